@@ -1,0 +1,1 @@
+//! Turns the OCPP JSON schemas into the source text of ocpp-types.

@@ -1,0 +1,1 @@
+//! OCPP-J over WebSocket and TLS, for charging stations and central systems.

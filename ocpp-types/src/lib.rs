@@ -1,0 +1,1 @@
+//! The messages of OCPP, with every bound of the schemas in their types.

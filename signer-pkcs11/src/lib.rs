@@ -1,0 +1,1 @@
+//! Keys, certificate requests and a certificate authority inside a PKCS #11 token.

@@ -1,0 +1,1 @@
+//! The charging station's inventory of certificates: installed, listed and deleted durably.

@@ -1,0 +1,1 @@
+//! A charging station's agent for certificates: keys in its token, inventory, renewal.
