@@ -1,1 +1,108 @@
-//! Turns the OCPP JSON schemas into the source text of ocpp-types.
+//! Turns the JSON schemas of OCPP into the source text of `ocpp-types`.
+//!
+//! Text in, texts out: the files under `schemas/` are [read](document) with every keyword understood, [corrected](fixups), taken
+//! [together](merge), given to typify, and written as small documented files. The same input gives the same bytes on every machine.
+//! `cargo xtask regen` runs it. Nothing depends on this crate when a station or a CSMS runs.
+
+pub mod document;
+pub mod edition;
+mod emit;
+pub mod facts;
+pub mod fixups;
+pub mod merge;
+mod names;
+pub mod official;
+pub mod pins;
+mod rust_types;
+
+pub use rust_types::TypifyError;
+
+use crate::{document::Document, edition::Edition};
+
+/// A schema file, as text.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its name, `SignCertificateRequest.json`.
+    pub name: &'a str,
+    /// What it holds.
+    pub text: &'a str,
+}
+
+/// One file of generated Rust.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneratedFile {
+    /// Relative to the edition's `generated` folder, with `/`.
+    pub path: String,
+    /// What it holds.
+    pub text: String,
+}
+
+/// Why nothing was generated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GenerateError {
+    /// A schema file was not understood.
+    #[error(transparent)]
+    Read(#[from] document::ReadError),
+    /// A file of another edition.
+    #[error("{file} has the $id {id}, which is not one of {edition}")]
+    OtherEdition {
+        /// The file.
+        file: String,
+        /// Its `$id`.
+        id: String,
+        /// The edition that is generated.
+        edition: &'static str,
+    },
+    /// A correction has lost its reason.
+    #[error(transparent)]
+    Fixup(#[from] fixups::FixupError),
+    /// Two files disagree.
+    #[error(transparent)]
+    Merge(#[from] merge::MergeError),
+    /// typify.
+    #[error("typify did not give the types that the schemas state")]
+    Typify(#[source] TypifyError),
+    /// A message whose action has no sender.
+    #[error("{message} of {edition} has no sender: add its action to codegen/src/edition.rs")]
+    NoSender {
+        /// The message.
+        message: String,
+        /// The edition.
+        edition: &'static str,
+    },
+    /// An action without schemas.
+    #[error("{action} stands in the table of senders, but has no request and response among the schemas")]
+    NoSchema {
+        /// The action.
+        action: String,
+    },
+    /// A message or data type that is not an object.
+    #[error("{name} is neither an object nor an enumeration")]
+    NotAnObject {
+        /// The type.
+        name: String,
+    },
+}
+
+/// Generates the Rust files of one edition.
+///
+/// # Errors
+/// [`GenerateError`] says which schema is in the way, and where the project decides about it.
+pub fn generate(edition: &'static Edition, sources: &[Source<'_>]) -> Result<Vec<GeneratedFile>, GenerateError> {
+    let mut documents = sources
+        .iter()
+        .map(|source| document::read(source.name, source.text))
+        .collect::<Result<Vec<Document>, _>>()?;
+    documents.sort_by(|one, other| one.name.cmp(&other.name));
+    for document in &documents {
+        if document.id.strip_prefix(edition.id_prefix) != Some(&document.name) {
+            let (file, id) = (format!("{}.json", document.name), document.id.clone());
+            return Err(GenerateError::OtherEdition { file, id, edition: edition.title });
+        }
+    }
+    fixups::apply(edition.fixups, &mut documents)?;
+    let merged = merge::merge(documents)?;
+    let types = rust_types::generate(&merged, edition.module).map_err(GenerateError::Typify)?;
+    emit::files(edition, &merged, &types)
+}

@@ -1,0 +1,327 @@
+//! One schema file, read into a model that knows every keyword.
+//!
+//! typify ignores keywords that it does not know, and with them the rules that they state. This reader refuses them instead, with the file
+//! and the JSON pointer, so that a new edition of the schemas cannot quietly lose a rule on its way into Rust.
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+/// A schema file: the message's own object, and the definitions that it brings along.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The file's name without `.json`, which is the message's name: `SignCertificateRequest`.
+    pub name: String,
+    /// `$id`, such as `urn:OCPP:Cp:2:2020:3:SignCertificateRequest`.
+    pub id: String,
+    /// The message itself.
+    pub root: Node,
+    /// Shared types by name, in the file's order.
+    pub definitions: IndexMap<String, Node>,
+}
+
+/// A place in a schema: its rule, and what the file says around the rule.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What a value must be.
+    pub rule: Rule,
+    /// The value that an absent member stands for. It is documented and never inserted.
+    pub default: Option<Value>,
+    /// The name in the specification's own class model.
+    pub java_type: Option<String>,
+}
+
+impl PartialEq for Node {
+    /// Two places say the same when rule and default are the same; `javaType` is only a name.
+    fn eq(&self, other: &Self) -> bool {
+        self.rule == other.rule && self.default == other.default
+    }
+}
+
+/// What the schemas can demand of a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rule {
+    /// `$ref` to a definition of this name.
+    Reference(String),
+    /// An object.
+    Object {
+        /// Members in the file's order.
+        properties: IndexMap<String, Node>,
+        /// Names of the members that must be there.
+        required: Vec<String>,
+        /// Whether members that are not listed are allowed (`CustomDataType` only).
+        openness: Openness,
+    },
+    /// A string out of a list.
+    Enumeration(Vec<String>),
+    /// A string, with its greatest number of characters.
+    Text {
+        /// `maxLength`.
+        max_length: Option<u64>,
+    },
+    /// A string of the format `date-time`.
+    DateTime,
+    /// A whole number within bounds, both inclusive.
+    Integer {
+        /// `minimum`.
+        minimum: Option<i64>,
+        /// `maximum`.
+        maximum: Option<i64>,
+    },
+    /// Any number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// A list.
+    Array {
+        /// What every item must be.
+        items: Box<Node>,
+        /// `minItems`.
+        min_items: u64,
+        /// `maxItems`.
+        max_items: Option<u64>,
+    },
+    /// Any JSON value, `null` too (`DataTransfer.data`).
+    Any,
+}
+
+/// Whether an object may have members that its schema does not list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Openness {
+    /// `additionalProperties: false`.
+    Closed,
+    /// No such keyword.
+    Open,
+}
+
+/// Why a schema file was not understood.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The file is not JSON.
+    #[error("{file} is not JSON")]
+    NotJson {
+        /// The file's name.
+        file: String,
+        /// The parser's words.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A keyword that the generator does not know, or a known one with a value that it does not know.
+    #[error("{file}, at {pointer}: {problem}; teach codegen/src/document.rs what it means before generating from it")]
+    Unknown {
+        /// The file's name.
+        file: String,
+        /// Where in the file.
+        pointer: String,
+        /// What was found there.
+        problem: String,
+    },
+}
+
+/// Reads one schema file. `name` is the file's name, with or without `.json`.
+///
+/// # Errors
+/// [`ReadError`] where the text is not JSON, or says something that this reader does not know.
+pub fn read(name: &str, text: &str) -> Result<Document, ReadError> {
+    let name = name.strip_suffix(".json").unwrap_or(name).to_owned();
+    let file = format!("{name}.json");
+    let value: Value = serde_json::from_str(without_bom(text))
+        .map_err(|source| ReadError::NotJson { file: file.clone(), source })?;
+    let reader = Reader { file };
+    let Value::Object(mut root) = value else {
+        return Err(reader.unknown("", "a schema file is an object"));
+    };
+    match root.remove("$schema") {
+        Some(Value::String(draft)) if DRAFTS.contains(&draft.as_str()) => {}
+        other => return Err(reader.unknown("/$schema", format!("draft {}", shown(other.as_ref())))),
+    }
+    let Some(Value::String(id)) = root.remove("$id") else {
+        return Err(reader.unknown("/$id", "no identifier"));
+    };
+    let mut definitions = IndexMap::new();
+    match root.remove("definitions") {
+        None => {}
+        Some(Value::Object(members)) => {
+            for (definition, value) in members {
+                let node = reader.node(&format!("/definitions/{}", escape(&definition)), value)?;
+                definitions.insert(definition, node);
+            }
+        }
+        Some(_) => return Err(reader.unknown("/definitions", "not an object")),
+    }
+    let root = reader.node("", Value::Object(root))?;
+    if !matches!(root.rule, Rule::Object { .. }) {
+        return Err(reader.unknown("", "a message is an object"));
+    }
+    Ok(Document { name, id, root, definitions })
+}
+
+/// Drafts in which every keyword that is used here means the same.
+const DRAFTS: &[&str] = &["http://json-schema.org/draft-06/schema#"];
+
+/// Keywords that hold prose and no rule.
+pub(crate) const PROSE: &[&str] = &["description", "comment", "$comment", "title", "examples"];
+
+/// The text without a leading byte order mark, which the files of withdrawn OCPP 2.0 carried.
+pub(crate) fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// One segment of a JSON pointer (RFC 6901).
+pub(crate) fn escape(segment: &str) -> String {
+    segment.replace('~', "~0").replace('/', "~1")
+}
+
+/// A value as it stands in an error.
+pub(crate) fn shown(value: Option<&Value>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), Value::to_string)
+}
+
+struct Reader {
+    file: String,
+}
+
+impl Reader {
+    fn node(&self, pointer: &str, value: Value) -> Result<Node, ReadError> {
+        let Value::Object(mut members) = value else {
+            return Err(self.unknown(pointer, "a schema is an object"));
+        };
+        for prose in PROSE {
+            members.remove(*prose);
+        }
+        let java_type = match members.remove("javaType") {
+            None => None,
+            Some(Value::String(name)) => Some(name),
+            Some(_) => return Err(self.unknown(&format!("{pointer}/javaType"), "not a string")),
+        };
+        let default = members.remove("default");
+        let rule = self.rule(pointer, &mut members)?;
+        if let Some((keyword, value)) = members.iter().next() {
+            let problem = format!("keyword {keyword:?} with the value {value} is not known in this place");
+            return Err(self.unknown(&format!("{pointer}/{}", escape(keyword)), problem));
+        }
+        Ok(Node { rule, default, java_type })
+    }
+
+    /// Takes the keywords that belong to the rule out of `members`.
+    fn rule(&self, pointer: &str, members: &mut Map<String, Value>) -> Result<Rule, ReadError> {
+        if let Some(reference) = members.remove("$ref") {
+            let name = reference.as_str().and_then(|text| text.strip_prefix("#/definitions/"));
+            return match name {
+                Some(name) => Ok(Rule::Reference(name.to_owned())),
+                None => Err(self.unknown(&format!("{pointer}/$ref"), format!("reference {reference}"))),
+            };
+        }
+        let Some(kind) = members.remove("type") else {
+            return Ok(Rule::Any);
+        };
+        match kind.as_str() {
+            Some("object") => self.object(pointer, members),
+            Some("array") => self.array(pointer, members),
+            Some("string") => self.text(pointer, members),
+            Some("integer") => Ok(Rule::Integer {
+                minimum: self.whole(pointer, members, "minimum")?,
+                maximum: self.whole(pointer, members, "maximum")?,
+            }),
+            Some("number") => Ok(Rule::Number),
+            Some("boolean") => Ok(Rule::Boolean),
+            _ => Err(self.unknown(&format!("{pointer}/type"), format!("type {kind}"))),
+        }
+    }
+
+    fn object(&self, pointer: &str, members: &mut Map<String, Value>) -> Result<Rule, ReadError> {
+        let mut properties = IndexMap::new();
+        match members.remove("properties") {
+            None => {}
+            Some(Value::Object(listed)) => {
+                for (name, value) in listed {
+                    let node = self.node(&format!("{pointer}/properties/{}", escape(&name)), value)?;
+                    properties.insert(name, node);
+                }
+            }
+            Some(_) => return Err(self.unknown(&format!("{pointer}/properties"), "not an object")),
+        }
+        let required = self.strings(pointer, members, "required")?.unwrap_or_default();
+        if let Some(stray) = required.iter().find(|name| !properties.contains_key(*name)) {
+            return Err(self.unknown(&format!("{pointer}/required"), format!("{stray:?} is not a property")));
+        }
+        let openness = match members.remove("additionalProperties") {
+            None => Openness::Open,
+            Some(Value::Bool(false)) => Openness::Closed,
+            Some(other) => return Err(self.unknown(&format!("{pointer}/additionalProperties"), other.to_string())),
+        };
+        Ok(Rule::Object { properties, required, openness })
+    }
+
+    fn array(&self, pointer: &str, members: &mut Map<String, Value>) -> Result<Rule, ReadError> {
+        // Without a list of schemas under `items`, `additionalItems` has no meaning.
+        match members.remove("additionalItems") {
+            None | Some(Value::Bool(false)) => {}
+            Some(other) => return Err(self.unknown(&format!("{pointer}/additionalItems"), other.to_string())),
+        }
+        let Some(items) = members.remove("items") else {
+            return Err(self.unknown(pointer, "an array without items"));
+        };
+        Ok(Rule::Array {
+            items: Box::new(self.node(&format!("{pointer}/items"), items)?),
+            min_items: self.count(pointer, members, "minItems")?.unwrap_or(0),
+            max_items: self.count(pointer, members, "maxItems")?,
+        })
+    }
+
+    fn text(&self, pointer: &str, members: &mut Map<String, Value>) -> Result<Rule, ReadError> {
+        if let Some(values) = self.strings(pointer, members, "enum")? {
+            // On a string the keyword has no meaning; every enumeration of the official files has it.
+            if members.get("additionalProperties") == Some(&Value::Bool(false)) {
+                members.remove("additionalProperties");
+            }
+            return Ok(Rule::Enumeration(values));
+        }
+        match members.remove("format") {
+            None => Ok(Rule::Text { max_length: self.count(pointer, members, "maxLength")? }),
+            Some(Value::String(format)) if format == "date-time" => Ok(Rule::DateTime),
+            Some(other) => Err(self.unknown(&format!("{pointer}/format"), format!("format {other}"))),
+        }
+    }
+
+    fn strings(&self, pointer: &str, members: &mut Map<String, Value>, keyword: &str) -> Result<Option<Vec<String>>, ReadError> {
+        let Some(value) = members.remove(keyword) else {
+            return Ok(None);
+        };
+        serde_json::from_value(value)
+            .map(Some)
+            .map_err(|_| self.unknown(&format!("{pointer}/{keyword}"), "not a list of strings"))
+    }
+
+    fn count(&self, pointer: &str, members: &mut Map<String, Value>, keyword: &str) -> Result<Option<u64>, ReadError> {
+        match members.remove(keyword) {
+            None => Ok(None),
+            Some(value) => match value.as_u64() {
+                Some(count) => Ok(Some(count)),
+                None => Err(self.unknown(&format!("{pointer}/{keyword}"), format!("{value} is not a count"))),
+            },
+        }
+    }
+
+    /// A bound of an integer; the official files write some of them as `0.0`.
+    fn whole(&self, pointer: &str, members: &mut Map<String, Value>, keyword: &str) -> Result<Option<i64>, ReadError> {
+        let Some(value) = members.remove(keyword) else {
+            return Ok(None);
+        };
+        let whole = value.as_i64().or_else(|| {
+            let float = value.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < EXACT)?;
+            Some(float as i64)
+        });
+        whole.map(Some).ok_or_else(|| {
+            self.unknown(&format!("{pointer}/{keyword}"), format!("{value} as the bound of an integer"))
+        })
+    }
+
+    fn unknown(&self, pointer: &str, problem: impl Into<String>) -> ReadError {
+        let pointer = if pointer.is_empty() { "/".to_owned() } else { pointer.to_owned() };
+        ReadError::Unknown { file: self.file.clone(), pointer, problem: problem.into() }
+    }
+}
+
+/// Below this, every whole floating point number is one integer: 2^53.
+const EXACT: f64 = 9_007_199_254_740_992.0;

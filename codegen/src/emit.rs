@@ -1,0 +1,482 @@
+//! The files of `ocpp-types`: typify's types in the schemas' order, documented, each in a small file of its own.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use indexmap::IndexMap;
+use quote::{format_ident, quote};
+use syn::visit::Visit;
+
+use crate::{
+    GenerateError, GeneratedFile,
+    document::{Node, Rule},
+    edition::{Edition, Sender},
+    merge::{Merged, Message, Shared},
+    names,
+    rust_types::{CUSTOM_DATA, Member, RustType},
+};
+
+/// Writes all files of one edition; their paths are relative to `generated/`.
+pub(crate) fn files(
+    edition: &'static Edition,
+    merged: &Merged,
+    types: &IndexMap<String, RustType>,
+) -> Result<Vec<GeneratedFile>, GenerateError> {
+    let emitter = Emitter { edition, merged, types };
+    let mut files = Vec::new();
+    let mut messages = Folder::new("messages");
+    for (action, request, response) in actions(edition, merged)? {
+        let (items, names) = emitter.action(action, request, response)?;
+        let sources = format!("{}.json and {}.json", request.name, response.name);
+        messages.add(&mut files, action.0, emitter.file(&sources, &names, &items), names);
+    }
+    let mut datatypes = Folder::new("datatypes");
+    let mut enumerations = Folder::new("enumerations");
+    for (name, shared) in merged.types.iter().filter(|(name, _)| *name != CUSTOM_DATA) {
+        let names = vec![name.clone()];
+        let (folder, item) = match &shared.node.rule {
+            Rule::Enumeration(values) => (&mut enumerations, enumeration(name, shared, values)),
+            _ => (&mut datatypes, emitter.data_type(name, shared)?),
+        };
+        let source = format!("the definitions of {name}");
+        folder.add(&mut files, name, emitter.file(&source, &names, &item), names);
+    }
+    files.push(emitter.actions_file(merged));
+    let folders = [messages, datatypes, enumerations];
+    let mut root = emitter.header("all files");
+    root.push_str("\nmod actions;\nmod datatypes;\nmod enumerations;\nmod messages;\n\npub use self::actions::{ACTIONS, sender};\n");
+    for folder in &folders {
+        let list: Vec<_> = folder.modules.iter().flat_map(|(_, names)| names.iter().map(String::as_str)).collect();
+        root.push_str(&reexport(&format!("self::{}", folder.name), &list));
+    }
+    files.push(GeneratedFile { path: "mod.rs".to_owned(), text: root });
+    for folder in folders {
+        let mut text = emitter.header("all files");
+        text.push('\n');
+        for (module, _) in &folder.modules {
+            let _ = writeln!(text, "mod {module};");
+        }
+        text.push('\n');
+        for (module, names) in &folder.modules {
+            let list: Vec<_> = names.iter().map(String::as_str).collect();
+            text.push_str(&reexport(module, &list));
+        }
+        files.push(GeneratedFile { path: format!("{}/mod.rs", folder.name), text });
+    }
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(files)
+}
+
+/// Pairs requests with responses and with the table of senders; nothing may be left over on any side.
+fn actions<'a>(
+    edition: &'static Edition,
+    merged: &'a Merged,
+) -> Result<Vec<(&'static (&'static str, Sender), &'a Message, &'a Message)>, GenerateError> {
+    let find = |name: &str| merged.messages.iter().find(|message| message.name == name);
+    let mut actions = Vec::new();
+    for entry in edition.senders {
+        let (Some(request), Some(response)) =
+            (find(&format!("{}Request", entry.0)), find(&format!("{}Response", entry.0)))
+        else {
+            return Err(GenerateError::NoSchema { action: entry.0.to_owned() });
+        };
+        actions.push((entry, request, response));
+    }
+    for message in &merged.messages {
+        let action = message.name.strip_suffix("Request").or_else(|| message.name.strip_suffix("Response"));
+        let known = action.is_some_and(|action| edition.senders.iter().any(|(known, _)| *known == action));
+        if !known {
+            return Err(GenerateError::NoSender { message: message.name.clone(), edition: edition.title });
+        }
+    }
+    Ok(actions)
+}
+
+/// A folder of modules, all of which are private and re-exported.
+struct Folder {
+    name: &'static str,
+    modules: Vec<(String, Vec<String>)>,
+}
+
+impl Folder {
+    fn new(name: &'static str) -> Self {
+        Self { name, modules: Vec::new() }
+    }
+
+    fn add(&mut self, files: &mut Vec<GeneratedFile>, stem: &str, text: String, names: Vec<String>) {
+        let module = names::snake(stem);
+        files.push(GeneratedFile { path: format!("{}/{module}.rs", self.name), text });
+        self.modules.push((module, names));
+        self.modules.sort();
+    }
+}
+
+struct Emitter<'a> {
+    edition: &'static Edition,
+    merged: &'a Merged,
+    types: &'a IndexMap<String, RustType>,
+}
+
+impl Emitter<'_> {
+    fn header(&self, source: &str) -> String {
+        format!(
+            "// Generated by `cargo xtask regen` from schemas/{}: {source}. Do not edit.\n",
+            self.edition.module
+        )
+    }
+
+    /// A file: header, imports of what the items name, items.
+    fn file(&self, source: &str, own: &[String], items: &Items) -> String {
+        let mut from_crate: BTreeSet<&str> = items.macros.iter().copied().collect();
+        let mut from_module = BTreeSet::new();
+        for name in &items.uses {
+            if own.contains(name) {
+            } else if self.merged.types.contains_key(name) {
+                from_module.insert(name.as_str());
+            } else if HAND_WRITTEN.contains(&name.as_str()) {
+                from_crate.insert(name);
+            }
+        }
+        let mut text = self.header(source);
+        text.push('\n');
+        let mut imports: Vec<String> = from_crate.iter().map(|name| (*name).to_owned()).collect();
+        imports.extend(from_module.iter().map(|name| format!("{}::{name}", self.edition.module)));
+        if !imports.is_empty() {
+            text.push_str(&import(&from_crate, self.edition.module, &from_module));
+            text.push('\n');
+        }
+        text.push_str(&items.text);
+        text
+    }
+
+    fn action(
+        &self,
+        &(action, sender): &(&str, Sender),
+        request: &Message,
+        response: &Message,
+    ) -> Result<(Items, Vec<String>), GenerateError> {
+        let mut items = Items::default();
+        let title = self.edition.title;
+        let summary = format!("Request of {action} ({title}), sent by {}.", sender.words());
+        self.structure(&mut items, &request.name, &request.node, &[summary, schema_line(request)])?;
+        items.text.push('\n');
+        let (name, answer) = (format_ident!("{}", request.name), format_ident!("{}", response.name));
+        let version = format_ident!("{}", self.edition.variant);
+        items.push(quote! {
+            impl Request for #name {
+                const ACTION: &'static str = #action;
+                const VERSION: Version = Version::#version;
+                type Response = #answer;
+            }
+        });
+        items.uses.extend(["Request".to_owned(), "Version".to_owned()]);
+        items.text.push('\n');
+        let summary = format!("Response to {action} ({title}): the answer to [`{}`].", request.name);
+        self.structure(&mut items, &response.name, &response.node, &[summary, schema_line(response)])?;
+        Ok((items, vec![request.name.clone(), response.name.clone()]))
+    }
+
+    fn data_type(&self, name: &str, shared: &Shared) -> Result<Items, GenerateError> {
+        let mut items = Items::default();
+        self.structure(&mut items, name, &shared.node, &[format!("Data type {name}."), used_by(shared)])?;
+        Ok(items)
+    }
+
+    /// The struct, its constructor, and the table by which it is read and written.
+    fn structure(
+        &self,
+        items: &mut Items,
+        name: &str,
+        node: &Node,
+        paragraphs: &[String],
+    ) -> Result<(), GenerateError> {
+        let (Rule::Object { properties, required, .. }, Some(RustType::Struct(members))) =
+            (&node.rule, self.types.get(name))
+        else {
+            return Err(GenerateError::NotAnObject { name: name.to_owned() });
+        };
+        let mut fields = Vec::new();
+        for (property, node) in properties {
+            // rust_types::generate has held both lists against each other.
+            let Some(member) = members.get(property) else { continue };
+            fields.push(Field { property, node, member, required: required.contains(property) });
+        }
+        for field in &fields {
+            items.visit_type(&field.member.ty);
+        }
+
+        let ident = format_ident!("{name}");
+        let docs = doc(paragraphs);
+        let alias = node.java_type.iter().filter(|alias| *alias != name).map(|alias| quote!(#[doc(alias = #alias)]));
+        let members = fields.iter().map(|field| {
+            let (ident, ty) = (&field.member.ident, &field.member.ty);
+            let docs = doc(&field.documentation());
+            quote!(#docs pub #ident: #ty)
+        });
+        let default = fields.iter().all(|field| !field.required).then(|| quote!(, Default));
+        items.push(quote! {
+            #docs
+            #(#alias)*
+            #[derive(Clone, Debug, PartialEq, Eq, Hash #default)]
+            pub struct #ident { #(#members,)* }
+        });
+
+        let arguments = fields.iter().filter(|field| field.required).map(|field| {
+            let (ident, ty) = (&field.member.ident, &field.member.ty);
+            quote!(#ident: #ty)
+        });
+        let values = fields.iter().map(|field| {
+            let ident = &field.member.ident;
+            if field.required { quote!(#ident) } else { quote!(#ident: None) }
+        });
+        let many = (fields.iter().filter(|field| field.required).count() > 7).then(|| {
+            quote!(#[allow(clippy::too_many_arguments, reason = "one for each required member")])
+        });
+        items.text.push('\n');
+        items.push(quote! {
+            impl #ident {
+                /// With the required members, in the order of the schema; the optional ones are absent.
+                #[must_use]
+                #many
+                pub fn new(#(#arguments),*) -> Self {
+                    Self { #(#values),* }
+                }
+            }
+        });
+
+        items.macros.insert("object");
+        let _ = write!(items.text, "\nobject! {{\n    {name} {{\n");
+        for field in &fields {
+            let kind = if field.required { "required" } else { "optional" };
+            let _ = write!(items.text, "        {}: {kind} {:?}", field.member.ident, field.property);
+            if let Some(via) = field.read_as() {
+                let _ = write!(items.text, " via {via}");
+                items.uses.insert("Integer".to_owned());
+            }
+            items.text.push_str(",\n");
+        }
+        items.text.push_str("    }\n}\n");
+        Ok(())
+    }
+
+    fn actions_file(&self, merged: &Merged) -> GeneratedFile {
+        let mut text = self.header("the names of all files");
+        let title = self.edition.title;
+        let count = merged.messages.len() / 2;
+        let _ = write!(
+            text,
+            "\nuse crate::Sender;\n\n/// The {count} actions of {title} in alphabetical order, and who may send their requests.\n\
+             pub const ACTIONS: &[(&str, Sender)] = &[\n"
+        );
+        let mut actions = self.edition.senders.to_vec();
+        actions.sort_unstable_by_key(|(action, _)| *action);
+        for (action, sender) in actions {
+            let _ = writeln!(text, "    ({action:?}, Sender::{}),", sender.variant());
+        }
+        let _ = write!(
+            text,
+            "];\n\n/// Who may send a request of this action; `None` where {title} has no such action.\n#[must_use]\n\
+             pub fn sender(action: &str) -> Option<Sender> {{\n    \
+             let index = ACTIONS.binary_search_by_key(&action, |(name, _)| *name).ok()?;\n    \
+             ACTIONS.get(index).map(|(_, sender)| *sender)\n}}\n"
+        );
+        GeneratedFile { path: "actions.rs".to_owned(), text }
+    }
+}
+
+/// One member of a struct, with all that is known of it.
+struct Field<'a> {
+    property: &'a str,
+    node: &'a Node,
+    member: &'a Member,
+    required: bool,
+}
+
+impl Field<'_> {
+    fn documentation(&self) -> Vec<String> {
+        let presence = if self.required { "required" } else { "optional" };
+        let mut text = format!("`{}`, {presence}: {}.", self.property, rule_words(&self.node.rule));
+        if let Some(default) = &self.node.default {
+            let _ = write!(text, " When absent, it counts as `{}`.", default_words(default));
+        }
+        vec![text]
+    }
+
+    /// The type to read a member as, where it is not the member's own: integers may be written `17.0`.
+    fn read_as(&self) -> Option<String> {
+        match &self.node.rule {
+            Rule::Integer { minimum: None, maximum: None } => Some("Integer".to_owned()),
+            Rule::Array { items, min_items, max_items } => match &items.rule {
+                Rule::Integer { minimum: None, maximum: None } => Some(match (min_items, max_items) {
+                    (1, None) => "NonEmptyVec<Integer>".to_owned(),
+                    (min, None) => format!("BoundedVec<Integer, {min}, {{ usize::MAX }}>"),
+                    (min, Some(max)) => format!("BoundedVec<Integer, {min}, {max}>"),
+                }),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Items as text, and what they name.
+#[derive(Default)]
+struct Items {
+    text: String,
+    uses: BTreeSet<String>,
+    macros: BTreeSet<&'static str>,
+}
+
+impl Items {
+    /// Formats one item.
+    fn push(&mut self, item: proc_macro2::TokenStream) {
+        match syn::parse2::<syn::File>(item.clone()) {
+            Ok(file) => self.text.push_str(&prettyplease::unparse(&file)),
+            // Cannot happen for tokens that quote! has put together; the compiler of ocpp-types would say what is wrong with them.
+            Err(_) => self.text.push_str(&item.to_string()),
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Items {
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        if let Some(last) = path.segments.last() {
+            self.uses.insert(last.ident.to_string());
+        }
+        syn::visit::visit_path(self, path);
+    }
+}
+
+/// Types that `ocpp-types` has by hand.
+const HAND_WRITTEN: &[&str] = &[
+    "BoundedInteger",
+    "BoundedString",
+    "BoundedVec",
+    "CustomData",
+    "Integer",
+    "NonEmptyVec",
+    "Number",
+    "Request",
+    "Timestamp",
+    "Value",
+    "Version",
+];
+
+fn enumeration(name: &str, shared: &Shared, values: &[String]) -> Items {
+    let mut items = Items::default();
+    let ident = format_ident!("{name}");
+    let mut paragraphs = vec![format!("Enumeration {name}: {} values.", values.len()), used_by(shared)];
+    if let Some(default) = &shared.node.default {
+        paragraphs.push(format!("A member that is absent counts as `{}`.", default_words(default)));
+    }
+    let docs = doc(&paragraphs);
+    let alias = shared.node.java_type.iter().map(|alias| quote!(#[doc(alias = #alias)]));
+    let variants = values.iter().map(|value| {
+        let docs = doc(&[format!("`{value}`.")]);
+        let variant = format_ident!("{}", names::variant(value));
+        quote!(#docs #variant)
+    });
+    items.push(quote! {
+        #docs
+        #(#alias)*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum #ident { #(#variants,)* }
+    });
+    items.macros.insert("enumeration");
+    let _ = write!(items.text, "\nenumeration! {{\n    {name} {{\n");
+    for value in values {
+        let _ = writeln!(items.text, "        {} = {value:?},", names::variant(value));
+    }
+    items.text.push_str("    }\n}\n");
+    items
+}
+
+fn rule_words(rule: &Rule) -> String {
+    match rule {
+        Rule::Reference(name) if name == CUSTOM_DATA => "data of the vendor's own".to_owned(),
+        Rule::Reference(name) => format!("a [`{name}`]"),
+        Rule::Text { max_length: Some(max) } => format!("a string of at most {max} characters"),
+        Rule::Text { max_length: None } => "a string".to_owned(),
+        Rule::DateTime => "a point in time".to_owned(),
+        Rule::Integer { minimum, maximum } => match (minimum, maximum) {
+            (None, None) => "a whole number".to_owned(),
+            (Some(minimum), None) => format!("a whole number, at least {minimum}"),
+            (None, Some(maximum)) => format!("a whole number, at most {maximum}"),
+            (Some(minimum), Some(maximum)) => format!("a whole number from {minimum} to {maximum}"),
+        },
+        Rule::Number => "a number".to_owned(),
+        Rule::Boolean => "true or false".to_owned(),
+        Rule::Any => "any JSON value, `null` too".to_owned(),
+        Rule::Array { items, min_items, max_items } => {
+            let count = match (min_items, max_items) {
+                (0, None) => "any number of items".to_owned(),
+                (min, None) => format!("{min} or more items"),
+                (min, Some(max)) => format!("{min} to {max} items"),
+            };
+            format!("{count}, each {}", rule_words(&items.rule))
+        }
+        Rule::Object { .. } => "an object".to_owned(),
+        Rule::Enumeration(_) => "a value of a list".to_owned(),
+    }
+}
+
+fn default_words(default: &serde_json::Value) -> String {
+    default.as_str().map_or_else(|| default.to_string(), str::to_owned)
+}
+
+fn schema_line(message: &Message) -> String {
+    format!("Schema: `{}`.", message.id)
+}
+
+fn used_by(shared: &Shared) -> String {
+    let names: Vec<_> = shared.used_by.iter().map(|name| format!("`{name}`")).collect();
+    format!("Used by {}.", names.join(", "))
+}
+
+/// Paragraphs as doc attributes, wrapped.
+fn doc(paragraphs: &[String]) -> proc_macro2::TokenStream {
+    let mut lines = Vec::new();
+    for (index, paragraph) in paragraphs.iter().enumerate() {
+        if index > 0 {
+            lines.push(String::new());
+        }
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            if line.len() + word.len() > DOC_WIDTH {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    quote!(#(#[doc = #lines])*)
+}
+
+/// Bytes of one line of documentation.
+const DOC_WIDTH: usize = 100;
+
+/// `use crate::{object, BoundedString, v201::{A, B}};`
+fn import(from_crate: &BTreeSet<&str>, module: &str, from_module: &BTreeSet<&str>) -> String {
+    let mut parts: Vec<String> = from_crate.iter().map(|name| (*name).to_owned()).collect();
+    parts.extend(nested(module, from_module));
+    let text = format!("use crate::{{{}}};", parts.join(", "));
+    format_item(&text)
+}
+
+fn nested(module: &str, names: &BTreeSet<&str>) -> Option<String> {
+    let list: Vec<&str> = names.iter().copied().collect();
+    (!list.is_empty()).then(|| format!("{module}::{{{}}}", list.join(", ")))
+}
+
+fn reexport(module: &str, names: &[&str]) -> String {
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    match names.as_slice() {
+        [name] => format!("pub use {module}::{name};\n"),
+        names => format_item(&format!("pub use {module}::{{{}}};", names.join(", "))),
+    }
+}
+
+fn format_item(text: &str) -> String {
+    syn::parse_file(text).map_or_else(|_| format!("{text}\n"), |file| prettyplease::unparse(&file))
+}

@@ -1,0 +1,98 @@
+//! One definition per name.
+//!
+//! Every schema file brings its own copy of each shared type. Rust needs one type, so the copies must mean the same.
+
+use indexmap::IndexMap;
+
+use crate::document::{Document, Node};
+
+/// The documents of one edition, with their definitions taken together.
+#[derive(Debug)]
+pub struct Merged {
+    /// Messages, sorted by name.
+    pub messages: Vec<Message>,
+    /// Shared types by name, sorted.
+    pub types: IndexMap<String, Shared>,
+}
+
+/// One message.
+#[derive(Debug)]
+pub struct Message {
+    /// `SignCertificateRequest`.
+    pub name: String,
+    /// `$id`.
+    pub id: String,
+    /// Its object.
+    pub node: Node,
+}
+
+/// One shared type.
+#[derive(Debug)]
+pub struct Shared {
+    /// Its schema.
+    pub node: Node,
+    /// Names of the messages that hold it, directly or further down.
+    pub used_by: Vec<String>,
+}
+
+/// Two files that disagree.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MergeError {
+    /// One name, two structures.
+    #[error("{name} means one thing in {first}.json and another in {second}.json; decide with a fix-up which one holds")]
+    Conflict {
+        /// The definition.
+        name: String,
+        /// The file that had it first.
+        first: String,
+        /// The file that differs.
+        second: String,
+    },
+    /// A message and a definition, or two messages, of the same name.
+    #[error("{name} is defined twice: as a message and in {file}.json")]
+    Clash {
+        /// The name.
+        name: String,
+        /// The file.
+        file: String,
+    },
+}
+
+/// Takes the definitions of `documents` together.
+///
+/// # Errors
+/// [`MergeError`] where the same name does not mean the same.
+pub fn merge(documents: Vec<Document>) -> Result<Merged, MergeError> {
+    let mut types: IndexMap<String, Shared> = IndexMap::new();
+    let mut messages: Vec<Message> = Vec::new();
+    for document in documents {
+        for (name, node) in document.definitions {
+            match types.get_mut(&name) {
+                None => {
+                    types.insert(name, Shared { node, used_by: vec![document.name.clone()] });
+                }
+                Some(shared) if shared.node == node => shared.used_by.push(document.name.clone()),
+                Some(shared) => {
+                    let first = shared.used_by.first().cloned().unwrap_or_default();
+                    return Err(MergeError::Conflict { name, first, second: document.name });
+                }
+            }
+        }
+        messages.push(Message { name: document.name, id: document.id, node: document.root });
+    }
+    messages.sort_by(|one, other| one.name.cmp(&other.name));
+    types.sort_keys();
+    for pair in messages.windows(2) {
+        if let [one, other] = pair && one.name == other.name {
+            return Err(MergeError::Clash { name: one.name.clone(), file: other.name.clone() });
+        }
+    }
+    for message in &messages {
+        if let Some(shared) = types.get(&message.name) {
+            let file = shared.used_by.first().cloned().unwrap_or_default();
+            return Err(MergeError::Clash { name: message.name.clone(), file });
+        }
+    }
+    Ok(Merged { messages, types })
+}

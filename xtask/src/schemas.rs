@@ -1,0 +1,246 @@
+//! `cargo xtask schemas`: our schema files and the official download that they are made from.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Cursor, Read as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use codegen::{Source, document, edition, official, pins::Pins};
+
+use crate::regen::{read_schemas, repository, write};
+
+/// Commands of `cargo xtask schemas`.
+#[derive(clap::Subcommand)]
+pub(crate) enum SchemasCommand {
+    /// Make the files of `schemas/` anew from an official download
+    Import {
+        /// The folder or ZIP file of the download
+        source: PathBuf,
+    },
+    /// Show that the files of `schemas/` say what an official download says
+    Verify {
+        /// The folder or ZIP file of the download
+        source: PathBuf,
+    },
+}
+
+/// Runs one command.
+///
+/// # Errors
+/// A source that cannot be read, or does not say the same.
+pub(crate) fn run(command: SchemasCommand) -> anyhow::Result<()> {
+    match command {
+        SchemasCommand::Import { source } => import(&source),
+        SchemasCommand::Verify { source } => verify(&source),
+    }
+}
+
+fn import(source: &Path) -> anyhow::Result<()> {
+    let texts = read_official(source)?;
+    let sources: Vec<_> = texts.iter().map(|(name, text)| Source { name, text }).collect();
+    let imported = official::import(&sources).with_context(|| format!("cannot import {}", source.display()))?;
+    let mut pins = if pins_path().exists() { read_pins()? } else { Pins::default() };
+    for imported in imported {
+        let folder = folder_of(imported.edition);
+        if folder.exists() {
+            for stray in read_schemas(&folder)?.keys().filter(|name| !imported.files.contains_key(*name)) {
+                let path = folder.join(stray);
+                fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+            }
+        }
+        for (name, text) in &imported.files {
+            write(&folder.join(name), text)?;
+        }
+        println!("{}: {} files imported", imported.edition.title, imported.files.len());
+        pins.set(imported.edition, imported.sha256);
+    }
+    write(&pins_path(), &pins.to_text())
+}
+
+fn verify(source: &Path) -> anyhow::Result<()> {
+    let texts = read_official(source)?;
+    let pins = read_pins()?;
+    let mut editions: BTreeMap<&str, (&edition::Edition, Vec<Source<'_>>)> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (name, text) in &texts {
+        match document::read(name, text).map(|document| (edition::edition_of(&document.id), document.id)) {
+            Ok((Some(edition), _)) => {
+                editions.entry(edition.module).or_insert((edition, Vec::new())).1.push(Source { name, text });
+            }
+            Ok((None, id)) => problems.push(format!("{name} has the $id {id}, which belongs to no edition of ours")),
+            Err(error) => problems.push(format!("{:#}", anyhow::Error::new(error))),
+        }
+    }
+    for (edition, sources) in editions.values() {
+        let Some(pins) = pins.0.get(edition.module) else {
+            problems.push(format!("{} is not pinned in schemas/SOURCES.toml", edition.title));
+            continue;
+        };
+        let ours = read_schemas(&folder_of(edition))?;
+        let ours: Vec<_> = ours.iter().map(|(name, text)| Source { name, text }).collect();
+        let differences = official::verify(sources, &ours, pins);
+        if differences.is_empty() {
+            println!("{}: {} files say the same, and are the pinned ones", edition.title, sources.len());
+        }
+        problems.extend(differences.iter().map(ToString::to_string));
+    }
+    if editions.is_empty() && problems.is_empty() {
+        bail!("{} holds no schema file", source.display());
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    for problem in problems.iter().take(PROBLEMS_SHOWN) {
+        eprintln!("{problem}");
+    }
+    if problems.len() > PROBLEMS_SHOWN {
+        eprintln!("… and {} more", problems.len() - PROBLEMS_SHOWN);
+    }
+    bail!("{} does not say what schemas/ says: {} differences", source.display(), problems.len());
+}
+
+fn folder_of(edition: &edition::Edition) -> PathBuf {
+    repository().join("schemas").join(edition.module)
+}
+
+fn pins_path() -> PathBuf {
+    repository().join("schemas/SOURCES.toml")
+}
+
+fn read_pins() -> anyhow::Result<Pins> {
+    let path = pins_path();
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Pins::parse(&text).with_context(|| format!("in {}", path.display()))
+}
+
+/// The schema files of a folder, of a ZIP, or of ZIPs in either, by file name.
+fn read_official(source: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut reader = Reader { texts: BTreeMap::new(), bytes_left: MAX_TOTAL_BYTES, files_left: MAX_FILES };
+    reader.path(source, 0)?;
+    Ok(reader.texts)
+}
+
+struct Reader {
+    texts: BTreeMap<String, String>,
+    bytes_left: u64,
+    files_left: usize,
+}
+
+impl Reader {
+    fn path(&mut self, path: &Path, depth: usize) -> anyhow::Result<()> {
+        if path.is_dir() {
+            if depth > MAX_DEPTH {
+                bail!("{} lies more than {MAX_DEPTH} folders deep", path.display());
+            }
+            let mut entries: Vec<_> = fs::read_dir(path)
+                .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+                .with_context(|| format!("cannot list {}", path.display()))?;
+            entries.sort();
+            return entries.iter().try_for_each(|entry| self.path(entry, depth + 1));
+        }
+        if Kind::of(path).is_none() && depth > 0 {
+            return Ok(());
+        }
+        let file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        self.entry(path, file, depth)
+    }
+
+    /// A file by its name, or an archive by what is in it.
+    fn entry(&mut self, path: &Path, content: impl std::io::Read, depth: usize) -> anyhow::Result<()> {
+        let Some(kind) = Kind::of(path) else {
+            if depth == 0 {
+                bail!("{} is neither a folder, nor a ZIP file, nor a schema file", path.display());
+            }
+            return Ok(());
+        };
+        self.files_left = self.files_left.checked_sub(1).with_context(|| format!("more than {MAX_FILES} files"))?;
+        let limit = self.bytes_left.min(kind.max_bytes());
+        let mut bytes = Vec::new();
+        content.take(limit + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {}", path.display()))?;
+        let length = bytes.len() as u64;
+        if length > limit {
+            bail!("{} is larger than {limit} bytes, which no official set is", path.display());
+        }
+        self.bytes_left -= length;
+        match kind {
+            Kind::Schema => self.schema(path, bytes),
+            Kind::Archive => self.archive(path, bytes, depth),
+        }
+    }
+
+    fn archive(&mut self, path: &Path, bytes: Vec<u8>, depth: usize) -> anyhow::Result<()> {
+        if depth > MAX_DEPTH {
+            bail!("{} lies more than {MAX_DEPTH} archives deep", path.display());
+        }
+        let mut archive = zip::ZipArchive::new(Cursor::new(bytes))
+            .with_context(|| format!("{} is not a ZIP file", path.display()))?;
+        if archive.len() > MAX_FILES {
+            bail!("{} holds more than {MAX_FILES} files", path.display());
+        }
+        for index in 0..archive.len() {
+            let entry = archive.by_index(index).with_context(|| format!("entry {index} of {}", path.display()))?;
+            if entry.is_dir() {
+                continue;
+            }
+            // The name is only looked at, never opened as a path.
+            let name = entry.name().with_context(|| format!("name of entry {index} of {}", path.display()))?;
+            let name = path.join(name.as_ref());
+            self.entry(&name, entry, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    fn schema(&mut self, path: &Path, bytes: Vec<u8>) -> anyhow::Result<()> {
+        let text = String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))?;
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        match self.texts.get(&name) {
+            Some(before) if *before != text => bail!("{name} is there twice, and the two differ"),
+            _ => {
+                self.texts.insert(name, text);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Schema,
+    Archive,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?;
+        // Archives made on macOS carry a twin `._Name` of each file.
+        if path.file_name()?.to_str()?.starts_with('.') {
+            return None;
+        }
+        match extension.to_ascii_lowercase().as_str() {
+            "json" => Some(Self::Schema),
+            "zip" => Some(Self::Archive),
+            _ => None,
+        }
+    }
+
+    fn max_bytes(self) -> u64 {
+        match self {
+            Self::Schema => MAX_SCHEMA_BYTES,
+            Self::Archive => MAX_TOTAL_BYTES,
+        }
+    }
+}
+
+/// Bytes of one schema file; the largest official one has some 70,000.
+const MAX_SCHEMA_BYTES: u64 = 1 << 20;
+/// Bytes read from one download, unpacked; the whole of OCPP 2.0.1 with its PDF files has some 40,000,000.
+const MAX_TOTAL_BYTES: u64 = 256 << 20;
+/// Files read from one download.
+const MAX_FILES: usize = 10_000;
+/// Folders or archives within one another.
+const MAX_DEPTH: usize = 8;
+/// Differences worth printing: the length of a screen.
+const PROBLEMS_SHOWN: usize = 40;
