@@ -1,0 +1,5 @@
+//! What touches the disk.
+
+mod database;
+
+pub use database::OpenError;

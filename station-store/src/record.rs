@@ -1,0 +1,276 @@
+//! How the catalog's entries look on disk.
+//!
+//! A record is a checksum and a JSON object. Certificates stand in it as base64 of their DER. The checksum covers table and
+//! key as well, so that a damaged or misplaced record is noticed, named, and left out, and the others are still served.
+
+use base64ct::{Base64, Encoding};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::asn1::Spki;
+use crate::catalog::{Catalog, Root, RootUse, Transition};
+use crate::certificate::{Certificate, CertificateError};
+use crate::pending::{CertificateSigningUse, Csr, Own, OwnId, OwnState, Pending, PendingId};
+use crate::storage::{Change, Damaged, Loaded, Record, StorageError, Table};
+
+/// Builds the catalog from what the storage holds, and names what it had to leave out.
+pub(crate) fn read_all(loaded: Loaded) -> (Catalog, Vec<Damaged>) {
+    let mut catalog = Catalog::default();
+    let mut damaged = loaded.damaged;
+    let mut highest = 0;
+    for record in loaded.records {
+        match read(&record) {
+            Ok(transition) => {
+                highest = highest.max(match &transition {
+                    Transition::PutRoot(root) => root.sequence.saturating_add(1),
+                    Transition::PutOwn(own) => own.id.0.saturating_add(1),
+                    Transition::PutPending(pending) => pending.id.0.saturating_add(1),
+                    _ => 0,
+                });
+                catalog.apply(transition);
+            }
+            Err(source) => {
+                damaged.push(Damaged { table: record.table, key: record.key, source: Box::new(source) });
+            }
+        }
+    }
+    // The counter is a record like any other and may be the damaged one.
+    catalog.next = catalog.next.max(highest).max(1);
+    (catalog, damaged)
+}
+
+/// A transition as the storage writes it.
+pub(crate) fn write(transition: &Transition) -> Result<Change, StorageError> {
+    let put = |table, key: String, value: Result<Vec<u8>, serde_json::Error>| {
+        let json = value.map_err(|source| StorageError::Write { source: Box::new(source) })?;
+        let value = seal(table, &key, &json);
+        Ok(Change::Put(Record { table, key, value }))
+    };
+    let remove = |table, key| Ok(Change::Remove { table, key });
+    match transition {
+        Transition::PutRoot(root) => put(
+            Table::Roots,
+            root_key(root.use_, &root.key().fingerprint),
+            serde_json::to_vec(&RootRecord {
+                sequence: root.sequence,
+                certificate: Base64::encode_string(root.certificate.der()),
+            }),
+        ),
+        Transition::RemoveRoot(key) => remove(Table::Roots, root_key(key.use_, &key.fingerprint)),
+        Transition::PutOwn(own) => put(
+            Table::Own,
+            number_key(own.id.0),
+            serde_json::to_vec(&OwnRecord {
+                chain: own.chain.iter().map(|certificate| Base64::encode_string(certificate.der())).collect(),
+                issuer_key: Base64::encode_string(&own.issuer_key),
+                key_uri: own.key_uri.clone(),
+                use_: UseRecord::from(own.use_),
+                in_use: own.state == OwnState::InUse,
+            }),
+        ),
+        Transition::RemoveOwn(id) => remove(Table::Own, number_key(id.0)),
+        Transition::PutPending(pending) => put(
+            Table::Pending,
+            number_key(pending.id.0),
+            serde_json::to_vec(&PendingRecord {
+                key_uri: pending.key_uri.clone(),
+                use_: UseRecord::from(pending.use_),
+                csr: pending
+                    .csr
+                    .as_ref()
+                    .map(|csr| CsrRecord { spki: Base64::encode_string(&csr.spki), pem: csr.pem.clone() }),
+            }),
+        ),
+        Transition::RemovePending(id) => remove(Table::Pending, number_key(id.0)),
+        Transition::Condemn(uri) => put(Table::Condemned, uri.clone(), Ok(b"{}".to_vec())),
+        Transition::Forget(uri) => remove(Table::Condemned, uri.clone()),
+        Transition::Next(next) => {
+            put(Table::Meta, NEXT.to_owned(), serde_json::to_vec(&NextRecord { next: *next }))
+        }
+    }
+}
+
+fn read(record: &Record) -> Result<Transition, BadRecord> {
+    let json = unseal(record)?;
+    match record.table {
+        Table::Roots => {
+            let content: RootRecord = parse(json)?;
+            let (word, _) = record.key.split_once('/').ok_or(BadRecord::Key)?;
+            let use_ = RootUse::ALL.into_iter().find(|use_| use_.word() == word).ok_or(BadRecord::Key)?;
+            let root = Root::new(use_, certificate(&content.certificate)?, content.sequence);
+            if root_key(use_, &root.key().fingerprint) != record.key {
+                return Err(BadRecord::Key);
+            }
+            Ok(Transition::PutRoot(root))
+        }
+        Table::Own => {
+            let content: OwnRecord = parse(json)?;
+            let chain: Vec<_> =
+                content.chain.iter().map(|text| certificate(text)).collect::<Result<_, _>>()?;
+            if chain.is_empty() {
+                return Err(BadRecord::EmptyChain);
+            }
+            Ok(Transition::PutOwn(Own {
+                id: OwnId(number(&record.key)?),
+                chain,
+                issuer_key: octets(&content.issuer_key)?,
+                key_uri: content.key_uri,
+                use_: content.use_.into(),
+                state: if content.in_use { OwnState::InUse } else { OwnState::Renewed },
+            }))
+        }
+        Table::Pending => {
+            let content: PendingRecord = parse(json)?;
+            let csr = match content.csr {
+                None => None,
+                Some(csr) => {
+                    let spki = octets(&csr.spki)?;
+                    Spki::read(&spki).map_err(|source| BadRecord::Certificate { source: source.into() })?;
+                    Some(Csr { spki, pem: csr.pem })
+                }
+            };
+            Ok(Transition::PutPending(Pending {
+                id: PendingId(number(&record.key)?),
+                key_uri: content.key_uri,
+                use_: content.use_.into(),
+                csr,
+            }))
+        }
+        Table::Condemned => Ok(Transition::Condemn(record.key.clone())),
+        Table::Meta if record.key == NEXT => Ok(Transition::Next(parse::<NextRecord>(json)?.next)),
+        Table::Meta => Err(BadRecord::Key),
+    }
+}
+
+/// Why a record cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum BadRecord {
+    #[error("its checksum does not fit")]
+    Checksum,
+    #[error("its key does not fit its content")]
+    Key,
+    #[error("it has no certificate")]
+    EmptyChain,
+    #[error("its bytes are not base64")]
+    Base64,
+    #[error("it is not the JSON object that is expected")]
+    Json {
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("its certificate cannot be read")]
+    Certificate {
+        #[source]
+        source: CertificateError,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct RootRecord {
+    sequence: u64,
+    certificate: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OwnRecord {
+    chain: Vec<String>,
+    issuer_key: String,
+    key_uri: String,
+    #[serde(rename = "use")]
+    use_: UseRecord,
+    in_use: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PendingRecord {
+    key_uri: String,
+    #[serde(rename = "use")]
+    use_: UseRecord,
+    csr: Option<CsrRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CsrRecord {
+    spki: String,
+    pem: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NextRecord {
+    next: u64,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum UseRecord {
+    ChargingStation,
+}
+
+impl From<CertificateSigningUse> for UseRecord {
+    fn from(use_: CertificateSigningUse) -> Self {
+        match use_ {
+            CertificateSigningUse::ChargingStation => Self::ChargingStation,
+        }
+    }
+}
+
+impl From<UseRecord> for CertificateSigningUse {
+    fn from(use_: UseRecord) -> Self {
+        match use_ {
+            UseRecord::ChargingStation => Self::ChargingStation,
+        }
+    }
+}
+
+fn seal(table: Table, key: &str, json: &[u8]) -> Vec<u8> {
+    let mut value = checksum(table, key, json).to_vec();
+    value.extend_from_slice(json);
+    value
+}
+
+fn unseal(record: &Record) -> Result<&[u8], BadRecord> {
+    let (found, json) = record.value.split_at_checked(CHECKSUM_LEN).ok_or(BadRecord::Checksum)?;
+    if found == checksum(record.table, &record.key, json) { Ok(json) } else { Err(BadRecord::Checksum) }
+}
+
+fn checksum(table: Table, key: &str, json: &[u8]) -> [u8; CHECKSUM_LEN] {
+    let mut digest = Sha256::new();
+    for part in [table.name().as_bytes(), key.as_bytes(), json] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    let mut checksum = [0; CHECKSUM_LEN];
+    checksum.iter_mut().zip(digest.finalize()).for_each(|(to, from)| *to = from);
+    checksum
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(json: &[u8]) -> Result<T, BadRecord> {
+    serde_json::from_slice(json).map_err(|source| BadRecord::Json { source })
+}
+
+fn octets(base64: &str) -> Result<Vec<u8>, BadRecord> {
+    Base64::decode_vec(base64).map_err(|_| BadRecord::Base64)
+}
+
+fn certificate(base64: &str) -> Result<Certificate, BadRecord> {
+    Certificate::from_der(octets(base64)?).map_err(|source| BadRecord::Certificate { source })
+}
+
+fn root_key(use_: RootUse, fingerprint: &str) -> String {
+    format!("{}/{fingerprint}", use_.word())
+}
+
+/// Twenty digits, so that the order of the keys is that of the numbers.
+fn number_key(number: u64) -> String {
+    format!("{number:020}")
+}
+
+fn number(key: &str) -> Result<u64, BadRecord> {
+    let number = key.parse().map_err(|_| BadRecord::Key)?;
+    if number_key(number) == key { Ok(number) } else { Err(BadRecord::Key) }
+}
+
+/// Against decay, not against an attacker: who can write the file can write checksums.
+const CHECKSUM_LEN: usize = 8;
+
+const NEXT: &str = "next";

@@ -1,0 +1,105 @@
+//! What a root certificate must be to be installed (facts of M05 and A00.FR.5xx).
+//!
+//! InstallCertificate is for roots. A store that took a sub-CA could not say who its issuer is, hence could not list it,
+//! hence the CSMS could never delete it. So the door is narrow: accepted ⇒ listed ⇒ deletable.
+
+use std::time::{Duration, SystemTime};
+
+use webpki::anchor_from_trusted_cert;
+
+use crate::certificate::{Certificate, CertificateError};
+use crate::key::{WeakKey, check_strength};
+use crate::signature::{self, BadSignature};
+use crate::validity::{OutsideValidity, judge_at};
+
+/// Reads the one root certificate in `pem` and checks it.
+pub(crate) fn root_from_pem(pem: &str, now: SystemTime, skew: Duration) -> Result<Certificate, RootRefused> {
+    let characters = pem.chars().count();
+    if characters > MAX_ROOT_CHARACTERS {
+        return Err(RootRefused::TooLarge { characters });
+    }
+    let root = Certificate::from_pem(pem).map_err(|source| RootRefused::Certificate { source })?;
+    check_root(&root, now, skew)?;
+    Ok(root)
+}
+
+fn check_root(root: &Certificate, now: SystemTime, skew: Duration) -> Result<(), RootRefused> {
+    if root.ca().is_none() {
+        return Err(RootRefused::NotCa);
+    }
+    // RFC 5280, 4.2.1.3: if keyUsage is present, a CA needs keyCertSign.
+    if root.key_usage().is_some_and(|usage| !usage.key_cert_sign()) {
+        return Err(RootRefused::KeyUsage);
+    }
+    if !root.is_self_issued() {
+        return Err(RootRefused::NotSelfSigned);
+    }
+    // A00.FR.501–503
+    check_strength(root.spki()).map_err(|source| RootRefused::WeakKey { source })?;
+    signature::verify(root, root.spki()).map_err(|source| RootRefused::Signature { source })?;
+    // M05.FR.07, TC_M_07: an expired certificate is an invalid one.
+    judge_at(std::slice::from_ref(root), now, skew)
+        .map_err(|(_, source)| RootRefused::Validity { source })?;
+    // TLS must be able to use what was accepted: for instance an unknown critical extension stands against it.
+    anchor_from_trusted_cert(&root.to_certificate_der()).map_err(|source| RootRefused::Anchor { source })?;
+    Ok(())
+}
+
+/// Why a root certificate is not installed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RootRefused {
+    /// Longer than `InstallCertificateRequest.certificate` may be.
+    #[error("the certificate has {characters} characters, at most {MAX_ROOT_CHARACTERS} are allowed")]
+    TooLarge {
+        /// Characters of the PEM text.
+        characters: usize,
+    },
+    /// Not exactly one certificate.
+    #[error("the root certificate cannot be read")]
+    Certificate {
+        /// What is wrong with it.
+        #[source]
+        source: CertificateError,
+    },
+    /// basicConstraints are absent or say that it is no certification authority.
+    #[error("the certificate is not that of a certification authority (basicConstraints)")]
+    NotCa,
+    /// keyUsage is present without keyCertSign.
+    #[error("the certificate's keyUsage does not allow it to sign certificates")]
+    KeyUsage,
+    /// Issuer and subject differ: a sub-CA.
+    #[error("the certificate is not a root: another one issued it; install that root instead")]
+    NotSelfSigned,
+    /// Too weak a key.
+    #[error("the root certificate is too weak")]
+    WeakKey {
+        /// How weak.
+        #[source]
+        source: WeakKey,
+    },
+    /// It names itself as issuer, but its own key did not sign it.
+    #[error("the certificate did not sign itself")]
+    Signature {
+        /// What is wrong with the signature.
+        #[source]
+        source: BadSignature,
+    },
+    /// Not valid now.
+    #[error("the root certificate is not valid now")]
+    Validity {
+        /// Which end of its validity.
+        #[source]
+        source: OutsideValidity,
+    },
+    /// TLS could not use it.
+    #[error("the certificate cannot serve as a trust anchor")]
+    Anchor {
+        /// What rustls-webpki says.
+        #[source]
+        source: webpki::Error,
+    },
+}
+
+/// `InstallCertificateRequest.certificate` of OCPP 2.0.1, in characters.
+const MAX_ROOT_CHARACTERS: usize = 5500;
