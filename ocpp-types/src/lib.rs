@@ -1,1 +1,71 @@
 //! The messages of OCPP, with every bound of the schemas in their types.
+//!
+//! The types are generated from the official JSON schemas and accept what those accept: the length of a string and the number of items of an
+//! array are part of the type, unknown members, `null` for an absent member and the same member twice are refused, and what vendors add
+//! under `customData` is kept. What is refused is explained in OCPP's own terms, with the place and the error code of the CALLERROR.
+//!
+//! There is no transport in here, no clock and no runtime; see `ocpp-transport` for the frames around these payloads.
+//!
+//! ```
+//! use ocpp_types::{
+//!     RpcErrorCode, Version, decode, encode,
+//!     v201::{DeleteCertificateRequest, DeleteCertificateResponse, DeleteCertificateStatusEnumType, HashAlgorithmEnumType},
+//! };
+//!
+//! let payload = r#"{"certificateHashData": {
+//!     "hashAlgorithm": "SHA256",
+//!     "issuerNameHash": "3f1a77bd08ff4b3f0d4a1a6a2e9b1a2c5a8b1a0f5d7be1c8a8a2d9c4c1b6e7f0",
+//!     "issuerKeyHash": "8a2d9c4c1b6e7f03f1a77bd08ff4b3f0d4a1a6a2e9b1a2c5a8b1a0f5d7be1c8a",
+//!     "serialNumber": "1b"
+//! }}"#;
+//! let request: DeleteCertificateRequest = decode(payload)?;
+//! assert_eq!(request.certificate_hash_data.hash_algorithm, HashAlgorithmEnumType::SHA256);
+//!
+//! let response = DeleteCertificateResponse::new(DeleteCertificateStatusEnumType::NotFound);
+//! assert_eq!(encode(&response)?, r#"{"status":"NotFound"}"#);
+//!
+//! let too_long = payload.replace("1b", &"1b".repeat(21));
+//! let error = decode::<DeleteCertificateRequest>(&too_long).unwrap_err();
+//! assert_eq!(error.to_string(), "/certificateHashData/serialNumber: 42 characters, expected at most 40 characters");
+//! assert_eq!(error.rpc_code(Version::V201), RpcErrorCode::PropertyConstraintViolation);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! - `v201` (default): OCPP 2.0.1.
+//! - `std` (default): [`Timestamp`] from and to `SystemTime`. Without it the crate is `no_std` and needs `alloc`.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+mod bounded_string;
+mod bounded_vec;
+mod custom_data;
+mod decode;
+mod enumeration;
+mod integer;
+mod number;
+mod object;
+mod request;
+mod rpc_error_code;
+mod timestamp;
+#[cfg(feature = "v201")]
+pub mod v201;
+mod value;
+
+pub use bounded_string::{BoundedString, TooLong};
+pub use bounded_vec::{BoundedVec, NonEmptyVec, WrongCount};
+pub use custom_data::CustomData;
+pub use decode::{DecodeError, EncodeError, Violation, decode, encode};
+pub(crate) use enumeration::enumeration;
+pub use enumeration::UnknownValue;
+pub(crate) use integer::Integer;
+pub use integer::{BoundedInteger, OutOfRange};
+pub use number::{NotFinite, Number};
+pub(crate) use object::object;
+pub use request::{Request, Sender, UnknownSubprotocol, Version};
+pub use rpc_error_code::RpcErrorCode;
+pub use timestamp::{NotATimestamp, Timestamp};
+pub use value::{Map, Value};

@@ -1,0 +1,89 @@
+//! The member `customData`, which every object of OCPP 2.x may have.
+
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+
+use serde_core::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, MapAccess, Visitor},
+    ser::SerializeMap as _,
+};
+
+use crate::{BoundedString, Map, value::Value};
+
+/// Data of a vendor's own: whose it is, and whatever else came with it, kept whole and in order.
+///
+/// ```
+/// use ocpp_types::{CustomData, Value};
+///
+/// let text = r#"{"vendorId":"org.example","slot":{"b":1,"a":[null]}}"#;
+/// let data: CustomData = ocpp_types::decode(text)?;
+/// assert_eq!(data.vendor_id.as_str(), "org.example");
+/// assert!(matches!(data.extra.get("slot"), Some(Value::Object(_))));
+/// assert_eq!(ocpp_types::encode(&data).unwrap(), text);
+/// # Ok::<(), ocpp_types::DecodeError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[doc(alias = "CustomDataType")]
+pub struct CustomData {
+    /// `vendorId`, required: a string of at most 255 characters, by convention a reversed domain name.
+    pub vendor_id: BoundedString<255>,
+    /// All other members.
+    pub extra: Map,
+}
+
+impl CustomData {
+    /// With nothing but the vendor's name.
+    #[must_use]
+    pub fn new(vendor_id: BoundedString<255>) -> Self {
+        Self { vendor_id, extra: Map::new() }
+    }
+}
+
+impl Serialize for CustomData {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A member of this name in `extra` would make the frame invalid; the typed one holds.
+        let extra = || self.extra.iter().filter(|(name, _)| *name != VENDOR_ID);
+        let mut map = serializer.serialize_map(Some(1 + extra().count()))?;
+        map.serialize_entry(VENDOR_ID, &self.vendor_id)?;
+        for (name, value) in extra() {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for CustomData {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(CustomDataVisitor)
+    }
+}
+
+struct CustomDataVisitor;
+
+impl<'de> Visitor<'de> for CustomDataVisitor {
+    type Value = CustomData;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object, CustomDataType")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<CustomData, A::Error> {
+        let mut vendor_id = None;
+        let mut extra: Vec<(String, Value)> = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if name == VENDOR_ID {
+                if vendor_id.is_some() {
+                    return Err(A::Error::duplicate_field(VENDOR_ID));
+                }
+                vendor_id = Some(map.next_value()?);
+            } else {
+                extra.push((name, map.next_value()?));
+            }
+        }
+        let vendor_id = vendor_id.ok_or_else(|| A::Error::missing_field(VENDOR_ID))?;
+        Ok(CustomData { vendor_id, extra: Map::from_members(extra)? })
+    }
+}
+
+const VENDOR_ID: &str = "vendorId";

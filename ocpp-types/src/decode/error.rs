@@ -1,0 +1,91 @@
+//! Why a payload was refused.
+
+use alloc::string::{String, ToString as _};
+use core::fmt;
+
+use crate::{RpcErrorCode, Version};
+
+/// A payload that breaks its schema: where, how, and which rule.
+///
+/// What it prints is of bounded length. Of the value that was found it shows short strings and numbers only, and nothing of members that can
+/// hold a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodeError {
+    pub(super) pointer: String,
+    pub(super) violation: Violation,
+    pub(super) message: String,
+}
+
+impl DecodeError {
+    /// The place of the fault as a JSON pointer (RFC 6901), empty for the payload itself. A missing member is pointed to where it should
+    /// be.
+    #[must_use]
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
+    /// The kind of the fault.
+    #[must_use]
+    pub fn violation(&self) -> Violation {
+        self.violation
+    }
+
+    /// The error code with which a version answers such a payload.
+    #[must_use]
+    pub fn rpc_code(&self, version: Version) -> RpcErrorCode {
+        RpcErrorCode::of_violation(self.violation, version)
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pointer = if self.pointer.is_empty() { "payload" } else { &self.pointer };
+        write!(formatter, "{}: {}", pointer.escape_debug(), self.message)
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+/// What is wrong with a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Violation {
+    /// The text is not JSON, or nested too deeply.
+    NotJson,
+    /// The payload is JSON, but not an object.
+    NotAnObject,
+    /// A member that the schema does not have.
+    UnknownMember,
+    /// A member that is there twice.
+    DuplicateMember,
+    /// A value of another JSON type, `null` for an absent member among them.
+    WrongType,
+    /// A string that the enumeration does not have.
+    UnknownValue,
+    /// A string that is too long or no date-time, a number out of range.
+    Constraint,
+    /// A required member that is absent.
+    MissingMember,
+    /// An array with too few or too many items.
+    ItemCount,
+}
+
+/// A payload that cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodeError {
+    message: String,
+}
+
+impl EncodeError {
+    pub(super) fn new(error: serde_json::Error) -> Self {
+        Self { message: error.to_string() }
+    }
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "payload cannot be encoded: {}", self.message)
+    }
+}
+
+impl core::error::Error for EncodeError {}

@@ -1,0 +1,30 @@
+//! From JSON text to a message, and what to say when it is none.
+//!
+//! The text is decoded once, straight into its type. Only when that fails is it read again, into a tree and from there into the type, with
+//! errors that know the place and the kind of the fault. serde's own constructors of errors tell the kind; no error text is read.
+
+mod error;
+mod second_look;
+
+use alloc::string::String;
+
+use serde_core::{Serialize, de::DeserializeOwned};
+
+pub use error::{DecodeError, EncodeError, Violation};
+
+/// Decodes one payload.
+///
+/// # Errors
+/// [`DecodeError`] with the place of the first fault, its kind, and the rule that it breaks.
+pub fn decode<T: DeserializeOwned>(json: &str) -> Result<T, DecodeError> {
+    serde_json::from_str(json).map_err(|error| second_look::explain::<T>(json, &error))
+}
+
+/// Encodes one payload.
+///
+/// # Errors
+/// [`EncodeError`] where the payload holds a value that no schema allows: a point in time outside of the years 0 to 9999. All other rules
+/// are kept by the types.
+pub fn encode<T: Serialize>(payload: &T) -> Result<String, EncodeError> {
+    serde_json::to_string(payload).map_err(EncodeError::new)
+}

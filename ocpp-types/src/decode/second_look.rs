@@ -1,0 +1,319 @@
+//! The slow way through a payload that was refused.
+
+use alloc::{
+    borrow::ToOwned as _,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::fmt;
+
+use serde_core::{
+    Deserializer,
+    de::{
+        self, DeserializeOwned, DeserializeSeed, Expected, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected, Visitor,
+        value::{MapAccessDeserializer, StrDeserializer},
+    },
+    forward_to_deserialize_any,
+};
+
+use super::{DecodeError, Violation};
+use crate::value::{Duplicates, Value, ValueVisitor, duplicate};
+
+/// Finds the fault in a payload that serde_json refused with `error`.
+pub(super) fn explain<T: DeserializeOwned>(json: &str, error: &serde_json::Error) -> DecodeError {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let tree = ValueVisitor { duplicates: Duplicates::Keep }
+        .deserialize(&mut deserializer)
+        .and_then(|tree| deserializer.end().map(|()| tree));
+    let tree = match tree {
+        Ok(tree @ Value::Object(_)) => tree,
+        Ok(other) => {
+            let message = format!("found {}, expected an object", other.kind());
+            return DecodeError { pointer: String::new(), violation: Violation::NotAnObject, message };
+        }
+        Err(error) => return not_json(&error),
+    };
+    match T::deserialize(Look(&tree)) {
+        // The two ways through do not disagree. Should they, the payload stays refused.
+        Ok(_) => not_json(error),
+        Err(fault) => fault.into_error(),
+    }
+}
+
+/// serde_json's own texts may hold a value of the payload; line and column say enough.
+fn not_json(error: &serde_json::Error) -> DecodeError {
+    let message = format!("not JSON, or nested too deeply, at line {} column {}", error.line(), error.column());
+    DecodeError { pointer: String::new(), violation: Violation::NotJson, message }
+}
+
+/// A fault on its way up, collecting the names of the members that it passes.
+#[derive(Debug)]
+struct Fault {
+    violation: Violation,
+    found: Found,
+    expected: String,
+    /// From the innermost to the outermost.
+    segments: Vec<String>,
+}
+
+/// What was found in the place.
+#[derive(Debug)]
+enum Found {
+    /// Nothing that could be told apart from the rule itself.
+    Nothing,
+    /// Its kind or its size, which is safe to show.
+    Kind(String),
+    /// Its value, if it is short and its place holds no secrets; else only the kind.
+    Value { kind: &'static str, value: String },
+}
+
+impl Fault {
+    fn new(violation: Violation, found: Found, expected: impl Into<String>) -> Self {
+        Self { violation, found, expected: expected.into(), segments: Vec::new() }
+    }
+
+    fn within(mut self, segment: impl ToString) -> Self {
+        self.segments.push(segment.to_string());
+        self
+    }
+
+    fn into_error(self) -> DecodeError {
+        let secret = self.segments.iter().any(|segment| can_hold_a_secret(segment));
+        let message = match self.found {
+            Found::Nothing => self.expected,
+            Found::Kind(found) => format!("{found}, {} {}", self.violation.verb(), self.expected),
+            Found::Value { kind, .. } if secret => format!("{kind}, {} {}", self.violation.verb(), self.expected),
+            Found::Value { value, .. } => format!("{value}, {} {}", self.violation.verb(), self.expected),
+        };
+        let mut pointer = String::new();
+        for segment in self.segments.iter().rev() {
+            pointer.push('/');
+            pointer.push_str(&shortened(segment).replace('~', "~0").replace('/', "~1"));
+        }
+        DecodeError { pointer, violation: self.violation, message }
+    }
+}
+
+impl Violation {
+    /// How the rule is joined to what was found.
+    fn verb(self) -> &'static str {
+        match self {
+            Self::ItemCount => "allowed are",
+            _ => "expected",
+        }
+    }
+}
+
+/// Whether a value in or below a member of this name may be a secret: passwords and keys of SetNetworkProfile, values of variables (which may
+/// be BasicAuthPassword), tokens of drivers, and everything that only a vendor knows the meaning of.
+fn can_hold_a_secret(member: &str) -> bool {
+    const MEMBERS: &[&str] = &[
+        "additionalidtoken",
+        "attributevalue",
+        "customdata",
+        "data",
+        "groupidtoken",
+        "idtoken",
+        "key",
+        "user",
+        "value",
+    ];
+    let member = member.to_ascii_lowercase();
+    MEMBERS.contains(&member.as_str())
+        || ["password", "pin", "secret", "username"].iter().any(|part| member.contains(part))
+}
+
+/// A name that a peer made up, cut to a length that fits into any log line.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(NAME_CHARACTERS) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
+}
+
+/// Characters of a member's name in a pointer; the longest of OCPP itself has 34.
+const NAME_CHARACTERS: usize = 64;
+
+/// Characters of a string up to which it is shown. Keys, certificates and passwords are longer or in places that are never shown.
+const SHOWN_CHARACTERS: usize = 40;
+
+fn found(unexpected: &Unexpected<'_>) -> Found {
+    match unexpected {
+        Unexpected::Str(text) => match text.chars().nth(SHOWN_CHARACTERS) {
+            None => Found::Value { kind: "a string", value: format!("found {text:?}") },
+            Some(_) => Found::Kind(format!("found a string of {} characters", text.chars().count())),
+        },
+        Unexpected::Signed(value) => Found::Value { kind: "a number", value: format!("found {value}") },
+        Unexpected::Unsigned(value) => Found::Value { kind: "a number", value: format!("found {value}") },
+        Unexpected::Float(value) => Found::Value { kind: "a number", value: format!("found {value:e}") },
+        Unexpected::Other(text) => Found::Kind((*text).to_owned()),
+        other => Found::Kind(format!("found {}", kind(other))),
+    }
+}
+
+fn kind(unexpected: &Unexpected<'_>) -> &'static str {
+    match unexpected {
+        Unexpected::Bool(_) => "a boolean",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
+        Unexpected::Char(_) | Unexpected::Str(_) => "a string",
+        Unexpected::Seq => "an array",
+        Unexpected::Map => "an object",
+        Unexpected::Unit | Unexpected::Option => "null",
+        _ => "another value",
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.expected)
+    }
+}
+
+impl core::error::Error for Fault {}
+
+/// The heart of the second look: serde calls the constructor that says what is wrong.
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(Violation::Constraint, Found::Nothing, message.to_string())
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let found = Found::Kind(format!("found {}", kind(&unexpected)));
+        Self::new(Violation::WrongType, found, expected.to_string())
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::new(Violation::Constraint, found(&unexpected), expected.to_string())
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        let found = Found::Kind(format!("{length} items"));
+        Self::new(Violation::ItemCount, found, expected.to_string())
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        let found = found(&Unexpected::Str(variant));
+        Self::new(Violation::UnknownValue, found, format!("one of {}", expected.join(", ")))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        let message = format!("no such member; known are {}", expected.join(", "));
+        Self::new(Violation::UnknownMember, Found::Nothing, message).within(field)
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::new(Violation::MissingMember, Found::Nothing, "required, but absent").within(field)
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::duplicate(field)
+    }
+}
+
+impl Fault {
+    fn duplicate(name: &str) -> Self {
+        Self::new(Violation::DuplicateMember, Found::Nothing, "the same member twice").within(name)
+    }
+}
+
+/// Reads from a tree.
+struct Look<'a>(&'a Value);
+
+impl<'de> Deserializer<'de> for Look<'_> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.0 {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Number(number) => number.visit(visitor),
+            Value::String(text) => visitor.visit_str(text),
+            Value::Array(items) => visitor.visit_seq(Items { items: items.iter(), index: 0 }),
+            Value::Object(members) => {
+                if let Some(name) = duplicate(members.iter().map(|(name, _)| name)) {
+                    return Err(Fault::duplicate(name));
+                }
+                visitor.visit_map(Members { members: members.entries().iter(), value: None })
+            }
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.0 {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self.0 {
+            Value::String(text) => {
+                let variant: StrDeserializer<'_, Fault> = text.as_str().into_deserializer();
+                visitor.visit_enum(variant)
+            }
+            Value::Object(members) => {
+                let members = Members { members: members.entries().iter(), value: None };
+                visitor.visit_enum(MapAccessDeserializer::new(members))
+            }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map
+        struct identifier ignored_any
+    }
+}
+
+struct Items<'a> {
+    items: core::slice::Iter<'a, Value>,
+    index: usize,
+}
+
+impl<'de> SeqAccess<'de> for Items<'_> {
+    type Error = Fault;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+        let Some(item) = self.items.next() else {
+            return Ok(None);
+        };
+        let index = self.index;
+        self.index += 1;
+        seed.deserialize(Look(item)).map(Some).map_err(|fault| fault.within(index))
+    }
+}
+
+struct Members<'a> {
+    members: core::slice::Iter<'a, (String, Value)>,
+    value: Option<(&'a str, &'a Value)>,
+}
+
+impl<'de> MapAccess<'de> for Members<'_> {
+    type Error = Fault;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+        let Some((name, value)) = self.members.next() else {
+            return Ok(None);
+        };
+        self.value = Some((name, value));
+        let name: StrDeserializer<'_, Fault> = name.as_str().into_deserializer();
+        seed.deserialize(name).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        let Some((name, value)) = self.value.take() else {
+            return Err(de::Error::custom("a value was asked for before its name"));
+        };
+        seed.deserialize(Look(value)).map_err(|fault| fault.within(name))
+    }
+}

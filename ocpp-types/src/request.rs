@@ -1,0 +1,77 @@
+//! What holds for every message.
+
+use core::{fmt, str::FromStr};
+
+use serde_core::{Serialize, de::DeserializeOwned};
+
+/// A message that asks for an answer: the payload of a CALL.
+pub trait Request: Serialize + DeserializeOwned + Send + 'static {
+    /// The action's name on the wire: `SignCertificate`.
+    const ACTION: &'static str;
+    /// The version of OCPP that it belongs to.
+    const VERSION: Version;
+    /// The payload of the CALLRESULT.
+    type Response: Serialize + DeserializeOwned + Send + 'static;
+}
+
+/// A version of OCPP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Version {
+    /// OCPP 2.0.1.
+    V201,
+}
+
+impl Version {
+    /// All versions that this crate knows, oldest first, whichever of them are compiled in.
+    pub const ALL: &'static [Self] = &[Self::V201];
+
+    /// The name of the WebSocket subprotocol, as registered with IANA (OCPP-J 3.1.2).
+    #[must_use]
+    pub const fn subprotocol(self) -> &'static str {
+        match self {
+            Self::V201 => "ocpp2.0.1",
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::V201 => "OCPP 2.0.1",
+        })
+    }
+}
+
+impl FromStr for Version {
+    type Err = UnknownSubprotocol;
+
+    /// From the name of the WebSocket subprotocol.
+    fn from_str(subprotocol: &str) -> Result<Self, UnknownSubprotocol> {
+        Self::ALL.iter().copied().find(|version| version.subprotocol() == subprotocol).ok_or(UnknownSubprotocol)
+    }
+}
+
+/// A name that is not a WebSocket subprotocol of OCPP that this crate knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownSubprotocol;
+
+impl fmt::Display for UnknownSubprotocol {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("not a known subprotocol; use one of")?;
+        Version::ALL.iter().try_for_each(|version| write!(formatter, " {}", version.subprotocol()))
+    }
+}
+
+impl core::error::Error for UnknownSubprotocol {}
+
+/// Who may send the request of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sender {
+    /// The charging station only.
+    ChargingStation,
+    /// The CSMS only.
+    Csms,
+    /// Either side.
+    Both,
+}

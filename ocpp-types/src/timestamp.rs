@@ -1,0 +1,164 @@
+//! Points in time.
+
+use alloc::string::String;
+use core::{fmt, str::FromStr};
+
+use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
+use serde_core::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Unexpected, Visitor},
+    ser,
+};
+
+/// A point in time, to the nanosecond.
+///
+/// Read from RFC 3339 with its offset, as JSON Schema's `date-time` demands, and written in UTC with `Z`. The instant survives; the offset in
+/// which a peer wrote it does not.
+///
+/// ```
+/// use ocpp_types::Timestamp;
+///
+/// let time: Timestamp = "2024-05-06T12:00:00.5+02:00".parse()?;
+/// assert_eq!(time.to_string(), "2024-05-06T10:00:00.500Z");
+/// assert!("2024-05-06T12:00:00".parse::<Timestamp>().is_err());
+/// # Ok::<(), ocpp_types::NotATimestamp>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(DateTime<Utc>);
+
+impl Timestamp {
+    /// The instant as chrono has it.
+    #[must_use]
+    pub fn as_date_time(&self) -> &DateTime<Utc> {
+        &self.0
+    }
+
+    fn text(self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    }
+}
+
+/// RFC 3339 has four digits for the year.
+fn has_writable_year(time: &DateTime<Utc>) -> bool {
+    (0..=9999).contains(&time.year())
+}
+
+impl FromStr for Timestamp {
+    type Err = NotATimestamp;
+
+    fn from_str(text: &str) -> Result<Self, NotATimestamp> {
+        // chrono also takes a blank between date and time, which RFC 3339's grammar does not have.
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
+            return Err(NotATimestamp);
+        }
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| NotATimestamp)?.to_utc();
+        if has_writable_year(&time) { Ok(Self(time)) } else { Err(NotATimestamp) }
+    }
+}
+
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self(time)
+    }
+}
+
+impl From<Timestamp> for DateTime<Utc> {
+    fn from(time: Timestamp) -> Self {
+        time.0
+    }
+}
+
+#[cfg(feature = "std")]
+mod system_time {
+    use core::time::Duration;
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    use chrono::{DateTime, Utc};
+
+    use super::Timestamp;
+
+    impl From<SystemTime> for Timestamp {
+        /// A time that chrono cannot hold (beyond the year 262,000) becomes the nearest that it can.
+        fn from(time: SystemTime) -> Self {
+            let (seconds, nanoseconds) = match time.duration_since(UNIX_EPOCH) {
+                Ok(after) => (i64::try_from(after.as_secs()).unwrap_or(i64::MAX), after.subsec_nanos()),
+                Err(error) => {
+                    let before = error.duration();
+                    let seconds = i64::try_from(before.as_secs()).map_or(i64::MIN, |seconds| -seconds);
+                    match before.subsec_nanos() {
+                        0 => (seconds, 0),
+                        nanoseconds => (seconds.saturating_sub(1), 1_000_000_000 - nanoseconds),
+                    }
+                }
+            };
+            let bound = if seconds < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+            Self(DateTime::from_timestamp(seconds, nanoseconds).unwrap_or(bound))
+        }
+    }
+
+    impl From<Timestamp> for SystemTime {
+        /// A time that the platform cannot hold becomes 1970-01-01; every platform holds the years that OCPP can write.
+        fn from(time: Timestamp) -> Self {
+            let seconds = time.0.timestamp();
+            // A leap second is its second before it, and more than a second of nanoseconds.
+            let nanoseconds = Duration::from_nanos(u64::from(time.0.timestamp_subsec_nanos()));
+            let whole = Duration::from_secs(seconds.unsigned_abs());
+            let base = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+            base.and_then(|base| base.checked_add(nanoseconds)).unwrap_or(UNIX_EPOCH)
+        }
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.text())
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if has_writable_year(&self.0) {
+            serializer.serialize_str(&self.text())
+        } else {
+            Err(ser::Error::custom("a point in time outside of the years 0 to 9999"))
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TimestampVisitor)
+    }
+}
+
+struct TimestampVisitor;
+
+impl Visitor<'_> for TimestampVisitor {
+    type Value = Timestamp;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string, a date-time by RFC 3339 with its offset")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
+        text.parse().map_err(|NotATimestamp| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+/// A text that is not a date-time by RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotATimestamp;
+
+impl fmt::Display for NotATimestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("not a date-time by RFC 3339 with its offset, such as 2024-05-06T12:00:00Z")
+    }
+}
+
+impl core::error::Error for NotATimestamp {}
