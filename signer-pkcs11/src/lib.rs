@@ -1,1 +1,61 @@
 //! Keys, certificate requests and a certificate authority inside a PKCS #11 token.
+//!
+//! A station keeps the key of its OCPP certificate in a token ([`Key`]), asks for the certificate by a request that the
+//! token signs ([`csr::build`]), and presents it in TLS ([`Key::signing_key`]). A CSMS keeps the key of its authority in
+//! a token ([`CertificateAuthority`]), judges the requests of stations and issues their certificates.
+//!
+//! It is not an OCPP transport and keeps no certificates; no private key ever leaves a token.
+//!
+//! ```no_run
+//! use signer_pkcs11::{KeyAlgorithm, KeyName, Token, TokenOptions, Uri, csr};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let uri: Uri = "pkcs11:token=station?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:pin".parse()?;
+//! let token = Token::open(&uri, &TokenOptions::new())?;
+//! let key = token.generate_key(&KeyName::random("cs-2026")?, KeyAlgorithm::EcdsaP256)?;
+//! println!("{}", key.uri());
+//! println!("{}", csr::build(&key, &csr::Subject::new("CS-0001", "Example CSO"))?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Blocking
+//! What talks to a token blocks, and says so; [`Key::sign`], [`CertificateAuthority::issue`] and what else is `async`
+//! does not. rustls signs inside `poll`: run handshakes in `spawn_blocking(|| Handle::current().block_on(handshake))`.
+
+mod algorithm;
+mod answer;
+pub mod csr;
+mod encoding;
+mod io;
+mod issue;
+mod name;
+mod pin;
+mod policy;
+mod profile;
+mod public_key;
+mod settings;
+mod sign;
+mod uri;
+
+pub use crate::{
+    algorithm::{KeyAlgorithm, UnknownKeyAlgorithm},
+    answer::{Issued, PendingCertificate},
+    csr::{Csr, CsrError},
+    issue::{IssueError, IssuedCertificate, IssuerError, MAX_CHAIN_CHARACTERS, ServerName},
+    name::{Subject, SubjectError},
+    pin::Pin,
+    policy::{Refused, StationIdentity},
+    profile::Lint,
+    public_key::{KeyKind, PublicKey, PublicKeyError, VerifyError},
+    settings::{CaSettings, CommonNameRule},
+    sign::{SignError, Signer, TokenFault},
+    uri::{ObjectType, PinSource, Uri, UriError},
+};
+pub use io::{
+    authority::{AuthorityError, CertificateAuthority},
+    init::init_token,
+    inventory::KeyInfo,
+    key::{Key, KeyError, KeyName},
+    token::{FinalTry, Token, TokenError, TokenOptions, module_from_environment, read_pin},
+};

@@ -1,0 +1,56 @@
+//! Initialising a token.
+
+use std::path::Path;
+
+use cryptoki::{session::UserType, types::AuthPin};
+
+use crate::{
+    io::{
+        fault,
+        module::{Module, trimmed},
+        token::TokenError,
+    },
+    pin::Pin,
+    uri::Uri,
+};
+
+/// Initialises the first free slot's token: label, security officer's PIN, user PIN. Blocks.
+///
+/// A token that is initialised already is never touched. Network HSMs are initialised by their vendor's tools; this is
+/// for soft tokens and TPMs.
+///
+/// # Errors
+/// [`TokenError`]
+pub fn init_token(module: &Path, label: &str, so_pin: &Pin, pin: &Pin) -> Result<Uri, TokenError> {
+    if !(1..=32).contains(&label.len()) || label.trim() != label || label.chars().any(char::is_control) {
+        return Err(TokenError::Label { label: label.to_owned() });
+    }
+    let module = Module::load(module)?;
+    // Two threads must not take the same free slot.
+    let _guard = module.exclusive();
+    let tokens = module.tokens()?;
+    if tokens.iter().any(|(_, info)| info.token_initialized() && trimmed(info.label()) == label) {
+        return Err(TokenError::TokenExists { label: label.to_owned() });
+    }
+    let free = tokens.into_iter().find(|(_, info)| !info.token_initialized());
+    let (slot, info) = free.ok_or_else(|| TokenError::NoFreeSlot { path: module.path().to_owned() })?;
+    let lengths = info.min_pin_length()..=info.max_pin_length();
+    // Some tokens say 0 to 0 and mean that they do not say.
+    let fits = |pin: &Pin| *lengths.end() == 0 || lengths.contains(&pin.expose().len());
+    if !fits(so_pin) || !fits(pin) {
+        return Err(TokenError::PinLength { min: *lengths.start(), max: *lengths.end() });
+    }
+
+    let failed = |error| TokenError::Token { token: label.to_owned(), source: fault::fault(&error) };
+    let so_pin = AuthPin::from(so_pin.expose().to_owned());
+    module.context().init_token(slot, &so_pin, label).map_err(failed)?;
+    let session = module.context().open_rw_session(slot).map_err(failed)?;
+    session.login(UserType::So, Some(&so_pin)).map_err(failed)?;
+    session.init_pin(&AuthPin::from(pin.expose().to_owned())).map_err(failed)?;
+    session.logout().map_err(failed)?;
+    // A token without a serial number cannot be named by it.
+    let info = module.context().get_token_info(slot).map_err(failed)?;
+    let serial = trimmed(info.serial_number());
+    let uri = Uri::new().with_token(label);
+    Ok(if serial.is_empty() { uri } else { uri.with_serial(serial) })
+}

@@ -1,0 +1,166 @@
+//! Logging in: one attempt with a wrong PIN, ever.
+//!
+//! Tokens lock after few wrong PINs (a TPM after three), and a service that restarts its connection in a loop would
+//! use them up within a second. So a PIN that a token has refused is remembered, and never sent again by this process.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+};
+
+use cryptoki::{
+    error::RvError,
+    session::{Session, SessionState, UserType},
+    slot::TokenInfo,
+    types::AuthPin,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    io::{
+        fault,
+        module::{Module, trimmed},
+        token::TokenError,
+    },
+    pin::Pin,
+};
+
+/// What a login needs to know, beside the session.
+pub(crate) struct Credentials {
+    /// Label, for messages.
+    pub(crate) token: String,
+    pub(crate) serial: String,
+    pub(crate) pin: Option<Pin>,
+    pub(crate) final_try: FinalTry,
+}
+
+/// What to do when the token says that a wrong PIN would lock it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FinalTry {
+    /// Leave it to a person.
+    #[default]
+    Refuse,
+    /// Use the last attempt.
+    Use,
+}
+
+/// What this process knows about PINs. Salted per process, so that a memory dump gives no easy oracle for short PINs.
+static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(|| {
+    let mut salt = [0; 32];
+    // Without randomness the salt is constant, and the memory still works.
+    let _ = getrandom::fill(&mut salt);
+    Mutex::new(Known { salt, refused: HashSet::new(), accepted: HashMap::new() })
+});
+
+struct Known {
+    salt: [u8; 32],
+    /// Hashes over token and PIN, of PINs that a token has refused.
+    refused: HashSet<Hash>,
+    /// By hash over the token: hash over token and PIN with which this process is logged in.
+    accepted: HashMap<Hash, Hash>,
+}
+
+type Hash = [u8; 32];
+
+impl Known {
+    fn hash(&self, module: &Module, credentials: &Credentials, pin: &str) -> Hash {
+        let mut hash = Sha256::new();
+        hash.update(self.salt);
+        let module = module.path().as_os_str().as_encoded_bytes();
+        for part in [module, credentials.serial.as_bytes(), credentials.token.as_bytes(), pin.as_bytes()] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
+    }
+}
+
+fn known() -> MutexGuard<'static, Known> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Logs the user in through this session, unless the token is logged in to already.
+///
+/// A login holds for all sessions of the process with this token.
+pub(crate) fn log_in(
+    module: &Module,
+    session: &Session,
+    info: &TokenInfo,
+    credentials: &Credentials,
+) -> Result<(), TokenError> {
+    let token = || credentials.token.clone();
+    // Two threads must not try the same wrong PIN at the same time.
+    let _guard = module.exclusive();
+    let (token_hash, pin_hash) = {
+        let known = known();
+        let pin_hash = credentials.pin.as_ref().map(|pin| known.hash(module, credentials, pin.expose()));
+        if pin_hash.is_some_and(|hash| known.refused.contains(&hash)) {
+            return Err(TokenError::PinRefusedBefore { token: token() });
+        }
+        (known.hash(module, credentials, ""), pin_hash)
+    };
+    if !info.login_required() {
+        return Ok(());
+    }
+    if credentials.pin.is_none() && !info.protected_authentication_path() {
+        return Err(TokenError::PinMissing { token: token() });
+    }
+    let state = session.get_session_info().map_err(|error| failed(credentials, &error))?.session_state();
+    if matches!(state, SessionState::RoUser | SessionState::RwUser) {
+        // Logged in by an earlier opening in this process. Another PIN than that opening's must not slip through.
+        let accepted = known().accepted.get(&token_hash).copied();
+        return match (accepted, pin_hash) {
+            (Some(accepted), Some(pin)) if accepted != pin => Err(TokenError::PinDiffers { token: token() }),
+            _ => Ok(()),
+        };
+    }
+    if info.user_pin_locked() {
+        return Err(TokenError::PinLocked { token: token() });
+    }
+    if !info.user_pin_initialized() {
+        return Err(TokenError::PinNotSet { token: token() });
+    }
+    if info.user_pin_final_try() && credentials.final_try == FinalTry::Refuse {
+        return Err(TokenError::FinalTry { token: token() });
+    }
+    let pin = credentials.pin.as_ref().map(|pin| AuthPin::from(pin.expose().to_owned()));
+    let error = match session.login(UserType::User, pin.as_ref()) {
+        Ok(()) => {
+            known().accepted.extend(pin_hash.map(|hash| (token_hash, hash)));
+            return Ok(());
+        }
+        Err(error) => error,
+    };
+    match fault::code(&error) {
+        Some(RvError::UserAlreadyLoggedIn) => return Ok(()),
+        Some(
+            RvError::PinIncorrect
+            | RvError::PinInvalid
+            | RvError::PinLenRange
+            | RvError::PinExpired
+            | RvError::PinLocked,
+        ) => known().refused.extend(pin_hash),
+        _ => {}
+    }
+    Err(match fault::code(&error) {
+        Some(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange) => {
+            TokenError::PinIncorrect { token: token() }
+        }
+        Some(RvError::PinLocked) => TokenError::PinLocked { token: token() },
+        Some(RvError::PinExpired) => TokenError::PinExpired { token: token() },
+        Some(RvError::UserPinNotInitialized) => TokenError::PinNotSet { token: token() },
+        _ => failed(credentials, &error),
+    })
+}
+
+fn failed(credentials: &Credentials, error: &cryptoki::error::Error) -> TokenError {
+    TokenError::Token { token: credentials.token.clone(), source: fault::fault(error) }
+}
+
+impl Credentials {
+    pub(crate) fn new(info: &TokenInfo, pin: Option<Pin>, final_try: FinalTry) -> Self {
+        let token = trimmed(info.label()).to_owned();
+        Self { token, serial: trimmed(info.serial_number()).to_owned(), pin, final_try }
+    }
+}

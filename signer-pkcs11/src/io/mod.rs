@@ -1,0 +1,14 @@
+//! The shell: everything that touches a token, a thread, a clock, a file or the environment.
+
+pub(crate) mod authority;
+pub(crate) mod fault;
+pub(crate) mod init;
+pub(crate) mod inventory;
+pub(crate) mod key;
+pub(crate) mod login;
+pub(crate) mod module;
+pub(crate) mod pool;
+pub(crate) mod queue;
+pub(crate) mod template;
+pub(crate) mod tls;
+pub(crate) mod token;

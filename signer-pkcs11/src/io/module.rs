@@ -1,0 +1,99 @@
+//! PKCS #11 modules: one object per shared library and process.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use cryptoki::{
+    context::{CInitializeArgs, CInitializeFlags, Pkcs11},
+    error::RvError,
+    slot::{Slot, TokenInfo},
+};
+
+use crate::{
+    io::{fault, token::TokenError},
+    sign::TokenFault,
+};
+
+/// A loaded and initialised module.
+///
+/// It is never finalised: C_Finalize ends every session of the process, also those of other users of the library.
+pub(crate) struct Module {
+    path: PathBuf,
+    context: Pkcs11,
+    /// Held while a token is initialised or logged in to, which are states of the whole process.
+    exclusive: Mutex<()>,
+}
+
+/// Every module of the process. C_Initialize works once per process, so they stay.
+static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());
+
+impl Module {
+    /// Loads the shared library, or finds it loaded already.
+    pub(crate) fn load(path: &Path) -> Result<Arc<Self>, TokenError> {
+        // The same library by two paths would be initialised twice. A bare name is left to the loader's search path.
+        let real = match path.canonicalize() {
+            Ok(real) => real,
+            Err(_) if path.components().count() == 1 => path.to_owned(),
+            Err(source) => {
+                return Err(TokenError::ModuleNotFound { path: path.to_owned(), source: source.into() });
+            }
+        };
+        let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(module) = modules.get(&real) {
+            return Ok(Arc::clone(module));
+        }
+        let context = Pkcs11::new(&real)
+            .map_err(|source| TokenError::ModuleNotFound { path: path.to_owned(), source: source.into() })?;
+        match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+            Ok(()) => {}
+            // Somebody else in this process uses the library too.
+            Err(error) if fault::code(&error) == Some(RvError::CryptokiAlreadyInitialized) => {}
+            Err(error) => {
+                let source = fault::fault(&error);
+                return Err(TokenError::ModuleInitialize { path: path.to_owned(), source });
+            }
+        }
+        let module = Arc::new(Self { path: real.clone(), context, exclusive: Mutex::new(()) });
+        modules.insert(real, Arc::clone(&module));
+        Ok(module)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn context(&self) -> &Pkcs11 {
+        &self.context
+    }
+
+    /// Keeps others from initialising tokens and from logging in.
+    pub(crate) fn exclusive(&self) -> MutexGuard<'_, ()> {
+        self.exclusive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The slots with a token whose information can be read. One bad token does not hide the others.
+    pub(crate) fn tokens(&self) -> Result<Vec<(Slot, TokenInfo)>, TokenError> {
+        let slots = self.context.get_slots_with_token().map_err(|error| self.failed(&error))?;
+        let readable = slots.into_iter().filter_map(|slot| match self.context.get_token_info(slot) {
+            Ok(info) => Some((slot, info)),
+            Err(error) => {
+                tracing::debug!(slot = slot.id(), error = %fault::fault(&error), "token information is unreadable, slot skipped");
+                None
+            }
+        });
+        Ok(readable.collect())
+    }
+
+    fn failed(&self, error: &cryptoki::error::Error) -> TokenError {
+        let source: TokenFault = fault::fault(error);
+        TokenError::Module { path: self.path.clone(), source }
+    }
+}
+
+/// A label or serial number without the padding that some modules leave on it.
+pub(crate) fn trimmed(text: &str) -> &str {
+    text.trim_end_matches(['\0', ' ']).trim_start_matches(' ')
+}

@@ -1,0 +1,207 @@
+//! Distinguished names: built by us, read from others.
+
+use const_oid::db::rfc4519::{COMMON_NAME, COUNTRY_NAME, DOMAIN_COMPONENT, ORGANIZATION_NAME};
+use der::{
+    Decode, Encode, Tag, Tagged,
+    asn1::{Any, Ia5StringRef, ObjectIdentifier, PrintableStringRef, SetOfVec, Utf8StringRef},
+};
+use x509_cert::{attr::AttributeTypeAndValue, name::Name};
+
+/// The subject of a certificate or request of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Subject {
+    /// CN: the station's serial number (A00.FR.511), a CSMS's FQDN (A00.FR.510), or a CA's name.
+    pub common_name: String,
+    /// O: the name of the organisation that owns it (A00.FR.509).
+    pub organization: String,
+    /// C: two letters (ISO 3166-1). V2G certificates carry it.
+    pub country: Option<String>,
+    /// DC: `CPO` in V2G certificates (ISO 15118-2).
+    pub domain_component: Option<String>,
+}
+
+/// Why a subject cannot be written into a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubjectError {
+    /// RFC 5280 appendix A.1 bounds both at 64.
+    #[error("{attribute} has {characters} characters; 1 to 64 are allowed")]
+    Length {
+        /// `CN` or `O`.
+        attribute: &'static str,
+        /// As counted.
+        characters: usize,
+    },
+    /// Control characters hide what a name says.
+    #[error("{attribute} contains a control character")]
+    Control {
+        /// `CN` or `O`.
+        attribute: &'static str,
+    },
+    /// Not a country code.
+    #[error("country \"{0}\" is not two capital letters")]
+    Country(String),
+    /// Not ASCII.
+    #[error("domain component \"{0}\" is not ASCII text of 1 to 64 characters")]
+    DomainComponent(String),
+}
+
+impl Subject {
+    /// A subject with CN and O, which every OCPP certificate has.
+    pub fn new(common_name: impl Into<String>, organization: impl Into<String>) -> Self {
+        Self {
+            common_name: common_name.into(),
+            organization: organization.into(),
+            country: None,
+            domain_component: None,
+        }
+    }
+
+    /// Adds C.
+    pub fn with_country(mut self, country: impl Into<String>) -> Self {
+        self.country = Some(country.into());
+        self
+    }
+
+    /// Adds DC.
+    pub fn with_domain_component(mut self, domain_component: impl Into<String>) -> Self {
+        self.domain_component = Some(domain_component.into());
+        self
+    }
+
+    pub(crate) fn to_name(&self) -> Result<Name, SubjectError> {
+        check_text("CN", &self.common_name)?;
+        check_text("O", &self.organization)?;
+        let mut parts: Vec<(ObjectIdentifier, Any)> = Vec::new();
+        if let Some(component) = &self.domain_component {
+            let refuse = || SubjectError::DomainComponent(component.clone());
+            let text = Ia5StringRef::new(component).map_err(|_| refuse())?;
+            if !(1..=64).contains(&component.len()) || component.chars().any(char::is_control) {
+                return Err(refuse());
+            }
+            parts.push((DOMAIN_COMPONENT, Any::from(text)));
+        }
+        if let Some(country) = &self.country {
+            let refuse = || SubjectError::Country(country.clone());
+            if country.len() != 2 || !country.bytes().all(|byte| byte.is_ascii_uppercase()) {
+                return Err(refuse());
+            }
+            let text = PrintableStringRef::new(country).map_err(|_| refuse())?;
+            parts.push((COUNTRY_NAME, Any::from(text)));
+        }
+        parts.push((ORGANIZATION_NAME, utf8("O", &self.organization)?));
+        parts.push((COMMON_NAME, utf8("CN", &self.common_name)?));
+        name_of(parts).map_err(|_| SubjectError::Length { attribute: "CN", characters: 0 })
+    }
+}
+
+/// What is read from a subject that somebody else wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReadSubject {
+    pub(crate) common_name: Option<String>,
+    pub(crate) organization: Option<String>,
+}
+
+/// Why a name cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadError {
+    /// The attribute stands twice: two readers might choose differently.
+    Twice(&'static str),
+    /// The attribute has a string type, or characters, that we do not read.
+    Text(&'static str),
+}
+
+/// Reads CN and O; the other attributes are of no interest.
+pub(crate) fn read(name: &Name) -> Result<ReadSubject, ReadError> {
+    let mut subject = ReadSubject::default();
+    for attribute in name.iter() {
+        let (label, place) = match attribute.oid {
+            COMMON_NAME => ("CN", &mut subject.common_name),
+            ORGANIZATION_NAME => ("O", &mut subject.organization),
+            _ => continue,
+        };
+        let text = directory_string(&attribute.value).ok_or(ReadError::Text(label))?;
+        if place.replace(text).is_some() {
+            return Err(ReadError::Twice(label));
+        }
+    }
+    Ok(subject)
+}
+
+fn directory_string(value: &Any) -> Option<String> {
+    let is_text =
+        matches!(value.tag(), Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::TeletexString);
+    let text = std::str::from_utf8(value.value()).ok()?;
+    // T.61 is only read where it coincides with ASCII; the others are subsets of UTF-8.
+    let readable = is_text && (value.tag() == Tag::Utf8String || text.is_ascii());
+    (readable && !text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+fn check_text(attribute: &'static str, text: &str) -> Result<(), SubjectError> {
+    let characters = text.chars().count();
+    if !(1..=64).contains(&characters) {
+        return Err(SubjectError::Length { attribute, characters });
+    }
+    if text.chars().any(char::is_control) {
+        return Err(SubjectError::Control { attribute });
+    }
+    Ok(())
+}
+
+fn utf8(attribute: &'static str, text: &str) -> Result<Any, SubjectError> {
+    let text = Utf8StringRef::new(text).map_err(|_| SubjectError::Length { attribute, characters: 0 })?;
+    Ok(Any::from(text))
+}
+
+fn name_of(parts: Vec<(ObjectIdentifier, Any)>) -> der::Result<Name> {
+    let mut rdns: Vec<SetOfVec<AttributeTypeAndValue>> = Vec::new();
+    for (oid, value) in parts {
+        rdns.push(SetOfVec::try_from(vec![AttributeTypeAndValue { oid, value }])?);
+    }
+    Name::from_der(&rdns.to_der()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ReadSubject, Subject, SubjectError, read};
+
+    fn check(subject: Subject, expected: &str) {
+        assert_eq!(subject.to_name().unwrap().to_string(), expected, "{subject:?}");
+    }
+
+    #[test]
+    fn order_and_string_types() {
+        check(Subject::new("CS-0001", "Example CSO"), "CN=CS-0001,O=Example CSO");
+        check(
+            Subject::new("DE*ABC*S1", "Example").with_country("DE").with_domain_component("CPO"),
+            "CN=DE*ABC*S1,O=Example,C=DE,DC=CPO",
+        );
+    }
+
+    #[test]
+    fn refusals() {
+        let error = |subject: Subject| subject.to_name().unwrap_err();
+        assert_eq!(error(Subject::new("", "O")), SubjectError::Length { attribute: "CN", characters: 0 });
+        assert_eq!(
+            error(Subject::new("ü".repeat(65), "O")),
+            SubjectError::Length { attribute: "CN", characters: 65 }
+        );
+        assert_eq!(error(Subject::new("CS\u{0}1", "O")), SubjectError::Control { attribute: "CN" });
+        assert_eq!(error(Subject::new("C", "O").with_country("de")), SubjectError::Country("de".into()));
+        assert_eq!(
+            error(Subject::new("C", "O").with_domain_component("é")),
+            SubjectError::DomainComponent("é".into())
+        );
+    }
+
+    #[test]
+    fn written_names_are_read_again() {
+        let name = Subject::new("Säule 7", "Örtliche Werke").to_name().unwrap();
+        let expected = ReadSubject {
+            common_name: Some("Säule 7".into()),
+            organization: Some("Örtliche Werke".into()),
+        };
+        assert_eq!(read(&name), Ok(expected));
+    }
+}

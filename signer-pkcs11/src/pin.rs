@@ -1,0 +1,49 @@
+//! A PIN, kept out of logs and wiped from memory.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// A token's PIN. `Debug` hides it (and its length), the memory is wiped when it is dropped.
+#[derive(Clone)]
+pub struct Pin(Zeroizing<String>);
+
+impl Pin {
+    /// Takes the PIN over as it is. A file's line end is the reader's business: see [`Pin::from_file_text`].
+    pub fn new(pin: impl Into<String>) -> Self {
+        Self(Zeroizing::new(pin.into()))
+    }
+
+    /// The PIN that a file holds: its text without the line end at the end, which editors add.
+    pub fn from_file_text(text: impl Into<String>) -> Self {
+        let text = Zeroizing::new(text.into());
+        Self(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+
+    /// The characters themselves, for the one call that needs them.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pin(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pin;
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Pin::new("4711")), "Pin(…)");
+    }
+
+    #[test]
+    fn line_end_of_a_file_is_not_part_of_the_pin() {
+        assert_eq!(Pin::from_file_text("47 11\r\n").expose(), "47 11");
+        assert_eq!(Pin::from_file_text("4711").expose(), "4711");
+    }
+}

@@ -1,0 +1,131 @@
+//! What the core needs from whoever holds a private key.
+
+use std::{error, fmt, time::Duration};
+
+use der::{Document, asn1::BitString};
+use signature::Keypair;
+use spki::{AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, EncodePublicKey};
+
+use crate::{
+    algorithm::KeyAlgorithm,
+    public_key::{PublicKey, VerifyError},
+};
+
+/// Somebody who signs: a [`Key`](crate::Key) in a token, or a test's own.
+pub trait Signer: Send + Sync {
+    /// The public half.
+    fn public_key(&self) -> &PublicKey;
+
+    /// The algorithm of the signatures.
+    fn algorithm(&self) -> KeyAlgorithm;
+
+    /// Hashes `message` and signs the hash. Blocks until the signature is there.
+    ///
+    /// # Errors
+    /// [`SignError`], within the signer's own deadline.
+    fn sign_blocking(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+}
+
+/// Why there is no signature.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// As many signatures wait as the queue holds. Try again later.
+    #[error("the token is busy: {waiting} signatures are waiting already")]
+    Busy {
+        /// The queue's bound.
+        waiting: usize,
+    },
+    /// The token did not answer in time. The signature may still be made, and is thrown away then.
+    #[error("the token did not sign within {} ms", after.as_millis())]
+    Timeout {
+        /// The deadline per signature.
+        after: Duration,
+    },
+    /// The key is no longer in the token.
+    #[error("key {key} is no longer in the token")]
+    KeyGone {
+        /// The key's URI.
+        key: String,
+    },
+    /// The token refused or failed.
+    #[error("the token failed to sign")]
+    Token(#[source] TokenFault),
+    /// The token gave something that is not a signature of this algorithm.
+    #[error("the token returned {bytes} bytes, which are no signature of this algorithm")]
+    Garbage {
+        /// Length of what came back.
+        bytes: usize,
+    },
+    /// The token has been shut down.
+    #[error("the token has been shut down")]
+    ShutDown,
+}
+
+/// What a PKCS #11 module answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFault {
+    call: String,
+    code: String,
+}
+
+impl TokenFault {
+    pub(crate) fn new(call: impl Into<String>, code: impl Into<String>) -> Self {
+        Self { call: call.into(), code: code.into() }
+    }
+
+    /// The function, as `C_Sign`.
+    pub fn call(&self) -> &str {
+        &self.call
+    }
+
+    /// The return value's name, as `KeyHandleInvalid`.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+}
+
+impl fmt::Display for TokenFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} returned {}", self.call, self.code)
+    }
+}
+
+impl error::Error for TokenFault {}
+
+/// A public key in the shape that x509-cert's builders want: they state its algorithm, and never ask it to sign.
+#[derive(Clone)]
+pub(crate) struct RemoteKey {
+    pub(crate) public_key: PublicKey,
+    pub(crate) algorithm: KeyAlgorithm,
+}
+
+impl RemoteKey {
+    /// The signature as a certificate holds it, after it has been verified over exactly the bytes that were signed:
+    /// this catches a faulty token and a mix-up of keys before anything leaves.
+    pub(crate) fn verified(&self, signed: &[u8], signature: &[u8]) -> Result<BitString, VerifyError> {
+        self.public_key.verify_with(self.algorithm, signed, signature)?;
+        BitString::from_bytes(signature).map_err(|_| VerifyError::Malformed)
+    }
+}
+
+impl Keypair for RemoteKey {
+    type VerifyingKey = RemoteKey;
+
+    fn verifying_key(&self) -> RemoteKey {
+        self.clone()
+    }
+}
+
+impl EncodePublicKey for RemoteKey {
+    fn to_public_key_der(&self) -> spki::Result<Document> {
+        Ok(Document::try_from(self.public_key.spki_der())?)
+    }
+}
+
+impl DynSignatureAlgorithmIdentifier for RemoteKey {
+    fn signature_algorithm_identifier(&self) -> spki::Result<AlgorithmIdentifierOwned> {
+        // RFC 5758 §3.2: ECDSA identifiers have no parameters.
+        Ok(AlgorithmIdentifierOwned { oid: self.algorithm.signature_oid(), parameters: None })
+    }
+}
