@@ -1,0 +1,155 @@
+//! HTTP Basic authentication, as security profiles 1 and 2 use it.
+
+use std::fmt;
+
+use base64ct::{Base64, Encoding};
+use zeroize::Zeroizing;
+
+use crate::identity::Identity;
+
+/// A password for Basic authentication. `Debug` does not show it, and its memory is wiped.
+///
+/// It is bytes: OCPP 2.x sends a text in UTF-8, OCPP 1.6 the bytes of a key.
+#[derive(Clone)]
+pub struct Password(Zeroizing<Vec<u8>>);
+
+impl Password {
+    /// Takes over the bytes of a password.
+    #[must_use]
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(Zeroizing::new(bytes.into()))
+    }
+
+    /// The password itself. Hash or compare it; never log or store it.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether both are the same. The time that this takes depends on the lengths only.
+    #[must_use]
+    pub fn matches(&self, other: &Password) -> bool {
+        let (own, other) = (self.expose(), other.expose());
+        own.len() == other.len()
+            && own.iter().zip(other).fold(0u8, |difference, (a, b)| difference | (a ^ b)) == 0
+    }
+}
+
+impl From<&str> for Password {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Password(…)")
+    }
+}
+
+/// User and password of a Basic header.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The user; OCPP demands that it is the station's identity (A00.FR.204, A00.FR.304).
+    pub user: String,
+    /// The password.
+    pub password: Password,
+}
+
+impl Credentials {
+    /// Reads the value of an `Authorization` header.
+    ///
+    /// The decoded text is cut at its *first* colon, for a password may contain some.
+    ///
+    /// # Errors
+    /// If the scheme is not Basic, the base64 is broken, no colon is there, or the user is not UTF-8.
+    pub fn parse(header: &[u8]) -> Result<Self, CredentialsError> {
+        let (scheme, encoded) = header.split_at_checked(SCHEME.len()).ok_or(CredentialsError::Scheme)?;
+        if !scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) {
+            return Err(CredentialsError::Scheme);
+        }
+        let encoded = std::str::from_utf8(encoded.trim_ascii()).map_err(|_| CredentialsError::Base64)?;
+        let decoded = Zeroizing::new(Base64::decode_vec(encoded).map_err(|_| CredentialsError::Base64)?);
+        let colon = decoded.iter().position(|byte| *byte == b':').ok_or(CredentialsError::Colon)?;
+        let user = std::str::from_utf8(&decoded[..colon]).map_err(|_| CredentialsError::User)?;
+        Ok(Self { user: user.to_owned(), password: Password::new(&decoded[colon + 1..]) })
+    }
+}
+
+/// The value of the `Authorization` header for a station (A00.FR.204, A00.FR.304).
+#[must_use]
+pub fn header(identity: &Identity, password: &Password) -> Zeroizing<String> {
+    let plain = Zeroizing::new([identity.as_str().as_bytes(), b":", password.expose()].concat());
+    let encoded = Zeroizing::new(Base64::encode_string(&plain));
+    Zeroizing::new(format!("{SCHEME}{}", *encoded))
+}
+
+/// Why the value of an `Authorization` header cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialsError {
+    /// Another scheme than Basic.
+    #[error("the Authorization header does not use the scheme Basic")]
+    Scheme,
+    /// Not base64 (RFC 4648, with padding).
+    #[error("the Authorization header is not base64")]
+    Base64,
+    /// No colon between user and password.
+    #[error("the Authorization header has no colon between user and password")]
+    Colon,
+    /// The user is not UTF-8.
+    #[error("the user in the Authorization header is not UTF-8")]
+    User,
+}
+
+const SCHEME: &str = "Basic ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a00_fr_204_the_header_names_identity_and_password() {
+        let identity = Identity::try_from("AL1000").unwrap();
+        let key = Password::new(
+            *b"\x00\x01\x02\x03\x04\x05\x06\x07\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        );
+        let value = header(&identity, &key);
+        assert_eq!(*value, "Basic QUwxMDAwOgABAgMEBQYH////////////////");
+        let read = Credentials::parse(value.as_bytes()).unwrap();
+        assert_eq!(read.user, "AL1000");
+        assert!(read.password.matches(&key));
+    }
+
+    #[test]
+    fn the_first_colon_separates() {
+        let read = Credentials::parse(b"basic  QUI6Yzpk").unwrap();
+        assert_eq!((read.user.as_str(), read.password.expose()), ("AB", b"c:d".as_slice()));
+    }
+
+    #[test]
+    fn broken_headers() {
+        for (value, expected) in [
+            ("", CredentialsError::Scheme),
+            ("Bearer QUI6Yw==", CredentialsError::Scheme),
+            ("Basic ***", CredentialsError::Base64),
+            ("Basic QUI6Yw", CredentialsError::Base64),
+            ("Basic QUJD", CredentialsError::Colon),
+            ("Basic /zpj", CredentialsError::User),
+        ] {
+            assert_eq!(Credentials::parse(value.as_bytes()).err(), Some(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        assert_eq!(format!("{:?}", Password::from("0123456789abcdef")), "Password(…)");
+    }
+
+    #[test]
+    fn passwords_of_other_length_or_content_differ() {
+        assert!(!Password::from("abc").matches(&Password::from("abcd")));
+        assert!(!Password::from("abc").matches(&Password::from("abd")));
+        assert!(Password::from("abc").matches(&Password::from("abc")));
+    }
+}

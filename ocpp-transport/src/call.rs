@@ -1,0 +1,73 @@
+//! How calls fail: those that this side answers, and those that it makes.
+
+use ocpp_types::{DecodeError, EncodeError, RpcErrorCode};
+
+/// The CALLERROR with which a handler refuses a CALL.
+///
+/// It is for failures of transport, format or software. A request that was understood and is refused gets a normal
+/// response whose status says so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code:?}: {description}")]
+pub struct CallError {
+    /// What went wrong.
+    pub code: RpcErrorCode,
+    /// For people; cut to 255 characters on the wire.
+    pub description: String,
+}
+
+impl CallError {
+    /// A CALLERROR.
+    #[must_use]
+    pub fn new(code: RpcErrorCode, description: impl Into<String>) -> Self {
+        Self { code, description: description.into() }
+    }
+
+    /// InternalError: this side failed. Say what helps the peer's operator, and no more.
+    #[must_use]
+    pub fn internal(description: impl Into<String>) -> Self {
+        Self::new(RpcErrorCode::InternalError, description)
+    }
+
+    /// SecurityError: the peer may not do this, or not yet (FR.03, FR.04).
+    #[must_use]
+    pub fn security(description: impl Into<String>) -> Self {
+        Self::new(RpcErrorCode::SecurityError, description)
+    }
+}
+
+/// Why [`Peer::call`](crate::Peer::call) has no response.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallFailure {
+    /// The peer answered with a CALLERROR.
+    #[error("the peer answered {code:?}: {description}")]
+    CallError {
+        /// The peer's code.
+        code: RpcErrorCode,
+        /// The peer's description.
+        description: String,
+    },
+    /// The peer did not answer in time.
+    #[error("the peer did not answer in time")]
+    Timeout,
+    /// The connection was or is closed. Whether the peer acted on the request is unknown.
+    #[error("the connection is closed")]
+    Disconnected,
+    /// The peer's response breaks its schema.
+    #[error("the peer's response is invalid")]
+    InvalidResponse(#[source] DecodeError),
+    /// Too many calls wait already. Nothing was sent.
+    #[error("too many calls are waiting; make the next one when some have ended")]
+    QueueFull,
+    /// The request cannot be written as a frame. Nothing was sent.
+    #[error("the request cannot be written")]
+    Unwritable(#[source] EncodeError),
+    /// The request is longer than a frame may be. Nothing was sent.
+    #[error("the request takes {bytes} bytes, at most {max} may be sent")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+}

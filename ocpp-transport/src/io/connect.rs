@@ -1,0 +1,434 @@
+//! The station's side: one connection to a CSMS.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::{TlsConnector, TlsStream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tracing::{Instrument, debug, info_span};
+use url::Url;
+
+use crate::basic::{self, Password};
+use crate::close::{Close, CloseReason};
+use crate::identity::Identity;
+use crate::io::driver::Driver;
+use crate::io::head::{HeadError, read_head};
+use crate::io::settings::LinkSettings;
+use crate::io::stream::Stream;
+use crate::peer::{Link, Peer};
+use crate::profile::SecurityProfile;
+use crate::router::Router;
+use crate::tls::{self, ClientKey, TlsConfigError, TlsFailure};
+use crate::upgrade::{self, ResponseError};
+
+/// How a station proves its identity, and whom it trusts.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Security {
+    /// Profile 1: a password, no TLS. For trusted networks only.
+    UnsecuredWithBasicAuth {
+        /// The password of the station.
+        password: Password,
+    },
+    /// Profile 2: a password, over TLS.
+    TlsWithBasicAuth {
+        /// The password of the station.
+        password: Password,
+        /// Made by [`tls::client_config`], without a key.
+        tls: Arc<ClientConfig>,
+    },
+    /// Profile 3: a certificate. No password is sent.
+    TlsWithClientCertificate {
+        /// Made by [`tls::client_config`], with a key.
+        tls: Arc<ClientConfig>,
+    },
+}
+
+impl Security {
+    /// Profile 1.
+    #[must_use]
+    pub fn profile_1(password: Password) -> Self {
+        Self::UnsecuredWithBasicAuth { password }
+    }
+
+    /// Profile 2, trusting `roots` (`CSMSRootCertificate`).
+    ///
+    /// # Errors
+    /// See [`tls::client_config`].
+    pub fn profile_2(
+        password: Password,
+        roots: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, TlsConfigError> {
+        Ok(Self::TlsWithBasicAuth { password, tls: Arc::new(tls::client_config(roots, None)?) })
+    }
+
+    /// Profile 3, trusting `roots` (`CSMSRootCertificate`).
+    ///
+    /// # Errors
+    /// See [`tls::client_config`].
+    pub fn profile_3(key: ClientKey, roots: Vec<CertificateDer<'static>>) -> Result<Self, TlsConfigError> {
+        Ok(Self::TlsWithClientCertificate { tls: Arc::new(tls::client_config(roots, Some(key))?) })
+    }
+
+    /// Which profile it is.
+    #[must_use]
+    pub fn profile(&self) -> SecurityProfile {
+        match self {
+            Self::UnsecuredWithBasicAuth { .. } => SecurityProfile::UnsecuredWithBasicAuth,
+            Self::TlsWithBasicAuth { .. } => SecurityProfile::TlsWithBasicAuth,
+            Self::TlsWithClientCertificate { .. } => SecurityProfile::TlsWithClientCertificate,
+        }
+    }
+
+    fn password(&self) -> Option<&Password> {
+        match self {
+            Self::UnsecuredWithBasicAuth { password } | Self::TlsWithBasicAuth { password, .. } => {
+                Some(password)
+            }
+            // No Basic header under profile 3.
+            Self::TlsWithClientCertificate { .. } => None,
+        }
+    }
+
+    fn tls(&self) -> Option<&Arc<ClientConfig>> {
+        match self {
+            Self::UnsecuredWithBasicAuth { .. } => None,
+            Self::TlsWithBasicAuth { tls, .. } | Self::TlsWithClientCertificate { tls } => Some(tls),
+        }
+    }
+}
+
+impl fmt::Debug for Security {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Security(profile {})", self.profile())
+    }
+}
+
+/// To which CSMS a station connects, as whom, and how.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StationConfig {
+    /// The endpoint (`OcppCsmsUrl`), `ws://…` for profile 1, else `wss://…`. The identity is appended to it.
+    pub url: Url,
+    /// The identity of the station.
+    pub identity: Identity,
+    /// The security profile with its secrets.
+    pub security: Security,
+    /// Deadline of the whole way to an open WebSocket. Default 30 s.
+    pub connect_timeout: Duration,
+    /// Deadlines and bounds of the connection.
+    pub link: LinkSettings,
+}
+
+impl StationConfig {
+    /// A configuration with defaults for all times and bounds.
+    #[must_use]
+    pub fn new(url: Url, identity: Identity, security: Security) -> Self {
+        Self {
+            url,
+            identity,
+            security,
+            connect_timeout: Duration::from_secs(30),
+            link: LinkSettings::default(),
+        }
+    }
+
+    /// Sets the deadline of the whole way to an open WebSocket.
+    #[must_use]
+    pub fn with_connect_timeout(self, connect_timeout: Duration) -> Self {
+        Self { connect_timeout, ..self }
+    }
+
+    /// Sets deadlines and bounds of the connection.
+    #[must_use]
+    pub fn with_link(self, link: LinkSettings) -> Self {
+        Self { link, ..self }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL does not fit the profile, or is no endpoint at all.
+    #[error("{url} cannot be used under security profile {profile}: {reason}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// The profile.
+        profile: SecurityProfile,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// No TCP connection.
+    #[error("{endpoint} cannot be reached")]
+    Unreachable {
+        /// Host and port.
+        endpoint: String,
+        /// What the operating system says.
+        #[source]
+        source: io::Error,
+    },
+    /// TLS failed; [`TlsFailure::BadServerCertificate`] is for the event `InvalidCsmsCertificate`.
+    #[error("no TLS connection to {endpoint}")]
+    Tls {
+        /// Host and port.
+        endpoint: String,
+        /// Why.
+        #[source]
+        source: TlsFailure,
+    },
+    /// The CSMS answered the upgrade with another status than 101: 401 for wrong credentials, 404 for an unknown
+    /// identity, 403 for another profile, 400 for no common subprotocol.
+    #[error("{endpoint} refused the station with HTTP {status}")]
+    Refused {
+        /// Host and port.
+        endpoint: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The CSMS opened the WebSocket, but not for this version of OCPP. The station must not go on.
+    #[error("{endpoint} speaks none of the offered versions of OCPP")]
+    NoSubprotocol {
+        /// Host and port.
+        endpoint: String,
+    },
+    /// What answered is no WebSocket server.
+    #[error("{endpoint} did not answer as a WebSocket server does: {reason}")]
+    NotWebSocket {
+        /// Host and port.
+        endpoint: String,
+        /// What it did.
+        reason: String,
+    },
+    /// The connection failed during the handshake.
+    #[error("the connection to {endpoint} failed during the handshake")]
+    Handshake {
+        /// Host and port.
+        endpoint: String,
+        /// What the operating system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Not ready within [`StationConfig::connect_timeout`].
+    #[error("{endpoint} was not ready in time")]
+    Timeout {
+        /// Host and port.
+        endpoint: String,
+    },
+    /// The operating system has no randomness.
+    #[error("no random numbers from the operating system")]
+    Random(#[source] getrandom::Error),
+}
+
+/// A live connection of a station. It owns the task that drives it: dropping it cuts the connection.
+#[derive(Debug)]
+pub struct Connection {
+    peer: Peer,
+    driver: Option<JoinHandle<()>>,
+}
+
+impl Connection {
+    /// The CSMS.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Waits until the connection is closed.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it; the connection stays open.
+    pub async fn closed(&mut self) -> CloseReason {
+        self.peer.closed().await
+    }
+
+    /// Closes the connection after pending answers are flushed, and waits for its task and its handlers.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cuts the connection, for it owns it.
+    pub async fn close(mut self, close: Close) -> CloseReason {
+        let reason = self.peer.close(close).await;
+        if let Some(mut driver) = self.driver.take() {
+            // Ends by the deadline of handlers at the latest. If this future is dropped, it ends by itself.
+            let _ = (&mut driver).await;
+        }
+        reason
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.abort();
+        }
+    }
+}
+
+/// Connects a station to its CSMS.
+///
+/// The TLS handshake runs on a thread for blocking work, because a key in an HSM signs synchronously.
+///
+/// # Errors
+/// See [`ConnectError`]. Nothing is retried.
+///
+/// # Cancel safety
+/// Dropping the future abandons the attempt; a TLS handshake that has begun still runs until
+/// [`StationConfig::connect_timeout`] and is thrown away.
+pub async fn connect(config: &StationConfig, router: Router) -> Result<Connection, ConnectError> {
+    let target = Target::new(config)?;
+    let endpoint = || target.endpoint.clone();
+    let deadline = Instant::now() + config.connect_timeout;
+
+    let tcp = timeout_at(deadline, TcpStream::connect((target.host.as_str(), target.port)))
+        .await
+        .map_err(|_| ConnectError::Timeout { endpoint: endpoint() })?
+        .and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp))
+        .map_err(|source| ConnectError::Unreachable { endpoint: endpoint(), source })?;
+    let remote =
+        tcp.peer_addr().map_err(|source| ConnectError::Unreachable { endpoint: endpoint(), source })?;
+
+    let mut stream = match config.security.tls() {
+        None => Stream::Plain(tcp),
+        Some(tls) => {
+            handshake(tcp, Arc::clone(tls), target.server_name.clone(), deadline, &target.endpoint).await?
+        }
+    };
+    let tail = timeout_at(deadline, open(&mut stream, config, &target))
+        .await
+        .map_err(|_| ConnectError::Timeout { endpoint: endpoint() })??;
+
+    let web_socket =
+        WebSocketStream::from_partially_read(stream, tail, Role::Client, Some(config.link.web_socket()))
+            .await;
+    let link = Link {
+        identity: config.identity.clone(),
+        profile: config.security.profile(),
+        remote,
+        client_certificate: None,
+        context: None,
+    };
+    let mut seed = [0; 16];
+    getrandom::fill(&mut seed).map_err(ConnectError::Random)?;
+    let (peer, channels) = Peer::new(link);
+    let driver =
+        Driver::new(web_socket, seed, Arc::new(router), config.link.clone(), (peer.clone(), channels));
+    let span = info_span!("connection", station = %config.identity, profile = %config.security.profile());
+    debug!(parent: &span, endpoint = target.endpoint, "connected");
+    let run = async move {
+        let (_, remains) = driver.run().await;
+        remains.join().await;
+    };
+    Ok(Connection { peer, driver: Some(tokio::spawn(run.instrument(span))) })
+}
+
+/// Where a configuration leads.
+struct Target {
+    host: String,
+    port: u16,
+    /// Host and port, as in the Host header and in errors.
+    endpoint: String,
+    path: String,
+    server_name: ServerName<'static>,
+}
+
+impl Target {
+    fn new(config: &StationConfig) -> Result<Self, ConnectError> {
+        let url = &config.url;
+        let profile = config.security.profile();
+        let error = |reason| ConnectError::Url { url: url.to_string(), profile, reason };
+        match (url.scheme(), profile) {
+            ("ws", SecurityProfile::UnsecuredWithBasicAuth) => {}
+            ("wss", SecurityProfile::TlsWithBasicAuth | SecurityProfile::TlsWithClientCertificate) => {}
+            (_, SecurityProfile::UnsecuredWithBasicAuth) => return Err(error("it has to begin with ws://")),
+            _ => return Err(error("it has to begin with wss://")),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(error("credentials do not belong into the URL"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(error("an endpoint ends with its path"));
+        }
+        let host = url.host_str().ok_or_else(|| error("it names no host"))?;
+        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = url.port_or_known_default().ok_or_else(|| error("it names no port"))?;
+        Ok(Self {
+            server_name: ServerName::try_from(bare.clone()).map_err(|_| error("its host is not a name"))?,
+            host: bare,
+            port,
+            endpoint: format!("{host}:{port}"),
+            // 2.0.1 Part 4, 3.1.1: endpoint, "/", percent-encoded identity.
+            path: format!("{}/{}", url.path().trim_end_matches('/'), config.identity.to_path_segment()),
+        })
+    }
+}
+
+async fn handshake(
+    tcp: TcpStream,
+    tls: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    deadline: Instant,
+    endpoint: &str,
+) -> Result<Stream, ConnectError> {
+    let runtime = Handle::current();
+    let blocking = spawn_blocking(move || {
+        runtime.block_on(timeout_at(deadline, TlsConnector::from(tls).connect(name, tcp)))
+    });
+    match blocking.await {
+        Ok(Ok(Ok(stream))) => Ok(Stream::Tls(Box::new(TlsStream::Client(stream)))),
+        Ok(Ok(Err(error))) => Err(handshake_error(endpoint, error)),
+        Ok(Err(_elapsed)) => Err(ConnectError::Timeout { endpoint: endpoint.to_owned() }),
+        Err(error) => {
+            let source = io::Error::other(format!("the thread of the TLS handshake failed: {error}"));
+            Err(ConnectError::Handshake { endpoint: endpoint.to_owned(), source })
+        }
+    }
+}
+
+/// The HTTP part. Returns what the CSMS sent right behind its response.
+async fn open(stream: &mut Stream, config: &StationConfig, target: &Target) -> Result<Vec<u8>, ConnectError> {
+    let endpoint = || target.endpoint.clone();
+    let key = generate_key();
+    // A00.FR.202, A00.FR.301: Basic authentication with every connection request.
+    let authorization = config.security.password().map(|password| basic::header(&config.identity, password));
+    let request = upgrade::request(&target.endpoint, &target.path, &key, authorization.as_ref());
+    let written = async {
+        stream.write_all(request.as_bytes()).await?;
+        stream.flush().await
+    };
+    written.await.map_err(|error| handshake_error(&target.endpoint, error))?;
+    let response = read_head(stream).await.map_err(|error| match error {
+        // Under TLS 1.3 a refusal of the client's certificate arrives here.
+        HeadError::Io(error) => handshake_error(&target.endpoint, error),
+        too_long @ HeadError::TooLong => {
+            ConnectError::NotWebSocket { endpoint: endpoint(), reason: too_long.to_string() }
+        }
+    })?;
+    match upgrade::check_response(&response.head, &key) {
+        Ok(()) => Ok(response.tail),
+        Err(ResponseError::Status { status }) => Err(ConnectError::Refused { endpoint: endpoint(), status }),
+        Err(ResponseError::Subprotocol) => Err(ConnectError::NoSubprotocol { endpoint: endpoint() }),
+        Err(error @ ResponseError::Invalid(_)) => {
+            Err(ConnectError::NotWebSocket { endpoint: endpoint(), reason: error.to_string() })
+        }
+    }
+}
+
+fn handshake_error(endpoint: &str, error: io::Error) -> ConnectError {
+    let endpoint = endpoint.to_owned();
+    match TlsFailure::from_io(&error) {
+        Some(source) => ConnectError::Tls { endpoint, source },
+        None => ConnectError::Handshake { endpoint, source: error },
+    }
+}

@@ -1,0 +1,72 @@
+//! Reads the head of an HTTP message from a socket.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::upgrade::MAX_HEAD_BYTES;
+
+/// The head of an HTTP message, and what came after it in the same read.
+pub(crate) struct Head {
+    pub(crate) head: Vec<u8>,
+    pub(crate) tail: Vec<u8>,
+}
+
+/// Why there is no head.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HeadError {
+    #[error("the head of the HTTP message is longer than {MAX_HEAD_BYTES} bytes")]
+    TooLong,
+    #[error("the connection failed during the HTTP handshake")]
+    Io(#[source] io::Error),
+}
+
+/// Reads up to the empty line that ends a head. The caller sets the deadline.
+pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<Head, HeadError> {
+    let mut bytes = Vec::with_capacity(1024);
+    loop {
+        let before = bytes.len();
+        let read = stream.read_buf(&mut bytes).await.map_err(HeadError::Io)?;
+        if read == 0 {
+            return Err(HeadError::Io(io::ErrorKind::UnexpectedEof.into()));
+        }
+        // The empty line may have begun in what was read before.
+        let from = before.saturating_sub(END.len() - 1);
+        if let Some(end) = bytes[from..].windows(END.len()).position(|window| window == END) {
+            let end = from + end + END.len();
+            if end > MAX_HEAD_BYTES {
+                return Err(HeadError::TooLong);
+            }
+            let tail = bytes.split_off(end);
+            return Ok(Head { head: bytes, tail });
+        }
+        if bytes.len() >= MAX_HEAD_BYTES {
+            return Err(HeadError::TooLong);
+        }
+    }
+}
+
+const END: &[u8] = b"\r\n\r\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_head_ends_with_the_empty_line() {
+        let mut input = b"GET / HTTP/1.1\r\n\r".chain(&b"\nrest"[..]);
+        let head = read_head(&mut input).await.unwrap();
+        assert_eq!(
+            (head.head.as_slice(), head.tail.as_slice()),
+            (&b"GET / HTTP/1.1\r\n\r\n"[..], &b"rest"[..])
+        );
+    }
+
+    #[tokio::test]
+    async fn a_head_without_end_is_bounded() {
+        let error = read_head(&mut tokio::io::repeat(b'x')).await.err().unwrap();
+        assert!(matches!(error, HeadError::TooLong));
+        let error = read_head(&mut &b"GET /"[..]).await.err().unwrap();
+        assert!(matches!(error, HeadError::Io(_)));
+    }
+}

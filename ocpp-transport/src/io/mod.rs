@@ -1,0 +1,14 @@
+//! Sockets, clocks and tasks.
+
+mod connect;
+mod csms;
+mod driver;
+mod head;
+mod registry;
+mod settings;
+mod socket;
+mod stream;
+
+pub use crate::io::connect::{ConnectError, Connection, Security, StationConfig, connect};
+pub use crate::io::csms::{BindError, Csms, CsmsConfig};
+pub use crate::io::settings::LinkSettings;

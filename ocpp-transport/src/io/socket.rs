@@ -1,0 +1,150 @@
+//! A WebSocket that is read and written at the same time by one task.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::{Sink, SinkExt, Stream as _, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use crate::io::stream::Stream;
+use crate::session::{Transmit, TransmitKind};
+
+/// The socket, and what waits to be written to it.
+pub(crate) struct Socket {
+    web_socket: WebSocketStream<Stream>,
+    outgoing: VecDeque<Outgoing>,
+    written: Vec<TransmitKind>,
+    unflushed_since: Option<Instant>,
+}
+
+enum Outgoing {
+    Frame(Transmit),
+    Ping,
+}
+
+/// What happened on the socket.
+#[derive(Debug)]
+pub(crate) enum SocketEvent {
+    /// These frames are flushed; the kernel has them.
+    Flushed(Vec<TransmitKind>),
+    /// A message came in.
+    Message(Message),
+    /// The connection is over: by an error, or without one after both sides have sent Close.
+    Ended(Option<tungstenite::Error>),
+}
+
+impl Socket {
+    pub(crate) fn new(web_socket: WebSocketStream<Stream>) -> Self {
+        Self { web_socket, outgoing: VecDeque::new(), written: Vec::new(), unflushed_since: None }
+    }
+
+    pub(crate) fn send(&mut self, now: Instant, transmit: Transmit) {
+        self.outgoing.push_back(Outgoing::Frame(transmit));
+        self.unflushed_since.get_or_insert(now);
+    }
+
+    pub(crate) fn ping(&mut self, now: Instant) {
+        self.outgoing.push_back(Outgoing::Ping);
+        self.unflushed_since.get_or_insert(now);
+    }
+
+    /// Since when something waits for the peer to make room; `None` if all is flushed.
+    pub(crate) fn unflushed_since(&self) -> Option<Instant> {
+        self.unflushed_since
+    }
+
+    /// Writes what waits, and reads. After `Ended` it is not polled again.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<SocketEvent> {
+        match self.poll_write(context) {
+            Poll::Ready(Ok(kinds)) => return Poll::Ready(SocketEvent::Flushed(kinds)),
+            Poll::Ready(Err(error)) => return Poll::Ready(SocketEvent::Ended(Some(error))),
+            Poll::Pending => {}
+        }
+        // A peer that does not read its answers is not read either: that bounds what waits for it.
+        if self.outgoing.len() >= MAX_OUTGOING {
+            return Poll::Pending;
+        }
+        Poll::Ready(match ready!(Pin::new(&mut self.web_socket).poll_next(context)) {
+            Some(Ok(message)) => SocketEvent::Message(message),
+            Some(Err(error)) => SocketEvent::Ended(Some(error)),
+            None => SocketEvent::Ended(None),
+        })
+    }
+
+    /// Ready when all is flushed; pending also if there was nothing to flush.
+    fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Vec<TransmitKind>, tungstenite::Error>> {
+        let mut web_socket = Pin::new(&mut self.web_socket);
+        while !self.outgoing.is_empty() {
+            ready!(web_socket.as_mut().poll_ready(context))?;
+            let message = match self.outgoing.pop_front() {
+                Some(Outgoing::Frame(Transmit { kind, text })) => {
+                    self.written.push(kind);
+                    Message::text(text)
+                }
+                Some(Outgoing::Ping) => Message::Ping(tungstenite::Bytes::new()),
+                None => break,
+            };
+            web_socket.as_mut().start_send(message)?;
+        }
+        if self.unflushed_since.is_none() {
+            return Poll::Pending;
+        }
+        ready!(web_socket.poll_flush(context))?;
+        self.unflushed_since = None;
+        Poll::Ready(Ok(std::mem::take(&mut self.written)))
+    }
+
+    /// Sends Close, waits for the peer's, and shuts the connection down. Takes at most twice `patience`.
+    pub(crate) async fn close(mut self, frame: CloseFrame, patience: Duration) {
+        let handshake = async {
+            if self.web_socket.send(Message::Close(Some(frame))).await.is_ok() {
+                while let Some(Ok(_)) = self.web_socket.next().await {}
+            }
+        };
+        let _ = timeout(patience, handshake).await;
+        self.shut_down(patience).await;
+    }
+
+    /// Sends the answer to the peer's Close, and shuts the connection down. Takes at most twice `patience`.
+    pub(crate) async fn finish(mut self, patience: Duration) {
+        let _ = timeout(patience, async { while let Some(Ok(_)) = self.web_socket.next().await {} }).await;
+        self.shut_down(patience).await;
+    }
+
+    /// Ends the connection so that the peer still gets what was sent: a socket that is closed with unread bytes in
+    /// it is reset, and a reset destroys the Close frame on its way.
+    async fn shut_down(self, patience: Duration) {
+        let mut stream = self.web_socket.into_inner();
+        let linger = async {
+            stream.shutdown().await?;
+            let mut unread = [0; 1024];
+            let mut total = 0;
+            loop {
+                match stream.read(&mut unread).await? {
+                    0 => break,
+                    read => total += read,
+                }
+                if total > MAX_UNREAD_BYTES {
+                    break;
+                }
+            }
+            std::io::Result::Ok(())
+        };
+        let _ = timeout(patience, linger).await;
+    }
+}
+
+/// Frames that wait for the peer to read, before this side stops reading. More than one only if it misbehaves.
+const MAX_OUTGOING: usize = 8;
+
+/// What a peer may still send after the end before the connection is cut, in bytes: a few of its largest frames.
+const MAX_UNREAD_BYTES: usize = 1024 * 1024;

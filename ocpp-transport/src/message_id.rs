@@ -1,0 +1,119 @@
+//! Message ids, by which an answer finds its CALL.
+
+use std::fmt;
+
+/// The id of a CALL: 1 to 36 characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MessageId(String);
+
+impl MessageId {
+    /// The longest id, in characters; it fits a UUID (2.0.1 Part 4, 4.1.4).
+    pub const MAX_CHARACTERS: usize = 36;
+
+    /// The id that answers a frame whose own cannot be read (2.0.1 Part 4, 4.2.3).
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self("-1".to_owned())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for MessageId {
+    type Error = MessageIdLength;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.chars().take(Self::MAX_CHARACTERS + 1).count() {
+            1..=Self::MAX_CHARACTERS => Ok(Self(text)),
+            _ => Err(MessageIdLength),
+        }
+    }
+}
+
+impl TryFrom<&str> for MessageId {
+    type Error = MessageIdLength;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A text of no or more than 36 characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message id has 1 to {max} characters", max = MessageId::MAX_CHARACTERS)]
+pub struct MessageIdLength;
+
+/// An endless supply of ids in the form of UUIDs (version 4).
+///
+/// An id has to be unique among all CALLs of one side, over every connection under one identity
+/// (2.0.1 Part 4, 4.1.4). 60 random bits tell the connections apart, a counter the CALLs.
+#[derive(Debug)]
+pub struct MessageIds {
+    connection: u64,
+    next: u64,
+}
+
+impl MessageIds {
+    /// Ids for one connection. `seed` has to be random and never used before.
+    #[must_use]
+    pub fn new(seed: [u8; 16]) -> Self {
+        let (high, low) = seed.split_at(8);
+        let number = |bytes: &[u8]| bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+        // The counter starts anywhere, so that ids do not tell how long a connection has lasted.
+        Self { connection: number(high), next: number(low) }
+    }
+
+    /// The next id.
+    pub fn next_id(&mut self) -> MessageId {
+        let counter = self.next & COUNTER_MASK;
+        self.next = self.next.wrapping_add(1);
+        let connection = self.connection;
+        MessageId(format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            connection >> 32,
+            connection >> 16 & 0xffff,
+            connection >> 4 & 0xfff,
+            0x8000 | counter >> 48,
+            counter & 0xffff_ffff_ffff,
+        ))
+    }
+}
+
+/// The last 62 bits of a UUID, after the two bits of its variant.
+const COUNTER_MASK: u64 = (1 << 62) - 1;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_have_the_form_of_a_uuid_and_differ() {
+        let mut ids = MessageIds::new([0xff; 16]);
+        let first = ids.next_id();
+        assert_eq!(first.as_str(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        let seen: HashSet<MessageId> =
+            std::iter::once(first).chain(std::iter::repeat_with(|| ids.next_id()).take(1000)).collect();
+        assert_eq!(seen.len(), 1001);
+        assert!(seen.iter().all(|id| id.as_str().len() == 36));
+        assert_ne!(MessageIds::new([1; 16]).next_id(), MessageIds::new([2; 16]).next_id());
+    }
+
+    #[test]
+    fn an_id_has_1_to_36_characters() {
+        assert!(MessageId::try_from("ä".repeat(36)).is_ok());
+        assert_eq!(MessageId::try_from("x".repeat(37)), Err(MessageIdLength));
+        assert_eq!(MessageId::try_from(""), Err(MessageIdLength));
+    }
+}

@@ -1,0 +1,216 @@
+//! What OCPP demands of the subject of a certificate.
+//!
+//! The usual rule of the web (the name stands in subjectAltName) does not hold here: OCPP looks at the subject's
+//! common name and organization (A00.FR.309, 404, 405, 412, 510, 511).
+
+use der::oid::ObjectIdentifier;
+use der::oid::db::rfc4519::{COMMON_NAME, ORGANIZATION_NAME};
+use rustls_pki_types::CertificateDer;
+use x509_cert::Certificate;
+use x509_cert::der::{self, Decode};
+use x509_cert::ext::pkix::name::DirectoryString;
+
+/// The parts of a certificate's subject that OCPP gives a meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Subject {
+    /// The one common name: a CSMS's FQDN (A00.FR.510), a station's serial number (A00.FR.511).
+    pub common_name: String,
+    /// The organizations, one as a rule: the owner of the certificate (A00.FR.509).
+    pub organizations: Vec<String>,
+}
+
+impl Subject {
+    /// Reads the subject of a certificate.
+    ///
+    /// # Errors
+    /// If the bytes are no X.509 certificate, a name is in an unknown character set, or there is not exactly one
+    /// common name: with several, two readers could see two different owners.
+    pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, NameError> {
+        let certificate = Certificate::from_der(certificate).map_err(|_| NameError::Encoding)?;
+        let subject = certificate.tbs_certificate().subject();
+        let values = |wanted: ObjectIdentifier| {
+            subject
+                .iter()
+                .filter(move |attribute| attribute.oid == wanted)
+                .map(|attribute| {
+                    DirectoryString::try_from(&attribute.value)
+                        .map(|text| text.value().into_owned())
+                        .map_err(|_| NameError::Encoding)
+                })
+                .collect::<Result<Vec<String>, NameError>>()
+        };
+        let mut common_names = values(COMMON_NAME)?;
+        let organizations = values(ORGANIZATION_NAME)?;
+        match (common_names.pop(), common_names.len()) {
+            (Some(common_name), 0) => Ok(Self { common_name, organizations }),
+            (Some(_), more) => Err(NameError::CommonNameCount { count: more + 1 }),
+            (None, _) => Err(NameError::CommonNameCount { count: 0 }),
+        }
+    }
+}
+
+/// Whether a station accepts a wildcard in the CSMS's common name (`AllowCSMSTLSWildcards`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wildcards {
+    /// As OCPP demands: a wildcard is refused even where it would match.
+    #[default]
+    Refuse,
+    /// `*` may stand for the whole leftmost label.
+    Allow,
+}
+
+/// Checks that a certificate belongs to the CSMS at `host` (A00.FR.309, A00.FR.412, A00.FR.510).
+///
+/// The common name has to be the host's name as a whole, without regard to the case of ASCII letters.
+/// `host` may end in the dot of the root.
+///
+/// # Errors
+/// If it is not, or is a wildcard that is not allowed.
+pub fn check_server_name(subject: &Subject, host: &str, wildcards: Wildcards) -> Result<(), NameError> {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let presented = subject.common_name.as_str();
+    let mismatch = || NameError::Mismatch { presented: presented.to_owned(), expected: host.to_owned() };
+    if presented.contains('*') {
+        if wildcards == Wildcards::Refuse {
+            return Err(NameError::Wildcard { presented: presented.to_owned() });
+        }
+        let parent =
+            presented.strip_prefix("*.").filter(|parent| !parent.contains('*') && parent.contains('.'));
+        let host_parent = host.split_once('.').map(|(_, parent)| parent);
+        return match (parent, host_parent) {
+            (Some(presented), Some(host)) if presented.eq_ignore_ascii_case(host) => Ok(()),
+            _ => Err(mismatch()),
+        };
+    }
+    if !host.is_empty() && presented.eq_ignore_ascii_case(host) { Ok(()) } else { Err(mismatch()) }
+}
+
+/// Checks that a station's certificate names one of `trusted` as its organization (A00.FR.404).
+///
+/// The comparison is exact and over the whole value; the subject has to have exactly one organization.
+///
+/// # Errors
+/// If it does not.
+pub fn check_organization(subject: &Subject, trusted: &[String]) -> Result<(), NameError> {
+    match subject.organizations.as_slice() {
+        [organization] if trusted.contains(organization) => Ok(()),
+        presented => Err(NameError::Organization { presented: presented.join(", ") }),
+    }
+}
+
+/// Why the subject of a certificate breaks OCPP's rules.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// The certificate or a name in it cannot be read.
+    #[error("the certificate's subject cannot be read")]
+    Encoding,
+    /// None or several common names.
+    #[error("the certificate's subject has {count} common names, one is needed")]
+    CommonNameCount {
+        /// How many there are.
+        count: usize,
+    },
+    /// The common name is another host's.
+    #[error("the certificate is for {presented:?}, not for {expected:?}")]
+    Mismatch {
+        /// The common name in the certificate.
+        presented: String,
+        /// The host's name in the URL.
+        expected: String,
+    },
+    /// The common name is a wildcard.
+    #[error("the certificate is for the wildcard {presented:?}, which OCPP forbids")]
+    Wildcard {
+        /// The common name in the certificate.
+        presented: String,
+    },
+    /// The organization is missing, ambiguous, or not one of those trusted.
+    #[error("the certificate's organization {presented:?} is not a trusted one")]
+    Organization {
+        /// The organizations in the certificate.
+        presented: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+
+    use super::*;
+
+    fn subject(common_name: &str) -> Subject {
+        Subject { common_name: common_name.into(), organizations: Vec::new() }
+    }
+
+    fn certificate(names: &[(DnType, &str)]) -> CertificateDer<'static> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        for (kind, value) in names {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    #[test]
+    fn the_subject_is_read() {
+        let der =
+            certificate(&[(DnType::OrganizationName, "Ladestrom eG"), (DnType::CommonName, "csms.example")]);
+        assert_eq!(
+            Subject::of(&der).unwrap(),
+            Subject { common_name: "csms.example".into(), organizations: vec!["Ladestrom eG".into()] }
+        );
+        let der = certificate(&[(DnType::OrganizationName, "Ladestrom eG")]);
+        assert_eq!(Subject::of(&der), Err(NameError::CommonNameCount { count: 0 }));
+        assert_eq!(Subject::of(&CertificateDer::from(vec![0x30, 0])), Err(NameError::Encoding));
+    }
+
+    #[test]
+    fn a00_fr_309_the_common_name_is_the_host_as_a_whole() {
+        let check =
+            |name: &str, host: &str| check_server_name(&subject(name), host, Wildcards::Refuse).is_ok();
+        assert!(check("csms.example.com", "csms.example.com"));
+        assert!(check("CSMS.Example.com", "csms.example.COM."));
+        for other in ["example.com", "sms.example.com", "csms.example.com.evil.net", "", "csms.example.com\0"]
+        {
+            assert!(!check(other, "csms.example.com"), "{other:?}");
+        }
+        assert!(!check("", ""));
+    }
+
+    #[test]
+    fn tc_a_05_a_wildcard_is_refused_even_if_it_matches() {
+        assert_eq!(
+            check_server_name(&subject("*.example.com"), "csms.example.com", Wildcards::Refuse),
+            Err(NameError::Wildcard { presented: "*.example.com".into() })
+        );
+    }
+
+    #[test]
+    fn an_allowed_wildcard_stands_for_one_whole_label() {
+        let check =
+            |name: &str, host: &str| check_server_name(&subject(name), host, Wildcards::Allow).is_ok();
+        assert!(check("*.example.com", "csms.EXAMPLE.com"));
+        for other in ["*.com", "c*.example.com", "*", "*.*.com", "*.example.net", "*.csms.example.com"] {
+            assert!(!check(other, "csms.example.com"), "{other:?}");
+        }
+        assert!(!check("*.example.com", "a.b.example.com"));
+        assert!(!check("*.example.com", "example.com"));
+    }
+
+    #[test]
+    fn a00_fr_404_the_organization_is_compared_whole() {
+        let trusted = ["Ladestrom eG".to_owned()];
+        let check = |organizations: &[&str]| {
+            let organizations = organizations.iter().map(ToString::to_string).collect();
+            check_organization(&Subject { common_name: "SN1".into(), organizations }, &trusted).is_ok()
+        };
+        assert!(check(&["Ladestrom eG"]));
+        for other in
+            [&[][..], &["Ladestrom"], &["ladestrom eG"], &["Ladestrom eG "], &["Ladestrom eG", "Evil"]]
+        {
+            assert!(!check(other), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Why a TLS handshake failed, told apart as OCPP's security events need it.
+
+use std::time::{Duration, SystemTime};
+
+use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible};
+use rustls_pki_types::UnixTime;
+
+use crate::name_rule::NameError;
+
+/// Why a TLS handshake failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsFailure {
+    /// The CSMS's certificate is not valid: a station raises `InvalidCsmsCertificate` (A00.FR.310, A00.FR.413).
+    #[error("the certificate of the CSMS is not valid")]
+    BadServerCertificate {
+        /// What is wrong with it.
+        #[source]
+        reason: BadCertificate,
+    },
+    /// The CSMS wants an older TLS: a station raises `InvalidTLSVersion` (A00.FR.316, A00.FR.419).
+    #[error("the CSMS does not offer TLS 1.2 or newer")]
+    Version,
+    /// No common cipher suite: a station raises `InvalidTLSCipherSuite` (A00.FR.323, A00.FR.426).
+    #[error("the CSMS offers none of the permitted cipher suites")]
+    CipherSuite,
+    /// The peer refused this side's certificate, or wants one.
+    #[error("the peer does not accept this side's certificate ({alert})")]
+    OwnCertificateRefused {
+        /// The alert that it sent, by its name in the TLS specification.
+        alert: String,
+    },
+    /// Anything else.
+    #[error("the TLS handshake failed")]
+    Other(#[source] rustls::Error),
+}
+
+/// What is wrong with a peer's certificate.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadCertificate {
+    /// Past its last day. The three times show whether a wrong clock is the cause.
+    #[error("expired at {not_after:?}, it is {now:?}; check the clock")]
+    Expired {
+        /// The time of the check.
+        now: SystemTime,
+        /// The end of its validity.
+        not_after: SystemTime,
+    },
+    /// Before its first day.
+    #[error("not valid before {not_before:?}, it is {now:?}; check the clock")]
+    NotYetValid {
+        /// The time of the check.
+        now: SystemTime,
+        /// The begin of its validity.
+        not_before: SystemTime,
+    },
+    /// It does not lead to an installed root.
+    #[error("not issued under an installed root certificate")]
+    UnknownIssuer,
+    /// Its subject breaks OCPP's rules: another host, a wildcard, another organization.
+    #[error(transparent)]
+    Name(NameError),
+    /// More intermediate certificates than a path can have.
+    #[error("{count} intermediate certificates, at most {max} are accepted", max = crate::tls::MAX_INTERMEDIATES)]
+    TooManyIntermediates {
+        /// How many the peer sent.
+        count: usize,
+    },
+    /// Anything else.
+    #[error("not acceptable")]
+    Other(#[source] rustls::Error),
+}
+
+impl TlsFailure {
+    /// Sorts an error of rustls, as this side of the handshake saw it.
+    #[must_use]
+    pub fn from_rustls(error: rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(error) => {
+                Self::BadServerCertificate { reason: BadCertificate::from_rustls(error) }
+            }
+            rustls::Error::PeerIncompatible(
+                PeerIncompatible::ServerDoesNotSupportTls12Or13
+                | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+            )
+            | rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => Self::Version,
+            rustls::Error::AlertReceived(
+                AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
+            )
+            | rustls::Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon)
+            | rustls::Error::PeerMisbehaved(rustls::PeerMisbehaved::SelectedUnofferedCipherSuite) => {
+                Self::CipherSuite
+            }
+            rustls::Error::AlertReceived(
+                alert @ (AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied
+                | AlertDescription::CertificateRequired),
+            ) => Self::OwnCertificateRefused { alert: format!("{alert:?}") },
+            other => Self::Other(other),
+        }
+    }
+
+    /// Sorts an I/O error of a TLS stream; `None` if TLS is not its cause.
+    #[must_use]
+    pub fn from_io(error: &std::io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref::<rustls::Error>().cloned().map(Self::from_rustls)
+    }
+}
+
+impl BadCertificate {
+    fn from_rustls(error: CertificateError) -> Self {
+        match error {
+            CertificateError::ExpiredContext { time, not_after } => {
+                Self::Expired { now: system_time(time), not_after: system_time(not_after) }
+            }
+            CertificateError::NotValidYetContext { time, not_before } => {
+                Self::NotYetValid { now: system_time(time), not_before: system_time(not_before) }
+            }
+            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::Other(OtherError(ref other)) => match other.downcast_ref::<Self>() {
+                Some(reason) => reason.clone(),
+                None => Self::Other(error.into()),
+            },
+            other => Self::Other(other.into()),
+        }
+    }
+}
+
+/// The form in which a verifier hands a reason of its own through rustls.
+impl From<BadCertificate> for rustls::Error {
+    fn from(reason: BadCertificate) -> Self {
+        CertificateError::Other(OtherError(std::sync::Arc::new(reason))).into()
+    }
+}
+
+impl From<NameError> for BadCertificate {
+    fn from(error: NameError) -> Self {
+        Self::Name(error)
+    }
+}
+
+/// The part of webpki's errors that deserves a name of its own; rustls has the same table, but keeps it private.
+pub(super) fn path_error(error: webpki::Error) -> rustls::Error {
+    match error {
+        webpki::Error::CertExpired { time, not_after } => {
+            CertificateError::ExpiredContext { time, not_after }.into()
+        }
+        webpki::Error::CertNotValidYet { time, not_before } => {
+            CertificateError::NotValidYetContext { time, not_before }.into()
+        }
+        webpki::Error::UnknownIssuer => CertificateError::UnknownIssuer.into(),
+        webpki::Error::InvalidSignatureForPublicKey => CertificateError::BadSignature.into(),
+        webpki::Error::BadDer | webpki::Error::BadDerTime | webpki::Error::TrailingData(_) => {
+            CertificateError::BadEncoding.into()
+        }
+        webpki::Error::CertRevoked => CertificateError::Revoked.into(),
+        other => CertificateError::Other(OtherError(std::sync::Arc::new(other))).into(),
+    }
+}
+
+fn system_time(time: UnixTime) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs())
+}

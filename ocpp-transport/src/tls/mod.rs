@@ -1,0 +1,217 @@
+//! TLS as OCPP's security profiles 2 and 3 demand it.
+//!
+//! TLS 1.2 and 1.3 only (A00.FR.312, A00.FR.415), forward secrecy and AES-GCM only, no compression
+//! (A00.FR.321, A00.FR.424: rustls has none), no resumption, because each connection is to be verified anew.
+//! Certificates are judged by webpki (RFC 5280, section 6) and by OCPP's own rules for names.
+
+mod client_verifier;
+mod failure;
+mod server_verifier;
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use rustls::{CipherSuite, ClientConfig, ServerConfig};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
+
+use crate::name_rule::Wildcards;
+use crate::tls::client_verifier::StationVerifier;
+use crate::tls::server_verifier::CsmsVerifier;
+
+pub use crate::tls::failure::{BadCertificate, TlsFailure};
+
+/// Intermediate certificates that a peer may present. The hierarchies of OCPP have two sub-CAs at most; path
+/// building grows with their number.
+pub const MAX_INTERMEDIATES: usize = 6;
+
+/// The certificate chain and key with which a station proves its identity (A00.FR.401, A00.FR.402).
+#[derive(Clone)]
+pub struct ClientKey {
+    /// The certificates, the station's own first, without the root.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The key; it may live in an HSM, for it is only asked to sign.
+    pub key: Arc<dyn SigningKey>,
+}
+
+/// The certificate chain and key of a CSMS (A00.FR.306, A00.FR.409).
+#[derive(Clone)]
+pub struct ServerKey {
+    /// The certificates, the CSMS's own first, without the root.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The key; it may live in an HSM, for it is only asked to sign.
+    pub key: Arc<dyn SigningKey>,
+}
+
+/// Whose certificates a CSMS accepts from stations.
+#[derive(Debug, Clone, Default)]
+pub struct ClientTrust {
+    /// Roots to which a station's certificate has to lead (A00.FR.403). With none, no certificate is asked for.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// The organizations that may own it: the charging station operator and those it trusts (A00.FR.404).
+    pub organizations: Vec<String>,
+}
+
+/// The TLS configuration of a station that trusts `roots`, for profile 2 without and profile 3 with a key.
+///
+/// # Errors
+/// If no root is given or one is not a certificate, or if key and certificate do not belong together.
+pub fn client_config(
+    roots: Vec<CertificateDer<'static>>,
+    client: Option<ClientKey>,
+) -> Result<ClientConfig, TlsConfigError> {
+    client_config_with(roots, client, Wildcards::Refuse)
+}
+
+/// As [`client_config`], with a choice about wildcards in the CSMS's name (`AllowCSMSTLSWildcards`).
+///
+/// # Errors
+/// As [`client_config`].
+pub fn client_config_with(
+    roots: Vec<CertificateDer<'static>>,
+    client: Option<ClientKey>,
+    wildcards: Wildcards,
+) -> Result<ClientConfig, TlsConfigError> {
+    let anchors = anchors(&roots)?;
+    if anchors.is_empty() {
+        return Err(TlsConfigError::NoRoots);
+    }
+    // A00.FR.319, A00.FR.422: the ECDHE_ECDSA pair, and what TLS 1.3 has of the same strength.
+    let provider = provider(&[
+        CipherSuite::TLS13_AES_256_GCM_SHA384,
+        CipherSuite::TLS13_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    ]);
+    let verifier = CsmsVerifier::new(anchors, wildcards, provider.signature_verification_algorithms);
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(VERSIONS)
+        .map_err(TlsConfigError::Rejected)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match client {
+        Some(ClientKey { chain, key }) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified(chain, key)?)))
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// The TLS configuration of a CSMS. A client certificate is asked for, but optional: profiles 2 and 3 share a port,
+/// and who has to present one is decided per station by [`Admission`](crate::Admission).
+///
+/// # Errors
+/// If a root is not a certificate, or key and certificate do not belong together.
+pub fn server_config(key: ServerKey, clients: ClientTrust) -> Result<ServerConfig, TlsConfigError> {
+    let ClientTrust { roots, organizations } = clients;
+    let anchors = anchors(&roots)?;
+    // A00.FR.318, A00.FR.421 also name two suites of static RSA, which rustls does not have.
+    let provider = provider(&[
+        CipherSuite::TLS13_AES_256_GCM_SHA384,
+        CipherSuite::TLS13_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    ]);
+    let algorithms = provider.signature_verification_algorithms;
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(VERSIONS)
+        .map_err(TlsConfigError::Rejected)?;
+    let builder = if anchors.is_empty() {
+        builder.with_no_client_auth()
+    } else {
+        builder.with_client_cert_verifier(Arc::new(StationVerifier::new(anchors, organizations, algorithms)))
+    };
+    let mut config =
+        builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified(key.chain, key.key)?)));
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// A key in software, for tests and for stations without an HSM.
+///
+/// # Errors
+/// If the key is of a kind that cannot sign a TLS handshake.
+pub fn software_key(der: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, TlsConfigError> {
+    aws_lc_rs::sign::any_supported_type(&der).map_err(TlsConfigError::Rejected)
+}
+
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ClientKey").field("certificates", &self.chain.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ServerKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ServerKey").field("certificates", &self.chain.len()).finish_non_exhaustive()
+    }
+}
+
+/// Why a TLS configuration cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsConfigError {
+    /// A station that trusts nobody can connect to nobody.
+    #[error("no root certificate is given; install the root of the CSMS first")]
+    NoRoots,
+    /// A root is not a certificate.
+    #[error("root certificate {position} of those given cannot be used as a root")]
+    BadRoot {
+        /// Its place in the list, from 1.
+        position: usize,
+        /// What is wrong with it.
+        #[source]
+        source: webpki::Error,
+    },
+    /// The first certificate of a chain is of another key.
+    #[error("the key and the first certificate of the chain do not belong together")]
+    KeyMismatch {
+        /// What rustls says.
+        #[source]
+        source: rustls::Error,
+    },
+    /// rustls cannot use it.
+    #[error("the TLS library refuses the configuration")]
+    Rejected(#[source] rustls::Error),
+}
+
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: Arc<dyn SigningKey>,
+) -> Result<CertifiedKey, TlsConfigError> {
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        // A signer that does not tell its public key shows in the first handshake whether it fits.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
+        Err(source) => Err(TlsConfigError::KeyMismatch { source }),
+    }
+}
+
+fn anchors(roots: &[CertificateDer<'static>]) -> Result<Vec<TrustAnchor<'static>>, TlsConfigError> {
+    roots
+        .iter()
+        .enumerate()
+        .map(|(index, root)| {
+            webpki::anchor_from_trusted_cert(root)
+                .map(|anchor| anchor.to_owned())
+                .map_err(|source| TlsConfigError::BadRoot { position: index + 1, source })
+        })
+        .collect()
+}
+
+fn provider(suites: &[CipherSuite]) -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites.retain(|suite| suites.contains(&suite.suite()));
+    Arc::new(provider)
+}
+
+/// A00.FR.313, A00.FR.416: nothing older than TLS 1.2.
+const VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];

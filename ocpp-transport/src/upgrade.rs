@@ -1,0 +1,263 @@
+//! The HTTP handshake that opens a WebSocket, as bytes (RFC 6455, section 4; 2.0.1 Part 4, 3).
+
+use std::fmt::Write;
+
+use ocpp_types::Version;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::handshake::machine::TryParse;
+use tokio_tungstenite::tungstenite::handshake::server::create_response;
+use tokio_tungstenite::tungstenite::http::header::{
+    AUTHORIZATION, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL,
+    UPGRADE,
+};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, Request, Response};
+use zeroize::Zeroizing;
+
+use crate::basic::Credentials;
+use crate::identity::Identity;
+
+/// The longest head of an HTTP request or response, in bytes. Real ones have a few hundred.
+pub(crate) const MAX_HEAD_BYTES: usize = 8 * 1024;
+
+/// What a station asks for, before anybody has decided whether it may.
+#[derive(Debug)]
+pub(crate) struct Upgrade {
+    pub(crate) identity: Identity,
+    pub(crate) credentials: Option<Credentials>,
+    accept_key: String,
+}
+
+/// The response to a request that is not granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("refused with HTTP {status}: {reason}")]
+pub(crate) struct HttpRefusal {
+    pub(crate) status: u16,
+    pub(crate) reason: &'static str,
+}
+
+/// Why a CSMS's response does not open a WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ResponseError {
+    #[error("HTTP status {status}")]
+    Status { status: u16 },
+    #[error("no common subprotocol")]
+    Subprotocol,
+    #[error("{0}")]
+    Invalid(&'static str),
+}
+
+/// The request of a station. It holds a password, so its memory is wiped.
+pub(crate) fn request(
+    host: &str,
+    path: &str,
+    key: &str,
+    authorization: Option<&Zeroizing<String>>,
+) -> Zeroizing<String> {
+    let protocol = Version::V201.subprotocol();
+    // Room for everything at once: growing would leave copies of the password behind.
+    let capacity = 512 + host.len() + path.len() + authorization.map_or(0, |value| value.len());
+    let mut text = Zeroizing::new(String::with_capacity(capacity));
+    let _ = write!(
+        text,
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {protocol}\r\n"
+    );
+    if let Some(authorization) = authorization {
+        let _ = write!(text, "Authorization: {}\r\n", authorization.as_str());
+    }
+    text.push_str("\r\n");
+    text
+}
+
+/// Checks the CSMS's response to a [`request`] with `key`.
+pub(crate) fn check_response(head: &[u8], key: &str) -> Result<(), ResponseError> {
+    let response = match Response::<Option<Vec<u8>>>::try_parse(head) {
+        Ok(Some((_, response))) => response,
+        _ => return Err(ResponseError::Invalid("the response is not HTTP/1.1")),
+    };
+    if response.status().as_u16() != 101 {
+        return Err(ResponseError::Status { status: response.status().as_u16() });
+    }
+    let headers = response.headers();
+    let upgrades = only(headers, &UPGRADE).is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"));
+    let connection = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
+    if !upgrades || !connection {
+        return Err(ResponseError::Invalid("the response does not upgrade to WebSocket"));
+    }
+    if only(headers, &SEC_WEBSOCKET_ACCEPT) != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+        return Err(ResponseError::Invalid("the response belongs to another request"));
+    }
+    if headers.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
+        return Err(ResponseError::Invalid("the response demands an extension that was not offered"));
+    }
+    // 2.0.1 Part 4, 3.3: without the subprotocol the station must not go on.
+    if only(headers, &SEC_WEBSOCKET_PROTOCOL) != Some(Version::V201.subprotocol().as_bytes()) {
+        return Err(ResponseError::Subprotocol);
+    }
+    Ok(())
+}
+
+/// Reads the request of a station. `base_path` is what stands before `/` and the identity.
+pub(crate) fn parse_request(head: &[u8], base_path: &str) -> Result<Upgrade, HttpRefusal> {
+    let refusal = |status, reason| HttpRefusal { status, reason };
+    let request = match Request::<()>::try_parse(head) {
+        Ok(Some((_, request))) => request,
+        _ => return Err(refusal(400, "not an HTTP/1.1 GET request")),
+    };
+    let response = create_response(&request).map_err(|_| refusal(400, "not a WebSocket request"))?;
+    let accept_key = response.headers().get(SEC_WEBSOCKET_ACCEPT).and_then(|value| value.to_str().ok());
+    let accept_key = accept_key.ok_or(refusal(400, "not a WebSocket request"))?.to_owned();
+
+    // 2.0.1 Part 4, 3.1.1: endpoint, "/", percent-encoded identity.
+    let identity = request
+        .uri()
+        .path()
+        .strip_prefix(base_path.trim_end_matches('/'))
+        .and_then(|path| path.strip_prefix('/'))
+        .filter(|segment| !segment.contains('/'))
+        .and_then(|segment| Identity::from_path_segment(segment).ok())
+        .ok_or(refusal(404, "the path names no station"))?;
+
+    // TC_B_58_CSMS: no common subprotocol, no upgrade.
+    let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
+    let common = offered
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|name| name.trim_ascii() == Version::V201.subprotocol().as_bytes());
+    if !common {
+        return Err(refusal(400, "no common subprotocol"));
+    }
+
+    let credentials = match headers_of(request.headers(), &AUTHORIZATION).as_slice() {
+        [] => None,
+        [header] => {
+            Some(Credentials::parse(header).map_err(|_| refusal(401, "unusable Authorization header"))?)
+        }
+        _ => return Err(refusal(400, "several Authorization headers")),
+    };
+    Ok(Upgrade { identity, credentials, accept_key })
+}
+
+/// The response that opens the WebSocket.
+pub(crate) fn accept(upgrade: &Upgrade) -> String {
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
+        upgrade.accept_key,
+        Version::V201.subprotocol()
+    )
+}
+
+/// The response that does not.
+pub(crate) fn refuse(status: u16) -> String {
+    let phrase = match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        431 => "Request Header Fields Too Large",
+        503 => "Service Unavailable",
+        _ => "Refused",
+    };
+    let challenge = match status {
+        401 => "WWW-Authenticate: Basic realm=\"OCPP\", charset=\"UTF-8\"\r\n",
+        _ => "",
+    };
+    format!("HTTP/1.1 {status} {phrase}\r\n{challenge}Connection: close\r\nContent-Length: 0\r\n\r\n")
+}
+
+fn headers_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a [u8]> {
+    headers.get_all(name).iter().map(|value| value.as_bytes()).collect()
+}
+
+/// The value of a header that is there exactly once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    match headers_of(headers, name).as_slice() {
+        [value] => Some(value),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+    fn station(path: &str, protocols: &str, more: &str) -> String {
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: csms\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Protocol: {protocols}\r\n{more}\r\n"
+        )
+    }
+
+    #[track_caller]
+    fn check_request(request: &str, expected: Result<&str, u16>) {
+        let result = parse_request(request.as_bytes(), "/ocpp/");
+        let found =
+            result.as_ref().map(|upgrade| upgrade.identity.as_str()).map_err(|refusal| refusal.status);
+        assert_eq!(found, expected, "{request}");
+    }
+
+    #[test]
+    fn the_two_sides_understand_each_other() {
+        let identity = Identity::try_from("RDAM 123").unwrap();
+        let authorization = crate::basic::header(&identity, &"0123456789abcdef".into());
+        let text = request("csms:443", "/ocpp/RDAM%20123", KEY, Some(&authorization));
+        assert!(text.capacity() >= text.len());
+        let upgrade = parse_request(text.as_bytes(), "/ocpp").unwrap();
+        assert_eq!(upgrade.identity, identity);
+        assert_eq!(upgrade.credentials.as_ref().unwrap().user, "RDAM 123");
+        assert_eq!(check_response(accept(&upgrade).as_bytes(), KEY), Ok(()));
+    }
+
+    #[test]
+    fn the_identity_is_the_last_segment_under_the_base_path() {
+        check_request(&station("/ocpp/CS1", "ocpp2.0.1", ""), Ok("CS1"));
+        check_request(&station("/ocpp/RDAM%7C123?x=y", "ocpp2.0.1", ""), Ok("RDAM|123"));
+        for path in ["/", "/CS1", "/ocpp/", "/ocpp", "/ocppCS1", "/ocpp/x/CS1", "/ocpp/a%3Ab", "/ocpp/a%zz"] {
+            check_request(&station(path, "ocpp2.0.1", ""), Err(404));
+        }
+    }
+
+    #[test]
+    fn tc_b_58_a_common_subprotocol_is_needed() {
+        check_request(&station("/ocpp/CS1", "ocpp0.1", ""), Err(400));
+        check_request(&station("/ocpp/CS1", "ocpp2.0", ""), Err(400));
+        check_request(&station("/ocpp/CS1", "ocpp0.1,ocpp2.0.1", ""), Ok("CS1"));
+        check_request(&station("/ocpp/CS1", "ocpp0.1", "Sec-WebSocket-Protocol: ocpp2.0.1\r\n"), Ok("CS1"));
+    }
+
+    #[test]
+    fn requests_that_are_no_upgrade() {
+        check_request("", Err(400));
+        check_request("GET /ocpp/CS1 HTTP/1.1\r\nHost: csms\r\n\r\n", Err(400));
+        check_request("POST /ocpp/CS1 HTTP/1.1\r\n\r\n", Err(400));
+        check_request(&station("/ocpp/CS1", "ocpp2.0.1", "Authorization: Bearer x\r\n"), Err(401));
+        let twice = "Authorization: Basic QTpi\r\nAuthorization: Basic QTpi\r\n";
+        check_request(&station("/ocpp/CS1", "ocpp2.0.1", twice), Err(400));
+    }
+
+    #[test]
+    fn responses_that_open_nothing() {
+        let check = |text: &str, expected: ResponseError| {
+            assert_eq!(check_response(text.as_bytes(), KEY), Err(expected), "{text}");
+        };
+        check(&refuse(401), ResponseError::Status { status: 401 });
+        let text = station("/ocpp/CS1", "ocpp2.0.1", "");
+        let good = accept(&parse_request(text.as_bytes(), "/ocpp").unwrap());
+        check(&good.replace("ocpp2.0.1", "ocpp1.6"), ResponseError::Subprotocol);
+        check(&good.replace("Sec-WebSocket-Protocol: ocpp2.0.1\r\n", ""), ResponseError::Subprotocol);
+        check(
+            &good.replace("Upgrade: websocket", "Upgrade: h2c"),
+            ResponseError::Invalid("the response does not upgrade to WebSocket"),
+        );
+        let other = good.replace("Accept: ", "Accept: A");
+        check(&other, ResponseError::Invalid("the response belongs to another request"));
+        check("SSH-2.0-OpenSSH\r\n\r\n", ResponseError::Invalid("the response is not HTTP/1.1"));
+    }
+}
