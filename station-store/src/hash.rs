@@ -3,6 +3,7 @@
 //! It is the CertID of OCSP (RFC 6960, 4.1.1): a digest over the issuer's Name, a digest over the issuer's key, and the
 //! serial number. Two certificates with the same hash data are one certificate to a CSMS.
 
+use ocpp_types::BoundedString;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::certificate::Certificate;
@@ -63,11 +64,17 @@ impl CertificateId {
     pub fn hash(&self, algorithm: HashAlgorithm) -> CertificateHash {
         let serial = hex::encode(&self.serial);
         let digits = serial.trim_start_matches('0');
+        let digits = if digits.is_empty() { "0" } else { digits };
+        let digest = |bytes: &[u8]| {
+            BoundedString::try_from(hex::encode(algorithm.digest(bytes)))
+                .expect("the longest digest has 64 octets")
+        };
         CertificateHash {
             algorithm,
-            issuer_name_hash: hex::encode(algorithm.digest(&self.issuer)),
-            issuer_key_hash: hex::encode(algorithm.digest(&self.issuer_key)),
-            serial_number: if digits.is_empty() { "0".to_owned() } else { digits.to_owned() },
+            issuer_name_hash: digest(&self.issuer),
+            issuer_key_hash: digest(&self.issuer_key),
+            serial_number: BoundedString::try_from(digits)
+                .expect("a Certificate with more than 20 octets of serial number cannot be made"),
         }
     }
 
@@ -104,11 +111,11 @@ pub struct CertificateHash {
     /// The digest of both hashes.
     pub algorithm: HashAlgorithm,
     /// Digest over the DER of the issuer's Name.
-    pub issuer_name_hash: String,
+    pub issuer_name_hash: BoundedString<128>,
     /// Digest over the issuer's public key.
-    pub issuer_key_hash: String,
+    pub issuer_key_hash: BoundedString<128>,
     /// The serial number.
-    pub serial_number: String,
+    pub serial_number: BoundedString<40>,
 }
 
 fn same_number(text: &str, octets: &[u8]) -> bool {

@@ -17,6 +17,7 @@ pub mod storage;
 mod store;
 mod validity;
 
+pub use answer::SignedOutcome;
 pub use catalog::RootUse;
 pub use certificate::{Certificate, CertificateError};
 pub use chain::ChainRefused;
