@@ -107,7 +107,9 @@ pub enum ReadError {
         source: serde_json::Error,
     },
     /// A keyword that the generator does not know, or a known one with a value that it does not know.
-    #[error("{file}, at {pointer}: {problem}; teach codegen/src/document.rs what it means before generating from it")]
+    #[error(
+        "{file}, at {pointer}: {problem}; teach codegen/src/document.rs what it means before generating from it"
+    )]
     Unknown {
         /// The file's name.
         file: String,
@@ -248,7 +250,9 @@ impl Reader {
         let openness = match members.remove("additionalProperties") {
             None => Openness::Open,
             Some(Value::Bool(false)) => Openness::Closed,
-            Some(other) => return Err(self.unknown(&format!("{pointer}/additionalProperties"), other.to_string())),
+            Some(other) => {
+                return Err(self.unknown(&format!("{pointer}/additionalProperties"), other.to_string()));
+            }
         };
         Ok(Rule::Object { properties, required, openness })
     }
@@ -284,7 +288,12 @@ impl Reader {
         }
     }
 
-    fn strings(&self, pointer: &str, members: &mut Map<String, Value>, keyword: &str) -> Result<Option<Vec<String>>, ReadError> {
+    fn strings(
+        &self,
+        pointer: &str,
+        members: &mut Map<String, Value>,
+        keyword: &str,
+    ) -> Result<Option<Vec<String>>, ReadError> {
         let Some(value) = members.remove(keyword) else {
             return Ok(None);
         };
@@ -293,7 +302,12 @@ impl Reader {
             .map_err(|_| self.unknown(&format!("{pointer}/{keyword}"), "not a list of strings"))
     }
 
-    fn count(&self, pointer: &str, members: &mut Map<String, Value>, keyword: &str) -> Result<Option<u64>, ReadError> {
+    fn count(
+        &self,
+        pointer: &str,
+        members: &mut Map<String, Value>,
+        keyword: &str,
+    ) -> Result<Option<u64>, ReadError> {
         match members.remove(keyword) {
             None => Ok(None),
             Some(value) => match value.as_u64() {
@@ -304,7 +318,12 @@ impl Reader {
     }
 
     /// A bound of an integer; the official files write some of them as `0.0`.
-    fn whole(&self, pointer: &str, members: &mut Map<String, Value>, keyword: &str) -> Result<Option<i64>, ReadError> {
+    fn whole(
+        &self,
+        pointer: &str,
+        members: &mut Map<String, Value>,
+        keyword: &str,
+    ) -> Result<Option<i64>, ReadError> {
         let Some(value) = members.remove(keyword) else {
             return Ok(None);
         };

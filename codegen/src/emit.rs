@@ -45,7 +45,8 @@ pub(crate) fn files(
     let mut root = emitter.header("all files");
     root.push_str("\nmod actions;\nmod datatypes;\nmod enumerations;\nmod messages;\n\npub use self::actions::{ACTIONS, sender};\n");
     for folder in &folders {
-        let list: Vec<_> = folder.modules.iter().flat_map(|(_, names)| names.iter().map(String::as_str)).collect();
+        let list: Vec<_> =
+            folder.modules.iter().flat_map(|(_, names)| names.iter().map(String::as_str)).collect();
         root.push_str(&reexport(&format!("self::{}", folder.name), &list));
     }
     files.push(GeneratedFile { path: "mod.rs".to_owned(), text: root });
@@ -206,7 +207,8 @@ impl Emitter<'_> {
 
         let ident = format_ident!("{name}");
         let docs = doc(paragraphs);
-        let alias = node.java_type.iter().filter(|alias| *alias != name).map(|alias| quote!(#[doc(alias = #alias)]));
+        let alias =
+            node.java_type.iter().filter(|alias| *alias != name).map(|alias| quote!(#[doc(alias = #alias)]));
         let members = fields.iter().map(|field| {
             let (ident, ty) = (&field.member.ident, &field.member.ty);
             let docs = doc(&field.documentation());
@@ -228,9 +230,8 @@ impl Emitter<'_> {
             let ident = &field.member.ident;
             if field.required { quote!(#ident) } else { quote!(#ident: None) }
         });
-        let many = (fields.iter().filter(|field| field.required).count() > 7).then(|| {
-            quote!(#[allow(clippy::too_many_arguments, reason = "one for each required member")])
-        });
+        let many = (fields.iter().filter(|field| field.required).count() > 7)
+            .then(|| quote!(#[allow(clippy::too_many_arguments, reason = "one for each required member")]));
         items.text.push('\n');
         items.push(quote! {
             impl #ident {

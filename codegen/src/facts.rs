@@ -23,7 +23,8 @@ pub fn extract(name: &str, text: &str) -> Result<String, ReadError> {
 
 /// The file as a JSON value, prose included.
 pub(crate) fn parse(name: &str, text: &str) -> Result<Value, ReadError> {
-    serde_json::from_str(without_bom(text)).map_err(|source| ReadError::NotJson { file: name.to_owned(), source })
+    serde_json::from_str(without_bom(text))
+        .map_err(|source| ReadError::NotJson { file: name.to_owned(), source })
 }
 
 /// A schema without the keywords of prose. A *property* that is called `description` is a fact and stays.
@@ -38,7 +39,8 @@ pub(crate) fn without_prose(schema: Value) -> Value {
 fn descend(keyword: String, value: Value) -> (String, Value) {
     let value = match (keyword.as_str(), value) {
         ("definitions" | "properties", Value::Object(schemas)) => {
-            let schemas: Map<_, _> = schemas.into_iter().map(|(name, schema)| (name, without_prose(schema))).collect();
+            let schemas: Map<_, _> =
+                schemas.into_iter().map(|(name, schema)| (name, without_prose(schema))).collect();
             Value::Object(schemas)
         }
         ("items", schema) => without_prose(schema),

@@ -26,7 +26,9 @@ pub enum Applied {
 
 /// A fix-up that no longer applies.
 #[derive(Debug, thiserror::Error)]
-#[error("fix-up \"{name}\" no longer applies: the schemas have changed; remove it from its edition or adapt it")]
+#[error(
+    "fix-up \"{name}\" no longer applies: the schemas have changed; remove it from its edition or adapt it"
+)]
 pub struct FixupError {
     /// Its name.
     pub name: &'static str,

@@ -89,7 +89,10 @@ pub enum GenerateError {
 ///
 /// # Errors
 /// [`GenerateError`] says which schema is in the way, and where the project decides about it.
-pub fn generate(edition: &'static Edition, sources: &[Source<'_>]) -> Result<Vec<GeneratedFile>, GenerateError> {
+pub fn generate(
+    edition: &'static Edition,
+    sources: &[Source<'_>],
+) -> Result<Vec<GeneratedFile>, GenerateError> {
     let mut documents = sources
         .iter()
         .map(|source| document::read(source.name, source.text))

@@ -40,7 +40,9 @@ pub struct Shared {
 #[non_exhaustive]
 pub enum MergeError {
     /// One name, two structures.
-    #[error("{name} means one thing in {first}.json and another in {second}.json; decide with a fix-up which one holds")]
+    #[error(
+        "{name} means one thing in {first}.json and another in {second}.json; decide with a fix-up which one holds"
+    )]
     Conflict {
         /// The definition.
         name: String,
@@ -84,7 +86,9 @@ pub fn merge(documents: Vec<Document>) -> Result<Merged, MergeError> {
     messages.sort_by(|one, other| one.name.cmp(&other.name));
     types.sort_keys();
     for pair in messages.windows(2) {
-        if let [one, other] = pair && one.name == other.name {
+        if let [one, other] = pair
+            && one.name == other.name
+        {
             return Err(MergeError::Clash { name: one.name.clone(), file: other.name.clone() });
         }
     }

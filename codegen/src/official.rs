@@ -163,7 +163,8 @@ pub fn verify(official: &[Source<'_>], ours: &[Source<'_>], pins: &EditionPins) 
         }
     }
     let ours = ours.iter().map(|ours| ours.name).chain(pins.sha256.keys().map(String::as_str));
-    let mut missing: Vec<_> = ours.filter(|name| !official.iter().any(|source| source.name == *name)).collect();
+    let mut missing: Vec<_> =
+        ours.filter(|name| !official.iter().any(|source| source.name == *name)).collect();
     missing.sort_unstable();
     missing.dedup();
     differences.extend(missing.into_iter().map(|file| Difference::Missing { file: file.to_owned() }));
@@ -194,7 +195,10 @@ impl Comparison<'_> {
                 for (name, value) in ours.iter().filter(|(name, _)| !official.contains_key(*name)) {
                     self.fact(&format!("{pointer}/{}", escape(name)), None, Some(value));
                 }
-                if official.len() == ours.len() && official.keys().ne(ours.keys()) && same_names(official, ours) {
+                if official.len() == ours.len()
+                    && official.keys().ne(ours.keys())
+                    && same_names(official, ours)
+                {
                     let pointer = if pointer.is_empty() { "/" } else { pointer }.to_owned();
                     self.differences.push(Difference::Order { file: self.file.to_owned(), pointer });
                 }

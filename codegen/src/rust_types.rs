@@ -129,7 +129,9 @@ fn check(name: &str, rule: &Rule, found: Option<&RustType>) -> Result<(), Typify
         }
         (Rule::Enumeration(values), Some(RustType::Enum(found))) if values == found => return Ok(()),
         (Rule::Object { openness: Openness::Open, .. }, _) => {
-            format!("an open object would lose its additional members; only {CUSTOM_DATA} has a hand-written type")
+            format!(
+                "an open object would lose its additional members; only {CUSTOM_DATA} has a hand-written type"
+            )
         }
         (_, None) => "no such type".to_owned(),
         (rule, Some(_)) => format!("another form than {rule:?}"),
@@ -148,7 +150,11 @@ fn conversion(rule: &Rule, module: &str) -> Option<String> {
             (Some(minimum), None) => format!("crate::BoundedInteger<{minimum}, {{ i64::MAX }}>"),
             (None, Some(maximum)) => format!("crate::BoundedInteger<{{ i64::MIN }}, {maximum}>"),
             (minimum, maximum) => {
-                format!("crate::BoundedInteger<{}, {}>", minimum.unwrap_or(i64::MIN), maximum.unwrap_or(i64::MAX))
+                format!(
+                    "crate::BoundedInteger<{}, {}>",
+                    minimum.unwrap_or(i64::MIN),
+                    maximum.unwrap_or(i64::MAX)
+                )
             }
         }),
         Rule::Any => Some("crate::Value".to_owned()),
@@ -226,7 +232,8 @@ fn schema_text(node: &Node) -> Value {
 }
 
 fn schema_object(name: &str, schema: &Value) -> Result<SchemaObject, TypifyError> {
-    serde_json::from_value(schema.clone()).map_err(|source| TypifyError::Schema { name: name.to_owned(), source })
+    serde_json::from_value(schema.clone())
+        .map_err(|source| TypifyError::Schema { name: name.to_owned(), source })
 }
 
 /// typify spells every name its own way (`OcspRequestDataType`); this gives the specification's spelling back, and shortens paths.
@@ -247,7 +254,12 @@ impl VisitMut for Names {
     fn visit_path_mut(&mut self, path: &mut syn::Path) {
         if let Some(mut last) = path.segments.pop().map(syn::punctuated::Pair::into_value) {
             let is_keyword = path.segments.is_empty() && last.arguments.is_none() && last.ident == "usize";
-            if !is_keyword && !(path.segments.first().is_some_and(|first| first.ident == "usize" || first.ident == "i64")) {
+            if !is_keyword
+                && !(path
+                    .segments
+                    .first()
+                    .is_some_and(|first| first.ident == "usize" || first.ident == "i64"))
+            {
                 path.segments.clear();
                 path.leading_colon = None;
                 last.ident = syn::Ident::new(&self.spelled(&last.ident), last.ident.span());
@@ -259,7 +271,8 @@ impl VisitMut for Names {
 }
 
 fn member(field: syn::Field) -> (String, Member) {
-    let ident = field.ident.clone().unwrap_or_else(|| syn::Ident::new("unnamed", proc_macro2::Span::call_site()));
+    let ident =
+        field.ident.clone().unwrap_or_else(|| syn::Ident::new("unnamed", proc_macro2::Span::call_site()));
     let name = renamed(&field.attrs).unwrap_or_else(|| ident.to_string());
     (name, Member { ident, ty: field.ty })
 }

@@ -140,7 +140,7 @@ struct TextVisitor<const MAX: usize>;
 impl<const MAX: usize> TextVisitor<MAX> {
     fn refuse<E: de::Error>(too_long: TooLong) -> E {
         let found = format!("{} characters", too_long.characters);
-        E::invalid_value(Unexpected::Other(&found), &format!("at most {MAX} characters").as_str())
+        E::invalid_value(Unexpected::Other(&found), &format!("at most {MAX}").as_str())
     }
 }
 

@@ -110,7 +110,9 @@ impl<T: Serialize, const MIN: usize, const MAX: usize> Serialize for BoundedVec<
     }
 }
 
-impl<'de, T: Deserialize<'de>, const MIN: usize, const MAX: usize> Deserialize<'de> for BoundedVec<T, MIN, MAX> {
+impl<'de, T: Deserialize<'de>, const MIN: usize, const MAX: usize> Deserialize<'de>
+    for BoundedVec<T, MIN, MAX>
+{
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(ItemsVisitor(PhantomData))
     }
@@ -118,7 +120,9 @@ impl<'de, T: Deserialize<'de>, const MIN: usize, const MAX: usize> Deserialize<'
 
 struct ItemsVisitor<T, const MIN: usize, const MAX: usize>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>, const MIN: usize, const MAX: usize> Visitor<'de> for ItemsVisitor<T, MIN, MAX> {
+impl<'de, T: Deserialize<'de>, const MIN: usize, const MAX: usize> Visitor<'de>
+    for ItemsVisitor<T, MIN, MAX>
+{
     type Value = BoundedVec<T, MIN, MAX>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,13 +136,13 @@ impl<'de, T: Deserialize<'de>, const MIN: usize, const MAX: usize> Visitor<'de> 
         let mut list = Vec::with_capacity(items.size_hint().unwrap_or(0).min(MAX).min(RESERVED_ITEMS));
         while let Some(item) = items.next_element()? {
             if list.len() == MAX {
-                let expected = format!("at most {MAX} items");
+                let expected = format!("at most {MAX}");
                 return Err(A::Error::invalid_length(MAX.saturating_add(1), &expected.as_str()));
             }
             list.push(item);
         }
         if list.len() < MIN {
-            return Err(A::Error::invalid_length(list.len(), &format!("at least {MIN} items").as_str()));
+            return Err(A::Error::invalid_length(list.len(), &format!("at least {MIN}").as_str()));
         }
         Ok(BoundedVec(list))
     }

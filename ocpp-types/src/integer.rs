@@ -43,8 +43,7 @@ impl Visitor<'_> for IntegerVisitor {
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<i64, E> {
         // A float has no fraction from 2^53 on, and may not be the number that was written; such a number is refused rather than changed.
-        let magnitude = value.abs();
-        if !(magnitude < EXACT) {
+        if !value.is_finite() || value.abs() >= EXACT {
             return Err(E::invalid_value(Unexpected::Float(value), &OF_64_BITS));
         }
         #[allow(clippy::cast_possible_truncation, reason = "the magnitude is below 2^53")]
@@ -85,7 +84,11 @@ impl<const MIN: i64, const MAX: i64> TryFrom<i64> for BoundedInteger<MIN, MAX> {
     type Error = OutOfRange;
 
     fn try_from(value: i64) -> Result<Self, OutOfRange> {
-        if (MIN..=MAX).contains(&value) { Ok(Self(value)) } else { Err(OutOfRange { value, min: MIN, max: MAX }) }
+        if (MIN..=MAX).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err(OutOfRange { value, min: MIN, max: MAX })
+        }
     }
 }
 
@@ -116,7 +119,8 @@ impl<const MIN: i64, const MAX: i64> Serialize for BoundedInteger<MIN, MAX> {
 impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for BoundedInteger<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Integer(value) = Integer::deserialize(deserializer)?;
-        Self::try_from(value).map_err(|_| de::Error::invalid_value(Unexpected::Signed(value), &Range::<MIN, MAX>))
+        Self::try_from(value)
+            .map_err(|_| de::Error::invalid_value(Unexpected::Signed(value), &Range::<MIN, MAX>))
     }
 }
 

@@ -26,7 +26,7 @@
 //!
 //! let too_long = payload.replace("1b", &"1b".repeat(21));
 //! let error = decode::<DeleteCertificateRequest>(&too_long).unwrap_err();
-//! assert_eq!(error.to_string(), "/certificateHashData/serialNumber: 42 characters, expected at most 40 characters");
+//! assert_eq!(error.to_string(), "/certificateHashData/serialNumber: 42 characters, at most 40 are allowed");
 //! assert_eq!(error.rpc_code(Version::V201), RpcErrorCode::PropertyConstraintViolation);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -59,8 +59,8 @@ pub use bounded_string::{BoundedString, TooLong};
 pub use bounded_vec::{BoundedVec, NonEmptyVec, WrongCount};
 pub use custom_data::CustomData;
 pub use decode::{DecodeError, EncodeError, Violation, decode, encode};
-pub(crate) use enumeration::enumeration;
 pub use enumeration::UnknownValue;
+pub(crate) use enumeration::enumeration;
 pub(crate) use integer::Integer;
 pub use integer::{BoundedInteger, OutOfRange};
 pub use number::{NotFinite, Number};

@@ -58,6 +58,11 @@ impl Number {
 }
 
 impl Number {
+    /// A float that stays one even if it is whole.
+    pub(crate) fn as_written(value: f64) -> Result<Self, NotFinite> {
+        if value.is_finite() { Ok(Self(Repr::Float(value.to_bits()))) } else { Err(NotFinite) }
+    }
+
     /// Hands the number to a visitor in the form that serde_json would.
     pub(crate) fn visit<'de, V: Visitor<'de>, E: de::Error>(self, visitor: V) -> Result<V::Value, E> {
         match self.0 {

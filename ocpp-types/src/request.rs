@@ -48,7 +48,11 @@ impl FromStr for Version {
 
     /// From the name of the WebSocket subprotocol.
     fn from_str(subprotocol: &str) -> Result<Self, UnknownSubprotocol> {
-        Self::ALL.iter().copied().find(|version| version.subprotocol() == subprotocol).ok_or(UnknownSubprotocol)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|version| version.subprotocol() == subprotocol)
+            .ok_or(UnknownSubprotocol)
     }
 }
 

@@ -72,9 +72,10 @@ impl RpcErrorCode {
     pub fn of_violation(violation: Violation, version: Version) -> Self {
         match version {
             Version::V201 => match violation {
-                Violation::NotJson | Violation::NotAnObject | Violation::UnknownMember | Violation::DuplicateMember => {
-                    Self::FormatViolation
-                }
+                Violation::NotJson
+                | Violation::NotAnObject
+                | Violation::UnknownMember
+                | Violation::DuplicateMember => Self::FormatViolation,
                 // A value that an enumeration does not have counts as a value of another type, for the specification calls each
                 // enumeration a type of its own (`HashAlgorithmEnumType`), and the message guides that vendors test against have it
                 // so. The text of OCPP-J would allow PropertyConstraintViolation too. This is the only place that decides it.

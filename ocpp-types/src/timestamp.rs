@@ -103,7 +103,8 @@ mod system_time {
             // A leap second is its second before it, and more than a second of nanoseconds.
             let nanoseconds = Duration::from_nanos(u64::from(time.0.timestamp_subsec_nanos()));
             let whole = Duration::from_secs(seconds.unsigned_abs());
-            let base = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+            let base =
+                if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
             base.and_then(|base| base.checked_add(nanoseconds)).unwrap_or(UNIX_EPOCH)
         }
     }

@@ -5,7 +5,7 @@ use core::fmt;
 
 use serde_core::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, DeserializeSeed, MapAccess, SeqAccess, Unexpected, Visitor},
+    de::{self, DeserializeSeed, Error as _, MapAccess, SeqAccess, Unexpected, Visitor},
     ser::SerializeMap as _,
 };
 
@@ -177,8 +177,9 @@ impl<'de> Deserialize<'de> for Value {
 /// What to do with a member that is there twice.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Duplicates {
+    /// The value is for a user.
     Refuse,
-    /// Keep both, so that the one who asks can say where they are.
+    /// The value is for the second look, which says where they are, and needs numbers in the form in which they were written.
     Keep,
 }
 
@@ -220,10 +221,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        match Number::try_from(value) {
-            Ok(number) => Ok(Value::Number(number)),
-            Err(_) => Err(E::invalid_value(Unexpected::Float(value), &self)),
-        }
+        let number = match self.duplicates {
+            Duplicates::Refuse => Number::try_from(value),
+            Duplicates::Keep => Number::as_written(value),
+        };
+        number.map(Value::Number).map_err(|_| E::invalid_value(Unexpected::Float(value), &self))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
@@ -245,6 +247,10 @@ impl<'de> Visitor<'de> for ValueVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut members = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
+            if name == ARBITRARY_PRECISION && members.is_empty() && numbers_come_as_objects() {
+                return number_from_text(&map.next_value::<String>()?)
+                    .ok_or_else(|| A::Error::invalid_type(Unexpected::Map, &self));
+            }
             members.push((name, map.next_value_seed(self)?));
         }
         match self.duplicates {
@@ -252,6 +258,39 @@ impl<'de> Visitor<'de> for ValueVisitor {
             Duplicates::Keep => Ok(Value::Object(Map(members))),
         }
     }
+}
+
+/// The name under which serde_json hands over a number as text, if anything in the build turns its feature `arbitrary_precision` on.
+const ARBITRARY_PRECISION: &str = "$serde_json::private::Number";
+
+/// Whether that feature is on: features of a dependency are decided by the whole build, and nothing tells which.
+fn numbers_come_as_objects() -> bool {
+    struct Probe;
+
+    impl<'de> Visitor<'de> for Probe {
+        type Value = bool;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a number")
+        }
+
+        fn visit_u64<E: de::Error>(self, _: u64) -> Result<bool, E> {
+            Ok(false)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+            while map.next_entry::<String, String>()?.is_some() {}
+            Ok(true)
+        }
+    }
+
+    serde_json::Deserializer::from_str("0").deserialize_any(Probe).unwrap_or(false)
+}
+
+fn number_from_text(text: &str) -> Option<Value> {
+    let whole = text.parse::<i64>().map(Number::from).or_else(|_| text.parse::<u64>().map(Number::from));
+    let number = whole.ok().or_else(|| Number::try_from(text.parse::<f64>().ok()?).ok())?;
+    Some(Value::Number(number))
 }
 
 impl Value {

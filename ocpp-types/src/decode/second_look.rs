@@ -11,7 +11,8 @@ use core::fmt;
 use serde_core::{
     Deserializer,
     de::{
-        self, DeserializeOwned, DeserializeSeed, Expected, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected, Visitor,
+        self, DeserializeOwned, DeserializeSeed, Expected, IntoDeserializer as _, MapAccess, SeqAccess,
+        Unexpected, Visitor,
         value::{MapAccessDeserializer, StrDeserializer},
     },
     forward_to_deserialize_any,
@@ -43,7 +44,8 @@ pub(super) fn explain<T: DeserializeOwned>(json: &str, error: &serde_json::Error
 
 /// serde_json's own texts may hold a value of the payload; line and column say enough.
 fn not_json(error: &serde_json::Error) -> DecodeError {
-    let message = format!("not JSON, or nested too deeply, at line {} column {}", error.line(), error.column());
+    let message =
+        format!("not JSON, or nested too deeply, at line {} column {}", error.line(), error.column());
     DecodeError { pointer: String::new(), violation: Violation::NotJson, message }
 }
 
@@ -62,8 +64,10 @@ struct Fault {
 enum Found {
     /// Nothing that could be told apart from the rule itself.
     Nothing,
-    /// Its kind or its size, which is safe to show.
+    /// Its kind, which is safe to show.
     Kind(String),
+    /// Its size, which is safe to show.
+    Size(String),
     /// Its value, if it is short and its place holds no secrets; else only the kind.
     Value { kind: &'static str, value: String },
 }
@@ -82,9 +86,14 @@ impl Fault {
         let secret = self.segments.iter().any(|segment| can_hold_a_secret(segment));
         let message = match self.found {
             Found::Nothing => self.expected,
-            Found::Kind(found) => format!("{found}, {} {}", self.violation.verb(), self.expected),
-            Found::Value { kind, .. } if secret => format!("{kind}, {} {}", self.violation.verb(), self.expected),
-            Found::Value { value, .. } => format!("{value}, {} {}", self.violation.verb(), self.expected),
+            Found::Size(count) if self.violation == Violation::ItemCount => {
+                format!("{count}, expected {}", self.expected)
+            }
+            Found::Size(size) => format!("{size}, {} are allowed", self.expected),
+            Found::Value { kind, .. } if secret => format!("found {kind}, expected {}", self.expected),
+            Found::Kind(found) | Found::Value { value: found, .. } => {
+                format!("found {found}, expected {}", self.expected)
+            }
         };
         let mut pointer = String::new();
         for segment in self.segments.iter().rev() {
@@ -92,16 +101,6 @@ impl Fault {
             pointer.push_str(&shortened(segment).replace('~', "~0").replace('/', "~1"));
         }
         DecodeError { pointer, violation: self.violation, message }
-    }
-}
-
-impl Violation {
-    /// How the rule is joined to what was found.
-    fn verb(self) -> &'static str {
-        match self {
-            Self::ItemCount => "allowed are",
-            _ => "expected",
-        }
     }
 }
 
@@ -141,14 +140,14 @@ const SHOWN_CHARACTERS: usize = 40;
 fn found(unexpected: &Unexpected<'_>) -> Found {
     match unexpected {
         Unexpected::Str(text) => match text.chars().nth(SHOWN_CHARACTERS) {
-            None => Found::Value { kind: "a string", value: format!("found {text:?}") },
-            Some(_) => Found::Kind(format!("found a string of {} characters", text.chars().count())),
+            None => Found::Value { kind: "a string", value: format!("{text:?}") },
+            Some(_) => Found::Kind(format!("a string of {} characters", text.chars().count())),
         },
-        Unexpected::Signed(value) => Found::Value { kind: "a number", value: format!("found {value}") },
-        Unexpected::Unsigned(value) => Found::Value { kind: "a number", value: format!("found {value}") },
-        Unexpected::Float(value) => Found::Value { kind: "a number", value: format!("found {value:e}") },
-        Unexpected::Other(text) => Found::Kind((*text).to_owned()),
-        other => Found::Kind(format!("found {}", kind(other))),
+        Unexpected::Signed(value) => Found::Value { kind: "a number", value: value.to_string() },
+        Unexpected::Unsigned(value) => Found::Value { kind: "a number", value: value.to_string() },
+        Unexpected::Float(value) => Found::Value { kind: "a number", value: format!("{value:e}") },
+        Unexpected::Other(size) => Found::Size((*size).to_owned()),
+        other => Found::Kind(kind(other).to_owned()),
     }
 }
 
@@ -179,7 +178,7 @@ impl de::Error for Fault {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let found = Found::Kind(format!("found {}", kind(&unexpected)));
+        let found = Found::Kind(kind(&unexpected).to_owned());
         Self::new(Violation::WrongType, found, expected.to_string())
     }
 
@@ -188,7 +187,7 @@ impl de::Error for Fault {
     }
 
     fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
-        let found = Found::Kind(format!("{length} items"));
+        let found = Found::Size(format!("{length} items"));
         Self::new(Violation::ItemCount, found, expected.to_string())
     }
 
@@ -246,7 +245,11 @@ impl<'de> Deserializer<'de> for Look<'_> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
         visitor.visit_newtype_struct(self)
     }
 
