@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use webpki::anchor_from_trusted_cert;
+use webpki::{EndEntityCert, anchor_from_trusted_cert};
 
 use crate::certificate::{Certificate, CertificateError};
 use crate::key::{WeakKey, check_strength};
@@ -40,8 +40,11 @@ fn check_root(root: &Certificate, now: SystemTime, skew: Duration) -> Result<(),
     // M05.FR.07, TC_M_07: an expired certificate is an invalid one.
     judge_at(std::slice::from_ref(root), now, skew)
         .map_err(|(_, source)| RootRefused::Validity { source })?;
-    // TLS must be able to use what was accepted: for instance an unknown critical extension stands against it.
-    anchor_from_trusted_cert(&root.to_certificate_der()).map_err(|source| RootRefused::Anchor { source })?;
+    // TLS must be able to use what was accepted. The first reading is the strict one, to which an unknown critical extension
+    // is an error (RFC 5280, 4.2); the second would let it pass in an anchor.
+    let der = root.to_certificate_der();
+    EndEntityCert::try_from(&der).map_err(|source| RootRefused::Anchor { source })?;
+    anchor_from_trusted_cert(&der).map_err(|source| RootRefused::Anchor { source })?;
     Ok(())
 }
 

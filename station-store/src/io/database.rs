@@ -88,7 +88,8 @@ pub enum OpenError {
 
 /// A redb file with the tables of [`Table::ALL`].
 struct RedbFile {
-    database: Database,
+    /// `None` only while it is dropped.
+    database: Option<Database>,
 }
 
 impl RedbFile {
@@ -104,16 +105,17 @@ impl RedbFile {
             .map_err(|source| OpenError::Damaged { path: path.to_owned(), source: Box::new(source) })?
             .map_err(|error| open_error(path, error))?;
         check_format(path, &database)?;
-        Ok(Self { database })
+        Ok(Self { database: Some(database) })
     }
 }
 
 impl Storage for RedbFile {
     fn load(&mut self) -> Result<Loaded, StorageError> {
         let read = |source: Box<dyn Error + Send + Sync>| StorageError::Read { source };
+        let database = self.database.as_ref().ok_or(StorageError::Poisoned)?;
         guarded(|| {
             let mut loaded = Loaded::default();
-            let transaction = self.database.begin_read().map_err(|error| read(Box::new(error)))?;
+            let transaction = database.begin_read().map_err(|error| read(Box::new(error)))?;
             for table in Table::ALL {
                 let opened = match transaction.open_table(definition(table)) {
                     Ok(opened) => opened,
@@ -151,8 +153,19 @@ impl Storage for RedbFile {
     }
 
     fn commit(&mut self, changes: &[Change]) -> Result<(), StorageError> {
-        guarded(|| write(&self.database, changes))
+        let database = self.database.as_ref().ok_or(StorageError::Poisoned)?;
+        guarded(|| write(database, changes))
             .map_err(|source| StorageError::Write { source: Box::new(source) })?
+    }
+}
+
+impl Drop for RedbFile {
+    fn drop(&mut self) {
+        // Closing writes as well.
+        let database = self.database.take();
+        if let Err(error) = guarded(|| drop(database)) {
+            tracing::error!(%error, "the store was not closed properly; it is repaired when it is opened again");
+        }
     }
 }
 
@@ -224,7 +237,8 @@ fn check_format(path: &Path, database: &Database) -> Result<(), OpenError> {
 }
 
 /// redb reports nearly all damage as an error, but it trusts page contents whose checksums it has not read yet; what it
-/// then runs into may be a panic. Bytes on a disk must not take the station down, so a panic becomes an error here.
+/// then runs into may be a panic. Bytes on a disk must not take the station down, so a panic becomes an error here. (Not in a
+/// firmware that is built with `panic = "abort"`.)
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     // After a panic in a commit the store is poisoned, after one in opening or loading it never comes to be: no broken
     // state is looked at again.

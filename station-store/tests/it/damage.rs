@@ -1,0 +1,212 @@
+//! Files that are not as they should be: an error that names the trouble, never a panic, and the rest is served.
+
+use std::fs;
+use std::path::Path;
+
+use ocpp_types::v201::InstallCertificateUseEnumType::CSMSRootCertificate;
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use station_store::{OpenError, Store};
+
+use crate::pki::{Station, new_pending, root, settings};
+
+const FORMAT: TableDefinition<'_, &str, u64> = TableDefinition::new("format");
+
+fn edit(path: &Path, change: impl FnOnce(&redb::WriteTransaction)) {
+    let database = Database::open(path).expect("opens");
+    let transaction = database.begin_write().expect("begins");
+    change(&transaction);
+    transaction.commit().expect("commits");
+}
+
+#[test]
+fn damaged_records_are_named_and_the_rest_is_served() {
+    let station = Station::new();
+    for name in ["One", "Two", "Three"] {
+        station.must_install(CSMSRootCertificate, &root(name).pem());
+    }
+    station.store.begin_pending(&new_pending("good")).expect("announced");
+    station.store.begin_pending(&new_pending("bad")).expect("announced");
+    let path = station.path();
+    let Station { directory: _directory, store, .. } = station;
+    drop(store);
+
+    let roots: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("roots");
+    let pending: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("pending");
+    let meta: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+    let mut broken = String::new();
+    edit(&path, |transaction| {
+        let mut table = transaction.open_table(roots).expect("opens");
+        let (key, mut value) = {
+            let row = table.first().expect("reads").expect("not empty");
+            (row.0.value().to_owned(), row.1.value().to_vec())
+        };
+        // One bit of the certificate.
+        let middle = value.len() / 2;
+        value[middle] ^= 1;
+        table.insert(key.as_str(), value.as_slice()).expect("writes");
+        // A sound record in the wrong place.
+        let last = table.last().expect("reads").expect("not empty").1.value().to_vec();
+        table.insert("v2g/0000", last.as_slice()).expect("writes");
+        table.insert("nonsense", &b"short"[..]).expect("writes");
+        broken = key;
+        let mut table = transaction.open_table(pending).expect("opens");
+        let key = table.last().expect("reads").expect("not empty").0.value().to_owned();
+        table.insert(key.as_str(), &[][..]).expect("writes");
+        transaction.open_table(meta).expect("opens").insert("next", &b"12345678{}"[..]).expect("writes");
+    });
+
+    let store = Store::open(&path, settings()).expect("opens in spite of it");
+    let named: Vec<_> = store.damaged().iter().map(ToString::to_string).collect();
+    assert_eq!(named.len(), 5, "{named:?}");
+    assert!(named.iter().any(|text| text.contains(&format!("roots/{broken} is damaged"))), "{named:?}");
+    assert_eq!(store.entries(), 2);
+    assert_eq!(store.pending().len(), 1);
+    // Numbers go on above the highest that was seen.
+    let next = store.begin_pending(&new_pending("next")).expect("announced");
+    assert!(next > store.pending()[0].id);
+}
+
+#[test]
+fn installing_again_mends_a_damaged_record() {
+    let station = Station::new();
+    let root = root("Root");
+    station.must_install(CSMSRootCertificate, &root.pem());
+    let path = station.path();
+    let Station { directory: _directory, store, .. } = station;
+    drop(store);
+    let roots: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("roots");
+    edit(&path, |transaction| {
+        let mut table = transaction.open_table(roots).expect("opens");
+        let key = table.first().expect("reads").expect("not empty").0.value().to_owned();
+        table.insert(key.as_str(), &b"nothing"[..]).expect("writes");
+    });
+    let store = Store::open(&path, settings()).expect("opens");
+    assert_eq!((store.entries(), store.damaged().len()), (0, 1));
+    crate::pki::install(&store, CSMSRootCertificate, &root.pem());
+    drop(store);
+    let store = Store::open(&path, settings()).expect("opens");
+    assert_eq!((store.entries(), store.damaged().len()), (1, 0));
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let station = Station::new();
+    let path = station.path();
+    let Station { directory: _directory, store, .. } = station;
+    drop(store);
+    edit(&path, |transaction| {
+        transaction.open_table(FORMAT).expect("opens").insert("version", 2).expect("writes");
+    });
+    let error = Store::open(&path, settings()).expect_err("newer");
+    assert!(matches!(error, OpenError::NewerFormat { found: 2, known: 1, .. }), "{error:?}");
+    assert!(error.to_string().contains("format 2"), "{error}");
+    // And left as it is.
+    let database = Database::open(&path).expect("opens");
+    let read = database.begin_read().expect("begins");
+    assert_eq!(
+        read.open_table(FORMAT).expect("opens").get("version").expect("reads").map(|v| v.value()),
+        Some(2)
+    );
+}
+
+#[test]
+fn what_is_no_store_is_refused() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let path = directory.path().join("store.redb");
+
+    fs::write(&path, "-----BEGIN CERTIFICATE-----\n".repeat(1000)).expect("written");
+    let error = Store::open(&path, settings()).expect_err("text");
+    assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
+    assert!(fs::read(&path).expect("still there").starts_with(b"-----BEGIN"), "and not touched");
+
+    fs::write(&path, "").expect("written");
+    let error = Store::open(&path, settings()).expect_err("empty");
+    assert!(matches!(error, OpenError::NotAStore { .. } | OpenError::Damaged { .. }), "{error:?}");
+
+    fs::remove_file(&path).expect("removed");
+    drop(Database::create(&path).expect("someone else's database"));
+    let error = Store::open(&path, settings()).expect_err("foreign");
+    assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
+
+    let error =
+        Store::open(directory.path().join("missing/store.redb"), settings()).expect_err("no directory");
+    assert!(matches!(error, OpenError::Open { .. }), "{error:?}");
+    let error = Store::open(directory.path(), settings()).expect_err("a directory");
+    assert!(matches!(error, OpenError::Open { .. }), "{error:?}");
+}
+
+#[test]
+fn only_one_may_have_it_open() {
+    let station = Station::new();
+    let error = Store::open(station.path(), settings()).expect_err("locked");
+    assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_file_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let station = Station::new();
+    let mode = fs::metadata(station.path()).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let names: Vec<_> = fs::read_dir(station.directory.path())
+        .expect("lists")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert_eq!(names, ["store.redb"], "nothing is left beside it");
+}
+
+/// A crash while the store was made leaves a file beside it, and no store.
+#[test]
+fn a_store_half_made_is_made_anew() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let path = directory.path().join("store.redb");
+    fs::write(directory.path().join("store.redb.new"), vec![0x55; 4096]).expect("written");
+    let store = Store::open(&path, settings()).expect("made");
+    assert_eq!(store.entries(), 0);
+}
+
+/// Bytes overwritten here and there in the file, and its end cut off: opening and every call return.
+#[test]
+fn bytes_on_disk_do_not_panic() {
+    let station = Station::new();
+    for name in ["One", "Two", "Three", "Four"] {
+        station.must_install(CSMSRootCertificate, &root(name).pem());
+    }
+    station.store.begin_pending(&new_pending("key")).expect("announced");
+    let path = station.path();
+    let Station { directory: _directory, store, .. } = station;
+    drop(store);
+    let sound = fs::read(&path).expect("read");
+
+    let use_it = || match Store::open(&path, settings()) {
+        Ok(store) => {
+            let _ = store.installed(&station_store::RootUse::ALL);
+            let _ = crate::pki::install(&store, CSMSRootCertificate, &root("Five").pem());
+            let _ = store.begin_pending(&new_pending("other"));
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    };
+    // A generator with a fixed seed: the same places each time.
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = move |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % below as u64).expect("below a usize")
+    };
+    for round in 0..150 {
+        let mut bytes = sound.clone();
+        let start = next(bytes.len());
+        let length = [1, 16, 512, 4096][round % 4].min(bytes.len() - start);
+        for byte in &mut bytes[start..start + length] {
+            *byte ^= u8::try_from(next(255) + 1).expect("a byte");
+        }
+        fs::write(&path, &bytes).expect("written");
+        use_it();
+    }
+    for part in 0..40 {
+        fs::write(&path, &sound[..sound.len() * part / 40]).expect("written");
+        use_it();
+    }
+}

@@ -1,0 +1,188 @@
+//! A storage that fails: what is answered, and what is true afterwards.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use ocpp_types::v201::InstallCertificateUseEnumType::CSMSRootCertificate;
+use ocpp_types::v201::{
+    DeleteCertificateRequest, DeleteCertificateStatusEnumType, InstallCertificateStatusEnumType,
+};
+use station_store::Store;
+use station_store::storage::{Change, Loaded, Record, Storage, StorageError};
+
+use crate::pki::{hash_data, install, new_pending, reason, root, settings};
+
+/// Records in memory, and how the next commit fails.
+#[derive(Clone, Default)]
+struct Disk {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    records: Vec<Record>,
+    commits: usize,
+    fault: Option<Fault>,
+}
+
+#[derive(Clone, Copy)]
+enum Fault {
+    /// Nothing is written.
+    Full,
+    /// Everything is written, and the sync fails: the worst an application can be told.
+    WrittenButNotSynced,
+    Panics,
+}
+
+impl Disk {
+    fn break_down(&self, fault: Fault) {
+        self.state.lock().expect("not poisoned").fault = Some(fault);
+    }
+
+    fn repair(&self) {
+        self.state.clear_poison();
+        self.state.lock().expect("not poisoned").fault = None;
+    }
+
+    fn commits(&self) -> usize {
+        self.state.lock().expect("not poisoned").commits
+    }
+}
+
+impl Storage for Disk {
+    fn load(&mut self) -> Result<Loaded, StorageError> {
+        let records = self.state.lock().expect("not poisoned").records.clone();
+        Ok(Loaded { records, damaged: Vec::new() })
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<(), StorageError> {
+        let mut state = self.state.lock().expect("not poisoned");
+        state.commits += 1;
+        match state.fault {
+            Some(Fault::Full) => {
+                return Err(StorageError::Full {
+                    source: Box::new(io::Error::from(io::ErrorKind::StorageFull)),
+                });
+            }
+            Some(Fault::Panics) => panic!("the storage panics, as this test wants"),
+            Some(Fault::WrittenButNotSynced) | None => {}
+        }
+        for change in changes {
+            match change {
+                Change::Put(record) => {
+                    state.records.retain(|known| (known.table, &known.key) != (record.table, &record.key));
+                    state.records.push(record.clone());
+                }
+                Change::Remove { table, key } => {
+                    state.records.retain(|known| (known.table, &known.key) != (*table, key));
+                }
+                other => panic!("a change that this storage does not know: {other:?}"),
+            }
+        }
+        match state.fault {
+            Some(_) => Err(StorageError::Write { source: Box::new(io::Error::other("sync failed")) }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn open(disk: &Disk) -> Store {
+    Store::with_storage(disk.clone(), settings()).expect("opens")
+}
+
+#[test]
+fn m05_fr_03_storage_failure_is_failed_and_poisons_the_store() {
+    for (fault, code, there_after_reopening) in
+        [(Fault::Full, "OutOfStorage", false), (Fault::WrittenButNotSynced, "InternalError", true)]
+    {
+        let disk = Disk::default();
+        let store = open(&disk);
+        let (one, two) = (root("One"), root("Two"));
+        assert_eq!(
+            install(&store, CSMSRootCertificate, &one.pem()).status,
+            InstallCertificateStatusEnumType::Accepted
+        );
+        disk.break_down(fault);
+        let response = install(&store, CSMSRootCertificate, &two.pem());
+        assert_eq!(response.status, InstallCertificateStatusEnumType::Failed);
+        assert_eq!(reason(&response.status_info), code);
+        assert_eq!(store.entries(), 1, "what is not known to be durable is not served");
+
+        // Repaired or not: every later write fails without touching the disk, reading goes on.
+        disk.repair();
+        let commits = disk.commits();
+        let response = install(&store, CSMSRootCertificate, &two.pem());
+        assert_eq!(response.status, InstallCertificateStatusEnumType::Failed);
+        assert_eq!(reason(&response.status_info), "InternalError");
+        assert!(store.begin_pending(&new_pending("key")).is_err());
+        let listed = store.installed(&station_store::RootUse::ALL);
+        let delete = store.delete(&DeleteCertificateRequest::new(hash_data(listed[0].1.clone())));
+        assert_eq!(delete.status, DeleteCertificateStatusEnumType::Failed);
+        assert_eq!(disk.commits(), commits);
+        assert_eq!(store.entries(), 1);
+
+        // Reopened it is the old state or the new one, and works.
+        drop(store);
+        let store = open(&disk);
+        assert_eq!(store.entries(), if there_after_reopening { 2 } else { 1 });
+        assert_eq!(
+            install(&store, CSMSRootCertificate, &two.pem()).status,
+            InstallCertificateStatusEnumType::Accepted
+        );
+        assert_eq!(store.entries(), 2);
+    }
+}
+
+/// peer lesson: a failed deletion was answered Accepted, and the certificate was back after the next start.
+#[test]
+fn m04_fr_03_deletion_that_is_not_durable_is_failed() {
+    let disk = Disk::default();
+    let store = open(&disk);
+    install(&store, CSMSRootCertificate, &root("Root").pem());
+    let hash = hash_data(store.installed(&station_store::RootUse::ALL).remove(0).1);
+    disk.break_down(Fault::Full);
+    let response = store.delete(&DeleteCertificateRequest::new(hash.clone()));
+    assert_eq!(response.status, DeleteCertificateStatusEnumType::Failed);
+    assert_eq!(store.entries(), 1, "still listed");
+    disk.repair();
+    let store = open(&disk);
+    let response = store.delete(&DeleteCertificateRequest::new(hash));
+    assert_eq!(response.status, DeleteCertificateStatusEnumType::Accepted);
+    assert_eq!(open(&disk).entries(), 0);
+}
+
+#[test]
+fn a_storage_that_panics_poisons_the_store_too() {
+    let disk = Disk::default();
+    let store = Arc::new(open(&disk));
+    disk.break_down(Fault::Panics);
+    let pem = root("Root").pem();
+    let in_thread = {
+        let (store, pem) = (Arc::clone(&store), pem.clone());
+        move || install(&store, CSMSRootCertificate, &pem)
+    };
+    assert!(std::thread::spawn(in_thread).join().is_err(), "the panic is the caller's");
+    disk.repair();
+    let response = install(&store, CSMSRootCertificate, &pem);
+    assert_eq!(response.status, InstallCertificateStatusEnumType::Failed);
+    assert_eq!(store.entries(), 0);
+    assert_eq!(
+        install(&open(&disk), CSMSRootCertificate, &pem).status,
+        InstallCertificateStatusEnumType::Accepted
+    );
+}
+
+/// What changes nothing writes nothing.
+#[test]
+fn refusals_do_not_touch_the_disk() {
+    let disk = Disk::default();
+    let store = open(&disk);
+    install(&store, CSMSRootCertificate, "no certificate");
+    let hash = station_store::CertificateId::of_root(
+        &station_store::Certificate::from_pem(&root("Unknown").pem()).expect("root"),
+    )
+    .hash(station_store::HashAlgorithm::Sha256);
+    store.delete(&DeleteCertificateRequest::new(hash_data(hash)));
+    store.key_destroyed("pkcs11:object=unknown").expect("nothing to do");
+    assert_eq!(disk.commits(), 0);
+}
