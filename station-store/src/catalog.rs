@@ -69,7 +69,7 @@ pub(crate) struct RootKey {
 /// One step of a change. The steps of one plan take effect together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Transition {
-    PutRoot(Root),
+    PutRoot(Box<Root>),
     RemoveRoot(RootKey),
     PutOwn(Own),
     RemoveOwn(OwnId),
@@ -108,7 +108,7 @@ impl Catalog {
             Transition::PutRoot(root) => {
                 let key = root.key();
                 self.roots.retain(|known| known.key() != key);
-                self.roots.push(root);
+                self.roots.push(*root);
                 self.roots.sort_by_key(|root| (root.use_, root.sequence));
             }
             Transition::RemoveRoot(key) => self.roots.retain(|root| root.key() != key),
@@ -148,13 +148,13 @@ impl Catalog {
             // M05.FR.17: it replaces what is there, in its place. Not by content but by hash data: of two certificates that
             // share them, a CSMS could never delete just one.
             root.sequence = known.sequence;
-            return Ok(vec![Transition::PutRoot(root)]);
+            return Ok(vec![Transition::PutRoot(Box::new(root))]);
         }
         // M05.FR.06
         if self.roots.len() >= max_entries {
             return Err(NoRoom { max: max_entries });
         }
-        Ok(vec![Transition::PutRoot(root), Transition::Next(self.next + 1)])
+        Ok(vec![Transition::PutRoot(Box::new(root)), Transition::Next(self.next + 1)])
     }
 
     /// Deletes what `hash` names.

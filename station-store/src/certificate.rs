@@ -39,7 +39,6 @@ impl Certificate {
     /// [`CertificateError`] when there is none, more than one, or something that is not an X.509 version 3
     /// certificate with bytes to the end.
     pub fn from_pem(text: &str) -> Result<Self, CertificateError> {
-        // Two are asked for so that the error can tell "one too many" from "none".
         let mut found = match pem::certificates(text, 1) {
             Err(CertificateError::TooMany { .. }) => return Err(CertificateError::NotExactlyOne),
             other => other?,

@@ -1,4 +1,56 @@
 //! The charging station's inventory of certificates: installed, listed and deleted durably.
+//!
+//! [`Store`] answers the certificate messages of OCPP 2.0.1 that a CSMS sends to a station:
+//!
+//! | message | method |
+//! |---|---|
+//! | InstallCertificate | [`Store::install`] |
+//! | GetInstalledCertificateIds | [`Store::installed_certificate_ids`] |
+//! | DeleteCertificate | [`Store::delete`] |
+//! | CertificateSigned | [`Store::certificate_signed`] |
+//!
+//! A certificate that was accepted is listed, and one that is listed can be deleted, across any crash: an answer is given
+//! only after what it says is on the disk, and what could not be listed is not accepted.
+//!
+//! The store also keeps the names of the station's own keys, from before a key is generated until after it is destroyed
+//! ([`Store::begin_pending`], [`Store::complete_pending`], [`Store::confirm_own`], [`Store::condemned_keys`]), so that no crash
+//! orphans one. The keys themselves live in a PKCS#11 token; none ever enters the store. Talking to the CSMS, or to the token,
+//! is not this crate's business either.
+//!
+//! ```
+//! use std::time::SystemTime;
+//!
+//! use ocpp_types::v201::{
+//!     DeleteCertificateRequest, DeleteCertificateStatusEnumType, GetInstalledCertificateIdsRequest,
+//!     InstallCertificateRequest, InstallCertificateStatusEnumType, InstallCertificateUseEnumType,
+//! };
+//! use station_store::{Settings, Store};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("store.redb");
+//! # let mut ca = rcgen::CertificateParams::default();
+//! # ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+//! # let pem = ca.self_signed(&rcgen::KeyPair::generate()?)?.pem();
+//! let store = Store::open(path, Settings::new("CS-0042"))?;
+//!
+//! let use_ = InstallCertificateUseEnumType::CSMSRootCertificate;
+//! let install = InstallCertificateRequest::new(use_, pem.as_str().try_into()?);
+//! let response = store.install(&install, SystemTime::now());
+//! assert_eq!(response.status, InstallCertificateStatusEnumType::Accepted);
+//!
+//! let inventory = store.installed_certificate_ids(&GetInstalledCertificateIdsRequest::new());
+//! let listed = &inventory.certificate_hash_data_chain.ok_or("one root is installed")?[0];
+//!
+//! let delete = DeleteCertificateRequest::new(listed.certificate_hash_data.clone());
+//! assert_eq!(store.delete(&delete).status, DeleteCertificateStatusEnumType::Accepted);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Methods that change something block until the disk has it; call them where blocking is allowed
+//! (`tokio::task::spawn_blocking`).
+
 mod answer;
 mod asn1;
 mod catalog;

@@ -101,7 +101,7 @@ fn read(record: &Record) -> Result<Transition, BadRecord> {
             if root_key(use_, &root.key().fingerprint) != record.key {
                 return Err(BadRecord::Key);
             }
-            Ok(Transition::PutRoot(root))
+            Ok(Transition::PutRoot(Box::new(root)))
         }
         Table::Own => {
             let content: OwnRecord = parse(json)?;

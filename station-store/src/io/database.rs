@@ -4,7 +4,9 @@
 //! Its default durability syncs the file before `commit` returns.
 
 use std::error::Error;
-use std::fs::{File, OpenOptions};
+#[cfg(unix)]
+use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -206,11 +208,15 @@ fn create(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
     transaction.open_table(FORMAT)?.insert(FORMAT_KEY, FORMAT_VERSION)?;
     transaction.commit()?;
     drop(database);
-    File::open(&beside)?.sync_all()?;
+    OpenOptions::new().write(true).open(&beside)?.sync_all()?;
     std::fs::rename(&beside, path)?;
-    // The new name is durable only when the directory is.
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory)?.sync_all()?;
+    // The new name is durable only when the directory is; elsewhere than on Unix a directory cannot be synced.
+    #[cfg(unix)]
+    {
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory)?.sync_all()?;
+    }
     Ok(())
 }
 
