@@ -77,6 +77,9 @@ pub enum GenerateError {
         /// The action.
         action: String,
     },
+    /// What was put together is not Rust.
+    #[error("the generator wrote something that is not Rust")]
+    NotRust(#[source] syn::Error),
     /// A message or data type that is not an object.
     #[error("{name} is neither an object nor an enumeration")]
     NotAnObject {

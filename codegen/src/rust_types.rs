@@ -252,19 +252,13 @@ impl Names {
 
 impl VisitMut for Names {
     fn visit_path_mut(&mut self, path: &mut syn::Path) {
-        if let Some(mut last) = path.segments.pop().map(syn::punctuated::Pair::into_value) {
-            let is_keyword = path.segments.is_empty() && last.arguments.is_none() && last.ident == "usize";
-            if !is_keyword
-                && !(path
-                    .segments
-                    .first()
-                    .is_some_and(|first| first.ident == "usize" || first.ident == "i64"))
-            {
-                path.segments.clear();
-                path.leading_colon = None;
-                last.ident = syn::Ident::new(&self.spelled(&last.ident), last.ident.span());
-            }
-            path.segments.push(last);
+        // `usize::MAX` and `i64::MAX` stand in const generics and stay as they are.
+        let is_constant =
+            path.segments.first().is_some_and(|first| first.ident == "usize" || first.ident == "i64");
+        if !is_constant && let Some(last) = path.segments.pop() {
+            let mut last = last.into_value();
+            last.ident = syn::Ident::new(&self.spelled(&last.ident), last.ident.span());
+            *path = syn::Path::from(last);
         }
         syn::visit_mut::visit_path_mut(self, path);
     }

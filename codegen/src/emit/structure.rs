@@ -1,0 +1,132 @@
+//! One object: the struct, its constructor, and the table by which it is read and written.
+
+use std::fmt::Write as _;
+
+use indexmap::IndexMap;
+use quote::{format_ident, quote};
+
+use super::{
+    source::Items,
+    words::{default_words, doc, rule_words},
+};
+use crate::{
+    GenerateError,
+    document::{Node, Rule},
+    rust_types::{Member, RustType},
+};
+
+/// Adds the object `name`, documented with `paragraphs`.
+pub(super) fn structure(
+    items: &mut Items,
+    types: &IndexMap<String, RustType>,
+    name: &str,
+    node: &Node,
+    paragraphs: &[String],
+) -> Result<(), GenerateError> {
+    let (Rule::Object { properties, required, .. }, Some(RustType::Struct(members))) =
+        (&node.rule, types.get(name))
+    else {
+        return Err(GenerateError::NotAnObject { name: name.to_owned() });
+    };
+    let mut fields = Vec::new();
+    for (property, node) in properties {
+        // rust_types::generate has held both lists against each other.
+        let Some(member) = members.get(property) else { continue };
+        fields.push(Field { property, node, member, required: required.contains(property) });
+    }
+
+    let ident = format_ident!("{name}");
+    let docs = doc(paragraphs);
+    let alias =
+        node.java_type.iter().filter(|alias| *alias != name).map(|alias| quote!(#[doc(alias = #alias)]));
+    let definitions = fields.iter().map(|field| {
+        let (ident, ty) = (&field.member.ident, &field.member.ty);
+        let docs = doc(&[field.documentation()]);
+        quote!(#docs pub #ident: #ty)
+    });
+    // A `Default` of a message with required members would have to choose a status, and choose wrongly.
+    let default = fields.iter().all(|field| !field.required).then(|| quote!(, Default));
+    items.push(quote! {
+        #docs
+        #(#alias)*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash #default)]
+        pub struct #ident { #(#definitions,)* }
+    })?;
+    items.push(constructor(&ident, &fields))?;
+
+    let mut body = format!("    {name} {{\n");
+    for field in &fields {
+        let kind = if field.required { "required" } else { "optional" };
+        let _ = write!(body, "        {}: {kind} {:?}", field.member.ident, field.property);
+        if let Some(via) = field.read_as() {
+            let _ = write!(body, " via {via}");
+            items.mention("Integer");
+        }
+        body.push_str(",\n");
+    }
+    body.push_str("    }\n");
+    items.push_macro("object", &body);
+    Ok(())
+}
+
+fn constructor(ident: &syn::Ident, fields: &[Field<'_>]) -> proc_macro2::TokenStream {
+    let required: Vec<_> = fields.iter().filter(|field| field.required).collect();
+    let arguments = required.iter().map(|field| {
+        let (ident, ty) = (&field.member.ident, &field.member.ty);
+        quote!(#ident: #ty)
+    });
+    let values = fields.iter().map(|field| {
+        let ident = &field.member.ident;
+        if field.required { quote!(#ident) } else { quote!(#ident: None) }
+    });
+    let many = (required.len() > CLIPPYS_ARGUMENTS)
+        .then(|| quote!(#[allow(clippy::too_many_arguments, reason = "one for each required member")]));
+    quote! {
+        impl #ident {
+            /// With the required members, in the order of the schema; the optional ones are absent.
+            #[must_use]
+            #many
+            pub fn new(#(#arguments),*) -> Self {
+                Self { #(#values),* }
+            }
+        }
+    }
+}
+
+/// Arguments of a function that clippy lets pass.
+const CLIPPYS_ARGUMENTS: usize = 7;
+
+/// One member, with all that is known of it.
+struct Field<'a> {
+    property: &'a str,
+    node: &'a Node,
+    member: &'a Member,
+    required: bool,
+}
+
+impl Field<'_> {
+    fn documentation(&self) -> String {
+        let presence = if self.required { "required" } else { "optional" };
+        let mut text = format!("`{}`, {presence}: {}.", self.property, rule_words(&self.node.rule));
+        if let Some(default) = &self.node.default {
+            let _ = write!(text, " When absent, it counts as `{}`.", default_words(default));
+        }
+        text
+    }
+
+    /// The type to read a member as, where it is not the member's own: integers may be written `17.0`.
+    fn read_as(&self) -> Option<String> {
+        const ANY_INTEGER: Rule = Rule::Integer { minimum: None, maximum: None };
+        match &self.node.rule {
+            rule if *rule == ANY_INTEGER => Some("Integer".to_owned()),
+            Rule::Array { items, min_items, max_items } if items.rule == ANY_INTEGER => {
+                Some(match (min_items, max_items) {
+                    (1, None) => "NonEmptyVec<Integer>".to_owned(),
+                    (min, None) => format!("BoundedVec<Integer, {min}, {{ usize::MAX }}>"),
+                    (min, Some(max)) => format!("BoundedVec<Integer, {min}, {max}>"),
+                })
+            }
+            _ => None,
+        }
+    }
+}
