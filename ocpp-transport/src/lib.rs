@@ -1,4 +1,54 @@
 //! OCPP-J over WebSocket and TLS, for charging stations and central systems.
+//!
+//! A station [`connect`]s, a [`Csms`] is bound and decides by its [`Admission`] who may; from then on both sides are
+//! equal: a [`Router`] of typed handlers answers the peer's calls, [`Peer::call`] makes calls. Payloads are checked
+//! against the schemas of `ocpp-types` in both directions. Security profiles 1 to 3 are in [`tls`], [`basic`] and
+//! [`name_rule`]; keys may live in an HSM, because all that is asked of them is rustls' `SigningKey`.
+//!
+//! It reconnects nobody and stores nothing: when to connect again, and who may connect, is the application's business.
+//!
+//! ```
+//! use std::time::SystemTime;
+//!
+//! use ocpp_transport::{
+//!     Admission, Admitted, Close, Csms, CsmsConfig, Identity, Password, Peer, Refusal, Router, Security,
+//!     StationConfig, UpgradeRequest, connect,
+//! };
+//! use ocpp_types::{Version, v201};
+//!
+//! struct OnePassword;
+//!
+//! impl Admission for OnePassword {
+//!     async fn admit(&self, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
+//!         match &upgrade.basic {
+//!             Some(basic) if basic.password.matches(&"0123456789abcdef".into()) => Ok(Admitted::new()),
+//!             _ => Err(Refusal::BadCredentials),
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let clock = Router::new(Version::V201).handle(async |_: Peer, _: v201::HeartbeatRequest| {
+//!     Ok(v201::HeartbeatResponse::new(SystemTime::now().into()))
+//! });
+//! let csms = Csms::bind(CsmsConfig::unsecured("127.0.0.1:0".parse()?), clock, OnePassword).await?;
+//! let url = format!("ws://{}", csms.local_addr()).parse()?;
+//! let server = tokio::spawn(csms.serve(std::future::pending()));
+//!
+//! let password = Security::profile_1(Password::from("0123456789abcdef"));
+//! let config = StationConfig::new(url, Identity::try_from("CS001")?, password);
+//! let connection = connect(&config, Router::new(Version::V201)).await?;
+//! let response = connection.peer().call(v201::HeartbeatRequest::new()).await?;
+//! println!("the CSMS says that it is {}", response.current_time);
+//! connection.close(Close::Normal).await;
+//! # server.abort();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The core ([`frame`], [`session`], the rules for names) touches no clock and no socket; those are in a private
+//! module that drives it.
 
 pub mod basic;
 pub mod frame;
@@ -26,6 +76,7 @@ pub use crate::close::{Close, CloseReason};
 pub use crate::identity::{Identity, IdentityError};
 pub use crate::io::{
     BindError, ConnectError, Connection, Csms, CsmsConfig, LinkSettings, Security, StationConfig, connect,
+    record_frames,
 };
 pub use crate::message_id::MessageId;
 pub use crate::peer::Peer;

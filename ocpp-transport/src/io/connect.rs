@@ -411,9 +411,7 @@ async fn open(stream: &mut Stream, config: &StationConfig, target: &Target) -> R
     let response = read_head(stream).await.map_err(|error| match error {
         // Under TLS 1.3 a refusal of the client's certificate arrives here.
         HeadError::Io(error) => handshake_error(&target.endpoint, error),
-        too_long @ HeadError::TooLong => {
-            ConnectError::NotWebSocket { endpoint: endpoint(), reason: too_long.to_string() }
-        }
+        error => ConnectError::NotWebSocket { endpoint: endpoint(), reason: error.to_string() },
     })?;
     match upgrade::check_response(&response.head, &key) {
         Ok(()) => Ok(response.tail),

@@ -317,8 +317,16 @@ async fn open(
     let head = match read_head(&mut stream).await {
         Ok(head) => head,
         Err(HeadError::Io(error)) => return Err(io_error(error)),
-        Err(HeadError::TooLong) => {
-            let refusal = HttpRefusal { status: 431, reason: "the head of the request is too long" };
+        Err(error) => {
+            let refusal = match error {
+                HeadError::TooLong => {
+                    HttpRefusal { status: 431, reason: "the head of the request is too long" }
+                }
+                _ => HttpRefusal {
+                    status: 400,
+                    reason: "not HTTP; does the station use TLS as this port does?",
+                },
+            };
             return Err(refuse(stream, refusal.status, OpenError::Http(refusal)).await);
         }
     };

@@ -17,6 +17,8 @@ pub(crate) struct Head {
 pub(crate) enum HeadError {
     #[error("the head of the HTTP message is longer than {MAX_HEAD_BYTES} bytes")]
     TooLong,
+    #[error("what came is not HTTP")]
+    NotHttp,
     #[error("the connection failed during the HTTP handshake")]
     Io(#[source] io::Error),
 }
@@ -29,6 +31,10 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<H
         let read = stream.read_buf(&mut bytes).await.map_err(HeadError::Io)?;
         if read == 0 {
             return Err(HeadError::Io(io::ErrorKind::UnexpectedEof.into()));
+        }
+        // A TLS client on a port without TLS, mostly. It would wait for an answer until the deadline.
+        if !bytes[0].is_ascii_uppercase() {
+            return Err(HeadError::NotHttp);
         }
         // The empty line may have begun in what was read before.
         let from = before.saturating_sub(END.len() - 1);
@@ -64,9 +70,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_without_end_is_bounded() {
-        let error = read_head(&mut tokio::io::repeat(b'x')).await.err().unwrap();
+        let error = read_head(&mut tokio::io::repeat(b'X')).await.err().unwrap();
         assert!(matches!(error, HeadError::TooLong));
         let error = read_head(&mut &b"GET /"[..]).await.err().unwrap();
         assert!(matches!(error, HeadError::Io(_)));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_http_is_found_at_once() {
+        let error = read_head(&mut tokio::io::repeat(0x16)).await.err().unwrap();
+        assert!(matches!(error, HeadError::NotHttp));
     }
 }

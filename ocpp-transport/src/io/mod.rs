@@ -4,6 +4,7 @@ mod connect;
 mod csms;
 mod driver;
 mod head;
+mod record;
 mod registry;
 mod settings;
 mod socket;
@@ -11,4 +12,5 @@ mod stream;
 
 pub use crate::io::connect::{ConnectError, Connection, Security, StationConfig, connect};
 pub use crate::io::csms::{BindError, Csms, CsmsConfig};
+pub use crate::io::record::record_frames;
 pub use crate::io::settings::LinkSettings;

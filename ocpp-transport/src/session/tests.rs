@@ -1,1 +1,416 @@
+use std::collections::HashMap;
+use std::time::Duration;
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::frame::Limits;
+
+/// Two sessions, a link that can lose frames, and a clock that goes only when told.
+struct Pair {
+    now: Instant,
+    station: Session,
+    csms: Session,
+}
+
+impl Pair {
+    fn new() -> Self {
+        Self::with(SessionSettings::default())
+    }
+
+    fn with(settings: SessionSettings) -> Self {
+        Self {
+            now: Instant::now(),
+            station: Session::new(settings.clone(), [1; 16]),
+            csms: Session::new(settings, [2; 16]),
+        }
+    }
+
+    fn advance(&mut self, duration: Duration) {
+        self.now += duration;
+        self.station.handle_timeout(self.now);
+        self.csms.handle_timeout(self.now);
+    }
+
+    /// Carries all frames over until no more come.
+    fn carry(&mut self) {
+        loop {
+            let up: Vec<Transmit> = std::iter::from_fn(|| self.station.poll_transmit()).collect();
+            let down: Vec<Transmit> = std::iter::from_fn(|| self.csms.poll_transmit()).collect();
+            if up.is_empty() && down.is_empty() {
+                return;
+            }
+            up.iter().for_each(|transmit| self.csms.handle_text(self.now, &transmit.text));
+            down.iter().for_each(|transmit| self.station.handle_text(self.now, &transmit.text));
+        }
+    }
+
+    fn call(&mut self, action: &'static str) -> CallKey {
+        self.station.call(self.now, action, &raw("{}")).unwrap()
+    }
+
+    /// The CALL that the CSMS is to answer.
+    #[track_caller]
+    fn incoming(&mut self) -> (MessageId, String) {
+        match self.csms.poll_event() {
+            Some(Event::Call { id, action, .. }) => (id, action),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the station is told.
+    #[track_caller]
+    fn ended(&mut self) -> (CallKey, CallOutcome) {
+        match self.station.poll_event() {
+            Some(Event::CallEnded { key, outcome }) => (key, outcome),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn answer(&mut self, id: &MessageId, payload: &str) {
+        self.csms.answer(self.now, id, Answer::Result(raw(payload))).unwrap();
+    }
+}
+
+fn raw(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap()
+}
+
+fn texts(session: &mut Session) -> Vec<String> {
+    std::iter::from_fn(|| session.poll_transmit()).map(|transmit| transmit.text).collect()
+}
+
+#[test]
+fn a_call_finds_its_answer() {
+    let mut pair = Pair::new();
+    let key = pair.call("Heartbeat");
+    pair.carry();
+    let (id, action) = pair.incoming();
+    assert_eq!(action, "Heartbeat");
+    pair.answer(&id, r#"{"currentTime":"2026-01-01T00:00:00Z"}"#);
+    pair.carry();
+    let (ended, outcome) = pair.ended();
+    assert_eq!(ended, key);
+    assert!(matches!(outcome, CallOutcome::Result(payload) if payload.get().contains("currentTime")));
+    assert_eq!(pair.station.poll_timeout(), None);
+    assert_eq!(pair.csms.poll_timeout(), None);
+}
+
+#[test]
+fn fr_01_only_one_call_is_in_flight_per_direction() {
+    let mut pair = Pair::new();
+    let keys = [pair.call("A"), pair.call("B")];
+    let down = pair.csms.call(pair.now, "C", &raw("{}")).unwrap();
+    assert_eq!(texts(&mut pair.csms).len(), 1);
+    let first = texts(&mut pair.station);
+    assert_eq!(first.len(), 1);
+    pair.csms.handle_text(pair.now, &first[0]);
+    assert!(texts(&mut pair.station).is_empty());
+    let (id, _) = pair.incoming();
+    pair.answer(&id, "{}");
+    pair.carry();
+    assert_eq!(pair.ended().0, keys[0]);
+    assert_eq!(pair.incoming().1, "B");
+    assert_ne!(down, keys[1]);
+}
+
+#[test]
+fn fr_01_a_timeout_ends_the_call_and_lets_the_next_one_go() {
+    let mut pair = Pair::new();
+    let (lost, next) = (pair.call("A"), pair.call("B"));
+    assert_eq!(texts(&mut pair.station).len(), 1);
+    pair.advance(Duration::from_millis(29_999));
+    assert!(pair.station.poll_event().is_none());
+    assert_eq!(pair.station.poll_timeout(), Some(pair.now + Duration::from_millis(1)));
+    pair.advance(Duration::from_millis(1));
+    assert!(matches!(pair.ended(), (key, CallOutcome::Timeout) if key == lost));
+    pair.carry();
+    let (id, action) = pair.incoming();
+    assert_eq!(action, "B");
+    pair.answer(&id, "{}");
+    pair.carry();
+    assert_eq!(pair.ended().0, next);
+    assert_eq!(pair.station.counters().timeouts, 1);
+}
+
+#[test]
+fn late_and_unknown_answers_are_ignored_and_counted() {
+    let mut pair = Pair::new();
+    pair.call("A");
+    let text = texts(&mut pair.station).remove(0);
+    pair.csms.handle_text(pair.now, &text);
+    let (id, _) = pair.incoming();
+    pair.answer(&id, "{}");
+    pair.advance(Duration::from_secs(30));
+    assert!(matches!(pair.ended(), (_, CallOutcome::Timeout)));
+    pair.carry();
+    pair.station.handle_text(pair.now, r#"[4,"-1","RpcFrameworkError","",{}]"#);
+    for _ in 0..2 {
+        assert!(matches!(pair.station.poll_event(), Some(Event::UnmatchedAnswer { .. })));
+    }
+    assert!(pair.station.poll_event().is_none());
+    assert!(texts(&mut pair.station).is_empty());
+    assert_eq!(pair.station.counters().unmatched_answers, 2);
+}
+
+#[test]
+fn a_call_error_ends_the_call_with_its_code() {
+    let mut pair = Pair::new();
+    pair.call("A");
+    pair.carry();
+    let (id, _) = pair.incoming();
+    let error = Answer::Error { code: RpcErrorCode::SecurityError, description: "not yet".into() };
+    pair.csms.answer(pair.now, &id, error).unwrap();
+    pair.carry();
+    let (_, outcome) = pair.ended();
+    assert!(matches!(
+        outcome,
+        CallOutcome::Error { code: RpcErrorCode::SecurityError, description, .. } if description == "not yet"
+    ));
+}
+
+#[test]
+fn an_answer_overdue_is_answered_with_internal_error_and_the_next_call_works() {
+    let mut pair = Pair::new();
+    pair.call("A");
+    pair.carry();
+    let (slow, _) = pair.incoming();
+    assert_eq!(pair.csms.poll_timeout(), Some(pair.now + Duration::from_secs(25)));
+    pair.advance(Duration::from_secs(25));
+    assert!(matches!(pair.csms.poll_event(), Some(Event::AnswerOverdue { id }) if id == slow));
+    pair.carry();
+    assert!(matches!(pair.ended(), (_, CallOutcome::Error { code: RpcErrorCode::InternalError, .. })));
+    assert_eq!(pair.csms.answer(pair.now, &slow, Answer::Result(raw("{}"))), Err(AnswerRefused::Overdue));
+    assert!(texts(&mut pair.csms).is_empty());
+    let next = pair.call("B");
+    pair.carry();
+    let (id, _) = pair.incoming();
+    pair.answer(&id, "{}");
+    pair.carry();
+    assert_eq!(pair.ended().0, next);
+}
+
+#[test]
+fn the_queue_of_calls_is_bounded() {
+    let mut pair = Pair::with(SessionSettings::default().with_max_queued_calls(2));
+    for action in ["in flight", "1", "2"] {
+        pair.call(action);
+    }
+    let refused = pair.station.call(pair.now, "3", &raw("{}"));
+    assert_eq!(refused, Err(CallRefused::QueueFull { max: 2 }));
+}
+
+#[test]
+fn frames_over_the_limit_are_not_sent() {
+    let limits = Limits::default().with_max_bytes(200);
+    let mut pair = Pair::with(SessionSettings::default().with_limits(limits));
+    let long = raw(&format!("{{\"x\":\"{}\"}}", "x".repeat(200)));
+    assert!(matches!(pair.station.call(pair.now, "A", &long), Err(CallRefused::TooLarge { max: 200, .. })));
+    pair.call("A");
+    pair.carry();
+    let (id, _) = pair.incoming();
+    let answer = pair.csms.answer(pair.now, &id, Answer::Result(long));
+    assert!(matches!(answer, Err(AnswerRefused::TooLarge { max: 200, .. })));
+    pair.carry();
+    assert!(matches!(pair.ended(), (_, CallOutcome::Error { code: RpcErrorCode::InternalError, .. })));
+}
+
+#[test]
+fn a_peer_that_does_not_wait_is_served_in_order_up_to_a_bound() {
+    let mut pair = Pair::new();
+    for number in 0..7 {
+        pair.csms.handle_text(pair.now, &format!(r#"[2,"{number}","A",{{}}]"#));
+    }
+    // One is being answered, four wait, two are refused.
+    let refused = texts(&mut pair.csms);
+    assert_eq!(refused.len(), 2);
+    assert!(refused[0].starts_with(r#"[4,"5","GenericError""#), "{}", refused[0]);
+    assert_eq!(pair.csms.counters().refused_calls, 2);
+    for number in 0..5 {
+        let (id, _) = pair.incoming();
+        assert_eq!(id.as_str(), number.to_string());
+        assert!(pair.csms.poll_event().is_none());
+        pair.answer(&id, "{}");
+        assert_eq!(texts(&mut pair.csms), [format!(r#"[3,"{number}",{{}}]"#)]);
+    }
+    assert!(!pair.csms.is_answering());
+}
+
+#[test]
+fn the_same_call_twice_is_answered_once() {
+    let mut pair = Pair::new();
+    for _ in 0..3 {
+        pair.csms.handle_text(pair.now, r#"[2,"x","A",{}]"#);
+    }
+    let (id, _) = pair.incoming();
+    pair.answer(&id, "{}");
+    assert_eq!(texts(&mut pair.csms).len(), 1);
+    assert!(pair.csms.poll_event().is_none());
+    assert_eq!(pair.csms.counters().repeated_calls, 2);
+}
+
+#[test]
+fn what_is_no_frame_harms_nothing_else() {
+    let mut pair = Pair::new();
+    let key = pair.call("A");
+    pair.carry();
+    let (id, _) = pair.incoming();
+    pair.csms.handle_text(pair.now, "not JSON");
+    assert_eq!(texts(&mut pair.csms), [r#"[4,"-1","RpcFrameworkError","the frame is not a JSON array",{}]"#]);
+    assert!(matches!(pair.csms.poll_event(), Some(Event::Refused(FrameError::NotAnArray))));
+    pair.answer(&id, "{}");
+    pair.carry();
+    assert_eq!(pair.ended().0, key);
+}
+
+#[test]
+fn a_disconnect_ends_every_call_once() {
+    let mut pair = Pair::new();
+    let keys = [pair.call("A"), pair.call("B"), pair.call("C")];
+    pair.station.handle_text(pair.now, r#"[2,"x","A",{}]"#);
+    assert!(matches!(pair.station.poll_event(), Some(Event::Call { .. })));
+    pair.station.disconnect();
+    pair.station.disconnect();
+    for key in keys {
+        assert!(matches!(pair.ended(), (ended, CallOutcome::Disconnected) if ended == key));
+    }
+    assert!(pair.station.poll_event().is_none());
+    assert!(texts(&mut pair.station).is_empty());
+    assert_eq!(pair.station.call(pair.now, "D", &raw("{}")), Err(CallRefused::Disconnected));
+    pair.station.handle_text(pair.now, r#"[2,"y","A",{}]"#);
+    assert!(pair.station.poll_event().is_none());
+    assert_eq!(pair.station.poll_timeout(), None);
+}
+
+/// What may happen between two sessions.
+#[derive(Debug, Clone)]
+enum Step {
+    StationCalls,
+    CsmsCalls,
+    CarryUp,
+    CarryDown,
+    LoseUp,
+    LoseDown,
+    StationAnswers,
+    CsmsAnswers,
+    Seconds(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => Just(Step::StationCalls),
+        4 => Just(Step::CsmsCalls),
+        6 => Just(Step::CarryUp),
+        6 => Just(Step::CarryDown),
+        1 => Just(Step::LoseUp),
+        1 => Just(Step::LoseDown),
+        4 => Just(Step::StationAnswers),
+        4 => Just(Step::CsmsAnswers),
+        2 => (0..40u64).prop_map(Step::Seconds),
+    ]
+}
+
+/// One side with what it has on the way and what it has seen.
+struct Side {
+    session: Session,
+    on_the_way: VecDeque<Transmit>,
+    open: Vec<CallKey>,
+    ended: HashMap<CallKey, usize>,
+    payload_of: HashMap<CallKey, String>,
+    to_answer: Option<(MessageId, String)>,
+    in_flight: usize,
+}
+
+impl Side {
+    fn new(seed: u8) -> Self {
+        Self {
+            session: Session::new(SessionSettings::default(), [seed; 16]),
+            on_the_way: VecDeque::new(),
+            open: Vec::new(),
+            ended: HashMap::new(),
+            payload_of: HashMap::new(),
+            to_answer: None,
+            in_flight: 0,
+        }
+    }
+
+    fn poll(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Call { id, payload, .. } => {
+                    assert!(self.to_answer.is_none(), "one CALL at a time is handed out");
+                    self.to_answer = Some((id, payload.get().to_owned()));
+                }
+                Event::AnswerOverdue { .. } => self.to_answer = None,
+                Event::CallEnded { key, outcome } => {
+                    *self.ended.entry(key).or_default() += 1;
+                    self.in_flight -= usize::from(!matches!(outcome, CallOutcome::Disconnected));
+                    if let CallOutcome::Result(payload) = outcome {
+                        assert_eq!(payload.get(), self.payload_of[&key], "the answer belongs to the call");
+                    }
+                }
+                Event::Refused(_) | Event::UnmatchedAnswer { .. } => {}
+            }
+        }
+        while let Some(transmit) = self.session.poll_transmit() {
+            self.in_flight += usize::from(matches!(transmit.kind, TransmitKind::Call { .. }));
+            self.on_the_way.push_back(transmit);
+        }
+        assert!(self.in_flight <= 1, "at most one CALL is in flight");
+    }
+
+    fn call(&mut self, now: Instant) {
+        let payload = format!("{{\"n\":{}}}", self.open.len());
+        if let Ok(key) = self.session.call(now, "A", &raw(&payload)) {
+            self.payload_of.insert(key, payload);
+            self.open.push(key);
+        }
+    }
+
+    fn answer(&mut self, now: Instant) {
+        if let Some((id, payload)) = self.to_answer.take() {
+            self.session.answer(now, &id, Answer::Result(raw(&payload))).unwrap();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Whatever the link does, each call ends exactly once, with its own answer or without one.
+    #[test]
+    fn every_call_ends_exactly_once(steps in prop::collection::vec(step(), 1..200)) {
+        let mut now = Instant::now();
+        let (mut station, mut csms) = (Side::new(1), Side::new(2));
+        for step in steps {
+            match step {
+                Step::StationCalls => station.call(now),
+                Step::CsmsCalls => csms.call(now),
+                Step::CarryUp => if let Some(frame) = station.on_the_way.pop_front() {
+                    csms.session.handle_text(now, &frame.text);
+                },
+                Step::CarryDown => if let Some(frame) = csms.on_the_way.pop_front() {
+                    station.session.handle_text(now, &frame.text);
+                },
+                Step::LoseUp => { station.on_the_way.pop_front(); }
+                Step::LoseDown => { csms.on_the_way.pop_front(); }
+                Step::StationAnswers => station.answer(now),
+                Step::CsmsAnswers => csms.answer(now),
+                Step::Seconds(seconds) => {
+                    now += Duration::from_secs(seconds);
+                    station.session.handle_timeout(now);
+                    csms.session.handle_timeout(now);
+                }
+            }
+            station.poll();
+            csms.poll();
+        }
+        for side in [&mut station, &mut csms] {
+            side.session.disconnect();
+            side.in_flight = 0;
+            side.poll();
+            prop_assert_eq!(side.ended.len(), side.open.len());
+            prop_assert!(side.ended.values().all(|times| *times == 1));
+        }
+    }
+}

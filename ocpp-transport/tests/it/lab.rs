@@ -1,0 +1,235 @@
+//! A CSMS on the loopback interface, and stations that connect to it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use ocpp_transport::{
+    Admission, Admitted, CloseReason, ConnectError, Connection, Csms, CsmsConfig, Identity, LinkSettings,
+    Password, Peer, Refusal, Router, Security, StationConfig, UpgradeRequest, connect, tls,
+};
+use ocpp_types::{Version, v201};
+use rustls_pki_types::CertificateDer;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use crate::pki::{Authority, Identified, Leaf, ORGANIZATION};
+
+/// The password of every station.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// A CSMS that serves, with the test's view of it.
+pub(crate) struct Lab {
+    pub(crate) root: CertificateDer<'static>,
+    pub(crate) address: SocketAddr,
+    scheme: &'static str,
+    /// What the CSMS's admission is told, in order.
+    pub(crate) log: mpsc::Receiver<Happened>,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+/// What the CSMS's admission is told.
+#[derive(Debug)]
+pub(crate) enum Happened {
+    Asked(UpgradeRequest),
+    Connected(Peer),
+    Disconnected(Peer, CloseReason),
+}
+
+/// Knows `CS001` and `RDAM|123`, their password and their serial number `SN-1`.
+struct Gate {
+    log: mpsc::Sender<Happened>,
+}
+
+impl Admission for Gate {
+    async fn admit(&self, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
+        self.log.send(Happened::Asked(upgrade.clone())).await.unwrap();
+        if !["CS001", "RDAM|123"].contains(&upgrade.identity.as_str()) {
+            return Err(Refusal::UnknownStation);
+        }
+        if let Some(subject) = upgrade.client_subject() {
+            return match subject.common_name.as_str() {
+                "SN-1" => Ok(Admitted::new().with_context(subject.common_name)),
+                _ => Err(Refusal::BadCredentials),
+            };
+        }
+        match &upgrade.basic {
+            Some(basic) if basic.password.matches(&PASSWORD.into()) => Ok(Admitted::new()),
+            _ => Err(Refusal::BadCredentials),
+        }
+    }
+
+    fn connected(&self, peer: &Peer) {
+        self.log.try_send(Happened::Connected(peer.clone())).unwrap();
+    }
+
+    fn disconnected(&self, peer: &Peer, reason: &CloseReason) {
+        self.log.try_send(Happened::Disconnected(peer.clone(), reason.clone())).unwrap();
+    }
+}
+
+impl Lab {
+    /// Without TLS.
+    pub(crate) async fn plain(router: Router, link: LinkSettings) -> Self {
+        let config = CsmsConfig::unsecured("127.0.0.1:0".parse().unwrap());
+        Self::start(config, router, link, Authority::root("unused").der()).await
+    }
+
+    /// With a certificate for `localhost` under a fresh root, which trusts stations' certificates too.
+    pub(crate) async fn tls(root: &Authority, router: Router) -> Self {
+        Self::tls_as(root, root.issue(&Leaf::new("localhost")), router).await
+    }
+
+    pub(crate) async fn tls_as(root: &Authority, server: Identified, router: Router) -> Self {
+        let trust =
+            tls::ClientTrust { roots: vec![root.der()], organizations: vec![ORGANIZATION.to_owned()] };
+        let tls = tls::server_config(server.server(), trust).unwrap();
+        let config = CsmsConfig::new("127.0.0.1:0".parse().unwrap(), Arc::new(tls));
+        Self::start(config, router, LinkSettings::default(), root.der()).await
+    }
+
+    async fn start(
+        config: CsmsConfig,
+        router: Router,
+        link: LinkSettings,
+        root: CertificateDer<'static>,
+    ) -> Self {
+        let scheme = if config.tls.is_some() { "wss" } else { "ws" };
+        let (log_sender, log) = mpsc::channel(64);
+        let config = config.with_base_path("/ocpp").with_link(link);
+        let csms = Csms::bind(config, router, Gate { log: log_sender }).await.unwrap();
+        let address = csms.local_addr();
+        let (stop, stopped) = oneshot::channel();
+        let server = tokio::spawn(csms.serve(async {
+            let _ = stopped.await;
+        }));
+        Self { root, address, scheme, log, stop, server }
+    }
+
+    pub(crate) fn config(&self, identity: &str, security: Security) -> StationConfig {
+        let url = format!("{}://localhost:{}/ocpp", self.scheme, self.address.port()).parse().unwrap();
+        StationConfig::new(url, Identity::try_from(identity).unwrap(), security)
+    }
+
+    pub(crate) fn profile_2(&self) -> Security {
+        Security::profile_2(PASSWORD.into(), vec![self.root.clone()]).unwrap()
+    }
+
+    pub(crate) fn profile_3(&self, key: Identified) -> Security {
+        Security::profile_3(key.client(), vec![self.root.clone()]).unwrap()
+    }
+
+    /// Connects `CS001`.
+    pub(crate) async fn connect(
+        &self,
+        security: Security,
+        router: Router,
+    ) -> Result<Connection, ConnectError> {
+        within(connect(&self.config("CS001", security), router)).await
+    }
+
+    /// A station of this crate without TLS.
+    pub(crate) async fn station(&self, router: Router) -> Connection {
+        self.connect(Security::profile_1(Password::from(PASSWORD)), router).await.unwrap()
+    }
+
+    /// A station that sends whatever the test likes, without TLS.
+    pub(crate) async fn raw(&self) -> Raw {
+        let headers = [
+            ("Sec-WebSocket-Protocol", "ocpp2.0.1"),
+            ("Authorization", "Basic Q1MwMDE6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5"),
+        ];
+        Raw(self.upgrade("/ocpp/CS001", &headers).await.unwrap())
+    }
+
+    /// The HTTP part only, by another client than ours.
+    pub(crate) async fn upgrade(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<WebSocketStream<TcpStream>, Error> {
+        let mut request = format!("ws://localhost{path}").into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        within(client_async(request, tcp)).await.map(|(web_socket, _)| web_socket)
+    }
+
+    /// The next thing that the admission is told.
+    pub(crate) async fn next(&mut self) -> Happened {
+        within(self.log.recv()).await.unwrap()
+    }
+
+    /// The next station that is connected.
+    pub(crate) async fn connected(&mut self) -> Peer {
+        loop {
+            match self.next().await {
+                Happened::Asked(_) => {}
+                Happened::Connected(peer) => return peer,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Shuts the CSMS down in good order.
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        within(self.server).await.unwrap();
+    }
+}
+
+/// A WebSocket without OCPP.
+pub(crate) struct Raw(pub(crate) WebSocketStream<TcpStream>);
+
+impl Raw {
+    pub(crate) async fn send(&mut self, text: impl Into<String>) {
+        within(self.0.send(Message::text(text.into()))).await.unwrap();
+    }
+
+    /// The next text frame.
+    pub(crate) async fn receive(&mut self) -> String {
+        loop {
+            match within(self.0.next()).await.unwrap().unwrap() {
+                Message::Text(text) => return text.as_str().to_owned(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// The code of the Close frame that comes next.
+    pub(crate) async fn close_code(&mut self) -> u16 {
+        loop {
+            match within(self.0.next()).await.unwrap().unwrap() {
+                Message::Close(frame) => return frame.unwrap().code.into(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+/// A router without handlers.
+pub(crate) fn nothing() -> Router {
+    Router::new(Version::V201)
+}
+
+/// A router that answers heartbeats.
+pub(crate) fn heartbeats() -> Router {
+    nothing().handle(async |_: Peer, _: v201::HeartbeatRequest| {
+        Ok(v201::HeartbeatResponse::new("2026-01-01T00:00:00Z".parse().unwrap()))
+    })
+}
+
+/// No test waits for ever.
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it takes no longer than 20 s")
+}

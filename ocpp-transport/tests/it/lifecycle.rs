@@ -1,0 +1,203 @@
+//! How connections begin, replace one another and end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use ocpp_transport::{CallFailure, Close, CloseReason, Direction, LinkSettings, Peer, Reply, TappedFrame};
+use ocpp_types::v201;
+use tokio::sync::{Notify, mpsc};
+
+use crate::lab::{Happened, Lab, heartbeats, nothing, within};
+
+#[tokio::test]
+async fn a_second_connection_replaces_the_first_in_order() {
+    let mut lab = Lab::plain(heartbeats(), LinkSettings::default()).await;
+    let mut first = lab.station(nothing()).await;
+    let first_peer = lab.connected().await;
+    let second = lab.station(nothing()).await;
+
+    assert!(matches!(lab.next().await, Happened::Asked(_)));
+    let Happened::Disconnected(gone, reason) = lab.next().await else { panic!() };
+    assert_eq!(gone.remote(), first_peer.remote());
+    assert_eq!(reason, CloseReason::Local(Close::Replaced));
+    let Happened::Connected(second_peer) = lab.next().await else { panic!() };
+    assert_ne!(second_peer.remote(), first_peer.remote());
+
+    let told = within(first.closed()).await;
+    assert!(matches!(told, CloseReason::Peer { code: Some(1001), .. }), "{told:?}");
+    assert!(!first_peer.is_open());
+    let failure = within(first_peer.call(v201::HeartbeatRequest::new())).await.unwrap_err();
+    assert!(matches!(failure, CallFailure::Disconnected));
+    within(second.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
+}
+
+#[tokio::test]
+async fn many_connections_of_one_station_leave_one() {
+    let mut lab = Lab::plain(heartbeats(), LinkSettings::default()).await;
+    let mut connections = Vec::new();
+    for _ in 0..10 {
+        connections.push(lab.station(nothing()).await);
+    }
+    let (mut connected, mut disconnected) = (0, 0);
+    while connected < 10 {
+        match lab.next().await {
+            Happened::Asked(_) => {}
+            Happened::Connected(_) => {
+                assert_eq!(connected, disconnected, "one at a time");
+                connected += 1;
+            }
+            Happened::Disconnected(..) => disconnected += 1,
+        }
+    }
+    let last = connections.pop().unwrap();
+    within(last.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_half_open_connection_is_replaced_without_waiting_for_it() {
+    let mut lab = Lab::plain(heartbeats(), LinkSettings::default()).await;
+    // It never reads, so it never answers the Close.
+    let _silent = lab.raw().await;
+    lab.connected().await;
+    let second = lab.station(nothing()).await;
+    within(second.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_half_open_connection_is_found_by_ping() {
+    let link = LinkSettings::default()
+        .with_ping_interval(Duration::from_millis(20))
+        .with_ping_timeout(Duration::from_millis(50));
+    let mut lab = Lab::plain(nothing(), link).await;
+    // tungstenite answers pings when it is read from; this one is not.
+    let _silent = lab.raw().await;
+    lab.connected().await;
+    let Happened::Disconnected(_, reason) = lab.next().await else { panic!() };
+    assert_eq!(reason, CloseReason::PingTimeout);
+}
+
+#[tokio::test]
+async fn pings_keep_a_connection_that_answers_them() {
+    let link = LinkSettings::default()
+        .with_ping_interval(Duration::from_millis(10))
+        .with_ping_timeout(Duration::from_secs(10));
+    let mut lab = Lab::plain(heartbeats(), link).await;
+    let mut raw = lab.raw().await;
+    lab.connected().await;
+    let mut pings = 0;
+    while pings < 5 {
+        pings += u32::from(within(raw.0.next()).await.unwrap().unwrap().is_ping());
+    }
+    raw.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    assert!(raw.receive().await.starts_with("[3,"));
+}
+
+#[tokio::test]
+async fn a_close_lets_pending_answers_go_first() {
+    let (started, mut running) = mpsc::channel(1);
+    let go = Arc::new(Notify::new());
+    let router = {
+        let go = Arc::clone(&go);
+        nothing().handle(move |_: Peer, _: v201::HeartbeatRequest| {
+            let (started, go) = (started.clone(), Arc::clone(&go));
+            async move {
+                started.send(()).await.unwrap();
+                go.notified().await;
+                Ok(v201::HeartbeatResponse::new("2026-01-01T00:00:00Z".parse().unwrap()))
+            }
+        })
+    };
+    let mut lab = Lab::plain(router, LinkSettings::default()).await;
+    let mut raw = lab.raw().await;
+    let station = lab.connected().await;
+    raw.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    within(running.recv()).await.unwrap();
+    let closing = tokio::spawn({
+        let station = station.clone();
+        async move { station.close(Close::Normal).await }
+    });
+    while station.is_open() {
+        tokio::task::yield_now().await;
+    }
+    go.notify_one();
+    assert!(raw.receive().await.starts_with("[3,\"1\","));
+    assert_eq!(raw.close_code().await, 1000);
+    assert!(raw.0.next().await.is_none());
+    assert_eq!(within(closing).await.unwrap(), CloseReason::Local(Close::Normal));
+}
+
+#[tokio::test]
+async fn a_handler_may_close_the_connection_once_its_answer_is_out() {
+    let router = nothing().handle(async |peer: Peer, _: v201::TriggerMessageRequest| {
+        let status = v201::TriggerMessageStatusEnumType::Accepted;
+        Ok(Reply::new(v201::TriggerMessageResponse::new(status)).then(async move {
+            peer.close(Close::Normal).await;
+        }))
+    });
+    let mut lab = Lab::plain(nothing(), LinkSettings::default()).await;
+    let mut connection = lab.station(router).await;
+    let station = lab.connected().await;
+    let trigger = v201::TriggerMessageRequest::new(v201::MessageTriggerEnumType::Heartbeat);
+    within(station.call(trigger)).await.unwrap();
+    assert_eq!(within(connection.closed()).await, CloseReason::Local(Close::Normal));
+    let reason = within(station.closed()).await;
+    assert!(matches!(reason, CloseReason::Peer { code: Some(1000), .. }), "{reason:?}");
+}
+
+#[tokio::test]
+async fn a_shutdown_closes_every_connection_with_1001() {
+    let mut lab = Lab::plain(nothing(), LinkSettings::default()).await;
+    let mut connection = lab.station(nothing()).await;
+    lab.connected().await;
+    // One that has not even begun its handshake does not hold it up.
+    let _idle = tokio::net::TcpStream::connect(lab.address).await.unwrap();
+    lab.stop().await;
+    let reason = within(connection.closed()).await;
+    assert!(matches!(reason, CloseReason::Peer { code: Some(1001), .. }), "{reason:?}");
+}
+
+#[tokio::test]
+async fn a_dropped_connection_is_cut() {
+    let mut lab = Lab::plain(nothing(), LinkSettings::default()).await;
+    let connection = lab.station(nothing()).await;
+    let peer = connection.peer().clone();
+    lab.connected().await;
+    drop(connection);
+    assert_eq!(within(peer.closed()).await, CloseReason::Dropped);
+    let failure = within(peer.call(v201::HeartbeatRequest::new())).await.unwrap_err();
+    assert!(matches!(failure, CallFailure::Disconnected));
+    let Happened::Disconnected(_, reason) = lab.next().await else { panic!() };
+    assert!(matches!(reason, CloseReason::Lost { .. }), "{reason:?}");
+}
+
+#[tokio::test]
+async fn calls_end_with_the_connection() {
+    let mut lab = Lab::plain(nothing(), LinkSettings::default()).await;
+    let mut raw = lab.raw().await;
+    let station = lab.connected().await;
+    let call = tokio::spawn(async move { station.call(v201::HeartbeatRequest::new()).await });
+    raw.receive().await;
+    drop(raw);
+    assert!(matches!(within(call).await.unwrap(), Err(CallFailure::Disconnected)));
+}
+
+#[tokio::test]
+async fn the_tap_sees_every_frame_of_both_directions() {
+    let (sender, mut tapped) = mpsc::channel(8);
+    let link = LinkSettings::default().with_tap(Arc::new(move |frame: &TappedFrame<'_>| {
+        sender.try_send((frame.direction, frame.identity.to_string(), frame.text.to_owned())).unwrap();
+    }));
+    let lab = Lab::plain(heartbeats(), link).await;
+    let mut raw = lab.raw().await;
+    raw.send(r#"[2,"1","Heartbeat",{}]"#).await;
+    let answer = raw.receive().await;
+    let seen = [within(tapped.recv()).await.unwrap(), within(tapped.recv()).await.unwrap()];
+    assert_eq!(
+        seen,
+        [
+            (Direction::In, "CS001".to_owned(), r#"[2,"1","Heartbeat",{}]"#.to_owned()),
+            (Direction::Out, "CS001".to_owned(), answer),
+        ]
+    );
+}

@@ -1,0 +1,196 @@
+//! Security profiles 2 and 3: who accepts whose certificate.
+
+use std::error::Error as _;
+
+use ocpp_transport::name_rule::{NameError, Wildcards};
+use ocpp_transport::tls::{BadCertificate, TlsFailure, client_config_with};
+use ocpp_transport::{ConnectError, Security, SecurityProfile};
+use ocpp_types::v201;
+
+use crate::lab::{Happened, Lab, PASSWORD, heartbeats, nothing, within};
+use crate::pki::{Authority, Leaf};
+
+#[tokio::test]
+async fn tc_a_04_mutual_tls_carries_calls_both_ways() {
+    let root = Authority::root("CSO root");
+    let mut lab = Lab::tls(&root, heartbeats()).await;
+    let key = root.issue(&Leaf::new("SN-1"));
+    let certificate = key.chain[0].clone();
+    let connection = lab.connect(lab.profile_3(key), heartbeats()).await.unwrap();
+
+    let Happened::Asked(asked) = lab.next().await else { panic!() };
+    assert_eq!(asked.identity.as_str(), "CS001");
+    assert_eq!(asked.profile, SecurityProfile::TlsWithClientCertificate);
+    assert!(asked.basic.is_none());
+    let station = lab.connected().await;
+    assert_eq!(station.client_certificate(), Some(&[certificate][..]));
+    assert_eq!(station.client_subject().unwrap().common_name, "SN-1");
+    assert_eq!(station.context::<String>().map(String::as_str), Some("SN-1"));
+
+    within(connection.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
+    within(station.call(v201::HeartbeatRequest::new())).await.unwrap();
+    lab.stop().await;
+}
+
+#[tokio::test]
+async fn tc_a_01_profile_2_proves_the_station_by_password() {
+    let root = Authority::root("CSO root");
+    let mut lab = Lab::tls(&root, heartbeats()).await;
+    let connection = lab.connect(lab.profile_2(), nothing()).await.unwrap();
+    let Happened::Asked(asked) = lab.next().await else { panic!() };
+    assert_eq!(asked.profile, SecurityProfile::TlsWithBasicAuth);
+    assert_eq!(asked.basic.unwrap().user, "CS001");
+    assert!(asked.client_certificate.is_none());
+    within(connection.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
+}
+
+#[tokio::test]
+async fn both_sides_accept_a_path_over_a_sub_ca() {
+    let root = Authority::root("CSO root");
+    let sub = root.sub("CSO sub-CA");
+    let server = sub.issue(&Leaf::new("localhost")).with_intermediate(&sub);
+    let lab = Lab::tls_as(&root, server, heartbeats()).await;
+    let key = sub.issue(&Leaf::new("SN-1")).with_intermediate(&sub);
+    let connection = lab.connect(lab.profile_3(key), nothing()).await.unwrap();
+    within(connection.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
+}
+
+/// What a station makes of a CSMS with this certificate, issued under the station's root.
+async fn judge(leaf: Leaf) -> BadCertificate {
+    let root = Authority::root("CSO root");
+    let lab = Lab::tls_as(&root, root.issue(&leaf), nothing()).await;
+    bad_certificate(lab.connect(lab.profile_2(), nothing()).await.unwrap_err())
+}
+
+#[track_caller]
+fn bad_certificate(error: ConnectError) -> BadCertificate {
+    match error {
+        ConnectError::Tls { source: TlsFailure::BadServerCertificate { reason }, .. } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a00_fr_309_another_common_name_is_refused() {
+    let reason = judge(Leaf::new("localhost.example")).await;
+    let mismatch =
+        NameError::Mismatch { presented: "localhost.example".into(), expected: "localhost".into() };
+    assert_eq!(reason, BadCertificate::Name(mismatch));
+}
+
+#[tokio::test]
+async fn tc_a_05_a_wildcard_is_refused() {
+    let reason = judge(Leaf::new("*.localhost")).await;
+    assert_eq!(reason, BadCertificate::Name(NameError::Wildcard { presented: "*.localhost".into() }));
+}
+
+#[tokio::test]
+async fn an_allowed_wildcard_still_has_to_match() {
+    let root = Authority::root("CSO root");
+    let lab = Lab::tls_as(&root, root.issue(&Leaf::new("*.localhost")), nothing()).await;
+    let tls = client_config_with(vec![root.der()], None, Wildcards::Allow).unwrap();
+    let security = Security::TlsWithBasicAuth { password: PASSWORD.into(), tls: tls.into() };
+    let error = lab.connect(security, nothing()).await.unwrap_err();
+    assert!(matches!(bad_certificate(error), BadCertificate::Name(NameError::Mismatch { .. })));
+}
+
+#[tokio::test]
+async fn tc_a_05_an_expired_certificate_is_refused() {
+    assert!(matches!(judge(Leaf::new("localhost").years(2020, 2021)).await, BadCertificate::Expired { .. }));
+}
+
+#[tokio::test]
+async fn tc_a_05_a_certificate_of_the_future_is_refused() {
+    let reason = judge(Leaf::new("localhost").years(2998, 2999)).await;
+    assert!(matches!(reason, BadCertificate::NotYetValid { .. }));
+}
+
+#[tokio::test]
+async fn tc_a_05_an_unknown_root_is_refused() {
+    let (root, other) = (Authority::root("CSO root"), Authority::root("other root"));
+    let lab = Lab::tls_as(&root, other.issue(&Leaf::new("localhost")), nothing()).await;
+    let error = lab.connect(lab.profile_2(), nothing()).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("no TLS connection to localhost:{}", lab.address.port()));
+    assert_eq!(error.source().unwrap().to_string(), "the certificate of the CSMS is not valid");
+    assert_eq!(bad_certificate(error), BadCertificate::UnknownIssuer);
+}
+
+#[tokio::test]
+async fn tc_a_05_a_root_of_the_same_name_is_another_root() {
+    let (root, impostor) = (Authority::root("CSO root"), Authority::root("CSO root"));
+    let lab = Lab::tls_as(&root, impostor.issue(&Leaf::new("localhost")), nothing()).await;
+    let error = lab.connect(lab.profile_2(), nothing()).await.unwrap_err();
+    assert!(matches!(bad_certificate(error), BadCertificate::Other(_)));
+}
+
+/// What a station is told that presents this certificate to a CSMS that trusts `root`.
+async fn present(root: &Authority, key: crate::pki::Identified) -> ConnectError {
+    let mut lab = Lab::tls(root, nothing()).await;
+    let error = lab.connect(lab.profile_3(key), nothing()).await.unwrap_err();
+    assert!(lab.log.try_recv().is_err(), "nobody is asked about a station that TLS refuses");
+    error
+}
+
+#[track_caller]
+fn refused_with(error: &ConnectError) -> &str {
+    match error {
+        ConnectError::Tls { source: TlsFailure::OwnCertificateRefused { alert }, .. } => alert,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a00_fr_403_a_client_certificate_of_another_ca_is_refused() {
+    let (root, other) = (Authority::root("CSO root"), Authority::root("other root"));
+    let error = present(&root, other.issue(&Leaf::new("SN-1"))).await;
+    assert_eq!(refused_with(&error), "UnknownCA");
+}
+
+#[tokio::test]
+async fn tc_a_08_an_expired_client_certificate_is_refused() {
+    let root = Authority::root("CSO root");
+    let error = present(&root, root.issue(&Leaf::new("SN-1").years(2020, 2021))).await;
+    assert_eq!(refused_with(&error), "CertificateExpired");
+}
+
+#[tokio::test]
+async fn a00_fr_404_a_client_certificate_of_another_organization_is_refused() {
+    let root = Authority::root("CSO root");
+    for organization in ["Ladestrom", "ladestrom eG", "Ladestrom eG & Co"] {
+        let error = present(&root, root.issue(&Leaf::new("SN-1").organization(organization))).await;
+        assert_eq!(refused_with(&error), "CertificateUnknown", "{organization}");
+    }
+}
+
+#[tokio::test]
+async fn tc_a_08_a_client_certificate_of_another_serial_number_is_refused() {
+    let root = Authority::root("CSO root");
+    let lab = Lab::tls(&root, nothing()).await;
+    let key = root.issue(&Leaf::new("SN-2"));
+    let error = lab.connect(lab.profile_3(key), nothing()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Refused { status: 401, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_told_apart() {
+    let lab = Lab::plain(nothing(), Default::default()).await;
+    let url = format!("wss://localhost:{}/ocpp", lab.address.port()).parse().unwrap();
+    let mut config = lab.config("CS001", lab.profile_2());
+    config.url = url;
+    let error = within(ocpp_transport::connect(&config, nothing())).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Tls { source: TlsFailure::Other(_), .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_station_does_not_trust_nobody() {
+    assert!(Security::profile_2(PASSWORD.into(), Vec::new()).is_err());
+}
+
+#[tokio::test]
+async fn a_key_of_another_certificate_is_refused_at_once() {
+    let root = Authority::root("CSO root");
+    let mut key = root.issue(&Leaf::new("SN-1"));
+    key.chain = root.issue(&Leaf::new("SN-1")).chain;
+    let error = Security::profile_3(key.client(), vec![root.der()]).unwrap_err();
+    assert_eq!(error.to_string(), "the key and the first certificate of the chain do not belong together");
+}

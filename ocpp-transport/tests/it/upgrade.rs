@@ -1,0 +1,141 @@
+//! The HTTP request that opens a connection, by our client and by another one.
+
+use ocpp_transport::{ConnectError, Password, Security, StationConfig, connect};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::Error;
+
+use crate::lab::{Happened, Lab, PASSWORD, nothing, within};
+
+/// `CS001:correct horse battery`
+const BASIC: (&str, &str) = ("Authorization", "Basic Q1MwMDE6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5");
+const OCPP_201: (&str, &str) = ("Sec-WebSocket-Protocol", "ocpp2.0.1");
+
+async fn lab() -> Lab {
+    Lab::plain(nothing(), Default::default()).await
+}
+
+/// The status that refuses, or none.
+async fn status(lab: &Lab, path: &str, headers: &[(&'static str, &str)]) -> Option<u16> {
+    match lab.upgrade(path, headers).await {
+        Ok(_) => None,
+        Err(Error::Http(response)) => Some(response.status().as_u16()),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+async fn refusal(lab: &Lab, identity: &str, password: &str) -> u16 {
+    let config = lab.config(identity, Security::profile_1(Password::from(password)));
+    match within(connect(&config, nothing())).await.unwrap_err() {
+        ConnectError::Refused { status, .. } => status,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn tc_a_01_identity_and_password_open_the_connection() {
+    let mut lab = lab().await;
+    let config = lab.config("RDAM|123", Security::profile_1(Password::from(PASSWORD)));
+    let connection = within(connect(&config, nothing())).await.unwrap();
+    let Happened::Asked(asked) = lab.next().await else { panic!() };
+    assert_eq!(asked.identity.as_str(), "RDAM|123");
+    assert!(connection.peer().is_open());
+}
+
+#[tokio::test]
+async fn tc_a_02_another_user_than_the_identity_is_refused() {
+    let mut lab = lab().await;
+    assert_eq!(status(&lab, "/ocpp/RDAM%7C123", &[OCPP_201, BASIC]).await, Some(401));
+    assert!(lab.log.try_recv().is_err());
+    assert_eq!(status(&lab, "/ocpp/CS001", &[OCPP_201, BASIC]).await, None);
+}
+
+#[tokio::test]
+async fn tc_a_03_a_wrong_password_is_refused_with_a_challenge() {
+    let lab = lab().await;
+    assert_eq!(refusal(&lab, "CS001", "wrong horse battery").await, 401);
+    let Err(Error::Http(response)) = lab.upgrade("/ocpp/CS001", &[OCPP_201]).await else { panic!() };
+    assert_eq!(response.status(), 401);
+    let challenge = response.headers().get("WWW-Authenticate").unwrap();
+    assert_eq!(challenge, "Basic realm=\"OCPP\", charset=\"UTF-8\"");
+}
+
+#[tokio::test]
+async fn an_unknown_identity_is_not_found() {
+    let lab = lab().await;
+    assert_eq!(refusal(&lab, "CS999", PASSWORD).await, 404);
+    assert_eq!(status(&lab, "/other/CS001", &[OCPP_201, BASIC]).await, Some(404));
+    assert_eq!(status(&lab, "/ocpp/a%3Ab", &[OCPP_201, BASIC]).await, Some(404));
+}
+
+#[tokio::test]
+async fn tc_b_58_csms_takes_the_common_subprotocol_or_does_not_upgrade() {
+    let lab = lab().await;
+    let offer = |names| [("Sec-WebSocket-Protocol", names), BASIC];
+    assert_eq!(status(&lab, "/ocpp/CS001", &offer("ocpp0.1")).await, Some(400));
+    assert_eq!(status(&lab, "/ocpp/CS001", &[BASIC]).await, Some(400));
+    // tungstenite verifies that exactly one of the offered names comes back.
+    assert_eq!(status(&lab, "/ocpp/CS001", &offer("ocpp0.1,ocpp2.0.1")).await, None);
+    assert_eq!(status(&lab, "/ocpp/CS001", &offer("ocpp2.0.1, ocpp1.6")).await, None);
+}
+
+#[tokio::test]
+async fn a_request_without_end_is_refused() {
+    let lab = lab().await;
+    let mut tcp = TcpStream::connect(lab.address).await.unwrap();
+    tcp.write_all(b"GET /ocpp/CS001 HTTP/1.1\r\nX: ").await.unwrap();
+    tcp.write_all(&[b'x'; 8192]).await.unwrap();
+    let mut response = String::new();
+    within(tcp.read_to_string(&mut response)).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 431 "), "{response}");
+}
+
+/// A server that answers one connection with a fixed text.
+async fn answer_with(response: &'static str) -> ConnectError {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let server = tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        tcp.write_all(response.as_bytes()).await.unwrap();
+        tcp.shutdown().await.unwrap();
+        tcp.read_to_end(&mut Vec::new()).await.unwrap();
+    });
+    let security = Security::profile_1(Password::from(PASSWORD));
+    let config = StationConfig::new(url, "CS001".parse().unwrap(), security);
+    let error = within(connect(&config, nothing())).await.unwrap_err();
+    within(server).await.unwrap();
+    error
+}
+
+#[tokio::test]
+async fn a_station_tells_what_is_no_csms() {
+    let error = answer_with("HTTP/1.1 502 Bad Gateway\r\n\r\n").await;
+    assert!(matches!(error, ConnectError::Refused { status: 502, .. }), "{error:?}");
+    let error = answer_with("220 mail ready\r\n\r\n").await;
+    assert!(matches!(error, ConnectError::NotWebSocket { .. }), "{error:?}");
+    let error = answer_with("").await;
+    assert!(matches!(error, ConnectError::Handshake { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_station_tells_that_nobody_is_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap()).parse().unwrap();
+    drop(listener);
+    let security = Security::profile_1(Password::from(PASSWORD));
+    let config = StationConfig::new(url, "CS001".parse().unwrap(), security);
+    let error = within(connect(&config, nothing())).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_scheme_has_to_fit_the_profile() {
+    let security = Security::profile_1(Password::from(PASSWORD));
+    for url in
+        ["wss://csms.example", "http://csms.example", "ws://user:secret@csms.example", "ws://csms/?a=b"]
+    {
+        let config = StationConfig::new(url.parse().unwrap(), "CS001".parse().unwrap(), security.clone());
+        let error = connect(&config, nothing()).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Url { .. }), "{url}: {error:?}");
+    }
+}
