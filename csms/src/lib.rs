@@ -1,1 +1,31 @@
-//! A central system's certificate service: CA key in its token, enrolment, inventory of the fleet.
+//! A central system's certificate service: the authority's key in a PKCS #11 token, certificates over OCPP 2.0.1.
+//!
+//! It puts the crates together as a CSMS would: [`signer_pkcs11`] judges requests and signs certificates,
+//! [`ocpp_transport`] talks to the stations, and a [`Ledger`] remembers what was issued before the station is told.
+//! It does nothing else that a CSMS does: a backend takes it as an example, or runs it beside its own.
+//!
+//! ```no_run
+//! use csms::{Config, Server};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::parse(&std::fs::read_to_string("csms.toml")?)?;
+//! let server = Server::bind(config, None).await?;
+//! println!("listening on {}", server.url());
+//! server.serve(csms::io::shutdown_signal()).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod admission;
+mod config;
+pub mod control;
+mod fleet;
+pub mod io;
+mod ledger;
+mod operator;
+
+pub use crate::{
+    config::{CaSection, Config, ConfigError, ListenSection, StationSection, TlsSection, TokenSection},
+    ledger::{Delivery, Ledger, LedgerEntry, LedgerError},
+};
+pub use io::{Server, ServerError, SqliteLedger};

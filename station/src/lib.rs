@@ -1,1 +1,34 @@
-//! A charging station's agent for certificates: keys in its token, inventory, renewal.
+//! A charging station's certificate agent: its keys in a PKCS #11 token, its certificates over OCPP 2.0.1.
+//!
+//! It puts the crates together as a firmware would: [`signer_pkcs11`] makes keys and signs with them, [`station_store`]
+//! keeps the inventory, [`ocpp_transport`] talks to the CSMS. It does nothing else that a charging station does: a firmware
+//! takes it as an example, or runs it beside its own OCPP stack's other messages.
+//!
+//! ```no_run
+//! use station::{Agent, Config};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::parse(&std::fs::read_to_string("station.toml")?)?;
+//! let agent = Agent::open(config, None)?;
+//! let runtime = tokio::runtime::Runtime::new()?;
+//! runtime.block_on(agent.run(station::io::shutdown_signal()))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The way of a certificate
+//! TriggerMessage is answered, then the key is made in the token and the request sent (A02.FR.02, .03). CertificateSigned is
+//! answered after the certificate is durable; after the answer has left, the station connects anew with it (A02.FR.08). The
+//! former certificate is kept until one of the two has connected (A02.FR.10, .28).
+
+mod config;
+pub mod io;
+mod reconnect;
+mod security_events;
+
+pub use crate::{
+    config::{Config, ConfigError, CsmsSection, StationSection, TokenSection},
+    reconnect::{BackOff, presented},
+    security_events::{SecurityEvent, SecurityEventQueue},
+};
+pub use io::{Agent, AgentError};

@@ -2,6 +2,8 @@
 
 mod demo;
 mod python;
+mod regen;
+mod schemas;
 mod softhsm;
 mod test;
 mod tidy;
@@ -25,6 +27,11 @@ enum Command {
     Test(test::TestArguments),
     /// Find SoftHSM or unpack it into the target folder
     Softhsm(softhsm::SofthsmArguments),
+    /// Generate the message types from `schemas/`, or check that they are what the schemas give
+    Regen(regen::RegenArguments),
+    /// Make `schemas/` from an official download, or hold it against one
+    #[command(subcommand)]
+    Schemas(schemas::SchemasCommand),
     /// Check the rules of the architecture that no compiler knows
     Tidy,
 }
@@ -34,6 +41,8 @@ fn main() -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::run_command(&arguments),
         Command::Test(arguments) => test::run_command(&arguments),
         Command::Softhsm(arguments) => softhsm::run_command(&arguments),
+        Command::Regen(arguments) => regen::run(arguments),
+        Command::Schemas(command) => schemas::run(command),
         Command::Tidy => tidy::run_command(),
     }
 }

@@ -11,7 +11,8 @@ pub(crate) fn environment() -> Result<PathBuf> {
     let folder = target().join("python");
     let python = folder.join("bin/python");
     let requirements = root().join("xtask/python/requirements.txt");
-    let wanted = fs::read_to_string(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
+    let wanted = fs::read_to_string(&requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
     let stamp = folder.join("installed-requirements.txt");
     if python.is_file() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(python);

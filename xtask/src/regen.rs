@@ -66,7 +66,9 @@ pub(crate) fn run(arguments: RegenArguments) -> anyhow::Result<()> {
         different += changed;
     }
     if arguments.check && different > 0 {
-        bail!("{different} generated files are not what the schemas give; run `cargo xtask regen` and commit the result");
+        bail!(
+            "{different} generated files are not what the schemas give; run `cargo xtask regen` and commit the result"
+        );
     }
     Ok(())
 }
@@ -85,7 +87,9 @@ pub(crate) fn read_schemas(folder: &Path) -> anyhow::Result<BTreeMap<String, Str
     let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in entries {
         let path = entry.with_context(|| format!("cannot list {}", folder.display()))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".json")) else {
+        let Some(name) =
+            path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".json"))
+        else {
             continue;
         };
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -130,7 +134,13 @@ fn existing(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
 fn print_difference(path: &Path, present: &str, wanted: &str) {
     let (old, new): (Vec<_>, Vec<_>) = (present.lines().collect(), wanted.lines().collect());
     let start = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
-    let tail = old.iter().skip(start).rev().zip(new.iter().skip(start).rev()).take_while(|(old, new)| old == new).count();
+    let tail = old
+        .iter()
+        .skip(start)
+        .rev()
+        .zip(new.iter().skip(start).rev())
+        .take_while(|(old, new)| old == new)
+        .count();
     println!("--- {}\n+++ the schemas give\n@@ line {} @@", path.display(), start + 1);
     for (sign, lines) in [('-', &old), ('+', &new)] {
         let lines: Vec<_> = lines.iter().take(lines.len() - tail).skip(start).collect();

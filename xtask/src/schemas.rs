@@ -41,7 +41,8 @@ pub(crate) fn run(command: SchemasCommand) -> anyhow::Result<()> {
 fn import(source: &Path) -> anyhow::Result<()> {
     let texts = read_official(source)?;
     let sources: Vec<_> = texts.iter().map(|(name, text)| Source { name, text }).collect();
-    let imported = official::import(&sources).with_context(|| format!("cannot import {}", source.display()))?;
+    let imported =
+        official::import(&sources).with_context(|| format!("cannot import {}", source.display()))?;
     let mut pins = if pins_path().exists() { read_pins()? } else { Pins::default() };
     for imported in imported {
         let folder = folder_of(imported.edition);
@@ -70,7 +71,9 @@ fn verify(source: &Path) -> anyhow::Result<()> {
             Ok((Some(edition), _)) => {
                 editions.entry(edition.module).or_insert((edition, Vec::new())).1.push(Source { name, text });
             }
-            Ok((None, id)) => problems.push(format!("{name} has the $id {id}, which belongs to no edition of ours")),
+            Ok((None, id)) => {
+                problems.push(format!("{name} has the $id {id}, which belongs to no edition of ours"))
+            }
             Err(error) => problems.push(format!("{:#}", anyhow::Error::new(error))),
         }
     }
@@ -156,10 +159,14 @@ impl Reader {
             }
             return Ok(());
         };
-        self.files_left = self.files_left.checked_sub(1).with_context(|| format!("more than {MAX_FILES} files"))?;
+        self.files_left =
+            self.files_left.checked_sub(1).with_context(|| format!("more than {MAX_FILES} files"))?;
         let limit = self.bytes_left.min(kind.max_bytes());
         let mut bytes = Vec::new();
-        content.take(limit + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {}", path.display()))?;
+        content
+            .take(limit + 1)
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         let length = bytes.len() as u64;
         if length > limit {
             bail!("{} is larger than {limit} bytes, which no official set is", path.display());
@@ -181,12 +188,14 @@ impl Reader {
             bail!("{} holds more than {MAX_FILES} files", path.display());
         }
         for index in 0..archive.len() {
-            let entry = archive.by_index(index).with_context(|| format!("entry {index} of {}", path.display()))?;
+            let entry =
+                archive.by_index(index).with_context(|| format!("entry {index} of {}", path.display()))?;
             if entry.is_dir() {
                 continue;
             }
             // The name is only looked at, never opened as a path.
-            let name = entry.name().with_context(|| format!("name of entry {index} of {}", path.display()))?;
+            let name =
+                entry.name().with_context(|| format!("name of entry {index} of {}", path.display()))?;
             let name = path.join(name.as_ref());
             self.entry(&name, entry, depth + 1)?;
         }

@@ -20,7 +20,9 @@ pub(crate) struct TestArguments {
 /// `cargo xtask test`: provisions SoftHSM and Python's `ocpp`, then runs doctests and tests.
 pub(crate) fn run_command(arguments: &TestArguments) -> Result<()> {
     if !on_path("openssl") {
-        bail!("openssl is missing, which judges the certificates; install it: `sudo apt-get install openssl`");
+        bail!(
+            "openssl is missing, which judges the certificates; install it: `sudo apt-get install openssl`"
+        );
     }
     let module = softhsm::module()?;
     let tokens = TokenFolder::create()?;
@@ -28,7 +30,10 @@ pub(crate) fn run_command(arguments: &TestArguments) -> Result<()> {
     let python = python::environment()?;
     let cargo = || {
         let mut command = cargo();
-        command.env("PKCS11_MODULE", &module).env("SOFTHSM2_CONF", &configuration).env("OCPP_PYTHON", &python);
+        command
+            .env("PKCS11_MODULE", &module)
+            .env("SOFTHSM2_CONF", &configuration)
+            .env("OCPP_PYTHON", &python);
         command
     };
     let filtered = !arguments.runner.is_empty();

@@ -20,7 +20,10 @@ pub(crate) fn run_command() -> Result<()> {
     for file in files(&root().join("schemas"), "json")? {
         let text = fs::read_to_string(&file)?;
         if text.contains("\"description\"") || text.contains("\"comment\"") {
-            breaches.push(format!("{}: holds prose; import it with `cargo xtask schemas import`", file.display()));
+            breaches.push(format!(
+                "{}: holds prose; import it with `cargo xtask schemas import`",
+                file.display()
+            ));
         }
     }
     check_dependencies(&mut breaches)?;
@@ -40,9 +43,11 @@ fn check_file(name: &str, text: &str, breaches: &mut Vec<String>) {
     }
     let lines = text.lines().count();
     if lines > MOST_LINES && !name.contains("/generated/") {
-        breaches.push(format!("{name}: {lines} lines, at most {MOST_LINES}: look for the second question in it"));
+        breaches
+            .push(format!("{name}: {lines} lines, at most {MOST_LINES}: look for the second question in it"));
     }
-    let core = CORES.iter().any(|dir| name.starts_with(dir)) && !name.contains("/io/") && !name.contains("/bin/");
+    let core =
+        CORES.iter().any(|dir| name.starts_with(dir)) && !name.contains("/io/") && !name.contains("/bin/");
     // Unit tests at the end of a core file may read a file or the clock.
     let product = text.split("#[cfg(test)]").next().unwrap_or(text);
     for (number, line) in text.lines().enumerate() {

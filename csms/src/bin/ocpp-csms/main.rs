@@ -1,0 +1,111 @@
+//! A central system's certificate service.
+
+mod commands;
+
+use std::{fs, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use csms::{Config, Server};
+
+/// A central system's certificate service: CA key in a PKCS #11 token, stations over OCPP 2.0.1.
+#[derive(clap::Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    /// The configuration file
+    #[arg(long, short, default_value = "csms.toml")]
+    config: PathBuf,
+    /// How to write the log, to standard error; RUST_LOG chooses what
+    #[arg(long, value_enum, default_value_t = LogFormat::Human)]
+    log: LogFormat,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Serve stations until SIGTERM or Ctrl-C
+    Run {
+        /// Append every frame to this file, one JSON object a line; it holds whole payloads
+        #[arg(long)]
+        frames: Option<PathBuf>,
+    },
+    /// Make the password_hash of a station from its password
+    HashPassword {
+        /// The file with the password; standard input where it is left out
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
+    #[command(flatten)]
+    Operator(commands::OperatorCommand),
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LogFormat {
+    /// For people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log(arguments.log);
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ocpp-csms: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match arguments.command {
+        Command::Run { frames } => {
+            let config = read_config(&arguments.config)?;
+            runtime.block_on(async {
+                let server = Server::bind(config, frames.as_deref()).await?;
+                println!("listening on {}", server.url());
+                server.serve(csms::io::shutdown_signal()).await;
+                Ok(())
+            })
+        }
+        Command::HashPassword { file } => {
+            let text = match &file {
+                Some(path) => {
+                    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
+                }
+                None => std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?,
+            };
+            println!("{}", csms::io::hash_password(text.trim_end_matches(['\r', '\n']))?);
+            Ok(())
+        }
+        Command::Operator(command) => {
+            let config = read_config(&arguments.config)?;
+            runtime.block_on(commands::run(&config.control_socket(), command, arguments.json))
+        }
+    }
+}
+
+fn read_config(path: &PathBuf) -> Result<Config> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}; name the configuration with --config", path.display()))?;
+    let config = Config::parse(&text).with_context(|| format!("{} cannot be used", path.display()))?;
+    let folder = path.canonicalize()?;
+    Ok(config.relative_to(folder.parent().unwrap_or(&folder)))
+}
+
+fn start_log(format: LogFormat) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Human => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}

@@ -1,0 +1,257 @@
+//! What a CSMS has to be told: where it listens, which token holds its keys, which stations it knows.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+/// The configuration of the certificate service, read from TOML.
+///
+/// ```
+/// let config = csms::Config::parse(r#"
+///     directory = "/var/lib/ocpp-csms"
+///     organization = "Example CSO"
+///
+///     [listen]
+///     address = "0.0.0.0:8443"
+///     path = "/ocpp"
+///
+///     [token]
+///     uri = "pkcs11:token=csms?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/ocpp-csms/pin"
+///
+///     [ca]
+///     key = "pkcs11:object=cso-root"
+///     certificate_file = "/etc/ocpp-csms/cso-root.pem"
+///
+///     [tls]
+///     key = "pkcs11:object=tls"
+///     certificate_file = "/etc/ocpp-csms/tls.pem"
+///
+///     [[station]]
+///     identity = "CS001"
+///     serial_number = "SN-0001"
+///     password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0$dHdlbnR5IGVpZ2h0IGJ5dGVz"
+/// "#)?;
+/// assert_eq!(config.station("CS001").map(|station| station.serial_number.as_str()), Some("SN-0001"));
+/// # Ok::<(), csms::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// The folder of the ledger and of the control socket; relative paths in the file are relative to the file.
+    pub directory: PathBuf,
+    /// The operator's name: O of every station's certificate (A00.FR.404, A00.FR.509).
+    pub organization: String,
+    /// Where stations connect.
+    pub listen: ListenSection,
+    /// The token that holds the keys.
+    pub token: TokenSection,
+    /// The authority that signs stations' certificates.
+    pub ca: CaSection,
+    /// The CSMS's own certificate.
+    pub tls: TlsSection,
+    /// The stations that may connect.
+    #[serde(default, rename = "station")]
+    pub stations: Vec<StationSection>,
+}
+
+/// Where stations connect.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenSection {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// The path before the station's identity, such as `/ocpp`.
+    pub path: String,
+}
+
+/// The token that holds the keys.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSection {
+    /// An RFC 7512 URI with the token's label or serial, and a pin-source.
+    pub uri: String,
+}
+
+/// The authority that signs stations' certificates.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaSection {
+    /// An RFC 7512 URI that names the key in the token.
+    pub key: String,
+    /// The issuer's certificate first, then those above it, PEM.
+    pub certificate_file: PathBuf,
+    /// How long a station's certificate is valid, in days; default 365.
+    #[serde(default = "year")]
+    pub validity_days: u32,
+}
+
+/// The CSMS's own certificate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    /// An RFC 7512 URI that names the key in the token.
+    pub key: String,
+    /// The chain that the CSMS presents, leaf first, PEM.
+    pub certificate_file: PathBuf,
+}
+
+/// One station that may connect.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StationSection {
+    /// The identity in the connection URL.
+    pub identity: String,
+    /// The serial number: CN of its certificate (A00.FR.405), `chargingStation.serialNumber` (B01.FR.11).
+    pub serial_number: String,
+    /// `ocpp-csms hash-password` makes it; absent: the station may not use security profile 2.
+    #[serde(default)]
+    pub password_hash: Option<String>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The text is no TOML, or a member is missing, unknown or of the wrong type.
+    #[error("the configuration cannot be read")]
+    Syntax(#[source] Box<toml::de::Error>),
+    /// A value breaks a rule.
+    #[error("{field}: {rule}")]
+    Value {
+        /// The member, as it stands in the file.
+        field: String,
+        /// The rule that it breaks.
+        rule: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration and checks it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the member and the rule.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Syntax(Box::new(error)))?;
+        let refuse = |field: String, rule: &str| Err(ConfigError::Value { field, rule: rule.to_owned() });
+        if !config.listen.path.starts_with('/') {
+            return refuse("listen.path".to_owned(), "has to begin with /");
+        }
+        if config.organization.is_empty() || config.organization.chars().count() > 64 {
+            return refuse(
+                "organization".to_owned(),
+                "has to have 1 to 64 characters (X.520 organizationName)",
+            );
+        }
+        if config.ca.validity_days == 0 {
+            return refuse("ca.validity_days".to_owned(), "has to be 1 or more");
+        }
+        for (index, station) in config.stations.iter().enumerate() {
+            let field = |name: &str| format!("station[{index}].{name}");
+            if let Err(error) = ocpp_transport::Identity::try_from(station.identity.as_str()) {
+                return refuse(field("identity"), &error.to_string());
+            }
+            if config.stations[..index].iter().any(|earlier| earlier.identity == station.identity) {
+                return refuse(field("identity"), "stands twice");
+            }
+            // A00.FR.427: a certificate, and so a serial number, belongs to one station.
+            if config.stations[..index].iter().any(|earlier| earlier.serial_number == station.serial_number) {
+                return refuse(field("serial_number"), "stands twice");
+            }
+            if !(1..=25).contains(&station.serial_number.chars().count()) {
+                return refuse(field("serial_number"), "has to have 1 to 25 characters (BootNotification)");
+            }
+            if station.password_hash.as_deref().is_some_and(|hash| !hash.starts_with("$argon2id$")) {
+                return refuse(
+                    field("password_hash"),
+                    "is no Argon2id hash; make it with `ocpp-csms hash-password`",
+                );
+            }
+        }
+        Ok(config)
+    }
+
+    /// The same configuration with its relative paths seen from `folder`.
+    #[must_use]
+    pub fn relative_to(mut self, folder: &Path) -> Self {
+        for path in [&mut self.directory, &mut self.ca.certificate_file, &mut self.tls.certificate_file] {
+            *path = folder.join(&*path);
+        }
+        self
+    }
+
+    /// The station of an identity.
+    #[must_use]
+    pub fn station(&self, identity: &str) -> Option<&StationSection> {
+        self.stations.iter().find(|station| station.identity == identity)
+    }
+
+    /// The Unix socket on which the running service takes an operator's commands.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.directory.join("control.sock")
+    }
+
+    /// How long a station's certificate is valid.
+    #[must_use]
+    pub fn certificate_validity(&self) -> Duration {
+        Duration::from_secs(u64::from(self.ca.validity_days) * 24 * 60 * 60)
+    }
+}
+
+fn year() -> u32 {
+    365
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        directory = "csms"
+        organization = "Example CSO"
+        [listen]
+        address = "127.0.0.1:0"
+        path = "/ocpp"
+        [token]
+        uri = "pkcs11:token=csms"
+        [ca]
+        key = "pkcs11:object=root"
+        certificate_file = "root.pem"
+        [tls]
+        key = "pkcs11:object=tls"
+        certificate_file = "tls.pem"
+        [[station]]
+        identity = "CS001"
+        serial_number = "SN-0001"
+        [[station]]
+        identity = "CS002"
+        serial_number = "SN-0002"
+    "#;
+
+    #[test]
+    fn each_rule_names_its_field() {
+        for (from, to, field) in [
+            ("\"/ocpp\"", "\"ocpp\"", "listen.path"),
+            ("\"CS002\"", "\"CS:02\"", "station[1].identity"),
+            ("\"CS002\"", "\"CS001\"", "station[1].identity"),
+            ("\"SN-0002\"", "\"SN-0001\"", "station[1].serial_number"),
+            ("\"SN-0002\"", "\"SN-0002\"\npassword_hash = \"hunter2\"", "station[1].password_hash"),
+        ] {
+            let error = Config::parse(&GOOD.replace(from, to)).expect_err(field).to_string();
+            assert!(error.starts_with(field), "{error}");
+            assert!(!error.contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = Config::parse(GOOD).expect("good").relative_to(Path::new("/etc/csms"));
+        assert_eq!(config.tls.certificate_file, Path::new("/etc/csms/tls.pem"));
+        assert_eq!(config.control_socket(), Path::new("/etc/csms/csms/control.sock"));
+    }
+}

@@ -1,0 +1,100 @@
+//! What an operator's command says to the running service, and what it gets back: one JSON line each way.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// One command for the running service.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum ControlRequest {
+    /// Where does it listen, and who is connected?
+    Status,
+    /// Send a request to a station and bring back its response.
+    Call {
+        /// The station's identity.
+        station: String,
+        /// The action, such as `DeleteCertificate`.
+        action: String,
+        /// The payload, checked against the action's schema before it is sent.
+        payload: Box<RawValue>,
+    },
+    /// The certificates that were issued.
+    Certificates,
+    /// Let a station enrol anew with its password although it has used a certificate.
+    Release {
+        /// The station's identity.
+        station: String,
+    },
+}
+
+/// The service's reply.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ControlReply {
+    /// It was done; what it brought.
+    Done(Box<RawValue>),
+    /// It was not done; why, and what to do.
+    Failed(String),
+}
+
+/// What [`ControlRequest::Status`] brings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Where stations connect.
+    pub url: String,
+    /// The stations that are connected.
+    pub stations: Vec<ConnectedStation>,
+}
+
+/// A station that is connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectedStation {
+    /// Its identity.
+    pub identity: String,
+    /// The security profile of its connection, 2 or 3.
+    pub security_profile: u8,
+    /// The serial number of the certificate that it presented, hexadecimal.
+    pub certificate_serial_number: Option<String>,
+    /// Whether its BootNotification was accepted.
+    pub booted: bool,
+}
+
+/// A certificate that was issued, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedCertificate {
+    /// Hexadecimal.
+    pub serial_number: String,
+    /// The identity of its station.
+    pub station: String,
+    /// `Issued`, `Accepted` or `Rejected`.
+    pub state: String,
+    /// The station's reason, where it rejected.
+    pub reason: Option<String>,
+    /// Seconds since 1970.
+    pub not_after: i64,
+}
+
+/// The longest line of a command or a reply, in bytes: an inventory of several hundred chains fits.
+pub const LONGEST_LINE: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_one_line_and_comes_back_the_same() {
+        let payload = RawValue::from_string(r#"{"requestedMessage":"Heartbeat"}"#.to_owned()).expect("JSON");
+        let request = ControlRequest::Call {
+            station: "CS001".to_owned(),
+            action: "TriggerMessage".to_owned(),
+            payload,
+        };
+        let line = serde_json::to_string(&request).expect("encodes");
+        assert_eq!(
+            line,
+            r#"{"command":"call","station":"CS001","action":"TriggerMessage","payload":{"requestedMessage":"Heartbeat"}}"#
+        );
+    }
+}

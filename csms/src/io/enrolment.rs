@@ -1,0 +1,207 @@
+//! SignCertificate → certificate → CertificateSigned.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ocpp_transport::{CallFailure, Peer, Reply};
+use ocpp_types::{
+    BoundedString,
+    v201::{
+        CertificateSignedRequest, CertificateSignedStatusEnumType, CertificateSigningUseEnumType,
+        GenericStatusEnumType, SignCertificateRequest, SignCertificateResponse, StatusInfoType,
+    },
+};
+use sha2::{Digest as _, Sha256};
+use signer_pkcs11::{CertificateAuthority, StationIdentity};
+use tokio::sync::Mutex;
+
+use crate::{
+    io::{unix_now, unix_seconds},
+    ledger::{Delivery, Ledger, LedgerEntry, LedgerError},
+};
+
+/// Decides about stations' requests, issues certificates and delivers them.
+#[derive(Debug)]
+pub(crate) struct Enrolment<L> {
+    authority: CertificateAuthority,
+    pub(crate) ledger: L,
+    /// One request of a station is decided at a time, and one delivery to it runs at a time.
+    stations: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+}
+
+impl<L: Ledger> Enrolment<L> {
+    pub(crate) fn new(authority: CertificateAuthority, ledger: L) -> Self {
+        Self { authority, ledger, stations: Mutex::default() }
+    }
+
+    /// Answers SignCertificate. The certificate is issued and in the ledger before Accepted leaves, and is sent after
+    /// the answer has left (FR.05); where it does not arrive, the station gets it when it is connected again.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        peer: &Peer,
+        request: &SignCertificateRequest,
+        station: &StationIdentity,
+    ) -> Reply<SignCertificateResponse> {
+        let (response, decision) = self.authority.answer(request, station);
+        let pending = match decision {
+            Ok(pending) => pending,
+            Err(refused) => {
+                tracing::warn!(station = station.identity, reason = %refused, "a certificate request was refused");
+                return Reply::new(response);
+            }
+        };
+        let key = hex::encode(Sha256::digest(pending.csr().spki_der()));
+        let _turn = self.turn(&station.identity).await;
+        match self.issue(pending, key, station).await {
+            Ok(()) => {
+                let (enrolment, peer) = (Arc::clone(self), peer.clone());
+                Reply::new(response).then(async move { enrolment.deliver(&peer).await })
+            }
+            Err(refusal) => {
+                tracing::error!(
+                    station = station.identity,
+                    reason = refusal.info,
+                    "a sound certificate request was not served"
+                );
+                Reply::new(refusal.response())
+            }
+        }
+    }
+
+    async fn issue(
+        &self,
+        pending: signer_pkcs11::PendingCertificate,
+        key: String,
+        station: &StationIdentity,
+    ) -> Result<(), NotServed> {
+        let now = unix_now();
+        // The same key again: a resend gets what is due already, and nobody else's key is certified.
+        match self.ledger.station_of_key(&key).await? {
+            Some(owner) if owner != station.identity => {
+                return Err(NotServed {
+                    code: "InvalidCSR",
+                    info: "the key belongs to another station".to_owned(),
+                });
+            }
+            Some(_) => {
+                let due = self.ledger.undelivered(&station.identity, now).await?;
+                if due.iter().any(|entry| entry.spki_sha256 == key) {
+                    return Ok(());
+                }
+            }
+            None => {}
+        }
+        let issued = self.authority.issue(pending).await.map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "the authority issued nothing");
+            NotServed {
+                code: "InternalError",
+                info: "the authority cannot sign now; ask again later".to_owned(),
+            }
+        })?;
+        let entry = LedgerEntry {
+            serial_number: issued.certificate.serial.clone(),
+            station: station.identity.clone(),
+            certificate_type: issued
+                .certificate_type
+                .map(|certificate_type| certificate_type.as_str().to_owned()),
+            spki_sha256: key,
+            chain: issued.certificate.chain_pem.clone(),
+            not_after: unix_seconds(issued.certificate.not_after),
+            state: Delivery::Issued,
+        };
+        self.ledger.issued(&entry, now).await?;
+        tracing::info!(station = station.identity, serial_number = entry.serial_number, "certificate issued");
+        Ok(())
+    }
+
+    /// Sends the station what is due to it, oldest first.
+    pub(crate) async fn deliver(&self, peer: &Peer) {
+        let station = peer.identity().as_str();
+        let _turn = self.turn(station).await;
+        let due = match self.ledger.undelivered(station, unix_now()).await {
+            Ok(due) => due,
+            Err(error) => {
+                return tracing::error!(
+                    station,
+                    error = &error as &dyn std::error::Error,
+                    "nothing was delivered"
+                );
+            }
+        };
+        for entry in due {
+            let state = match self.send(peer, &entry).await {
+                Ok(state) => state,
+                Err(error) => {
+                    tracing::warn!(station, serial_number = entry.serial_number, %error, "the certificate waits for the next connection");
+                    return;
+                }
+            };
+            tracing::info!(
+                station,
+                serial_number = entry.serial_number,
+                ?state,
+                "the station answered CertificateSigned"
+            );
+            if let Err(error) = self.ledger.answered(&entry.serial_number, &state, unix_now()).await {
+                tracing::error!(
+                    station,
+                    error = &error as &dyn std::error::Error,
+                    "the station's answer was not recorded"
+                );
+            }
+        }
+    }
+
+    async fn send(&self, peer: &Peer, entry: &LedgerEntry) -> Result<Delivery, CallFailure> {
+        // The ledger holds only what was issued within the bound.
+        let Ok(chain) = BoundedString::try_from(entry.chain.as_str()) else {
+            return Ok(Delivery::Rejected {
+                reason: Some("the ledger holds a chain that is too long to be sent".to_owned()),
+            });
+        };
+        let mut request = CertificateSignedRequest::new(chain);
+        // A02.FR.14
+        request.certificate_type = entry
+            .certificate_type
+            .as_deref()
+            .and_then(|text| text.parse::<CertificateSigningUseEnumType>().ok());
+        let answer = peer.call(request).await?;
+        Ok(match answer.status {
+            CertificateSignedStatusEnumType::Accepted => Delivery::Accepted,
+            CertificateSignedStatusEnumType::Rejected => {
+                Delivery::Rejected { reason: answer.status_info.map(|info| info.reason_code.into_string()) }
+            }
+        })
+    }
+
+    async fn turn(&self, station: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        // Bounded by the stations that the configuration knows.
+        let turn = Arc::clone(self.stations.lock().await.entry(station.to_owned()).or_default());
+        turn.lock_owned().await
+    }
+}
+
+/// Why a sound request is rejected all the same.
+#[derive(Debug)]
+struct NotServed {
+    code: &'static str,
+    info: String,
+}
+
+impl NotServed {
+    fn response(self) -> SignCertificateResponse {
+        let mut response = SignCertificateResponse::new(GenericStatusEnumType::Rejected);
+        response.status_info = BoundedString::try_from(self.code).ok().map(|code| {
+            let mut info = StatusInfoType::new(code);
+            info.additional_info = BoundedString::try_from(self.info).ok();
+            info
+        });
+        response
+    }
+}
+
+impl From<LedgerError> for NotServed {
+    fn from(error: LedgerError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "without the ledger nothing is issued");
+        Self { code: "InternalError", info: "the request cannot be recorded now; ask again later".to_owned() }
+    }
+}

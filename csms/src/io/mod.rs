@@ -1,0 +1,48 @@
+//! What touches the world: the token, the ledger's file, sockets and the clock.
+
+mod admission;
+mod control;
+mod enrolment;
+mod handlers;
+mod password;
+mod server;
+mod sqlite;
+
+pub use self::{
+    control::{ControlError, send},
+    password::{HashPasswordError, hash_password},
+    server::{Server, ServerError},
+    sqlite::SqliteLedger,
+};
+
+/// Ready when the process is asked to end: SIGTERM or Ctrl-C.
+///
+/// # Cancel safety
+/// A signal that comes after the future was dropped is lost.
+pub async fn shutdown_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be caught; only Ctrl-C ends this program in order");
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Seconds since 1970.
+fn unix_now() -> i64 {
+    unix_seconds(std::time::SystemTime::now())
+}
+
+fn unix_seconds(time: std::time::SystemTime) -> i64 {
+    let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

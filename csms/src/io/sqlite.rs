@@ -1,0 +1,239 @@
+//! The ledger in one SQLite file.
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    Row as _, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+};
+
+use crate::ledger::{Delivery, Ledger, LedgerEntry, LedgerError};
+
+/// The ledger in one SQLite file, durable after each call (write-ahead log, synced at every commit).
+#[derive(Clone, Debug)]
+pub struct SqliteLedger {
+    pool: SqlitePool,
+}
+
+impl SqliteLedger {
+    /// Opens the ledger, making the file and its tables where they are missing.
+    ///
+    /// # Errors
+    /// [`LedgerError`] where the file cannot be opened or is no ledger of this version or an older one.
+    pub async fn open(path: &Path) -> Result<Self, LedgerError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(MOST_CONNECTIONS)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(failed("open"))?;
+        MIGRATIONS
+            .run(&pool)
+            .await
+            .map_err(|source| LedgerError { action: "migrate", source: source.into() })?;
+        Ok(Self { pool })
+    }
+}
+
+impl Ledger for SqliteLedger {
+    async fn issued(&self, entry: &LedgerEntry, now: i64) -> Result<(), LedgerError> {
+        sqlx::query(
+            "INSERT INTO certificate (serial_number, station, certificate_type, spki_sha256, chain, not_after, issued_at, state)
+             VALUES (?, ?, ?, ?, ?, ?, ?, 'Issued')",
+        )
+        .bind(&entry.serial_number)
+        .bind(&entry.station)
+        .bind(&entry.certificate_type)
+        .bind(&entry.spki_sha256)
+        .bind(&entry.chain)
+        .bind(entry.not_after)
+        .bind(now)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("record an issued certificate"))?;
+        Ok(())
+    }
+
+    async fn answered(&self, serial_number: &str, state: &Delivery, now: i64) -> Result<(), LedgerError> {
+        let (state, reason) = columns(state);
+        sqlx::query("UPDATE certificate SET state = ?, reason = ?, answered_at = ? WHERE serial_number = ?")
+            .bind(state)
+            .bind(reason)
+            .bind(now)
+            .bind(serial_number)
+            .execute(&self.pool)
+            .await
+            .map_err(failed("record a station's answer"))?;
+        Ok(())
+    }
+
+    async fn undelivered(&self, station: &str, now: i64) -> Result<Vec<LedgerEntry>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT * FROM certificate WHERE station = ? AND state = 'Issued' AND not_after > ? ORDER BY issued_at, rowid",
+        )
+        .bind(station)
+        .bind(now)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read undelivered certificates"))?;
+        rows.iter().map(entry).collect()
+    }
+
+    async fn certificates(&self, limit: u32) -> Result<Vec<LedgerEntry>, LedgerError> {
+        let rows = sqlx::query("SELECT * FROM certificate ORDER BY issued_at DESC, rowid DESC LIMIT ?")
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("read certificates"))?;
+        rows.iter().map(entry).collect()
+    }
+
+    async fn station_of_key(&self, spki_sha256: &str) -> Result<Option<String>, LedgerError> {
+        sqlx::query_scalar("SELECT station FROM certificate WHERE spki_sha256 = ? LIMIT 1")
+            .bind(spki_sha256)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("look a key up"))
+    }
+
+    async fn security_profile(&self, station: &str) -> Result<Option<u8>, LedgerError> {
+        sqlx::query_scalar("SELECT security_profile FROM station WHERE identity = ?")
+            .bind(station)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read a security profile"))
+    }
+
+    async fn raise_security_profile(&self, station: &str, profile: u8) -> Result<(), LedgerError> {
+        sqlx::query(
+            "INSERT INTO station (identity, security_profile) VALUES (?1, ?2)
+             ON CONFLICT (identity) DO UPDATE SET security_profile = max(security_profile, ?2)",
+        )
+        .bind(station)
+        .bind(profile)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("raise a security profile"))?;
+        Ok(())
+    }
+
+    async fn release_security_profile(&self, station: &str) -> Result<(), LedgerError> {
+        sqlx::query("DELETE FROM station WHERE identity = ?")
+            .bind(station)
+            .execute(&self.pool)
+            .await
+            .map_err(failed("release a security profile"))?;
+        Ok(())
+    }
+}
+
+fn columns(state: &Delivery) -> (&'static str, Option<&str>) {
+    match state {
+        Delivery::Issued => ("Issued", None),
+        Delivery::Accepted => ("Accepted", None),
+        Delivery::Rejected { reason } => ("Rejected", reason.as_deref()),
+    }
+}
+
+fn entry(row: &SqliteRow) -> Result<LedgerEntry, LedgerError> {
+    let read = || -> Result<LedgerEntry, sqlx::Error> {
+        Ok(LedgerEntry {
+            serial_number: row.try_get("serial_number")?,
+            station: row.try_get("station")?,
+            certificate_type: row.try_get("certificate_type")?,
+            spki_sha256: row.try_get("spki_sha256")?,
+            chain: row.try_get("chain")?,
+            not_after: row.try_get("not_after")?,
+            // The table's CHECK allows these three.
+            state: match row.try_get::<String, _>("state")?.as_str() {
+                "Issued" => Delivery::Issued,
+                "Accepted" => Delivery::Accepted,
+                _ => Delivery::Rejected { reason: row.try_get("reason")? },
+            },
+        })
+    };
+    read().map_err(failed("read a certificate"))
+}
+
+fn failed(action: &'static str) -> impl FnOnce(sqlx::Error) -> LedgerError {
+    move |source| LedgerError { action, source: Box::new(source) }
+}
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// SQLite writes one at a time; more connections only help readers.
+const MOST_CONNECTIONS: u32 = 4;
+
+/// How long one writer waits for another before it fails.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issued(serial_number: &str) -> LedgerEntry {
+        LedgerEntry {
+            serial_number: serial_number.to_owned(),
+            station: "CS001".to_owned(),
+            certificate_type: Some("ChargingStationCertificate".to_owned()),
+            spki_sha256: "ab".repeat(32),
+            chain: "-----BEGIN CERTIFICATE-----".to_owned(),
+            not_after: 2_000,
+            state: Delivery::Issued,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_issued_and_not_answered_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.sqlite");
+        let ledger = SqliteLedger::open(&path).await.expect("opens");
+        for serial_number in ["a1", "a2", "a3"] {
+            ledger.issued(&issued(serial_number), 1_000).await.expect("records");
+        }
+        ledger.answered("a1", &Delivery::Accepted, 1_001).await.expect("records");
+        let rejected = Delivery::Rejected { reason: Some("InvalidCertificate".to_owned()) };
+        ledger.answered("a2", &rejected, 1_001).await.expect("records");
+        drop(ledger);
+
+        let ledger = SqliteLedger::open(&path).await.expect("opens again");
+        assert_eq!(ledger.undelivered("CS001", 1_500).await.expect("reads"), [issued("a3")]);
+        assert_eq!(ledger.undelivered("CS001", 2_000).await.expect("reads"), [], "expired");
+        assert_eq!(ledger.undelivered("CS002", 1_500).await.expect("reads"), []);
+        let states = ledger.certificates(10).await.expect("reads").into_iter().map(|entry| entry.state);
+        assert_eq!(states.collect::<Vec<_>>(), [Delivery::Issued, rejected, Delivery::Accepted]);
+        assert_eq!(ledger.station_of_key(&"ab".repeat(32)).await.expect("reads").as_deref(), Some("CS001"));
+    }
+
+    #[tokio::test]
+    async fn a_serial_number_is_issued_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+        ledger.issued(&issued("a1"), 1_000).await.expect("records");
+        ledger.issued(&issued("a1"), 1_000).await.expect_err("the same serial number");
+    }
+
+    #[tokio::test]
+    async fn a05_fr_07_profile_only_rises_until_it_is_released() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+        assert_eq!(ledger.security_profile("CS001").await.expect("reads"), None);
+        ledger.raise_security_profile("CS001", 3).await.expect("raises");
+        ledger.raise_security_profile("CS001", 2).await.expect("keeps");
+        assert_eq!(ledger.security_profile("CS001").await.expect("reads"), Some(3));
+        ledger.release_security_profile("CS001").await.expect("releases");
+        assert_eq!(ledger.security_profile("CS001").await.expect("reads"), None);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_missing_is_a_clear_error() {
+        let error = SqliteLedger::open(Path::new("/nonexistent/ledger.sqlite")).await.expect_err("no folder");
+        assert_eq!(error.to_string(), "the ledger failed to open");
+    }
+}

@@ -1,0 +1,93 @@
+//! What the certificate service has promised and done, and what it needs from a database to remember it.
+
+use std::future::Future;
+
+/// A certificate that was issued to a station.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Hexadecimal, lower case, no leading zeros.
+    pub serial_number: String,
+    /// The identity in the station's connection URL.
+    pub station: String,
+    /// As SignCertificate carried it; `None`: for both uses.
+    pub certificate_type: Option<String>,
+    /// The SHA-256 of the certified key's SubjectPublicKeyInfo, hexadecimal.
+    pub spki_sha256: String,
+    /// PEM, leaf first: what CertificateSigned carries.
+    pub chain: String,
+    /// Seconds since 1970.
+    pub not_after: i64,
+    /// What became of it.
+    pub state: Delivery,
+}
+
+/// What became of an issued certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// Signed; the station has not answered CertificateSigned.
+    Issued,
+    /// The station answered Accepted.
+    Accepted,
+    /// The station answered Rejected: final, for the operator to look at.
+    Rejected {
+        /// As the station gave it.
+        reason: Option<String>,
+    },
+}
+
+/// A ledger could not be read or written; nothing that relied on it was done.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger failed to {action}")]
+pub struct LedgerError {
+    /// What it was asked to do.
+    pub action: &'static str,
+    /// The database's own error.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// The memory of the certificate service. Each method returns after the change is durable.
+pub trait Ledger: Send + Sync + 'static {
+    /// Remembers a certificate before anybody else learns of it.
+    fn issued(&self, entry: &LedgerEntry, now: i64) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Remembers the station's answer to CertificateSigned.
+    fn answered(
+        &self,
+        serial_number: &str,
+        state: &Delivery,
+        now: i64,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// The certificates that a station has not answered for, oldest first, expired ones left out.
+    fn undelivered(
+        &self,
+        station: &str,
+        now: i64,
+    ) -> impl Future<Output = Result<Vec<LedgerEntry>, LedgerError>> + Send;
+
+    /// Every certificate issued, newest first, at most `limit`.
+    fn certificates(&self, limit: u32) -> impl Future<Output = Result<Vec<LedgerEntry>, LedgerError>> + Send;
+
+    /// The station that a key was certified for, where it was.
+    fn station_of_key(
+        &self,
+        spki_sha256: &str,
+    ) -> impl Future<Output = Result<Option<String>, LedgerError>> + Send;
+
+    /// The highest security profile that a station has connected with.
+    fn security_profile(&self, station: &str)
+    -> impl Future<Output = Result<Option<u8>, LedgerError>> + Send;
+
+    /// Raises it: the station is refused on any lower profile from now on (A05.FR.07).
+    fn raise_security_profile(
+        &self,
+        station: &str,
+        profile: u8,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Forgets it, on an operator's word: a replaced station enrols anew.
+    fn release_security_profile(&self, station: &str)
+    -> impl Future<Output = Result<(), LedgerError>> + Send;
+}

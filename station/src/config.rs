@@ -1,0 +1,227 @@
+//! What a station has to be told: who it is, where its CSMS is, which token holds its keys.
+
+use std::path::{Path, PathBuf};
+
+use ocpp_transport::{Identity, Password};
+use serde::Deserialize;
+use url::Url;
+
+/// The configuration of one charging station, read from TOML.
+///
+/// ```
+/// let config = station::Config::parse(r#"
+///     directory = "/var/lib/ocpp-station"
+///
+///     [station]
+///     identity = "CS001"
+///     serial_number = "SN-0001"
+///     model = "Demo"
+///     vendor = "Example"
+///     organization = "Example CSO"
+///
+///     [csms]
+///     url = "wss://csms.example.com/ocpp"
+///     password_file = "/etc/ocpp-station/password"
+///
+///     [token]
+///     uri = "pkcs11:token=station?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/ocpp-station/pin"
+/// "#)?;
+/// assert_eq!(config.station.serial_number, "SN-0001");
+/// # Ok::<(), station::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// The folder of the store; relative paths in the file are relative to the file.
+    pub directory: PathBuf,
+    /// Who the station is.
+    pub station: StationSection,
+    /// The CSMS and how the station proves itself to it.
+    pub csms: CsmsSection,
+    /// The token that holds the station's keys.
+    pub token: TokenSection,
+}
+
+/// Who the station is: what BootNotification says and what its certificate must say.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StationSection {
+    /// The identity in the connection URL, at most 48 characters.
+    pub identity: String,
+    /// The unique serial number: CN of the station's certificate (A00.FR.511), at most 25 characters.
+    pub serial_number: String,
+    /// At most 20 characters.
+    pub model: String,
+    /// At most 50 characters.
+    pub vendor: String,
+    /// At most 50 characters.
+    #[serde(default)]
+    pub firmware_version: Option<String>,
+    /// `SecurityCtrlr.OrganizationName`: O of the station's certificate (A00.FR.509).
+    pub organization: String,
+}
+
+/// The CSMS and how the station proves itself to it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CsmsSection {
+    /// The endpoint without the identity, `wss://host[:port]/path`.
+    pub url: Url,
+    /// The file with the password of security profile 2, used until the station has a certificate of its own.
+    pub password_file: PathBuf,
+    /// `OCPPCommCtrlr.RetryBackOffWaitMinimum`, in seconds; default 5.
+    #[serde(default = "five")]
+    pub retry_wait_minimum_s: u32,
+    /// `OCPPCommCtrlr.RetryBackOffRepeatTimes`; default 5, so the longest wait is 32 times the shortest.
+    #[serde(default = "five")]
+    pub retry_repeat_times: u32,
+    /// `OCPPCommCtrlr.RetryBackOffRandomRange`, in seconds; default 5.
+    #[serde(default = "five")]
+    pub retry_random_range_s: u32,
+}
+
+/// The token that holds the station's keys.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSection {
+    /// An RFC 7512 URI with the token's label or serial, and a pin-source.
+    pub uri: String,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The text is no TOML, or a member is missing, unknown or of the wrong type.
+    #[error("the configuration cannot be read")]
+    Syntax(#[source] Box<toml::de::Error>),
+    /// A value breaks a bound of OCPP.
+    #[error("{field}: {rule}")]
+    Value {
+        /// The member, as it stands in the file.
+        field: &'static str,
+        /// The rule that it breaks.
+        rule: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration and checks every bound that OCPP sets for it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the member and the rule.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Syntax(Box::new(error)))?;
+        config.identity()?;
+        let at_most = |field, text: &str, characters| match text.chars().count() {
+            0 => Err(ConfigError::Value { field, rule: "is empty".to_owned() }),
+            count if count > characters => {
+                Err(ConfigError::Value { field, rule: format!("{count} characters, at most {characters}") })
+            }
+            _ => Ok(()),
+        };
+        // The bounds of BootNotificationRequest.
+        at_most("station.serial_number", &config.station.serial_number, 25)?;
+        at_most("station.model", &config.station.model, 20)?;
+        at_most("station.vendor", &config.station.vendor, 50)?;
+        at_most("station.organization", &config.station.organization, 64)?;
+        if let Some(version) = &config.station.firmware_version {
+            at_most("station.firmware_version", version, 50)?;
+        }
+        if config.csms.url.scheme() != "wss" {
+            return Err(ConfigError::Value {
+                field: "csms.url",
+                rule: "only wss:// is allowed: certificates are not managed without TLS".to_owned(),
+            });
+        }
+        Ok(config)
+    }
+
+    /// The same configuration with its relative paths seen from `folder`.
+    #[must_use]
+    pub fn relative_to(mut self, folder: &Path) -> Self {
+        self.directory = folder.join(&self.directory);
+        self.csms.password_file = folder.join(&self.csms.password_file);
+        self
+    }
+
+    /// The identity in the connection URL.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] where it breaks the rules of OCPP-J 3.1.
+    pub fn identity(&self) -> Result<Identity, ConfigError> {
+        Identity::try_from(self.station.identity.as_str())
+            .map_err(|error| ConfigError::Value { field: "station.identity", rule: error.to_string() })
+    }
+
+    /// A password of the length that A00.FR.304 asks for, without the line end of its file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] without the password in it.
+    pub fn password(text: &str) -> Result<Password, ConfigError> {
+        let text = text.trim_end_matches(['\r', '\n']);
+        if !(16..=64).contains(&text.chars().count()) {
+            return Err(ConfigError::Value {
+                field: "csms.password_file",
+                rule: "the password has to have 16 to 64 characters (A00.FR.304)".to_owned(),
+            });
+        }
+        Ok(Password::from(text))
+    }
+}
+
+fn five() -> u32 {
+    5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        directory = "store"
+        [station]
+        identity = "CS001"
+        serial_number = "SN-0001"
+        model = "Demo"
+        vendor = "Example"
+        organization = "Example CSO"
+        [csms]
+        url = "wss://localhost:8443/ocpp"
+        password_file = "password"
+        [token]
+        uri = "pkcs11:token=station"
+    "#;
+
+    #[test]
+    fn each_bound_names_its_field() {
+        for (from, to, field) in [
+            ("CS001", "CS:001", "station.identity"),
+            ("SN-0001", "12345678901234567890123456", "station.serial_number"),
+            ("\"Demo\"", "\"a model name of 21 ch\"", "station.model"),
+            ("wss://", "ws://", "csms.url"),
+        ] {
+            let error = Config::parse(&GOOD.replace(from, to)).expect_err(field);
+            assert!(error.to_string().starts_with(field), "{error}");
+        }
+    }
+
+    #[test]
+    fn unknown_member_is_refused() {
+        assert!(matches!(Config::parse(&format!("colour = 1\n{GOOD}")), Err(ConfigError::Syntax(_))));
+    }
+
+    #[test]
+    fn a00_fr_304_password_has_16_characters_or_more() {
+        assert!(Config::password("0123456789abcdef\n").is_ok());
+        let error = Config::password("short-secret").expect_err("12 characters");
+        assert!(!error.to_string().contains("short-secret"));
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = Config::parse(GOOD).expect("good").relative_to(Path::new("/etc/station"));
+        assert_eq!(config.directory, Path::new("/etc/station/store"));
+    }
+}

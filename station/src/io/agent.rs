@@ -1,0 +1,385 @@
+//! The agent: connects, boots, serves the CSMS, and connects anew with what it has got.
+
+use std::{
+    future::Future,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use ocpp_transport::{
+    CallFailure, Close, ConnectError, Connection, FrameTap, LinkSettings, Password, Peer, Security,
+    SecurityProfile, StationConfig, connect, record_frames,
+    tls::{ClientKey, TlsConfigError, TlsFailure},
+};
+use ocpp_types::{
+    BoundedString, TooLong,
+    v201::{
+        BootNotificationRequest, BootReasonEnumType, ChargingStationType, HeartbeatRequest,
+        InstallCertificateUseEnumType, RegistrationStatusEnumType,
+    },
+};
+use signer_pkcs11::{Subject, Token, TokenError, TokenOptions, UriError, module_from_environment};
+use station_store::{OwnCertificate, OwnState, PendingError};
+use tokio::time::sleep;
+
+use crate::{
+    config::{Config, ConfigError},
+    io::{
+        EnrolmentError, OpenStoreError, ReadPasswordError,
+        enrolment::Keyring,
+        handlers::{Shared, on_blocking_thread, router},
+        open_store, read_password,
+    },
+    reconnect::{BackOff, presented},
+    security_events::SecurityEvent,
+};
+
+/// A charging station that serves its CSMS.
+#[derive(Debug)]
+pub struct Agent {
+    config: Config,
+    password: Password,
+    boot: BootNotificationRequest,
+    shared: Arc<Shared>,
+    frames: Option<Frames>,
+}
+
+/// Why the agent cannot start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// A value of the configuration breaks a rule.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A value of the configuration is longer than BootNotification carries.
+    #[error("the configuration holds a text that BootNotification cannot carry")]
+    Boot(#[from] TooLong),
+    /// The password cannot be read.
+    #[error(transparent)]
+    Password(#[from] ReadPasswordError),
+    /// The token's URI is none.
+    #[error("token.uri in the configuration is no PKCS #11 URI")]
+    TokenUri(#[from] UriError),
+    /// The token cannot be opened.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenStoreError),
+    /// The record of frames cannot be written.
+    #[error("cannot write the frames to {path}")]
+    Frames {
+        /// The file.
+        path: String,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Agent {
+    /// Opens token and store and finishes what a crash interrupted. Blocks.
+    ///
+    /// `frames`: append every frame to this file, one JSON object a line.
+    ///
+    /// # Errors
+    /// [`AgentError`].
+    pub fn open(config: Config, frames: Option<&Path>) -> Result<Self, AgentError> {
+        let password = read_password(&config)?;
+        let boot = boot_notification(&config)?;
+        let mut options = TokenOptions::new();
+        options.module = module_from_environment();
+        let token = Token::open(&config.token.uri.parse()?, &options)?;
+        let store = Arc::new(open_store(&config)?);
+        let subject = Subject::new(&config.station.serial_number, &config.station.organization);
+        let keyring = Keyring::new(token, Arc::clone(&store), subject);
+        if let Err(error) = keyring.recover() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "keys that nothing needs remain in the token for now"
+            );
+        }
+        let frames = match frames {
+            Some(path) => {
+                let failed = |source| AgentError::Frames { path: path.display().to_string(), source };
+                Some(Frames(record_frames(path).map_err(failed)?))
+            }
+            None => None,
+        };
+        Ok(Self { config, password, boot, shared: Arc::new(Shared::new(store, keyring)), frames })
+    }
+
+    /// Stays connected until `shutdown` is ready.
+    ///
+    /// # Errors
+    /// [`AgentError`] where the configuration cannot be used; what goes wrong on the way is logged and tried again.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cuts the connection; what was answered is durable.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut back_off = self.back_off();
+        let mut refusals = 0;
+        let mut booted_on = None;
+        loop {
+            let attempt = tokio::select! {
+                () = &mut shutdown => return Ok(()),
+                attempt = self.attempt(refusals) => attempt,
+            };
+            match attempt {
+                Ok((mut connection, own)) => {
+                    back_off.handle_success();
+                    refusals = 0;
+                    self.shared.events().handle_connected();
+                    self.confirm(own).await;
+                    tracing::info!(profile = %connection.peer().profile(), "connected");
+                    let peer = connection.peer().clone();
+                    let end = tokio::select! {
+                        () = &mut shutdown => End::Shutdown,
+                        () = self.shared.reconnect.notified() => End::Reconnect,
+                        reason = connection.closed() => End::Closed(reason),
+                        () = self.serve(&peer, &mut booted_on) => End::Reconnect,
+                    };
+                    match end {
+                        End::Shutdown => {
+                            connection.close(Close::GoingAway).await;
+                            return Ok(());
+                        }
+                        // At once, with what has just been stored.
+                        End::Reconnect => {
+                            connection.close(Close::Normal).await;
+                            continue;
+                        }
+                        End::Closed(reason) => tracing::warn!(%reason, "the connection ended"),
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "not connected");
+                    refusals += u32::from(error.is_refusal());
+                    self.raise_for(&error);
+                }
+            }
+            let wait = back_off.next_wait(getrandom::u32().unwrap_or(u32::MAX));
+            tracing::info!(seconds = wait.as_secs_f32(), "connecting again");
+            tokio::select! {
+                () = &mut shutdown => return Ok(()),
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One attempt, with the certificate whose turn it is, or with the password where there is none.
+    async fn attempt(&self, refusals: u32) -> Result<(Connection, Option<OwnCertificate>), AttemptError> {
+        let roots = self.shared.store.roots(InstallCertificateUseEnumType::CSMSRootCertificate);
+        let own = presented(&self.shared.store.own_certificates(), refusals).cloned();
+        let security = match &own {
+            // A00.FR.401, A00.FR.402; an expired certificate is offered too (A00.FR.430).
+            Some(own) => {
+                let (shared, uri) = (Arc::clone(&self.shared), own.key_uri.clone());
+                let key = on_blocking_thread(move || shared.keyring.key(&uri)).await??;
+                Security::profile_3(ClientKey { chain: own.chain.clone(), key: key.signing_key() }, roots)?
+            }
+            None => Security::profile_2(self.password.clone(), roots)?,
+        };
+        let mut link = LinkSettings::default();
+        if let Some(Frames(tap)) = &self.frames {
+            link = link.with_tap(Arc::clone(tap));
+        }
+        let config = StationConfig::new(self.config.csms.url.clone(), self.config.identity()?, security)
+            .with_link(link);
+        Ok((connect(&config, router(&self.shared)).await?, own))
+    }
+
+    /// The station is connected with `own`: the other certificate is discarded (A02.FR.10).
+    async fn confirm(&self, own: Option<OwnCertificate>) {
+        let Some(own) = own else { return };
+        let newest = self.shared.store.own_certificates().first().map(|newest| newest.id);
+        let shared = Arc::clone(&self.shared);
+        let confirmed = on_blocking_thread(move || -> Result<bool, ConfirmError> {
+            let discarded = shared.store.confirm_own(own.id)?;
+            shared.keyring.destroy_condemned()?;
+            Ok(!discarded.is_empty())
+        });
+        match confirmed.await {
+            Ok(Ok(discarded)) => {
+                if discarded && own.state == OwnState::InUse && newest != Some(own.id) {
+                    // A02.FR.29
+                    self.shared.raise(
+                        SecurityEvent::DiscardedRenewedClientCertificate,
+                        "the CSMS did not accept it",
+                    );
+                }
+            }
+            Ok(Err(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the former certificate is kept")
+            }
+            Err(error) => tracing::error!(%error, "the former certificate is kept"),
+        }
+    }
+
+    /// Boots where that is due, then reports events and shows signs of life until the connection ends.
+    async fn serve(&self, peer: &Peer, booted_on: &mut Option<(SecurityProfile, Duration)>) {
+        // B01.FR.01: after a start. B10.FR.10: and after the profile has changed.
+        let interval = match booted_on {
+            Some((profile, interval)) if *profile == peer.profile() => *interval,
+            _ => {
+                let Some(interval) = self.boot(peer).await else { return std::future::pending().await };
+                *booted_on = Some((peer.profile(), interval));
+                interval
+            }
+        };
+        // Requests that a restart interrupted, or that were never answered.
+        for request in self.shared.keyring.ready_requests() {
+            self.shared.send_request(peer, request).await;
+        }
+        loop {
+            self.report_events(peer).await;
+            tokio::select! {
+                () = self.shared.events_wait.notified() => {}
+                () = sleep(interval) => {
+                    if let Err(error) = peer.call(HeartbeatRequest::new()).await {
+                        tracing::warn!(%error, "a heartbeat brought no answer");
+                    }
+                }
+            }
+        }
+    }
+
+    /// BootNotification until the CSMS accepts; returns the heartbeat interval, or `None` where the connection ended.
+    async fn boot(&self, peer: &Peer) -> Option<Duration> {
+        loop {
+            let wait = match peer.call(self.boot.clone()).await {
+                Ok(answer) => {
+                    let interval = u64::try_from(answer.interval).unwrap_or(0);
+                    let interval =
+                        if interval == 0 { DEFAULT_HEARTBEAT } else { Duration::from_secs(interval) };
+                    if answer.status == RegistrationStatusEnumType::Accepted {
+                        tracing::info!("the CSMS accepted the station");
+                        self.shared.booted.store(true, Ordering::Relaxed);
+                        return Some(interval);
+                    }
+                    tracing::warn!(status = %answer.status, "the CSMS does not accept the station yet");
+                    interval
+                }
+                Err(CallFailure::Disconnected) => return None,
+                Err(error) => {
+                    tracing::warn!(%error, "BootNotification brought no answer");
+                    DEFAULT_HEARTBEAT
+                }
+            };
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = self.shared.boot.notified() => {}
+            }
+        }
+    }
+
+    /// Reports the events that wait, oldest first; one that is not confirmed stays (A04.FR.02).
+    async fn report_events(&self, peer: &Peer) {
+        loop {
+            let Some(event) = self.shared.events().first().cloned() else { return };
+            match peer.call(event).await {
+                Ok(_) => self.shared.events().handle_confirmed(),
+                Err(CallFailure::CallError { code, description }) => {
+                    tracing::warn!(?code, description, "the CSMS does not take a security event");
+                    self.shared.events().handle_confirmed();
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a security event waits for the next occasion");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn raise_for(&self, error: &AttemptError) {
+        if let AttemptError::Connect(ConnectError::Tls {
+            source: TlsFailure::BadServerCertificate { reason },
+            ..
+        }) = error
+        {
+            // A00.FR.310, A00.FR.413
+            self.shared.raise(SecurityEvent::InvalidCsmsCertificate, &reason.to_string());
+        }
+    }
+
+    fn back_off(&self) -> BackOff {
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let csms = &self.config.csms;
+        BackOff::new(
+            seconds(csms.retry_wait_minimum_s),
+            seconds(csms.retry_random_range_s),
+            csms.retry_repeat_times,
+        )
+    }
+}
+
+/// How a connection ended.
+enum End {
+    Shutdown,
+    Reconnect,
+    Closed(ocpp_transport::CloseReason),
+}
+
+/// Why an attempt brought no connection.
+#[derive(Debug, thiserror::Error)]
+enum AttemptError {
+    #[error("the connection could not be made")]
+    Connect(#[from] ConnectError),
+    #[error("TLS cannot be set up; is a CSMS root installed? `ocpp-station provision` installs one")]
+    Tls(#[from] TlsConfigError),
+    #[error("the key of the station's certificate cannot be used")]
+    Key(#[from] EnrolmentError),
+    #[error("the identity cannot be used")]
+    Config(#[from] ConfigError),
+    #[error("the thread that looked for the key failed")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+impl AttemptError {
+    /// Whether the CSMS was reached and did not want this certificate: the other one's turn (A02.FR.28).
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::Connect(ConnectError::Refused { .. }) | Self::Key(_) => true,
+            Self::Connect(ConnectError::Tls { source, .. }) => {
+                !matches!(source, TlsFailure::BadServerCertificate { .. })
+            }
+            // TLS 1.3: the CSMS's refusal comes after the station's side of the handshake has ended.
+            Self::Connect(ConnectError::Handshake { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ConfirmError {
+    #[error("the store did not keep it")]
+    Store(#[from] PendingError),
+    #[error("a key was not destroyed")]
+    Key(#[from] EnrolmentError),
+}
+
+/// The observer of frames, which has no `Debug` of its own.
+struct Frames(FrameTap);
+
+impl std::fmt::Debug for Frames {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Frames")
+    }
+}
+
+fn boot_notification(config: &Config) -> Result<BootNotificationRequest, TooLong> {
+    let station = &config.station;
+    let model = BoundedString::try_from(station.model.as_str())?;
+    let mut itself = ChargingStationType::new(model, BoundedString::try_from(station.vendor.as_str())?);
+    itself.serial_number = Some(BoundedString::try_from(station.serial_number.as_str())?);
+    itself.firmware_version = match &station.firmware_version {
+        Some(version) => Some(BoundedString::try_from(version.as_str())?),
+        None => None,
+    };
+    Ok(BootNotificationRequest::new(itself, BootReasonEnumType::PowerUp))
+}
+
+/// Between heartbeats where the CSMS leaves the choice to the station (interval 0), and between boot attempts.
+const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(300);

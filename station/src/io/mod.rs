@@ -1,0 +1,93 @@
+//! What touches the world: the token, the store's file, the clock and the network.
+
+mod agent;
+mod enrolment;
+mod handlers;
+
+use std::{fs, path::PathBuf};
+
+use ocpp_transport::Password;
+use station_store::{OpenError, Settings, Store};
+
+pub use self::{
+    agent::{Agent, AgentError},
+    enrolment::EnrolmentError,
+};
+use crate::config::{Config, ConfigError};
+
+/// Opens the station's store, making its folder where it is missing. Blocks on the disk.
+///
+/// # Errors
+/// [`OpenStoreError`].
+pub fn open_store(config: &Config) -> Result<Store, OpenStoreError> {
+    fs::create_dir_all(&config.directory)
+        .map_err(|source| OpenStoreError::Folder { path: config.directory.clone(), source })?;
+    let settings = Settings::new(&config.station.serial_number).organization(&config.station.organization);
+    Store::open(config.directory.join("certificates.redb"), settings).map_err(OpenStoreError::Store)
+}
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenStoreError {
+    /// Its folder cannot be made.
+    #[error("cannot make the folder {}; check `directory` in the configuration", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file in it cannot be opened.
+    #[error("the store cannot be opened")]
+    Store(#[source] OpenError),
+}
+
+/// Ready when the process is asked to end: SIGTERM or Ctrl-C.
+///
+/// # Cancel safety
+/// A signal that comes after the future was dropped is lost.
+pub async fn shutdown_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be caught; only Ctrl-C ends this program in order");
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Reads the password of security profile 2.
+fn read_password(config: &Config) -> Result<Password, ReadPasswordError> {
+    let path = &config.csms.password_file;
+    let text =
+        fs::read_to_string(path).map_err(|source| ReadPasswordError::File { path: path.clone(), source })?;
+    Config::password(&text).map_err(ReadPasswordError::Content)
+}
+
+/// Why the password cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadPasswordError {
+    /// The file cannot be read.
+    #[error("cannot read the password file {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What it holds is no password.
+    #[error(transparent)]
+    Content(ConfigError),
+}

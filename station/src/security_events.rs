@@ -1,0 +1,126 @@
+//! Security events that wait to be reported (A04).
+
+use std::collections::VecDeque;
+
+use ocpp_types::{BoundedString, Timestamp, v201::SecurityEventNotificationRequest};
+
+/// The events of OCPP's list that this station raises; all of them are critical (A04.FR.01).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SecurityEvent {
+    /// A02.FR.07, A03.FR.07: the certificate in CertificateSigned was refused.
+    InvalidChargingStationCertificate,
+    /// A00.FR.310, A00.FR.413: the CSMS's certificate was refused.
+    InvalidCsmsCertificate,
+    /// A02.FR.29, A03.FR.25: of two client certificates, the renewed one was discarded.
+    DiscardedRenewedClientCertificate,
+}
+
+impl SecurityEvent {
+    /// The name in OCPP's list.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InvalidChargingStationCertificate => "InvalidChargingStationCertificate",
+            Self::InvalidCsmsCertificate => "InvalidCsmsCertificate",
+            Self::DiscardedRenewedClientCertificate => "DiscardedRenewedClientCertificate",
+        }
+    }
+}
+
+/// Events in the order in which they happened, kept while the station is not connected (A04.FR.02).
+///
+/// They are kept in memory: a restart loses them.
+#[derive(Debug, Default)]
+pub struct SecurityEventQueue {
+    waiting: VecDeque<SecurityEventNotificationRequest>,
+    csms_certificate_episode: bool,
+}
+
+impl SecurityEventQueue {
+    /// Notes an event. While the CSMS cannot be reached for its certificate, one notification is enough however many
+    /// attempts fail (A00.FR.316, A00.FR.419, note).
+    pub fn push(&mut self, event: SecurityEvent, now: Timestamp, info: &str) {
+        if event == SecurityEvent::InvalidCsmsCertificate {
+            if self.csms_certificate_episode {
+                return;
+            }
+            self.csms_certificate_episode = true;
+        }
+        if self.waiting.len() == MOST_WAITING {
+            self.waiting.pop_front();
+        }
+        // Every name of the list is shorter than the 50 characters that `type` takes.
+        let Ok(name) = BoundedString::try_from(event.name()) else { return };
+        let mut request = SecurityEventNotificationRequest::new(name, now);
+        let shortened: String = info.chars().take(255).collect();
+        request.tech_info =
+            BoundedString::try_from(shortened).ok().filter(|text: &BoundedString<255>| !text.is_empty());
+        self.waiting.push_back(request);
+    }
+
+    /// A connection stands: the next refusal of the CSMS's certificate begins a new episode.
+    pub fn handle_connected(&mut self) {
+        self.csms_certificate_episode = false;
+    }
+
+    /// The oldest event, which stays in the queue until [`Self::handle_confirmed`].
+    #[must_use]
+    pub fn first(&self) -> Option<&SecurityEventNotificationRequest> {
+        self.waiting.front()
+    }
+
+    /// The CSMS confirmed the oldest event (A04.FR.03).
+    pub fn handle_confirmed(&mut self) {
+        self.waiting.pop_front();
+    }
+}
+
+/// Events that wait; beyond it the oldest is dropped, for the newest tell what is wrong now.
+const MOST_WAITING: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a00_fr_316_one_event_for_repeated_failures() {
+        let mut queue = SecurityEventQueue::default();
+        for second in 0..10 {
+            queue.push(SecurityEvent::InvalidCsmsCertificate, at(second), "wrong CN");
+        }
+        queue.handle_confirmed();
+        assert!(queue.first().is_none());
+        queue.handle_connected();
+        queue.push(SecurityEvent::InvalidCsmsCertificate, at(11), "wrong CN");
+        assert!(queue.first().is_some());
+    }
+
+    #[test]
+    fn a04_fr_02_events_wait_in_order_until_confirmed() {
+        let mut queue = SecurityEventQueue::default();
+        queue.push(SecurityEvent::InvalidChargingStationCertificate, at(1), &"é".repeat(300));
+        queue.push(SecurityEvent::DiscardedRenewedClientCertificate, at(2), "");
+        let first = queue.first().expect("waits");
+        assert_eq!(first.type_.as_str(), "InvalidChargingStationCertificate");
+        assert_eq!(first.tech_info.as_ref().map(|text| text.chars().count()), Some(255));
+        queue.handle_confirmed();
+        assert_eq!(queue.first().expect("waits").type_.as_str(), "DiscardedRenewedClientCertificate");
+        assert!(queue.first().is_some_and(|request| request.tech_info.is_none()));
+    }
+
+    #[test]
+    fn the_queue_is_bounded_and_drops_the_oldest() {
+        let mut queue = SecurityEventQueue::default();
+        for second in 0..100 {
+            queue.push(SecurityEvent::InvalidChargingStationCertificate, at(second), &second.to_string());
+        }
+        let oldest =
+            queue.first().and_then(|request| request.tech_info.as_ref()).map(|text| text.as_str().to_owned());
+        assert_eq!(oldest.as_deref(), Some("36"));
+    }
+}

@@ -1,0 +1,122 @@
+//! The demo's processes: one token and one folder each, ended with the demo.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::workspace::{output, target};
+
+/// One side of the demo: its folder, its token, its programs.
+pub(crate) struct Side {
+    pub(crate) folder: PathBuf,
+    pub(crate) token: String,
+    module: PathBuf,
+    softhsm_configuration: PathBuf,
+}
+
+impl Side {
+    /// A side whose folder is made and whose SoftHSM keeps its tokens in it.
+    pub(crate) fn create(folder: &Path, name: &str, module: &Path) -> Result<Self> {
+        let folder = folder.join(name);
+        let softhsm_configuration = crate::softhsm::configure(&folder, &folder.join("tokens"))?;
+        Ok(Self { folder, token: name.to_owned(), module: module.to_path_buf(), softhsm_configuration })
+    }
+
+    /// A program of this workspace, in this side's environment.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(target().join("debug").join(name));
+        self.environment(&mut command);
+        command
+    }
+
+    /// Gives a command this side's token.
+    pub(crate) fn environment(&self, command: &mut Command) {
+        command.env("SOFTHSM2_CONF", &self.softhsm_configuration).env("PKCS11_MODULE", &self.module);
+        command.current_dir(&self.folder);
+    }
+
+    /// Runs a program to its end.
+    pub(crate) fn run(&self, name: &str, arguments: &[&str]) -> Result<String> {
+        output(self.program(name).args(arguments))
+    }
+
+    /// Starts a program that runs on; its log goes to a file in the side's folder.
+    pub(crate) fn start(&self, name: &str, arguments: &[&str]) -> Result<Running> {
+        let log = self.folder.join(format!("{name}.log"));
+        let file = File::options().create(true).append(true).open(&log)?;
+        let mut command = self.program(name);
+        command.args(arguments).stdin(std::process::Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        Ok(Running { name: name.to_owned(), child, log })
+    }
+}
+
+/// A program that runs until it is dropped.
+pub(crate) struct Running {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// Waits until `ready` brings something; ends early where the program has ended.
+    pub(crate) fn wait_for<T>(&mut self, what: &str, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = ready() {
+                return Ok(found);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!(
+                    "{} ended with {status} while waiting for {what}; its log is {}",
+                    self.name,
+                    self.log.display()
+                );
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "waited {} s in vain for {what}; the log of {} is {}",
+                    PATIENCE.as_secs(),
+                    self.name,
+                    self.log.display()
+                );
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Asks the program to end, as an operator would, and waits until it has.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        output(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                if !status.success() {
+                    bail!("{} ended with {status}; its log is {}", self.name, self.log.display());
+                }
+                return Ok(());
+            }
+            std::thread::sleep(POLL);
+        }
+        bail!("{} did not end; its log is {}", self.name, self.log.display());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Only where the demo failed before it stopped the program in order.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+    }
+}
+
+/// The longest wait for any step: a key pair on a slow disk takes a second.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
