@@ -337,8 +337,10 @@ pub async fn connect(config: &StationConfig, router: Router) -> Result<Connectio
 struct Target {
     host: String,
     port: u16,
-    /// Host and port, as in the Host header and in errors.
+    /// Host and port, for errors.
     endpoint: String,
+    /// As in the URL, for the Host header.
+    authority: String,
     path: String,
     server_name: ServerName<'static>,
 }
@@ -368,6 +370,7 @@ impl Target {
             host: bare,
             port,
             endpoint: format!("{host}:{port}"),
+            authority: url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
             // 2.0.1 Part 4, 3.1.1: endpoint, "/", percent-encoded identity.
             path: format!("{}/{}", url.path().trim_end_matches('/'), config.identity.to_path_segment()),
         })
@@ -402,7 +405,7 @@ async fn open(stream: &mut Stream, config: &StationConfig, target: &Target) -> R
     let key = generate_key();
     // A00.FR.202, A00.FR.301: Basic authentication with every connection request.
     let authorization = config.security.password().map(|password| basic::header(&config.identity, password));
-    let request = upgrade::request(&target.endpoint, &target.path, &key, authorization.as_ref());
+    let request = upgrade::request(&target.authority, &target.path, &key, authorization.as_ref());
     let written = async {
         stream.write_all(request.as_bytes()).await?;
         stream.flush().await

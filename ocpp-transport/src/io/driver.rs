@@ -184,6 +184,7 @@ impl Driver {
                 TransmitKind::Answer(id) => debug!(message_id = %id, "answer sent"),
                 TransmitKind::Refusal => debug!("CALLERROR sent"),
             }
+            trace!(frame = transmit.text, "out");
             self.tap(Direction::Out, &transmit.text);
             self.socket.send(Instant::now(), transmit);
         }

@@ -193,6 +193,7 @@ async fn a_call_without_answer_times_out_and_the_next_one_works() {
     to_silent.url = format!("ws://{}", silent.local_addr().unwrap()).parse().unwrap();
     let server = tokio::spawn(async move {
         let (tcp, _) = silent.accept().await.unwrap();
+        #[allow(clippy::result_large_err, reason = "the type is tungstenite's")]
         let accept = |_: &_, mut response: tokio_tungstenite::tungstenite::handshake::server::Response| {
             response.headers_mut().insert("Sec-WebSocket-Protocol", "ocpp2.0.1".parse().unwrap());
             Ok(response)
