@@ -253,3 +253,71 @@ const MAX_FILES: usize = 10_000;
 const MAX_DEPTH: usize = 8;
 /// Differences worth printing: the length of a screen.
 const PROBLEMS_SHOWN: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write as _};
+
+    use super::{MAX_DEPTH, MAX_SCHEMA_BYTES, Path, fs, read_official};
+
+    fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in entries {
+            archive.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            archive.write_all(bytes).unwrap();
+        }
+        archive.finish().unwrap().into_inner()
+    }
+
+    fn check(path: &Path, expected: Result<&[(&str, &str)], &str>) {
+        match (read_official(path), expected) {
+            (Ok(texts), Ok(expected)) => {
+                let texts: Vec<_> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+                assert_eq!(texts, expected);
+            }
+            (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error:#}"),
+            (Ok(texts), Err(expected)) => panic!("{} files in place of {expected}", texts.len()),
+            (Err(error), Ok(_)) => panic!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn folders_archives_and_archives_in_archives_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = zip(&[("schemas/B.json", b"{}"), ("__MACOSX/._B.json", b"\0"), ("readme.pdf", b"%PDF")]);
+        let outer = zip(&[("A.json", b"[]"), ("Part 3/schemas.zip", &inner), ("../../evil.txt", b"")]);
+        fs::write(folder.path().join("download.zip"), &outer).unwrap();
+        let expected = [("A.json", "[]"), ("B.json", "{}")];
+        check(&folder.path().join("download.zip"), Ok(&expected));
+        check(folder.path(), Ok(&expected));
+
+        fs::create_dir(folder.path().join("more")).unwrap();
+        fs::write(folder.path().join("more/B.json"), "{}").unwrap();
+        check(folder.path(), Ok(&expected));
+        fs::write(folder.path().join("more/B.json"), "[]").unwrap();
+        check(folder.path(), Err("B.json is there twice, and the two differ"));
+    }
+
+    #[test]
+    fn sizes_have_bounds() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("a.zip");
+        let large = vec![b' '; usize::try_from(MAX_SCHEMA_BYTES).unwrap() + 1];
+        fs::write(&source, zip(&[("A.json", &large)])).unwrap();
+        check(&source, Err("is larger than 1048576 bytes"));
+
+        let mut nested = zip(&[("A.json", b"{}")]);
+        for _ in 0..=MAX_DEPTH {
+            nested = zip(&[("a.zip", &nested)]);
+        }
+        fs::write(&source, nested).unwrap();
+        check(&source, Err("archives deep"));
+
+        fs::write(&source, "not an archive").unwrap();
+        check(&source, Err("is not a ZIP file"));
+        let text = folder.path().join("a.txt");
+        fs::write(&text, "").unwrap();
+        check(&text, Err("neither a folder, nor a ZIP file"));
+        check(&folder.path().join("absent.zip"), Err("cannot open"));
+    }
+}

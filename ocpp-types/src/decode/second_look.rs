@@ -89,6 +89,8 @@ impl Fault {
             Found::Size(count) if self.violation == Violation::ItemCount => {
                 format!("{count}, expected {}", self.expected)
             }
+            // Of a secret, not even the length.
+            Found::Size(_) if secret => format!("too long, {} are allowed", self.expected),
             Found::Size(size) => format!("{size}, {} are allowed", self.expected),
             Found::Value { kind, .. } if secret => format!("found {kind}, expected {}", self.expected),
             Found::Kind(found) | Found::Value { value: found, .. } => {
@@ -141,7 +143,10 @@ fn found(unexpected: &Unexpected<'_>) -> Found {
     match unexpected {
         Unexpected::Str(text) => match text.chars().nth(SHOWN_CHARACTERS) {
             None => Found::Value { kind: "a string", value: format!("{text:?}") },
-            Some(_) => Found::Kind(format!("a string of {} characters", text.chars().count())),
+            Some(_) => Found::Value {
+                kind: "a string",
+                value: format!("a string of {} characters", text.chars().count()),
+            },
         },
         Unexpected::Signed(value) => Found::Value { kind: "a number", value: value.to_string() },
         Unexpected::Unsigned(value) => Found::Value { kind: "a number", value: value.to_string() },

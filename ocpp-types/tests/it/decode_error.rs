@@ -144,14 +144,17 @@ fn secrets_are_not_repeated() {
     ));
     refused::<v201::SetNetworkProfileRequest>(&format!(
         r#"{{"configurationSlot":1,"connectionData":{{"ocppVersion":"OCPP20","ocppTransport":"JSON","ocppCsmsUrl":"","messageTimeout":30,
-        "securityProfile":2,"ocppInterface":"Wired0","apn":{{"apn":"","apnPassword":{{"a":"{SECRET}"}},"apnAuthentication":"{SECRET}x"}}}}}}"#
-    ).replace(&format!("{SECRET}x"), "PAP"));
-    // A password that is too long is counted, not shown.
+        "securityProfile":2,"ocppInterface":"Wired0","apn":{{"apn":"","apnPassword":{{"a":"{SECRET}"}},"apnAuthentication":"PAP"}}}}}}"#
+    ));
+    // A key that is too long is neither shown nor counted.
     refused::<v201::SetNetworkProfileRequest>(&format!(
         r#"{{"configurationSlot":1,"connectionData":{{"ocppVersion":"OCPP20","ocppTransport":"JSON","ocppCsmsUrl":"","messageTimeout":30,
         "securityProfile":2,"ocppInterface":"Wired0","vpn":{{"server":"","user":"","password":"","key":"{}","type":"PPTP"}}}}}}"#,
         SECRET.repeat(40)
     ));
+    let payload = format!(r#"{{"idToken":{{"idToken":"{}","type":"Central"}}}}"#, "7".repeat(37));
+    let error = decode::<v201::AuthorizeRequest>(&payload).unwrap_err();
+    assert_eq!(error.to_string(), "/idToken/idToken: too long, at most 36 are allowed");
     // Text that is not JSON is not repeated either.
     refused::<v201::SignCertificateRequest>(&format!(r#"{{"csr":"{SECRET}"#));
     refused::<v201::SignCertificateRequest>(&format!(r#""{SECRET}""#));

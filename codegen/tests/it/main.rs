@@ -1,0 +1,6 @@
+//! The generator on schemas that were made up for the purpose, and on those of the project.
+
+mod committed;
+mod generation;
+mod official;
+mod reading;
