@@ -27,7 +27,7 @@ pub fn init_token(module: &Path, label: &str, so_pin: &Pin, pin: &Pin) -> Result
     }
     let module = Module::load(module)?;
     // Two threads must not take the same free slot.
-    let _guard = module.exclusive();
+    let _guard = module.changing_slots();
     let tokens = module.tokens()?;
     if tokens.iter().any(|(_, info)| info.token_initialized() && trimmed(info.label()) == label) {
         return Err(TokenError::TokenExists { label: label.to_owned() });
@@ -48,6 +48,8 @@ pub fn init_token(module: &Path, label: &str, so_pin: &Pin, pin: &Pin) -> Result
     session.login(UserType::So, Some(&so_pin)).map_err(failed)?;
     session.init_pin(&AuthPin::from(pin.expose().to_owned())).map_err(failed)?;
     session.logout().map_err(failed)?;
+    // SoftHSM adds the next free slot when slots are listed, so it is made to do that while nobody else does.
+    module.tokens()?;
     // A token without a serial number cannot be named by it.
     let info = module.context().get_token_info(slot).map_err(failed)?;
     let serial = trimmed(info.serial_number());

@@ -141,7 +141,7 @@ fn public_object(session: &Session, info: &KeyInfo) -> cryptoki::error::Result<O
     let by_both =
         [class.clone(), Attribute::Id(info.id.clone()), Attribute::Label(info.label.clone().into_bytes())];
     let found = session.find_objects(&by_both)?;
-    if found.first().is_some() || info.id.is_empty() {
+    if !found.is_empty() || info.id.is_empty() {
         return Ok(found.first().copied());
     }
     match session.find_objects(&[class, Attribute::Id(info.id.clone())])?.as_slice() {

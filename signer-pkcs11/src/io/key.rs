@@ -61,13 +61,13 @@ pub enum KeyError {
     #[error("no key fits {key}: `hsm list` shows the keys of the token")]
     NotFound {
         /// What was looked for.
-        key: Uri,
+        key: Box<Uri>,
     },
     /// Several keys fit.
     #[error("{count} keys fit {key}: name one by both object= and id=, as `hsm list` shows them")]
     Ambiguous {
         /// What was looked for.
-        key: Uri,
+        key: Box<Uri>,
         /// How many fit.
         count: usize,
     },
@@ -75,13 +75,13 @@ pub enum KeyError {
     #[error("{key} names no key: add object= or id=")]
     Unnamed {
         /// As given.
-        key: Uri,
+        key: Box<Uri>,
     },
     /// The URI names another token.
     #[error("{key} is not in token \"{token}\"")]
     OtherToken {
         /// As given.
-        key: Uri,
+        key: Box<Uri>,
         /// Label of the token asked.
         token: String,
     },
@@ -89,7 +89,7 @@ pub enum KeyError {
     #[error("label or id of {key} are taken already: choose another name")]
     Exists {
         /// As given.
-        key: Uri,
+        key: Box<Uri>,
     },
     /// An empty label, one with control characters, or an empty or long id.
     #[error("a key's name needs a label of 1 to 64 characters and an id of 1 to 32 bytes")]
@@ -107,7 +107,7 @@ pub enum KeyError {
     #[error("{key} is not protected by the token ({attributes}): such a key is refused (A02.FR.05)")]
     NotProtected {
         /// The key.
-        key: Uri,
+        key: Box<Uri>,
         /// What the token says of it.
         attributes: String,
     },
@@ -117,19 +117,19 @@ pub enum KeyError {
     )]
     AlwaysAuthenticate {
         /// The key.
-        key: Uri,
+        key: Box<Uri>,
     },
     /// The key may not sign.
     #[error("{key} is not allowed to sign (CKA_SIGN is false): generate one that is")]
     CannotSign {
         /// The key.
-        key: Uri,
+        key: Box<Uri>,
     },
     /// Not one of [`KeyAlgorithm`].
     #[error("{key} is a key of another kind ({kind}) than ecdsa-p256")]
     Kind {
         /// The key.
-        key: Uri,
+        key: Box<Uri>,
         /// What it is.
         kind: String,
     },
@@ -137,13 +137,13 @@ pub enum KeyError {
     #[error("the public half of {key} is not in the token: generate a new pair")]
     NoPublicKey {
         /// The key.
-        key: Uri,
+        key: Box<Uri>,
     },
     /// The public half is not valid.
     #[error("the public half of {key} cannot be used")]
     PublicKey {
         /// The key.
-        key: Uri,
+        key: Box<Uri>,
         /// Why.
         #[source]
         source: PublicKeyError,
@@ -154,13 +154,13 @@ pub enum KeyError {
     )]
     IncompleteIdentity {
         /// As given.
-        key: Uri,
+        key: Box<Uri>,
     },
     /// The test signature failed.
     #[error("{key} does not sign")]
     Sign {
         /// The key.
-        key: Uri,
+        key: Box<Uri>,
         /// Why.
         #[source]
         source: SignError,
@@ -169,7 +169,7 @@ pub enum KeyError {
     #[error("the signature by {key} does not verify with its public half")]
     Mismatch {
         /// The key.
-        key: Uri,
+        key: Box<Uri>,
     },
     /// No randomness for an id.
     #[error("the operating system gives no randomness")]
@@ -244,7 +244,7 @@ impl Token {
             Ok(!by_label.is_empty() || !by_id.is_empty())
         })?;
         if taken {
-            return Err(KeyError::Exists { key: uri });
+            return Err(KeyError::Exists { key: Box::new(uri) });
         }
         self.climb(name, algorithm)?;
         let checked = self.find_key(&uri).and_then(|key| key.prove().map(|()| key));
@@ -261,12 +261,12 @@ impl Token {
     pub fn find_key(&self, uri: &Uri) -> Result<Key, KeyError> {
         self.check_token(uri)?;
         if uri.object().is_none() && uri.id().is_none() {
-            return Err(KeyError::Unnamed { key: uri.clone() });
+            return Err(KeyError::Unnamed { key: Box::new(uri.clone()) });
         }
         let found = self.with_session(|session| inventory::find(session, self.uri(), uri))?;
         let [read] = <[Read; 1]>::try_from(found).map_err(|found| match found.len() {
-            0 => KeyError::NotFound { key: uri.clone() },
-            count => KeyError::Ambiguous { key: uri.clone(), count },
+            0 => KeyError::NotFound { key: Box::new(uri.clone()) },
+            count => KeyError::Ambiguous { key: Box::new(uri.clone()), count },
         })?;
         self.accept(read)
     }
@@ -290,11 +290,11 @@ impl Token {
     pub fn destroy_key(&self, uri: &Uri) -> Result<(), KeyError> {
         let names_token = uri.token().is_some() || uri.serial().is_some();
         let (Some(label), Some(id), true) = (uri.object(), uri.id(), names_token) else {
-            return Err(KeyError::IncompleteIdentity { key: uri.clone() });
+            return Err(KeyError::IncompleteIdentity { key: Box::new(uri.clone()) });
         };
         self.check_token(uri)?;
         match self.remove(&KeyName::read(label.to_owned(), id.to_vec()))? {
-            0 => Err(KeyError::NotFound { key: uri.clone() }),
+            0 => Err(KeyError::NotFound { key: Box::new(uri.clone()) }),
             _ => Ok(()),
         }
     }
@@ -304,7 +304,7 @@ impl Token {
         if same(uri.token(), self.label()) && same(uri.serial(), self.serial()) {
             Ok(())
         } else {
-            Err(KeyError::OtherToken { key: uri.clone(), token: self.label().to_owned() })
+            Err(KeyError::OtherToken { key: Box::new(uri.clone()), token: self.label().to_owned() })
         }
     }
 
@@ -360,7 +360,7 @@ impl Token {
     /// A key of ours must be protected, allowed to sign, and of a kind that we can use.
     fn accept(&self, read: Read) -> Result<Key, KeyError> {
         let Read { info, public_key } = read;
-        let key = info.uri.clone();
+        let key = Box::new(info.uri.clone());
         if info.sensitive != Some(true) || info.extractable != Some(false) {
             let attributes = info.protection();
             return Err(KeyError::NotProtected { key, attributes });
@@ -384,7 +384,7 @@ impl Token {
             Some(Ok(public_key)) => public_key,
         };
         let name = KeyName::read(info.label, info.id);
-        Ok(Key(Arc::new(Inner { token: self.clone(), name, algorithm, public_key, uri: key })))
+        Ok(Key(Arc::new(Inner { token: self.clone(), name, algorithm, public_key, uri: *key })))
     }
 }
 
@@ -470,10 +470,10 @@ impl Key {
         const MESSAGE: &[u8] = b"signer-pkcs11 test signature";
         let signature = self
             .sign_blocking(MESSAGE)
-            .map_err(|source| KeyError::Sign { key: self.uri().clone(), source })?;
+            .map_err(|source| KeyError::Sign { key: Box::new(self.uri().clone()), source })?;
         self.public_key()
             .verify_with(self.algorithm(), MESSAGE, &signature)
-            .map_err(|_| KeyError::Mismatch { key: self.uri().clone() })
+            .map_err(|_| KeyError::Mismatch { key: Box::new(self.uri().clone()) })
     }
 
     fn submit(&self, message: &[u8], reply: Reply) -> Result<(), SignError> {
@@ -484,7 +484,8 @@ impl Key {
             key: self.0.name.clone(),
             algorithm: self.0.algorithm,
             digest,
-            deadline: Instant::now() + self.0.token.sign_timeout(),
+            asked: Instant::now(),
+            timeout: self.0.token.sign_timeout(),
             reply,
         })
     }

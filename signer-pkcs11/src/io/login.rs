@@ -91,7 +91,7 @@ pub(crate) fn log_in(
 ) -> Result<(), TokenError> {
     let token = || credentials.token.clone();
     // Two threads must not try the same wrong PIN at the same time.
-    let _guard = module.exclusive();
+    let _guard = module.login();
     let (token_hash, pin_hash) = {
         let known = known();
         let pin_hash = credentials.pin.as_ref().map(|pin| known.hash(module, credentials, pin.expose()));

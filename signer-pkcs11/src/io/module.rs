@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use cryptoki::{
@@ -23,8 +23,11 @@ use crate::{
 pub(crate) struct Module {
     path: PathBuf,
     context: Pkcs11,
-    /// Held while a token is initialised or logged in to, which are states of the whole process.
-    exclusive: Mutex<()>,
+    /// Held while logging in, which is a state of the whole process.
+    login: Mutex<()>,
+    /// Held while a token is initialised (write) and while slots are listed or sessions opened (read): SoftHSM changes
+    /// its list of slots without a lock of its own, and aborts the process if two threads do so at once.
+    slots: RwLock<()>,
 }
 
 /// Every module of the process. C_Initialize works once per process, so they stay.
@@ -56,7 +59,8 @@ impl Module {
                 return Err(TokenError::ModuleInitialize { path: path.to_owned(), source });
             }
         }
-        let module = Arc::new(Self { path: real.clone(), context, exclusive: Mutex::new(()) });
+        let module =
+            Arc::new(Self { path: real.clone(), context, login: Mutex::new(()), slots: RwLock::new(()) });
         modules.insert(real, Arc::clone(&module));
         Ok(module)
     }
@@ -69,12 +73,24 @@ impl Module {
         &self.context
     }
 
-    /// Keeps others from initialising tokens and from logging in.
-    pub(crate) fn exclusive(&self) -> MutexGuard<'_, ()> {
-        self.exclusive.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps others from logging in.
+    pub(crate) fn login(&self) -> MutexGuard<'_, ()> {
+        self.login.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps tokens from being initialised. Never taken twice by one thread.
+    pub(crate) fn slots(&self) -> RwLockReadGuard<'_, ()> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps everybody from listing slots and opening sessions.
+    pub(crate) fn changing_slots(&self) -> RwLockWriteGuard<'_, ()> {
+        self.slots.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The slots with a token whose information can be read. One bad token does not hide the others.
+    ///
+    /// To be called under [`Module::slots`] or [`Module::changing_slots`].
     pub(crate) fn tokens(&self) -> Result<Vec<(Slot, TokenInfo)>, TokenError> {
         let slots = self.context.get_slots_with_token().map_err(|error| self.failed(&error))?;
         let readable = slots.into_iter().filter_map(|slot| match self.context.get_token_info(slot) {

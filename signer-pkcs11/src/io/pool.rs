@@ -39,8 +39,10 @@ pub(crate) struct Job {
     pub(crate) algorithm: KeyAlgorithm,
     /// Hash of the message: hashed by us, because some tokens cannot and one hashed wrongly.
     pub(crate) digest: Vec<u8>,
-    /// After this nobody waits any more.
-    pub(crate) deadline: Instant,
+    /// When it was asked for.
+    pub(crate) asked: Instant,
+    /// How long it is waited for.
+    pub(crate) timeout: Duration,
     pub(crate) reply: Reply,
 }
 
@@ -141,6 +143,8 @@ struct Worker {
 enum Attempt {
     Module(cryptoki::error::Error),
     Token(TokenError),
+    /// Somebody logged the process out, which hides private keys.
+    LoggedOut,
     KeyGone,
 }
 
@@ -151,6 +155,7 @@ impl Worker {
 
     fn serve(&mut self, job: Job) {
         if job.is_abandoned() {
+            job.reply.send(Err(SignError::Timeout { after: job.timeout }));
             return;
         }
         let result = self.sign(&job);
@@ -167,6 +172,7 @@ impl Worker {
                 tracing::info!(error = %fault::fault(&error), "session lost, opening a new one");
                 self.attempt(job)
             }
+            Err(Attempt::LoggedOut) => self.attempt(job),
             // A cached handle is not involved here: the key was looked for, and is not there.
             other => other,
         };
@@ -176,6 +182,7 @@ impl Worker {
             Attempt::Token(error) => {
                 SignError::Token(TokenFault::new("opening a session", error.to_string()))
             }
+            Attempt::LoggedOut => SignError::Token(TokenFault::new("C_FindObjects", "no login")),
             Attempt::KeyGone => SignError::KeyGone { key: job.key.to_string() },
         })?;
         ecdsa_signature_to_der(&raw, job.algorithm.coordinate_bytes())
@@ -201,7 +208,10 @@ impl Worker {
             Some(handle) => *handle,
             None => {
                 let found = session.find_objects(&job.key.private_template()).map_err(Attempt::Module)?;
-                let handle = *found.first().ok_or(Attempt::KeyGone)?;
+                let Some(&handle) = found.first() else {
+                    let visible = self.access.sees_private_objects(session);
+                    return Err(if visible { Attempt::KeyGone } else { Attempt::LoggedOut });
+                };
                 self.handles.insert(job.key.clone(), handle);
                 handle
             }
@@ -227,7 +237,7 @@ impl Job {
             Reply::Task(sender) => sender.is_closed(),
             Reply::Thread(_) => false,
         };
-        dropped || Instant::now() >= self.deadline
+        dropped || self.asked.elapsed() >= self.timeout
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use cryptoki::{
     error::RvError,
-    session::Session,
+    session::{Session, SessionState},
     slot::{Slot, TokenInfo},
 };
 
@@ -39,9 +39,17 @@ pub(crate) struct Inner {
     pub(crate) access: Arc<Access>,
     pub(crate) pool: Pool,
     /// Serves everything but signing. Being open it also keeps the login alive, which ends with the last session.
-    control: Mutex<Option<Session>>,
+    control: Mutex<Control>,
     uri: Uri,
     sign_timeout: Duration,
+}
+
+/// The control session.
+enum Control {
+    Open(Session),
+    /// To be opened again at the next use.
+    Lost,
+    ShutDown,
 }
 
 /// How a token is opened: module, PIN, threads and bounds.
@@ -107,7 +115,7 @@ pub enum TokenError {
     )]
     TokenNotFound {
         /// The URI.
-        wanted: Uri,
+        wanted: Box<Uri>,
         /// Labels of the tokens that exist.
         present: Vec<String>,
     },
@@ -115,7 +123,7 @@ pub enum TokenError {
     #[error("several tokens fit {wanted}; {}: name one by token= or serial=", PresentTokens(present))]
     Ambiguous {
         /// The URI.
-        wanted: Uri,
+        wanted: Box<Uri>,
         /// Labels of the tokens that exist.
         present: Vec<String>,
     },
@@ -234,6 +242,7 @@ pub(crate) struct Access {
     pub(crate) module: Arc<Module>,
     pub(crate) slot: Slot,
     credentials: Credentials,
+    login_required: bool,
 }
 
 /// Whether a session may change objects.
@@ -264,12 +273,18 @@ impl Token {
         };
         let credentials = Credentials::new(&info, pin, options.final_try);
         let label = credentials.token.clone();
-        let access = Arc::new(Access { module, slot, credentials });
+        let access = Arc::new(Access { module, slot, credentials, login_required: info.login_required() });
         let control = access.open(SessionKind::ReadWrite)?;
         let pool = Pool::start(&access, worker_count(options, &info), options.queue.max(1))?;
         let uri = key_base(uri, &label);
         let sign_timeout = options.sign_timeout;
-        Ok(Self(Arc::new(Inner { access, pool, control: Mutex::new(Some(control)), uri, sign_timeout })))
+        Ok(Self(Arc::new(Inner {
+            access,
+            pool,
+            control: Mutex::new(Control::Open(control)),
+            uri,
+            sign_timeout,
+        })))
     }
 
     /// The token's label.
@@ -298,25 +313,30 @@ impl Token {
         self.0.close();
     }
 
-    /// Runs something in the control session; once more in a new one after a fault of the session.
+    /// Runs something in the control session; in a new one if that was lost, or logged out by somebody else.
     pub(crate) fn with_session<T>(
         &self,
         mut run: impl FnMut(&Session) -> cryptoki::error::Result<T>,
     ) -> Result<T, TokenError> {
+        let access = &self.0.access;
         let mut control = self.0.control();
-        let Some(session) = control.as_ref() else { return Err(TokenError::ShutDown) };
-        match run(session) {
-            Ok(value) => return Ok(value),
-            Err(error) if fault::is_session_fault(&error) => {
-                tracing::warn!(token = self.label(), error = %fault::fault(&error), "session lost, opening a new one");
-            }
-            Err(error) => return Err(self.0.access.failed(&error)),
+        match &*control {
+            Control::ShutDown => return Err(TokenError::ShutDown),
+            // Without the check, a token that was logged out would simply show no private keys.
+            Control::Open(session) if access.sees_private_objects(session) => match run(session) {
+                Ok(value) => return Ok(value),
+                Err(error) if fault::is_session_fault(&error) => {}
+                Err(error) => return Err(access.failed(&error)),
+            },
+            Control::Open(_) | Control::Lost => {}
         }
+        tracing::warn!(token = self.label(), "session lost or logged out, opening a new one");
         // Handles are reused: the old session must be gone before the new one exists.
-        *control = None;
-        let session = self.0.access.open(SessionKind::ReadWrite);
-        let session = control.insert(session?);
-        run(session).map_err(|error| self.0.access.failed(&error))
+        *control = Control::Lost;
+        let session = access.open(SessionKind::ReadWrite)?;
+        let result = run(&session).map_err(|error| access.failed(&error));
+        *control = Control::Open(session);
+        result
     }
 }
 
@@ -327,14 +347,14 @@ impl fmt::Debug for Token {
 }
 
 impl Inner {
-    fn control(&self) -> MutexGuard<'_, Option<Session>> {
+    fn control(&self) -> MutexGuard<'_, Control> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn close(&self) {
         self.pool.close(self.sign_timeout);
         // Last, because the login ends with the last session.
-        *self.control() = None;
+        *self.control() = Control::ShutDown;
     }
 }
 
@@ -347,6 +367,7 @@ impl Drop for Inner {
 impl Access {
     /// Opens a session and logs in through it if the token is not logged in to.
     pub(crate) fn open(&self, kind: SessionKind) -> Result<Session, TokenError> {
+        let _guard = self.module.slots();
         let context = self.module.context();
         let session = match kind {
             SessionKind::ReadOnly => context.open_ro_session(self.slot),
@@ -362,6 +383,16 @@ impl Access {
         let info = context.get_token_info(self.slot).map_err(|error| self.failed(&error))?;
         login::log_in(&self.module, &session, &info, &self.credentials)?;
         Ok(session)
+    }
+
+    /// Whether the session is alive and logged in, as far as the token wants that.
+    pub(crate) fn sees_private_objects(&self, session: &Session) -> bool {
+        let state = session.get_session_info().map(|info| info.session_state());
+        match state {
+            Ok(SessionState::RoUser | SessionState::RwUser) => true,
+            Ok(_) => !self.login_required,
+            Err(_) => false,
+        }
     }
 
     pub(crate) fn failed(&self, error: &cryptoki::error::Error) -> TokenError {
@@ -460,8 +491,12 @@ fn find(module: &Module, uri: &Uri) -> Result<(Slot, TokenInfo), TokenError> {
     let mut fitting = tokens.iter().filter(|(slot, info)| fits(uri, *slot, info));
     match (fitting.next(), fitting.next()) {
         (Some((slot, info)), None) => Ok((*slot, info.clone())),
-        (None, _) => Err(TokenError::TokenNotFound { wanted: uri.token_only(), present: present() }),
-        (Some(_), Some(_)) => Err(TokenError::Ambiguous { wanted: uri.token_only(), present: present() }),
+        (None, _) => {
+            Err(TokenError::TokenNotFound { wanted: Box::new(uri.token_only()), present: present() })
+        }
+        (Some(_), Some(_)) => {
+            Err(TokenError::Ambiguous { wanted: Box::new(uri.token_only()), present: present() })
+        }
     }
 }
 

@@ -1,0 +1,189 @@
+//! Requests made by us, judged by OpenSSL; requests made by OpenSSL, judged by us.
+
+use base64ct::{Base64, Encoding};
+use signer_pkcs11::{Csr, CsrError, KeyAlgorithm, KeyKind, KeyName, PublicKeyError, csr};
+
+use crate::{
+    openssl::{Openssl, P256},
+    softhsm::token,
+};
+
+#[test]
+fn our_request_is_verified_by_openssl() {
+    let token = token("csr");
+    let key = token.generate_key(&KeyName::random("cs").unwrap(), KeyAlgorithm::EcdsaP256).unwrap();
+    let subject = csr::Subject::new("CS-0001", "Example").with_country("DE").with_domain_component("CPO");
+    let pem = csr::build(&key, &subject).unwrap();
+    assert!(pem.starts_with("-----BEGIN CERTIFICATE REQUEST-----\n"), "{pem}");
+    assert!(pem.len() <= csr::MAX_CSR_CHARACTERS);
+
+    let openssl = Openssl::new();
+    openssl.write("csr.pem", &pem);
+    let text = openssl.run("req -in csr.pem -verify -noout -text");
+    for expected in [
+        "verify OK",
+        "Version: 1 (0x0)",
+        "Subject: DC = CPO, C = DE, O = Example, CN = CS-0001",
+        "ASN1 OID: prime256v1",
+        "X509v3 Key Usage: critical\n                    Digital Signature\n",
+        "Signature Algorithm: ecdsa-with-SHA256",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    let parsed = Csr::parse(&pem).unwrap();
+    assert_eq!(parsed.public_key(), key.public_key());
+    assert_eq!((parsed.common_name(), parsed.organization()), (Some("CS-0001"), Some("Example")));
+}
+
+#[test]
+fn the_asynchronous_form_makes_the_same_request() {
+    let token = token("csr-async");
+    let key = token.generate_key(&KeyName::random("cs").unwrap(), KeyAlgorithm::EcdsaP256).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let pem = runtime.block_on(key.csr(&csr::Subject::new("CS-0001", "Example"))).unwrap();
+    assert_eq!(Csr::parse(&pem).unwrap().spki_der(), key.public_key().spki_der());
+}
+
+#[test]
+fn requests_of_other_stations_are_accepted() {
+    let openssl = Openssl::new();
+    let accepted = |key: &str, request: &str, kind: KeyKind| {
+        let text = openssl.request(key, request);
+        let csr = Csr::parse(&text).unwrap_or_else(|error| panic!("{key} {request}: {error}\n{text}"));
+        assert_eq!(csr.public_key().kind(), kind, "{key} {request}");
+        assert_eq!((csr.common_name(), csr.organization()), (Some("CS-0001"), Some("Example")));
+        text
+    };
+    let rsa = "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048";
+    let p384 = "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384";
+    accepted(P256, "", KeyKind::P256);
+    accepted(P256, "-sha512", KeyKind::P256);
+    accepted(p384, "-sha384", KeyKind::P384);
+    accepted(rsa, "", KeyKind::Rsa { bits: 2048 });
+    accepted(rsa, "-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32", KeyKind::Rsa { bits: 2048 });
+    // The label of older tools (peers have been seen to send it), with text around the armour.
+    let old = accepted(P256, "-newhdr -text", KeyKind::P256);
+    assert!(
+        old.contains("-----BEGIN NEW CERTIFICATE REQUEST-----") && old.starts_with("Certificate Request:")
+    );
+    // Windows line ends, and no line end at all at the end.
+    let plain = accepted(P256, "-addext keyUsage=digitalSignature", KeyKind::P256);
+    Csr::parse(plain.replace('\n', "\r\n").trim_end()).unwrap();
+    // DER in base64, in one line.
+    let der = Csr::parse(&plain).unwrap().der().to_vec();
+    let csr = Csr::parse(&Base64::encode_string(&der)).unwrap();
+    assert_eq!(Csr::parse(&csr.to_pem()).unwrap().der(), der);
+}
+
+#[test]
+fn attributes_are_of_no_interest() {
+    let openssl = Openssl::new();
+    openssl.write(
+        "req.cnf",
+        "[req]\nprompt=no\ndistinguished_name=dn\nattributes=at\nreq_extensions=ex\n[dn]\nO=Example\nCN=CS-0001\n\
+         [at]\nchallengePassword=a password\nunstructuredName=some name\n\
+         [ex]\nbasicConstraints=CA:TRUE\nsubjectAltName=DNS:csms.example.com\n1.2.3.4=ASN1:UTF8String:hello\n",
+    );
+    openssl.run(&format!("{P256} -out key.pem"));
+    openssl.run("req -new -key key.pem -config req.cnf -out csr.pem");
+    Csr::parse(&openssl.read("csr.pem")).unwrap();
+}
+
+#[test]
+fn weak_keys_are_refused() {
+    let openssl = Openssl::new();
+    let refused = |key: &str, request: &str| Csr::parse(&openssl.request(key, request)).unwrap_err();
+    let curve = |name: &str| format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:{name}");
+    let public_key = |error: CsrError| match error {
+        CsrError::PublicKey(error) => error,
+        other => panic!("{other}"),
+    };
+    // A00.FR.501: at least 112 bits of security.
+    let rsa_1024 = refused("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024", "");
+    assert_eq!(public_key(rsa_1024), PublicKeyError::Weak { bits: 1024 });
+    let rsa_2047 = refused("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2047", "");
+    assert_eq!(public_key(rsa_2047), PublicKeyError::Weak { bits: 2047 });
+    let explicit = refused("ecparam -name prime256v1 -genkey -noout -param_enc explicit", "");
+    assert_eq!(public_key(explicit), PublicKeyError::ExplicitCurve);
+    for name in ["secp256k1", "P-521", "brainpoolP256r1", "P-192"] {
+        let error = public_key(refused(&curve(name), ""));
+        assert!(matches!(error, PublicKeyError::Curve(_)), "{name}: {error}");
+    }
+    let ed25519 = public_key(refused("genpkey -algorithm ED25519", ""));
+    assert!(matches!(ed25519, PublicKeyError::Algorithm(_)), "{ed25519}");
+    let compressed = format!("{} -pkeyopt ec_param_enc:named_curve", curve("P-256"));
+    openssl.run(&format!("{compressed} -out long.pem"));
+    let compressed = refused("ec -in long.pem -conv_form compressed", "");
+    assert_eq!(public_key(compressed), PublicKeyError::Point);
+}
+
+#[test]
+fn weak_and_foreign_signatures_are_refused() {
+    let openssl = Openssl::new();
+    let refused = |key: &str, request: &str| Csr::parse(&openssl.request(key, request)).unwrap_err();
+    let rsa = "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048";
+    assert_eq!(refused(P256, "-sha1"), CsrError::WeakHash("ECDSA with SHA-1"));
+    assert_eq!(refused(rsa, "-sha1"), CsrError::WeakHash("RSA with SHA-1"));
+    assert_eq!(refused(rsa, "-md5"), CsrError::WeakHash("RSA with MD5"));
+    assert!(matches!(refused(P256, "-sha224"), CsrError::SignatureAlgorithm(_)));
+    assert!(matches!(refused(P256, "-sha3-256"), CsrError::SignatureAlgorithm(_)));
+    // PSS with a hash that is not the message's: parameters count too.
+    let odd = refused(rsa, "-sigopt rsa_padding_mode:pss -sigopt rsa_mgf1_md:sha1");
+    assert!(matches!(odd, CsrError::SignatureAlgorithm(_)), "{odd}");
+}
+
+#[test]
+fn subjects_that_two_readers_may_read_differently() {
+    let openssl = Openssl::new();
+    openssl.run(&format!("{P256} -out key.pem"));
+    let refused = |subject: &str, more: &str| {
+        openssl.run(&format!("req -new -key key.pem -subj {subject} -out csr.pem {more}"));
+        Csr::parse(&openssl.read("csr.pem")).unwrap_err()
+    };
+    assert_eq!(refused("/O=Example/CN=CS-0001/CN=CS-0002", ""), CsrError::SubjectTwice("CN"));
+    assert_eq!(refused("/O=Example/O=Other/CN=CS-0001", ""), CsrError::SubjectTwice("O"));
+    assert_eq!(refused("/O=Example+O=Other/CN=CS-0001", "-multivalue-rdn"), CsrError::SubjectTwice("O"));
+    openssl.write(
+        "bmp.cnf",
+        "[req]\nprompt=no\nstring_mask=MASK:0x800\ndistinguished_name=dn\n[dn]\nCN=CS-0001\n",
+    );
+    openssl.run("req -new -key key.pem -config bmp.cnf -out csr.pem");
+    assert_eq!(Csr::parse(&openssl.read("csr.pem")).unwrap_err(), CsrError::SubjectText("CN"));
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let openssl = Openssl::new();
+    let der = Csr::parse(&openssl.request(P256, "")).unwrap().der().to_vec();
+    for byte in 0..der.len() {
+        for bit in [0x01, 0x80] {
+            let mut broken = der.clone();
+            broken[byte] ^= bit;
+            assert!(Csr::from_der(&broken).is_err(), "byte {byte}, bit {bit:#x}");
+        }
+    }
+    let mut broken = der.clone();
+    *broken.last_mut().unwrap() ^= 1;
+    assert_eq!(Csr::from_der(&broken).unwrap_err(), CsrError::Signature);
+}
+
+#[test]
+fn bytes_too_many_and_too_few() {
+    let openssl = Openssl::new();
+    let der = Csr::parse(&openssl.request(P256, "")).unwrap().der().to_vec();
+    let longer = [&der[..], &[0, 0, 0]].concat();
+    assert_eq!(Csr::from_der(&longer).unwrap_err(), CsrError::TrailingBytes { bytes: 3 });
+    assert_eq!(
+        Csr::parse(&Base64::encode_string(&longer)).unwrap_err(),
+        CsrError::TrailingBytes { bytes: 3 }
+    );
+    for length in 0..der.len() {
+        assert_eq!(Csr::from_der(&der[..length]).unwrap_err(), CsrError::Malformed, "{length}");
+    }
+    // A certificate is not a request.
+    openssl.run("req -x509 -key key.pem -subj /CN=x -outform DER -out cert.der");
+    assert_eq!(
+        Csr::from_der(&std::fs::read(openssl.path("cert.der")).unwrap()).unwrap_err(),
+        CsrError::Malformed
+    );
+}

@@ -1,0 +1,110 @@
+//! TLS by keys in tokens on both ends, over pipes in memory, each end judged by webpki on the other.
+
+use std::sync::Arc;
+
+use rustls::{
+    ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection,
+    client::WebPkiServerVerifier,
+    pki_types::{CertificateDer, ServerName as Host, pem::PemObject},
+    server::WebPkiClientVerifier,
+    sign::{CertifiedKey, SingleCertAndKey},
+    version::{TLS12, TLS13},
+};
+use signer_pkcs11::{CaSettings, Key, ServerName};
+
+use crate::issuance::{Stage, key};
+
+fn chain(pem: &str) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect()
+}
+
+fn certified(pem: &str, key: &Key) -> Arc<SingleCertAndKey> {
+    let certified = CertifiedKey::new(chain(pem), key.signing_key());
+    certified.keys_match().expect("certificate and key belong together");
+    Arc::new(SingleCertAndKey::from(certified))
+}
+
+/// Carries bytes to and fro until neither side has any left.
+fn shake_hands(client: &mut Connection, server: &mut Connection) -> Result<(), rustls::Error> {
+    while carry(client, server)? + carry(server, client)? > 0 {}
+    Ok(())
+}
+
+/// Carries what one end has written to the other, and says how many bytes that was.
+fn carry(from: &mut Connection, to: &mut Connection) -> Result<usize, rustls::Error> {
+    let mut bytes = Vec::new();
+    while from.wants_write() {
+        from.write_tls(&mut bytes).unwrap();
+    }
+    let mut left = &bytes[..];
+    while !left.is_empty() {
+        to.read_tls(&mut left).unwrap();
+        to.process_new_packets()?;
+    }
+    Ok(bytes.len())
+}
+
+#[test]
+fn both_keys_in_tokens_tls_1_2_and_1_3() {
+    let stage = Stage::new(CaSettings::new("Example"));
+    let server_key = key(&stage.csms, "tls");
+    let host = ServerName::new("localhost").unwrap();
+    let server_certificate = stage
+        .runtime
+        .block_on(stage.authority.issue_server_certificate(&host, server_key.public_key()))
+        .unwrap();
+    let station_certificate = stage.issue().certificate;
+
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(chain(&stage.root_pem));
+    let roots = Arc::new(roots);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    for version in [&TLS12, &TLS13] {
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
+            .build()
+            .unwrap();
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(certified(&server_certificate.chain_pem, &server_key));
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
+            .build()
+            .unwrap();
+        let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_webpki_verifier(verifier)
+            .with_client_cert_resolver(certified(&station_certificate.chain_pem, &stage.station_key));
+        let host = Host::try_from("localhost").unwrap();
+        let mut client = Connection::from(ClientConnection::new(Arc::new(client), host).unwrap());
+        let mut server = Connection::from(ServerConnection::new(Arc::new(server)).unwrap());
+        shake_hands(&mut client, &mut server).unwrap();
+        assert!(!client.is_handshaking() && !server.is_handshaking());
+        assert_eq!(client.protocol_version(), Some(version.version));
+        assert_eq!(server.peer_certificates().unwrap(), chain(&station_certificate.chain_pem));
+    }
+}
+
+#[test]
+fn a_handshake_fails_cleanly_when_the_token_is_shut_down() {
+    let stage = Stage::new(CaSettings::new("Example"));
+    let server_key = key(&stage.csms, "tls");
+    let host = ServerName::new("localhost").unwrap();
+    let certificate = stage
+        .runtime
+        .block_on(stage.authority.issue_server_certificate(&host, server_key.public_key()))
+        .unwrap();
+    let server = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_cert_resolver(certified(&certificate.chain_pem, &server_key));
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(chain(&stage.root_pem));
+    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let host = Host::try_from("localhost").unwrap();
+    let mut client = Connection::from(ClientConnection::new(Arc::new(client), host).unwrap());
+    let mut server = Connection::from(ServerConnection::new(Arc::new(server)).unwrap());
+    stage.csms.shutdown();
+    let error = shake_hands(&mut client, &mut server).unwrap_err();
+    assert!(error.to_string().contains("shut down"), "{error}");
+}

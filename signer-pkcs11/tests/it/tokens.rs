@@ -1,0 +1,125 @@
+//! Opening tokens: found, not found, and the PIN that is tried once.
+
+use cryptoki::{session::UserType, types::AuthPin};
+use signer_pkcs11::{Pin, PinSource, Token, TokenError, TokenOptions, Uri, init_token};
+
+use crate::softhsm::{PIN, SO_PIN, module, new_token, options, slot, stranger, token};
+
+#[test]
+fn a_token_is_found_by_label_and_by_serial() {
+    let uri = new_token("find");
+    let by_label = Token::open(&Uri::new().with_token(uri.token().unwrap()), &options()).unwrap();
+    let by_serial = Token::open(&Uri::new().with_serial(uri.serial().unwrap()), &options()).unwrap();
+    assert_eq!(by_label.label(), by_serial.label());
+    assert_eq!(by_label.uri(), &Uri::new().with_token(uri.token().unwrap()));
+    assert_eq!(by_serial.uri(), &Uri::new().with_serial(uri.serial().unwrap()));
+}
+
+#[test]
+fn a_wrong_pin_is_tried_exactly_once() {
+    let uri = new_token("wrong-pin");
+    let label = uri.token().unwrap();
+    let wrong = options().pin(Pin::new("9999"));
+    let error = Token::open(&uri, &wrong).unwrap_err();
+    assert!(matches!(&error, TokenError::PinIncorrect { token } if token == label), "{error}");
+    assert!(error.to_string().contains("tried once"), "{error}");
+
+    // Make the wrong PIN the right one behind the crate's back: an attempt would succeed now. None is made.
+    let context = stranger();
+    let slot = slot(&context, label);
+    assert!(context.get_token_info(slot).unwrap().user_pin_count_low());
+    let session = context.open_rw_session(slot).unwrap();
+    session.login(UserType::So, Some(&AuthPin::from(SO_PIN.to_owned()))).unwrap();
+    session.init_pin(&AuthPin::from("9999".to_owned())).unwrap();
+    session.logout().unwrap();
+    let error = Token::open(&uri, &wrong).unwrap_err();
+    assert!(matches!(error, TokenError::PinRefusedBefore { .. }), "{error}");
+
+    // Another PIN is another attempt.
+    assert!(matches!(Token::open(&uri, &options()).unwrap_err(), TokenError::PinIncorrect { .. }));
+}
+
+#[test]
+fn another_pin_does_not_slip_in_behind_an_open_login() {
+    let uri = new_token("other-pin");
+    let open = Token::open(&uri, &options()).unwrap();
+    let error = Token::open(&uri, &options().pin(Pin::new("0000"))).unwrap_err();
+    assert!(matches!(error, TokenError::PinDiffers { .. }), "{error}");
+    drop(open);
+}
+
+#[test]
+fn a_missing_pin_is_asked_for() {
+    let uri = new_token("no-pin");
+    let error = Token::open(&uri, &TokenOptions::new().module(module())).unwrap_err();
+    assert!(matches!(error, TokenError::PinMissing { .. }), "{error}");
+    assert!(error.to_string().contains("pin-source=file:"), "{error}");
+}
+
+#[test]
+fn the_pin_is_read_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pin");
+    std::fs::write(&file, format!("{PIN}\n")).unwrap();
+    let uri = new_token("pin-file").with_module_path(module()).with_pin_source(PinSource::File(file));
+    let token = Token::open(&uri, &TokenOptions::new()).unwrap();
+    let names = token.uri().to_string();
+    assert!(!names.contains("pin") || token.label().contains("pin"), "{names}");
+    assert!(!names.contains("module-path") && !names.contains("pin-source"), "{names}");
+
+    let missing = uri.with_pin_source(PinSource::File(folder.path().join("none")));
+    let error = Token::open(&missing, &TokenOptions::new()).unwrap_err();
+    assert!(matches!(error, TokenError::PinUnreadable { .. }), "{error}");
+    let unset =
+        Uri::new().with_token(token.label()).with_pin_source(PinSource::Environment("NO_SUCH_PIN".into()));
+    let error = Token::open(&unset, &options()).unwrap_err();
+    assert!(error.to_string().contains("env:NO_SUCH_PIN"), "{error}");
+}
+
+#[test]
+fn no_such_token_lists_those_that_exist() {
+    let other = token("present");
+    let error = Token::open(&Uri::new().with_token("absent"), &options()).unwrap_err();
+    let TokenError::TokenNotFound { present, .. } = &error else { panic!("{error}") };
+    assert!(present.iter().any(|label| label == other.label()), "{error}");
+    assert!(error.to_string().contains("no token fits pkcs11:token=absent; present are \""), "{error}");
+}
+
+#[test]
+fn a_uri_that_fits_several_tokens_is_refused() {
+    let _a = token("several");
+    let _b = token("several");
+    let error = Token::open(&Uri::new(), &options()).unwrap_err();
+    assert!(matches!(error, TokenError::Ambiguous { .. }), "{error}");
+}
+
+#[test]
+fn a_module_that_is_not_there() {
+    let uri = Uri::new().with_token("a").with_module_path("/nonexistent/libhsm.so");
+    let error = Token::open(&uri, &TokenOptions::new()).unwrap_err();
+    assert!(matches!(error, TokenError::ModuleNotFound { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("/nonexistent/libhsm.so") && text.contains("install"), "{text}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("not-a-library.so");
+    std::fs::write(&file, "hello").unwrap();
+    let error = Token::open(&uri.clone().with_module_path(file), &TokenOptions::new()).unwrap_err();
+    assert!(matches!(error, TokenError::ModuleNotFound { .. }), "{error}");
+
+    let error = Token::open(&Uri::new().with_token("a"), &TokenOptions::new()).unwrap_err();
+    assert!(matches!(error, TokenError::NoModule), "{error}");
+}
+
+#[test]
+fn initialising_does_not_touch_what_exists() {
+    let uri = new_token("twice");
+    let pins = (Pin::new(SO_PIN), Pin::new(PIN));
+    let error = init_token(&module(), uri.token().unwrap(), &pins.0, &pins.1).unwrap_err();
+    assert!(matches!(error, TokenError::TokenExists { .. }), "{error}");
+    let error = init_token(&module(), &"x".repeat(33), &pins.0, &pins.1).unwrap_err();
+    assert!(matches!(error, TokenError::Label { .. }), "{error}");
+    let error = init_token(&module(), "short-pin", &pins.0, &Pin::new("1")).unwrap_err();
+    assert!(matches!(error, TokenError::PinLength { min: 4, max: 255 }), "{error}");
+    Token::open(&uri, &options()).unwrap();
+}
