@@ -1,6 +1,8 @@
 //! Tests on a real token, judged by OpenSSL and webpki.
+#![allow(clippy::unwrap_used, reason = "in the helpers of tests, as in tests")]
 
 mod csr;
+mod hsm;
 mod issuance;
 mod keys;
 mod openssl;

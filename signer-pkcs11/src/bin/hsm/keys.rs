@@ -1,0 +1,87 @@
+//! Tokens and keys: `init`, `keygen`, `list`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use signer_pkcs11::{KeyInfo, KeyName, TokenError, init_token};
+
+use crate::{
+    arguments::{Init, Keygen, List},
+    output::Report,
+};
+
+pub(crate) fn init(module: Option<PathBuf>, arguments: &Init) -> Result<Report> {
+    let module = module.ok_or(TokenError::NoModule)?;
+    let pin = arguments.pin.read()?.context("give --pin-file or --pin-env for the new user PIN")?;
+    let uri = init_token(&module, &arguments.label, &arguments.so_pin.read()?, &pin)?;
+    let next = format!(
+        "keep the security officer's PIN offline, then generate a key: hsm keygen --token 'pkcs11:token={}?pin-source=file:PIN_FILE' --label NAME",
+        arguments.label
+    );
+    Ok(Report::new(format!("Token \"{}\" is initialised.", arguments.label), next)
+        .fact("token", arguments.label.as_str())
+        .fact("serial", uri.serial().unwrap_or_default())
+        .fact("uri", uri.to_string()))
+}
+
+pub(crate) fn generate(module: Option<PathBuf>, arguments: &Keygen) -> Result<Report> {
+    let token = arguments.token.open(module)?;
+    let key = token.generate_key(&KeyName::random(arguments.label.as_str())?, arguments.algorithm)?;
+    let next = format!(
+        "have it certified: hsm csr --token '{}' --label {} --common-name SERIAL_NUMBER --organization OPERATOR",
+        arguments.token.uri(),
+        arguments.label
+    );
+    Ok(Report::new(
+        "The key was generated inside the token. It is sensitive and not extractable, as read back.",
+        next,
+    )
+    .fact("uri", key.uri().to_string())
+    .fact("algorithm", key.algorithm().to_string())
+    .fact("public_key", hex::encode(key.public_key().spki_der())))
+}
+
+pub(crate) fn list(module: Option<PathBuf>, arguments: &List) -> Result<Report> {
+    let token = arguments.token.open(module)?;
+    let keys = token.keys()?;
+    let sentence = match keys.len() {
+        0 => format!("Token \"{}\" holds no keys.", token.label()),
+        1 => format!("Token \"{}\" holds 1 key.", token.label()),
+        count => format!("Token \"{}\" holds {count} keys.", token.label()),
+    };
+    let next = match keys.is_empty() {
+        true => "generate a key: hsm keygen --token URI --label NAME",
+        false => {
+            "name a key in a configuration by its uri; a key that is not protected is refused by every command"
+        }
+    };
+    let unprotected =
+        keys.iter().filter(|key| !is_protected(key)).map(|key| key.label.clone()).collect::<Vec<_>>();
+    let report = Report::new(sentence, next).fact("keys", keys.iter().map(describe).collect::<Vec<_>>());
+    Ok(unprotected.into_iter().fold(report, |report, label| {
+        report.warning(format!(
+            "key \"{label}\" can leave the token or be read: destroy it and generate a new one"
+        ))
+    }))
+}
+
+fn is_protected(key: &KeyInfo) -> bool {
+    key.sensitive == Some(true) && key.extractable == Some(false)
+}
+
+fn describe(key: &KeyInfo) -> Value {
+    json!({
+        "uri": key.uri.to_string(),
+        "label": key.label,
+        "id": hex::encode(&key.id),
+        "kind": key.kind,
+        "sensitive": key.sensitive,
+        "extractable": key.extractable,
+        "always_sensitive": key.always_sensitive,
+        "never_extractable": key.never_extractable,
+        "generated_in_token": key.local,
+        "may_sign": key.sign,
+        "asks_for_pin_each_time": key.always_authenticate,
+    })
+}

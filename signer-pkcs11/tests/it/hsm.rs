@@ -1,0 +1,158 @@
+//! The command `hsm`, as a person or a script calls it.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::{
+    openssl::Openssl,
+    softhsm::{PIN, SO_PIN, module, new_token},
+};
+
+/// A folder with PIN files, in which commands run.
+struct Desk {
+    openssl: Openssl,
+    label: String,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let openssl = Openssl::new();
+        openssl.write("pin", format!("{PIN}\n"));
+        openssl.write("so-pin", SO_PIN);
+        let label = new_token("desk").token().unwrap().to_owned();
+        Self { openssl, label }
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        let token = format!("pkcs11:token={}?pin-source=file:pin", self.label);
+        let arguments = arguments.iter().map(|word| if *word == "TOKEN" { token.as_str() } else { word });
+        Command::new(env!("CARGO_BIN_EXE_hsm"))
+            .args(arguments)
+            .env("PKCS11_MODULE", module())
+            .current_dir(self.openssl.path(""))
+            .output()
+            .unwrap()
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "hsm {arguments:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.run(&[arguments, &["--json"]].concat())).unwrap()
+    }
+
+    fn error(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        assert!(!output.status.success(), "hsm {arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn root(&self) -> String {
+        let name = ["--common-name", "Example Root", "--organization", "Example"];
+        self.run(
+            &[&["root", "--token", "TOKEN", "--label", "root"], &name[..], &["--out", "root.pem"]].concat(),
+        )
+    }
+
+    fn server<'a>(&self, more: &[&'a str]) -> Vec<&'a str> {
+        let key = ["server-cert", "--token", "TOKEN", "--label", "tls", "--ca-label", "root"];
+        let rest = ["--ca-cert", "root.pem", "--organization", "Example", "--out", "tls.pem"];
+        [&key[..], &rest, more].concat()
+    }
+}
+
+#[test]
+fn the_ceremony_of_a_csms() {
+    let desk = Desk::new();
+    let text = desk.root();
+    assert!(text.contains("The root \"Example Root\" is made.") && text.contains("\nNext: "), "{text}");
+    let first = desk.json(&desk.server(&["--name", "csms.example.com"]));
+    desk.openssl.run(
+        "verify -x509_strict -purpose sslserver -verify_hostname csms.example.com -CAfile root.pem tls.pem",
+    );
+    assert!(first["warnings"].as_array().unwrap().is_empty(), "{first}");
+    // The next day: the same key, a new certificate.
+    let second = desk.json(&desk.server(&["--name", "csms.example.com", "--validity-hours", "48"]));
+    assert_eq!(first["key"], second["key"]);
+    assert_ne!(first["serial"], second["serial"]);
+    assert!(second["warnings"][0].as_str().unwrap().contains("A00.FR.701"), "{second}");
+
+    let error = desk.error(&desk.server(&["--name", "*.example.com"]));
+    assert!(error.contains("wildcards"), "{error}");
+    let keys = desk.json(&["list", "--token", "TOKEN"]);
+    let labels: Vec<_> = keys["keys"].as_array().unwrap().iter().map(|key| key["label"].clone()).collect();
+    assert_eq!(labels, ["root", "tls"]);
+    assert!(keys["keys"].as_array().unwrap().iter().all(|key| key["extractable"] == false));
+}
+
+#[test]
+fn a_root_is_never_overwritten() {
+    let desk = Desk::new();
+    desk.root();
+    let before = desk.openssl.read("root.pem");
+    let again = |label: &str, out: &str| {
+        let subject = ["--common-name", "R", "--organization", "O"];
+        desk.error(&[&["root", "--token", "TOKEN", "--label", label, "--out", out], &subject[..]].concat())
+    };
+    let error = again("other", "root.pem");
+    assert!(error.contains("never overwritten"), "{error}");
+    let error = again("root", "other.pem");
+    assert!(error.contains("taken already"), "{error}");
+    assert_eq!(desk.openssl.read("root.pem"), before);
+    assert!(!desk.openssl.path("other.pem").exists());
+    assert_eq!(desk.json(&["list", "--token", "TOKEN"])["keys"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_station_key_and_its_request() {
+    let desk = Desk::new();
+    let text = desk.run(&["keygen", "--token", "TOKEN", "--label", "cs"]);
+    assert!(text.contains("sensitive and not extractable") && text.contains("Next: "), "{text}");
+    let csr =
+        ["csr", "--token", "TOKEN", "--label", "cs", "--common-name", "SN-0001", "--organization", "Example"];
+    // Printed alone on standard output, for a pipe.
+    desk.openssl.write("piped.pem", desk.run(&csr));
+    desk.openssl.run("req -in piped.pem -verify -noout");
+    desk.run(&[&csr[..], &["--out", "csr.pem"]].concat());
+    desk.openssl.run("req -in csr.pem -verify -noout");
+    assert!(desk.json(&csr)["csr"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE REQUEST-----"));
+    let text = desk.run(&["list", "--token", "TOKEN"]);
+    assert!(text.contains("holds 1 key.") && text.contains("\n    extractable: no\n"), "{text}");
+}
+
+#[test]
+fn a_token_is_initialised() {
+    let desk = Desk::new();
+    let label = format!("{}-b", desk.label);
+    let init = ["init", "--label", &label, "--pin-file", "pin", "--so-pin-file", "so-pin"];
+    let made = desk.json(&init);
+    assert_eq!(made["token"], label.as_str());
+    let error = desk.error(&init);
+    assert!(error.contains("exists already"), "{error}");
+}
+
+#[test]
+fn errors_end_with_the_mend() {
+    let desk = Desk::new();
+    desk.openssl.write("wrong", "0000");
+    let token = format!("pkcs11:token={}", desk.label);
+    let check = |arguments: &[&str], expected: &str| {
+        let error = desk.error(arguments);
+        assert!(error.starts_with("hsm: ") && error.contains(expected), "{error}");
+    };
+    check(&["list", "--token", &token], "add ?pin-source=file:/path");
+    check(&["list", "--token", &token, "--pin-file", "wrong"], "tried once");
+    check(&["list", "--token", "pkcs11:token=absent", "--pin-file", "pin"], "present are");
+    check(&["list", "--token", &token, "--pin-file", "none"], "cannot read the PIN from file:none");
+    check(&["list", "--token", "TOKEN", "--module", "/none.so"], "/none.so: check the path");
+    let subject = ["--common-name", "x", "--organization", "y"];
+    check(&[&["csr", "--token", "TOKEN", "--label", "none"], &subject[..]].concat(), "`hsm list` shows");
+    // A PIN is no argument, and a URI with a PIN is refused without repeating it.
+    let error = desk.error(&["list", "--token", &format!("{token}?pin-value=4711")]);
+    assert!(error.contains("pin-value is refused") && !error.contains("4711"), "{error}");
+}
