@@ -31,6 +31,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Where the types and the schemas part
+//!
+//! | JSON | Schema | Here | Why |
+//! |---|---|---|---|
+//! | An integer beyond 64 bits | allowed | refused | No quantity of OCPP is that large, and none is rounded |
+//! | An integer from 2^53 on, written as `…e20` or `….0` | allowed | refused | It may not be the number that was written |
+//! | A number with more digits than a float holds (17) | allowed | rounded | [`Number`] is a float where it is not whole |
+//! | A date-time whose year in UTC is not 0 to 9999 | allowed | refused | It could not be written again |
+//! | A date-time with more than 9 digits of a second | allowed | cut to the nanosecond | chrono holds no more |
+//! | More than 127 values within one another | allowed | refused | The stack is finite |
+//! | The same member twice | not its matter | refused | The receivers of one frame must not differ on what it says |
+//!
 //! # Features
 //!
 //! - `v201` (default): OCPP 2.0.1.

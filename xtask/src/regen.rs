@@ -75,7 +75,8 @@ pub(crate) fn run(arguments: RegenArguments) -> anyhow::Result<()> {
 
 /// The root of the repository.
 pub(crate) fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_folder.parent().unwrap_or(crate_folder).to_owned()
 }
 
 /// The schema files of one edition by name.
@@ -130,28 +131,71 @@ fn existing(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     Ok(files)
 }
 
-/// Prints the lines between the common beginning and the common end of two texts.
+/// Prints what has to be taken out of a file and put into it.
 fn print_difference(path: &Path, present: &str, wanted: &str) {
-    let (old, new): (Vec<_>, Vec<_>) = (present.lines().collect(), wanted.lines().collect());
-    let start = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
-    let tail = old
-        .iter()
-        .skip(start)
-        .rev()
-        .zip(new.iter().skip(start).rev())
-        .take_while(|(old, new)| old == new)
-        .count();
-    println!("--- {}\n+++ the schemas give\n@@ line {} @@", path.display(), start + 1);
-    for (sign, lines) in [('-', &old), ('+', &new)] {
-        let lines: Vec<_> = lines.iter().take(lines.len() - tail).skip(start).collect();
-        for line in lines.iter().take(DIFFERENCE_LINES) {
-            println!("{sign}{line}");
-        }
-        if lines.len() > DIFFERENCE_LINES {
-            println!("{sign}… {} more lines", lines.len() - DIFFERENCE_LINES);
-        }
+    println!("--- {}\n+++ the schemas give", path.strip_prefix(repository()).unwrap_or(path).display());
+    let lines = difference(present, wanted);
+    for line in lines.iter().take(DIFFERENCE_LINES) {
+        println!("{line}");
+    }
+    if lines.len() > DIFFERENCE_LINES {
+        println!("… {} more lines", lines.len() - DIFFERENCE_LINES);
     }
 }
 
-/// Lines of one side of a difference that are worth printing: the length of a screen.
+/// The lines that differ, those of `old` with `-` and those of `new` with `+`, each run of them below its line number in `old`.
+fn difference(old: &str, new: &str) -> Vec<String> {
+    let (old, new): (Vec<_>, Vec<_>) = (old.lines().collect(), new.lines().collect());
+    // common[i][j]: the greatest number of lines, in order, that old[i..] and new[j..] share.
+    let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            common[i][j] = if old[i] == new[j] {
+                common[i + 1][j + 1] + 1
+            } else {
+                common[i + 1][j].max(common[i][j + 1])
+            };
+        }
+    }
+    let (mut i, mut j, mut in_run) = (0, 0, false);
+    let mut lines = Vec::new();
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            (i, j, in_run) = (i + 1, j + 1, false);
+            continue;
+        }
+        if !in_run {
+            lines.push(format!("@@ line {} @@", i + 1));
+            in_run = true;
+        }
+        if j == new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
+            lines.push(format!("-{}", old[i]));
+            i += 1;
+        } else {
+            lines.push(format!("+{}", new[j]));
+            j += 1;
+        }
+    }
+    lines
+}
+
+/// Lines of a difference that are worth printing: the length of a screen.
 const DIFFERENCE_LINES: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::difference;
+
+    #[test]
+    fn differences() {
+        for (old, new, expected) in [
+            ("a\nb\nc", "a\nb\nc", vec![]),
+            ("a\nb\nc", "a\nx\nc", vec!["@@ line 2 @@", "-b", "+x"]),
+            ("a\nb\nc\nd", "b\nc\ne\nd", vec!["@@ line 1 @@", "-a", "@@ line 4 @@", "+e"]),
+            ("", "a", vec!["@@ line 1 @@", "+a"]),
+            ("a", "", vec!["@@ line 1 @@", "-a"]),
+        ] {
+            assert_eq!(difference(old, new), expected, "{old:?} {new:?}");
+        }
+    }
+}

@@ -58,6 +58,14 @@ fn integers_beyond_64_bits_are_refused_and_not_rounded() {
 }
 
 #[test]
+fn digits_beyond_those_of_a_float_and_of_a_nanosecond_are_cut() {
+    let number: Number = serde_json::from_str("0.12345678901234567890").unwrap();
+    assert_eq!(encode(&number).unwrap(), "0.12345678901234568");
+    let time: Timestamp = "2024-05-06T12:00:00.1234567899Z".parse().unwrap();
+    assert_eq!(time.to_string(), "2024-05-06T12:00:00.123456789Z");
+}
+
+#[test]
 fn instants_that_cannot_be_written_are_an_error() {
     let far = Timestamp::from(UNIX_EPOCH + Duration::from_secs(300_000_000_000));
     let error = encode(&v201::HeartbeatResponse::new(far)).unwrap_err();

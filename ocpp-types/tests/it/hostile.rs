@@ -21,10 +21,16 @@ fn deep_nesting_is_refused_without_a_stack_overflow() {
 }
 
 #[test]
-fn nesting_that_vendors_use_is_taken() {
-    let deep =
-        format!(r#"{{"csr":"","customData":{{"vendorId":"v","x":{}{}}}}}"#, "[".repeat(100), "]".repeat(100));
-    assert!(decode::<types::SignCertificateRequest>(&deep).is_ok());
+fn nesting_ends_at_127() {
+    let nested = |depth: usize| {
+        // The payload and its customData are two of them.
+        let (open, close) = ("[".repeat(depth - 2), "]".repeat(depth - 2));
+        decode::<types::SignCertificateRequest>(&format!(
+            r#"{{"csr":"","customData":{{"vendorId":"v","x":{open}{close}}}}}"#
+        ))
+    };
+    assert!(nested(127).is_ok());
+    assert_eq!(nested(128).unwrap_err().violation(), Violation::NotJson);
 }
 
 #[test]
