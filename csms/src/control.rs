@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 /// One command for the running service.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum ControlRequest {
     /// Where does it listen, and who is connected?
@@ -94,7 +94,9 @@ mod tests {
         let line = serde_json::to_string(&request).expect("encodes");
         assert_eq!(
             line,
-            r#"{"command":"call","station":"CS001","action":"TriggerMessage","payload":{"requestedMessage":"Heartbeat"}}"#
+            r#"{"call":{"station":"CS001","action":"TriggerMessage","payload":{"requestedMessage":"Heartbeat"}}}"#
         );
+        let back: ControlRequest = serde_json::from_str(&line).expect("decodes");
+        assert!(matches!(back, ControlRequest::Call { payload, .. } if payload.get().contains("Heartbeat")));
     }
 }

@@ -9,6 +9,8 @@ mod test;
 mod tidy;
 mod workspace;
 
+use std::process::ExitCode;
+
 use clap::Parser as _;
 
 /// Drives the workspace: generates the types, shows the whole road, runs the tests.
@@ -36,8 +38,18 @@ enum Command {
     Tidy,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Demo(arguments) => demo::run_command(&arguments),
         Command::Test(arguments) => test::run_command(&arguments),
         Command::Softhsm(arguments) => softhsm::run_command(&arguments),

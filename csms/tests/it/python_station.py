@@ -53,6 +53,7 @@ async def main():
         parser.add_argument(f"--{name}")
     parser.add_argument("--raw", action="append", default=[], help="file with a frame to send as it is; prints the answer")
     parser.add_argument("--verdict", default="Accepted", help="the answer to CertificateSigned")
+    parser.add_argument("--hang-up-after-sign", action="store_true", help="answer nothing after SignCertificate")
     parser.add_argument("--no-boot", action="store_true")
     parser.add_argument("--await-certificate", action="store_true", help="wait for a CertificateSigned that is due")
     arguments = parser.parse_args()
@@ -111,6 +112,9 @@ async def main():
             info = answer.status_info or {}
             report("sign certificate", {"status": answer.status, "reason": info.get("reason_code"),
                                         "info": info.get("additional_info")})
+            if arguments.hang_up_after_sign:
+                connection.transport.abort()
+                return
             arguments.await_certificate = arguments.await_certificate or answer.status == "Accepted"
         if arguments.await_certificate:
             chain = await asyncio.wait_for(station.chain, 20)

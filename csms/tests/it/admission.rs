@@ -1,0 +1,102 @@
+//! Who may connect.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::stage::Stage;
+
+#[test]
+fn tc_a_01_tc_a_02_tc_a_03_basic_authentication() {
+    let stage = Stage::start();
+    assert_eq!(stage.station_with_password("CS001", &["--no-boot"]).step("connected"), "ocpp2.0.1");
+    assert_eq!(stage.station("CS001", &["--password", "wrong-horse-battery"]).step("refused"), 401);
+    assert_eq!(stage.station("CS001", &[]).step("refused"), 401);
+    // OCPP-J 3.1.1: an unknown identity is HTTP 404.
+    assert_eq!(stage.station_with_password("CS999", &[]).step("refused"), 404);
+    assert!(!stage.log().contains("wrong-horse-battery"), "a password in the log");
+}
+
+#[test]
+fn tc_a_08_client_certificates_of_another_authority_or_station_are_refused() {
+    let stage = Stage::start();
+    // Another authority that calls itself the same.
+    stage.openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "foreign.pem",
+        "-subj",
+        "/O=Test CSO/CN=SN-0001",
+        "-days",
+        "1",
+    ]);
+    let report = stage.station("CS001", &["--client-chain", "foreign.pem", "--client-key", "key.pem"]);
+    // TLS ends it, before there is any HTTP status.
+    assert!(report.step("refused").is_string(), "{}", report.step("refused"));
+
+    // A sound certificate, but of CS001, under the identity of CS002 (A00.FR.405).
+    let csr = stage.request("/O=Test CSO/CN=SN-0001", &[]);
+    let arguments = ["--serial-number", "SN-0001", "--csr", csr, "--chain-out", "chain.pem"];
+    stage.station_with_password("CS001", &arguments).step("finished");
+    let own = ["--client-chain", "chain.pem", "--client-key", "key.pem"];
+    assert_eq!(stage.station("CS002", &own).step("refused"), 401);
+
+    // B01.FR.12: the right identity, another serial number in BootNotification: closed.
+    let report = stage.station("CS001", &[&own[..], &["--serial-number", "SN-0009"]].concat());
+    assert_eq!(report.step("boot")["status"], "Rejected");
+    report.step("ended");
+}
+
+#[test]
+fn an_operators_request_is_checked_before_it_is_sent() {
+    let stage = Stage::start();
+    let output = stage.command(&["trigger", "CS001", "Heartbeat"]).output().expect("starts");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("CS001 is not connected"), "{error}");
+
+    let hash = json!({
+        "hashAlgorithm": "SHA256", "issuerNameHash": "0", "issuerKeyHash": "0", "serialNumber": "a".repeat(41),
+    });
+    let output =
+        stage.command(&["delete", "CS001", "--hash-data", &hash.to_string()]).output().expect("starts");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("/serialNumber") && error.contains("40"), "{error}");
+
+    fs::write(stage.path("big.pem"), "x".repeat(5501)).expect("writes");
+    let output =
+        stage.command(&["install", "CS001", "CSMSRootCertificate", "big.pem"]).output().expect("starts");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("big.pem is too long") && error.contains("5500"), "{error}");
+}
+
+#[test]
+fn wrong_pin_missing_token_and_missing_module_say_what_to_do() {
+    let stage = Stage::prepare();
+    let run = |from: &str, to: &str, module: Option<&str>| {
+        let good = fs::read_to_string(stage.path("csms.toml")).expect("reads");
+        assert!(good.contains(from));
+        fs::write(stage.path("bad.toml"), good.replace(from, to)).expect("writes");
+        let mut command = stage.command_with("bad.toml", &["run"]);
+        if let Some(module) = module {
+            command.env("PKCS11_MODULE", module);
+        }
+        let output = command.output().expect("starts");
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    fs::write(stage.path("wrong-pin"), "not-the-pin").expect("writes");
+    let error = run("file:pin", "file:wrong-pin", None);
+    assert!(error.contains("PIN") && !error.contains("not-the-pin"), "{error}");
+    let error = run("pkcs11:token=", "pkcs11:token=no-such-", None);
+    assert!(error.contains("no token fits") && error.contains("hsm init"), "{error}");
+    let error = run("file:pin", "file:pin", Some("/nonexistent/module.so"));
+    assert!(error.contains("/nonexistent/module.so") && error.contains("install"), "{error}");
+}

@@ -1,0 +1,6 @@
+//! The CSMS as a process, with a station that is not ours.
+
+mod admission;
+mod bad_input;
+mod enrolment;
+mod stage;

@@ -1,0 +1,232 @@
+//! A running `ocpp-csms` with a token of its own, and a Python station to talk to it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant, SystemTime},
+};
+
+use serde_json::Value;
+use signer_pkcs11::{
+    CaSettings, CertificateAuthority, KeyAlgorithm, KeyName, Pin, ServerName, Subject, Token, TokenOptions,
+    init_token,
+};
+
+pub(crate) const ORGANIZATION: &str = "Test CSO";
+pub(crate) const PASSWORD: &str = "correct-horse-battery";
+
+/// A CSMS with two stations on record, CS001 with serial number SN-0001 and CS002 with SN-0002.
+pub(crate) struct Stage {
+    folder: tempfile::TempDir,
+    process: Option<Child>,
+    url: String,
+}
+
+impl Stage {
+    /// Makes token, authority and configuration, and starts the program.
+    pub(crate) fn start() -> Self {
+        let mut stage = Self::prepare();
+        stage.launch();
+        stage
+    }
+
+    /// Makes everything and starts nothing.
+    pub(crate) fn prepare() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let label = folder.path().file_name().expect("a name").to_string_lossy().into_owned();
+        let pin = Pin::new("test-pin");
+        init_token(&module(), &label, &Pin::new("so-test-pin"), &pin).expect("a token");
+        fs::write(folder.path().join("pin"), "test-pin").expect("writes");
+        make_authority(folder.path(), &label);
+        let hash = csms::io::hash_password(PASSWORD).expect("hashes");
+        let configuration = format!(
+            r#"
+            directory = "data"
+            organization = "{ORGANIZATION}"
+            [listen]
+            address = "127.0.0.1:0"
+            path = "/ocpp"
+            [token]
+            uri = "{}"
+            [ca]
+            key = "pkcs11:object=cso-root"
+            certificate_file = "root.pem"
+            [tls]
+            key = "pkcs11:object=tls"
+            certificate_file = "tls.pem"
+            [[station]]
+            identity = "CS001"
+            serial_number = "SN-0001"
+            password_hash = "{hash}"
+            [[station]]
+            identity = "CS002"
+            serial_number = "SN-0002"
+            password_hash = "{hash}"
+            "#,
+            token_uri(&label)
+        );
+        fs::write(folder.path().join("csms.toml"), configuration).expect("writes");
+        Self { folder, process: None, url: String::new() }
+    }
+
+    pub(crate) fn launch(&mut self) {
+        let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("a log");
+        let child = self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().expect("starts");
+        self.process = Some(child);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(url) = self.status().and_then(|status| Some(status["url"].as_str()?.to_owned())) {
+                self.url = url;
+                return;
+            }
+            let ended = self.process.as_mut().expect("started").try_wait().expect("a state");
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "ocpp-csms does not listen:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends the program without any chance to tidy up.
+    pub(crate) fn kill(&mut self) {
+        let mut process = self.process.take().expect("runs");
+        process.kill().expect("killed");
+        process.wait().expect("ended");
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.command_with("csms.toml", arguments)
+    }
+
+    pub(crate) fn command_with(&self, configuration: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-csms"));
+        command.current_dir(self.folder.path()).args(["--json", "--config", configuration]).args(arguments);
+        command
+    }
+
+    pub(crate) fn status(&self) -> Option<Value> {
+        let output = self.command(&["status"]).output().expect("starts");
+        serde_json::from_slice(&output.stdout).ok()
+    }
+
+    /// What the ledger says of the certificates that were issued, newest first.
+    pub(crate) fn certificates(&self) -> Vec<Value> {
+        let output = self.command(&["certificates"]).output().expect("starts");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// Runs the Python station to its end and returns what it reported, step by step.
+    pub(crate) fn station(&self, identity: &str, arguments: &[&str]) -> Report {
+        let python = std::env::var("OCPP_PYTHON")
+            .expect("OCPP_PYTHON is not set; run the tests with `cargo xtask test`");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python_station.py");
+        let output = Command::new(python)
+            .arg(script)
+            .current_dir(self.folder.path())
+            .args(["--url", &self.url, "--root", "root.pem", "--identity", identity])
+            .args(arguments)
+            .output()
+            .expect("Python starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let steps = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        Report { steps, context: format!("{}\n{}", String::from_utf8_lossy(&output.stderr), self.log()) }
+    }
+
+    /// The Python station on security profile 2.
+    pub(crate) fn station_with_password(&self, identity: &str, arguments: &[&str]) -> Report {
+        self.station(identity, &[&["--password", PASSWORD], arguments].concat())
+    }
+
+    /// A request made by OpenSSL; returns the file's name. The key is beside it as `key.pem`.
+    pub(crate) fn request(&self, subject: &str, options: &[&str]) -> &'static str {
+        let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+        let options = if options.is_empty() { &curve[..] } else { options };
+        let arguments = [
+            &["req", "-new", "-nodes", "-keyout", "key.pem", "-out", "request.pem", "-subj", subject],
+            options,
+        ];
+        self.openssl(&arguments.concat());
+        "request.pem"
+    }
+
+    /// Runs OpenSSL in the stage's folder and returns what it printed.
+    pub(crate) fn openssl(&self, arguments: &[&str]) -> String {
+        let output = Command::new("openssl").current_dir(self.folder.path()).args(arguments).output();
+        let output = output.expect("openssl is missing; install it: sudo apt-get install openssl");
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "openssl {}: {text}", arguments.join(" "));
+        text
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            self.kill();
+        }
+    }
+}
+
+/// What the Python station reported.
+pub(crate) struct Report {
+    steps: Vec<Value>,
+    context: String,
+}
+
+impl Report {
+    /// The result of a step; the test fails with everything that is known where it was not reached.
+    #[track_caller]
+    pub(crate) fn step(&self, name: &str) -> &Value {
+        let found = self.steps.iter().find(|step| step["step"] == name).map(|step| &step["result"]);
+        found.unwrap_or_else(|| panic!("step `{name}` was not reached: {:#?}\n{}", self.steps, self.context))
+    }
+
+    /// The results of a step that is taken several times.
+    pub(crate) fn all(&self, name: &str) -> Vec<&Value> {
+        self.steps.iter().filter(|step| step["step"] == name).map(|step| &step["result"]).collect()
+    }
+}
+
+fn module() -> PathBuf {
+    let module = std::env::var_os("PKCS11_MODULE");
+    module.expect("PKCS11_MODULE is not set; run the tests with `cargo xtask test`").into()
+}
+
+fn token_uri(label: &str) -> String {
+    format!("pkcs11:token={label}?pin-source=file:pin")
+}
+
+fn make_authority(folder: &Path, label: &str) {
+    let uri = format!("pkcs11:token={label}").parse().expect("a URI");
+    let options = TokenOptions::new().module(module()).pin(Pin::new("test-pin"));
+    let token = Token::open(&uri, &options).expect("opens");
+    let key = |label: &str| {
+        token.generate_key(&KeyName::random(label).expect("a name"), KeyAlgorithm::EcdsaP256).expect("a key")
+    };
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    let root_key = key("cso-root");
+    let subject = Subject::new("Test CSO Root", ORGANIZATION);
+    let root =
+        CertificateAuthority::create_root(&root_key, &subject, year, SystemTime::now()).expect("a root");
+    let authority =
+        CertificateAuthority::new(root_key, &root, CaSettings::new(ORGANIZATION)).expect("an authority");
+    let name = ServerName::new("localhost").expect("a name");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let tls_key = key("tls");
+    let server = authority.issue_server_certificate(&name, tls_key.public_key());
+    let server = runtime.block_on(server).expect("a server certificate");
+    fs::write(folder.join("root.pem"), root).expect("writes");
+    fs::write(folder.join("tls.pem"), server.chain_pem).expect("writes");
+}
