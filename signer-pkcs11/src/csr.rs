@@ -326,7 +326,10 @@ impl Csr {
 
 #[cfg(test)]
 mod tests {
-    use super::{Csr, CsrError, MAX_CSR_CHARACTERS};
+    use proptest::prelude::*;
+
+    use super::{BuildError, Csr, CsrError, MAX_CSR_CHARACTERS, Subject, build};
+    use crate::sign::software::SoftwareKey;
 
     fn check(text: &str, expected: CsrError) {
         assert_eq!(Csr::parse(text).unwrap_err(), expected, "{text}");
@@ -353,5 +356,38 @@ mod tests {
     fn length_is_bounded_before_anything_is_read() {
         check(&"A".repeat(5501), CsrError::TooLong { characters: 5501 });
         check(&"A".repeat(MAX_CSR_CHARACTERS), CsrError::Malformed);
+    }
+
+    #[test]
+    fn a_token_whose_halves_do_not_belong_together_makes_no_request() {
+        let key = SoftwareKey::generate();
+        let subject = Subject::new("CS-0001", "Example");
+        let pem = build(&key, &subject).unwrap();
+        assert_eq!(Csr::parse(&pem).unwrap().to_pem(), pem);
+        let mixed = SoftwareKey::generate().with_public_half_of(&key);
+        assert!(matches!(build(&mixed, &subject), Err(BuildError::OwnSignature(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".*") {
+            let _ = Csr::parse(&text);
+            let _ = Csr::parse(&format!("-----BEGIN CERTIFICATE REQUEST-----\n{text}\n-----END CERTIFICATE REQUEST-----"));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = Csr::from_der(&bytes);
+        }
+
+        #[test]
+        fn no_damage_goes_unnoticed(position: prop::sample::Index, byte: u8, cut: prop::sample::Index) {
+            let pem = build(&SoftwareKey::generate(), &Subject::new("CS-0001", "Example")).unwrap();
+            let der = Csr::parse(&pem).unwrap().der().to_vec();
+            let mut damaged = der.clone();
+            *position.get_mut(&mut damaged) = byte;
+            prop_assert_eq!(Csr::from_der(&damaged).is_ok(), damaged == der);
+            prop_assert!(Csr::from_der(&der[..cut.index(der.len())]).is_err());
+        }
     }
 }

@@ -406,3 +406,110 @@ fn check_host(name: &str) -> Result<(), IssueError> {
         Err(IssueError::ServerName(name.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::{IssueError, Issuer, MAX_CHAIN_CHARACTERS, Unsigned, root};
+    use crate::{
+        algorithm::KeyAlgorithm,
+        name::Subject,
+        profile::SERIAL_BYTES,
+        settings::CaSettings,
+        sign::{RemoteKey, Signer, software::SoftwareKey},
+    };
+
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+
+    fn root_of(key: &SoftwareKey) -> Unsigned {
+        let remote = RemoteKey { public_key: key.public_key().clone(), algorithm: key.algorithm() };
+        root(&Subject::new("Root", "Example"), remote, 30 * YEAR, [1; SERIAL_BYTES], now()).unwrap()
+    }
+
+    fn issuer(key: &SoftwareKey) -> Issuer {
+        let unsigned = root_of(key);
+        let signature = key.sign_blocking(unsigned.to_be_signed()).unwrap();
+        let pem = unsigned.assemble(&signature).unwrap().chain_pem;
+        Issuer::parse(&pem, key.public_key(), KeyAlgorithm::EcdsaP256).unwrap()
+    }
+
+    fn leaf(issuer: &Issuer, random: [u8; SERIAL_BYTES]) -> Unsigned {
+        let subject = Subject::new("CS-0001", "Example");
+        let key = SoftwareKey::generate();
+        issuer.station(&subject, key.public_key(), &CaSettings::new("Example"), random, now()).unwrap()
+    }
+
+    #[test]
+    fn a_certificate_without_a_token() {
+        let key = SoftwareKey::generate();
+        let unsigned = leaf(&issuer(&key), [0xff; SERIAL_BYTES]);
+        let signature = key.sign_blocking(unsigned.to_be_signed()).unwrap();
+        let certificate = unsigned.assemble(&signature).unwrap();
+        assert_eq!(certificate.serial, format!("7f{}", "ff".repeat(SERIAL_BYTES - 1)));
+        // Where the randomness is all zeros, the serial number is positive still, and as long.
+        let zeros = leaf(&issuer(&key), [0; SERIAL_BYTES]);
+        let signature = key.sign_blocking(zeros.to_be_signed()).unwrap();
+        assert_eq!(
+            zeros.assemble(&signature).unwrap().serial,
+            format!("40{}", "00".repeat(SERIAL_BYTES - 1))
+        );
+        assert_eq!(certificate.not_before, now(), "not before the issuer");
+        assert_eq!(certificate.not_after, now() + YEAR);
+    }
+
+    #[test]
+    fn a_signature_that_does_not_verify_never_leaves() {
+        let key = SoftwareKey::generate();
+        let issuer = issuer(&key);
+        let other = SoftwareKey::generate();
+        let unsigned = leaf(&issuer, [1; SERIAL_BYTES]);
+        let signature = other.sign_blocking(unsigned.to_be_signed()).unwrap();
+        assert!(matches!(unsigned.assemble(&signature), Err(IssueError::OwnSignature(_))));
+        let unsigned = leaf(&issuer, [1; SERIAL_BYTES]);
+        let signature = key.sign_blocking(b"something else").unwrap();
+        assert!(matches!(unsigned.assemble(&signature), Err(IssueError::OwnSignature(_))));
+        assert!(matches!(leaf(&issuer, [1; SERIAL_BYTES]).assemble(&[]), Err(IssueError::OwnSignature(_))));
+    }
+
+    #[test]
+    fn the_lint_notices_every_flipped_bit() {
+        let key = SoftwareKey::generate();
+        for unsigned in [leaf(&issuer(&key), [1; SERIAL_BYTES]), root_of(&key)] {
+            let bytes = unsigned.to_be_signed().to_vec();
+            unsigned.plan.lint(&bytes).unwrap();
+            for position in 0..bytes.len() {
+                for bit in 0..8 {
+                    let mut tampered = bytes.clone();
+                    tampered[position] ^= 1 << bit;
+                    assert!(unsigned.plan.lint(&tampered).is_err(), "byte {position}, bit {bit}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_too_long_for_the_message() {
+        let key = SoftwareKey::generate();
+        let mut issuer = issuer(&key);
+        issuer.above = "x".repeat(MAX_CHAIN_CHARACTERS);
+        let unsigned = leaf(&issuer, [1; SERIAL_BYTES]);
+        let signature = key.sign_blocking(unsigned.to_be_signed()).unwrap();
+        let error = unsigned.assemble(&signature).unwrap_err();
+        assert!(
+            matches!(error, IssueError::ChainTooLong { characters } if characters > MAX_CHAIN_CHARACTERS)
+        );
+    }
+
+    #[test]
+    fn dates_beyond_2049() {
+        // RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050 on; the lint reads both.
+        let bytes = root_of(&SoftwareKey::generate()).to_be_signed().to_vec();
+        let contains = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+        assert!(contains(b"270115080000Z") && contains(b"20570107080000Z"));
+    }
+}

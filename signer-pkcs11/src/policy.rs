@@ -1,6 +1,6 @@
 //! Who may get which certificate.
 
-use std::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 
 use ocpp_types::v201::CertificateSigningUseEnumType;
 

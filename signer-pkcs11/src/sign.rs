@@ -129,3 +129,44 @@ impl DynSignatureAlgorithmIdentifier for RemoteKey {
         Ok(AlgorithmIdentifierOwned { oid: self.algorithm.signature_oid(), parameters: None })
     }
 }
+
+/// A key in memory, to test the core without a token.
+#[cfg(test)]
+pub(crate) mod software {
+    use rcgen::{KeyPair, PublicKeyData, SigningKey};
+
+    use super::{SignError, Signer};
+    use crate::{algorithm::KeyAlgorithm, public_key::PublicKey};
+
+    pub(crate) struct SoftwareKey {
+        pair: KeyPair,
+        public_key: PublicKey,
+    }
+
+    impl SoftwareKey {
+        pub(crate) fn generate() -> Self {
+            let pair = KeyPair::generate().expect("a P-256 key");
+            let public_key = PublicKey::from_spki_der(&pair.subject_public_key_info()).expect("a good key");
+            Self { pair, public_key }
+        }
+
+        /// As if a token held halves that do not belong together.
+        pub(crate) fn with_public_half_of(self, other: &Self) -> Self {
+            Self { public_key: other.public_key.clone(), ..self }
+        }
+    }
+
+    impl Signer for SoftwareKey {
+        fn public_key(&self) -> &PublicKey {
+            &self.public_key
+        }
+
+        fn algorithm(&self) -> KeyAlgorithm {
+            KeyAlgorithm::EcdsaP256
+        }
+
+        fn sign_blocking(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+            Ok(self.pair.sign(message).expect("a signature"))
+        }
+    }
+}
