@@ -131,3 +131,20 @@ fn shortened(refused: &Refused) -> String {
 
 /// Most characters of `additionalInfo` in OCPP 2.0.1.
 const ADDITIONAL_INFO: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::{ADDITIONAL_INFO, rejected, shortened};
+    use crate::policy::Refused;
+
+    #[test]
+    fn a_long_quotation_is_shortened() {
+        let found = "ü".repeat(600);
+        let refused = Refused::CommonName { found, expected: "SN-0001".into() };
+        let text = shortened(&refused);
+        assert_eq!(text.chars().count(), ADDITIONAL_INFO);
+        assert!(text.ends_with('…'));
+        let info = rejected(&refused).status_info.unwrap();
+        assert_eq!(info.additional_info.unwrap().as_str(), text);
+    }
+}

@@ -34,6 +34,7 @@ mod pin;
 mod policy;
 mod profile;
 mod public_key;
+mod server_name;
 mod settings;
 mod sign;
 mod uri;
@@ -42,12 +43,13 @@ pub use crate::{
     algorithm::{KeyAlgorithm, UnknownKeyAlgorithm},
     answer::{Issued, PendingCertificate},
     csr::{Csr, CsrError},
-    issue::{IssueError, IssuedCertificate, IssuerError, MAX_CHAIN_CHARACTERS, ServerName},
+    issue::{IssueError, IssuedCertificate, IssuerError, MAX_CHAIN_CHARACTERS},
     name::{Subject, SubjectError},
     pin::Pin,
     policy::{Refused, StationIdentity},
     profile::Lint,
     public_key::{KeyKind, PublicKey, PublicKeyError, VerifyError},
+    server_name::ServerName,
     settings::{CaSettings, CommonNameRule},
     sign::{SignError, Signer, TokenFault},
     uri::{ObjectType, PinSource, Uri, UriError},

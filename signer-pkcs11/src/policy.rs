@@ -65,6 +65,9 @@ pub enum Refused {
         /// As on record.
         name: String,
     },
+    /// The name on record is empty, or longer than a certificate can hold. The CSMS must mend it.
+    #[error("the CSMS has no name on record for this station that a certificate can bear")]
+    NoNameOnRecord,
     /// This authority does not issue such certificates.
     #[error("certificates of type {0} are not issued here")]
     UseNotOffered(CertificateSigningUseEnumType),
@@ -76,6 +79,8 @@ impl Refused {
         match self {
             // The request is sound, the value of one parameter is not supported.
             Self::UseNotOffered(_) => "UnsupportedParam",
+            // Not the request's fault.
+            Self::NoNameOnRecord => "InternalError",
             _ => "InvalidCSR",
         }
     }
@@ -94,6 +99,9 @@ pub(crate) fn subject_for(
         CommonNameRule::SerialNumber => &station.serial_number,
         CommonNameRule::Identity => &station.identity,
     };
+    // A00.FR.509, A00.FR.511: built here, never copied.
+    let subject = Subject::new(expected, &settings.organization);
+    subject.to_name().map_err(|_| Refused::NoNameOnRecord)?;
     match csr.common_name() {
         None => return Err(Refused::NoCommonName { expected: expected.clone() }),
         // Exact: "contains" would let CS-1 have the certificate of CS-11.
@@ -116,8 +124,7 @@ pub(crate) fn subject_for(
     if looks_like_address(expected) {
         return Err(Refused::LooksLikeAddress { name: expected.clone() });
     }
-    // A00.FR.509, A00.FR.511: built here, never copied.
-    Ok(Subject::new(expected, organization))
+    Ok(subject)
 }
 
 /// Whether a name could be taken for a URL, a host or an address.

@@ -8,10 +8,11 @@ use crate::{
     answer::{self, Issued, PendingCertificate},
     csr::Subject,
     io::key::{Key, KeyError},
-    issue::{self, IssueError, IssuedCertificate, Issuer, IssuerError, ServerName, Unsigned},
+    issue::{self, IssueError, IssuedCertificate, Issuer, IssuerError, Unsigned},
     policy::{Refused, StationIdentity},
     profile::SERIAL_BYTES,
     public_key::PublicKey,
+    server_name::ServerName,
     settings::CaSettings,
     sign::RemoteKey,
 };

@@ -14,6 +14,7 @@ use cryptoki::{
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
+pub use crate::io::{key_error::KeyError, key_name::KeyName};
 use crate::{
     algorithm::KeyAlgorithm,
     csr::{self, BuildError, Subject},
@@ -22,9 +23,9 @@ use crate::{
         inventory::{self, KeyInfo, Read},
         pool::{Job, Reply},
         template,
-        token::{Token, TokenError},
+        token::Token,
     },
-    public_key::{PublicKey, PublicKeyError},
+    public_key::PublicKey,
     sign::{SignError, Signer},
     uri::Uri,
 };
@@ -41,192 +42,6 @@ struct Inner {
     algorithm: KeyAlgorithm,
     public_key: PublicKey,
     uri: Uri,
-}
-
-/// What a key is called in its token: label and CKA_ID.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct KeyName {
-    label: String,
-    id: Vec<u8>,
-}
-
-/// Why a key cannot be made, found, used or destroyed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// The token failed.
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// No key fits.
-    #[error("no key fits {key}: `hsm list` shows the keys of the token")]
-    NotFound {
-        /// What was looked for.
-        key: Box<Uri>,
-    },
-    /// Several keys fit.
-    #[error("{count} keys fit {key}: name one by both object= and id=, as `hsm list` shows them")]
-    Ambiguous {
-        /// What was looked for.
-        key: Box<Uri>,
-        /// How many fit.
-        count: usize,
-    },
-    /// The URI names no key.
-    #[error("{key} names no key: add object= or id=")]
-    Unnamed {
-        /// As given.
-        key: Box<Uri>,
-    },
-    /// The URI names another token.
-    #[error("{key} is not in token \"{token}\"")]
-    OtherToken {
-        /// As given.
-        key: Box<Uri>,
-        /// Label of the token asked.
-        token: String,
-    },
-    /// Label or id are taken.
-    #[error("label or id of {key} are taken already: choose another name")]
-    Exists {
-        /// As given.
-        key: Box<Uri>,
-    },
-    /// An empty label, one with control characters, or an empty or long id.
-    #[error("a key's name needs a label of 1 to 64 characters and an id of 1 to 32 bytes")]
-    Name,
-    /// No template passed.
-    #[error("the token refuses to generate a key of {algorithm}")]
-    Generate {
-        /// The kind of key.
-        algorithm: KeyAlgorithm,
-        /// Answer to the last template.
-        #[source]
-        source: crate::sign::TokenFault,
-    },
-    /// The token made, or holds, a key that can be read out. A key just generated has been destroyed again.
-    #[error("{key} is not protected by the token ({attributes}): such a key is refused (A02.FR.05)")]
-    NotProtected {
-        /// The key.
-        key: Box<Uri>,
-        /// What the token says of it.
-        attributes: String,
-    },
-    /// PIN at each signature.
-    #[error(
-        "{key} asks for the PIN at each signature (CKA_ALWAYS_AUTHENTICATE), which is not supported: generate a key without it, on a YubiKey in another slot than 9c"
-    )]
-    AlwaysAuthenticate {
-        /// The key.
-        key: Box<Uri>,
-    },
-    /// The key may not sign.
-    #[error("{key} is not allowed to sign (CKA_SIGN is false): generate one that is")]
-    CannotSign {
-        /// The key.
-        key: Box<Uri>,
-    },
-    /// Not one of [`KeyAlgorithm`].
-    #[error("{key} is a key of another kind ({kind}) than ecdsa-p256")]
-    Kind {
-        /// The key.
-        key: Box<Uri>,
-        /// What it is.
-        kind: String,
-    },
-    /// The public half is not in the token.
-    #[error("the public half of {key} is not in the token: generate a new pair")]
-    NoPublicKey {
-        /// The key.
-        key: Box<Uri>,
-    },
-    /// The public half is not valid.
-    #[error("the public half of {key} cannot be used")]
-    PublicKey {
-        /// The key.
-        key: Box<Uri>,
-        /// Why.
-        #[source]
-        source: PublicKeyError,
-    },
-    /// A destruction that does not say exactly what to destroy.
-    #[error(
-        "{key} is not the whole identity of a key: token= (or serial=), object= and id= are required to destroy one"
-    )]
-    IncompleteIdentity {
-        /// As given.
-        key: Box<Uri>,
-    },
-    /// The test signature failed.
-    #[error("{key} does not sign")]
-    Sign {
-        /// The key.
-        key: Box<Uri>,
-        /// Why.
-        #[source]
-        source: SignError,
-    },
-    /// The test signature does not belong to the public half.
-    #[error("the signature by {key} does not verify with its public half")]
-    Mismatch {
-        /// The key.
-        key: Box<Uri>,
-    },
-    /// No randomness for an id.
-    #[error("the operating system gives no randomness")]
-    Random,
-}
-
-impl KeyName {
-    /// A name with a random 16-byte id.
-    ///
-    /// A caller may write the name down durably before the key exists, so that a crash leaves no unknown key behind.
-    ///
-    /// # Errors
-    /// [`KeyError::Name`], [`KeyError::Random`]
-    pub fn random(label: impl Into<String>) -> Result<Self, KeyError> {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|_| KeyError::Random)?;
-        Self::new(label, id)
-    }
-
-    /// A name with a given id.
-    ///
-    /// # Errors
-    /// [`KeyError::Name`]
-    pub fn new(label: impl Into<String>, id: impl Into<Vec<u8>>) -> Result<Self, KeyError> {
-        let (label, id) = (label.into(), id.into());
-        let label_fits = (1..=64).contains(&label.chars().count()) && !label.chars().any(char::is_control);
-        if !label_fits || !(1..=32).contains(&id.len()) {
-            return Err(KeyError::Name);
-        }
-        Ok(Self { label, id })
-    }
-
-    /// CKA_LABEL.
-    pub fn label(&self) -> &str {
-        &self.label
-    }
-
-    /// CKA_ID.
-    pub fn id(&self) -> &[u8] {
-        &self.id
-    }
-
-    /// The URI by which the key is found in this token, now and after a restart.
-    pub fn to_uri(&self, token: &Token) -> Uri {
-        inventory::key_uri(token.uri(), &self.label, &self.id)
-    }
-
-    /// For what was read from a token, which may be anything.
-    pub(crate) fn read(label: String, id: Vec<u8>) -> Self {
-        Self { label, id }
-    }
-}
-
-impl fmt::Display for KeyName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" (id {})", self.label, hex::encode(&self.id))
-    }
 }
 
 impl Token {

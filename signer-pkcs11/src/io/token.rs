@@ -13,7 +13,7 @@ use cryptoki::{
     slot::{Slot, TokenInfo},
 };
 
-pub use crate::io::login::FinalTry;
+pub use crate::io::{login::FinalTry, options::TokenOptions, token_error::TokenError};
 use crate::{
     io::{
         fault,
@@ -22,14 +22,13 @@ use crate::{
         pool::Pool,
     },
     pin::Pin,
-    sign::TokenFault,
     uri::{PinSource, Uri},
 };
 
 /// A token that is open and logged in to. Clones share it.
 ///
 /// When the last clone (and the last [`Key`](crate::Key) of it) is dropped, it is closed in order: the queue, the
-/// signing threads, the sessions. A process that ends while a thread still signs may crash in the module's own
+/// signing threads, the sessions. That blocks while signatures under way are finished. A process that ends while a thread still signs may crash in the module's own
 /// destructors, so drop it, or call [`Token::shutdown`], before `main` ends.
 #[derive(Clone)]
 pub struct Token(pub(crate) Arc<Inner>);
@@ -49,191 +48,6 @@ enum Control {
     Open(Session),
     /// To be opened again at the next use.
     Lost,
-    ShutDown,
-}
-
-/// How a token is opened: module, PIN, threads and bounds.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct TokenOptions {
-    /// The module for URIs without `module-path`. Default: none.
-    pub module: Option<PathBuf>,
-    /// The PIN for URIs without `pin-source`. Default: none.
-    pub pin: Option<Pin>,
-    /// Threads that sign, each with a session of its own. Default 4, at least 1, at most 8; fewer where the token has
-    /// not as many sessions. A TPM executes one command at a time and gains nothing from more than 1.
-    pub workers: usize,
-    /// Signatures that may wait. Default 64: at the speed of a slow token (100 signatures per second) the last one
-    /// still gets its turn well within the deadline.
-    pub queue: usize,
-    /// Longest wait for one signature, including the time in the queue. Default 10 s.
-    pub sign_timeout: Duration,
-    /// What to do when one more wrong PIN would lock the token. Default: refuse.
-    pub final_try: FinalTry,
-}
-
-/// Why a token cannot be opened, initialised or used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenError {
-    /// Neither URI nor options name a module.
-    #[error(
-        "no PKCS #11 module is named: add ?module-path=/path/to/module.so to the URI, or set PKCS11_MODULE"
-    )]
-    NoModule,
-    /// The shared library is not there or cannot be loaded.
-    #[error("cannot load the PKCS #11 module {}: check the path, and that the package which brings it is installed (SoftHSM: apt install softhsm2, dnf install softhsm, brew install softhsm)", path.display())]
-    ModuleNotFound {
-        /// As given.
-        path: PathBuf,
-        /// What the loader said.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// C_Initialize failed.
-    #[error("the PKCS #11 module {} does not start: check its configuration (SoftHSM: SOFTHSM2_CONF must name a readable file, whose token folder must exist and be writable)", path.display())]
-    ModuleInitialize {
-        /// As given.
-        path: PathBuf,
-        /// Its answer.
-        #[source]
-        source: TokenFault,
-    },
-    /// The module does not answer a call that concerns no token.
-    #[error("the PKCS #11 module {} does not list its slots", path.display())]
-    Module {
-        /// As loaded.
-        path: PathBuf,
-        /// Its answer.
-        #[source]
-        source: TokenFault,
-    },
-    /// No token fits the URI.
-    #[error(
-        "no token fits {wanted}; {}: correct the URI, or initialise a token with `hsm init`",
-        PresentTokens(present)
-    )]
-    TokenNotFound {
-        /// The URI.
-        wanted: Box<Uri>,
-        /// Labels of the tokens that exist.
-        present: Vec<String>,
-    },
-    /// Several tokens fit the URI.
-    #[error("several tokens fit {wanted}; {}: name one by token= or serial=", PresentTokens(present))]
-    Ambiguous {
-        /// The URI.
-        wanted: Box<Uri>,
-        /// Labels of the tokens that exist.
-        present: Vec<String>,
-    },
-    /// No PIN was given.
-    #[error(
-        "token \"{token}\" asks for a PIN: add ?pin-source=file:/path or ?pin-source=env:NAME to the URI"
-    )]
-    PinMissing {
-        /// The token's label.
-        token: String,
-    },
-    /// The source of the PIN cannot be read.
-    #[error("cannot read the PIN from {pin_source}: create it, readable for this user only")]
-    PinUnreadable {
-        /// As in the URI.
-        pin_source: PinSource,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The token has refused the PIN, just now.
-    #[error(
-        "token \"{token}\" refused the PIN. It was tried once and is not tried again, because tokens lock after few wrong PINs: correct the PIN, then restart"
-    )]
-    PinIncorrect {
-        /// The token's label.
-        token: String,
-    },
-    /// The token has refused this PIN earlier in this process; it was not asked again.
-    #[error(
-        "token \"{token}\" refused this PIN before, so it was not tried again: correct the PIN, then restart"
-    )]
-    PinRefusedBefore {
-        /// The token's label.
-        token: String,
-    },
-    /// The process is logged in by another PIN; the token was not asked.
-    #[error(
-        "this process is logged in to token \"{token}\" by another PIN than the one given now: give the same PIN, or restart"
-    )]
-    PinDiffers {
-        /// The token's label.
-        token: String,
-    },
-    /// One more wrong PIN locks the token.
-    #[error(
-        "one more wrong PIN locks token \"{token}\": make sure that the PIN is right, log in once by the vendor's tool, then restart"
-    )]
-    FinalTry {
-        /// The token's label.
-        token: String,
-    },
-    /// The user PIN is locked.
-    #[error("the user PIN of token \"{token}\" is locked: its security officer must set a new one")]
-    PinLocked {
-        /// The token's label.
-        token: String,
-    },
-    /// The user PIN must be changed first.
-    #[error("the user PIN of token \"{token}\" has expired: change it by the vendor's tool")]
-    PinExpired {
-        /// The token's label.
-        token: String,
-    },
-    /// No user PIN is set.
-    #[error("token \"{token}\" has no user PIN yet: its security officer must set one")]
-    PinNotSet {
-        /// The token's label.
-        token: String,
-    },
-    /// The token failed.
-    #[error("token \"{token}\" failed")]
-    Token {
-        /// The token's label.
-        token: String,
-        /// Its answer.
-        #[source]
-        source: TokenFault,
-    },
-    /// A label that PKCS #11 cannot hold.
-    #[error("token label \"{label}\" has {} bytes; 1 to 32 are allowed", label.len())]
-    Label {
-        /// As given.
-        label: String,
-    },
-    /// A token of this label exists.
-    #[error("a token \"{label}\" exists already: choose another label, or use that token")]
-    TokenExists {
-        /// As given.
-        label: String,
-    },
-    /// Every slot holds an initialised token.
-    #[error("the PKCS #11 module {} has no slot with a token that is not initialised yet", path.display())]
-    NoFreeSlot {
-        /// As loaded.
-        path: PathBuf,
-    },
-    /// A PIN of a length that the token does not take.
-    #[error("the token takes PINs of {min} to {max} bytes")]
-    PinLength {
-        /// Shortest.
-        min: usize,
-        /// Longest.
-        max: usize,
-    },
-    /// The operating system gave no thread.
-    #[error("cannot start a signing thread")]
-    Thread(#[source] io::Error),
-    /// The token has been shut down by [`Token::shutdown`].
-    #[error("the token has been shut down")]
     ShutDown,
 }
 
@@ -400,62 +214,6 @@ impl Access {
     }
 }
 
-impl Default for TokenOptions {
-    fn default() -> Self {
-        Self {
-            module: None,
-            pin: None,
-            workers: 4,
-            queue: 64,
-            sign_timeout: Duration::from_secs(10),
-            final_try: FinalTry::Refuse,
-        }
-    }
-}
-
-impl TokenOptions {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets the module for URIs without `module-path`.
-    pub fn module(mut self, path: impl Into<PathBuf>) -> Self {
-        self.module = Some(path.into());
-        self
-    }
-
-    /// Sets the PIN for URIs without `pin-source`.
-    pub fn pin(mut self, pin: Pin) -> Self {
-        self.pin = Some(pin);
-        self
-    }
-
-    /// Sets the number of signing threads.
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = workers;
-        self
-    }
-
-    /// Sets how many signatures may wait.
-    pub fn queue(mut self, queue: usize) -> Self {
-        self.queue = queue;
-        self
-    }
-
-    /// Sets the longest wait for one signature.
-    pub fn sign_timeout(mut self, timeout: Duration) -> Self {
-        self.sign_timeout = timeout;
-        self
-    }
-
-    /// Sets what to do when one more wrong PIN would lock the token.
-    pub fn final_try(mut self, final_try: FinalTry) -> Self {
-        self.final_try = final_try;
-        self
-    }
-}
-
 /// Reads a PIN from its source.
 ///
 /// # Errors
@@ -524,23 +282,6 @@ fn worker_count(options: &TokenOptions, info: &TokenInfo) -> usize {
 
 /// No token tried gained from more.
 const MAX_WORKERS: usize = 8;
-
-struct PresentTokens<'a>(&'a [String]);
-
-impl fmt::Display for PresentTokens<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Enough to find a typing error, few enough to be read.
-        const SHOWN: usize = 20;
-        match self.0 {
-            [] => f.write_str("there is no initialised token"),
-            labels => {
-                let shown: Vec<_> = labels.iter().take(SHOWN).map(|label| format!("\"{label}\"")).collect();
-                write!(f, "present are {}", shown.join(", "))?;
-                if labels.len() > SHOWN { write!(f, " and {} more", labels.len() - SHOWN) } else { Ok(()) }
-            }
-        }
-    }
-}
 
 /// The module that the environment names, for binaries and tests.
 pub fn module_from_environment() -> Option<PathBuf> {

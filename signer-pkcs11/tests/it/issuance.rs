@@ -227,6 +227,21 @@ fn a00_fr_510_a_certificate_for_the_csms_itself() {
 }
 
 #[test]
+fn a00_fr_319_a_station_with_an_rsa_key_gets_its_certificate_too() {
+    let stage = Stage::new(CaSettings::new("Example"));
+    let openssl = Openssl::new();
+    let csr = openssl.request("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048", "");
+    let station = StationIdentity { identity: "CS001".into(), serial_number: "CS-0001".into() };
+    let (_, pending) = stage.authority.answer(&request(&csr), &station);
+    let issued = stage.runtime.block_on(stage.authority.issue(pending.unwrap())).unwrap();
+    openssl.write("root.pem", &stage.root_pem);
+    openssl.write("leaf.pem", &issued.certificate.chain_pem);
+    openssl.run("verify -x509_strict -purpose sslclient -CAfile root.pem leaf.pem");
+    let key = |command: &str| openssl.run(&format!("{command} -noout -pubkey"));
+    assert_eq!(key("x509 -in leaf.pem"), key("req -in csr.pem"));
+}
+
+#[test]
 fn a_sub_authority_is_sent_along_and_its_root_is_not() {
     let csms = token("sub-ca");
     let sub_key = key(&csms, "sub");

@@ -107,13 +107,14 @@ fn a_request_that_is_no_proof_is_refused_with_its_reason() {
 }
 
 #[test]
-fn a_long_name_does_not_break_the_response() {
-    // The reason quotes the name on record, which may be longer than additionalInfo.
+fn a_station_without_a_usable_name_on_record() {
     let stage = Stage::new(CaSettings::new("Example"));
-    let long = StationIdentity { identity: "CS001".into(), serial_number: "x".repeat(600) };
-    let (response, decision) = stage.authority.answer(&request(&Openssl::new().request(P256, "")), &long);
-    assert!(matches!(decision, Err(Refused::CommonName { .. })));
-    let info = response.status_info.unwrap().additional_info.unwrap();
-    assert_eq!(info.chars().count(), 512);
-    assert!(info.ends_with('…'));
+    let openssl = Openssl::new();
+    let csr = openssl.request(P256, "");
+    for serial_number in [String::new(), "x".repeat(65), "SN\n1".into()] {
+        let station = StationIdentity { identity: "CS001".into(), serial_number };
+        let (response, decision) = stage.authority.answer(&request(&csr), &station);
+        assert_eq!(decision.unwrap_err(), Refused::NoNameOnRecord);
+        assert_eq!(response.status_info.unwrap().reason_code.as_str(), "InternalError");
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// The PKCS #11 module (shared library), for URIs without module-path
-    #[arg(long, env = "PKCS11_MODULE", global = true, value_name = "FILE")]
+    #[arg(long, env = "PKCS11_MODULE", hide_env_values = true, global = true, value_name = "FILE")]
     pub(crate) module: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
@@ -168,7 +168,7 @@ pub(crate) struct TokenArguments {
 #[derive(Args)]
 #[group(multiple = false)]
 pub(crate) struct PinArguments {
-    /// File that holds the PIN in its first line
+    /// File that holds the PIN and nothing else
     #[arg(long, value_name = "FILE")]
     pin_file: Option<PathBuf>,
     /// Environment variable that holds the PIN
@@ -179,7 +179,7 @@ pub(crate) struct PinArguments {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct SoPinArguments {
-    /// File that holds the security officer's PIN in its first line
+    /// File that holds the security officer's PIN and nothing else
     #[arg(long, value_name = "FILE")]
     so_pin_file: Option<PathBuf>,
     /// Environment variable that holds the security officer's PIN

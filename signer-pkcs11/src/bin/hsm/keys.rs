@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
 use signer_pkcs11::{KeyInfo, KeyName, TokenError, init_token};
 
 use crate::{
     arguments::{Init, Keygen, List},
-    output::Report,
+    output::{Fact, Report},
 };
 
 pub(crate) fn init(module: Option<PathBuf>, arguments: &Init) -> Result<Report> {
@@ -58,7 +57,7 @@ pub(crate) fn list(module: Option<PathBuf>, arguments: &List) -> Result<Report> 
     };
     let unprotected =
         keys.iter().filter(|key| !is_protected(key)).map(|key| key.label.clone()).collect::<Vec<_>>();
-    let report = Report::new(sentence, next).fact("keys", keys.iter().map(describe).collect::<Vec<_>>());
+    let report = Report::new(sentence, next).items("keys", keys.iter().map(describe).collect());
     Ok(unprotected.into_iter().fold(report, |report, label| {
         report.warning(format!(
             "key \"{label}\" can leave the token or be read: destroy it and generate a new one"
@@ -70,18 +69,18 @@ fn is_protected(key: &KeyInfo) -> bool {
     key.sensitive == Some(true) && key.extractable == Some(false)
 }
 
-fn describe(key: &KeyInfo) -> Value {
-    json!({
-        "uri": key.uri.to_string(),
-        "label": key.label,
-        "id": hex::encode(&key.id),
-        "kind": key.kind,
-        "sensitive": key.sensitive,
-        "extractable": key.extractable,
-        "always_sensitive": key.always_sensitive,
-        "never_extractable": key.never_extractable,
-        "generated_in_token": key.local,
-        "may_sign": key.sign,
-        "asks_for_pin_each_time": key.always_authenticate,
-    })
+fn describe(key: &KeyInfo) -> Vec<Fact> {
+    vec![
+        ("label", key.label.as_str().into()),
+        ("uri", key.uri.to_string().into()),
+        ("id", hex::encode(&key.id).into()),
+        ("kind", key.kind.as_str().into()),
+        ("sensitive", key.sensitive.into()),
+        ("extractable", key.extractable.into()),
+        ("always_sensitive", key.always_sensitive.into()),
+        ("never_extractable", key.never_extractable.into()),
+        ("generated_in_token", key.local.into()),
+        ("may_sign", key.sign.into()),
+        ("asks_for_pin_each_time", key.always_authenticate.into()),
+    ]
 }

@@ -11,10 +11,15 @@ pub(crate) enum Form {
     Json,
 }
 
+/// A name and what is told of it.
+pub(crate) type Fact = (&'static str, Value);
+
 /// The outcome of a command: a sentence, facts, warnings, and what to do next.
 pub(crate) struct Report {
     sentence: String,
-    facts: Vec<(&'static str, Value)>,
+    facts: Vec<Fact>,
+    /// A list of things, each by its facts.
+    items: Option<(&'static str, Vec<Vec<Fact>>)>,
     /// Printed as it is, for pipes.
     raw: Option<(&'static str, String)>,
     warnings: Vec<String>,
@@ -26,6 +31,7 @@ impl Report {
         Self {
             sentence: sentence.into(),
             facts: Vec::new(),
+            items: None,
             raw: None,
             warnings: Vec::new(),
             next: next.into(),
@@ -34,6 +40,11 @@ impl Report {
 
     pub(crate) fn fact(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.facts.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn items(mut self, name: &'static str, items: Vec<Vec<Fact>>) -> Self {
+        self.items = Some((name, items));
         self
     }
 
@@ -65,15 +76,15 @@ impl Report {
 
     fn text(&self) -> String {
         let mut text = format!("{}\n", self.sentence);
+        // Writing into a String never fails.
         for (name, value) in &self.facts {
-            // Writing into a String never fails.
-            let _ = match value {
-                Value::String(value) => writeln!(text, "  {}: {value}", name.replace('_', " ")),
-                Value::Array(items) => {
-                    items.iter().try_for_each(|item| writeln!(text, "{}", item_text(item)))
-                }
-                other => writeln!(text, "  {}: {other}", name.replace('_', " ")),
-            };
+            let _ = writeln!(text, "  {}: {}", name.replace('_', " "), told(value));
+        }
+        for item in self.items.iter().flat_map(|(_, items)| items) {
+            for (position, (name, value)) in item.iter().enumerate() {
+                let indent = if position == 0 { "  " } else { "    " };
+                let _ = writeln!(text, "{indent}{}: {}", name.replace('_', " "), told(value));
+            }
         }
         for warning in &self.warnings {
             let _ = writeln!(text, "Warning: {warning}");
@@ -83,8 +94,11 @@ impl Report {
     }
 
     fn json(&self) -> Value {
-        let mut object = Map::new();
-        object.extend(self.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let mut object = members(&self.facts);
+        if let Some((name, items)) = &self.items {
+            let items = items.iter().map(|item| object_of(item)).collect::<Vec<_>>();
+            object.insert((*name).to_owned(), items.into());
+        }
         object.extend(self.raw.iter().map(|(name, text)| ((*name).to_owned(), text.clone().into())));
         object.insert("warnings".into(), self.warnings.clone().into());
         object.insert("next".into(), self.next.clone().into());
@@ -92,22 +106,23 @@ impl Report {
     }
 }
 
-/// One entry of a list: its first member as heading, the others below.
-fn item_text(item: &Value) -> String {
-    let members = item.as_object().into_iter().flatten();
-    let mut text = String::new();
-    for (position, (name, value)) in members.enumerate() {
-        let value = match value {
-            Value::String(value) => value.clone(),
-            Value::Bool(true) => "yes".into(),
-            Value::Bool(false) => "no".into(),
-            Value::Null => "not told".into(),
-            other => other.to_string(),
-        };
-        let indent = if position == 0 { "\n  " } else { "\n    " };
-        text.push_str(&format!("{indent}{}: {value}", name.replace('_', " ")));
+fn members(facts: &[Fact]) -> Map<String, Value> {
+    facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+}
+
+fn object_of(facts: &[Fact]) -> Value {
+    Value::Object(members(facts))
+}
+
+/// A value as a person reads it.
+fn told(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        Value::Null => "not told".into(),
+        other => other.to_string(),
     }
-    text.trim_start_matches('\n').to_owned()
 }
 
 /// The error and its causes, in one line.
