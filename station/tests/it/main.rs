@@ -1,0 +1,6 @@
+//! The station as a process, with a CSMS that is not ours.
+
+mod bad_server;
+mod enrolment;
+mod stage;
+mod start;

@@ -1,0 +1,286 @@
+//! A station with a token of its own, and a Python CSMS with an authority made by OpenSSL.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use serde_json::Value;
+use signer_pkcs11::{Pin, init_token};
+
+pub(crate) const PASSWORD: &str = "correct-horse-battery";
+
+/// Everything that a station and its CSMS need, in one folder.
+pub(crate) struct Stage {
+    folder: tempfile::TempDir,
+    token: String,
+}
+
+impl Stage {
+    /// Makes the station's token, the operator's root, and a server certificate for localhost.
+    pub(crate) fn prepare() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let token = folder.path().file_name().expect("a name").to_string_lossy().into_owned();
+        let module = std::env::var_os("PKCS11_MODULE");
+        let module: PathBuf =
+            module.expect("PKCS11_MODULE is not set; run the tests with `cargo xtask test`").into();
+        init_token(&module, &token, &Pin::new("so-test-pin"), &Pin::new("test-pin")).expect("a token");
+        let stage = Self { folder, token };
+        for (name, text) in [("pin", "test-pin"), ("password", PASSWORD)] {
+            fs::write(stage.path(name), text).expect("writes");
+        }
+        stage.root("ca", "/O=Test CSO/CN=Test Root");
+        stage.root("manufacturer", "/O=Test Manufacturer/CN=Manufacturer Root");
+        stage.server_certificate("server", "ca", "/O=Test CSO/CN=localhost", Validity::Now);
+        stage
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The URI of the station's token with its PIN.
+    pub(crate) fn token_uri(&self) -> String {
+        format!("pkcs11:token={}?pin-source=file:pin", self.token)
+    }
+
+    /// A self-signed root, `NAME.pem` with `NAME.key`.
+    pub(crate) fn root(&self, name: &str, subject: &str) {
+        let (key, pem) = (format!("{name}.key"), format!("{name}.pem"));
+        self.openssl(&[
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            &key,
+            "-out",
+            &pem,
+            "-subj",
+            subject,
+            "-days",
+            "2",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+        ]);
+    }
+
+    /// A certificate signed by the root `issuer`, `NAME.pem` with `NAME.key`.
+    pub(crate) fn server_certificate(&self, name: &str, issuer: &str, subject: &str, validity: Validity) {
+        let [key, csr, pem, ca, ca_key] = [
+            format!("{name}.key"),
+            format!("{name}.csr"),
+            format!("{name}.pem"),
+            format!("{issuer}.pem"),
+            format!("{issuer}.key"),
+        ];
+        self.openssl(&[
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            &key,
+            "-out",
+            &csr,
+            "-subj",
+            subject,
+        ]);
+        fs::write(
+            self.path("extensions"),
+            "basicConstraints=critical,CA:false\nkeyUsage=critical,digitalSignature\n",
+        )
+        .expect("writes");
+        let dates = match validity {
+            Validity::Now => &["-days", "1"][..],
+            Validity::Past => &["-startdate", "20200101000000Z", "-enddate", "20210101000000Z"],
+        };
+        fs::write(self.path("ca.cnf"), CA_CONFIGURATION).expect("writes");
+        fs::write(self.path("index.txt"), "").expect("writes");
+        let sign = ["ca", "-batch", "-notext", "-config", "ca.cnf", "-extfile", "extensions"];
+        let files = ["-cert", &ca, "-keyfile", &ca_key, "-in", &csr, "-out", &pem];
+        self.openssl(&[&sign[..], &files, dates].concat());
+    }
+
+    /// Writes the station's configuration for a CSMS at `port` and installs the operator's root, as the factory does.
+    pub(crate) fn configure(&self, port: u64) {
+        self.configure_with("station.toml", port, &self.token_uri());
+        let provision = self.command(&["provision", "--csms-root", "ca.pem"]).output().expect("starts");
+        assert!(provision.status.success(), "{}", String::from_utf8_lossy(&provision.stderr));
+    }
+
+    pub(crate) fn configure_with(&self, file: &str, port: u64, token: &str) {
+        let configuration = format!(
+            r#"
+            directory = "data"
+            [station]
+            identity = "CS001"
+            serial_number = "SN-0001"
+            model = "Test"
+            vendor = "Test"
+            organization = "Test CSO"
+            [csms]
+            url = "wss://localhost:{port}/ocpp"
+            password_file = "password"
+            retry_wait_minimum_s = 0
+            retry_random_range_s = 1
+            [token]
+            uri = "{token}"
+            "#
+        );
+        fs::write(self.path(file), configuration).expect("writes");
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-station"));
+        command.current_dir(self.folder.path()).args(["--config", "station.toml", "--json"]).args(arguments);
+        command
+    }
+
+    /// Starts the agent.
+    pub(crate) fn station(&self) -> Process {
+        let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("a log");
+        Process(self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().expect("starts"))
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// What the store holds; the agent must not run.
+    pub(crate) fn inventory_text(&self) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_ocpp-station"))
+            .current_dir(self.folder.path())
+            .args(["--config", "station.toml", "inventory"])
+            .output()
+            .expect("starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Starts the Python CSMS, presenting `server`, and returns it when it listens.
+    pub(crate) fn csms(&self, server: &str, options: &[&str]) -> PythonCsms {
+        let python = std::env::var("OCPP_PYTHON")
+            .expect("OCPP_PYTHON is not set; run the tests with `cargo xtask test`");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python_csms.py");
+        let errors = fs::File::create(self.path("python.log")).expect("a log");
+        let mut child = Command::new(python)
+            .arg(script)
+            .current_dir(self.folder.path())
+            .args(["--server-chain", &format!("{server}.pem"), "--server-key", &format!("{server}.key")])
+            .args(["--ca", "ca.pem", "--ca-key", "ca.key", "--manufacturer-root", "manufacturer.pem"])
+            .args(["--identity", "CS001", "--password", PASSWORD])
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .expect("Python starts");
+        let output = BufReader::new(child.stdout.take().expect("is piped"));
+        let (sender, lines) = mpsc::sync_channel(1024);
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                let step = serde_json::from_str::<Value>(&line).expect("JSON");
+                if sender.send(step).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut csms = PythonCsms { process: Process(child), lines, waiting: Vec::new(), port: 0 };
+        csms.port = csms.wait_for(self, "listening").as_u64().expect("a port");
+        csms
+    }
+
+    /// Runs OpenSSL in the stage's folder and returns what it printed.
+    pub(crate) fn openssl(&self, arguments: &[&str]) -> String {
+        let output = Command::new("openssl").current_dir(self.folder.path()).args(arguments).output();
+        let output = output.expect("openssl is missing; install it: sudo apt-get install openssl");
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "openssl {}: {text}", arguments.join(" "));
+        text
+    }
+}
+
+/// When a certificate is valid.
+#[derive(Clone, Copy)]
+pub(crate) enum Validity {
+    Now,
+    Past,
+}
+
+/// A process that ends with the test.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().expect("killed");
+        self.0.wait().expect("ended");
+    }
+
+    /// SIGTERM; the process has to end in order.
+    pub(crate) fn terminate(mut self) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill starts").success());
+        assert!(self.0.wait().expect("ended").success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only where the process has ended already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// The running Python CSMS and what it reports.
+pub(crate) struct PythonCsms {
+    pub(crate) port: u64,
+    process: Process,
+    lines: mpsc::Receiver<Value>,
+    waiting: Vec<Value>,
+}
+
+impl PythonCsms {
+    /// The result of the next step of this name; steps of other names are kept for their own turn.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, stage: &Stage, step: &str) -> Value {
+        loop {
+            if let Some(place) = self.waiting.iter().position(|line| line["step"] == step) {
+                return self.waiting.remove(place)["result"].take();
+            }
+            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+                let python = fs::read_to_string(stage.path("python.log")).unwrap_or_default();
+                panic!("step `{step}` was not reached: {:#?}\n{python}\n{}", self.waiting, stage.log());
+            };
+            self.waiting.push(line);
+        }
+    }
+
+    /// How many steps of this name wait for their turn.
+    pub(crate) fn count(&self, step: &str) -> usize {
+        self.waiting.iter().filter(|line| line["step"] == step).count()
+    }
+
+    pub(crate) fn kill(self) {
+        self.process.kill();
+    }
+}
+
+/// The longest wait for a step; only a test that fails waits that long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What `openssl ca` needs to know.
+const CA_CONFIGURATION: &str = "[ca]\ndefault_ca = only\n[only]\ndatabase = index.txt\nnew_certs_dir = .\nrand_serial = yes\n\
+    default_md = sha256\npolicy = any\n[any]\norganizationName = supplied\ncommonName = supplied\n";

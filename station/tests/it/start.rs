@@ -1,0 +1,42 @@
+//! What an operator gets wrong before the first connection.
+
+use std::fs;
+
+use crate::stage::Stage;
+
+#[test]
+fn wrong_pin_missing_token_and_missing_module_say_what_to_do() {
+    let stage = Stage::prepare();
+    stage.configure(1);
+    let run = |token: &str, module: Option<&str>| {
+        stage.configure_with("station.toml", 1, token);
+        let mut command = stage.command(&["run"]);
+        if let Some(module) = module {
+            command.env("PKCS11_MODULE", module);
+        }
+        let output = command.output().expect("starts");
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    fs::write(stage.path("wrong-pin"), "not-the-pin").expect("writes");
+    let good = stage.token_uri();
+    let error = run(&good.replace("file:pin", "file:wrong-pin"), None);
+    assert!(error.contains("PIN") && !error.contains("not-the-pin"), "{error}");
+    let error = run("pkcs11:token=no-such-token?pin-source=file:pin", None);
+    assert!(error.contains("no token fits"), "{error}");
+    let error = run(&good, Some("/nonexistent/module.so"));
+    assert!(error.contains("/nonexistent/module.so") && error.contains("install"), "{error}");
+}
+
+#[test]
+fn a_second_agent_on_the_same_store_is_refused() {
+    let stage = Stage::prepare();
+    let mut csms = stage.csms("server", &["--trigger-only"]);
+    stage.configure(csms.port);
+    let station = stage.station();
+    csms.wait_for(&stage, "boot");
+    let output = stage.command(&["inventory"]).output().expect("starts");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("in use by another process"), "{error}");
+    station.terminate();
+}
