@@ -29,7 +29,7 @@ use crate::io::stream::Stream;
 use crate::peer::{Link, Peer};
 use crate::profile::SecurityProfile;
 use crate::router::Router;
-use crate::tls::TlsFailure;
+use crate::tls::BadCertificate;
 use crate::upgrade::{self, HttpRefusal};
 
 /// Where a CSMS listens, and how.
@@ -288,7 +288,10 @@ async fn serve_connection(
 #[derive(Debug, thiserror::Error)]
 enum OpenError {
     #[error("the TLS handshake failed")]
-    Tls(#[source] TlsFailure),
+    Tls(#[source] rustls::Error),
+    // A00.FR.408: logged under the name of the security event.
+    #[error("InvalidChargingStationCertificate")]
+    Certificate(#[source] BadCertificate),
     #[error("the connection failed during the handshake")]
     Io(#[source] io::Error),
     #[error("the thread of the TLS handshake failed")]
@@ -413,8 +416,11 @@ async fn refuse(mut stream: Stream, status: u16, error: OpenError) -> OpenError 
 }
 
 fn io_error(error: io::Error) -> OpenError {
-    match TlsFailure::from_io(&error) {
-        Some(failure) => OpenError::Tls(failure),
+    match error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(error)) => {
+            OpenError::Certificate(BadCertificate::from_rustls(error.clone()))
+        }
+        Some(error) => OpenError::Tls(error.clone()),
         None => OpenError::Io(error),
     }
 }

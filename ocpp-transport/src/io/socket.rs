@@ -105,42 +105,49 @@ impl Socket {
 
     /// Sends Close, waits for the peer's, and shuts the connection down. Takes at most twice `patience`.
     pub(crate) async fn close(mut self, frame: CloseFrame, patience: Duration) {
+        let mut acknowledged = false;
         let handshake = async {
             if self.web_socket.send(Message::Close(Some(frame))).await.is_ok() {
-                while let Some(Ok(_)) = self.web_socket.next().await {}
+                while let Some(Ok(message)) = self.web_socket.next().await {
+                    acknowledged |= message.is_close();
+                }
             }
         };
         let _ = timeout(patience, handshake).await;
-        self.shut_down(patience).await;
+        let mut stream = self.web_socket.into_inner();
+        if acknowledged {
+            let _ = timeout(patience, stream.shutdown()).await;
+        } else {
+            linger(stream, patience).await;
+        }
     }
 
     /// Sends the answer to the peer's Close, and shuts the connection down. Takes at most twice `patience`.
     pub(crate) async fn finish(mut self, patience: Duration) {
         let _ = timeout(patience, async { while let Some(Ok(_)) = self.web_socket.next().await {} }).await;
-        self.shut_down(patience).await;
+        let _ = timeout(patience, self.web_socket.into_inner().shutdown()).await;
     }
+}
 
-    /// Ends the connection so that the peer still gets what was sent: a socket that is closed with unread bytes in
-    /// it is reset, and a reset destroys the Close frame on its way.
-    async fn shut_down(self, patience: Duration) {
-        let mut stream = self.web_socket.into_inner();
-        let linger = async {
-            stream.shutdown().await?;
-            let mut unread = [0; 1024];
-            let mut total = 0;
-            loop {
-                match stream.read(&mut unread).await? {
-                    0 => break,
-                    read => total += read,
-                }
-                if total > MAX_UNREAD_BYTES {
-                    break;
-                }
+/// Ends a connection so that the peer still gets what was sent: a socket that is closed with unread bytes in it is
+/// reset, and a reset destroys the Close frame on its way.
+async fn linger(mut stream: Stream, patience: Duration) {
+    let rest = async {
+        stream.shutdown().await?;
+        let mut unread = [0; 1024];
+        let mut total = 0;
+        loop {
+            match stream.read(&mut unread).await? {
+                0 => break,
+                read => total += read,
             }
-            std::io::Result::Ok(())
-        };
-        let _ = timeout(patience, linger).await;
-    }
+            if total > MAX_UNREAD_BYTES {
+                break;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    let _ = timeout(patience, rest).await;
 }
 
 /// Frames that wait for the peer to read, before this side stops reading. More than one only if it misbehaves.

@@ -7,7 +7,7 @@ use rustls_pki_types::UnixTime;
 
 use crate::name_rule::NameError;
 
-/// Why a TLS handshake failed.
+/// Why the TLS handshake of a station failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFailure {
@@ -18,14 +18,14 @@ pub enum TlsFailure {
         #[source]
         reason: BadCertificate,
     },
-    /// The CSMS wants an older TLS: a station raises `InvalidTLSVersion` (A00.FR.316, A00.FR.419).
+    /// The CSMS wants an older TLS: a station raises `InvalidTLSVersion` (A00.FR.312 to 317, 415 to 420).
     #[error("the CSMS does not offer TLS 1.2 or newer")]
     Version,
     /// No common cipher suite: a station raises `InvalidTLSCipherSuite` (A00.FR.323, A00.FR.426).
     #[error("the CSMS offers none of the permitted cipher suites")]
     CipherSuite,
-    /// The peer refused this side's certificate, or wants one.
-    #[error("the peer does not accept this side's certificate ({alert})")]
+    /// The CSMS refused the station's certificate, or wants one.
+    #[error("the CSMS does not accept the station's certificate ({alert})")]
     OwnCertificateRefused {
         /// The alert that it sent, by its name in the TLS specification.
         alert: String,
@@ -114,7 +114,7 @@ impl TlsFailure {
 }
 
 impl BadCertificate {
-    fn from_rustls(error: CertificateError) -> Self {
+    pub(crate) fn from_rustls(error: CertificateError) -> Self {
         match error {
             CertificateError::ExpiredContext { time, not_after } => {
                 Self::Expired { now: system_time(time), not_after: system_time(not_after) }

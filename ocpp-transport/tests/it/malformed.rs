@@ -115,6 +115,7 @@ async fn closed_with(message: Message) -> (u16, CloseReason) {
     lab.connected().await;
     within(raw.0.send(message)).await.unwrap();
     let code = raw.close_code().await;
+    drop(raw);
     let Happened::Disconnected(_, reason) = lab.next().await else { panic!() };
     (code, reason)
 }
