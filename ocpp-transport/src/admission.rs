@@ -1,8 +1,8 @@
 //! Who may connect to a CSMS.
 
+use core::net::SocketAddr;
 use std::any::Any;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 

@@ -74,10 +74,6 @@ pub use crate::basic::{Credentials, Password};
 pub use crate::call::{CallError, CallFailure};
 pub use crate::close::{Close, CloseReason};
 pub use crate::identity::{Identity, IdentityError};
-pub use crate::io::{
-    BindError, ConnectError, Connection, Csms, CsmsConfig, LinkSettings, Security, StationConfig, connect,
-    record_frames,
-};
 pub use crate::message_id::MessageId;
 pub use crate::peer::Peer;
 pub use crate::profile::SecurityProfile;
@@ -85,3 +81,7 @@ pub use crate::reply::Reply;
 pub use crate::router::Router;
 pub use crate::session::SessionSettings;
 pub use crate::tap::{Direction, FrameTap, TappedFrame};
+pub use io::{
+    BindError, ConnectError, Connection, Csms, CsmsConfig, LinkSettings, Security, StationConfig, connect,
+    record_frames,
+};

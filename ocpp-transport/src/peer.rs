@@ -1,9 +1,9 @@
 //! The other end of a live connection.
 
+use core::net::SocketAddr;
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ocpp_types::{Request, RpcErrorCode};

@@ -54,8 +54,9 @@ impl Router {
     ///
     /// One request of a connection is handled at a time. A handler that panics is answered for with InternalError;
     /// so is one that takes longer than [`SessionSettings::answer_deadline`](crate::session::SessionSettings), and it
-    /// is dropped at its next `await`; so work that blocks belongs into `spawn_blocking`. A handler outlives the connection that it was called on by that deadline
-    /// at most. It may call the peer, but a `close` that waits belongs into [`Reply::then`].
+    /// is dropped at its next `await`, so work that blocks belongs into `spawn_blocking`. A handler outlives the
+    /// connection that it was called on by that deadline at most. It may call the peer, but a `close` that waits
+    /// belongs into [`Reply::then`].
     ///
     /// A handler of the same type that was given before is replaced.
     ///

@@ -440,6 +440,3 @@ impl Session {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! A station and a CSMS over real sockets.
+//! A station and a CSMS, over a simulated link and over real sockets.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -7,6 +7,7 @@ mod lab;
 mod lifecycle;
 mod malformed;
 mod pki;
+mod session;
 mod tls;
 mod tls_details;
 mod upgrade;
