@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::{fmt, str::FromStr};
 
-use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, SecondsFormat, SubsecRound as _, Utc};
 use serde_core::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Unexpected, Visitor},
@@ -31,6 +31,19 @@ impl Timestamp {
     #[must_use]
     pub fn as_date_time(&self) -> &DateTime<Utc> {
         &self.0
+    }
+
+    /// The same time without what is finer than a millisecond: OCPP allows at most three fractional digits in what is
+    /// sent (2.0.1 Part 2, dateTime). A time that was received keeps all of its digits.
+    ///
+    /// ```
+    /// let time: ocpp_types::Timestamp = "2026-11-20T12:00:00.123456789Z".parse()?;
+    /// assert_eq!(time.to_milliseconds().to_string(), "2026-11-20T12:00:00.123Z");
+    /// # Ok::<(), ocpp_types::NotATimestamp>(())
+    /// ```
+    #[must_use]
+    pub fn to_milliseconds(self) -> Self {
+        Self(self.0.trunc_subsecs(3))
     }
 
     fn text(self) -> String {

@@ -93,7 +93,7 @@ pub(crate) fn router<L: Ledger>(desk: &Arc<Desk<L>>) -> Router {
 }
 
 fn now() -> Timestamp {
-    Timestamp::from(SystemTime::now())
+    Timestamp::from(SystemTime::now()).to_milliseconds()
 }
 
 /// Between two heartbeats of a station, in seconds. The clock of a station needs one a day (G02.FR.07); ten minutes show

@@ -28,7 +28,7 @@ pub fn record_frames(path: &Path) -> io::Result<FrameTap> {
             Direction::In => "received",
             Direction::Out => "sent",
         };
-        let time = Timestamp::from(SystemTime::now()).to_string();
+        let time = Timestamp::from(SystemTime::now()).to_milliseconds().to_string();
         let head =
             json!({ "time": time, "direction": direction, "station": tapped.identity.as_str() }).to_string();
         let (name, content) = match serde_json::from_str::<&RawValue>(tapped.text) {

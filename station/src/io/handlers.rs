@@ -63,7 +63,7 @@ impl Shared {
     /// Notes a security event, to be reported when the CSMS listens.
     pub(crate) fn raise(&self, event: SecurityEvent, info: &str) {
         tracing::warn!(event = event.name(), info, "security event");
-        self.events().push(event, Timestamp::from(SystemTime::now()), info);
+        self.events().push(event, Timestamp::from(SystemTime::now()).to_milliseconds(), info);
         self.events_wait.notify_one();
     }
 
