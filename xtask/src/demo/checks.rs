@@ -1,15 +1,11 @@
 //! What anyone can check about the demo's result with tools that are not ours.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::workspace::{output, quoted, shown};
+use crate::workspace::{output, quoted, root, shown, target};
 
 /// A command of a foreign tool, and what it has to print.
 pub(crate) struct Check {
@@ -33,10 +29,10 @@ impl Check {
     }
 }
 
-/// Every check for a demo whose files lie in `folder`.
-pub(crate) fn all(folder: &Path) -> Result<Vec<Check>> {
+/// Every check for a demo whose files lie in `folder`, which is absolute or seen from the root of the checkout.
+pub(crate) fn all(folder: &Path, module: &Path) -> Result<Vec<Check>> {
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
-    let root = path("csms/cso-root.pem");
+    let issuer = path("csms/cso-root.pem");
     let mut checks = vec![
         Check::openssl(
             &[
@@ -45,7 +41,7 @@ pub(crate) fn all(folder: &Path) -> Result<Vec<Check>> {
                 "-purpose",
                 "sslclient",
                 "-CAfile",
-                &root,
+                &issuer,
                 &path("station-certificate.pem"),
             ],
             &["OK"],
@@ -57,7 +53,7 @@ pub(crate) fn all(folder: &Path) -> Result<Vec<Check>> {
                 "-purpose",
                 "sslserver",
                 "-CAfile",
-                &root,
+                &issuer,
                 &path("csms/csms-tls.pem"),
             ],
             &["OK"],
@@ -69,28 +65,28 @@ pub(crate) fn all(folder: &Path) -> Result<Vec<Check>> {
         ),
     ];
     // The hash data in the inventory equal what OpenSSL computes for the same certificates.
-    let inventory: Value = serde_json::from_str(&fs::read_to_string(folder.join("inventory.json"))?)?;
-    for chain in inventory["certificateHashDataChain"].as_array().context("the inventory is empty")? {
-        let data = &chain["certificateHashData"];
-        let serial = data["serialNumber"].as_str().unwrap_or_default();
-        let file = installed(folder, serial)?;
-        let file = file.to_string_lossy();
-        let expected = ["issuerNameHash", "issuerKeyHash", "serialNumber"]
-            .map(|name| data[name].as_str().unwrap_or("?").to_uppercase());
-        let expected = expected.each_ref().map(String::as_str);
-        checks.push(Check::openssl(
-            &["ocsp", "-sha256", "-issuer", &file, "-cert", &file, "-req_text"],
-            &expected,
-        ));
+    let inventory = fs::read_to_string(root().join(folder).join("inventory.json"))?;
+    let inventory: Value = serde_json::from_str(&inventory)?;
+    let listed = inventory["certificateHashDataChain"].as_array().context("the inventory is empty")?;
+    for name in ["csms/cso-root.pem", "csms/next-root.pem", "csms/manufacturer-root.pem"] {
+        let file = path(name);
+        let data = hash_data(&file)?;
+        if !listed.iter().any(|chain| chain["certificateHashData"] == data) {
+            bail!("{file} was installed, but the inventory does not list {data}");
+        }
+        let member = |name: &str| data[name].as_str().unwrap_or("?").to_owned();
+        let expected = [member("issuerNameHash"), member("issuerKeyHash"), member("serialNumber")];
+        let arguments = ["ocsp", "-sha256", "-issuer", &file, "-cert", &file, "-req_text"];
+        checks.push(Check::openssl(&arguments, &expected.each_ref().map(String::as_str)));
     }
     for side in ["station", "csms"] {
-        checks.push(token_check(folder, side)?);
+        checks.push(token_check(folder, side, module)?);
     }
     Ok(checks)
 }
 
 /// Runs the checks and fails if one fails.
-pub(crate) fn run(folder: &Path, module: &Path, checks: &[Check]) -> Result<()> {
+pub(crate) fn run(checks: &[Check]) -> Result<()> {
     println!("\nChecked by OpenSSL and pkcs11-tool:");
     let mut failures = 0;
     for check in checks {
@@ -99,13 +95,11 @@ pub(crate) fn run(folder: &Path, module: &Path, checks: &[Check]) -> Result<()> 
         } else {
             Command::new(check.command.get_program())
         };
-        command.args(
-            check.command.get_args().map(|word| if word == MODULE { module.as_os_str() } else { word }),
-        );
+        command.args(check.command.get_args());
         for (name, value) in check.command.get_envs() {
             command.env(name, value.unwrap_or_default());
         }
-        let result = command.current_dir(folder).output().with_context(|| {
+        let result = command.current_dir(root()).output().with_context(|| {
             format!(
                 "cannot start {}; install it: `sudo apt-get install openssl opensc`",
                 shown(&check.command)
@@ -153,31 +147,22 @@ pub(crate) fn extract(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The serial number of a certificate as OCPP writes it, read by OpenSSL.
-pub(crate) fn serial_number(file: &Path) -> Result<String> {
-    let text = output(Command::new("openssl").args(["x509", "-noout", "-serial", "-in"]).arg(file))?;
-    let digits = text.trim().trim_start_matches("serial=").trim_start_matches('0').to_lowercase();
-    Ok(if digits.is_empty() { "0".to_owned() } else { digits })
-}
-
-fn installed(folder: &Path, serial: &str) -> Result<PathBuf> {
-    for name in ["cso-root.pem", "next-root.pem", "manufacturer-root.pem"] {
-        let file = folder.join("csms").join(name);
-        if serial_number(&file)? == serial {
-            return Ok(file);
-        }
-    }
-    bail!("serial number {serial} is listed, but none of the demo's roots has it");
+/// The hash data of a root as our own code computes them; OpenSSL judges them.
+fn hash_data(file: &str) -> Result<Value> {
+    let mut program = Command::new(target().join("debug/ocpp-station"));
+    let text = output(program.current_dir(root()).args(["--json", "hash-data", file]))?;
+    serde_json::from_str(&text).with_context(|| format!("ocpp-station printed no JSON: {text}"))
 }
 
 /// The private key is in the token, and the token says that it was made there and never left.
-fn token_check(folder: &Path, side: &str) -> Result<Check> {
+fn token_check(folder: &Path, side: &str, module: &Path) -> Result<Check> {
     let pin = folder.join(side).join("pin");
     let configuration = folder.join(side).join("softhsm2.conf");
     let mut command = Command::new("pkcs11-tool");
-    command.args(["--module", MODULE, "--token-label", side, "--login", "--pin", "env:PIN"]);
+    command.arg("--module").arg(module);
+    command.args(["--token-label", side, "--login", "--pin", "env:PIN"]);
     command.args(["--list-objects", "--type", "privkey"]);
-    command.env("SOFTHSM2_CONF", &configuration).env("PIN", fs::read_to_string(&pin)?.trim());
+    command.env("SOFTHSM2_CONF", &configuration).env("PIN", fs::read_to_string(root().join(&pin))?.trim());
     let [configuration, pin] = [configuration, pin].map(|path| quoted(&path.to_string_lossy()));
     let prefix = format!("SOFTHSM2_CONF={configuration} PIN=$(cat {pin}) ");
     Ok(Check {
@@ -186,6 +171,3 @@ fn token_check(folder: &Path, side: &str) -> Result<Check> {
         expected: vec!["sensitive, always sensitive, never extractable, local".to_owned()],
     })
 }
-
-/// Stands for the module's path, which a person has in the environment.
-const MODULE: &str = "$PKCS11_MODULE";

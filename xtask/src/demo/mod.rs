@@ -57,12 +57,12 @@ pub(crate) fn run_command(arguments: &DemoArguments) -> Result<()> {
     let shown = folder.strip_prefix(root()).unwrap_or(&folder);
     println!("Everything is in {}: PEM files, frames.jsonl, configurations and logs.", shown.display());
     println!("\nCheck it yourself:");
-    let checks = checks::all(&folder)?;
+    let checks = checks::all(shown, &module)?;
     for check in &checks {
         println!("  {}", check.shown());
     }
     if arguments.check {
-        checks::run(&folder, &module, &checks)?;
+        checks::run(&checks)?;
     } else {
         println!("\nNext: cargo xtask demo --check runs these and judges what they print.");
     }
