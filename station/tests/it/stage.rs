@@ -232,7 +232,8 @@ impl Process {
     pub(crate) fn terminate(mut self) {
         let id = self.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill starts").success());
-        assert!(self.0.wait().expect("ended").success());
+        let status = self.0.wait().expect("ended");
+        assert!(status.success(), "it ended with {status}");
     }
 }
 
