@@ -1,5 +1,6 @@
 //! Drives the workspace. `cargo xtask --help` lists what it can do.
 
+mod bench;
 mod demo;
 mod python;
 mod regen;
@@ -27,6 +28,9 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Run every test, with SoftHSM and Python's `ocpp` provided
     Test(test::TestArguments),
+    /// Measure what is promised, beside what others do
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Find SoftHSM or unpack it into the target folder
     Softhsm(softhsm::SofthsmArguments),
     /// Generate the message types from `schemas/`, or check that they are what the schemas give
@@ -52,6 +56,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(arguments) => demo::run_command(&arguments),
         Command::Test(arguments) => test::run_command(&arguments),
+        Command::Bench(command) => bench::run_command(&command),
         Command::Softhsm(arguments) => softhsm::run_command(&arguments),
         Command::Regen(arguments) => regen::run(arguments),
         Command::Schemas(command) => schemas::run(command),

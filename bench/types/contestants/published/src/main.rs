@@ -1,0 +1,12 @@
+//! The crate of the public registry that has our name.
+
+use published::v201::{
+    DeleteCertificateRequest, GetInstalledCertificateIdsResponse, SignCertificateRequest,
+    TransactionEventRequest,
+};
+
+fn main() {
+    harness::measure_all!(|text| serde_json::from_str(text).expect("a payload"), |value| {
+        serde_json::to_string(value).expect("JSON")
+    },);
+}
