@@ -191,9 +191,35 @@ fn write(database: &Database, changes: &[Change]) -> Result<(), StorageError> {
 
 /// Makes an empty store beside `path` and moves it there, so that a crash never leaves half a store under the name.
 fn create(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
+    // Two processes that start at the same time must neither write into the same file beside it, nor move a new store
+    // over one that is in use already. The lock ends with the handle. (Elsewhere than on Unix a directory is no file.)
+    #[cfg(unix)]
+    let directory = {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = File::open(parent.unwrap_or(Path::new(".")))?;
+        // A file system that cannot lock directories keeps nobody out, and is served all the same.
+        while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
+        if path.try_exists()? {
+            return Ok(());
+        }
+        directory
+    };
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
+    if let Err(error) = create_beside(&beside).and_then(|()| Ok(std::fs::rename(&beside, path)?)) {
+        // Half a store on a full disk would only take room.
+        let _ = std::fs::remove_file(&beside);
+        return Err(error);
+    }
+    // The new name is durable only when the directory is.
+    #[cfg(unix)]
+    directory.sync_all()?;
+    Ok(())
+}
+
+/// An empty store, synced.
+fn create_beside(beside: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -202,21 +228,13 @@ fn create(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
         // The names of the keys are nobody else's business.
         options.mode(0o600);
     }
-    let file = options.open(&beside)?;
+    let file = options.open(beside)?;
     let database = Database::builder().set_cache_size(CACHE_BYTES).create_file(file)?;
     let transaction = database.begin_write()?;
     transaction.open_table(FORMAT)?.insert(FORMAT_KEY, FORMAT_VERSION)?;
     transaction.commit()?;
     drop(database);
-    OpenOptions::new().write(true).open(&beside)?.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    // The new name is durable only when the directory is; elsewhere than on Unix a directory cannot be synced.
-    #[cfg(unix)]
-    {
-        let directory =
-            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(directory)?.sync_all()?;
-    }
+    OpenOptions::new().write(true).open(beside)?.sync_all()?;
     Ok(())
 }
 

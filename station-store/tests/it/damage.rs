@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Barrier;
 
 use ocpp_types::v201::InstallCertificateUseEnumType::CSMSRootCertificate;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
@@ -121,7 +122,7 @@ fn what_is_no_store_is_refused() {
 
     fs::write(&path, "").expect("written");
     let error = Store::open(&path, settings()).expect_err("empty");
-    assert!(matches!(error, OpenError::NotAStore { .. } | OpenError::Damaged { .. }), "{error:?}");
+    assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
 
     fs::remove_file(&path).expect("removed");
     drop(Database::create(&path).expect("someone else's database"));
@@ -140,6 +141,37 @@ fn only_one_may_have_it_open() {
     let station = Station::new();
     let error = Store::open(station.path(), settings()).expect_err("locked");
     assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
+}
+
+/// Several processes that start at the same time on a new station: one gets the store, and keeps what it accepts.
+#[cfg(unix)]
+#[test]
+fn only_one_makes_a_new_store() {
+    for _ in 0..10 {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let path = directory.path().join("store.redb");
+        let (start, end) = (Barrier::new(4), Barrier::new(4));
+        let one = || {
+            start.wait();
+            let opened = Store::open(&path, settings());
+            // Nobody lets go before everybody has tried.
+            end.wait();
+            opened
+        };
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        let (stores, errors): (Vec<_>, Vec<_>) = opened.into_iter().partition(Result::is_ok);
+        assert_eq!(stores.len(), 1, "{errors:?}");
+        for error in errors {
+            assert!(matches!(error, Err(OpenError::Locked { .. })), "{error:?}");
+        }
+        let store = stores.into_iter().next().and_then(Result::ok).expect("the one");
+        crate::pki::install(&store, CSMSRootCertificate, &root("Root").pem());
+        drop(store);
+        assert_eq!(Store::open(&path, settings()).expect("opens").entries(), 1);
+    }
 }
 
 #[cfg(unix)]
