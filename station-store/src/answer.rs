@@ -66,7 +66,7 @@ impl Store {
         request: &GetInstalledCertificateIdsRequest,
     ) -> GetInstalledCertificateIdsResponse {
         let uses: Vec<RootUse> = match &request.certificate_type {
-            // M03.FR.01: without a filter, everything.
+            // Without a filter, every type.
             None => RootUse::ALL.to_vec(),
             Some(types) => types.iter().filter_map(|asked| root_use(*asked)).collect(),
         };
@@ -119,7 +119,8 @@ impl Store {
     ///
     /// The leaf is recognised by its key among all that are pending. Its chain must lead to an installed
     /// CSMSRootCertificate. The certificate that the station has used so far is kept until [`Store::confirm_own`]. A chain
-    /// that was accepted before is accepted again, for the CSMS may not have seen the first answer. Blocks on the disk.
+    /// that was accepted before is accepted again as long as it is valid, for the CSMS may not have seen the first answer.
+    /// Blocks on the disk.
     pub fn certificate_signed(&self, request: &CertificateSignedRequest, now: SystemTime) -> SignedOutcome {
         use CertificateSignedStatusEnumType::{Accepted, Rejected};
         let taken = match request.certificate_type {

@@ -190,13 +190,7 @@ impl Store {
         let refused = |source| SignedError::Refused { source };
         let chain = chain::read(pem, self.settings.max_chain_size).map_err(refused)?;
         self.change(|catalog| {
-            let (key_uri, use_, pending) = match catalog.match_signed(&chain, use_).map_err(refused)? {
-                Match::Known(own) if own.state == OwnState::InUse => {
-                    return Ok((Signed::AlreadyInUse, Vec::new()));
-                }
-                Match::Known(own) => return Ok((Signed::Renewed(own), Vec::new())),
-                Match::New { key_uri, use_, pending } => (key_uri, use_, pending),
-            };
+            let found = catalog.match_signed(&chain, use_).map_err(refused)?;
             let uses = [RootUse::Csms];
             let roots: Vec<&Certificate> = catalog.roots_for(&uses).map(|root| &root.certificate).collect();
             let expected = Expected {
@@ -206,7 +200,15 @@ impl Store {
                 serial_number: &self.settings.serial_number,
                 organization: self.settings.organization.as_deref(),
             };
+            // Also what was accepted before: it may have expired since, and its root may have been deleted.
             let verified = chain::verify(chain, &expected).map_err(refused)?;
+            let (key_uri, use_, pending) = match found {
+                Match::Known(own) if own.state == OwnState::InUse => {
+                    return Ok((Signed::AlreadyInUse, Vec::new()));
+                }
+                Match::Known(own) => return Ok((Signed::Renewed(own), Vec::new())),
+                Match::New { key_uri, use_, pending } => (key_uri, use_, pending),
+            };
             let (own, transitions) =
                 catalog.plan_renew(verified, key_uri, use_, pending).map_err(|_| SignedError::NoRoom)?;
             Ok((Signed::Renewed(own), transitions))

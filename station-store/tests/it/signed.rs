@@ -395,3 +395,24 @@ fn tc_a_23_answer_to_an_earlier_key() {
     assert_eq!(own.key_uri, uri("later"));
     assert_eq!(scene.station.store.confirm_own(own.id).expect("confirmed"), [uri("own")]);
 }
+
+/// What was accepted once is judged anew each time it comes.
+#[test]
+fn a02_fr_06_a_repeated_chain_that_has_expired_meanwhile() {
+    let scene = Scene::new();
+    let chain = scene.leaf(|params| params.not_after = date_time_ymd(2030, 6, 20));
+    scene.check_accepted(&chain);
+    let request = ocpp_types::v201::CertificateSignedRequest::new(chain.as_str().try_into().expect("short"));
+    let later = crate::pki::now() + std::time::Duration::from_secs(10 * 86_400);
+    for confirmed in [false, true] {
+        let outcome = scene.station.store.certificate_signed(&request, later);
+        assert_eq!(outcome.response.status, CertificateSignedStatusEnumType::Rejected, "{outcome:?}");
+        assert!(matches!(outcome.refused, Some(ChainRefused::Validity { position: 0, .. })), "{outcome:?}");
+        assert!(outcome.installed.is_none());
+        let own = scene.station.store.own_certificates();
+        assert_eq!(own.len(), 1, "and what is kept stays as it is");
+        if !confirmed {
+            scene.station.store.confirm_own(own[0].id).expect("confirmed");
+        }
+    }
+}
