@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 /// A schema file: the message's own object, and the definitions that it brings along.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// The file's name without `.json`, which is the message's name: `SignCertificateRequest`.
-    pub name: String,
-    /// `$id`, such as `urn:OCPP:Cp:2:2020:3:SignCertificateRequest`.
+    /// The file's name without `.json`: `SignCertificateRequest`, or `SignCertificate` in OCPP 1.6.
+    pub file: String,
+    /// `$id`, such as `urn:OCPP:Cp:2:2020:3:SignCertificateRequest`; `id` in draft-04.
     pub id: String,
     /// The message itself.
     pub root: Node,
@@ -28,10 +28,12 @@ pub struct Node {
     pub default: Option<Value>,
     /// The name in the specification's own class model.
     pub java_type: Option<String>,
+    /// What an official file says in prose; the files of the project have none.
+    pub description: Option<String>,
 }
 
 impl PartialEq for Node {
-    /// Two places say the same when rule and default are the same; `javaType` is only a name.
+    /// Two places say the same when rule and default are the same; `javaType` is only a name, and prose no rule.
     fn eq(&self, other: &Self) -> bool {
         self.rule == other.rule && self.default == other.default
     }
@@ -60,15 +62,26 @@ pub enum Rule {
     },
     /// A string of the format `date-time`.
     DateTime,
+    /// A string of the format `uri`.
+    Uri,
     /// A whole number within bounds, both inclusive.
     Integer {
         /// `minimum`.
         minimum: Option<i64>,
         /// `maximum`.
         maximum: Option<i64>,
+        /// How it may be written.
+        spelling: Spelling,
     },
-    /// Any number.
-    Number,
+    /// A number within bounds, both inclusive. The official files have whole bounds only.
+    Number {
+        /// `minimum`.
+        minimum: Option<i64>,
+        /// `maximum`.
+        maximum: Option<i64>,
+    },
+    /// A number with one decimal: `multipleOf: 0.1`.
+    Tenths,
     /// `true` or `false`.
     Boolean,
     /// A list.
@@ -82,6 +95,15 @@ pub enum Rule {
     },
     /// Any JSON value, `null` too (`DataTransfer.data`).
     Any,
+}
+
+/// How an integer may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// In digits only: to draft-04, `17.0` is no integer.
+    Digits,
+    /// In any form of a number without a fraction, `17.0` and `1e2` too (since draft-06).
+    AnyForm,
 }
 
 /// Whether an object may have members that its schema does not list.
@@ -125,20 +147,25 @@ pub enum ReadError {
 /// # Errors
 /// [`ReadError`] where the text is not JSON, or says something that this reader does not know.
 pub fn read(name: &str, text: &str) -> Result<Document, ReadError> {
-    let name = name.strip_suffix(".json").unwrap_or(name).to_owned();
-    let file = format!("{name}.json");
+    let file = name.strip_suffix(".json").unwrap_or(name).to_owned();
+    let mut reader = Reader { file: format!("{file}.json"), spelling: Spelling::AnyForm };
     let value: Value = serde_json::from_str(without_bom(text))
-        .map_err(|source| ReadError::NotJson { file: file.clone(), source })?;
-    let reader = Reader { file };
+        .map_err(|source| ReadError::NotJson { file: reader.file.clone(), source })?;
     let Value::Object(mut root) = value else {
         return Err(reader.unknown("", "a schema file is an object"));
     };
-    match root.remove("$schema") {
-        Some(Value::String(draft)) if DRAFTS.contains(&draft.as_str()) => {}
-        other => return Err(reader.unknown("/$schema", format!("draft {}", shown(other.as_ref())))),
-    }
-    let Some(Value::String(id)) = root.remove("$id") else {
-        return Err(reader.unknown("/$id", "no identifier"));
+    let identifier = match root.remove("$schema").as_ref().and_then(Value::as_str) {
+        Some(DRAFT_04) => {
+            reader.spelling = Spelling::Digits;
+            "id"
+        }
+        Some(DRAFT_06) => "$id",
+        other => {
+            return Err(reader.unknown("/$schema", format!("draft {}", other.unwrap_or("nothing"))));
+        }
+    };
+    let Some(Value::String(id)) = root.remove(identifier) else {
+        return Err(reader.unknown(&format!("/{identifier}"), "no identifier"));
     };
     let mut definitions = IndexMap::new();
     match root.remove("definitions") {
@@ -155,11 +182,14 @@ pub fn read(name: &str, text: &str) -> Result<Document, ReadError> {
     if !matches!(root.rule, Rule::Object { .. }) {
         return Err(reader.unknown("", "a message is an object"));
     }
-    Ok(Document { name, id, root, definitions })
+    Ok(Document { file, id, root, definitions })
 }
 
-/// Drafts in which every keyword that is used here means the same.
-const DRAFTS: &[&str] = &["http://json-schema.org/draft-06/schema#"];
+/// The draft of OCPP 1.6 without its security extension. Of what is used here, it names `$id` otherwise, and an integer is written in digits.
+const DRAFT_04: &str = "http://json-schema.org/draft-04/schema#";
+
+/// The draft of everything since.
+const DRAFT_06: &str = "http://json-schema.org/draft-06/schema#";
 
 /// Keywords that hold prose and no rule.
 pub(crate) const PROSE: &[&str] = &["description", "comment", "$comment", "title", "examples"];
@@ -181,6 +211,7 @@ pub(crate) fn shown(value: Option<&Value>) -> String {
 
 struct Reader {
     file: String,
+    spelling: Spelling,
 }
 
 impl Reader {
@@ -188,6 +219,7 @@ impl Reader {
         let Value::Object(mut members) = value else {
             return Err(self.unknown(pointer, "a schema is an object"));
         };
+        let description = members.get("description").and_then(Value::as_str).map(str::to_owned);
         for prose in PROSE {
             members.remove(*prose);
         }
@@ -202,7 +234,7 @@ impl Reader {
             let problem = format!("keyword {keyword:?} with the value {value} is not known in this place");
             return Err(self.unknown(&format!("{pointer}/{}", escape(keyword)), problem));
         }
-        Ok(Node { rule, default, java_type })
+        Ok(Node { rule, default, java_type, description })
     }
 
     /// Takes the keywords that belong to the rule out of `members`.
@@ -221,11 +253,16 @@ impl Reader {
             Some("object") => self.object(pointer, members),
             Some("array") => self.array(pointer, members),
             Some("string") => self.text(pointer, members),
+            // Draft-04 bounds none of its integers; should it one day, its bounds stay in `members` and are refused below.
+            Some("integer") if self.spelling == Spelling::Digits => {
+                Ok(Rule::Integer { minimum: None, maximum: None, spelling: Spelling::Digits })
+            }
             Some("integer") => Ok(Rule::Integer {
                 minimum: self.whole(pointer, members, "minimum")?,
                 maximum: self.whole(pointer, members, "maximum")?,
+                spelling: Spelling::AnyForm,
             }),
-            Some("number") => Ok(Rule::Number),
+            Some("number") => self.number(pointer, members),
             Some("boolean") => Ok(Rule::Boolean),
             _ => Err(self.unknown(&format!("{pointer}/type"), format!("type {kind}"))),
         }
@@ -284,7 +321,19 @@ impl Reader {
         match members.remove("format") {
             None => Ok(Rule::Text { max_length: self.count(pointer, members, "maxLength")? }),
             Some(Value::String(format)) if format == "date-time" => Ok(Rule::DateTime),
+            Some(Value::String(format)) if format == "uri" => Ok(Rule::Uri),
             Some(other) => Err(self.unknown(&format!("{pointer}/format"), format!("format {other}"))),
+        }
+    }
+
+    fn number(&self, pointer: &str, members: &mut Map<String, Value>) -> Result<Rule, ReadError> {
+        match members.remove("multipleOf") {
+            None => Ok(Rule::Number {
+                minimum: self.whole(pointer, members, "minimum")?,
+                maximum: self.whole(pointer, members, "maximum")?,
+            }),
+            Some(step) if step == serde_json::json!(0.1) => Ok(Rule::Tenths),
+            Some(other) => Err(self.unknown(&format!("{pointer}/multipleOf"), format!("steps of {other}"))),
         }
     }
 
@@ -317,7 +366,7 @@ impl Reader {
         }
     }
 
-    /// A bound of an integer; the official files write some of them as `0.0`.
+    /// A whole bound; the official files write some of them as `0.0`.
     fn whole(
         &self,
         pointer: &str,
@@ -332,7 +381,7 @@ impl Reader {
             Some(float as i64)
         });
         whole.map(Some).ok_or_else(|| {
-            self.unknown(&format!("{pointer}/{keyword}"), format!("{value} as the bound of an integer"))
+            self.unknown(&format!("{pointer}/{keyword}"), format!("{value} as a bound, which is not whole"))
         })
     }
 

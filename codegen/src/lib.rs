@@ -1,7 +1,7 @@
 //! Turns the JSON schemas of OCPP into the source text of `ocpp-types`.
 //!
-//! Text in, texts out: the files under `schemas/` are [read](document) with every keyword understood, [corrected](fixups), taken
-//! [together](merge), given to typify, and written as small documented files. The same input gives the same bytes on every machine.
+//! Text in, texts out: the files under `schemas/` are [read](document) with every keyword understood, [corrected](fixups), given the
+//! [names](places) that they lack, taken [together](merge), given to typify, and written as small documented files. The same input gives the same bytes on every machine.
 //! `cargo xtask regen` runs it. Nothing depends on this crate when a station or a CSMS runs.
 
 pub mod document;
@@ -9,10 +9,12 @@ pub mod edition;
 mod emit;
 pub mod facts;
 pub mod fixups;
+pub mod io;
 pub mod merge;
 mod names;
 pub mod official;
 pub mod pins;
+pub mod places;
 mod rust_types;
 
 pub use rust_types::TypifyError;
@@ -45,7 +47,7 @@ pub enum GenerateError {
     #[error(transparent)]
     Read(#[from] document::ReadError),
     /// A file of another edition.
-    #[error("{file} has the $id {id}, which is not one of {edition}")]
+    #[error("{file} has the $id {id}, which is not that of such a file of {edition}")]
     OtherEdition {
         /// The file.
         file: String,
@@ -57,6 +59,9 @@ pub enum GenerateError {
     /// A correction has lost its reason.
     #[error(transparent)]
     Fixup(#[from] fixups::FixupError),
+    /// A type without a name, or a name without a type.
+    #[error(transparent)]
+    Place(#[from] places::PlaceError),
     /// Two files disagree.
     #[error(transparent)]
     Merge(#[from] merge::MergeError),
@@ -64,7 +69,7 @@ pub enum GenerateError {
     #[error("typify did not give the types that the schemas state")]
     Typify(#[source] TypifyError),
     /// A message whose action has no sender.
-    #[error("{message} of {edition} has no sender: add its action to codegen/src/edition.rs")]
+    #[error("{message} of {edition} has no sender: add its action to the edition in codegen/src/edition/")]
     NoSender {
         /// The message.
         message: String,
@@ -88,6 +93,19 @@ pub enum GenerateError {
     },
 }
 
+/// The files of one edition among those of several. A file that cannot be read belongs to none.
+#[must_use]
+pub fn of_edition<'a>(edition: &Edition, files: &'a [io::SchemaFile]) -> Vec<Source<'a>> {
+    let sources = files.iter().map(|file| Source { name: &file.name, text: &file.text });
+    sources
+        .filter(|source| {
+            document::read(source.name, source.text).is_ok_and(|document| {
+                edition::edition_of(&document.id).is_some_and(|(of, ..)| of.module == edition.module)
+            })
+        })
+        .collect()
+}
+
 /// Generates the Rust files of one edition.
 ///
 /// # Errors
@@ -100,15 +118,20 @@ pub fn generate(
         .iter()
         .map(|source| document::read(source.name, source.text))
         .collect::<Result<Vec<Document>, _>>()?;
-    documents.sort_by(|one, other| one.name.cmp(&other.name));
-    for document in &documents {
-        if document.id.strip_prefix(edition.id_prefix) != Some(&document.name) {
-            let (file, id) = (format!("{}.json", document.name), document.id.clone());
-            return Err(GenerateError::OtherEdition { file, id, edition: edition.title });
+    documents.sort_by(|one, other| one.file.cmp(&other.file));
+    fixups::apply(edition.fixups, &mut documents)?;
+    let mut named = Vec::new();
+    for document in documents {
+        match edition.message(&document) {
+            Some(message) => named.push((message, document)),
+            None => {
+                let (file, id) = (format!("{}.json", document.file), document.id);
+                return Err(GenerateError::OtherEdition { file, id, edition: edition.title });
+            }
         }
     }
-    fixups::apply(edition.fixups, &mut documents)?;
-    let merged = merge::merge(documents)?;
+    places::name_all(edition.places, &mut named)?;
+    let merged = merge::merge(named)?;
     let types = rust_types::generate(&merged, edition.module).map_err(GenerateError::Typify)?;
     emit::files(edition, &merged, &types)
 }

@@ -20,6 +20,8 @@ pub struct Merged {
 pub struct Message {
     /// `SignCertificateRequest`.
     pub name: String,
+    /// The file's name without `.json`.
+    pub file: String,
     /// `$id`.
     pub id: String,
     /// Its object.
@@ -33,6 +35,8 @@ pub struct Shared {
     pub node: Node,
     /// Names of the messages that hold it, directly or further down.
     pub used_by: Vec<String>,
+    /// The file that has it first.
+    first: String,
 }
 
 /// Two files that disagree.
@@ -61,27 +65,36 @@ pub enum MergeError {
     },
 }
 
-/// Takes the definitions of `documents` together.
+/// Takes the definitions of `documents`, each with the name of its message, together.
 ///
 /// # Errors
 /// [`MergeError`] where the same name does not mean the same.
-pub fn merge(documents: Vec<Document>) -> Result<Merged, MergeError> {
+pub fn merge(documents: Vec<(String, Document)>) -> Result<Merged, MergeError> {
     let mut types: IndexMap<String, Shared> = IndexMap::new();
     let mut messages: Vec<Message> = Vec::new();
-    for document in documents {
+    for (message, document) in documents {
         for (name, node) in document.definitions {
             match types.get_mut(&name) {
                 None => {
-                    types.insert(name, Shared { node, used_by: vec![document.name.clone()] });
+                    let (used_by, first) = (vec![message.clone()], document.file.clone());
+                    types.insert(name, Shared { node, used_by, first });
                 }
-                Some(shared) if shared.node == node => shared.used_by.push(document.name.clone()),
+                Some(shared) if shared.node == node => {
+                    shared.used_by.push(message.clone());
+                    // Names and prose are not in every copy.
+                    shared.node.java_type = shared.node.java_type.take().or(node.java_type);
+                    shared.node.description = shared.node.description.take().or(node.description);
+                }
                 Some(shared) => {
-                    let first = shared.used_by.first().cloned().unwrap_or_default();
-                    return Err(MergeError::Conflict { name, first, second: document.name });
+                    return Err(MergeError::Conflict {
+                        name,
+                        first: shared.first.clone(),
+                        second: document.file,
+                    });
                 }
             }
         }
-        messages.push(Message { name: document.name, id: document.id, node: document.root });
+        messages.push(Message { name: message, file: document.file, id: document.id, node: document.root });
     }
     messages.sort_by(|one, other| one.name.cmp(&other.name));
     types.sort_keys();
@@ -89,13 +102,12 @@ pub fn merge(documents: Vec<Document>) -> Result<Merged, MergeError> {
         if let [one, other] = pair
             && one.name == other.name
         {
-            return Err(MergeError::Clash { name: one.name.clone(), file: other.name.clone() });
+            return Err(MergeError::Clash { name: one.name.clone(), file: other.file.clone() });
         }
     }
     for message in &messages {
         if let Some(shared) = types.get(&message.name) {
-            let file = shared.used_by.first().cloned().unwrap_or_default();
-            return Err(MergeError::Clash { name: message.name.clone(), file });
+            return Err(MergeError::Clash { name: message.name.clone(), file: shared.first.clone() });
         }
     }
     Ok(Merged { messages, types })

@@ -7,16 +7,18 @@ use serde_json::Value;
 use crate::{
     Source,
     document::{self, ReadError, escape, shown},
-    edition::{Edition, edition_of},
+    edition::{Edition, SchemaSet, edition_of},
     facts,
-    pins::{EditionPins, canonical_hash},
+    pins::{SetPins, canonical_hash},
 };
 
-/// What an import writes for one edition.
+/// What an import writes for one set.
 #[derive(Debug)]
 pub struct Imported {
     /// The edition.
     pub edition: &'static Edition,
+    /// The set of the edition.
+    pub set: &'static SchemaSet,
     /// File name → text of our file.
     pub files: BTreeMap<String, String>,
     /// File name → hash of the official file.
@@ -31,7 +33,7 @@ pub enum ImportError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A file of an edition that the project does not hold.
-    #[error("{file} has the $id {id}, which belongs to no edition in codegen/src/edition.rs")]
+    #[error("{file} has the $id {id}, which belongs to no edition in codegen/src/edition/")]
     UnknownEdition {
         /// The file.
         file: String,
@@ -49,20 +51,21 @@ pub enum ImportError {
     Empty,
 }
 
-/// Reduces an official set to its facts, by edition.
+/// Reduces official files to their facts, by set.
 ///
 /// # Errors
 /// [`ImportError`] for the first file that cannot be taken.
 pub fn import(sources: &[Source<'_>]) -> Result<Vec<Imported>, ImportError> {
-    let mut editions: BTreeMap<&str, Imported> = BTreeMap::new();
+    let mut sets: BTreeMap<&str, Imported> = BTreeMap::new();
     for source in sources {
         let document = document::read(source.name, source.text)?;
         let file = source.name.to_owned();
-        let Some(edition) = edition_of(&document.id) else {
+        let Some((edition, set, _)) = edition_of(&document.id) else {
             return Err(ImportError::UnknownEdition { file, id: document.id });
         };
-        let imported = editions.entry(edition.module).or_insert_with(|| Imported {
+        let imported = sets.entry(set.name).or_insert_with(|| Imported {
             edition,
+            set,
             files: BTreeMap::new(),
             sha256: BTreeMap::new(),
         });
@@ -73,10 +76,10 @@ pub fn import(sources: &[Source<'_>]) -> Result<Vec<Imported>, ImportError> {
         imported.files.insert(file.clone(), facts::extract(source.name, source.text)?);
         imported.sha256.insert(file, hash);
     }
-    if editions.is_empty() {
+    if sets.is_empty() {
         return Err(ImportError::Empty);
     }
-    Ok(editions.into_values().collect())
+    Ok(sets.into_values().collect())
 }
 
 /// One thing in which an official set and ours are not the same.
@@ -135,9 +138,9 @@ pub enum Difference {
     },
 }
 
-/// Holds an official set of one edition against our files and pins. Empty when both say the same.
+/// Holds an official set against our files of it and its pins. Empty when both say the same.
 #[must_use]
-pub fn verify(official: &[Source<'_>], ours: &[Source<'_>], pins: &EditionPins) -> Vec<Difference> {
+pub fn verify(official: &[Source<'_>], ours: &[Source<'_>], pins: &SetPins) -> Vec<Difference> {
     let mut differences = Vec::new();
     for source in official {
         let file = source.name.to_owned();

@@ -5,17 +5,17 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{document::ReadError, edition::Edition, facts};
+use crate::{document::ReadError, edition::SchemaSet, facts};
 
-/// The pins of all editions, by module name.
+/// The pins of all sets, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub struct Pins(pub BTreeMap<String, EditionPins>);
+pub struct Pins(pub BTreeMap<String, SetPins>);
 
-/// The pins of one edition.
+/// The pins of one set.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EditionPins {
+pub struct SetPins {
     /// The document that the files come from.
     pub document: String,
     /// File name → SHA-256 of the official file's canonical JSON, in hexadecimal.
@@ -40,9 +40,9 @@ impl Pins {
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = String::from(HEADER);
-        for (module, pins) in &self.0 {
+        for (set, pins) in &self.0 {
             // Names of documents and files hold no character that TOML would want escaped otherwise than Rust does.
-            let _ = write!(text, "\n[{module}]\ndocument = {:?}\n\n[{module}.sha256]\n", pins.document);
+            let _ = write!(text, "\n[{set}]\ndocument = {:?}\n\n[{set}.sha256]\n", pins.document);
             for (file, hash) in &pins.sha256 {
                 let _ = writeln!(text, "{file:?} = {hash:?}");
             }
@@ -50,10 +50,10 @@ impl Pins {
         text
     }
 
-    /// Sets the pins of one edition.
-    pub fn set(&mut self, edition: &Edition, sha256: BTreeMap<String, String>) {
-        let document = edition.document.to_owned();
-        self.0.insert(edition.module.to_owned(), EditionPins { document, sha256 });
+    /// Sets the pins of one set.
+    pub fn set(&mut self, set: &SchemaSet, sha256: BTreeMap<String, String>) {
+        let document = set.document.to_owned();
+        self.0.insert(set.name.to_owned(), SetPins { document, sha256 });
     }
 }
 

@@ -144,19 +144,16 @@ fn conversion(rule: &Rule, module: &str) -> Option<String> {
     match rule {
         Rule::Text { max_length: Some(max) } => Some(format!("crate::BoundedString<{max}>")),
         Rule::DateTime => Some("crate::Timestamp".to_owned()),
-        Rule::Number => Some("crate::Number".to_owned()),
-        Rule::Integer { minimum: None, maximum: None } => Some("i64".to_owned()),
-        Rule::Integer { minimum, maximum } => Some(match (minimum, maximum) {
-            (Some(minimum), None) => format!("crate::BoundedInteger<{minimum}, {{ i64::MAX }}>"),
-            (None, Some(maximum)) => format!("crate::BoundedInteger<{{ i64::MIN }}, {maximum}>"),
-            (minimum, maximum) => {
-                format!(
-                    "crate::BoundedInteger<{}, {}>",
-                    minimum.unwrap_or(i64::MIN),
-                    maximum.unwrap_or(i64::MAX)
-                )
-            }
-        }),
+        Rule::Uri => Some("crate::Uri".to_owned()),
+        Rule::Number { minimum: None, maximum: None } => Some("crate::Number".to_owned()),
+        Rule::Number { minimum, maximum } => {
+            Some(format!("crate::BoundedNumber<{}>", bounds(*minimum, *maximum)))
+        }
+        Rule::Tenths => Some("crate::Tenths".to_owned()),
+        Rule::Integer { minimum: None, maximum: None, .. } => Some("i64".to_owned()),
+        Rule::Integer { minimum, maximum, .. } => {
+            Some(format!("crate::BoundedInteger<{}>", bounds(*minimum, *maximum)))
+        }
         Rule::Any => Some("crate::Value".to_owned()),
         Rule::Array { items, min_items, max_items } => {
             let item = match &items.rule {
@@ -167,6 +164,8 @@ fn conversion(rule: &Rule, module: &str) -> Option<String> {
                 rule => conversion(rule, module)?,
             };
             Some(match (min_items, max_items) {
+                // Integers are read as another type, and a list of those has to become one of these.
+                (0, None) if item != "i64" => format!("::alloc::vec::Vec<{item}>"),
                 (1, None) => format!("crate::NonEmptyVec<{item}>"),
                 (min, None) => format!("crate::BoundedVec<{item}, {min}, {{ usize::MAX }}>"),
                 (min, Some(max)) => format!("crate::BoundedVec<{item}, {min}, {max}>"),
@@ -178,6 +177,13 @@ fn conversion(rule: &Rule, module: &str) -> Option<String> {
         | Rule::Object { .. }
         | Rule::Enumeration(_) => None,
     }
+}
+
+/// Both bounds as const generics; an absent one is the least or greatest that there is.
+fn bounds(minimum: Option<i64>, maximum: Option<i64>) -> String {
+    let text =
+        |bound: Option<i64>, absent: &str| bound.map_or_else(|| absent.to_owned(), |bound| bound.to_string());
+    format!("{}, {}", text(minimum, "{ i64::MIN }"), text(maximum, "{ i64::MAX }"))
 }
 
 fn collect_conversions(node: &Node, module: &str, conversions: &mut IndexMap<Value, String>) {
@@ -208,17 +214,10 @@ fn schema_text(node: &Node) -> Value {
         Rule::Text { max_length: None } => json!({ "type": "string" }),
         Rule::Text { max_length: Some(max) } => json!({ "type": "string", "maxLength": max }),
         Rule::DateTime => json!({ "type": "string", "format": "date-time" }),
-        Rule::Integer { minimum, maximum } => {
-            let mut schema = json!({ "type": "integer" });
-            if let Some(minimum) = minimum {
-                schema["minimum"] = json!(minimum);
-            }
-            if let Some(maximum) = maximum {
-                schema["maximum"] = json!(maximum);
-            }
-            schema
-        }
-        Rule::Number => json!({ "type": "number" }),
+        Rule::Uri => json!({ "type": "string", "format": "uri" }),
+        Rule::Integer { minimum, maximum, .. } => bounded_text("integer", *minimum, *maximum),
+        Rule::Number { minimum, maximum } => bounded_text("number", *minimum, *maximum),
+        Rule::Tenths => json!({ "type": "number", "multipleOf": 0.1 }),
         Rule::Boolean => json!({ "type": "boolean" }),
         Rule::Array { items, min_items, max_items } => {
             let mut schema = json!({ "type": "array", "items": schema_text(items), "minItems": min_items });
@@ -229,6 +228,17 @@ fn schema_text(node: &Node) -> Value {
         }
         Rule::Any => json!({}),
     }
+}
+
+fn bounded_text(kind: &str, minimum: Option<i64>, maximum: Option<i64>) -> Value {
+    let mut schema = json!({ "type": kind });
+    if let Some(minimum) = minimum {
+        schema["minimum"] = json!(minimum);
+    }
+    if let Some(maximum) = maximum {
+        schema["maximum"] = json!(maximum);
+    }
+    schema
 }
 
 fn schema_object(name: &str, schema: &Value) -> Result<SchemaObject, TypifyError> {

@@ -1,6 +1,7 @@
 //! Whole numbers.
 //!
-//! JSON Schema calls `17.0` an integer, and so do we. serde calls it a float; these types translate.
+//! JSON Schema calls `17.0` an integer, and so do we. serde calls it a float; these types translate. Only draft-04, in which OCPP 1.6 is
+//! written, has an integer in digits.
 
 use core::fmt;
 
@@ -21,6 +22,50 @@ impl From<Integer> for i64 {
 impl<'de> Deserialize<'de> for Integer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_i64(IntegerVisitor).map(Self)
+    }
+}
+
+/// How an `i64` of OCPP 1.6 is read: in digits.
+pub(crate) struct Digits(i64);
+
+impl From<Digits> for i64 {
+    fn from(digits: Digits) -> Self {
+        digits.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Digits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_i64(DigitsVisitor).map(Self)
+    }
+}
+
+struct DigitsVisitor;
+
+impl Visitor<'_> for DigitsVisitor {
+    type Value = i64;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a whole number in digits")
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<i64, E> {
+        Ok(value)
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<i64, E> {
+        IntegerVisitor.visit_u64(value)
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<i64, E> {
+        // serde_json has a float for `-0`, and for digits beyond 64 bits.
+        if value == 0.0 && value.is_sign_negative() {
+            return Ok(0);
+        }
+        if value.abs() < EXACT {
+            return Err(E::invalid_type(Unexpected::Float(value), &self));
+        }
+        IntegerVisitor.visit_f64(value)
     }
 }
 

@@ -46,11 +46,16 @@
 //! # Features
 //!
 //! - `v201` (default): OCPP 2.0.1.
+//! - `v16`: OCPP 1.6 with the messages of its security extension.
+//! - `v21`: OCPP 2.1.
 //! - `std` (default): [`Timestamp`] from and to `SystemTime`. Without it the crate is `no_std` and needs `alloc`.
 
 #![cfg_attr(not(feature = "std"), no_std)]
-// Without any version there are no messages, and nothing uses what messages are made of.
-#![cfg_attr(not(feature = "v201"), allow(dead_code, unused_imports, unused_macros))]
+// What messages are made of is not used by every version, and without any version by nothing.
+#![cfg_attr(
+    not(all(feature = "v16", feature = "v201", feature = "v21")),
+    allow(dead_code, unused_imports, unused_macros)
+)]
 
 extern crate alloc;
 
@@ -58,28 +63,42 @@ mod bounded_string;
 mod bounded_vec;
 mod custom_data;
 mod decode;
+mod dispatch;
 mod enumeration;
 mod integer;
 mod number;
+mod number_rules;
 mod object;
 mod request;
 mod rpc_error_code;
 mod timestamp;
+mod uri;
+#[cfg(feature = "v16")]
+pub mod v16;
 #[cfg(feature = "v201")]
 pub mod v201;
+#[cfg(feature = "v21")]
+pub mod v21;
 mod value;
+
+// Generated files take these from here, for without std nobody else brings them.
+use alloc::{string::String, vec::Vec};
 
 pub use bounded_string::{BoundedString, TooLong};
 pub use bounded_vec::{BoundedVec, NonEmptyVec, WrongCount};
 pub use custom_data::CustomData;
 pub use decode::{DecodeError, EncodeError, Violation, decode, encode};
+pub use dispatch::DispatchError;
+pub(crate) use dispatch::dispatch;
 pub use enumeration::UnknownValue;
 pub(crate) use enumeration::enumeration;
-pub(crate) use integer::Integer;
 pub use integer::{BoundedInteger, OutOfRange};
+pub(crate) use integer::{Digits, Integer};
 pub use number::{NotFinite, Number};
+pub use number_rules::{BoundedNumber, NotTenths, NotWithin, Tenths};
 pub(crate) use object::object;
-pub use request::{Request, Sender, UnknownSubprotocol, Version};
+pub use request::{Notification, Request, Sender, UnknownSubprotocol, Version};
 pub use rpc_error_code::RpcErrorCode;
 pub use timestamp::{NotATimestamp, Timestamp};
+pub use uri::{NotAUri, Uri};
 pub use value::{Map, Value};

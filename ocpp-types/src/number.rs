@@ -63,6 +63,35 @@ impl Number {
         if value.is_finite() { Ok(Self(Repr::Float(value.to_bits()))) } else { Err(NotFinite) }
     }
 
+    /// Whether the number is `bound` or more. No bound of OCPP is beyond 2^53, below which a float holds every whole number.
+    #[allow(clippy::cast_precision_loss, reason = "as documented")]
+    pub(crate) fn is_at_least(self, bound: i64) -> bool {
+        match self.0 {
+            Repr::Signed(value) => value >= bound,
+            Repr::Unsigned(_) => true,
+            Repr::Float(bits) => f64::from_bits(bits) >= bound as f64,
+        }
+    }
+
+    /// Whether the number is `bound` or less.
+    #[allow(clippy::cast_precision_loss, reason = "as of is_at_least")]
+    pub(crate) fn is_at_most(self, bound: i64) -> bool {
+        match self.0 {
+            Repr::Signed(value) => value <= bound,
+            Repr::Unsigned(_) => false,
+            Repr::Float(bits) => f64::from_bits(bits) <= bound as f64,
+        }
+    }
+
+    /// The number as serde's errors have it.
+    pub(crate) fn unexpected(self) -> Unexpected<'static> {
+        match self.0 {
+            Repr::Signed(value) => Unexpected::Signed(value),
+            Repr::Unsigned(value) => Unexpected::Unsigned(value),
+            Repr::Float(bits) => Unexpected::Float(f64::from_bits(bits)),
+        }
+    }
+
     /// Hands the number to a visitor in the form that serde_json would.
     pub(crate) fn visit<'de, V: Visitor<'de>, E: de::Error>(self, visitor: V) -> Result<V::Value, E> {
         match self.0 {

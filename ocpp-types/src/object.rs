@@ -76,6 +76,7 @@ macro_rules! object {
                     use serde_core::ser::SerializeStruct as _;
 
                     let count = 0 $(+ $crate::object!(@count $kind self.$field))*;
+                    #[allow(unused_mut, reason = "a message of OCPP 1.6 may have no member")]
                     let mut object = serializer.serialize_struct(stringify!($name), count)?;
                     $($crate::object!(@write $kind object $member self.$field);)*
                     object.end()

@@ -14,23 +14,37 @@ pub trait Request: Serialize + DeserializeOwned + Send + 'static {
     type Response: Serialize + DeserializeOwned + Send + 'static;
 }
 
+/// A message that is sent and never answered: the payload of a SEND (OCPP 2.1).
+pub trait Notification: Serialize + DeserializeOwned + Send + 'static {
+    /// The action's name on the wire: `NotifyPeriodicEventStream`.
+    const ACTION: &'static str;
+    /// The version of OCPP that it belongs to.
+    const VERSION: Version;
+}
+
 /// A version of OCPP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Version {
+    /// OCPP 1.6, with its security extension.
+    V16,
     /// OCPP 2.0.1.
     V201,
+    /// OCPP 2.1.
+    V21,
 }
 
 impl Version {
     /// All versions that this crate knows, oldest first, whichever of them are compiled in.
-    pub const ALL: &'static [Self] = &[Self::V201];
+    pub const ALL: &'static [Self] = &[Self::V16, Self::V201, Self::V21];
 
     /// The name of the WebSocket subprotocol, as registered with IANA (OCPP-J 3.1.2).
     #[must_use]
     pub const fn subprotocol(self) -> &'static str {
         match self {
+            Self::V16 => "ocpp1.6",
             Self::V201 => "ocpp2.0.1",
+            Self::V21 => "ocpp2.1",
         }
     }
 }
@@ -38,7 +52,9 @@ impl Version {
 impl fmt::Display for Version {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
+            Self::V16 => "OCPP 1.6",
             Self::V201 => "OCPP 2.0.1",
+            Self::V21 => "OCPP 2.1",
         })
     }
 }
@@ -78,4 +94,14 @@ pub enum Sender {
     Csms,
     /// Either side.
     Both,
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::ChargingStation => "the charging station",
+            Self::Csms => "the CSMS",
+            Self::Both => "either side",
+        })
+    }
 }

@@ -37,26 +37,27 @@ pub enum RpcErrorCode {
 }
 
 impl RpcErrorCode {
-    /// The code as a version spells it.
+    /// The code as a version spells it. OCPP 1.6 has no codes for what is wrong with a frame; there the nearest code stands in.
     #[must_use]
     pub fn as_str(&self, version: Version) -> &str {
-        match version {
-            // 2.0.1 corrected the spelling of 1.6's "Occurence"; some implementations still send it, so parse() takes both.
-            Version::V201 => match self {
-                Self::NotImplemented => "NotImplemented",
-                Self::NotSupported => "NotSupported",
-                Self::InternalError => "InternalError",
-                Self::ProtocolError => "ProtocolError",
-                Self::SecurityError => "SecurityError",
-                Self::FormatViolation => "FormatViolation",
-                Self::PropertyConstraintViolation => "PropertyConstraintViolation",
-                Self::OccurrenceConstraintViolation => "OccurrenceConstraintViolation",
-                Self::TypeConstraintViolation => "TypeConstraintViolation",
-                Self::GenericError => "GenericError",
-                Self::MessageTypeNotSupported => "MessageTypeNotSupported",
-                Self::RpcFrameworkError => "RpcFrameworkError",
-                Self::Other(code) => code,
-            },
+        match (self, version) {
+            (Self::NotImplemented, _) => "NotImplemented",
+            (Self::NotSupported, _) => "NotSupported",
+            (Self::InternalError, _) => "InternalError",
+            (Self::ProtocolError, _) => "ProtocolError",
+            (Self::SecurityError, _) => "SecurityError",
+            (Self::FormatViolation, Version::V16) => "FormationViolation",
+            (Self::FormatViolation, _) => "FormatViolation",
+            (Self::PropertyConstraintViolation, _) => "PropertyConstraintViolation",
+            // OCPP-J 1.6, 4.2.3: a spelling that its errata leave as it is; 2.0.1 corrected it.
+            (Self::OccurrenceConstraintViolation, Version::V16) => "OccurenceConstraintViolation",
+            (Self::OccurrenceConstraintViolation, _) => "OccurrenceConstraintViolation",
+            (Self::TypeConstraintViolation, _) => "TypeConstraintViolation",
+            (Self::GenericError, _) | (Self::MessageTypeNotSupported, Version::V16) => "GenericError",
+            (Self::MessageTypeNotSupported, _) => "MessageTypeNotSupported",
+            (Self::RpcFrameworkError, Version::V16) => "FormationViolation",
+            (Self::RpcFrameworkError, _) => "RpcFrameworkError",
+            (Self::Other(code), _) => code,
         }
     }
 
@@ -71,19 +72,36 @@ impl RpcErrorCode {
     #[must_use]
     pub fn of_violation(violation: Violation, version: Version) -> Self {
         match version {
-            Version::V201 => match violation {
-                Violation::NotJson
-                | Violation::NotAnObject
-                | Violation::UnknownMember
-                | Violation::DuplicateMember => Self::FormatViolation,
-                // A value that an enumeration does not have counts as a value of another type, for the specification calls each
-                // enumeration a type of its own (`HashAlgorithmEnumType`), and the message guides that vendors test against have it
-                // so. The text of OCPP-J would allow PropertyConstraintViolation too. This is the only place that decides it.
-                Violation::UnknownValue | Violation::WrongType => Self::TypeConstraintViolation,
-                Violation::Constraint => Self::PropertyConstraintViolation,
-                Violation::MissingMember | Violation::ItemCount => Self::OccurrenceConstraintViolation,
-            },
+            Version::V16 => Self::in_v16(violation),
+            Version::V201 => Self::in_v201(violation),
+            Version::V21 => Self::in_v21(violation),
         }
+    }
+
+    /// OCPP-J 1.6, 4.2.3. The codes are those of 2.0.1 under older names, which [`as_str`](Self::as_str) knows.
+    fn in_v16(violation: Violation) -> Self {
+        Self::in_v201(violation)
+    }
+
+    /// OCPP 2.0.1 Part 4, 4.3.
+    fn in_v201(violation: Violation) -> Self {
+        match violation {
+            Violation::NotJson
+            | Violation::NotAnObject
+            | Violation::UnknownMember
+            | Violation::DuplicateMember => Self::FormatViolation,
+            // A value that an enumeration does not have counts as a value of another type, for the specification calls each
+            // enumeration a type of its own (`HashAlgorithmEnumType`), and the message guides that vendors test against have it
+            // so. The text of OCPP-J would allow PropertyConstraintViolation too. Only these functions decide it.
+            Violation::UnknownValue | Violation::WrongType => Self::TypeConstraintViolation,
+            Violation::Constraint => Self::PropertyConstraintViolation,
+            Violation::MissingMember | Violation::ItemCount => Self::OccurrenceConstraintViolation,
+        }
+    }
+
+    /// OCPP 2.1 Part 4, 4.3: the table of 2.0.1.
+    fn in_v21(violation: Violation) -> Self {
+        Self::in_v201(violation)
     }
 }
 
@@ -112,19 +130,24 @@ mod tests {
     use crate::Version;
 
     #[test]
-    fn every_code_is_read_back_in_every_version() {
+    fn every_code_is_read_back() {
         for (spelling, code) in SPELLINGS {
             assert_eq!(RpcErrorCode::parse(spelling), *code);
-            for version in Version::ALL {
-                assert_eq!(RpcErrorCode::parse(code.as_str(*version)), *code);
+            for version in [Version::V201, Version::V21] {
+                assert_eq!(RpcErrorCode::parse(code.as_str(version)), *code);
             }
         }
     }
 
     #[test]
-    fn both_spellings_are_read_and_the_corrected_one_is_written() {
+    fn both_spellings_are_read_and_that_of_the_version_is_written() {
         let code = RpcErrorCode::parse("OccurenceConstraintViolation");
+        assert_eq!(code.as_str(Version::V16), "OccurenceConstraintViolation");
         assert_eq!(code.as_str(Version::V201), "OccurrenceConstraintViolation");
+        assert_eq!(code.as_str(Version::V21), "OccurrenceConstraintViolation");
+        assert_eq!(RpcErrorCode::parse("FormatViolation").as_str(Version::V16), "FormationViolation");
+        assert_eq!(RpcErrorCode::RpcFrameworkError.as_str(Version::V16), "FormationViolation");
+        assert_eq!(RpcErrorCode::MessageTypeNotSupported.as_str(Version::V16), "GenericError");
         assert_eq!(RpcErrorCode::parse("Formationviolation").as_str(Version::V201), "FormatViolation");
         assert_eq!(RpcErrorCode::parse("Own").as_str(Version::V201), "Own");
     }

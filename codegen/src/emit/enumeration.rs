@@ -6,7 +6,7 @@ use quote::{format_ident, quote};
 
 use super::{
     source::Items,
-    words::{default_words, doc, used_by},
+    words::{default_words, doc, official, used_by},
 };
 use crate::{GenerateError, merge::Shared, names};
 
@@ -21,6 +21,7 @@ pub(super) fn enumeration(
     if let Some(default) = &shared.node.default {
         paragraphs.push(format!("A member that is absent counts as `{}`.", default_words(default)));
     }
+    paragraphs.extend(official(&shared.node));
     let docs = doc(&paragraphs);
     let alias = shared.node.java_type.iter().map(|alias| quote!(#[doc(alias = #alias)]));
     let ident = format_ident!("{name}");

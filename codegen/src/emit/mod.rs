@@ -1,5 +1,6 @@
 //! The files of `ocpp-types`: typify's types in the schemas' order, documented, each in a small file of its own.
 
+mod dispatch;
 mod enumeration;
 mod source;
 mod structure;
@@ -30,23 +31,28 @@ pub(crate) fn files(
     types: &IndexMap<String, RustType>,
 ) -> Result<Vec<GeneratedFile>, GenerateError> {
     let mut emitter = Emitter { edition, merged, types, files: Vec::new() };
+    let (actions, sends) = pair(edition, merged)?;
     let mut messages = Folder::new("messages");
-    for action in actions(edition, merged)? {
-        emitter.action(&mut messages, &action)?;
+    for action in &actions {
+        emitter.action(&mut messages, action)?;
+    }
+    for send in &sends {
+        emitter.send(&mut messages, send)?;
     }
     let mut datatypes = Folder::new("datatypes");
     let mut enumerations = Folder::new("enumerations");
     for name in merged.types.keys().filter(|name| *name != CUSTOM_DATA) {
         emitter.shared_type(&mut datatypes, &mut enumerations, name)?;
     }
-    emitter.actions_table();
-    emitter.modules(&[messages, datatypes, enumerations])?;
+    let dispatch = emitter.dispatch(&actions, &sends)?;
+    emitter.actions_tables();
+    emitter.modules(&[messages, datatypes, enumerations, dispatch])?;
     let mut files = emitter.files;
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(files)
 }
 
-/// An action with its messages.
+/// An action that is called and answered, with its messages.
 struct Action<'a> {
     name: &'static str,
     sender: Sender,
@@ -54,11 +60,21 @@ struct Action<'a> {
     response: &'a Message,
 }
 
-/// Pairs requests with responses and with the table of senders; nothing may be left over on any side.
-fn actions<'a>(edition: &'static Edition, merged: &'a Merged) -> Result<Vec<Action<'a>>, GenerateError> {
+/// An action that is not answered, with its message.
+struct Send<'a> {
+    name: &'static str,
+    sender: Sender,
+    message: &'a Message,
+}
+
+/// Pairs requests with responses and with the tables of senders; nothing may be left over on any side.
+fn pair<'a>(
+    edition: &'static Edition,
+    merged: &'a Merged,
+) -> Result<(Vec<Action<'a>>, Vec<Send<'a>>), GenerateError> {
     let find = |name: &str| merged.messages.iter().find(|message| message.name == name);
     let mut actions = Vec::new();
-    for &(name, sender) in edition.senders {
+    for &(name, sender) in edition.calls {
         let (Some(request), Some(response)) =
             (find(&format!("{name}Request")), find(&format!("{name}Response")))
         else {
@@ -66,13 +82,21 @@ fn actions<'a>(edition: &'static Edition, merged: &'a Merged) -> Result<Vec<Acti
         };
         actions.push(Action { name, sender, request, response });
     }
+    let mut sends = Vec::new();
+    for &(name, sender) in edition.sends {
+        let Some(message) = find(name) else {
+            return Err(GenerateError::NoSchema { action: name.to_owned() });
+        };
+        sends.push(Send { name, sender, message });
+    }
     for message in &merged.messages {
         let action = message.name.strip_suffix("Request").or_else(|| message.name.strip_suffix("Response"));
-        if !action.is_some_and(|action| edition.senders.iter().any(|(known, _)| *known == action)) {
+        let is_called = action.is_some_and(|action| edition.calls.iter().any(|(known, _)| *known == action));
+        if !is_called && !edition.sends.iter().any(|(known, _)| *known == message.name) {
             return Err(GenerateError::NoSender { message: message.name.clone(), edition: edition.title });
         }
     }
-    Ok(actions)
+    Ok((actions, sends))
 }
 
 /// A folder of private modules whose types are re-exported.
@@ -125,8 +149,33 @@ impl Emitter<'_> {
         let paragraphs = [summary, schema_line(response)];
         structure::structure(&mut items, self.types, &response.name, &response.node, &paragraphs)?;
 
-        let source = format!("{}.json and {}.json", request.name, response.name);
+        let source = format!("{}.json and {}.json", request.file, response.file);
         self.module(folder, name, &source, vec![request.name.clone(), response.name.clone()], items)
+    }
+
+    fn send(&mut self, folder: &mut Folder, send: &Send<'_>) -> Result<(), GenerateError> {
+        let Send { name, sender, message } = send;
+        let title = self.edition.title;
+        let mut items = Items::default();
+        let summary =
+            format!("Message of {name} ({title}), sent by {} and never answered (SEND).", sender.words());
+        structure::structure(
+            &mut items,
+            self.types,
+            &message.name,
+            &message.node,
+            &[summary, schema_line(message)],
+        )?;
+        let message_type = format_ident!("{}", message.name);
+        let version = format_ident!("{}", self.edition.variant);
+        items.push(quote! {
+            impl Notification for #message_type {
+                const ACTION: &'static str = #name;
+                const VERSION: Version = Version::#version;
+            }
+        })?;
+        items.mention("Version");
+        self.module(folder, name, &format!("{}.json", message.file), vec![message.name.clone()], items)
     }
 
     fn shared_type(
@@ -157,8 +206,12 @@ impl Emitter<'_> {
         types: Vec<String>,
         items: Items,
     ) -> Result<(), GenerateError> {
-        let is_shared =
-            |name: &str| self.merged.types.contains_key(name) && !types.iter().any(|own| own == name);
+        let is_generated = |name: &str| {
+            self.merged.types.contains_key(name)
+                || self.merged.messages.iter().any(|message| message.name == name)
+                || TABLES.contains(&name)
+        };
+        let is_shared = |name: &str| is_generated(name) && !types.iter().any(|own| own == name);
         let text = format!("{}\n{}", self.header(source), items.into_text(self.edition.module, is_shared)?);
         let name = names::snake(stem);
         self.files.push(GeneratedFile { path: format!("{}/{name}.rs", folder.name), text });
@@ -169,8 +222,9 @@ impl Emitter<'_> {
     /// The `mod.rs` of every folder, and the one above them.
     fn modules(&mut self, folders: &[Folder]) -> Result<(), GenerateError> {
         let mut root = self.header("all files");
-        root.push_str("\nmod actions;\nmod datatypes;\nmod enumerations;\nmod messages;\n\n");
-        root.push_str(&reexport("self::actions", &["ACTIONS", "sender"])?);
+        root.push_str("\nmod actions;\nmod datatypes;\nmod dispatch;\nmod enumerations;\nmod messages;\n\n");
+        let sends: &[&str] = if self.edition.sends.is_empty() { &[] } else { &["SENDS"] };
+        root.push_str(&reexport("self::actions", &[&["ACTIONS", "sender"], sends].concat())?);
         for folder in folders {
             let types = folder.modules.iter().flat_map(|module| module.types.iter().map(String::as_str));
             root.push_str(&reexport(&format!("self::{}", folder.name), &types.collect::<Vec<_>>())?);
@@ -193,28 +247,23 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    fn actions_table(&mut self) {
-        let title = self.edition.title;
-        let mut actions = self.edition.senders.to_vec();
-        actions.sort_unstable_by_key(|(action, _)| *action);
+    fn actions_tables(&mut self) {
+        let (title, edition) = (self.edition.title, self.edition);
         let mut text = self.header("the names of all files");
-        let _ = write!(
-            text,
-            "
-use crate::Sender;
-
-/// The {} actions of {title} in alphabetical order, and who may send their requests.
-pub const ACTIONS: &[(&str, Sender)] = &[
-",
-            actions.len()
+        text.push_str("\nuse crate::Sender;\n");
+        let summary = format!(
+            "The {} actions of {title} in alphabetical order, and who may send their requests.",
+            edition.calls.len()
         );
-        for (action, sender) in actions {
-            let _ = writeln!(text, "    ({action:?}, Sender::{}),", sender.variant());
+        table(&mut text, "ACTIONS", &summary, edition.calls);
+        if !edition.sends.is_empty() {
+            let summary =
+                format!("The actions of {title} that are never answered (SEND), and who may send them.");
+            table(&mut text, "SENDS", &summary, edition.sends);
         }
         let _ = write!(
             text,
-            "];
-
+            "
 /// Who may send a request of this action; `None` where {title} has no such action.
 #[must_use]
 pub fn sender(action: &str) -> Option<Sender> {{
@@ -230,4 +279,17 @@ pub fn sender(action: &str) -> Option<Sender> {{
         let module = self.edition.module;
         format!("// Generated by `cargo xtask regen` from schemas/{module}: {source}. Do not edit.\n")
     }
+}
+
+/// Tables of the generated `actions.rs`.
+const TABLES: &[&str] = &["ACTIONS", "SENDS"];
+
+fn table(text: &mut String, name: &str, summary: &str, actions: &[(&str, Sender)]) {
+    let mut actions = actions.to_vec();
+    actions.sort_unstable_by_key(|(action, _)| *action);
+    let _ = write!(text, "\n/// {summary}\npub const {name}: &[(&str, Sender)] = &[\n");
+    for (action, sender) in actions {
+        let _ = writeln!(text, "    ({action:?}, Sender::{}),", sender.variant());
+    }
+    text.push_str("];\n");
 }

@@ -7,11 +7,11 @@ use quote::{format_ident, quote};
 
 use super::{
     source::Items,
-    words::{default_words, doc, rule_words},
+    words::{default_words, doc, official, rule_words},
 };
 use crate::{
     GenerateError,
-    document::{Node, Rule},
+    document::{Node, Rule, Spelling},
     rust_types::{Member, RustType},
 };
 
@@ -36,12 +36,12 @@ pub(super) fn structure(
     }
 
     let ident = format_ident!("{name}");
-    let docs = doc(paragraphs);
+    let docs = doc(&[paragraphs, &official(node)].concat());
     let alias =
         node.java_type.iter().filter(|alias| *alias != name).map(|alias| quote!(#[doc(alias = #alias)]));
     let definitions = fields.iter().map(|field| {
         let (ident, ty) = (&field.member.ident, &field.member.ty);
-        let docs = doc(&[field.documentation()]);
+        let docs = doc(&field.documentation());
         quote!(#docs pub #ident: #ty)
     });
     // A `Default` of a message with required members would have to choose a status, and choose wrongly.
@@ -60,7 +60,7 @@ pub(super) fn structure(
         let _ = write!(body, "        {}: {kind} {:?}", field.member.ident, field.property);
         if let Some(via) = field.read_as() {
             let _ = write!(body, " via {via}");
-            items.mention("Integer");
+            items.mention(field.integer());
         }
         body.push_str(",\n");
     }
@@ -105,28 +105,45 @@ struct Field<'a> {
 }
 
 impl Field<'_> {
-    fn documentation(&self) -> String {
+    fn documentation(&self) -> Vec<String> {
         let presence = if self.required { "required" } else { "optional" };
         let mut text = format!("`{}`, {presence}: {}.", self.property, rule_words(&self.node.rule));
         if let Some(default) = &self.node.default {
             let _ = write!(text, " When absent, it counts as `{}`.", default_words(default));
         }
-        text
+        let mut paragraphs = vec![text];
+        paragraphs.extend(official(self.node));
+        paragraphs
     }
 
-    /// The type to read a member as, where it is not the member's own: integers may be written `17.0`.
+    /// The type to read a member as, where it is not the member's own: integers may be written `17.0`, unless the draft forbids it.
     fn read_as(&self) -> Option<String> {
-        const ANY_INTEGER: Rule = Rule::Integer { minimum: None, maximum: None };
+        let integer = self.integer();
         match &self.node.rule {
-            rule if *rule == ANY_INTEGER => Some("Integer".to_owned()),
-            Rule::Array { items, min_items, max_items } if items.rule == ANY_INTEGER => {
+            Rule::Integer { minimum: None, maximum: None, .. } => Some(integer.to_owned()),
+            Rule::Array { items, min_items, max_items } => {
+                let Rule::Integer { minimum: None, maximum: None, .. } = items.rule else {
+                    return None;
+                };
                 Some(match (min_items, max_items) {
-                    (1, None) => "NonEmptyVec<Integer>".to_owned(),
-                    (min, None) => format!("BoundedVec<Integer, {min}, {{ usize::MAX }}>"),
-                    (min, Some(max)) => format!("BoundedVec<Integer, {min}, {max}>"),
+                    (1, None) => format!("NonEmptyVec<{integer}>"),
+                    (min, None) => format!("BoundedVec<{integer}, {min}, {{ usize::MAX }}>"),
+                    (min, Some(max)) => format!("BoundedVec<{integer}, {min}, {max}>"),
                 })
             }
             _ => None,
+        }
+    }
+
+    /// How `ocpp-types` reads the integers of this member.
+    fn integer(&self) -> &'static str {
+        let rule = match &self.node.rule {
+            Rule::Array { items, .. } => &items.rule,
+            rule => rule,
+        };
+        match rule {
+            Rule::Integer { spelling: Spelling::Digits, .. } => "Digits",
+            _ => "Integer",
         }
     }
 }

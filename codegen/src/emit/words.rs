@@ -3,7 +3,7 @@
 use quote::quote;
 
 use crate::{
-    document::Rule,
+    document::{Node, Rule},
     merge::{Message, Shared},
     rust_types::CUSTOM_DATA,
 };
@@ -15,13 +15,12 @@ pub(super) fn rule_words(rule: &Rule) -> String {
         Rule::Text { max_length: Some(max) } => format!("a string of at most {max} characters"),
         Rule::Text { max_length: None } => "a string".to_owned(),
         Rule::DateTime => "a point in time".to_owned(),
-        Rule::Integer { minimum, maximum } => match (minimum, maximum) {
-            (None, None) => "a whole number".to_owned(),
-            (Some(minimum), None) => format!("a whole number, at least {minimum}"),
-            (None, Some(maximum)) => format!("a whole number, at most {maximum}"),
-            (Some(minimum), Some(maximum)) => format!("a whole number from {minimum} to {maximum}"),
-        },
-        Rule::Number => "a number".to_owned(),
+        Rule::Uri => "a URI".to_owned(),
+        Rule::Integer { minimum, maximum, .. } => {
+            format!("a whole number{}", range_words(*minimum, *maximum))
+        }
+        Rule::Number { minimum, maximum } => format!("a number{}", range_words(*minimum, *maximum)),
+        Rule::Tenths => "a number with at most one decimal".to_owned(),
         Rule::Boolean => "true or false".to_owned(),
         Rule::Any => "any JSON value, `null` too".to_owned(),
         Rule::Array { items, min_items, max_items } => {
@@ -35,6 +34,42 @@ pub(super) fn rule_words(rule: &Rule) -> String {
         Rule::Object { .. } => "an object".to_owned(),
         Rule::Enumeration(_) => "a value of a list".to_owned(),
     }
+}
+
+fn range_words(minimum: Option<i64>, maximum: Option<i64>) -> String {
+    match (minimum, maximum) {
+        (None, None) => String::new(),
+        (Some(minimum), None) => format!(", at least {minimum}"),
+        (None, Some(maximum)) => format!(", at most {maximum}"),
+        (Some(minimum), Some(maximum)) => format!(" from {minimum} to {maximum}"),
+    }
+}
+
+/// What an official file says of a place, in paragraphs; nothing where the file is one of the project.
+pub(super) fn official(node: &Node) -> Vec<String> {
+    let lines = node.description.iter().flat_map(|text| text.lines());
+    lines.map(|line| markdown(line.trim())).filter(|line| !line.is_empty()).collect()
+}
+
+/// Prose as Markdown that shows it letter by letter. Its own emphasis by underscores is kept, which Markdown has too.
+fn markdown(prose: &str) -> String {
+    let mut text = String::new();
+    for word in prose.split_whitespace() {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        if word.contains("://") {
+            text.push_str(&format!("`{}`", word.replace('`', "")));
+            continue;
+        }
+        for letter in word.chars() {
+            if matches!(letter, '<' | '>' | '[' | ']' | '*' | '`' | '\\' | '#' | '|' | '~') {
+                text.push('\\');
+            }
+            text.push(letter);
+        }
+    }
+    text
 }
 
 pub(super) fn default_words(default: &serde_json::Value) -> String {

@@ -2,30 +2,41 @@
 
 use codegen::{
     GenerateError, GeneratedFile, Source, document,
-    edition::{Edition, Sender},
+    edition::{Edition, MessageName, SchemaSet, Sender},
     fixups::{Applied, Fixup, apply},
     generate,
     merge::merge,
 };
 use serde_json::{Value, json};
 
-const PING: Edition = Edition {
+pub(crate) const PING: Edition = Edition {
     module: "v0",
     variant: "V0",
     title: "OCPP 0",
-    document: "made up",
-    id_prefix: "urn:test:",
-    senders: &[("Ping", Sender::Both)],
+    sets: &[SchemaSet {
+        name: "v0",
+        document: "made up",
+        id_prefixes: &["urn:test:"],
+        message_name: MessageName::AsInId,
+    }],
+    calls: &[("Ping", Sender::Both)],
+    sends: &[],
+    places: &[],
     fixups: &[],
 };
 
 static ONE_ACTION: Edition = PING;
-static NO_ACTION: Edition = Edition { senders: &[], ..PING };
-static TWO_ACTIONS: Edition = Edition { senders: &[("Ping", Sender::Both), ("Pong", Sender::Csms)], ..PING };
+static NO_ACTION: Edition = Edition { calls: &[], ..PING };
+static TWO_ACTIONS: Edition = Edition { calls: &[("Ping", Sender::Both), ("Pong", Sender::Csms)], ..PING };
 static FIXED: Edition =
     Edition { fixups: &[Fixup { name: "a fault that is gone", apply: |_| Applied::NoLongerNeeded }], ..PING };
 
-fn message(name: &str, definitions: Value, properties: Value, required: Value) -> (String, String) {
+pub(crate) fn message(
+    name: &str,
+    definitions: Value,
+    properties: Value,
+    required: Value,
+) -> (String, String) {
     let schema = json!({
         "$schema": "http://json-schema.org/draft-06/schema#",
         "$id": format!("urn:test:{name}"),
@@ -56,7 +67,7 @@ fn messages() -> Vec<(String, String)> {
     ]
 }
 
-fn run(
+pub(crate) fn run(
     edition: &'static Edition,
     messages: &[(String, String)],
 ) -> Result<Vec<GeneratedFile>, GenerateError> {
@@ -73,6 +84,10 @@ fn a_message_with_every_kind_of_member() {
         [
             "actions.rs",
             "datatypes/mod.rs",
+            "dispatch/call_result.rs",
+            "dispatch/csms_call.rs",
+            "dispatch/mod.rs",
+            "dispatch/station_call.rs",
             "enumerations/kind_enum_type.rs",
             "enumerations/mod.rs",
             "messages/mod.rs",
@@ -104,7 +119,7 @@ fn a_message_with_every_kind_of_member() {
         let Some(at) = rest.find(part) else { panic!("{part} is not in\n{rest}") };
         rest = &rest[at + part.len()..];
     }
-    let kind = &files[2].text;
+    let kind = &files.iter().find(|file| file.path.ends_with("kind_enum_type.rs")).expect("the enum").text;
     assert!(kind.contains("XY = \"x.Y\",\n        S1_2P = \"s1-2P\","), "{kind}");
 }
 
@@ -137,9 +152,9 @@ fn a_name_with_two_meanings_names_both_files() {
 fn the_same_name_with_another_java_type_is_the_same() {
     let read = |text: &str| document::read("PingRequest.json", text).expect("readable");
     let (_, text) = messages().remove(0);
-    let mut other = read(&text.replace("KindEnum\"", "Kind\""));
-    other.name = "OtherRequest".to_owned();
-    assert_eq!(merge(vec![read(&text), other]).expect("no conflict").types["KindEnumType"].used_by.len(), 2);
+    let other = read(&text.replace("KindEnum\"", "Kind\""));
+    let documents = vec![("PingRequest".to_owned(), read(&text)), ("OtherRequest".to_owned(), other)];
+    assert_eq!(merge(documents).expect("no conflict").types["KindEnumType"].used_by.len(), 2);
 }
 
 #[test]

@@ -3,4 +3,5 @@
 mod committed;
 mod generation;
 mod official;
+mod places;
 mod reading;

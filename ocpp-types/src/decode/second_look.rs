@@ -115,8 +115,10 @@ fn can_hold_a_secret(member: &str) -> bool {
         "customdata",
         "data",
         "groupidtoken",
+        "idtag",
         "idtoken",
         "key",
+        "parentidtag",
         "user",
         "value",
     ];
@@ -135,6 +137,24 @@ fn shortened(name: &str) -> String {
 
 /// Characters of a member's name in a pointer; the longest of OCPP itself has 34.
 const NAME_CHARACTERS: usize = 64;
+
+/// Names of a schema, as many as fit into a log line.
+fn listed(names: &[&str]) -> String {
+    let mut list = String::new();
+    for name in names {
+        if list.len() + name.len() > LIST_BYTES {
+            return format!("{list} and others, {} in all", names.len());
+        }
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(name);
+    }
+    list
+}
+
+/// Bytes of a list of names; the longest enumeration has 1,300.
+const LIST_BYTES: usize = 600;
 
 /// Characters of a string up to which it is shown. Keys, certificates and passwords are longer or in places that are never shown.
 const SHOWN_CHARACTERS: usize = 40;
@@ -198,11 +218,11 @@ impl de::Error for Fault {
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         let found = found(&Unexpected::Str(variant));
-        Self::new(Violation::UnknownValue, found, format!("one of {}", expected.join(", ")))
+        Self::new(Violation::UnknownValue, found, format!("one of {}", listed(expected)))
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let message = format!("no such member; known are {}", expected.join(", "));
+        let message = format!("no such member; known are {}", listed(expected));
         Self::new(Violation::UnknownMember, Found::Nothing, message).within(field)
     }
 

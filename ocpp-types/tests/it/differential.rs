@@ -1,14 +1,14 @@
 //! Every message against its schema, as a validator judges that we did not write.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::collections::BTreeMap;
 
 use chrono::DateTime;
 use ocpp_types::Version;
 use serde_json::Value;
 
 use crate::{
+    messages::{Message, messages},
     payloads::{Case, Payloads},
-    v201,
 };
 
 #[derive(Default)]
@@ -18,13 +18,25 @@ struct Count {
 }
 
 #[test]
+fn v16_accepts_exactly_what_the_schemas_accept() {
+    compare(Version::V16);
+}
+
+#[test]
 fn v201_accepts_exactly_what_the_schemas_accept() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/v201");
+    compare(Version::V201);
+}
+
+#[test]
+fn v21_accepts_exactly_what_the_schemas_accept() {
+    compare(Version::V21);
+}
+
+fn compare(version: Version) {
     let mut counts: BTreeMap<(&str, &str), Count> = BTreeMap::new();
     let mut problems = Vec::new();
-    for message in v201::messages() {
-        let text = fs::read_to_string(folder.join(format!("{}.json", message.name))).expect("a schema");
-        let schema: Value = serde_json::from_str(&text).expect("JSON");
+    for message in messages().into_iter().filter(|message| message.version == version) {
+        let schema = message.schema();
         let judge = jsonschema::options().should_validate_formats(true).build(&schema).expect("a schema");
         for case in Payloads::new(&schema).cases() {
             let verdict = if case.fault.is_none() { "valid" } else { "invalid" };
@@ -41,6 +53,7 @@ fn v201_accepts_exactly_what_the_schemas_accept() {
             }
         }
     }
+    println!("{version}");
     for ((verdict, class), count) in &counts {
         println!("{verdict:8} {class:32} {:6} cases, {} wrong", count.cases, count.wrong);
     }
@@ -54,12 +67,12 @@ fn v201_accepts_exactly_what_the_schemas_accept() {
 }
 
 /// The judge's verdict, ours, and what ours says about it.
-fn check(message: &v201::Message, judge: &jsonschema::Validator, case: &Case) -> Result<(), String> {
+fn check(message: &Message, judge: &jsonschema::Validator, case: &Case) -> Result<(), String> {
     if judge.is_valid(&case.payload) != case.fault.is_none() {
         return Err("the judge does not share the generator's verdict".to_owned());
     }
     let text = case.payload.to_string();
-    match ((message.round_trip)(&text), &case.fault) {
+    match (message.round_trip(&text), &case.fault) {
         (Ok(encoded), None) => {
             let encoded: Value =
                 serde_json::from_str(&encoded).map_err(|error| format!("encoded badly: {error}"))?;
@@ -85,7 +98,7 @@ fn check(message: &v201::Message, judge: &jsonschema::Validator, case: &Case) ->
                 return Err(format!("the error has {} bytes", described.len()));
             }
             // Every violation has a code; which one is tested beside the table.
-            assert!(error.rpc_code(Version::V201).as_str(Version::V201).ends_with("Violation"));
+            assert!(error.rpc_code(message.version).as_str(message.version).ends_with("Violation"));
             Ok(())
         }
     }

@@ -114,7 +114,12 @@ fn bounds_hold_when_values_are_built() {
 #[test]
 fn subprotocols() {
     assert_eq!("ocpp2.0.1".parse(), Ok(Version::V201));
-    assert_eq!(Version::V201.subprotocol(), "ocpp2.0.1");
+    for (version, name) in
+        [(Version::V16, "ocpp1.6"), (Version::V201, "ocpp2.0.1"), (Version::V21, "ocpp2.1")]
+    {
+        assert_eq!(version.subprotocol(), name);
+        assert_eq!(name.parse(), Ok(version));
+    }
     assert!("ocpp2.0".parse::<Version>().is_err());
 }
 

@@ -1,9 +1,9 @@
 //! Bytes that no honest peer sends: every message refuses them or takes them, and none panics.
 
-use ocpp_types::{Violation, decode, v201 as types};
+use ocpp_types::{Version, Violation, decode, v201 as types};
 use proptest::prelude::*;
 
-use crate::v201;
+use crate::messages::messages;
 
 #[test]
 fn deep_nesting_is_refused_without_a_stack_overflow() {
@@ -45,9 +45,10 @@ fn many_members_take_linear_time() {
 
 #[test]
 fn the_first_member_twice_is_refused_in_every_message() {
-    for message in v201::messages() {
+    // OCPP 1.6 has no member that every message has.
+    for message in messages().into_iter().filter(|message| message.version != Version::V16) {
         let payload = r#"{"customData":{"vendorId":"v"},"customData":{"vendorId":"v"}}"#;
-        let error = (message.round_trip)(payload).expect_err(&message.name);
+        let error = message.round_trip(payload).expect_err(&message.name);
         assert_eq!(
             (error.violation(), error.pointer()),
             (Violation::DuplicateMember, "/customData"),
@@ -59,7 +60,7 @@ fn the_first_member_twice_is_refused_in_every_message() {
 
 #[test]
 fn odd_texts_are_no_payload() {
-    for message in v201::messages() {
+    for message in messages() {
         for payload in [
             "",
             " ",
@@ -83,7 +84,7 @@ fn odd_texts_are_no_payload() {
             "// {}",
             "{\"\\u0000\":0}",
         ] {
-            assert!((message.round_trip)(payload).is_err(), "{} took {payload:?}", message.name);
+            assert!(message.round_trip(payload).is_err(), "{} took {payload:?}", message.name);
         }
     }
 }
@@ -98,8 +99,8 @@ fn a_payload_of_many_megabytes_is_counted_and_refused() {
 proptest! {
     #[test]
     fn no_text_panics(text in r#"[\{\}\[\],:"0-9eE+\-. a-z\\u]{0,80}"#) {
-        for message in v201::messages() {
-            let _ = (message.round_trip)(&text);
+        for message in messages() {
+            let _ = message.round_trip(&text);
         }
     }
 

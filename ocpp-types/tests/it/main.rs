@@ -1,8 +1,9 @@
-//! What the crate accepts, refuses and says, on all messages of all versions that are compiled in.
+//! What the crate accepts, refuses and says, on all messages of all versions.
 
 mod decode_error;
 mod differential;
+mod dispatch;
 mod exactness;
 mod hostile;
+mod messages;
 mod payloads;
-mod v201;

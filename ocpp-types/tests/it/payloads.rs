@@ -60,6 +60,11 @@ impl<'a> Payloads<'a> {
         }
     }
 
+    /// Draft-04 alone does not call `17.0` an integer.
+    fn integers_are_digits(&self) -> bool {
+        self.root["$schema"].as_str().is_some_and(|draft| draft.contains("draft-04"))
+    }
+
     fn value(&self, schema: &'a Value, size: Size) -> Value {
         let schema = self.resolve(schema);
         if let Some(values) = schema["enum"].as_array() {
@@ -69,7 +74,7 @@ impl<'a> Payloads<'a> {
             Some("object") => {
                 let required = names(&schema["required"]);
                 let mut members = Map::new();
-                for (name, schema) in schema["properties"].as_object().expect("properties") {
+                for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
                     if size == Size::Full || required.contains(&name.as_str()) {
                         members.insert(name.clone(), self.value(schema, size));
                     }
@@ -77,13 +82,16 @@ impl<'a> Payloads<'a> {
                 Value::Object(members)
             }
             Some("array") => {
-                let count = schema["minItems"].as_u64().unwrap_or(0).max(1);
+                let count = schema["minItems"].as_u64().unwrap_or(1).max(1);
                 (0..count).map(|_| self.value(&schema["items"], size)).collect()
             }
             Some("string") if schema["format"] == "date-time" => json!("2024-05-06T12:00:00Z"),
-            Some("string") => json!("text".chars().take(length(schema)).collect::<String>()),
+            Some("string") if schema["format"] == "uri" => json!("ftp://example.org/"),
+            Some("string") => {
+                json!("text".chars().take(length(schema).unwrap_or(usize::MAX)).collect::<String>())
+            }
             Some("integer") => json!(schema["minimum"].as_f64().unwrap_or(17.0) as i64),
-            Some("number") => json!(16.25),
+            Some("number") => json!(schema["maximum"].as_f64().unwrap_or(16.5) - 0.5),
             Some("boolean") => json!(true),
             None => json!({ "any": [null, 1, "text"] }),
             Some(other) => panic!("type {other}"),
@@ -123,9 +131,10 @@ impl<'a> Payloads<'a> {
                 vary.array(schema, &self.value(&schema["items"], Size::Minimal));
             }
             Some("string") if schema["format"] == "date-time" => vary.date_time(),
+            Some("string") if schema["format"] == "uri" => vary.uri(),
             Some("string") => vary.text(length(schema)),
-            Some("integer") => vary.integer(schema),
-            Some("number") => vary.number(),
+            Some("integer") => vary.integer(schema, self.integers_are_digits()),
+            Some("number") => vary.number(schema),
             Some("boolean") => {
                 vary.wrong_types(&[json!("true"), json!(1), json!(null), json!([]), json!({})])
             }
@@ -232,12 +241,18 @@ impl Vary<'_> {
         self.wrong_types(&[json!(0), json!([first]), json!({ first: null }), json!(true), json!(null)]);
     }
 
-    fn text(&mut self, max: usize) {
+    fn text(&mut self, max: Option<usize>) {
         for letter in ["x", "é", "漢", "😀"] {
-            self.valid("string at its greatest length", json!(letter.repeat(max)));
-            self.fault("string too long", Violation::Constraint, json!(letter.repeat(max + 1)));
+            match max {
+                Some(max) => {
+                    self.valid("string at its greatest length", json!(letter.repeat(max)));
+                    self.fault("string too long", Violation::Constraint, json!(letter.repeat(max + 1)));
+                }
+                None => self.valid("string without a greatest length", json!(letter.repeat(100_000))),
+            }
         }
-        let odd: String = "\u{0}\u{7f}\\\"/\u{2028}\t".chars().take(max).collect();
+        let odd = "\u{0}\u{7f}\\\"/\u{2028}\t".chars().take(max.unwrap_or(usize::MAX));
+        let odd: String = odd.collect();
         self.valid("odd characters", json!(odd));
         self.valid("empty string", json!(""));
         self.wrong_types(&[json!(1), json!(true), json!(["text"]), json!({ "text": "text" }), json!(null)]);
@@ -281,7 +296,50 @@ impl Vary<'_> {
         self.wrong_types(&[json!(1_714_996_800), json!({}), json!(null)]);
     }
 
-    fn integer(&mut self, schema: &Value) {
+    fn uri(&mut self) {
+        for text in [
+            "http://example.org",
+            "ftp://user:pass%20word@example.org:21/a/b;c=d?e=f/?#g?",
+            "https://[2001:db8::7]:8443/",
+            "http://[v1.x:y]",
+            "urn:isbn:0451450523",
+            "mailto:a@example.org",
+            "a:",
+            "x://",
+            "file:///etc/hosts",
+            "A+-.1:/b//c",
+            "http://192.0.2.1:/",
+        ] {
+            self.valid("uri", json!(text));
+        }
+        for text in [
+            "",
+            "example.org",
+            "/logs",
+            "//example.org/logs",
+            "1http://example.org",
+            "http://exa mple.org",
+            "http://example.org/%",
+            "http://example.org/%2",
+            "http://example.org/%zz",
+            "http://example.org/ä",
+            "http://[::1",
+            "http://[::g]",
+            "http://[v1.]",
+            "http://example.org:8a/",
+            "http://example.org/a#b#c",
+            "http://a@b@c/",
+            "http://example.org/<>",
+            "http://example.org/\n",
+            ":a",
+            "ht_tp:a",
+        ] {
+            self.fault("bad uri", Violation::Constraint, json!(text));
+        }
+        self.wrong_types(&[json!(1), json!({}), json!(null)]);
+    }
+
+    fn integer(&mut self, schema: &Value, in_digits: bool) {
         let bound = |keyword: &str| schema[keyword].as_f64().map(|bound| bound as i64);
         let (min, max) = (bound("minimum"), bound("maximum"));
         let within = |value: &i64| min.is_none_or(|min| min <= *value) && max.is_none_or(|max| *value <= max);
@@ -291,28 +349,37 @@ impl Vary<'_> {
         {
             self.valid("integer", json!(value));
         }
-        self.valid("integer written 17.0", json!(17.0));
-        if let Some(min) = min {
-            self.fault("below the minimum", Violation::Constraint, json!(min - 1));
+        let float = json!(min.unwrap_or(17) as f64);
+        if in_digits {
+            self.fault("integer written 17.0", Violation::WrongType, float);
+        } else {
+            self.valid("integer written 17.0", float);
         }
-        if let Some(max) = max {
-            self.fault("above the maximum", Violation::Constraint, json!(max + 1));
+        for outside in [min.map(|min| min - 1), max.map(|max| max + 1)].into_iter().flatten() {
+            self.fault("integer out of range", Violation::Constraint, json!(outside));
         }
         self.wrong_types(&[json!(42.5), json!("1"), json!(true), json!([1]), json!(null)]);
     }
 
-    fn number(&mut self) {
-        for value in [
-            json!(0),
-            json!(1),
-            json!(-1),
-            json!(0.1),
-            json!(-273.15),
-            json!(1e-7),
-            json!(1e21),
-            json!(123_456_789.012_345),
-        ] {
-            self.valid("number", value);
+    fn number(&mut self, schema: &Value) {
+        let (min, max) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
+        let in_tenths = schema["multipleOf"] == 0.1;
+        for value in [0.0, 1.0, -1.0, 0.1, 0.3, -273.1, 16.3, 123_456.7, 100.0, 99.9, 1e15] {
+            if min.is_none_or(|min| min <= value) && max.is_none_or(|max| value <= max) {
+                self.valid("number", json!(value));
+            } else {
+                self.fault("number out of range", Violation::Constraint, json!(value));
+            }
+        }
+        for value in [16.25, 1e-7, -12.200_000_000_000_001, 0.01, 123_456_789.012_345] {
+            if in_tenths {
+                self.fault("number with many decimals", Violation::Constraint, json!(value));
+            } else if min.is_none_or(|min| min <= value) && max.is_none_or(|max| value <= max) {
+                self.valid("number", json!(value));
+            }
+        }
+        for outside in [min.map(|min| min - 0.001), max.map(|max| max + 0.001)].into_iter().flatten() {
+            self.fault("number out of range", Violation::Constraint, json!(outside));
         }
         self.wrong_types(&[json!("1"), json!(true), json!([1]), json!({}), json!(null)]);
     }
@@ -345,8 +412,8 @@ fn names(list: &Value) -> Vec<&str> {
     list.as_array().map(|names| names.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
 }
 
-fn length(schema: &Value) -> usize {
-    schema["maxLength"].as_u64().map_or(usize::MAX, |max| usize::try_from(max).expect("a length"))
+fn length(schema: &Value) -> Option<usize> {
+    schema["maxLength"].as_u64().map(|max| usize::try_from(max).expect("a length"))
 }
 
 /// OCPP-J 4.1.5: a list stays a list, even with one item.

@@ -2,6 +2,7 @@
 
 mod actions;
 mod datatypes;
+mod dispatch;
 mod enumerations;
 mod messages;
 
@@ -109,3 +110,4 @@ pub use self::enumerations::{
     UnpublishFirmwareStatusEnumType, UpdateEnumType, UpdateFirmwareStatusEnumType,
     UploadLogStatusEnumType, VPNEnumType,
 };
+pub use self::dispatch::{CallResult, CsmsCall, StationCall};
