@@ -39,6 +39,19 @@ macro_rules! dispatch {
                 }
             }
 
+            /// The JSON schema of the payload of an action, by itself; `None` where `decode` would not take the action.
+            #[cfg(feature = "schemars")]
+            #[inline]
+            #[must_use]
+            pub fn payload_schema(action: &str) -> Option<schemars::schema::RootSchema> {
+                match action {
+                    $(stringify!($action) => {
+                        Some(schemars::r#gen::SchemaGenerator::default().into_root_schema_for::<$payload>())
+                    })*
+                    _ => None,
+                }
+            }
+
             /// The action's name on the wire.
             #[must_use]
             pub const fn action(&self) -> &'static str {

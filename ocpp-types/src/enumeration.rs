@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Implements `ALL`, `as_str`, `Display`, `FromStr`, `Serialize` and `Deserialize` for an enum without data.
+/// Implements `ALL`, `as_str`, `Display`, `FromStr`, `Serialize`, `Deserialize` and, with its feature, `JsonSchema` for an enum without data.
 ///
 /// serde's derive would also accept `{"Accepted": null}` for `"Accepted"`.
 macro_rules! enumeration {
@@ -67,6 +67,21 @@ macro_rules! enumeration {
             impl serde_core::Serialize for $name {
                 fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                     serializer.serialize_str(self.as_str())
+                }
+            }
+
+            #[cfg(feature = "schemars")]
+            impl schemars::JsonSchema for $name {
+                fn schema_name() -> alloc::string::String {
+                    alloc::string::String::from(stringify!($name))
+                }
+
+                fn schema_id() -> alloc::borrow::Cow<'static, str> {
+                    alloc::borrow::Cow::Borrowed(concat!(module_path!(), "::", stringify!($name)))
+                }
+
+                fn json_schema(_: &mut schemars::r#gen::SchemaGenerator) -> schemars::schema::Schema {
+                    $crate::json_schema::enumeration(VALUES)
                 }
             }
         };

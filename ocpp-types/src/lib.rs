@@ -66,6 +66,8 @@ mod decode;
 mod dispatch;
 mod enumeration;
 mod integer;
+#[cfg(feature = "schemars")]
+mod json_schema;
 mod number;
 mod number_rules;
 mod object;

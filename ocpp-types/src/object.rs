@@ -3,7 +3,7 @@
 //! serde's derive accepts more than the schemas do: a JSON array in place of an object, and `null` in place of an absent member. The
 //! generated files therefore list their members for this macro, which writes impls that refuse both.
 
-/// Implements `Serialize` and `Deserialize` for a struct.
+/// Implements `Serialize` and `Deserialize` for a struct, and `JsonSchema` with the feature `schemars`.
 ///
 /// `required` members have the field's own type, `optional` ones are `Option`s that are `None` when the member is absent. `via` names a type
 /// to read a member as, before it is turned into the field's type.
@@ -82,7 +82,38 @@ macro_rules! object {
                     object.end()
                 }
             }
+
+            #[cfg(feature = "schemars")]
+            impl schemars::JsonSchema for $name {
+                fn schema_name() -> alloc::string::String {
+                    alloc::string::String::from(stringify!($name))
+                }
+
+                fn schema_id() -> alloc::borrow::Cow<'static, str> {
+                    alloc::borrow::Cow::Borrowed(concat!(module_path!(), "::", stringify!($name)))
+                }
+
+                fn json_schema(generator: &mut schemars::r#gen::SchemaGenerator) -> schemars::schema::Schema {
+                    #[allow(unused_mut, reason = "as in serialize")]
+                    let mut schema = $crate::json_schema::ObjectSchema::closed(generator);
+                    $($crate::object!(@schema schema $kind $name $field $member $($via)?);)*
+                    schema.finish()
+                }
+            }
         };
+    };
+
+    (@schema $schema:ident required $name:ident $field:ident $member:literal) => {
+        $schema.required($member, |object: &$name| &object.$field)
+    };
+    (@schema $schema:ident optional $name:ident $field:ident $member:literal) => {
+        $schema.optional($member, |object: &$name| &object.$field)
+    };
+    (@schema $schema:ident required $name:ident $field:ident $member:literal $via:ty) => {
+        $schema.required_as::<$via>($member)
+    };
+    (@schema $schema:ident optional $name:ident $field:ident $member:literal $via:ty) => {
+        $schema.optional_as::<$via>($member)
     };
 
     (@read $map:ident) => { $map.next_value()? };

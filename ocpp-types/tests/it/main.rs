@@ -5,5 +5,6 @@ mod differential;
 mod dispatch;
 mod exactness;
 mod hostile;
+mod json_schema;
 mod messages;
 mod payloads;

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use ocpp_types::{DecodeError, DispatchError, Sender, Version, v16, v21, v201};
+use schemars::schema::RootSchema;
 use serde_json::Value;
 
 /// One message: decodes a payload and encodes it again.
@@ -10,6 +11,8 @@ pub(crate) struct Message {
     pub(crate) version: Version,
     pub(crate) name: String,
     round_trip: RoundTrip,
+    derived_schema: fn(&str) -> Option<RootSchema>,
+    action: &'static str,
 }
 
 type RoundTrip = Box<dyn Fn(&str) -> Result<String, DispatchError>>;
@@ -20,6 +23,12 @@ impl Message {
             DispatchError::Payload(error) => error,
             other => panic!("{}: {other}", self.name),
         })
+    }
+
+    /// The schema that the type states.
+    pub(crate) fn derived_schema(&self) -> Value {
+        let schema = (self.derived_schema)(self.action).expect("a schema");
+        serde_json::to_value(schema).expect("JSON")
     }
 
     /// The committed schema.
@@ -59,6 +68,12 @@ macro_rules! by_action {
                     }
                     .expect("what was decoded can be encoded"))
                 }),
+                derived_schema: if is_of_csms {
+                    $module::CsmsCall::payload_schema
+                } else {
+                    $module::StationCall::payload_schema
+                },
+                action,
             });
             $messages.push(Message {
                 version: Version::$version,
@@ -67,6 +82,8 @@ macro_rules! by_action {
                     let result = $module::CallResult::decode(action, payload)?;
                     Ok(result.encode().expect("what was decoded can be encoded"))
                 }),
+                derived_schema: $module::CallResult::payload_schema,
+                action,
             });
         }
     };
@@ -86,6 +103,8 @@ pub(crate) fn messages() -> Vec<Message> {
                 let send = v21::StationSend::decode(action, payload)?;
                 Ok(send.encode().expect("what was decoded can be encoded"))
             }),
+            derived_schema: v21::StationSend::payload_schema,
+            action,
         });
     }
     messages
