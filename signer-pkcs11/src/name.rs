@@ -130,12 +130,21 @@ pub(crate) fn read(name: &Name) -> Result<ReadSubject, ReadError> {
 }
 
 fn directory_string(value: &Any) -> Option<String> {
-    let is_text =
-        matches!(value.tag(), Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::TeletexString);
-    let text = std::str::from_utf8(value.value()).ok()?;
-    // T.61 is only read where it coincides with ASCII; the others are subsets of UTF-8.
-    let readable = is_text && (value.tag() == Tag::Utf8String || text.is_ascii());
-    (readable && !text.chars().any(char::is_control)).then(|| text.to_owned())
+    let text = match value.tag() {
+        // Windows writes it for what is not ASCII: UTF-16, big endian.
+        Tag::BmpString => {
+            let (pairs, []) = value.value().as_chunks() else { return None };
+            String::from_utf16(&pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect::<Vec<_>>())
+                .ok()?
+        }
+        Tag::Utf8String => std::str::from_utf8(value.value()).ok()?.to_owned(),
+        // T.61 is only read where it coincides with ASCII; the others are subsets of it.
+        Tag::PrintableString | Tag::Ia5String | Tag::TeletexString => {
+            std::str::from_utf8(value.value()).ok().filter(|text| text.is_ascii())?.to_owned()
+        }
+        _ => return None,
+    };
+    (!text.chars().any(char::is_control)).then_some(text)
 }
 
 fn check_text(attribute: &'static str, text: &str) -> Result<(), SubjectError> {

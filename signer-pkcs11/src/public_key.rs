@@ -129,7 +129,7 @@ impl PublicKey {
     ) -> Result<(), VerifyError> {
         let parts = SpkiParts::parse(&self.spki_der).map_err(|_| VerifyError::Malformed)?;
         let fitting = VERIFIERS.iter().find(|verifier| {
-            verifier.signature_alg_id().as_ref() == algorithm_id
+            same_algorithm(verifier.signature_alg_id().as_ref(), algorithm_id)
                 && verifier.public_key_alg_id().as_ref() == parts.algorithm_id
         });
         let Some(verifier) = fitting else {
@@ -211,13 +211,29 @@ fn rsa_kind(parts: &SpkiParts<'_>) -> Result<KeyKind, PublicKeyError> {
     }
 }
 
+/// Whether two contents of an AlgorithmIdentifier name the same algorithm, byte for byte save that absent parameters and
+/// NULL count as the same. RFC 4055 §2.1 asks so of verifiers for RSA; for ECDSA, Mbed TLS before 3.5 writes a NULL
+/// that RFC 5758 §3.2 forbids, into the requests of many a station. Neither says anything, so neither can mislead.
+fn same_algorithm(a: &[u8], b: &[u8]) -> bool {
+    fn without_null(content: &[u8]) -> &[u8] {
+        match content {
+            [0x06, length, oid @ .., 0x05, 0x00] if usize::from(*length) == oid.len() => {
+                &content[..oid.len() + 2]
+            }
+            _ => content,
+        }
+    }
+    without_null(a) == without_null(b)
+}
+
 #[derive(der::Sequence)]
 struct RsaPublicKey<'a> {
     modulus: UintRef<'a>,
     public_exponent: UintRef<'a>,
 }
 
-/// Pairs of key and signature algorithm that are accepted (A00.FR.504 to A00.FR.506). Both identifiers must match to the byte.
+/// Pairs of key and signature algorithm that are accepted (A00.FR.504 to A00.FR.506). The key's identifier must match to
+/// the byte, the signature's as [`same_algorithm`] says.
 static VERIFIERS: &[&dyn SignatureVerificationAlgorithm] = &[
     algorithms::ECDSA_P256_SHA256,
     algorithms::ECDSA_P256_SHA384,

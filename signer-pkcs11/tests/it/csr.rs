@@ -75,6 +75,35 @@ fn requests_of_other_stations_are_accepted() {
     assert_eq!(Csr::parse(&csr.to_pem()).unwrap().der(), der);
 }
 
+/// Mbed TLS before 3.5 writes NULL parameters for ECDSA, others write none for RSA; both verify with OpenSSL.
+#[test]
+fn absent_parameters_and_null_are_the_same() {
+    let openssl = Openssl::new();
+    let check = |key: &str, from: &[u8], to: &[u8]| {
+        let mut der = Csr::parse(&openssl.request(key, "")).unwrap().der().to_vec();
+        let at = der.windows(from.len()).rposition(|window| window == from).unwrap();
+        der.splice(at..at + from.len(), to.iter().copied());
+        // The outer length: short, or of two octets.
+        let length = der.len() - if der[1] < 0x80 { 2 } else { 1 + 1 + usize::from(der[1] & 0x7f) };
+        match der[1] {
+            0x82 => der[2..4].copy_from_slice(&u16::try_from(length).unwrap().to_be_bytes()),
+            0x81 => der[2] = u8::try_from(length).unwrap(),
+            _ => der[1] = u8::try_from(length).unwrap(),
+        }
+        std::fs::write(openssl.path("changed.der"), &der).unwrap();
+        openssl.run("req -inform DER -in changed.der -verify -noout");
+        Csr::from_der(&der).unwrap();
+        *der.last_mut().unwrap() ^= 1;
+        assert_eq!(Csr::from_der(&der).unwrap_err(), CsrError::Signature);
+    };
+    const ECDSA_SHA256: [u8; 12] = [0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    const ECDSA_SHA256_NULL: [u8; 14] = [0x30, 12, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2, 5, 0];
+    check(P256, &ECDSA_SHA256, &ECDSA_SHA256_NULL);
+    const RSA_SHA256: [u8; 13] = [0x30, 11, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11];
+    const RSA_SHA256_NULL: [u8; 15] = [0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11, 5, 0];
+    check("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048", &RSA_SHA256_NULL, &RSA_SHA256);
+}
+
 #[test]
 fn attributes_are_of_no_interest() {
     let openssl = Openssl::new();
@@ -143,12 +172,41 @@ fn subjects_that_two_readers_may_read_differently() {
     assert_eq!(refused("/O=Example/CN=CS-0001/CN=CS-0002", ""), CsrError::SubjectTwice("CN"));
     assert_eq!(refused("/O=Example/O=Other/CN=CS-0001", ""), CsrError::SubjectTwice("O"));
     assert_eq!(refused("/O=Example+O=Other/CN=CS-0001", "-multivalue-rdn"), CsrError::SubjectTwice("O"));
-    openssl.write(
-        "bmp.cnf",
-        "[req]\nprompt=no\nstring_mask=MASK:0x800\ndistinguished_name=dn\n[dn]\nCN=CS-0001\n",
-    );
-    openssl.run("req -new -key key.pem -config bmp.cnf -out csr.pem");
-    assert_eq!(Csr::parse(&openssl.read("csr.pem")).unwrap_err(), CsrError::SubjectText("CN"));
+}
+
+#[test]
+fn subjects_in_the_string_types_of_x_520() {
+    let openssl = Openssl::new();
+    openssl.run(&format!("{P256} -out key.pem"));
+    let request = |mask: &str, common_name: &str| {
+        openssl.write(
+            "types.cnf",
+            format!(
+                "[req]\nprompt=no\nutf8=yes\nstring_mask=MASK:{mask}\ndistinguished_name=dn\n[dn]\nO=Example\nCN={common_name}\n"
+            ),
+        );
+        openssl.run("req -new -key key.pem -config types.cnf -out csr.pem");
+        Csr::parse(&openssl.read("csr.pem")).map(|csr| csr.common_name().map(str::to_owned))
+    };
+    const PRINTABLE: &str = "0x2";
+    const TELETEX: &str = "0x4";
+    const BMP: &str = "0x800";
+    const UTF8: &str = "0x2000";
+    for (mask, name) in
+        [(PRINTABLE, "PRINTABLESTRING"), (TELETEX, "T61STRING"), (BMP, "BMPSTRING"), (UTF8, "UTF8STRING")]
+    {
+        assert_eq!(request(mask, "CS-0001"), Ok(Some("CS-0001".into())), "{mask}");
+        assert!(openssl.run("asn1parse -in csr.pem").contains(name), "{name}");
+    }
+    for mask in [BMP, UTF8] {
+        assert_eq!(request(mask, "Säule 7"), Ok(Some("Säule 7".into())), "{mask}");
+    }
+    // Some write Latin-1 into it and some T.61: two readers may read it differently.
+    assert_eq!(request(TELETEX, "Säule 7"), Err(CsrError::SubjectText("CN")));
+    // Several attributes in one part of the name.
+    openssl.run("req -new -key key.pem -subj /O=Example+CN=CS-0001 -multivalue-rdn -out csr.pem");
+    let csr = Csr::parse(&openssl.read("csr.pem")).unwrap();
+    assert_eq!((csr.common_name(), csr.organization()), (Some("CS-0001"), Some("Example")));
 }
 
 #[test]
