@@ -14,10 +14,17 @@ impl Pin {
         Self(Zeroizing::new(pin.into()))
     }
 
-    /// The PIN that a file holds: its text without the line end at the end, which editors add.
+    /// The PIN that a file holds: its text without the line end at the end and the byte order mark at the beginning,
+    /// which editors add.
     pub fn from_file_text(text: impl Into<String>) -> Self {
         let text = Zeroizing::new(text.into());
-        Self(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+        let pin = text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
+        Self(Zeroizing::new(pin.to_owned()))
+    }
+
+    /// Whether there is nothing in it, as in a file that was made but never filled.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The characters themselves, for the one call that needs them.
@@ -45,5 +52,6 @@ mod tests {
     fn line_end_of_a_file_is_not_part_of_the_pin() {
         assert_eq!(Pin::from_file_text("47 11\r\n").expose(), "47 11");
         assert_eq!(Pin::from_file_text("4711").expose(), "4711");
+        assert_eq!(Pin::from_file_text("\u{feff}4711\r\n").expose(), "4711");
     }
 }

@@ -75,7 +75,7 @@ pub enum UriError {
     #[error("attribute {0} stands twice")]
     Twice(String),
     /// The value has an invalid percent escape or is not UTF-8 where text is needed.
-    #[error("value of {0} is not percent-encoded UTF-8")]
+    #[error("value of {0} is not percent-encoded UTF-8: write a blank as %20, ä as %C3%A4")]
     Encoding(String),
     /// `slot-id` is not a number.
     #[error("slot-id \"{0}\" is not a decimal number")]
@@ -83,9 +83,9 @@ pub enum UriError {
     /// `type` is none of RFC 7512's.
     #[error("type \"{0}\" is none of public, private, cert, secret-key, data")]
     ObjectType(String),
-    /// `pin-source` names a source that is not supported.
-    #[error("pin-source \"{0}\" is neither file:/absolute/path nor env:NAME")]
-    PinSource(String),
+    /// `pin-source` names a source that is not supported. It is not repeated, for it may be the PIN itself.
+    #[error("pin-source is neither file:/path nor env:NAME")]
+    PinSource,
     /// A PIN in a URI ends up in logs, process lists and databases.
     #[error(
         "pin-value is refused, because URIs are logged and stored: put the PIN into a file and write pin-source=file:/path, or pin-source=env:NAME"
@@ -227,7 +227,6 @@ impl Uri {
 
     fn set_query(&mut self, name: &str, value: &str) -> Result<(), UriError> {
         match name {
-            "pin-value" => Err(UriError::PinValue),
             "pin-source" => set(&mut self.pin_source, name, PinSource::parse(&text(name, value)?)?),
             "module-path" => set(&mut self.module_path, name, PathBuf::from(text(name, value)?)),
             _ => other(&mut self.other_query, name, value),
@@ -244,6 +243,10 @@ impl FromStr for Uri {
             Some(scheme) if scheme.eq_ignore_ascii_case("pkcs11:") => &input[7..],
             _ => return Err(UriError::Scheme),
         };
+        // Wherever it stands: behind a wrong separator it would pass for a part of another value, and be written out.
+        if rest.to_ascii_lowercase().contains("pin-value=") {
+            return Err(UriError::PinValue);
+        }
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut uri = Self::default();
         for part in path.split(';').filter(|part| !part.is_empty()) {
@@ -307,7 +310,7 @@ impl PinSource {
         let path = path.strip_prefix("//").filter(|rest| rest.starts_with('/')).unwrap_or(path);
         // "|command" (RFC 7512 §2.4) would run a program named by a configuration: not supported.
         let is_path = text.starts_with("file:") && !path.is_empty() || path.starts_with('/');
-        if is_path { Ok(Self::File(path.into())) } else { Err(UriError::PinSource(text.to_owned())) }
+        if is_path { Ok(Self::File(path.into())) } else { Err(UriError::PinSource) }
     }
 }
 
@@ -451,15 +454,21 @@ mod tests {
         check("pkcs11:slot-id=+1", Err(UriError::SlotId("+1".into())));
         check("pkcs11:slot-id=", Err(UriError::SlotId(String::new())));
         check("pkcs11:type=private-key", Err(UriError::ObjectType("private-key".into())));
-        check("pkcs11:?pin-value=1234", Err(UriError::PinValue));
-        check("pkcs11:?pin-source=|echo", Err(UriError::PinSource("|echo".into())));
-        check("pkcs11:?pin-source=env:", Err(UriError::PinSource("env:".into())));
+        for wrong in
+            ["?pin-value=1234", ";pin-value=1234", "?PIN-VALUE=1234", "?pin-source=file:a;pin-value=1234"]
+        {
+            check(&format!("pkcs11:token=a{wrong}"), Err(UriError::PinValue));
+        }
+        check("pkcs11:?pin-source=|echo", Err(UriError::PinSource));
+        check("pkcs11:?pin-source=env:", Err(UriError::PinSource));
     }
 
     #[test]
     fn a_pin_is_never_repeated_in_a_message() {
         let error = "pkcs11:?pin-value=4711".parse::<Uri>().unwrap_err().to_string();
         assert!(!error.contains("4711") && error.contains("pin-source=file:"), "{error}");
+        let error = format!("{:?}", "pkcs11:?pin-source=4711".parse::<Uri>().unwrap_err());
+        assert!(!error.contains("4711"), "{error}");
     }
 
     #[test]

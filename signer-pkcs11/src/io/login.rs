@@ -11,7 +11,7 @@ use std::{
 use cryptoki::{
     error::RvError,
     session::{Session, SessionState, UserType},
-    slot::TokenInfo,
+    slot::{Slot, TokenInfo},
     types::AuthPin,
 };
 use sha2::{Digest, Sha256};
@@ -85,13 +85,15 @@ fn known() -> MutexGuard<'static, Known> {
 /// A login holds for all sessions of the process with this token.
 pub(crate) fn log_in(
     module: &Module,
+    slot: Slot,
     session: &Session,
-    info: &TokenInfo,
     credentials: &Credentials,
 ) -> Result<(), TokenError> {
     let token = || credentials.token.clone();
-    // Two threads must not try the same wrong PIN at the same time.
+    // Two threads must not try the same wrong PIN at the same time. The flags are read under the lock as well, for an
+    // attempt by another thread changes them.
     let _guard = module.login();
+    let info = module.context().get_token_info(slot).map_err(|error| failed(credentials, &error))?;
     let (token_hash, pin_hash) = {
         let known = known();
         let pin_hash = credentials.pin.as_ref().map(|pin| known.hash(module, credentials, pin.expose()));

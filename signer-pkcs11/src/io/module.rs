@@ -36,10 +36,12 @@ static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new
 impl Module {
     /// Loads the shared library, or finds it loaded already.
     pub(crate) fn load(path: &Path) -> Result<Arc<Self>, TokenError> {
-        // The same library by two paths would be initialised twice. A bare name is left to the loader's search path.
+        // A bare name is left to the loader's search path, which the working folder is not part of: what somebody put
+        // there must not be loaded. Otherwise the same library by two paths would be initialised twice.
+        let is_bare = path.parent().is_some_and(|parent| parent.as_os_str().is_empty());
         let real = match path.canonicalize() {
+            _ if is_bare => path.to_owned(),
             Ok(real) => real,
-            Err(_) if path.components().count() == 1 => path.to_owned(),
             Err(source) => {
                 return Err(TokenError::ModuleNotFound { path: path.to_owned(), source: source.into() });
             }

@@ -1,6 +1,7 @@
 //! Tokens: found by URI, logged in to once, with threads that sign.
 
 use std::{
+    env::VarError,
     fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -28,8 +29,9 @@ use crate::{
 /// A token that is open and logged in to. Clones share it.
 ///
 /// When the last clone (and the last [`Key`](crate::Key) of it) is dropped, it is closed in order: the queue, the
-/// signing threads, the sessions. That blocks while signatures under way are finished. A process that ends while a thread still signs may crash in the module's own
-/// destructors, so drop it, or call [`Token::shutdown`], before `main` ends.
+/// signing threads, the sessions. That blocks while signatures under way are finished. A process that ends while a
+/// thread still signs may crash in the module's own destructors, so drop it, or call [`Token::shutdown`], before
+/// `main` ends.
 #[derive(Clone)]
 pub struct Token(pub(crate) Arc<Inner>);
 
@@ -194,8 +196,7 @@ impl Access {
             },
         };
         let session = session.map_err(|error| self.failed(&error))?;
-        let info = context.get_token_info(self.slot).map_err(|error| self.failed(&error))?;
-        login::log_in(&self.module, &session, &info, &self.credentials)?;
+        login::log_in(&self.module, self.slot, &session, &self.credentials)?;
         Ok(session)
     }
 
@@ -217,14 +218,20 @@ impl Access {
 /// Reads a PIN from its source.
 ///
 /// # Errors
-/// [`TokenError::PinUnreadable`]
+/// [`TokenError::PinUnreadable`], [`TokenError::PinEmpty`]
 pub fn read_pin(source: &PinSource) -> Result<Pin, TokenError> {
-    let unreadable = |error| TokenError::PinUnreadable { pin_source: source.clone(), source: error };
-    match source {
-        PinSource::File(path) => std::fs::read_to_string(path).map(Pin::from_file_text).map_err(unreadable),
-        PinSource::Environment(name) => {
-            std::env::var(name).map(Pin::new).map_err(|error| unreadable(io::Error::other(error)))
-        }
+    let read = match source {
+        PinSource::File(path) => std::fs::read_to_string(path).map(Pin::from_file_text),
+        PinSource::Environment(name) => std::env::var(name).map(Pin::new).map_err(|error| match error {
+            VarError::NotPresent => io::Error::from(io::ErrorKind::NotFound),
+            // Its own text repeats the value.
+            VarError::NotUnicode(_) => io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"),
+        }),
+    };
+    match read {
+        Ok(pin) if pin.is_empty() => Err(TokenError::PinEmpty { pin_source: source.clone() }),
+        Ok(pin) => Ok(pin),
+        Err(error) => Err(TokenError::PinUnreadable { pin_source: source.clone(), source: error }),
     }
 }
 
@@ -239,6 +246,7 @@ pub(crate) fn fits(uri: &Uri, slot: Slot, info: &TokenInfo) -> bool {
 }
 
 fn find(module: &Module, uri: &Uri) -> Result<(Slot, TokenInfo), TokenError> {
+    let _guard = module.slots();
     let tokens =
         module.tokens()?.into_iter().filter(|(_, info)| info.token_initialized()).collect::<Vec<_>>();
     let present = || {

@@ -71,13 +71,19 @@ pub enum TokenError {
         token: String,
     },
     /// The source of the PIN cannot be read.
-    #[error("cannot read the PIN from {pin_source}: create it, readable for this user only")]
+    #[error("cannot read the PIN from {pin_source}: put the PIN there, readable for this user only")]
     PinUnreadable {
         /// As in the URI.
         pin_source: PinSource,
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// The source of the PIN is empty. The token was not asked: it would count a wrong attempt.
+    #[error("there is no PIN in {pin_source}, it is empty: write the PIN into it")]
+    PinEmpty {
+        /// As in the URI.
+        pin_source: PinSource,
     },
     /// The token has refused the PIN, just now.
     #[error(
@@ -139,7 +145,9 @@ pub enum TokenError {
         source: TokenFault,
     },
     /// A label that PKCS #11 cannot hold.
-    #[error("token label \"{label}\" has {} bytes; 1 to 32 are allowed", label.len())]
+    #[error(
+        "a token's label has 1 to 32 bytes, no blank at either end and no control characters; {label:?} has {} bytes", label.len()
+    )]
     Label {
         /// As given.
         label: String,

@@ -63,15 +63,26 @@ fn the_pin_is_read_from_a_file() {
     std::fs::write(&file, format!("{PIN}\n")).unwrap();
     let uri = new_token("pin-file").with_module_path(module()).with_pin_source(PinSource::File(file));
     let token = Token::open(&uri, &TokenOptions::new()).unwrap();
-    let names = token.uri().to_string();
-    assert!(!names.contains("pin") || token.label().contains("pin"), "{names}");
+    let (names, label) = (token.uri().to_string(), token.label().to_owned());
     assert!(!names.contains("module-path") && !names.contains("pin-source"), "{names}");
 
     let missing = uri.with_pin_source(PinSource::File(folder.path().join("none")));
     let error = Token::open(&missing, &TokenOptions::new()).unwrap_err();
     assert!(matches!(error, TokenError::PinUnreadable { .. }), "{error}");
-    let unset =
-        Uri::new().with_token(token.label()).with_pin_source(PinSource::Environment("NO_SUCH_PIN".into()));
+    // An empty PIN would be a wrong one to the token, which counts those.
+    let serial = token.serial().to_owned();
+    drop(token);
+    for text in ["", "\r\n", "\u{feff}"] {
+        let empty = folder.path().join("empty");
+        std::fs::write(&empty, text).unwrap();
+        let uri = Uri::new().with_serial(&*serial).with_pin_source(PinSource::File(empty));
+        let error = Token::open(&uri, &options()).unwrap_err();
+        assert!(matches!(error, TokenError::PinEmpty { .. }), "{error}");
+    }
+    let context = stranger();
+    let info = context.get_token_info(slot(&context, &label)).unwrap();
+    assert!(!info.user_pin_count_low(), "no attempt was made");
+    let unset = Uri::new().with_token(label).with_pin_source(PinSource::Environment("NO_SUCH_PIN".into()));
     let error = Token::open(&unset, &options()).unwrap_err();
     assert!(error.to_string().contains("env:NO_SUCH_PIN"), "{error}");
 }
@@ -119,6 +130,10 @@ fn initialising_does_not_touch_what_exists() {
     assert!(matches!(error, TokenError::TokenExists { .. }), "{error}");
     let error = init_token(&module(), &"x".repeat(33), &pins.0, &pins.1).unwrap_err();
     assert!(matches!(error, TokenError::Label { .. }), "{error}");
+    for label in ["", " a", "a ", "a\n"] {
+        let error = init_token(&module(), label, &pins.0, &pins.1).unwrap_err();
+        assert!(error.to_string().contains("no blank at either end"), "{error}");
+    }
     let error = init_token(&module(), "short-pin", &pins.0, &Pin::new("1")).unwrap_err();
     assert!(matches!(error, TokenError::PinLength { min: 4, max: 255 }), "{error}");
     Token::open(&uri, &options()).unwrap();
