@@ -101,11 +101,60 @@ fn a_root_is_never_overwritten() {
     };
     let error = again("other", "root.pem");
     assert!(error.contains("never overwritten"), "{error}");
+    let error = again("other", "missing/root.pem");
+    assert!(error.contains("its folder must exist") && !error.contains("overwritten"), "{error}");
     let error = again("root", "other.pem");
     assert!(error.contains("taken already"), "{error}");
     assert_eq!(desk.openssl.read("root.pem"), before);
     assert!(!desk.openssl.path("other.pem").exists());
     assert_eq!(desk.json(&["list", "--token", "TOKEN"])["keys"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn hints_can_be_pasted() {
+    let desk = Desk::new();
+    // Blanks, an apostrophe and an umlaut, in 32 bytes.
+    let label = format!("Ä 'b' {}", &desk.label[desk.label.len() - 12..]);
+    let text = desk.run(&["init", "--label", &label, "--pin-file", "pin", "--so-pin-file", "so-pin"]);
+    let hint = |text: &str, command: &str| text[text.find(command).unwrap()..].trim().to_owned();
+    let run = |line: &str| {
+        let line = line.replacen("hsm", env!("CARGO_BIN_EXE_hsm"), 1);
+        let output = Command::new("sh")
+            .args(["-c", &line])
+            .env("PKCS11_MODULE", module())
+            .current_dir(desk.openssl.path(""))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = run(&hint(&text, "hsm keygen").replace("PIN_FILE", "pin").replace("NAME", "'my key'"));
+    run(&hint(&text, "hsm csr"));
+}
+
+#[test]
+fn a_bare_module_name_is_not_looked_for_in_the_working_folder() {
+    let desk = Desk::new();
+    desk.openssl.write("planted.so", "whoever may write here");
+    let list = |module: &str| desk.error(&["list", "--token", "TOKEN", "--module", module]);
+    assert!(list("./planted.so").contains("file too short"));
+    let error = list("planted.so");
+    assert!(error.contains("planted.so") && !error.contains("file too short"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pin_that_is_not_utf_8_is_not_repeated() {
+    use std::os::unix::ffi::OsStrExt;
+    let desk = Desk::new();
+    let output = Command::new(env!("CARGO_BIN_EXE_hsm"))
+        .args(["list", "--token", &format!("pkcs11:token={}?pin-source=env:HSM_PIN", desk.label)])
+        .env("HSM_PIN", std::ffi::OsStr::from_bytes(b"4711\xff"))
+        .env("PKCS11_MODULE", module())
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("not UTF-8") && !error.contains("4711"), "{error}");
 }
 
 #[test]

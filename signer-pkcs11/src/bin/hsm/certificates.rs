@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::Write as _,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -42,15 +42,13 @@ pub(crate) fn csr(module: Option<PathBuf>, arguments: &Csr) -> Result<Report> {
 pub(crate) fn root(module: Option<PathBuf>, arguments: &Root) -> Result<Report> {
     let path = &arguments.out;
     // Before the key is generated: a key without a certificate would be left in the token.
-    let mut file = File::create_new(path).with_context(|| {
-        format!("cannot create {}: a root is never overwritten, choose another file", path.display())
+    let mut file = File::create_new(path).with_context(|| match path.symlink_metadata() {
+        Ok(_) => format!("{} exists: a root is never overwritten, choose another file", path.display()),
+        Err(_) => format!("cannot create {}: its folder must exist and be writable", path.display()),
     })?;
-    let made = make_root(module, arguments).and_then(|(key, pem)| {
+    let made = make_root(module, arguments, |pem| {
         let written = file.write_all(pem.as_bytes()).and_then(|()| file.sync_all());
-        written.with_context(|| {
-            format!("cannot write {}; the key {} stays in the token", path.display(), key.uri())
-        })?;
-        Ok(key)
+        written.and_then(|()| sync_folder(path)).with_context(|| format!("cannot write {}", path.display()))
     });
     if made.is_err() {
         drop(file);
@@ -67,18 +65,27 @@ pub(crate) fn root(module: Option<PathBuf>, arguments: &Root) -> Result<Report> 
         .fact("validity_days", arguments.validity_days))
 }
 
-fn make_root(module: Option<PathBuf>, arguments: &Root) -> Result<(Key, String)> {
+/// The key, once `keep` has kept the certificate. Otherwise it is destroyed again: its label would be taken at the next
+/// attempt, and nobody trusts it yet.
+fn make_root(
+    module: Option<PathBuf>,
+    arguments: &Root,
+    keep: impl FnOnce(&str) -> Result<()>,
+) -> Result<Key> {
     let token = arguments.token.open(module)?;
     let mut subject = Subject::new(&arguments.common_name, &arguments.organization);
     subject.country = arguments.country.clone();
     let validity = Duration::from_secs(u64::from(arguments.validity_days) * 24 * 3600);
     let key = token.generate_key(&KeyName::random(arguments.label.as_str())?, KeyAlgorithm::EcdsaP256)?;
-    match CertificateAuthority::create_root(&key, &subject, validity, SystemTime::now()) {
-        Ok(pem) => Ok((key, pem)),
+    let made = CertificateAuthority::create_root(&key, &subject, validity, SystemTime::now());
+    match made.map_err(anyhow::Error::from).and_then(|pem| keep(&pem)) {
+        Ok(()) => Ok(key),
         Err(error) => {
-            // Its label would be taken at the next attempt.
-            token.destroy_key(key.uri())?;
-            Err(error.into())
+            let destroyed = token.destroy_key(key.uri());
+            Err(match destroyed {
+                Ok(()) => error,
+                Err(_) => error.context(format!("the key {} stays in the token", key.uri())),
+            })
         }
     }
 }
@@ -138,7 +145,19 @@ fn replace(path: &Path, text: &str) -> Result<()> {
         let mut file = File::create(&beside)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&beside, path)
+        fs::rename(&beside, path)?;
+        sync_folder(path)
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    write()
+        .inspect_err(|_| {
+            // Absent if it could not be made.
+            let _ = fs::remove_file(&beside);
+        })
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A new name is durable only when its folder is; elsewhere than on Unix a folder cannot be synced.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -3,20 +3,21 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use signer_pkcs11::{KeyInfo, KeyName, TokenError, init_token};
+use signer_pkcs11::{KeyInfo, KeyName, PinSource, TokenError, Uri, init_token};
 
 use crate::{
     arguments::{Init, Keygen, List},
-    output::{Fact, Report},
+    output::{Fact, Report, quoted},
 };
 
 pub(crate) fn init(module: Option<PathBuf>, arguments: &Init) -> Result<Report> {
     let module = module.ok_or(TokenError::NoModule)?;
     let pin = arguments.pin.read()?.context("give --pin-file or --pin-env for the new user PIN")?;
     let uri = init_token(&module, &arguments.label, &arguments.so_pin.read()?, &pin)?;
+    let token = Uri::new().with_token(&*arguments.label).with_pin_source(PinSource::File("PIN_FILE".into()));
     let next = format!(
-        "keep the security officer's PIN offline, then generate a key: hsm keygen --token 'pkcs11:token={}?pin-source=file:PIN_FILE' --label NAME",
-        arguments.label
+        "keep the security officer's PIN offline, then generate a key: hsm keygen --token {} --label NAME",
+        quoted(&token.to_string())
     );
     Ok(Report::new(format!("Token \"{}\" is initialised.", arguments.label), next)
         .fact("token", arguments.label.as_str())
@@ -28,9 +29,9 @@ pub(crate) fn generate(module: Option<PathBuf>, arguments: &Keygen) -> Result<Re
     let token = arguments.token.open(module)?;
     let key = token.generate_key(&KeyName::random(arguments.label.as_str())?, arguments.algorithm)?;
     let next = format!(
-        "have it certified: hsm csr --token '{}' --label {} --common-name SERIAL_NUMBER --organization OPERATOR",
-        arguments.token.uri(),
-        arguments.label
+        "have it certified: hsm csr --token {} --label {} --common-name SERIAL_NUMBER --organization OPERATOR",
+        quoted(arguments.token.uri()),
+        quoted(&arguments.label)
     );
     Ok(Report::new(
         "The key was generated inside the token. It is sensitive and not extractable, as read back.",

@@ -125,6 +125,15 @@ fn told(value: &Value) -> String {
     }
 }
 
+/// A word of a command line, as a shell reads it back.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// The error and its causes, in one line.
 pub(crate) fn print_error(error: &anyhow::Error, form: Form) {
     match form {
