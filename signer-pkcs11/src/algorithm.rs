@@ -8,7 +8,7 @@ use der::asn1::ObjectIdentifier;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyAlgorithm {
-    /// ECDSA on P-256 with SHA-256: the one kind that every token tried can do (A00.FR.502, A00.FR.505, A00.FR.506).
+    /// ECDSA on P-256 with SHA-256: the one kind that every token tried can do (A00.FR.503, A00.FR.505, A00.FR.506).
     #[default]
     EcdsaP256,
 }

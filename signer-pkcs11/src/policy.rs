@@ -131,7 +131,10 @@ pub(crate) fn subject_for(
 fn looks_like_address(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let bare = lower.trim_start_matches('[').trim_end_matches(']');
-    let is_ip = bare.parse::<IpAddr>().is_ok() || lower.parse::<SocketAddr>().is_ok();
+    let authority = lower.split(['/', '?']).next().unwrap_or_default();
+    let is_ip = [bare, &lower, authority]
+        .iter()
+        .any(|name| name.parse::<IpAddr>().is_ok() || name.parse::<SocketAddr>().is_ok());
     let is_url = lower.contains("://") || lower.starts_with("www.") || lower.starts_with("//");
     is_ip || is_url || is_host_name(&lower)
 }
@@ -161,6 +164,8 @@ mod tests {
             "wss://x",
             "192.0.2.1",
             "192.0.2.1:443",
+            "192.0.2.1/ocpp",
+            "192.0.2.1:443/ocpp",
             "2001:db8::1",
             "[2001:db8::1]:443",
             "csms.example.com",

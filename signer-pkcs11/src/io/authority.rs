@@ -6,7 +6,7 @@ use ocpp_types::v201::{SignCertificateRequest, SignCertificateResponse};
 
 use crate::{
     answer::{self, Issued, PendingCertificate},
-    csr::Subject,
+    csr::{Subject, SubjectError},
     io::key::{Key, KeyError},
     issue::{self, IssueError, IssuedCertificate, Issuer, IssuerError, Unsigned},
     policy::{Refused, StationIdentity},
@@ -32,6 +32,9 @@ pub struct CertificateAuthority {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorityError {
+    /// The organization cannot stand in a certificate: every request would be refused.
+    #[error("the organization cannot be written into certificates: correct the settings")]
+    Organization(#[source] SubjectError),
     /// The certificate does not fit.
     #[error("this certificate cannot be the authority's")]
     Issuer(#[from] IssuerError),
@@ -48,6 +51,7 @@ impl CertificateAuthority {
     /// # Errors
     /// [`AuthorityError`]
     pub fn new(key: Key, chain_pem: &str, settings: CaSettings) -> Result<Self, AuthorityError> {
+        Subject::new("any", &settings.organization).to_name().map_err(AuthorityError::Organization)?;
         let issuer = Issuer::parse(chain_pem, key.public_key(), key.algorithm())?;
         key.prove()?;
         Ok(Self { key, issuer, settings })

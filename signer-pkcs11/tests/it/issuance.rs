@@ -274,6 +274,11 @@ fn a_sub_authority_is_sent_along_and_its_root_is_not() {
         AuthorityError::Issuer(error) => error,
         other => panic!("{other}"),
     };
+    for organization in ["", &"x".repeat(65)] {
+        let settings = CaSettings::new(organization);
+        let error = CertificateAuthority::new(sub_key.clone(), &sub, settings).unwrap_err();
+        assert!(matches!(error, AuthorityError::Organization(_)), "{error}");
+    }
     assert!(matches!(issuer_error(""), IssuerError::Empty));
     assert!(matches!(issuer_error(&format!("{root}{sub}")), IssuerError::Chain { position: 1 }));
     assert!(matches!(issuer_error(&root), IssuerError::OtherKey));
