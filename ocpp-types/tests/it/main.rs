@@ -1,5 +1,6 @@
 //! What the crate accepts, refuses and says, on all messages of all versions.
 
+mod check_payloads;
 mod decode_error;
 mod differential;
 mod dispatch;
@@ -8,3 +9,4 @@ mod hostile;
 mod json_schema;
 mod messages;
 mod payloads;
+mod second_judge;
