@@ -1,6 +1,6 @@
 //! The task that owns a connection: its socket, its session, its timers and its handlers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,8 @@ pub(crate) struct Driver {
     closed: watch::Sender<Option<CloseReason>>,
     calls: HashMap<CallKey, PendingCall>,
     handling: Option<Handling>,
-    next: Option<(MessageId, Next)>,
+    /// What follows the answers that are not flushed yet, oldest first. As long as the socket's own queue at most.
+    next: VecDeque<(MessageId, Next)>,
     tasks: JoinSet<Done>,
     next_ping: Option<Instant>,
     pong_deadline: Option<Instant>,
@@ -115,7 +116,7 @@ impl Driver {
             closed: channels.closed,
             calls: HashMap::new(),
             handling: None,
-            next: None,
+            next: VecDeque::new(),
             tasks: JoinSet::new(),
             next_ping: (!ping.is_zero()).then(|| Instant::now() + ping),
             pong_deadline: None,
@@ -273,7 +274,7 @@ impl Driver {
             }
         };
         match self.session.answer(Instant::now().into_std(), id, answer) {
-            Ok(()) => self.next = next.map(|next| (id.clone(), next)),
+            Ok(()) => self.next.extend(next.map(|next| (id.clone(), next))),
             Err(refused @ AnswerRefused::TooLarge { .. }) => error!(message_id = %id, %refused, "no answer"),
             Err(refused) => debug!(message_id = %id, %refused, "no answer"),
         }
@@ -283,7 +284,8 @@ impl Driver {
     fn handle_flushed(&mut self, kinds: &[TransmitKind]) {
         for kind in kinds {
             let TransmitKind::Answer(flushed) = kind else { continue };
-            if let Some((_, next)) = self.next.take_if(|(id, _)| id == flushed) {
+            // Answers are flushed in order, and not each is followed by something.
+            if let Some((_, next)) = self.next.pop_front_if(|(id, _)| id == flushed) {
                 let run = async move {
                     next.await;
                     Done::Next

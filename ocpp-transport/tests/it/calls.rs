@@ -1,7 +1,6 @@
 //! Typed calls: who handles them, what follows, and what happens when a handler fails.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ocpp_transport::{CallError, CallFailure, Direction, LinkSettings, Peer, Reply, SessionSettings, frame};
@@ -37,28 +36,19 @@ async fn fr_05_what_was_asked_for_follows_the_response() {
     assert_eq!(within(calls.recv()).await, Some(true));
 }
 
-/// A response so large that the kernel cannot take it all: until the peer reads, nothing may follow it.
-#[tokio::test]
-async fn what_follows_waits_until_the_response_is_flushed() {
-    let (ran, mut followed) = oneshot::channel();
-    let ran = Arc::new(std::sync::Mutex::new(Some(ran)));
-    let flag = Arc::new(AtomicBool::new(false));
-    let router = {
-        let (ran, flag) = (Arc::clone(&ran), Arc::clone(&flag));
-        nothing().handle(move |_: Peer, _: v201::DataTransferRequest| {
-            let (ran, flag) = (ran.lock().unwrap().take(), Arc::clone(&flag));
-            async move {
-                let mut response =
-                    v201::DataTransferResponse::new(v201::DataTransferStatusEnumType::Accepted);
-                response.data = Some(ocpp_types::decode(&format!("\"{}\"", "x".repeat(LARGE))).unwrap());
-                Ok(Reply::new(response).then(async move {
-                    flag.store(true, Ordering::SeqCst);
-                    ran.unwrap().send(()).unwrap();
-                }))
-            }
-        })
-    };
-    let (tapped, mut taps) = mpsc::channel(4);
+/// A CSMS whose response to DataTransfer is so large that the kernel cannot take it all before the peer reads; what
+/// follows it sends to the second. The third tells the lengths of the frames that the CSMS hands to its socket.
+async fn lab_with_large_response() -> (Lab, mpsc::Receiver<()>, mpsc::Receiver<usize>) {
+    let (follow, followed) = mpsc::channel(1);
+    let router = heartbeats().handle(move |_: Peer, _: v201::DataTransferRequest| {
+        let follow = follow.clone();
+        async move {
+            let mut response = v201::DataTransferResponse::new(v201::DataTransferStatusEnumType::Accepted);
+            response.data = Some(ocpp_types::decode(&format!("\"{}\"", "x".repeat(LARGE))).unwrap());
+            Ok(Reply::new(response).then(async move { follow.try_send(()).unwrap() }))
+        }
+    });
+    let (tapped, taps) = mpsc::channel(4);
     let limits = frame::Limits::default().with_max_bytes(2 * LARGE);
     let link = LinkSettings::default().with_session(SessionSettings::default().with_limits(limits)).with_tap(
         Arc::new(move |frame| {
@@ -67,17 +57,35 @@ async fn what_follows_waits_until_the_response_is_flushed() {
             }
         }),
     );
-    let lab = Lab::plain(router, link).await;
+    (Lab::plain(router, link).await, followed, taps)
+}
+
+#[tokio::test]
+async fn what_follows_waits_until_the_response_is_flushed() {
+    let (lab, mut followed, mut taps) = lab_with_large_response().await;
     let mut raw = lab.raw().await;
     raw.send(r#"[2,"1","DataTransfer",{"vendorId":"x"}]"#).await;
     assert!(within(taps.recv()).await.unwrap() > LARGE);
     for _ in 0..100 {
         tokio::task::yield_now().await;
-        assert!(!flag.load(Ordering::SeqCst));
+        assert!(followed.try_recv().is_err());
     }
-    assert!(followed.try_recv().is_err());
     assert!(raw.receive().await.len() > LARGE);
-    within(followed).await.unwrap();
+    within(followed.recv()).await.unwrap();
+}
+
+#[tokio::test]
+async fn fr_05_what_follows_an_answer_outlives_the_next_answer() {
+    let (lab, mut followed, mut taps) = lab_with_large_response().await;
+    let mut raw = lab.raw().await;
+    raw.send(r#"[2,"1","DataTransfer",{"vendorId":"x"}]"#).await;
+    raw.send(r#"[2,"2","Heartbeat",{}]"#).await;
+    // Both are answered before the first answer is flushed.
+    assert!(within(taps.recv()).await.unwrap() > LARGE);
+    within(taps.recv()).await.unwrap();
+    assert!(raw.receive().await.len() > LARGE);
+    assert!(raw.receive().await.starts_with(r#"[3,"2","#));
+    within(followed.recv()).await.unwrap();
 }
 
 /// 15 MiB: more than the kernel's buffers of a loopback connection hold.
