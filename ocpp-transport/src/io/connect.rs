@@ -9,8 +9,7 @@ use rustls::ClientConfig;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::runtime::Handle;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsConnector, TlsStream};
 use tokio_tungstenite::WebSocketStream;
@@ -22,6 +21,7 @@ use url::Url;
 use crate::basic::{self, Password};
 use crate::close::{Close, CloseReason};
 use crate::identity::Identity;
+use crate::io::blocking::on_blocking_thread;
 use crate::io::driver::Driver;
 use crate::io::head::{HeadError, read_head};
 use crate::io::settings::LinkSettings;
@@ -284,8 +284,7 @@ impl Drop for Connection {
 /// See [`ConnectError`]. Nothing is retried.
 ///
 /// # Cancel safety
-/// Dropping the future abandons the attempt; a TLS handshake that has begun still runs until
-/// [`StationConfig::connect_timeout`] and is thrown away.
+/// Dropping the future abandons the attempt and hangs up; only a key that is signing just then is not interrupted.
 pub async fn connect(config: &StationConfig, router: Router) -> Result<Connection, ConnectError> {
     let target = Target::new(config)?;
     let endpoint = || target.endpoint.clone();
@@ -384,15 +383,12 @@ async fn handshake(
     deadline: Instant,
     endpoint: &str,
 ) -> Result<Stream, ConnectError> {
-    let runtime = Handle::current();
-    let blocking = spawn_blocking(move || {
-        runtime.block_on(timeout_at(deadline, TlsConnector::from(tls).connect(name, tcp)))
-    });
-    match blocking.await {
-        Ok(Ok(Ok(stream))) => Ok(Stream::Tls(Box::new(TlsStream::Client(stream)))),
-        Ok(Ok(Err(error))) => Err(handshake_error(endpoint, error)),
-        Ok(Err(_elapsed)) => Err(ConnectError::Timeout { endpoint: endpoint.to_owned() }),
-        Err(error) => {
+    let connect = async move { TlsConnector::from(tls).connect(name, tcp).await };
+    match timeout_at(deadline, on_blocking_thread(connect)).await {
+        Ok(Ok(Some(Ok(stream)))) => Ok(Stream::Tls(Box::new(TlsStream::Client(stream)))),
+        Ok(Ok(Some(Err(error)))) => Err(handshake_error(endpoint, error)),
+        Err(_) | Ok(Ok(None)) => Err(ConnectError::Timeout { endpoint: endpoint.to_owned() }),
+        Ok(Err(error)) => {
             let source = io::Error::other(format!("the thread of the TLS handshake failed: {error}"));
             Err(ConnectError::Handshake { endpoint: endpoint.to_owned(), source })
         }

@@ -10,9 +10,8 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 use tokio_tungstenite::WebSocketStream;
@@ -21,6 +20,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::admission::{Admission, DynAdmission, Refusal, UpgradeRequest};
 use crate::close::Close;
+use crate::io::blocking::on_blocking_thread;
 use crate::io::driver::Driver;
 use crate::io::head::{HeadError, read_head};
 use crate::io::registry::Registry;
@@ -238,7 +238,7 @@ async fn serve_connection(
 ) {
     let deadline = Instant::now() + shared.config.handshake_timeout;
     let opened = async {
-        let opened = timeout_at(deadline, open(&shared, tcp, remote, deadline)).await;
+        let opened = timeout_at(deadline, open(&shared, tcp, remote)).await;
         opened.unwrap_or(Err(OpenError::Timeout))
     };
     let opened = tokio::select! {
@@ -309,13 +309,12 @@ async fn open(
     shared: &Shared,
     tcp: TcpStream,
     remote: SocketAddr,
-    deadline: Instant,
 ) -> Result<(WebSocketStream<Stream>, Link), OpenError> {
     let config = &shared.config;
     tcp.set_nodelay(true).map_err(OpenError::Io)?;
     let mut stream = match &config.tls {
         None => Stream::Plain(tcp),
-        Some(tls) => handshake(tcp, Arc::clone(tls), deadline).await?,
+        Some(tls) => handshake(tcp, Arc::clone(tls)).await?,
     };
     let head = match read_head(&mut stream).await {
         Ok(head) => head,
@@ -380,7 +379,7 @@ async fn open(
 /// What the transport itself can tell, and then the application.
 async fn admit(shared: &Shared, request: &UpgradeRequest) -> Result<crate::admission::Admitted, Refusal> {
     if request.profile != SecurityProfile::TlsWithClientCertificate {
-        // A00.FR.203, A00.FR.204, A00.FR.302, A00.FR.304; TC_A_02_CSMS: the user is the identity.
+        // A00.FR.203, A00.FR.204, A00.FR.302, A00.FR.303; TC_A_02_CSMS: the user is the identity.
         let credentials = request.basic.as_ref().ok_or(Refusal::BadCredentials)?;
         if credentials.user != request.identity.as_str() {
             return Err(Refusal::BadCredentials);
@@ -389,15 +388,15 @@ async fn admit(shared: &Shared, request: &UpgradeRequest) -> Result<crate::admis
     shared.admission.admit(request).await
 }
 
-async fn handshake(tcp: TcpStream, tls: Arc<ServerConfig>, deadline: Instant) -> Result<Stream, OpenError> {
+async fn handshake(tcp: TcpStream, tls: Arc<ServerConfig>) -> Result<Stream, OpenError> {
     // The first message is waited for here, so that who sends nothing holds no thread.
     let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await.map_err(io_error)?;
-    let runtime = Handle::current();
-    let blocking = spawn_blocking(move || runtime.block_on(timeout_at(deadline, hello.into_stream(tls))));
-    match blocking.await {
-        Ok(Ok(Ok(stream))) => Ok(Stream::Tls(Box::new(TlsStream::Server(stream)))),
-        Ok(Ok(Err(error))) => Err(io_error(error)),
-        Ok(Err(_elapsed)) => Err(OpenError::Timeout),
+    // In a block of its own: `into_stream` signs before it returns its future.
+    let accept = async move { hello.into_stream(tls).await };
+    match on_blocking_thread(accept).await {
+        Ok(Some(Ok(stream))) => Ok(Stream::Tls(Box::new(TlsStream::Server(stream)))),
+        Ok(Some(Err(error))) => Err(io_error(error)),
+        Ok(None) => Err(OpenError::Timeout),
         Err(error) => Err(OpenError::Thread(error)),
     }
 }

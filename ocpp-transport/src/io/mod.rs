@@ -1,5 +1,6 @@
 //! Sockets, clocks and tasks.
 
+mod blocking;
 mod connect;
 mod csms;
 mod driver;

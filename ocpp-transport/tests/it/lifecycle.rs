@@ -6,9 +6,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use ocpp_transport::{CallFailure, Close, CloseReason, Direction, LinkSettings, Peer, Reply, TappedFrame};
 use ocpp_types::v201;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 
-use crate::lab::{Happened, Lab, heartbeats, nothing, within};
+use crate::lab::{Happened, Lab, PASSWORD, heartbeats, nothing, within};
+use crate::pki::Authority;
 
 #[tokio::test]
 async fn a_second_connection_replaces_the_first_in_order() {
@@ -200,4 +203,46 @@ async fn the_tap_sees_every_frame_of_both_directions() {
             (Direction::Out, "CS001".to_owned(), answer),
         ]
     );
+}
+
+/// The first message of a TLS handshake, as a client that then falls silent sends it.
+fn client_hello() -> Vec<u8> {
+    let config = ocpp_transport::tls::client_config(vec![Authority::root("any").der()], None).unwrap();
+    let name = "localhost".try_into().unwrap();
+    let mut connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut hello = Vec::new();
+    connection.write_tls(&mut hello).unwrap();
+    hello
+}
+
+/// Waits until the other end hangs up; far less than a handshake may take.
+async fn hung_up(mut tcp: TcpStream) {
+    let rest = tokio::time::timeout(Duration::from_secs(5), tcp.read_to_end(&mut Vec::new())).await;
+    let _ = rest.expect("the other end hangs up at once");
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_tls_handshakes_that_have_begun() {
+    let root = Authority::root("CSO root");
+    let lab = Lab::tls(&root, nothing()).await;
+    let mut silent = TcpStream::connect(lab.address).await.unwrap();
+    silent.write_all(&client_hello()).await.unwrap();
+    // The answer shows that the handshake is in the hands of its thread.
+    silent.read_u8().await.unwrap();
+    lab.stop().await;
+    hung_up(silent).await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_dropped_ends_its_tls_handshake() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://localhost:{}", listener.local_addr().unwrap().port()).parse().unwrap();
+    let security =
+        ocpp_transport::Security::profile_2(PASSWORD.into(), vec![Authority::root("any").der()]).unwrap();
+    let config = ocpp_transport::StationConfig::new(url, "CS001".parse().unwrap(), security);
+    let attempt = tokio::spawn(async move { ocpp_transport::connect(&config, nothing()).await.is_ok() });
+    let (mut silent, _) = within(listener.accept()).await.unwrap();
+    silent.read_u8().await.unwrap();
+    attempt.abort();
+    hung_up(silent).await;
 }
