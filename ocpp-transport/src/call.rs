@@ -40,7 +40,7 @@ impl CallError {
 #[non_exhaustive]
 pub enum CallFailure {
     /// The peer answered with a CALLERROR.
-    #[error("the peer answered {code:?}: {description}")]
+    #[error("the peer answered {code:?}: {}", description.escape_debug())]
     CallError {
         /// The peer's code.
         code: RpcErrorCode,

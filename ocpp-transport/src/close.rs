@@ -78,7 +78,8 @@ impl fmt::Display for CloseReason {
                 write!(formatter, "closed by the peer ({code})")
             }
             Self::Peer { code: Some(code), reason } => {
-                write!(formatter, "closed by the peer ({code}: {reason})")
+                // The peer's words stay on their line of a log.
+                write!(formatter, "closed by the peer ({code}: {})", reason.escape_debug())
             }
             Self::Peer { code: None, .. } => formatter.write_str("closed by the peer"),
             Self::Lost { error } => write!(formatter, "lost: {error}"),
@@ -87,5 +88,16 @@ impl fmt::Display for CloseReason {
             Self::Misbehaved { code, error } => write!(formatter, "the peer misbehaved ({code}: {error})"),
             Self::Dropped => formatter.write_str("dropped"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_peer_cannot_begin_a_line_of_their_own() {
+        let reason = CloseReason::Peer { code: Some(1000), reason: "bye\nINFO admitted".to_owned() };
+        assert_eq!(reason.to_string(), r"closed by the peer (1000: bye\nINFO admitted)");
     }
 }

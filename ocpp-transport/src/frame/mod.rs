@@ -49,7 +49,7 @@ pub enum Frame {
         id: MessageId,
         /// What went wrong.
         code: RpcErrorCode,
-        /// For people; at most 255 characters when sent, and possibly empty.
+        /// For people; at most 255 characters, the rest is cut off, and possibly empty.
         description: String,
         /// A JSON object.
         details: Box<RawValue>,

@@ -6,7 +6,7 @@ use ocpp_types::RpcErrorCode;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess};
 use serde_json::value::RawValue;
 
-use crate::frame::{Frame, FrameError, Limits, no_details};
+use crate::frame::{Frame, FrameError, Limits, MAX_DESCRIPTION, no_details};
 use crate::message_id::MessageId;
 
 /// Reads one frame.
@@ -52,6 +52,7 @@ fn call_error(elements: &Elements<'_>, id: Option<MessageId>) -> Option<Frame> {
     let [_, _, code, rest @ ..] = elements.slice() else { return None };
     let code = string(code)?;
     let description = rest.first().and_then(string).unwrap_or_default();
+    let description = description.chars().take(MAX_DESCRIPTION).collect();
     let details = rest.get(1).filter(|details| is_object(details));
     Some(Frame::CallError {
         id: id?,

@@ -114,3 +114,10 @@ fn a_description_is_cut_to_255_characters() {
     );
     assert_eq!(text, format!(r#"[4,"-1","GenericError","{}",{{}}]"#, "é".repeat(255)));
 }
+
+#[test]
+fn a_longer_description_is_cut_when_it_comes_in() {
+    let text = format!(r#"[4,"x","GenericError","{}",{{}}]"#, "é".repeat(300));
+    let Ok(Frame::CallError { description, .. }) = parse(&text, &Limits::default()) else { panic!() };
+    assert_eq!(description, "é".repeat(255));
+}
