@@ -23,7 +23,7 @@ pub trait Admission: Send + Sync + 'static {
     /// Decides about a connection before its WebSocket is opened.
     ///
     /// Verified already: under profile 3 the certificate's path and organization (A00.FR.403, A00.FR.404), under
-    /// profiles 1 and 2 that the user in the credentials is the identity (A00.FR.204, A00.FR.304). Left to decide:
+    /// profiles 1 and 2 that the user in the credentials is the identity (A00.FR.204, A00.FR.303). Left to decide:
     /// whether the station is known, its password (A00.FR.207, A00.FR.324), whether this is the profile that it has
     /// to use (A00.FR.002), and whether the certificate is this station's (A00.FR.405).
     fn admit(&self, upgrade: &UpgradeRequest) -> impl Future<Output = Result<Admitted, Refusal>> + Send;

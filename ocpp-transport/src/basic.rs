@@ -50,7 +50,7 @@ impl fmt::Debug for Password {
 /// User and password of a Basic header.
 #[derive(Debug, Clone)]
 pub struct Credentials {
-    /// The user; OCPP demands that it is the station's identity (A00.FR.204, A00.FR.304).
+    /// The user; OCPP demands that it is the station's identity (A00.FR.204, A00.FR.303).
     pub user: String,
     /// The password.
     pub password: Password,
@@ -76,7 +76,7 @@ impl Credentials {
     }
 }
 
-/// The value of the `Authorization` header for a station (A00.FR.204, A00.FR.304).
+/// The value of the `Authorization` header for a station (A00.FR.204, A00.FR.303).
 #[must_use]
 pub fn header(identity: &Identity, password: &Password) -> Zeroizing<String> {
     let plain = Zeroizing::new([identity.as_str().as_bytes(), b":", password.expose()].concat());

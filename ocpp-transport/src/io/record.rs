@@ -16,13 +16,18 @@ use crate::tap::{Direction, FrameTap};
 /// An observer that appends every frame to the file `path`, one JSON object a line: `time`, `direction` (`received` or
 /// `sent`, as this side sees it), `station`, and `frame`, or `text` where it is no JSON.
 ///
-/// The record holds whole payloads, and so whatever secret one carries: it is for the bench. Each line is handed to the
+/// The record holds whole payloads, and so whatever secret one carries: it is for the bench, and a new file is readable by
+/// its owner only. Each line is handed to the
 /// operating system before the frame goes on its way; a line that cannot be written is logged and lost.
 ///
 /// # Errors
 /// If the file cannot be opened for appending.
 pub fn record_frames(path: &Path) -> io::Result<FrameTap> {
-    let file = Mutex::new(File::options().create(true).append(true).open(path)?);
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = Mutex::new(options.open(path)?);
     Ok(Arc::new(move |tapped| {
         let direction = match tapped.direction {
             Direction::In => "received",

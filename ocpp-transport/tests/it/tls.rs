@@ -11,7 +11,7 @@ use crate::lab::{Happened, Lab, PASSWORD, heartbeats, nothing, within};
 use crate::pki::{Authority, Leaf};
 
 #[tokio::test]
-async fn tc_a_04_mutual_tls_carries_calls_both_ways() {
+async fn tc_a_04_tc_a_07_mutual_tls_carries_calls_both_ways() {
     let root = Authority::root("CSO root");
     let mut lab = Lab::tls(&root, heartbeats()).await;
     let key = root.issue(&Leaf::new("SN-1"));
