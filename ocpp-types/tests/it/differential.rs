@@ -105,7 +105,7 @@ fn check(message: &Message, judge: &jsonschema::Validator, case: &Case) -> Resul
 }
 
 /// Equal as JSON, where numbers are equal by value and date-times by instant.
-fn equal(one: &Value, other: &Value) -> bool {
+pub(crate) fn equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {
             one.len() == other.len()

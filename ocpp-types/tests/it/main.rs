@@ -5,6 +5,7 @@ mod decode_error;
 mod differential;
 mod dispatch;
 mod exactness;
+mod generated_values;
 mod hostile;
 mod json_schema;
 mod messages;
