@@ -37,17 +37,30 @@
 //! |---|---|---|---|
 //! | An integer beyond 64 bits | allowed | refused | No quantity of OCPP is that large, and none is rounded |
 //! | An integer from 2^53 on, written as `…e20` or `….0` | allowed | refused | It may not be the number that was written |
+//! | An integer with a fraction too small for a float: `1.00000000000000000001` | refused | read as `1` | The reader of JSON hands over floats |
+//! | `-0.0` for an integer of OCPP 1.6 | refused | read as `0` | The reader of JSON does not tell it from `-0`, which is allowed |
 //! | A number with more digits than a float holds (17) | allowed | rounded | [`Number`] is a float where it is not whole |
+//! | Such a number that would break its bound or its one decimal by those digits | refused | rounded | As above |
+//! | A number beyond those of a float (1.8e308) | allowed | refused | As above |
 //! | A date-time whose year in UTC is not 0 to 9999 | allowed | refused | It could not be written again |
 //! | A date-time with more than 9 digits of a second | allowed | cut to the nanosecond | chrono holds no more |
+//! | Half of a surrogate pair in a string: `"\ud800"` | not its matter | refused | It is no Unicode text |
 //! | More than 127 values within one another | allowed | refused | The stack is finite |
 //! | The same member twice | not its matter | refused | The receivers of one frame must not differ on what it says |
+//!
+//! Each row has its test in `tests/it/deviations.rs`; nothing else deviates. Three things look like deviations and are none: OCPP 1.6 without
+//! its security extension is written in draft-04 of JSON Schema, to which `17.0` is no integer, while it is one in all others; one decimal
+//! (`multipleOf: 0.1`) is a matter of digits, so `0.3` has one, whatever a division of floats says; and a leap second is a date-time at 23:59:60
+//! UTC only.
 //!
 //! # Features
 //!
 //! - `v201` (default): OCPP 2.0.1.
 //! - `v16`: OCPP 1.6 with the messages of its security extension.
 //! - `v21`: OCPP 2.1.
+//! - `schemars`: every type implements `JsonSchema`, and the enumerations by action give the schema of each payload.
+//! - `build-codegen`: the types are generated while the crate is built, from the schemas in the folder `OCPP_SCHEMAS` (an absolute path), such
+//!   as an official download, whose descriptions then stand in the documentation.
 //! - `std` (default): [`Timestamp`] from and to `SystemTime`. Without it the crate is `no_std` and needs `alloc`.
 
 #![cfg_attr(not(feature = "std"), no_std)]

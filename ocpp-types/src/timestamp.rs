@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::{fmt, str::FromStr};
 
-use chrono::{DateTime, Datelike as _, SecondsFormat, SubsecRound as _, Utc};
+use chrono::{DateTime, Datelike as _, SecondsFormat, SubsecRound as _, Timelike as _, Utc};
 use serde_core::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Unexpected, Visitor},
@@ -51,21 +51,22 @@ impl Timestamp {
     }
 }
 
-/// RFC 3339 has four digits for the year.
-fn has_writable_year(time: &DateTime<Utc>) -> bool {
-    (0..=9999).contains(&time.year())
+/// RFC 3339 has four digits for the year, and a leap second at the end of a day in UTC only.
+fn is_writable(time: &DateTime<Utc>) -> bool {
+    let is_leap_second = time.nanosecond() >= 1_000_000_000;
+    (0..=9999).contains(&time.year()) && (!is_leap_second || (time.hour(), time.minute()) == (23, 59))
 }
 
 impl FromStr for Timestamp {
     type Err = NotATimestamp;
 
     fn from_str(text: &str) -> Result<Self, NotATimestamp> {
-        // chrono also takes a blank between date and time, which RFC 3339's grammar does not have.
-        if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
+        // chrono also takes a blank between date and time, and a typographic minus, which RFC 3339's grammar does not have.
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) || !text.is_ascii() {
             return Err(NotATimestamp);
         }
         let time = DateTime::parse_from_rfc3339(text).map_err(|_| NotATimestamp)?.to_utc();
-        if has_writable_year(&time) { Ok(Self(time)) } else { Err(NotATimestamp) }
+        if is_writable(&time) { Ok(Self(time)) } else { Err(NotATimestamp) }
     }
 }
 
@@ -137,10 +138,12 @@ impl fmt::Debug for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if has_writable_year(&self.0) {
+        if is_writable(&self.0) {
             serializer.serialize_str(&self.text())
         } else {
-            Err(ser::Error::custom("a point in time outside of the years 0 to 9999"))
+            Err(ser::Error::custom(
+                "a point in time outside of the years 0 to 9999, or a leap second within a day",
+            ))
         }
     }
 }

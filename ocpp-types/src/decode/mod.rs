@@ -23,8 +23,8 @@ pub fn decode<T: DeserializeOwned>(json: &str) -> Result<T, DecodeError> {
 /// Encodes one payload.
 ///
 /// # Errors
-/// [`EncodeError`] where the payload holds a value that no schema allows: a point in time outside of the years 0 to 9999. All other rules
-/// are kept by the types.
+/// [`EncodeError`] where the payload holds a value that no schema allows: a point in time outside of the years 0 to 9999, or a leap second
+/// within a day. All other rules are kept by the types.
 pub fn encode<T: Serialize>(payload: &T) -> Result<String, EncodeError> {
     serde_json::to_string(payload).map_err(EncodeError::new)
 }

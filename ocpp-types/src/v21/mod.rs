@@ -1,7 +1,13 @@
 //! The messages of OCPP 2.1: 90 actions that are called and answered, and one that is sent only, with their data types and enumerations, under the
 //! specification's own names.
 
+#[cfg(not(feature = "build-codegen"))]
 #[rustfmt::skip]
 mod generated;
+
+#[cfg(feature = "build-codegen")]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/v21/mod.rs"));
+}
 
 pub use generated::*;

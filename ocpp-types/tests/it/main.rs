@@ -2,9 +2,11 @@
 
 mod check_payloads;
 mod decode_error;
+mod deviations;
 mod differential;
 mod dispatch;
 mod exactness;
+mod features;
 mod generated_values;
 mod hostile;
 mod json_schema;
