@@ -446,12 +446,16 @@ fn end_of_socket(error: Option<tungstenite::Error>) -> (CloseReason, Ending) {
             misbehaved(1009, format!("a frame of {size} bytes, at most {max_size} are accepted"))
         }
         tungstenite::Error::Utf8(_) => misbehaved(1007, "text that is not UTF-8".to_owned()),
-        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-            (CloseReason::Lost { error: "the peer went away without a close".to_owned() }, Ending::Cut)
-        }
+        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => gone(),
+        // Neither Close nor TLS's own close_notify: a process that was killed.
+        tungstenite::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => gone(),
         tungstenite::Error::Protocol(error) => misbehaved(1002, error.to_string()),
         error => (CloseReason::Lost { error: error.to_string() }, Ending::Cut),
     }
+}
+
+fn gone() -> (CloseReason, Ending) {
+    (CloseReason::Lost { error: "the peer went away without a close".to_owned() }, Ending::Cut)
 }
 
 fn misbehaved(code: u16, error: String) -> (CloseReason, Ending) {
