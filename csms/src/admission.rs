@@ -41,9 +41,7 @@ pub(crate) fn judge(station: &StationSection, reached: Option<u8>, proof: Proof<
         Proof::Certificate { .. } => {
             Verdict::BadCredentials("the certificate's CN is not its serial number (A00.FR.405)")
         }
-        _ if reached >= Some(3) => Verdict::WrongProfile(
-            "it has used security profile 3 and may use no lower one (A05.FR.07); `ocpp-csms release` lifts this",
-        ),
+        _ if reached >= Some(3) => Verdict::WrongProfile(LOWER_PROFILE),
         _ if station.password_hash.is_none() => {
             Verdict::WrongProfile("it has no password and may use security profile 3 only")
         }
@@ -53,6 +51,10 @@ pub(crate) fn judge(station: &StationSection, reached: Option<u8>, proof: Proof<
         Proof::None => Verdict::BadCredentials("it showed neither certificate nor password"),
     }
 }
+
+/// Why a station that has used a certificate is refused without one.
+pub(crate) const LOWER_PROFILE: &str =
+    "it has used security profile 3 and may use no lower one (A05.FR.07); `ocpp-csms release` lifts this";
 
 #[cfg(test)]
 mod tests {

@@ -80,12 +80,13 @@ pub trait Ledger: Send + Sync + 'static {
     fn security_profile(&self, station: &str)
     -> impl Future<Output = Result<Option<u8>, LedgerError>> + Send;
 
-    /// Raises it: the station is refused on any lower profile from now on (A05.FR.07).
+    /// Raises it to `profile` where it is lower, and returns it: the station is refused on any lower profile from now on
+    /// (A05.FR.07).
     fn raise_security_profile(
         &self,
         station: &str,
         profile: u8,
-    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+    ) -> impl Future<Output = Result<u8, LedgerError>> + Send;
 
     /// Forgets it, on an operator's word: a replaced station enrols anew.
     fn release_security_profile(&self, station: &str)

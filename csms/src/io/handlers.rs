@@ -46,18 +46,6 @@ impl<L: Ledger> Desk<L> {
                 peer.close(Close::PolicyViolation).await;
             }));
         }
-        // A05.FR.07: from the first accepted boot on, no lower profile.
-        self.enrolment
-            .ledger
-            .raise_security_profile(&station.identity, peer.profile().number())
-            .await
-            .map_err(|error| {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the station's profile was not recorded"
-                );
-                CallError::internal("the boot cannot be recorded now")
-            })?;
         self.fleet.handle_booted(&station.identity);
         let accepted =
             BootNotificationResponse::new(now(), HEARTBEAT_INTERVAL_S, RegistrationStatusEnumType::Accepted);

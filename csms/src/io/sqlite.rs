@@ -110,17 +110,22 @@ impl Ledger for SqliteLedger {
             .map_err(failed("read a security profile"))
     }
 
-    async fn raise_security_profile(&self, station: &str, profile: u8) -> Result<(), LedgerError> {
-        sqlx::query(
+    async fn raise_security_profile(&self, station: &str, profile: u8) -> Result<u8, LedgerError> {
+        // Mostly it is recorded already, and a write costs a sync of the disk.
+        if let Some(recorded) = self.security_profile(station).await?.filter(|recorded| *recorded >= profile)
+        {
+            return Ok(recorded);
+        }
+        sqlx::query_scalar(
             "INSERT INTO station (identity, security_profile) VALUES (?1, ?2)
-             ON CONFLICT (identity) DO UPDATE SET security_profile = max(security_profile, ?2)",
+             ON CONFLICT (identity) DO UPDATE SET security_profile = max(security_profile, ?2)
+             RETURNING security_profile",
         )
         .bind(station)
         .bind(profile)
-        .execute(&self.pool)
+        .fetch_one(&self.pool)
         .await
-        .map_err(failed("raise a security profile"))?;
-        Ok(())
+        .map_err(failed("raise a security profile"))
     }
 
     async fn release_security_profile(&self, station: &str) -> Result<(), LedgerError> {
@@ -224,8 +229,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
         assert_eq!(ledger.security_profile("CS001").await.expect("reads"), None);
-        ledger.raise_security_profile("CS001", 3).await.expect("raises");
-        ledger.raise_security_profile("CS001", 2).await.expect("keeps");
+        assert_eq!(ledger.raise_security_profile("CS001", 2).await.expect("raises"), 2);
+        assert_eq!(ledger.raise_security_profile("CS001", 3).await.expect("raises"), 3);
+        assert_eq!(ledger.raise_security_profile("CS001", 2).await.expect("keeps"), 3);
         assert_eq!(ledger.security_profile("CS001").await.expect("reads"), Some(3));
         ledger.release_security_profile("CS001").await.expect("releases");
         assert_eq!(ledger.security_profile("CS001").await.expect("reads"), None);
