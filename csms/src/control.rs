@@ -57,7 +57,7 @@ pub struct ConnectedStation {
     pub security_profile: u8,
     /// The serial number of the certificate that it presented, hexadecimal.
     pub certificate_serial_number: Option<String>,
-    /// Whether its BootNotification was accepted.
+    /// Whether its BootNotification was accepted on this connection; a reconnect needs none.
     pub booted: bool,
 }
 

@@ -19,12 +19,24 @@ pub(crate) struct Fleet {
 struct Member {
     peer: Peer,
     station: ConnectedStation,
+    due: Due,
+}
+
+/// Whether somebody has seen to what is due to a station on its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// Nobody yet: the station has just connected, and may still boot.
+    Later,
+    /// Nobody yet, and it is time.
+    Now,
+    /// It is seen to.
+    SeenTo,
 }
 
 impl Fleet {
     /// A station connected; a former connection of the same identity is forgotten.
     pub(crate) fn handle_connected(&self, peer: Peer, station: ConnectedStation) {
-        self.lock().insert(station.identity.clone(), Member { peer, station });
+        self.lock().insert(station.identity.clone(), Member { peer, station, due: Due::Later });
     }
 
     /// The station's connection ended. For one identity, connections and their ends are told in order.
@@ -32,11 +44,30 @@ impl Fleet {
         self.lock().remove(identity);
     }
 
-    /// The station's BootNotification was accepted.
+    /// The station's BootNotification was accepted; what is due to it follows the answer.
     pub(crate) fn handle_booted(&self, identity: &str) {
         if let Some(member) = self.lock().get_mut(identity) {
             member.station.booted = true;
+            member.due = Due::SeenTo;
         }
+    }
+
+    /// The stations that were connected at the last call already and have not booted since: a reconnect needs no
+    /// BootNotification. Each connection is returned once.
+    #[must_use]
+    pub(crate) fn take_unbooted(&self) -> Vec<Peer> {
+        let mut ready = Vec::new();
+        for member in self.lock().values_mut() {
+            member.due = match member.due {
+                Due::Later => Due::Now,
+                Due::Now => {
+                    ready.push(member.peer.clone());
+                    Due::SeenTo
+                }
+                Due::SeenTo => Due::SeenTo,
+            };
+        }
+        ready
     }
 
     /// The connection of a station.

@@ -24,8 +24,15 @@ use crate::{
 pub(crate) struct Enrolment<L> {
     authority: CertificateAuthority,
     pub(crate) ledger: L,
-    /// One request of a station is decided at a time, and one delivery to it runs at a time.
-    stations: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+    stations: Mutex<HashMap<String, Arc<Turns>>>,
+}
+
+/// One request of a station is decided at a time, and one delivery to it runs at a time. Neither waits for the other: a
+/// station may answer CertificateSigned only after its next SignCertificate is answered.
+#[derive(Debug, Default)]
+struct Turns {
+    decision: Mutex<()>,
+    delivery: Mutex<()>,
 }
 
 impl<L: Ledger> Enrolment<L> {
@@ -50,7 +57,8 @@ impl<L: Ledger> Enrolment<L> {
             }
         };
         let key = hex::encode(Sha256::digest(pending.csr().spki_der()));
-        let _turn = self.turn(&station.identity).await;
+        let turns = self.turns(&station.identity).await;
+        let _turn = turns.decision.lock().await;
         match self.issue(pending, key, station).await {
             Ok(()) => {
                 let (enrolment, peer) = (Arc::clone(self), peer.clone());
@@ -116,7 +124,8 @@ impl<L: Ledger> Enrolment<L> {
     /// Sends the station what is due to it, oldest first.
     pub(crate) async fn deliver(&self, peer: &Peer) {
         let station = peer.identity().as_str();
-        let _turn = self.turn(station).await;
+        let turns = self.turns(station).await;
+        let _turn = turns.delivery.lock().await;
         let due = match self.ledger.undelivered(station, unix_now()).await {
             Ok(due) => due,
             Err(error) => {
@@ -132,7 +141,11 @@ impl<L: Ledger> Enrolment<L> {
                 Ok(state) => state,
                 Err(error) => {
                     tracing::warn!(station, serial_number = entry.serial_number, %error, "the certificate waits for the next connection");
-                    return;
+                    // What the station cannot take does not hold up what came after it.
+                    match error {
+                        CallFailure::CallError { .. } => continue,
+                        _ => return,
+                    }
                 }
             };
             tracing::info!(
@@ -173,10 +186,9 @@ impl<L: Ledger> Enrolment<L> {
         })
     }
 
-    async fn turn(&self, station: &str) -> tokio::sync::OwnedMutexGuard<()> {
+    async fn turns(&self, station: &str) -> Arc<Turns> {
         // Bounded by the stations that the configuration knows.
-        let turn = Arc::clone(self.stations.lock().await.entry(station.to_owned()).or_default());
-        turn.lock_owned().await
+        Arc::clone(self.stations.lock().await.entry(station.to_owned()).or_default())
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use ocpp_transport::{
@@ -18,7 +19,11 @@ use signer_pkcs11::{
     AuthorityError, CaSettings, CertificateAuthority, KeyError, Token, TokenError, TokenOptions, Uri,
     UriError, module_from_environment,
 };
-use tokio::task::spawn_blocking;
+use tokio::{
+    task::{JoinSet, spawn_blocking},
+    time::sleep,
+};
+use x509_cert::{Certificate, der::Decode as _};
 
 use crate::{
     config::Config,
@@ -120,7 +125,7 @@ impl Server {
     pub async fn bind(config: Config, frames: Option<&Path>) -> Result<Self, ServerError> {
         let config = Arc::new(config);
         let opened = Arc::clone(&config);
-        let Keys { authority, tls } = spawn_blocking(move || open_keys(&opened)).await??;
+        let Keys { authority, tls, roots } = spawn_blocking(move || open_keys(&opened)).await??;
         let ledger = SqliteLedger::open(&config.directory.join("ledger.sqlite")).await?;
         let control = ControlSocket::bind(&config.control_socket()).await?;
 
@@ -131,10 +136,7 @@ impl Server {
             link = link.with_tap(tap);
         }
         let host = ocpp_transport::name_rule::Subject::of(&tls.chain[0]).map(|subject| subject.common_name);
-        let clients = ClientTrust {
-            roots: read_certificates(&config.ca.certificate_file)?,
-            organizations: vec![config.organization.clone()],
-        };
+        let clients = ClientTrust { roots, organizations: vec![config.organization.clone()] };
         let transport = CsmsConfig::new(config.listen.address, Arc::new(server_config(tls, clients)?))
             .with_base_path(config.listen.path.clone())
             .with_link(link);
@@ -166,6 +168,7 @@ impl Server {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self { csms, control, desk, url } = self;
         let url = Arc::new(url);
+        let deliveries = deliver_without_boot(Arc::clone(&desk));
         let operators = control.serve(move |request| {
             let (desk, url) = (Arc::clone(&desk), Arc::clone(&url));
             async move {
@@ -178,7 +181,22 @@ impl Server {
         tokio::select! {
             () = csms.serve(shutdown) => {}
             () = operators => {}
+            () = deliveries => {}
         }
+    }
+}
+
+/// Delivers what is due to stations that connect again without BootNotification, as they may: after a crash of this
+/// service, or a connection that broke between SignCertificate and CertificateSigned.
+async fn deliver_without_boot<L: Ledger>(desk: Arc<Desk<L>>) {
+    let mut deliveries = JoinSet::new();
+    loop {
+        sleep(DELIVERY_ROUND).await;
+        for peer in desk.fleet.take_unbooted() {
+            let enrolment = Arc::clone(&desk.enrolment);
+            deliveries.spawn(async move { enrolment.deliver(&peer).await });
+        }
+        while deliveries.try_join_next().is_some() {}
     }
 }
 
@@ -194,16 +212,20 @@ async fn answer<L: Ledger>(
         ControlRequest::Call { station, action, payload } => {
             let not_connected = || format!("{station} is not connected; `ocpp-csms status` shows who is");
             let peer = desk.fleet.peer(&station).ok_or_else(not_connected)?;
-            let response =
-                operator::call(&peer, &action, payload.get()).await.map_err(|error| error.to_string())?;
-            RawValue::from_string(response).map_err(|error| error.to_string())
+            let response = operator::call(&peer, &action, payload.get()).await.map_err(in_one_line)?;
+            RawValue::from_string(response).map_err(in_one_line)
         }
         ControlRequest::Certificates => {
-            let entries = ledger.certificates(MOST_LISTED).await.map_err(|error| error.to_string())?;
+            let entries = ledger.certificates(MOST_LISTED).await.map_err(in_one_line)?;
             raw(&entries.into_iter().map(shown).collect::<Vec<_>>())
         }
         ControlRequest::Release { station } => {
-            ledger.release_security_profile(&station).await.map_err(|error| error.to_string())?;
+            if desk.config.station(&station).is_none() {
+                return Err(format!(
+                    "{station} is not in the configuration; are its letters right, also in case?"
+                ));
+            }
+            ledger.release_security_profile(&station).await.map_err(in_one_line)?;
             raw(&station)
         }
     }
@@ -225,12 +247,19 @@ fn shown(entry: LedgerEntry) -> IssuedCertificate {
 }
 
 fn raw(value: &impl serde::Serialize) -> Result<Box<RawValue>, String> {
-    serde_json::value::to_raw_value(value).map_err(|error| error.to_string())
+    serde_json::value::to_raw_value(value).map_err(in_one_line)
+}
+
+/// An error with its causes, for an operator.
+fn in_one_line(error: impl std::error::Error + Send + Sync + 'static) -> String {
+    format!("{:#}", anyhow::Error::new(error))
 }
 
 struct Keys {
     authority: CertificateAuthority,
     tls: ServerKey,
+    /// What stations' certificates have to lead to.
+    roots: Vec<CertificateDer<'static>>,
 }
 
 /// Opens the token and finds its keys. Blocks.
@@ -247,6 +276,7 @@ fn open_keys(config: &Config) -> Result<Keys, ServerError> {
     };
 
     let chain = read_certificates(&config.tls.certificate_file)?;
+    warn_of_expiry(&config.tls.certificate_file, &chain);
     let names = chain.first().and_then(|leaf| ocpp_transport::name_rule::Subject::of(leaf).ok());
     // A station whose serial number were the CSMS's name could pass for it.
     let settings = CaSettings::new(&config.organization)
@@ -256,7 +286,20 @@ fn open_keys(config: &Config) -> Result<Keys, ServerError> {
     let pem = fs::read_to_string(path).map_err(|source| ServerError::File { path: path.clone(), source })?;
     let authority = CertificateAuthority::new(key("ca.key", &config.ca.key)?, &pem, settings)?;
     let tls = ServerKey { chain, key: key("tls.key", &config.tls.key)?.signing_key() };
-    Ok(Keys { authority, tls })
+    Ok(Keys { authority, tls, roots: read_certificates(path)? })
+}
+
+/// A CSMS whose own certificate has expired starts all the same, and every station refuses it (A00.FR.310).
+fn warn_of_expiry(path: &Path, chain: &[CertificateDer<'static>]) {
+    let leaf = chain.first().and_then(|leaf| Certificate::from_der(leaf).ok());
+    let not_after = leaf.map(|leaf| leaf.tbs_certificate().validity().not_after);
+    if let Some(not_after) = not_after.filter(|not_after| not_after.to_system_time() <= SystemTime::now()) {
+        tracing::error!(
+            file = %path.display(),
+            %not_after,
+            "the certificate of this service has expired, and no station will connect; issue a new one and start again"
+        );
+    }
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServerError> {
@@ -269,6 +312,9 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Server
     }
     Ok(certificates)
 }
+
+/// Between two looks for stations that have connected without BootNotification; one that boots does so within it.
+const DELIVERY_ROUND: Duration = Duration::from_secs(5);
 
 /// Certificates that one command lists.
 const MOST_LISTED: u32 = 1000;

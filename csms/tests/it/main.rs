@@ -2,5 +2,6 @@
 
 mod admission;
 mod bad_input;
+mod delivery;
 mod enrolment;
 mod stage;

@@ -97,6 +97,11 @@ impl Stage {
         process.wait().expect("ended");
     }
 
+    /// Where stations connect, without their identity.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -1,0 +1,128 @@
+//! How certificates reach stations that make it hard: slow, refusing, or back without a boot.
+
+use std::{
+    fs,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use ocpp_transport::{CallError, Connection, Identity, Peer, Router, Security, StationConfig, connect};
+use ocpp_types::{
+    RpcErrorCode, Version,
+    v201::{
+        CertificateSignedRequest, CertificateSignedResponse, CertificateSignedStatusEnumType,
+        GenericStatusEnumType, SignCertificateRequest,
+    },
+};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
+
+use crate::stage::{PASSWORD, Stage};
+
+const SUBJECT: &str = "/O=Test CSO/CN=SN-0001";
+
+/// The stage brings a runtime of its own while it starts, so a test has one only after that.
+fn in_runtime(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(test);
+}
+
+/// Connects CS001 with its password.
+async fn station(stage: &Stage, router: Router) -> Connection {
+    let root = CertificateDer::from_pem_file(stage.path("root.pem")).expect("a root");
+    let security = Security::profile_2(PASSWORD.into(), vec![root]).expect("a configuration");
+    let identity = Identity::try_from("CS001").expect("an identity");
+    let config = StationConfig::new(stage.url().parse().expect("a URL"), identity, security);
+    connect(&config, router).await.expect("connects")
+}
+
+/// Asks for a certificate for a new key; the answer has to come long before a call times out.
+async fn sign(stage: &Stage, peer: &Peer) -> GenericStatusEnumType {
+    let csr = fs::read_to_string(stage.path(stage.request(SUBJECT, &[]))).expect("reads");
+    let request = SignCertificateRequest::new(csr.try_into().expect("short enough"));
+    let answer = timeout(Duration::from_secs(15), peer.call(request)).await;
+    answer.expect("an answer in time").expect("an answer").status
+}
+
+/// The states in the ledger, newest first, as soon as they are `expected`.
+async fn states(stage: &Stage, expected: &[&str]) {
+    let found = || stage.certificates().iter().map(|row| row["state"].to_string()).collect::<Vec<_>>();
+    let expected = expected.iter().map(|state| format!("{state:?}")).collect::<Vec<_>>();
+    let all = async {
+        while found() != expected {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(15), all).await.unwrap_or_else(|_| panic!("{:?}: {}", found(), stage.log()));
+}
+
+#[test]
+fn fr_01_a_request_is_answered_while_a_certificate_waits_for_its_answer() {
+    let stage = Stage::start();
+    in_runtime(async {
+        let (arrived, mut arrivals) = mpsc::channel(4);
+        let answers = Arc::new(Semaphore::new(0));
+        let router = {
+            let answers = Arc::clone(&answers);
+            Router::new(Version::V201).handle(move |_: Peer, _: CertificateSignedRequest| {
+                let (arrived, answers) = (arrived.clone(), Arc::clone(&answers));
+                async move {
+                    arrived.send(()).await.expect("the test waits");
+                    answers.acquire().await.expect("never closed").forget();
+                    Ok::<_, CallError>(CertificateSignedResponse::new(
+                        CertificateSignedStatusEnumType::Accepted,
+                    ))
+                }
+            })
+        };
+        let connection = station(&stage, router).await;
+        assert_eq!(sign(&stage, connection.peer()).await, GenericStatusEnumType::Accepted);
+        arrivals.recv().await.expect("a certificate");
+        assert_eq!(sign(&stage, connection.peer()).await, GenericStatusEnumType::Accepted);
+        answers.add_permits(2);
+        states(&stage, &["Accepted", "Accepted"]).await;
+    });
+}
+
+#[test]
+fn a_certificate_that_a_station_cannot_take_holds_up_no_other() {
+    let stage = Stage::start();
+    in_runtime(async {
+        let first = Arc::new(Mutex::new(None));
+        let router = Router::new(Version::V201).handle(move |_: Peer, request: CertificateSignedRequest| {
+            let refused =
+                *first.lock().expect("no panic").get_or_insert_with(|| request.certificate_chain.clone())
+                    == request.certificate_chain;
+            async move {
+                if refused {
+                    return Err(CallError::new(RpcErrorCode::InternalError, "on purpose"));
+                }
+                Ok(CertificateSignedResponse::new(CertificateSignedStatusEnumType::Accepted))
+            }
+        });
+        let connection = station(&stage, router).await;
+        for _ in 0..2 {
+            assert_eq!(sign(&stage, connection.peer()).await, GenericStatusEnumType::Accepted);
+        }
+        states(&stage, &["Accepted", "Issued"]).await;
+    });
+}
+
+#[test]
+fn a_station_that_comes_back_without_a_boot_gets_what_is_due() {
+    let mut stage = Stage::start();
+    let csr = stage.request(SUBJECT, &[]);
+    let arguments = ["--csr", csr, "--serial-number", "SN-0001", "--hang-up-after-sign"];
+    let report = stage.station_with_password("CS001", &arguments);
+    assert_eq!(report.step("sign certificate")["status"], "Accepted");
+    stage.kill();
+    stage.launch();
+
+    let report = stage.station_with_password("CS001", &["--no-boot", "--await-certificate"]);
+    assert_eq!(report.step("certificate signed")["type"], "ChargingStationCertificate");
+    report.step("finished");
+    assert_eq!(stage.certificates()[0]["state"], "Accepted");
+}
