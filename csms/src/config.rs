@@ -1,11 +1,13 @@
 //! What a CSMS has to be told: where it listens, which token holds its keys, which stations it knows.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use argon2::password_hash::phc::PasswordHash;
 use serde::Deserialize;
 
 /// The configuration of the certificate service, read from TOML.
@@ -150,22 +152,23 @@ impl Config {
         if config.ca.validity_days == 0 {
             return refuse("ca.validity_days".to_owned(), "has to be 1 or more");
         }
+        let (mut identities, mut serial_numbers) = (BTreeSet::new(), BTreeSet::new());
         for (index, station) in config.stations.iter().enumerate() {
             let field = |name: &str| format!("station[{index}].{name}");
             if let Err(error) = ocpp_transport::Identity::try_from(station.identity.as_str()) {
                 return refuse(field("identity"), &error.to_string());
             }
-            if config.stations[..index].iter().any(|earlier| earlier.identity == station.identity) {
+            if !identities.insert(&station.identity) {
                 return refuse(field("identity"), "stands twice");
             }
             // A00.FR.427: a certificate, and so a serial number, belongs to one station.
-            if config.stations[..index].iter().any(|earlier| earlier.serial_number == station.serial_number) {
+            if !serial_numbers.insert(&station.serial_number) {
                 return refuse(field("serial_number"), "stands twice");
             }
             if !(1..=25).contains(&station.serial_number.chars().count()) {
                 return refuse(field("serial_number"), "has to have 1 to 25 characters (BootNotification)");
             }
-            if station.password_hash.as_deref().is_some_and(|hash| !hash.starts_with("$argon2id$")) {
+            if station.password_hash.as_deref().is_some_and(|hash| !is_argon2id(hash)) {
                 return refuse(
                     field("password_hash"),
                     "is no Argon2id hash; make it with `ocpp-csms hash-password`",
@@ -201,6 +204,10 @@ impl Config {
     pub fn certificate_validity(&self) -> Duration {
         Duration::from_secs(u64::from(self.ca.validity_days) * 24 * 60 * 60)
     }
+}
+
+fn is_argon2id(hash: &str) -> bool {
+    PasswordHash::new(hash).is_ok_and(|hash| hash.algorithm.as_str() == "argon2id" && hash.hash.is_some())
 }
 
 fn year() -> u32 {
@@ -240,6 +247,11 @@ mod tests {
             ("\"CS002\"", "\"CS:02\"", "station[1].identity"),
             ("\"CS002\"", "\"CS001\"", "station[1].identity"),
             ("\"SN-0002\"", "\"SN-0001\"", "station[1].serial_number"),
+            (
+                "\"SN-0002\"",
+                "\"SN-0002\"\npassword_hash = \"$argon2id$v=19$m=19456\"",
+                "station[1].password_hash",
+            ),
             ("\"SN-0002\"", "\"SN-0002\"\npassword_hash = \"hunter2\"", "station[1].password_hash"),
         ] {
             let error = Config::parse(&GOOD.replace(from, to)).expect_err(field).to_string();

@@ -20,7 +20,7 @@ pub(crate) enum OperatorCallError {
         action: String,
     },
     /// The payload breaks the action's schema; nothing was sent.
-    #[error("the payload of {action} is not valid: {source}")]
+    #[error("the payload of {action} is not valid")]
     Payload {
         /// The action.
         action: &'static str,
@@ -28,7 +28,7 @@ pub(crate) enum OperatorCallError {
         source: ocpp_types::DecodeError,
     },
     /// The station did not answer with a response.
-    #[error("{action} brought no response: {source}")]
+    #[error("{action} brought no response")]
     Call {
         /// The action.
         action: &'static str,
@@ -36,7 +36,7 @@ pub(crate) enum OperatorCallError {
         source: CallFailure,
     },
     /// The station's response cannot be written.
-    #[error("the response to {action} cannot be written: {source}")]
+    #[error("the response to {action} cannot be written")]
     Response {
         /// The action.
         action: &'static str,

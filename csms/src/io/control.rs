@@ -3,7 +3,7 @@
 use std::{
     fs,
     future::Future,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, net::SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -25,6 +25,15 @@ pub enum ControlError {
     /// Nobody listens.
     #[error("no service listens on {}; start it with `ocpp-csms run`", path.display())]
     NotRunning {
+        /// The socket.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system takes no path that long for a socket.
+    #[error("{} is too long for a socket; choose a shorter `directory` in the configuration", path.display())]
+    PathTooLong {
         /// The socket.
         path: PathBuf,
         /// The system's error.
@@ -60,6 +69,7 @@ pub enum ControlError {
 /// Dropping the future closes the socket; a command that the service has read is carried out all the same.
 pub async fn send(path: &Path, request: &ControlRequest) -> Result<ControlReply, ControlError> {
     let exchange = async {
+        check_length(path)?;
         let stream = UnixStream::connect(path)
             .await
             .map_err(|source| ControlError::NotRunning { path: path.to_path_buf(), source })?;
@@ -83,6 +93,7 @@ pub(crate) struct ControlSocket {
 impl ControlSocket {
     /// Takes the socket over from a service that has ended without removing it.
     pub(crate) async fn bind(path: &Path) -> Result<Self, ControlError> {
+        check_length(path)?;
         let failed = |source| ControlError::Listen { path: path.to_path_buf(), source };
         if UnixStream::connect(path).await.is_ok() {
             return Err(failed(std::io::Error::other(
@@ -144,6 +155,13 @@ impl Drop for ControlSocket {
             tracing::debug!(%error, path = %self.path.display(), "the control socket is gone already");
         }
     }
+}
+
+/// Tells a path that is too long, about 100 bytes, from the other reasons why there is no socket.
+fn check_length(path: &Path) -> Result<(), ControlError> {
+    SocketAddr::from_pathname(path)
+        .map(drop)
+        .map_err(|source| ControlError::PathTooLong { path: path.to_path_buf(), source })
 }
 
 async fn read_line(reader: impl tokio::io::AsyncRead + Unpin) -> std::io::Result<String> {

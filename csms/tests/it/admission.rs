@@ -56,6 +56,41 @@ fn tc_a_08_client_certificates_of_another_authority_or_station_are_refused() {
 }
 
 #[test]
+fn a05_fr_07_a_connection_with_a_certificate_is_enough_to_refuse_the_password() {
+    let stage = Stage::start();
+    let csr = stage.request("/O=Test CSO/CN=SN-0001", &[]);
+    let arguments = ["--serial-number", "SN-0001", "--csr", csr, "--chain-out", "chain.pem"];
+    stage.station_with_password("CS001", &arguments).step("finished");
+    // Back after a loss of the connection, a station need not boot.
+    let arguments = ["--no-boot", "--client-chain", "chain.pem", "--client-key", "key.pem"];
+    stage.station("CS001", &arguments).step("finished");
+    assert_eq!(stage.station_with_password("CS001", &[]).step("refused"), 403);
+}
+
+#[test]
+fn what_an_operator_types_wrong_is_named() {
+    let stage = Stage::start();
+    let refused = |stage: &Stage, arguments: &[&str]| {
+        let output = stage.command(arguments).output().expect("starts");
+        assert!(!output.status.success(), "{arguments:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let error = refused(&stage, &["release", "cs001"]);
+    assert!(error.contains("cs001 is not in the configuration"), "{error}");
+    // The flags may stand behind the command, too.
+    let error = refused(&stage, &["status", "--config", "missing.toml", "--log", "json"]);
+    assert!(error.contains("cannot read missing.toml"), "{error}");
+
+    let good = fs::read_to_string(stage.path("csms.toml")).expect("reads");
+    let long = good.replace("\"data\"", &format!("\"{}\"", "d".repeat(120)));
+    fs::write(stage.path("csms.toml"), long).expect("writes");
+    for command in ["status", "run"] {
+        let error = refused(&stage, &[command]);
+        assert!(error.contains("shorter `directory`"), "{error}");
+    }
+}
+
+#[test]
 fn an_operators_request_is_checked_before_it_is_sent() {
     let stage = Stage::start();
     let output = stage.command(&["trigger", "CS001", "Heartbeat"]).output().expect("starts");

@@ -22,10 +22,10 @@ use station_store::{Certificate, CertificateId};
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
     /// The configuration file
-    #[arg(long, short, default_value = "station.toml")]
+    #[arg(long, short, global = true, default_value = "station.toml")]
     config: PathBuf,
     /// How to write the log, to standard error; RUST_LOG chooses what
-    #[arg(long, value_enum, default_value_t = LogFormat::Human)]
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human)]
     log: LogFormat,
     /// Print JSON instead of text
     #[arg(long, global = true)]
