@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     time::Instant,
 };
 
 use anyhow::{Context as _, bail};
-use codegen::{Source, edition::EDITIONS};
+use codegen::{edition::EDITIONS, io::read_folder};
 
 /// Options of `cargo xtask regen`.
 #[derive(clap::Args)]
@@ -18,16 +18,21 @@ pub(crate) struct RegenArguments {
     check: bool,
 }
 
-/// Generates the types of every edition from `schemas/`.
+/// Generates the types of every edition from `schemas/`, or from the folder that the variable `OCPP_SCHEMAS` names.
 ///
 /// # Errors
 /// A schema that is not understood, a file that cannot be read or written, or, with `--check`, any difference.
 pub(crate) fn run(arguments: RegenArguments) -> anyhow::Result<()> {
+    let folder = env::var_os("OCPP_SCHEMAS").map(PathBuf::from);
+    let schemas = read_folder(folder.as_deref().unwrap_or(&repository().join("schemas")))?;
     let mut different = 0;
     for edition in EDITIONS {
         let start = Instant::now();
-        let schemas = read_schemas(&repository().join("schemas").join(edition.module))?;
-        let sources: Vec<_> = schemas.iter().map(|(name, text)| Source { name, text }).collect();
+        let sources = codegen::of_edition(edition, &schemas);
+        if sources.is_empty() && folder.is_some() {
+            println!("{}: not in OCPP_SCHEMAS, left as it is", edition.title);
+            continue;
+        }
         let files = codegen::generate(edition, &sources)
             .with_context(|| format!("cannot generate the types of {}", edition.title))?;
         let target = repository().join("ocpp-types/src").join(edition.module).join("generated");
@@ -58,12 +63,18 @@ pub(crate) fn run(arguments: RegenArguments) -> anyhow::Result<()> {
         println!(
             "{}: {} schemas, {} files, {lines} lines, {} ms; {changed} {}",
             edition.title,
-            schemas.len(),
+            sources.len(),
             files.len(),
             start.elapsed().as_millis(),
             if arguments.check { "differ" } else { "written or removed" },
         );
         different += changed;
+    }
+    if folder.is_some() && !arguments.check && different > 0 {
+        println!(
+            "what an official file says in prose now stands in the documentation: it is for your eyes, not for the repository (CC BY-ND 4.0), \
+             and `cargo xtask regen` takes it out again"
+        );
     }
     if arguments.check && different > 0 {
         bail!(
