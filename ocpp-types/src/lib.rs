@@ -6,29 +6,44 @@
 //!
 //! There is no transport in here, no clock and no runtime; see `ocpp-transport` for the frames around these payloads.
 //!
+//! A frame's action and payload, and the answer to it:
+//!
 //! ```
 //! use ocpp_types::{
-//!     RpcErrorCode, Version, decode, encode,
-//!     v201::{DeleteCertificateRequest, DeleteCertificateResponse, DeleteCertificateStatusEnumType, HashAlgorithmEnumType},
+//!     encode,
+//!     v201::{CsmsCall, DeleteCertificateResponse, DeleteCertificateStatusEnumType, HashAlgorithmEnumType},
 //! };
 //!
-//! let payload = r#"{"certificateHashData": {
+//! let frame = r#"[2, "42", "DeleteCertificate", {"certificateHashData": {
 //!     "hashAlgorithm": "SHA256",
 //!     "issuerNameHash": "3f1a77bd08ff4b3f0d4a1a6a2e9b1a2c5a8b1a0f5d7be1c8a8a2d9c4c1b6e7f0",
 //!     "issuerKeyHash": "8a2d9c4c1b6e7f03f1a77bd08ff4b3f0d4a1a6a2e9b1a2c5a8b1a0f5d7be1c8a",
 //!     "serialNumber": "1b"
-//! }}"#;
-//! let request: DeleteCertificateRequest = decode(payload)?;
-//! assert_eq!(request.certificate_hash_data.hash_algorithm, HashAlgorithmEnumType::SHA256);
-//!
-//! let response = DeleteCertificateResponse::new(DeleteCertificateStatusEnumType::NotFound);
-//! assert_eq!(encode(&response)?, r#"{"status":"NotFound"}"#);
-//!
-//! let too_long = payload.replace("1b", &"1b".repeat(21));
-//! let error = decode::<DeleteCertificateRequest>(&too_long).unwrap_err();
-//! assert_eq!(error.to_string(), "/certificateHashData/serialNumber: 42 characters, at most 40 are allowed");
-//! assert_eq!(error.rpc_code(Version::V201), RpcErrorCode::PropertyConstraintViolation);
+//! }}]"#;
+//! let (_, id, action, payload): (u8, &str, &str, &serde_json::value::RawValue) = serde_json::from_str(frame)?;
+//! let answer = match CsmsCall::decode(action, payload.get())? {
+//!     CsmsCall::DeleteCertificate(request) => {
+//!         assert_eq!(request.certificate_hash_data.hash_algorithm, HashAlgorithmEnumType::SHA256);
+//!         let response = DeleteCertificateResponse::new(DeleteCertificateStatusEnumType::NotFound);
+//!         format!("[3,{id:?},{}]", encode(&response)?)
+//!     }
+//!     other => format!("[4,{id:?},\"NotSupported\",\"{} is not for me\",{{}}]", other.action()),
+//! };
+//! assert_eq!(answer, r#"[3,"42",{"status":"NotFound"}]"#);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A payload that breaks its schema, and what to answer then:
+//!
+//! ```
+//! use ocpp_types::{Version, decode, v16, v201::SignCertificateRequest};
+//!
+//! let error = decode::<SignCertificateRequest>(r#"{"csr": "…", "certificateType": "CSMSCertificate"}"#).unwrap_err();
+//! assert_eq!(error.pointer(), "/certificateType");
+//! assert_eq!(error.rpc_code(Version::V201).as_str(Version::V201), "TypeConstraintViolation");
+//!
+//! let error = v16::StationCall::decode("SignCertificate", "{}").unwrap_err();
+//! assert_eq!(error.rpc_code(Version::V16).as_str(Version::V16), "OccurenceConstraintViolation");
 //! ```
 //!
 //! # Where the types and the schemas part

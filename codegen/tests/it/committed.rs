@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use codegen::{Source, edition::EDITIONS, facts, generate, pins::Pins};
+use codegen::{Source, edition::EDITIONS, facts, generate, io::read_folder, pins::Pins};
 
 fn root() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -59,4 +59,22 @@ fn every_schema_is_pinned_and_holds_no_prose() {
     }
     let exi = &schemas("v201")["Get15118EVCertificateResponse.json"];
     assert!(exi.contains("\"maxLength\": 5600"), "{exi}");
+}
+
+#[test]
+fn a_folder_of_all_versions_is_sorted_by_edition() {
+    let files = read_folder(&root().join("schemas")).expect("readable");
+    assert_eq!(files.len(), 78 + 128 + 181);
+    for edition in EDITIONS {
+        let schemas = schemas(edition.module);
+        let found = codegen::of_edition(edition, &files);
+        assert!(
+            found
+                .iter()
+                .map(|source| (source.name, source.text))
+                .eq(schemas.iter().map(|(name, text)| (name.as_str(), text.as_str())))
+        );
+    }
+    let error = read_folder(&root().join("schemas/absent")).expect_err("there is none").to_string();
+    assert!(error.starts_with("cannot read ") && error.ends_with("absent"), "{error}");
 }

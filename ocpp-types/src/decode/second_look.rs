@@ -170,7 +170,12 @@ fn found(unexpected: &Unexpected<'_>) -> Found {
         },
         Unexpected::Signed(value) => Found::Value { kind: "a number", value: value.to_string() },
         Unexpected::Unsigned(value) => Found::Value { kind: "a number", value: value.to_string() },
-        Unexpected::Float(value) => Found::Value { kind: "a number", value: format!("{value:e}") },
+        Unexpected::Float(value) => {
+            // Without an exponent, a float may have 300 digits.
+            let is_short = (1e-6..1e15).contains(&value.abs());
+            let value = if is_short { format!("{value}") } else { format!("{value:e}") };
+            Found::Value { kind: "a number", value }
+        }
         Unexpected::Other(size) => Found::Size((*size).to_owned()),
         other => Found::Kind(kind(other).to_owned()),
     }

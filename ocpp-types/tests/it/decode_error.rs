@@ -1,6 +1,6 @@
 //! What a refusal says, and what it must not say.
 
-use ocpp_types::{RpcErrorCode, Version, Violation, decode, v201};
+use ocpp_types::{DecodeError, RpcErrorCode, Version, Violation, decode, v16, v21, v201};
 use serde_core::de::DeserializeOwned;
 
 fn check<T: DeserializeOwned>(payload: &str, pointer: &str, code: RpcErrorCode, message: &str) {
@@ -123,8 +123,54 @@ fn every_violation_has_its_code() {
         (Violation::MissingMember, OccurrenceConstraintViolation),
         (Violation::ItemCount, OccurrenceConstraintViolation),
     ] {
-        assert_eq!(RpcErrorCode::of_violation(violation, Version::V201), code);
+        for version in Version::ALL {
+            assert_eq!(RpcErrorCode::of_violation(violation, *version), code);
+        }
     }
+}
+
+#[test]
+fn every_version_has_its_spelling() {
+    for (payload, in_v16, in_v2) in [
+        ("{", "FormationViolation", "FormatViolation"),
+        (r#"{"csr":"","x":1}"#, "FormationViolation", "FormatViolation"),
+        ("{}", "OccurenceConstraintViolation", "OccurrenceConstraintViolation"),
+        (r#"{"csr":1}"#, "TypeConstraintViolation", "TypeConstraintViolation"),
+    ] {
+        let spelled =
+            |error: DecodeError, version: Version| error.rpc_code(version).as_str(version).to_owned();
+        let v16 = decode::<v16::SignCertificateRequest>(payload).unwrap_err();
+        let v201 = decode::<v201::SignCertificateRequest>(payload).unwrap_err();
+        let v21 = decode::<v21::SignCertificateRequest>(payload).unwrap_err();
+        assert_eq!(spelled(v16, Version::V16), in_v16, "{payload}");
+        assert_eq!(spelled(v201, Version::V201), in_v2, "{payload}");
+        assert_eq!(spelled(v21, Version::V21), in_v2, "{payload}");
+    }
+}
+
+#[test]
+fn rules_of_1_6_and_2_1_are_stated() {
+    let error = decode::<v16::GetDiagnosticsRequest>(r#"{"location":"cs:hunter2@example"}"#);
+    assert!(error.is_ok(), "a scheme and a path: {error:?}");
+    let error =
+        decode::<v16::GetDiagnosticsRequest>(r#"{"location":"//cs:hunter2@example.org"}"#).unwrap_err();
+    assert_eq!(error.to_string(), "/location: not a URI by RFC 3986 with its scheme");
+    let period = r#"{"connectorId":1,"csChargingProfiles":{"chargingProfileId":1,"stackLevel":0,"chargingProfilePurpose":"TxProfile",
+        "chargingProfileKind":"Absolute","chargingSchedule":{"chargingRateUnit":"A","chargingSchedulePeriod":[{"startPeriod":0,"limit":16.25}]}}}"#;
+    let error = decode::<v16::SetChargingProfileRequest>(period).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "/csChargingProfiles/chargingSchedule/chargingSchedulePeriod/0/limit: found 16.25, expected a number with at most one decimal"
+    );
+    let error = decode::<v21::ClosePeriodicEventStreamRequest>(r#"{"id":-1}"#).unwrap_err();
+    assert_eq!(error.to_string(), "/id: found -1, expected a whole number, at least 0");
+    // The tag of a driver and the value of a key are secrets in 1.6 too.
+    let payload = format!(r#"{{"idTag":"{}"}}"#, "7".repeat(21));
+    let error = decode::<v16::AuthorizeRequest>(&payload).unwrap_err();
+    assert_eq!(error.to_string(), "/idTag: too long, at most 20 are allowed");
+    let payload = format!(r#"{{"key":"AuthorizationKey","value":"{}"}}"#, "f".repeat(501));
+    let error = decode::<v16::ChangeConfigurationRequest>(&payload).unwrap_err();
+    assert_eq!(error.to_string(), "/value: too long, at most 500 are allowed");
 }
 
 #[test]

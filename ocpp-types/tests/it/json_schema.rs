@@ -118,23 +118,36 @@ fn the_comparison_finds_each_kind_of_difference() {
         .find(|message| message.name == "ChangeTransactionTariffRequest")
         .expect("the message");
     let derived = normal(&message.derived_schema());
-    let text = message.schema().to_string();
-    for (from, to) in [
-        (r#""maxLength":60"#, r#""maxLength":61"#),
-        (r#""minItems":1"#, r#""minItems":2"#),
-        (r#""maxItems":5"#, r#""maxItems":6"#),
-        (r#""minimum":0.0"#, r#""minimum":1.0"#),
-        (r#""format":"date-time","#, ""),
-        (r#""type":"number""#, r#""type":"integer""#),
-        (r#""additionalProperties":false,"javaType":"Tariff""#, r#""javaType":"Tariff""#),
-        (r#""currency""#, r#""Currency""#),
-        (r#""Monday","#, ""),
+    let tariff = "/definitions/TariffType";
+    // A pointer to a keyword's holder, the keyword, and its new value; `null` takes it away.
+    for (place, keyword, value) in [
+        (format!("{tariff}/properties/tariffId"), "maxLength", json!(61)),
+        (format!("{tariff}/properties/tariffId"), "maxLength", json!(null)),
+        (format!("{tariff}/properties/tariffId"), "pattern", json!(null)),
+        (format!("{tariff}/properties/description"), "minItems", json!(2)),
+        (format!("{tariff}/properties/description"), "maxItems", json!(11)),
+        (format!("{tariff}/properties/description"), "type", json!("string")),
+        (format!("{tariff}/properties/validFrom"), "format", json!(null)),
+        (format!("{tariff}/properties/validFrom"), "format", json!("uri")),
+        (tariff.to_owned(), "additionalProperties", json!(null)),
+        (tariff.to_owned(), "required", json!(["tariffId"])),
+        (format!("{tariff}/properties"), "currency", json!(null)),
+        (format!("{tariff}/properties"), "Currency", json!({ "type": "string" })),
+        ("/definitions/DayOfWeekEnumType".to_owned(), "enum", json!(["Monday"])),
+        ("/definitions/TariffConditionsType/properties/minEnergy".to_owned(), "type", json!("integer")),
+        ("/definitions/TariffConditionsType/properties/minEnergy".to_owned(), "minimum", json!(0)),
     ] {
-        let changed = text.replacen(from, to, 1);
-        assert_ne!(text, changed, "{from} in {text}");
-        let changed = serde_json::from_str(&changed).expect("JSON");
+        let mut changed = message.schema();
+        let holder = changed.pointer_mut(&place).and_then(Value::as_object_mut).expect("a place");
+        let is_there = holder.contains_key(keyword);
+        if value.is_null() {
+            holder.remove(keyword);
+        } else {
+            holder.insert(keyword.to_owned(), value.clone());
+        }
         let mut differences = Vec::new();
         compare("", &normal(&changed), &derived, &mut differences);
-        assert!(!differences.is_empty(), "{from}");
+        // Only taking away what was not there changes nothing.
+        assert_eq!(differences.is_empty(), value.is_null() && !is_there, "{place} {keyword} {value}");
     }
 }
