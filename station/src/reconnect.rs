@@ -34,15 +34,18 @@ impl BackOff {
     }
 }
 
-/// Which of its certificates the station presents at an attempt: the newest first, then each older one in turn, so
-/// that a renewed certificate that the CSMS does not accept never strands it (A02.FR.28 with B10.FR.08).
+/// With which of its certificates the station connects: the newest, and where the CSMS refuses that, in turn with the one
+/// that worked before, so that a renewed certificate never strands it (A02.FR.28 with B10.FR.08).
 ///
-/// `newest_first` holds at most two, the renewed one and the one in use; `attempt` counts from 0 since the last
-/// connection. `None`: the station has no certificate and enrols with its password.
+/// `refusals` counts since the last connection. `None`: with its password. That is so as long as it has no certificate, and
+/// in turn with the first one until that has worked: the password is what worked before (B10.FR.07).
 #[must_use]
-pub fn presented<T>(newest_first: &[T], attempt: u32) -> Option<&T> {
-    let count = u32::try_from(newest_first.len()).unwrap_or(u32::MAX);
-    newest_first.get(attempt.checked_rem(count)? as usize)
+pub fn presented<T>(newest_first: &[T], is_in_use: impl Fn(&T) -> bool, refusals: u32) -> Option<&T> {
+    if refusals.is_multiple_of(2) {
+        newest_first.first()
+    } else {
+        newest_first.iter().find(|own| is_in_use(own))
+    }
 }
 
 /// 2^16 times the minimum is beyond every sensible wait; the configured number is mostly far smaller.
@@ -78,11 +81,22 @@ mod tests {
         }
     }
 
+    /// `in use` is what the certificate in use is called here.
+    fn order<'a>(newest_first: &[&'a str]) -> [Option<&'a str>; 4] {
+        [0, 1, 2, 3].map(|refusals| presented(newest_first, |own| *own == "in use", refusals).copied())
+    }
+
     #[test]
     fn a02_fr_28_renewed_and_old_certificate_alternate() {
-        let own = ["renewed", "in use"];
-        let order = [0, 1, 2, 3].map(|attempt| presented(&own, attempt).copied());
-        assert_eq!(order, [Some("renewed"), Some("in use"), Some("renewed"), Some("in use")]);
-        assert_eq!(presented::<()>(&[], 3), None);
+        let (renewed, in_use) = (Some("renewed"), Some("in use"));
+        assert_eq!(order(&["renewed", "in use"]), [renewed, in_use, renewed, in_use]);
+        assert_eq!(order(&["renewed", "renewed earlier", "in use"]), [renewed, in_use, renewed, in_use]);
+        assert_eq!(order(&["in use"]), [in_use; 4]);
+    }
+
+    #[test]
+    fn b10_fr_07_first_certificate_and_password_alternate_until_it_has_worked() {
+        assert_eq!(order(&["first"]), [Some("first"), None, Some("first"), None]);
+        assert_eq!(order(&[]), [None; 4]);
     }
 }

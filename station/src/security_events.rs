@@ -1,17 +1,21 @@
 //! Security events that wait to be reported (A04).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use ocpp_types::{BoundedString, Timestamp, v201::SecurityEventNotificationRequest};
 
 /// The events of OCPP's list that this station raises; all of them are critical (A04.FR.01).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum SecurityEvent {
     /// A02.FR.07, A03.FR.07: the certificate in CertificateSigned was refused.
     InvalidChargingStationCertificate,
     /// A00.FR.310, A00.FR.413: the CSMS's certificate was refused.
     InvalidCsmsCertificate,
+    /// A00.FR.317, A00.FR.420: the CSMS speaks no TLS that is new enough.
+    InvalidTlsVersion,
+    /// A00.FR.323, A00.FR.426: the CSMS offers no permitted cipher suite.
+    InvalidTlsCipherSuite,
     /// A02.FR.29, A03.FR.25: of two client certificates, the renewed one was discarded.
     DiscardedRenewedClientCertificate,
 }
@@ -23,8 +27,15 @@ impl SecurityEvent {
         match self {
             Self::InvalidChargingStationCertificate => "InvalidChargingStationCertificate",
             Self::InvalidCsmsCertificate => "InvalidCsmsCertificate",
+            Self::InvalidTlsVersion => "InvalidTLSVersion",
+            Self::InvalidTlsCipherSuite => "InvalidTLSCipherSuite",
             Self::DiscardedRenewedClientCertificate => "DiscardedRenewedClientCertificate",
         }
+    }
+
+    /// Whether it prevents a connection, and so comes again with each attempt.
+    fn prevents_connection(self) -> bool {
+        matches!(self, Self::InvalidCsmsCertificate | Self::InvalidTlsVersion | Self::InvalidTlsCipherSuite)
     }
 }
 
@@ -34,18 +45,16 @@ impl SecurityEvent {
 #[derive(Debug, Default)]
 pub struct SecurityEventQueue {
     waiting: VecDeque<SecurityEventNotificationRequest>,
-    csms_certificate_episode: bool,
+    /// Raised since the last connection, and not to be raised again before the next.
+    episode: BTreeSet<SecurityEvent>,
 }
 
 impl SecurityEventQueue {
-    /// Notes an event. While the CSMS cannot be reached for its certificate, one notification is enough however many
-    /// attempts fail (A00.FR.316, A00.FR.419, note).
+    /// Notes an event. While the CSMS cannot be reached, one notification of each reason is enough however many attempts
+    /// fail (A00.FR.316, A00.FR.419, note).
     pub fn push(&mut self, event: SecurityEvent, now: Timestamp, info: &str) {
-        if event == SecurityEvent::InvalidCsmsCertificate {
-            if self.csms_certificate_episode {
-                return;
-            }
-            self.csms_certificate_episode = true;
+        if event.prevents_connection() && !self.episode.insert(event) {
+            return;
         }
         if self.waiting.len() == MOST_WAITING {
             self.waiting.pop_front();
@@ -59,9 +68,9 @@ impl SecurityEventQueue {
         self.waiting.push_back(request);
     }
 
-    /// A connection stands: the next refusal of the CSMS's certificate begins a new episode.
+    /// A connection stands: the next event that prevents one begins a new episode.
     pub fn handle_connected(&mut self) {
-        self.csms_certificate_episode = false;
+        self.episode.clear();
     }
 
     /// The oldest event, which stays in the queue until [`Self::handle_confirmed`].
@@ -70,9 +79,9 @@ impl SecurityEventQueue {
         self.waiting.front()
     }
 
-    /// The CSMS confirmed the oldest event (A04.FR.03).
-    pub fn handle_confirmed(&mut self) {
-        self.waiting.pop_front();
+    /// The CSMS confirmed an event (A04.FR.03). Where the queue has overflowed meanwhile, it is gone already.
+    pub fn handle_confirmed(&mut self, event: &SecurityEventNotificationRequest) {
+        self.waiting.pop_front_if(|oldest| oldest == event);
     }
 }
 
@@ -93,7 +102,12 @@ mod tests {
         for second in 0..10 {
             queue.push(SecurityEvent::InvalidCsmsCertificate, at(second), "wrong CN");
         }
-        queue.handle_confirmed();
+        queue.push(SecurityEvent::InvalidTlsVersion, at(10), "TLS 1.1");
+        for name in ["InvalidCsmsCertificate", "InvalidTLSVersion"] {
+            let event = queue.first().expect("waits").clone();
+            assert_eq!(event.type_.as_str(), name);
+            queue.handle_confirmed(&event);
+        }
         assert!(queue.first().is_none());
         queue.handle_connected();
         queue.push(SecurityEvent::InvalidCsmsCertificate, at(11), "wrong CN");
@@ -105,10 +119,11 @@ mod tests {
         let mut queue = SecurityEventQueue::default();
         queue.push(SecurityEvent::InvalidChargingStationCertificate, at(1), &"é".repeat(300));
         queue.push(SecurityEvent::DiscardedRenewedClientCertificate, at(2), "");
-        let first = queue.first().expect("waits");
+        let first = queue.first().expect("waits").clone();
         assert_eq!(first.type_.as_str(), "InvalidChargingStationCertificate");
         assert_eq!(first.tech_info.as_ref().map(|text| text.chars().count()), Some(255));
-        queue.handle_confirmed();
+        queue.handle_confirmed(&first);
+        queue.handle_confirmed(&first);
         assert_eq!(queue.first().expect("waits").type_.as_str(), "DiscardedRenewedClientCertificate");
         assert!(queue.first().is_some_and(|request| request.tech_info.is_none()));
     }

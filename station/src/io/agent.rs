@@ -1,11 +1,6 @@
 //! The agent: connects, boots, serves the CSMS, and connects anew with what it has got.
 
-use std::{
-    future::Future,
-    path::Path,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
 use ocpp_transport::{
     CallFailure, Close, ConnectError, Connection, FrameTap, LinkSettings, Password, Peer, Security,
@@ -19,8 +14,8 @@ use ocpp_types::{
         InstallCertificateUseEnumType, RegistrationStatusEnumType,
     },
 };
-use signer_pkcs11::{Subject, Token, TokenError, TokenOptions, UriError, module_from_environment};
-use station_store::{OwnCertificate, OwnState, PendingError};
+use signer_pkcs11::{KeyError, Subject, Token, TokenError, TokenOptions, UriError, module_from_environment};
+use station_store::{OwnCertificate, OwnState};
 use tokio::time::sleep;
 
 use crate::{
@@ -171,8 +166,10 @@ impl Agent {
 
     /// One attempt, with the certificate whose turn it is, or with the password where there is none.
     async fn attempt(&self, refusals: u32) -> Result<(Connection, Option<OwnCertificate>), AttemptError> {
+        self.shared.handle_attempt();
         let roots = self.shared.store.roots(InstallCertificateUseEnumType::CSMSRootCertificate);
-        let own = presented(&self.shared.store.own_certificates(), refusals).cloned();
+        let own = self.shared.store.own_certificates();
+        let own = presented(&own, |own| own.state == OwnState::InUse, refusals).cloned();
         let security = match &own {
             // A00.FR.401, A00.FR.402; an expired certificate is offered too (A00.FR.430).
             Some(own) => {
@@ -193,29 +190,13 @@ impl Agent {
 
     /// The station is connected with `own`: the other certificate is discarded (A02.FR.10).
     async fn confirm(&self, own: Option<OwnCertificate>) {
-        let Some(own) = own else { return };
-        let newest = self.shared.store.own_certificates().first().map(|newest| newest.id);
-        let shared = Arc::clone(&self.shared);
-        let confirmed = on_blocking_thread(move || -> Result<bool, ConfirmError> {
-            let discarded = shared.store.confirm_own(own.id)?;
-            shared.keyring.destroy_condemned()?;
-            Ok(!discarded.is_empty())
-        });
-        match confirmed.await {
-            Ok(Ok(discarded)) => {
-                if discarded && own.state == OwnState::InUse && newest != Some(own.id) {
-                    // A02.FR.29
-                    self.shared.raise(
-                        SecurityEvent::DiscardedRenewedClientCertificate,
-                        "the CSMS did not accept it",
-                    );
-                }
+        if let Some(own) = own {
+            let shared = Arc::clone(&self.shared);
+            if let Err(error) = on_blocking_thread(move || confirm(&shared, &own)).await {
+                tracing::error!(%error, "the former certificate is kept");
             }
-            Ok(Err(error)) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the former certificate is kept")
-            }
-            Err(error) => tracing::error!(%error, "the former certificate is kept"),
         }
+        self.shared.handle_confirmed();
     }
 
     /// Boots where that is due, then reports events and shows signs of life until the connection ends.
@@ -230,13 +211,12 @@ impl Agent {
             }
         };
         // Requests that a restart interrupted, or that were never answered.
-        for request in self.shared.keyring.ready_requests() {
-            self.shared.send_request(peer, request).await;
-        }
+        self.shared.send_requests(peer).await;
         loop {
             self.report_events(peer).await;
             tokio::select! {
                 () = self.shared.events_wait.notified() => {}
+                () = self.shared.request_made.notified() => self.shared.send_requests(peer).await,
                 () = sleep(interval) => {
                     if let Err(error) = peer.call(HeartbeatRequest::new()).await {
                         tracing::warn!(%error, "a heartbeat brought no answer");
@@ -248,15 +228,16 @@ impl Agent {
 
     /// BootNotification until the CSMS accepts; returns the heartbeat interval, or `None` where the connection ended.
     async fn boot(&self, peer: &Peer) -> Option<Duration> {
+        self.shared.handle_registration(None);
         loop {
             let wait = match peer.call(self.boot.clone()).await {
                 Ok(answer) => {
                     let interval = u64::try_from(answer.interval).unwrap_or(0);
                     let interval =
                         if interval == 0 { DEFAULT_HEARTBEAT } else { Duration::from_secs(interval) };
+                    self.shared.handle_registration(Some(answer.status));
                     if answer.status == RegistrationStatusEnumType::Accepted {
                         tracing::info!("the CSMS accepted the station");
-                        self.shared.booted.store(true, Ordering::Relaxed);
                         return Some(interval);
                     }
                     tracing::warn!(status = %answer.status, "the CSMS does not accept the station yet");
@@ -279,11 +260,11 @@ impl Agent {
     async fn report_events(&self, peer: &Peer) {
         loop {
             let Some(event) = self.shared.events().first().cloned() else { return };
-            match peer.call(event).await {
-                Ok(_) => self.shared.events().handle_confirmed(),
+            match peer.call(event.clone()).await {
+                Ok(_) => self.shared.events().handle_confirmed(&event),
                 Err(CallFailure::CallError { code, description }) => {
                     tracing::warn!(?code, description, "the CSMS does not take a security event");
-                    self.shared.events().handle_confirmed();
+                    self.shared.events().handle_confirmed(&event);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a security event waits for the next occasion");
@@ -294,13 +275,19 @@ impl Agent {
     }
 
     fn raise_for(&self, error: &AttemptError) {
-        if let AttemptError::Connect(ConnectError::Tls {
-            source: TlsFailure::BadServerCertificate { reason },
-            ..
-        }) = error
-        {
+        let AttemptError::Connect(ConnectError::Tls { source, .. }) = error else { return };
+        match source {
             // A00.FR.310, A00.FR.413
-            self.shared.raise(SecurityEvent::InvalidCsmsCertificate, &reason.to_string());
+            TlsFailure::BadServerCertificate { reason } => {
+                self.shared.raise(SecurityEvent::InvalidCsmsCertificate, &reason.to_string());
+            }
+            // A00.FR.317, A00.FR.420
+            TlsFailure::Version => self.shared.raise(SecurityEvent::InvalidTlsVersion, &source.to_string()),
+            // A00.FR.323, A00.FR.426
+            TlsFailure::CipherSuite => {
+                self.shared.raise(SecurityEvent::InvalidTlsCipherSuite, &source.to_string());
+            }
+            _ => {}
         }
     }
 
@@ -338,10 +325,12 @@ enum AttemptError {
 }
 
 impl AttemptError {
-    /// Whether the CSMS was reached and did not want this certificate: the other one's turn (A02.FR.28).
+    /// Whether the CSMS was reached and did not want this certificate: the other one's turn (A02.FR.28). What may pass by
+    /// itself is none, for to connect with the other certificate is to discard this one (A02.FR.10).
     fn is_refusal(&self) -> bool {
         match self {
-            Self::Connect(ConnectError::Refused { .. }) | Self::Key(_) => true,
+            Self::Connect(ConnectError::Refused { status, .. }) => *status < 500,
+            Self::Key(EnrolmentError::Key(KeyError::NotFound { .. })) => true,
             Self::Connect(ConnectError::Tls { source, .. }) => {
                 !matches!(source, TlsFailure::BadServerCertificate { .. })
             }
@@ -352,12 +341,24 @@ impl AttemptError {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-enum ConfirmError {
-    #[error("the store did not keep it")]
-    Store(#[from] PendingError),
-    #[error("a key was not destroyed")]
-    Key(#[from] EnrolmentError),
+/// Keeps `own`, with which the station is connected, and discards what is kept beside it. Blocks.
+fn confirm(shared: &Shared, own: &OwnCertificate) {
+    let newest = shared.store.own_certificates().first().map(|newest| newest.id);
+    match shared.store.confirm_own(own.id) {
+        // A02.FR.29
+        Ok(_) if newest != Some(own.id) => {
+            shared.raise(SecurityEvent::DiscardedRenewedClientCertificate, "the CSMS did not accept it");
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            return tracing::error!(error, "the former certificate is kept");
+        }
+    }
+    if let Err(error) = shared.keyring.destroy_condemned() {
+        let error: &dyn std::error::Error = &error;
+        tracing::warn!(error, "a key that nothing needs remains in the token for now");
+    }
 }
 
 /// The observer of frames, which has no `Debug` of its own.

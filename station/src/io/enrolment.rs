@@ -1,6 +1,6 @@
 //! Keys of the station's own: made in the token for a request, destroyed when nothing needs them any more.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ocpp_types::{BoundedString, TooLong};
 use signer_pkcs11::{Key, KeyAlgorithm, KeyError, KeyName, Subject, Token, Uri, UriError, csr};
@@ -14,6 +14,8 @@ pub(crate) struct Keyring {
     token: Token,
     store: Arc<Store>,
     subject: Subject,
+    /// Held while a key is made: making room must not give up a request whose key is just coming into being.
+    making: Mutex<()>,
 }
 
 /// A request that can be sent, as often as needed.
@@ -49,13 +51,14 @@ pub enum EnrolmentError {
 
 impl Keyring {
     pub(crate) fn new(token: Token, store: Arc<Store>, subject: Subject) -> Self {
-        Self { token, store, subject }
+        Self { token, store, subject, making: Mutex::new(()) }
     }
 
     /// Makes a new key pair and a request signed by it (A02.FR.02, A02.FR.03).
     ///
     /// The key's name is written down before the key exists, so a crash leaves no key that nobody knows.
     pub(crate) fn new_request(&self) -> Result<ReadyRequest, EnrolmentError> {
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         // A late CertificateSigned may still come for an earlier request; the oldest ones make room.
         let waiting = self.store.pending();
         for old in waiting.iter().take((waiting.len() + 1).saturating_sub(MOST_REQUESTS)) {
@@ -110,16 +113,19 @@ impl Keyring {
         self.destroy_condemned()
     }
 
-    /// Destroys the keys that nothing needs any more. Only what the store names is touched.
+    /// Destroys the keys that nothing needs any more. Only what the store names is touched; a key that cannot be destroyed
+    /// does not save those after it.
     pub(crate) fn destroy_condemned(&self) -> Result<(), EnrolmentError> {
-        for name in self.store.condemned_keys() {
-            match self.token.destroy_key(&name.parse::<Uri>()?) {
-                // Gone already: a crash came between the two steps.
-                Ok(()) | Err(KeyError::NotFound { .. }) => self.store.key_destroyed(&name)?,
-                Err(error) => return Err(error.into()),
-            }
+        let destroyed = self.store.condemned_keys().into_iter().map(|name| self.destroy(&name));
+        destroyed.fold(Ok(()), Result::and)
+    }
+
+    fn destroy(&self, name: &str) -> Result<(), EnrolmentError> {
+        match self.token.destroy_key(&name.parse::<Uri>()?) {
+            // Gone already: a crash came between the two steps.
+            Ok(()) | Err(KeyError::NotFound { .. }) => Ok(self.store.key_destroyed(name)?),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
     /// The key of one of the station's own certificates.
@@ -135,4 +141,36 @@ const MOST_REQUESTS: usize = 3;
 fn key_label() -> Result<String, KeyError> {
     let random = getrandom::u64().map_err(|_| KeyError::Random)?;
     Ok(format!("ocpp-station-{random:016x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use signer_pkcs11::{Pin, TokenOptions, init_token};
+    use station_store::Settings;
+
+    use super::*;
+
+    #[test]
+    fn requests_at_the_same_time_leave_no_key_that_nobody_knows() {
+        let module = std::env::var_os("PKCS11_MODULE");
+        let module: std::path::PathBuf =
+            module.expect("PKCS11_MODULE is not set; run the tests with `cargo xtask test`").into();
+        let folder = tempfile::tempdir().expect("a folder");
+        let label = folder.path().file_name().expect("a name").to_string_lossy().into_owned();
+        let pin = Pin::new("test-pin");
+        init_token(&module, &label, &Pin::new("so-test-pin"), &pin).expect("a token");
+        let uri = format!("pkcs11:token={label}").parse().expect("a URI");
+        let token = Token::open(&uri, &TokenOptions::new().module(module).pin(pin)).expect("opens");
+        let store = Store::open(folder.path().join("store"), Settings::new("SN-0001")).expect("opens");
+        let keyring = Keyring::new(token, Arc::new(store), Subject::new("SN-0001", "Test CSO"));
+
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| keyring.new_request().expect("a request"));
+            }
+        });
+        let known = keyring.store.pending().len();
+        assert_eq!(known, MOST_REQUESTS);
+        assert_eq!(keyring.token.keys().expect("lists").len(), known);
+    }
 }

@@ -1,10 +1,9 @@
 //! What the station does when the CSMS calls.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::BTreeSet,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
@@ -14,12 +13,15 @@ use ocpp_types::{
     v201::{
         CertificateSignedRequest, CertificateSignedResponse, CertificateSigningUseEnumType,
         DeleteCertificateRequest, GenericStatusEnumType, GetInstalledCertificateIdsRequest, HeartbeatRequest,
-        InstallCertificateRequest, MessageTriggerEnumType, SignCertificateRequest, TriggerMessageRequest,
-        TriggerMessageResponse, TriggerMessageStatusEnumType,
+        InstallCertificateRequest, MessageTriggerEnumType, RegistrationStatusEnumType,
+        SignCertificateRequest, TriggerMessageRequest, TriggerMessageResponse, TriggerMessageStatusEnumType,
     },
 };
-use station_store::Store;
-use tokio::{sync::Notify, task::spawn_blocking};
+use station_store::{PendingId, Store};
+use tokio::{
+    sync::{Notify, watch},
+    task::spawn_blocking,
+};
 
 use crate::{
     io::enrolment::{Keyring, ReadyRequest},
@@ -38,8 +40,14 @@ pub(crate) struct Shared {
     pub(crate) reconnect: Notify,
     /// Wakes the agent: BootNotification was asked for.
     pub(crate) boot: Notify,
-    /// Whether the CSMS has accepted BootNotification.
-    pub(crate) booted: AtomicBool,
+    /// Wakes the agent: a certificate request was made; whoever made it may be gone with its connection.
+    pub(crate) request_made: Notify,
+    /// What the CSMS answered to the last BootNotification.
+    registration: Mutex<Option<RegistrationStatusEnumType>>,
+    /// The requests that were sent on this connection; each is sent once on it.
+    asked: Mutex<BTreeSet<PendingId>>,
+    /// Whether the certificate of this connection is confirmed. None is taken in before: confirming one discards the others.
+    confirmed: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -51,13 +59,45 @@ impl Shared {
             events_wait: Notify::new(),
             reconnect: Notify::new(),
             boot: Notify::new(),
-            booted: AtomicBool::new(false),
+            request_made: Notify::new(),
+            registration: Mutex::default(),
+            asked: Mutex::default(),
+            confirmed: watch::Sender::new(false),
+        }
+    }
+
+    /// An attempt to connect begins; what was meant for the connection before is over.
+    pub(crate) fn handle_attempt(&self) {
+        self.confirmed.send_replace(false);
+        lock(&self.asked).clear();
+        for wish in [&self.reconnect, &self.boot] {
+            // Takes a wish that nobody waited for any more.
+            pin!(wish.notified()).enable();
+        }
+    }
+
+    /// The certificate of the connection is confirmed.
+    pub(crate) fn handle_confirmed(&self) {
+        self.confirmed.send_replace(true);
+    }
+
+    /// What the CSMS answered to BootNotification; `None`: a new one is under way.
+    pub(crate) fn handle_registration(&self, status: Option<RegistrationStatusEnumType>) {
+        *lock(&self.registration) = status;
+    }
+
+    /// Refuses to serve a CSMS that has rejected the station (B03.FR.08, TC_B_30).
+    fn permit(&self) -> Result<(), CallError> {
+        match *lock(&self.registration) {
+            Some(RegistrationStatusEnumType::Rejected) => {
+                Err(CallError::security("the CSMS has rejected the station's BootNotification"))
+            }
+            _ => Ok(()),
         }
     }
 
     pub(crate) fn events(&self) -> MutexGuard<'_, SecurityEventQueue> {
-        // Nothing that holds the lock can leave the queue half changed.
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.events)
     }
 
     /// Notes a security event, to be reported when the CSMS listens.
@@ -70,7 +110,13 @@ impl Shared {
     /// Makes a key and sends a request for its certificate.
     pub(crate) async fn enrol(self: Arc<Self>, peer: Peer) {
         let shared = Arc::clone(&self);
-        match on_blocking_thread(move || shared.keyring.new_request()).await {
+        let make = move || {
+            let request = shared.keyring.new_request();
+            // F06.FR.10: it is sent also if the connection, and with it this handler, is gone meanwhile.
+            shared.request_made.notify_one();
+            request
+        };
+        match on_blocking_thread(make).await {
             Ok(Ok(request)) => self.send_request(&peer, request).await,
             Ok(Err(error)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "no certificate request was made")
@@ -79,9 +125,20 @@ impl Shared {
         }
     }
 
-    /// Sends a request; where the CSMS rejects it, the key goes (A02.FR.12). In doubt it stays and is sent again.
-    pub(crate) async fn send_request(self: &Arc<Self>, peer: &Peer, request: ReadyRequest) {
+    /// Sends the requests that wait for a certificate and were not sent on this connection.
+    pub(crate) async fn send_requests(self: &Arc<Self>, peer: &Peer) {
+        for request in self.keyring.ready_requests() {
+            self.send_request(peer, request).await;
+        }
+    }
+
+    /// Sends a request; where the CSMS rejects it, the key goes (A02.FR.12). In doubt it stays and is sent again on the next
+    /// connection.
+    async fn send_request(self: &Arc<Self>, peer: &Peer, request: ReadyRequest) {
         let ReadyRequest { id, csr } = request;
+        if !lock(&self.asked).insert(id) {
+            return;
+        }
         let mut message = SignCertificateRequest::new(csr);
         // A02.FR.13
         message.certificate_type = Some(CertificateSigningUseEnumType::ChargingStationCertificate);
@@ -99,12 +156,12 @@ impl Shared {
                 self.give_up(id).await;
             }
             Err(error) => {
-                tracing::warn!(request = %id, %error, "no answer; the request is sent again after the next boot")
+                tracing::warn!(request = %id, %error, "no answer; the request is sent again on the next connection")
             }
         }
     }
 
-    async fn give_up(self: &Arc<Self>, id: station_store::PendingId) {
+    async fn give_up(self: &Arc<Self>, id: PendingId) {
         let shared = Arc::clone(self);
         match on_blocking_thread(move || shared.keyring.give_up(id)).await {
             Ok(Ok(())) => {}
@@ -120,6 +177,8 @@ impl Shared {
         self: Arc<Self>,
         request: CertificateSignedRequest,
     ) -> Result<Reply<CertificateSignedResponse>, CallError> {
+        // The sender lives as long as `self`.
+        let _ = self.confirmed.subscribe().wait_for(|confirmed| *confirmed).await;
         let store = Arc::clone(&self.store);
         let outcome = blocking(move || store.certificate_signed(&request, SystemTime::now())).await?;
         if let Some(refused) = &outcome.refused {
@@ -152,7 +211,9 @@ impl Shared {
                 }
             }),
             // F06.FR.17
-            MessageTriggerEnumType::BootNotification if self.booted.load(Ordering::Relaxed) => {
+            MessageTriggerEnumType::BootNotification
+                if *lock(&self.registration) == Some(RegistrationStatusEnumType::Accepted) =>
+            {
                 Reply::new(TriggerMessageResponse::new(Rejected))
             }
             MessageTriggerEnumType::BootNotification => accepted.then(async move { self.boot.notify_one() }),
@@ -168,21 +229,44 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     Router::new(Version::V201)
         .handle(move |peer, request: TriggerMessageRequest| {
             let shared = Arc::clone(&trigger);
-            async move { Ok::<_, CallError>(shared.trigger(peer, &request)) }
+            async move {
+                shared.permit()?;
+                Ok::<_, CallError>(shared.trigger(peer, &request))
+            }
         })
-        .handle(move |_, request: CertificateSignedRequest| Arc::clone(&signed).certificate_signed(request))
+        .handle(move |_, request: CertificateSignedRequest| {
+            let shared = Arc::clone(&signed);
+            async move {
+                shared.permit()?;
+                shared.certificate_signed(request).await
+            }
+        })
         .handle(move |_, request: InstallCertificateRequest| {
-            let store = Arc::clone(&install.store);
-            async move { blocking(move || store.install(&request, SystemTime::now())).await }
+            let shared = Arc::clone(&install);
+            async move {
+                shared.permit()?;
+                blocking(move || shared.store.install(&request, SystemTime::now())).await
+            }
         })
         .handle(move |_, request: GetInstalledCertificateIdsRequest| {
-            let store = Arc::clone(&list.store);
-            async move { Ok::<_, CallError>(store.installed_certificate_ids(&request)) }
+            let shared = Arc::clone(&list);
+            async move {
+                shared.permit()?;
+                Ok::<_, CallError>(shared.store.installed_certificate_ids(&request))
+            }
         })
         .handle(move |_, request: DeleteCertificateRequest| {
-            let store = Arc::clone(&delete.store);
-            async move { blocking(move || store.delete(&request)).await }
+            let shared = Arc::clone(&delete);
+            async move {
+                shared.permit()?;
+                blocking(move || shared.store.delete(&request)).await
+            }
         })
+}
+
+/// Nothing that holds one of these locks can leave what is in it half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs work that waits for the disk or the token on a thread that may block.

@@ -6,17 +6,23 @@ use crate::stage::{Stage, Validity};
 #[track_caller]
 fn check(stage: &Stage, server: &str, told: &str) {
     let csms = stage.csms(server, &[]);
-    stage.configure(csms.port);
-    let station = stage.station();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while !stage.log().contains("InvalidCsmsCertificate") {
-        assert!(std::time::Instant::now() < deadline, "the event was not raised:\n{}", stage.log());
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    station.terminate();
+    refuses(stage, csms.port, "InvalidCsmsCertificate");
     assert_eq!(csms.count("connected"), 0);
     assert!(stage.log().contains(told), "{}", stage.log());
     csms.kill();
+}
+
+/// The station raises `event` instead of connecting.
+#[track_caller]
+fn refuses(stage: &Stage, port: u64, event: &str) {
+    stage.configure(port);
+    let station = stage.station();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !stage.log().contains(event) {
+        assert!(std::time::Instant::now() < deadline, "{event} was not raised:\n{}", stage.log());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    station.terminate();
 }
 
 #[test]
@@ -38,4 +44,18 @@ fn tc_a_05_expired() {
     let stage = Stage::prepare();
     stage.server_certificate("bad", "ca", "/O=Test CSO/CN=localhost", Validity::Past);
     check(&stage, "bad", "expired");
+}
+
+#[test]
+fn tc_a_06_a00_fr_317_tls_that_is_too_old() {
+    let stage = Stage::prepare();
+    let (_server, port) = stage.openssl_server(&["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]);
+    refuses(&stage, port, "InvalidTLSVersion");
+}
+
+#[test]
+fn a00_fr_323_no_permitted_cipher_suite() {
+    let stage = Stage::prepare();
+    let (_server, port) = stage.openssl_server(&["-tls1_2", "-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"]);
+    refuses(&stage, port, "InvalidTLSCipherSuite");
 }

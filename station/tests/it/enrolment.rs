@@ -112,6 +112,33 @@ fn a02_fr_07_the_security_event_of_a_refused_certificate_is_reported() {
 }
 
 #[test]
+fn a02_fr_28_a_first_certificate_that_is_refused_does_not_strand_the_station() {
+    let stage = Stage::prepare();
+    let mut csms = stage.csms("server", &["--refuse-certificate", "--trigger-only"]);
+    stage.configure(csms.port);
+    let station = stage.station();
+    assert_eq!(csms.wait_for(&stage, "connected")["profile"], 2);
+    assert_eq!(csms.wait_for(&stage, "certificate signed")["status"], "Accepted");
+    csms.wait_for(&stage, "certificate refused");
+    // B10.FR.07: the profile that worked, until the new one does.
+    assert_eq!(csms.wait_for(&stage, "connected")["profile"], 2);
+    station.terminate();
+}
+
+#[test]
+fn tc_b_30_a_station_whose_boot_was_rejected_serves_nobody() {
+    let stage = Stage::prepare();
+    let mut csms = stage.csms("server", &["--reject-first-boot", "--trigger-only"]);
+    stage.configure(csms.port);
+    let station = stage.station();
+    let answer = csms.wait_for(&stage, "trigger before acceptance");
+    assert_eq!((&answer[0], &answer[2]), (&json!(4), &json!("SecurityError")), "{answer}");
+    // It boots again after the interval, and serves then.
+    assert_eq!(csms.wait_for(&stage, "trigger"), "Accepted");
+    station.terminate();
+}
+
+#[test]
 fn hash_data_of_files_equal_what_openssl_computes() {
     let stage = Stage::prepare();
     for (certificate, issuer) in [("ca.pem", "ca.pem"), ("server.pem", "ca.pem")] {

@@ -61,11 +61,19 @@ class Station(ChargePoint):
     def on_boot(self, charging_station, reason, **_):
         report("boot", {"serialNumber": charging_station.get("serial_number"), "reason": reason})
         now = datetime.datetime.now(datetime.timezone.utc)
-        return call_result.BootNotification(current_time=now.isoformat(), interval=60, status="Accepted")
+        self.rejected = self.arguments.reject_first_boot
+        self.arguments.reject_first_boot = False
+        status, interval = ("Rejected", 3) if self.rejected else ("Accepted", 60)
+        return call_result.BootNotification(current_time=now.isoformat(), interval=interval, status=status)
 
     @after("BootNotification")
     async def after_boot(self, **_):
-        self.booted.set()
+        if self.rejected:
+            report("trigger before acceptance", await raw_call(
+                self._connection, self, "TriggerMessage", {"requestedMessage": "Heartbeat"}
+            ))
+        else:
+            self.booted.set()
 
     @on("Heartbeat")
     def on_heartbeat(self):
@@ -155,6 +163,8 @@ async def main():
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--wrong-csr")
     parser.add_argument("--send-wrong-certificate-first", action="store_true")
+    parser.add_argument("--reject-first-boot", action="store_true")
+    parser.add_argument("--refuse-certificate", action="store_true", help="HTTP 403 for who comes with one")
     parser.add_argument("--trigger-only", action="store_true", help="keep serving after the certificate was accepted")
     arguments = parser.parse_args()
     arguments.ca_certificate = x509.load_pem_x509_certificate(open(arguments.ca, "rb").read())
@@ -211,7 +221,14 @@ async def main():
         finally:
             running.cancel()
 
-    async with serve(on_connection, "localhost", 0, ssl=context, subprotocols=["ocpp2.0.1"]) as server:
+    def on_request(connection, request):
+        if arguments.refuse_certificate and connection.transport.get_extra_info("peercert"):
+            report("certificate refused", True)
+            return connection.respond(403, "")
+
+    async with serve(
+        on_connection, "localhost", 0, ssl=context, subprotocols=["ocpp2.0.1"], process_request=on_request
+    ) as server:
         report("listening", server.sockets[0].getsockname()[1])
         await asyncio.wait_for(finished.wait(), 120)
     report("finished", True)

@@ -200,6 +200,26 @@ impl Stage {
         csms
     }
 
+    /// A TLS server of OpenSSL with the server's certificate, and its port.
+    pub(crate) fn openssl_server(&self, options: &[&str]) -> (Process, u64) {
+        let mut child = Command::new("openssl")
+            .current_dir(self.folder.path())
+            .args(["s_server", "-accept", "0", "-cert", "server.pem", "-key", "server.key"])
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl is missing; install it: sudo apt-get install openssl");
+        let output = BufReader::new(child.stdout.take().expect("is piped"));
+        let process = Process(child);
+        // `ACCEPT [::]:40657`
+        let mut lines = output.lines().map_while(Result::ok);
+        let line = lines.find(|line| line.starts_with("ACCEPT ")).expect("it listens");
+        let port = line.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        (process, port)
+    }
+
     /// Runs OpenSSL in the stage's folder and returns what it printed.
     pub(crate) fn openssl(&self, arguments: &[&str]) -> String {
         let output = Command::new("openssl").current_dir(self.folder.path()).args(arguments).output();
