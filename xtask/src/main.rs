@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod python;
 mod regen;
 mod schemas;
@@ -31,6 +32,8 @@ enum Command {
     /// Measure what is promised, beside what others do
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Run a fuzz target for a while, on the committed corpus first
+    Fuzz(fuzz::FuzzArguments),
     /// Find SoftHSM or unpack it into the target folder
     Softhsm(softhsm::SofthsmArguments),
     /// Generate the message types from `schemas/`, or check that they are what the schemas give
@@ -57,6 +60,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::run_command(&arguments),
         Command::Test(arguments) => test::run_command(&arguments),
         Command::Bench(command) => bench::run_command(&command),
+        Command::Fuzz(arguments) => fuzz::run_command(&arguments),
         Command::Softhsm(arguments) => softhsm::run_command(&arguments),
         Command::Regen(arguments) => regen::run(arguments),
         Command::Schemas(command) => schemas::run(command),

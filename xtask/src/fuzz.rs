@@ -1,0 +1,113 @@
+//! Runs a fuzz target on the toolchain that the project is built with.
+//!
+//! libFuzzer needs the compiler to count which code is reached. The passes for that are options of stable rustc; only the sanitizers, which
+//! find misuse of memory in unsafe code, are not, and the project has no unsafe code.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::workspace::{cargo, on_path, output, root, run, target};
+
+/// Options of `cargo xtask fuzz`.
+#[derive(clap::Args)]
+pub(crate) struct FuzzArguments {
+    /// The target: the name of a file in a crate's `fuzz/fuzz_targets`
+    target: String,
+    /// For how long to look for new inputs, after all of the corpus has been tried
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+    /// Write inputs that reach new code into the committed corpus, the smallest for each
+    #[arg(long)]
+    grow_corpus: bool,
+}
+
+/// `cargo xtask fuzz`: fails if an input breaks the target, and says where it is kept.
+pub(crate) fn run_command(arguments: &FuzzArguments) -> Result<()> {
+    let name = &arguments.target;
+    let folder = find(name)?;
+    if !on_path("c++") {
+        bail!("a C++ compiler is missing, which builds libFuzzer; install it: `sudo apt-get install g++`");
+    }
+    let host = host()?;
+    let built = target().join("fuzz");
+    let mut build = cargo();
+    build.current_dir(&folder).env("CARGO_TARGET_DIR", &built);
+    build.env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\u{1f}"));
+    // With a target of its own, build scripts are built without the counters.
+    build.args(["build", "--quiet", "--release", "--target", &host, "--bin", name]);
+    run(&mut build).context("the fuzz target could not be built; is the crate registry reachable?")?;
+
+    let corpus = folder.join("corpus").join(name);
+    let found = make(built.join("corpus").join(name))?;
+    let artifacts = make(built.join("artifacts").join(name))?;
+    let program = built.join(&host).join("release").join(name);
+    let fuzzer = || {
+        let mut fuzzer = Command::new(&program);
+        fuzzer.arg(format!("-artifact_prefix={}/", artifacts.display()));
+        fuzzer.args([format!("-timeout={TIMEOUT_SECONDS}"), format!("-rss_limit_mb={MEMORY_MEGABYTES}")]);
+        fuzzer
+    };
+    let mut search = fuzzer();
+    search.args([format!("-max_total_time={}", arguments.seconds), "-verbosity=0".to_owned()]);
+    search.arg("-print_final_stats=1");
+    // New inputs go into the first folder.
+    run(search.args([&found, &corpus])).with_context(|| {
+        format!(
+            "an input in {} breaks the target; mend the code, then move the input to {}",
+            artifacts.display(),
+            corpus.display()
+        )
+    })?;
+    if arguments.grow_corpus {
+        run(fuzzer().arg("-merge=1").args([&corpus, &found]))?;
+    }
+    Ok(())
+}
+
+/// The fuzz crate that has a target of this name.
+fn find(name: &str) -> Result<PathBuf> {
+    let mut known = Vec::new();
+    for entry in fs::read_dir(root()).context("cannot list the checkout")? {
+        let folder = entry.context("cannot list the checkout")?.path().join("fuzz");
+        let Ok(targets) = fs::read_dir(folder.join("fuzz_targets")) else { continue };
+        for file in targets {
+            let file = file.with_context(|| format!("cannot list {}", folder.display()))?.path();
+            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if stem == name {
+                return Ok(folder);
+            }
+            known.push(stem);
+        }
+    }
+    known.sort();
+    bail!("there is no fuzz target {name}; there are: {}", known.join(", "))
+}
+
+/// The platform that rustc builds for.
+fn host() -> Result<String> {
+    let text = output(Command::new("rustc").arg("-vV"))?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).with_context(|| format!("rustc -vV names no host: {text}"))
+}
+
+fn make(folder: PathBuf) -> Result<PathBuf> {
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// What makes rustc count: one counter per edge, a table of the places, and the operands of comparisons.
+const COVERAGE: &[&str] = &[
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "--cfg=fuzzing",
+];
+
+/// An input that takes longer is a find: no line of a few kilobytes needs a second.
+const TIMEOUT_SECONDS: u32 = 5;
+
+/// An input that takes more memory is a find.
+const MEMORY_MEGABYTES: u32 = 1024;
