@@ -45,8 +45,11 @@ pub(crate) struct Link {
 pub(crate) struct Command {
     pub(crate) action: Cow<'static, str>,
     pub(crate) payload: Box<RawValue>,
-    pub(crate) outcome: oneshot::Sender<Result<Box<RawValue>, CallFailure>>,
+    pub(crate) outcome: Outcome,
 }
+
+/// Takes the answer to a call; runs on the connection's task. Dropped: there is none.
+pub(crate) type Outcome = Box<dyn FnOnce(Result<Box<RawValue>, CallFailure>) + Send>;
 
 /// The driver's ends of a peer's channels.
 pub(crate) struct PeerChannels {
@@ -124,11 +127,37 @@ impl Peer {
     /// The call is handed over at the first poll. Dropping the future after that does not take it back: the peer may
     /// act on it, and its answer is thrown away.
     pub async fn call<R: Request>(&self, request: R) -> Result<R::Response, CallFailure> {
-        let text = ocpp_types::encode(&request).map_err(CallFailure::Unwritable)?;
+        let payload = raw_request(&request)?;
         drop(request);
-        let payload = RawValue::from_string(text).expect("what serde_json wrote is JSON");
         let response = self.call_raw(Cow::Borrowed(R::ACTION), payload).await?;
         ocpp_types::decode(response.get()).map_err(CallFailure::InvalidResponse)
+    }
+
+    /// As [`Peer::call`]; `observe` sees the response before the peer's next frame is looked at, so what it changes holds
+    /// for every CALL that comes after the response. It runs on the connection's task: return quickly.
+    ///
+    /// # Errors
+    /// See [`CallFailure`]. Without a valid response `observe` does not run.
+    ///
+    /// # Cancel safety
+    /// As [`Peer::call`]; `observe` runs also if the future was dropped.
+    pub async fn call_observed<R>(
+        &self,
+        request: R,
+        observe: impl FnOnce(&R::Response) + Send + 'static,
+    ) -> Result<R::Response, CallFailure>
+    where
+        R: Request,
+        R::Response: Send + 'static,
+    {
+        let payload = raw_request(&request)?;
+        drop(request);
+        self.exchange(Cow::Borrowed(R::ACTION), payload, |answer| {
+            let response = ocpp_types::decode(answer?.get()).map_err(CallFailure::InvalidResponse)?;
+            observe(&response);
+            Ok(response)
+        })
+        .await
     }
 
     /// Calls the peer with an action and a payload that nobody checks. For tests of a peer, and for gateways.
@@ -143,7 +172,20 @@ impl Peer {
         action: Cow<'static, str>,
         payload: Box<RawValue>,
     ) -> Result<Box<RawValue>, CallFailure> {
-        let (outcome, answer) = oneshot::channel();
+        self.exchange(action, payload, |answer| answer).await
+    }
+
+    async fn exchange<T: Send + 'static>(
+        &self,
+        action: Cow<'static, str>,
+        payload: Box<RawValue>,
+        read: impl FnOnce(Result<Box<RawValue>, CallFailure>) -> Result<T, CallFailure> + Send + 'static,
+    ) -> Result<T, CallFailure> {
+        let (sender, answer) = oneshot::channel();
+        let outcome: Outcome = Box::new(move |answer| {
+            // The caller may have lost interest.
+            let _ = sender.send(read(answer));
+        });
         self.inner.commands.try_send(Command { action, payload, outcome }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CallFailure::QueueFull,
             mpsc::error::TrySendError::Closed(_) => CallFailure::Disconnected,
@@ -196,6 +238,11 @@ impl fmt::Debug for Peer {
             .field("remote", &self.remote())
             .finish_non_exhaustive()
     }
+}
+
+fn raw_request<R: Request>(request: &R) -> Result<Box<RawValue>, CallFailure> {
+    let text = ocpp_types::encode(request).map_err(CallFailure::Unwritable)?;
+    Ok(RawValue::from_string(text).expect("what serde_json wrote is JSON"))
 }
 
 /// A CALLERROR of the peer, as its caller sees it.

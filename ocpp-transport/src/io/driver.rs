@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ocpp_types::RpcErrorCode;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -22,7 +22,7 @@ use crate::io::settings::LinkSettings;
 use crate::io::socket::{Socket, SocketEvent};
 use crate::io::stream::Stream;
 use crate::message_id::MessageId;
-use crate::peer::{Command, Peer, PeerChannels, peer_error};
+use crate::peer::{Command, Outcome, Peer, PeerChannels, peer_error};
 use crate::reply::Next;
 use crate::router::{Handled, Router};
 use crate::session::{
@@ -52,7 +52,7 @@ pub(crate) struct Driver {
 
 struct PendingCall {
     action: String,
-    outcome: oneshot::Sender<Result<Box<RawValue>, CallFailure>>,
+    outcome: Outcome,
 }
 
 struct Handling {
@@ -218,8 +218,7 @@ impl Driver {
                     }
                     CallOutcome::Disconnected => Err(CallFailure::Disconnected),
                 };
-                // The caller may have lost interest.
-                let _ = call.outcome.send(result);
+                (call.outcome)(result);
             }
             Event::Refused(error) => warn!(%error, "a frame of the peer was refused"),
             Event::UnmatchedAnswer { id, code } => {
@@ -323,7 +322,7 @@ impl Driver {
         // None cannot be: this driver holds a sender itself.
         let Some(Command { action, payload, outcome }) = command else { return };
         if self.closing.is_some() {
-            let _ = outcome.send(Err(CallFailure::Disconnected));
+            outcome(Err(CallFailure::Disconnected));
             return;
         }
         match self.session.call(Instant::now().into_std(), action.clone(), &payload) {
@@ -336,7 +335,7 @@ impl Driver {
                     CallRefused::TooLarge { bytes, max } => CallFailure::TooLarge { bytes, max },
                     CallRefused::Disconnected => CallFailure::Disconnected,
                 };
-                let _ = outcome.send(Err(failure));
+                outcome(Err(failure));
             }
         }
     }

@@ -1,11 +1,14 @@
 //! Typed calls: who handles them, what follows, and what happens when a handler fails.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::SinkExt;
 use ocpp_transport::{CallError, CallFailure, Direction, LinkSettings, Peer, Reply, SessionSettings, frame};
 use ocpp_types::{RpcErrorCode, v201};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::lab::{Happened, Lab, heartbeats, nothing, within};
 
@@ -236,4 +239,39 @@ async fn calls_at_the_same_time_go_one_by_one_up_to_a_bound() {
     }
     assert_eq!(answered + refused, 200);
     assert!(answered >= 16, "{answered}");
+}
+
+/// A response and a CALL behind it, in one packet: the CALL's handler finds what the response has changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_response_changes_holds_for_the_call_behind_it() {
+    let seen = Arc::new(AtomicBool::new(false));
+    let router = {
+        let seen = Arc::clone(&seen);
+        nothing().handle(move |_: Peer, _: v201::TriggerMessageRequest| {
+            let seen = seen.load(Ordering::SeqCst);
+            async move { if seen { Ok(triggered()) } else { Err(CallError::internal("overtaken")) } }
+        })
+    };
+    let mut lab = Lab::plain(router, LinkSettings::default()).await;
+    let mut raw = lab.raw().await;
+    let station = lab.connected().await;
+    for round in 0..200 {
+        seen.store(false, Ordering::SeqCst);
+        let (station, seen) = (station.clone(), Arc::clone(&seen));
+        let call = tokio::spawn(async move {
+            let observe = move |_: &v201::ClearCacheResponse| seen.store(true, Ordering::SeqCst);
+            station.call_observed(v201::ClearCacheRequest::new(), observe).await
+        });
+        let text = raw.receive().await;
+        let id = text.split('"').nth(1).unwrap();
+        for frame in [
+            format!(r#"[3,"{id}",{{"status":"Accepted"}}]"#),
+            format!(r#"[2,"{round}","TriggerMessage",{{"requestedMessage":"Heartbeat"}}]"#),
+        ] {
+            within(raw.0.feed(Message::text(frame))).await.unwrap();
+        }
+        within(raw.0.flush()).await.unwrap();
+        assert_eq!(raw.receive().await, format!(r#"[3,"{round}",{{"status":"Accepted"}}]"#));
+        within(call).await.unwrap().unwrap();
+    }
 }

@@ -10,8 +10,8 @@ use ocpp_transport::{
 use ocpp_types::{
     BoundedString, TooLong,
     v201::{
-        BootNotificationRequest, BootReasonEnumType, ChargingStationType, HeartbeatRequest,
-        InstallCertificateUseEnumType, RegistrationStatusEnumType,
+        BootNotificationRequest, BootNotificationResponse, BootReasonEnumType, ChargingStationType,
+        HeartbeatRequest, InstallCertificateUseEnumType, RegistrationStatusEnumType,
     },
 };
 use signer_pkcs11::{KeyError, Subject, Token, TokenError, TokenOptions, UriError, module_from_environment};
@@ -230,12 +230,15 @@ impl Agent {
     async fn boot(&self, peer: &Peer) -> Option<Duration> {
         self.shared.handle_registration(None);
         loop {
-            let wait = match peer.call(self.boot.clone()).await {
+            // A CALL may come right behind the answer, and what it may do depends on the answer.
+            let shared = Arc::clone(&self.shared);
+            let register =
+                move |answer: &BootNotificationResponse| shared.handle_registration(Some(answer.status));
+            let wait = match peer.call_observed(self.boot.clone(), register).await {
                 Ok(answer) => {
                     let interval = u64::try_from(answer.interval).unwrap_or(0);
                     let interval =
                         if interval == 0 { DEFAULT_HEARTBEAT } else { Duration::from_secs(interval) };
-                    self.shared.handle_registration(Some(answer.status));
                     if answer.status == RegistrationStatusEnumType::Accepted {
                         tracing::info!("the CSMS accepted the station");
                         return Some(interval);
