@@ -81,6 +81,8 @@ async def main():
         while True:
             text = await receiver()
             frame = json.loads(text)
+            if frame[0] == 2 and arguments.hang_up_after_sign:
+                continue  # The certificate may arrive before the station has hung up.
             raw = frame[0] in (3, 4) and (str(frame[1]).startswith("raw-") or frame[1] == "-1")
             if not raw:
                 return text
