@@ -1,6 +1,6 @@
 //! Strings with a greatest length.
 
-use alloc::{borrow::ToOwned as _, format, string::String};
+use alloc::{boxed::Box, format, string::String};
 use core::{fmt, ops::Deref, str::FromStr};
 
 use serde_core::{
@@ -19,7 +19,8 @@ use serde_core::{
 /// # Ok::<(), ocpp_types::TooLong>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct BoundedString<const MAX: usize>(String);
+// Without the capacity of a String: messages are mostly strings, and are moved around more often than they are changed.
+pub struct BoundedString<const MAX: usize>(Box<str>);
 
 impl<const MAX: usize> BoundedString<MAX> {
     /// The text.
@@ -31,14 +32,14 @@ impl<const MAX: usize> BoundedString<MAX> {
     /// The text, given away.
     #[must_use]
     pub fn into_string(self) -> String {
-        self.0
+        self.0.into_string()
     }
 
     /// The longest beginning of `text` that fits, for texts that may be cut, such as additional information for a reader.
     #[must_use]
     pub fn truncated(text: &str) -> Self {
         let end = text.char_indices().nth(MAX).map_or(text.len(), |(index, _)| index);
-        Self(text.get(..end).unwrap_or_default().to_owned())
+        Self(text.get(..end).unwrap_or_default().into())
     }
 }
 
@@ -58,7 +59,7 @@ impl<const MAX: usize> TryFrom<String> for BoundedString<MAX> {
 
     fn try_from(text: String) -> Result<Self, TooLong> {
         check::<MAX>(&text)?;
-        Ok(Self(text))
+        Ok(Self(text.into_boxed_str()))
     }
 }
 
@@ -67,7 +68,7 @@ impl<const MAX: usize> TryFrom<&str> for BoundedString<MAX> {
 
     fn try_from(text: &str) -> Result<Self, TooLong> {
         check::<MAX>(text)?;
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -81,7 +82,7 @@ impl<const MAX: usize> FromStr for BoundedString<MAX> {
 
 impl<const MAX: usize> From<BoundedString<MAX>> for String {
     fn from(text: BoundedString<MAX>) -> Self {
-        text.0
+        text.into_string()
     }
 }
 
@@ -101,13 +102,13 @@ impl<const MAX: usize> AsRef<str> for BoundedString<MAX> {
 
 impl<const MAX: usize> PartialEq<str> for BoundedString<MAX> {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other
+        self.as_str() == other
     }
 }
 
 impl<const MAX: usize> PartialEq<&str> for BoundedString<MAX> {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
+        self.as_str() == *other
     }
 }
 

@@ -1,7 +1,10 @@
 //! The member `customData`, which every object of OCPP 2.x may have.
 
-use alloc::{string::String, vec::Vec};
-use core::fmt;
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
 
 use serde_core::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -23,9 +26,16 @@ use crate::{BoundedString, Map, value::Value};
 /// assert_eq!(ocpp_types::encode(&data).unwrap(), text);
 /// # Ok::<(), ocpp_types::DecodeError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// Its two members lie behind a pointer, for nearly every object has room for it and hardly any has it.
+#[derive(Clone, PartialEq, Eq, Hash)]
 #[doc(alias = "CustomDataType")]
-pub struct CustomData {
+pub struct CustomData(Box<CustomDataMembers>);
+
+/// The members of [`CustomData`], which is one by `Deref`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct CustomDataMembers {
     /// `vendorId`, required: a string of at most 255 characters, by convention a reversed domain name.
     pub vendor_id: BoundedString<255>,
     /// All other members.
@@ -36,7 +46,32 @@ impl CustomData {
     /// With nothing but the vendor's name.
     #[must_use]
     pub fn new(vendor_id: BoundedString<255>) -> Self {
-        Self { vendor_id, extra: Map::new() }
+        Self::with_extra(vendor_id, Map::new())
+    }
+
+    fn with_extra(vendor_id: BoundedString<255>, extra: Map) -> Self {
+        Self(Box::new(CustomDataMembers { vendor_id, extra }))
+    }
+}
+
+impl Deref for CustomData {
+    type Target = CustomDataMembers;
+
+    fn deref(&self) -> &CustomDataMembers {
+        &self.0
+    }
+}
+
+impl DerefMut for CustomData {
+    fn deref_mut(&mut self) -> &mut CustomDataMembers {
+        &mut self.0
+    }
+}
+
+impl fmt::Debug for CustomData {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CustomDataMembers { vendor_id, extra } = &**self;
+        formatter.debug_struct("CustomData").field("vendor_id", vendor_id).field("extra", extra).finish()
     }
 }
 
@@ -82,7 +117,7 @@ impl<'de> Visitor<'de> for CustomDataVisitor {
             }
         }
         let vendor_id = vendor_id.ok_or_else(|| A::Error::missing_field(VENDOR_ID))?;
-        Ok(CustomData { vendor_id, extra: Map::from_members(extra)? })
+        Ok(CustomData::with_extra(vendor_id, Map::from_members(extra)?))
     }
 }
 

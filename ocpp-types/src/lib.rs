@@ -94,6 +94,7 @@ mod decode;
 mod dispatch;
 mod enumeration;
 mod integer;
+mod json;
 #[cfg(feature = "schemars")]
 mod json_schema;
 mod number;
@@ -116,7 +117,7 @@ use alloc::{string::String, vec::Vec};
 
 pub use bounded_string::{BoundedString, TooLong};
 pub use bounded_vec::{BoundedVec, NonEmptyVec, WrongCount};
-pub use custom_data::CustomData;
+pub use custom_data::{CustomData, CustomDataMembers};
 pub use decode::{DecodeError, EncodeError, Violation, decode, encode};
 pub use dispatch::DispatchError;
 pub(crate) use dispatch::dispatch;

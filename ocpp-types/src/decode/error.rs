@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString as _};
 use core::fmt;
 
-use crate::{RpcErrorCode, Version};
+use crate::{RpcErrorCode, Version, json::Unwritable};
 
 /// A payload that breaks its schema: where, how, and which rule.
 ///
@@ -77,7 +77,7 @@ pub struct EncodeError {
 }
 
 impl EncodeError {
-    pub(super) fn new(error: serde_json::Error) -> Self {
+    pub(super) fn new(error: Unwritable) -> Self {
         Self { message: error.to_string() }
     }
 }

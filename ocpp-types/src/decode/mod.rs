@@ -1,7 +1,7 @@
 //! From JSON text to a message, and what to say when it is none.
 //!
-//! The text is decoded once, straight into its type. Only when that fails is it read again, into a tree and from there into the type, with
-//! errors that know the place and the kind of the fault. serde's own constructors of errors tell the kind; no error text is read.
+//! The text is decoded once, straight into its type. Only when that fails is it read again, by serde_json into a tree and from there into the
+//! type, with errors that know the place and the kind of the fault. The second look decides: it may accept what the first did not. serde's own constructors of errors tell the kind; no error text is read.
 
 mod error;
 mod second_look;
@@ -12,12 +12,14 @@ use serde_core::{Serialize, de::DeserializeOwned};
 
 pub use error::{DecodeError, EncodeError, Violation};
 
+use crate::json;
+
 /// Decodes one payload.
 ///
 /// # Errors
 /// [`DecodeError`] with the place of the first fault, its kind, and the rule that it breaks.
-pub fn decode<T: DeserializeOwned>(json: &str) -> Result<T, DecodeError> {
-    serde_json::from_str(json).map_err(|error| second_look::explain::<T>(json, &error))
+pub fn decode<T: DeserializeOwned>(payload: &str) -> Result<T, DecodeError> {
+    json::read(payload).or_else(|json::Refused| second_look::decode(payload))
 }
 
 /// Encodes one payload.
@@ -26,5 +28,5 @@ pub fn decode<T: DeserializeOwned>(json: &str) -> Result<T, DecodeError> {
 /// [`EncodeError`] where the payload holds a value that no schema allows: a point in time outside of the years 0 to 9999, or a leap second
 /// within a day. All other rules are kept by the types.
 pub fn encode<T: Serialize>(payload: &T) -> Result<String, EncodeError> {
-    serde_json::to_string(payload).map_err(EncodeError::new)
+    json::write(payload).map_err(EncodeError::new)
 }

@@ -21,24 +21,24 @@ use serde_core::{
 use super::{DecodeError, Violation};
 use crate::value::{Duplicates, Value, ValueVisitor, duplicate};
 
-/// Finds the fault in a payload that serde_json refused with `error`.
-pub(super) fn explain<T: DeserializeOwned>(json: &str, error: &serde_json::Error) -> DecodeError {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
+/// Decodes a payload once more, by way of a tree, and says what is wrong with it.
+pub(super) fn decode<T: DeserializeOwned>(payload: &str) -> Result<T, DecodeError> {
+    let tree = tree(payload)?;
+    T::deserialize(Look(&tree)).map_err(Fault::into_error)
+}
+
+fn tree(payload: &str) -> Result<Value, DecodeError> {
+    let mut deserializer = serde_json::Deserializer::from_str(payload);
     let tree = ValueVisitor { duplicates: Duplicates::Keep }
         .deserialize(&mut deserializer)
         .and_then(|tree| deserializer.end().map(|()| tree));
-    let tree = match tree {
-        Ok(tree @ Value::Object(_)) => tree,
+    match tree {
+        Ok(tree @ Value::Object(_)) => Ok(tree),
         Ok(other) => {
             let message = format!("found {}, expected an object", other.kind());
-            return DecodeError { pointer: String::new(), violation: Violation::NotAnObject, message };
+            Err(DecodeError { pointer: String::new(), violation: Violation::NotAnObject, message })
         }
-        Err(error) => return not_json(&error),
-    };
-    match T::deserialize(Look(&tree)) {
-        // The two ways through do not disagree. Should they, the payload stays refused.
-        Ok(_) => not_json(error),
-        Err(fault) => fault.into_error(),
+        Err(error) => Err(not_json(&error)),
     }
 }
 
