@@ -36,7 +36,7 @@ enum Command {
     Fuzz(fuzz::FuzzArguments),
     /// Find SoftHSM or unpack it into the target folder
     Softhsm(softhsm::SofthsmArguments),
-    /// Generate the message types from `schemas/`, or check that they are what the schemas give
+    /// Generate the message types from `schemas/` (or the folder in OCPP_SCHEMAS), or check that they are what the schemas give
     Regen(regen::RegenArguments),
     /// Make `schemas/` from an official download, or hold it against one
     #[command(subcommand)]

@@ -47,8 +47,12 @@ pub(super) fn run_command(arguments: &TypesArguments) -> Result<()> {
     Ok(())
 }
 
-/// The programs of `bench/types/contestants`, ours first.
-const CONTESTANTS: &[&str] = &["ours", "handwritten", "published", "codetics", "rust-ocpp"];
+/// The programs of `bench/types/contestants`, ours first: through our own `decode` and `encode`, and through serde_json.
+const CONTESTANTS: &[&str] =
+    &["ours", "ours-serde-json", "handwritten", "published", "codetics", "rust-ocpp"];
+
+/// Whom ours is held against.
+const PEERS: &[&str] = &["handwritten", "published", "codetics", "rust-ocpp"];
 
 /// The folder of the contestants' workspace.
 pub(super) fn workspace() -> PathBuf {
@@ -98,7 +102,7 @@ fn times(contestant: &str) -> Result<Times> {
 fn speed(rounds: &Rounds) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for key in keys(rounds) {
-        let peers = CONTESTANTS.iter().skip(1).map(|peer| (*peer, over_rounds(rounds, peer, &key)));
+        let peers = PEERS.iter().map(|peer| (*peer, over_rounds(rounds, peer, &key)));
         let (fastest, _) = peers
             .min_by(|(_, one), (_, other)| one.total_cmp(other))
             .context("there are no other contestants")?;
