@@ -77,6 +77,19 @@
 //! - `build-codegen`: the types are generated while the crate is built, from the schemas in the folder `OCPP_SCHEMAS` (an absolute path), such
 //!   as an official download, whose descriptions then stand in the documentation.
 //! - `std` (default): [`Timestamp`] from and to `SystemTime`. Without it the crate is `no_std` and needs `alloc`.
+//!
+//! # How to check all this
+//!
+//! In a checkout, with nothing but Rust, a C compiler and Python installed:
+//!
+//! | Command | What it shows |
+//! |---|---|
+//! | `cargo xtask test -- -p ocpp-types -E 'test(differential)' --no-capture` | Payloads with and without one fault, for every message: verdicts of ours beside those of the crate `jsonschema`, counted by class |
+//! | `cargo xtask test -- -p ocpp-types -E 'test(second_judge)' --no-capture` | The same payloads, judged by Python's `jsonschema` |
+//! | `cargo xtask schemas verify FOLDER_OR_ZIP` | That `schemas/` says what an official download says |
+//! | `cargo xtask fuzz check_payloads` | That no line of bytes breaks the decoder, and that it accepts nothing that `serde_json` refuses (needs a C++ compiler) |
+//! | `cargo xtask bench types` | Time to decode and encode beside other crates and hand-written structs, and what a build costs |
+//! | `cargo run -p ocpp-types --example check_payloads < payloads.jsonl` | Your own payloads, a line each: `{"version":"2.0.1","message":"HeartbeatRequest","payload":{}}` |
 
 #![cfg_attr(not(feature = "std"), no_std)]
 // What messages are made of is not used by every version, and without any version by nothing.

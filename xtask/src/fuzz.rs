@@ -3,7 +3,12 @@
 //! libFuzzer needs the compiler to count which code is reached. The passes for that are options of stable rustc; only the sanitizers, which
 //! find misuse of memory in unsafe code, are not, and the project has no unsafe code.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -12,9 +17,9 @@ use crate::workspace::{cargo, on_path, output, root, run, target};
 /// Options of `cargo xtask fuzz`.
 #[derive(clap::Args)]
 pub(crate) struct FuzzArguments {
-    /// The target: the name of a file in a crate's `fuzz/fuzz_targets`
-    target: String,
-    /// For how long to look for new inputs, after all of the corpus has been tried
+    /// The targets: names of files in a crate's `fuzz/fuzz_targets`. Without any, all of them, one after the other
+    targets: Vec<String>,
+    /// For how long to look for new inputs in each target, after all of its corpus has been tried
     #[arg(long, default_value_t = 60)]
     seconds: u32,
     /// Write inputs that reach new code into the committed corpus, the smallest for each
@@ -22,17 +27,34 @@ pub(crate) struct FuzzArguments {
     grow_corpus: bool,
 }
 
-/// `cargo xtask fuzz`: fails if an input breaks the target, and says where it is kept.
+/// `cargo xtask fuzz`: fails if an input breaks a target, and says where it is kept.
 pub(crate) fn run_command(arguments: &FuzzArguments) -> Result<()> {
-    let name = &arguments.target;
-    let folder = find(name)?;
     if !on_path("c++") {
         bail!("a C++ compiler is missing, which builds libFuzzer; install it: `sudo apt-get install g++`");
     }
+    let known = known_targets()?;
+    let names = if arguments.targets.is_empty() {
+        known.keys().cloned().collect()
+    } else {
+        arguments.targets.clone()
+    };
+    for name in names {
+        let Some(folder) = known.get(&name) else {
+            let known = known.keys().map(String::as_str).collect::<Vec<_>>();
+            bail!("there is no fuzz target {name}; there are: {}", known.join(", "));
+        };
+        eprintln!("fuzzing {name} for {} s", arguments.seconds);
+        fuzz(&name, folder, arguments)?;
+    }
+    Ok(())
+}
+
+/// Builds one target of a fuzz crate and runs it.
+fn fuzz(name: &str, folder: &Path, arguments: &FuzzArguments) -> Result<()> {
     let host = host()?;
     let built = target().join("fuzz");
     let mut build = cargo();
-    build.current_dir(&folder).env("CARGO_TARGET_DIR", &built);
+    build.current_dir(folder).env("CARGO_TARGET_DIR", &built);
     build.env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\u{1f}"));
     // With a target of its own, build scripts are built without the counters.
     build.args(["build", "--quiet", "--release", "--target", &host, "--bin", name]);
@@ -65,23 +87,21 @@ pub(crate) fn run_command(arguments: &FuzzArguments) -> Result<()> {
     Ok(())
 }
 
-/// The fuzz crate that has a target of this name.
-fn find(name: &str) -> Result<PathBuf> {
-    let mut known = Vec::new();
+/// Each fuzz target by name, with the fuzz crate that it is in.
+fn known_targets() -> Result<BTreeMap<String, PathBuf>> {
+    let mut known = BTreeMap::new();
     for entry in fs::read_dir(root()).context("cannot list the checkout")? {
         let folder = entry.context("cannot list the checkout")?.path().join("fuzz");
         let Ok(targets) = fs::read_dir(folder.join("fuzz_targets")) else { continue };
         for file in targets {
             let file = file.with_context(|| format!("cannot list {}", folder.display()))?.path();
-            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            if stem == name {
-                return Ok(folder);
+            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if let Some(other) = known.insert(name.clone(), folder.clone()) {
+                bail!("{} and {} both have a fuzz target {name}", other.display(), folder.display());
             }
-            known.push(stem);
         }
     }
-    known.sort();
-    bail!("there is no fuzz target {name}; there are: {}", known.join(", "))
+    Ok(known)
 }
 
 /// The platform that rustc builds for.

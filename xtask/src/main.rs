@@ -32,7 +32,7 @@ enum Command {
     /// Measure what is promised, beside what others do
     #[command(subcommand)]
     Bench(bench::BenchCommand),
-    /// Run a fuzz target for a while, on the committed corpus first
+    /// Run fuzz targets for a while, each on its committed corpus first
     Fuzz(fuzz::FuzzArguments),
     /// Find SoftHSM or unpack it into the target folder
     Softhsm(softhsm::SofthsmArguments),
