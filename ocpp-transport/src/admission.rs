@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use ocpp_types::Version;
 use rustls_pki_types::CertificateDer;
 
 use crate::basic::Credentials;
@@ -45,6 +46,9 @@ pub trait Admission: Send + Sync + 'static {
 pub struct UpgradeRequest {
     /// What it says to be: the last segment of the URL's path, decoded. The credentials have to prove it.
     pub identity: Identity,
+    /// The version of OCPP that the connection will speak: the first of those that the station offers which the
+    /// router serves.
+    pub version: Version,
     /// User and password; always present under profiles 1 and 2, never under 3.
     pub basic: Option<Credentials>,
     /// Its certificates, its own first; always present under profile 3, never under 1 and 2.

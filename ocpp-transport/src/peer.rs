@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use ocpp_types::{Request, RpcErrorCode};
+use ocpp_types::{Request, RpcErrorCode, Version};
 use rustls_pki_types::CertificateDer;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -34,6 +34,7 @@ struct Inner {
 
 /// What the handshake found out about a connection.
 pub(crate) struct Link {
+    pub(crate) version: Version,
     pub(crate) identity: Identity,
     pub(crate) profile: SecurityProfile,
     pub(crate) remote: SocketAddr,
@@ -73,6 +74,12 @@ impl Peer {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.inner.link.identity
+    }
+
+    /// The version of OCPP that both sides agreed on.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.inner.link.version
     }
 
     /// The security profile of the connection.
@@ -234,6 +241,7 @@ impl fmt::Debug for Peer {
         formatter
             .debug_struct("Peer")
             .field("identity", self.identity())
+            .field("version", &self.version())
             .field("profile", &self.profile())
             .field("remote", &self.remote())
             .finish_non_exhaustive()

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ocpp_types::{Request, RpcErrorCode, Version, v201};
+use ocpp_types::{Request, RpcErrorCode, Sender, Version};
 use serde_json::value::RawValue;
 
 use crate::call::CallError;
@@ -30,8 +30,8 @@ use crate::reply::{Next, Reply};
 /// ```
 #[derive(Clone)]
 pub struct Router {
-    version: Version,
-    handlers: HashMap<&'static str, Arc<Handler>>,
+    versions: Vec<Version>,
+    handlers: HashMap<(Version, &'static str), Arc<Handler>>,
 }
 
 type Handler = dyn Fn(Peer, Version, &RawValue) -> Pending + Send + Sync;
@@ -47,7 +47,25 @@ impl Router {
     /// A router without handlers, for the requests of one version of OCPP.
     #[must_use]
     pub fn new(version: Version) -> Self {
-        Self { version, handlers: HashMap::new() }
+        Self { versions: vec![version], handlers: HashMap::new() }
+    }
+
+    /// Adds a version of OCPP. A station offers the versions of its router in the order in which they were added, the
+    /// one that it prefers first; a CSMS takes the first of a station's offer that its router has.
+    ///
+    /// ```
+    /// use ocpp_transport::Router;
+    /// use ocpp_types::Version;
+    ///
+    /// let router = Router::new(Version::V21).and(Version::V201).and(Version::V16);
+    /// assert_eq!(router.versions(), [Version::V21, Version::V201, Version::V16]);
+    /// ```
+    #[must_use]
+    pub fn and(mut self, version: Version) -> Self {
+        if !self.versions.contains(&version) {
+            self.versions.push(version);
+        }
+        self
     }
 
     /// Handles requests of type `R`. It answers with a response, or with a [`Reply`] where something is to follow.
@@ -61,7 +79,7 @@ impl Router {
     /// A handler of the same type that was given before is replaced.
     ///
     /// # Panics
-    /// If `R` belongs to another version of OCPP than the router.
+    /// If `R` belongs to a version of OCPP that the router does not have.
     #[must_use]
     pub fn handle<R, O, F, Fut>(mut self, handler: F) -> Self
     where
@@ -70,7 +88,12 @@ impl Router {
         F: Fn(Peer, R) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<O, CallError>> + Send + 'static,
     {
-        assert!(R::VERSION == self.version, "{} belongs to another version of OCPP", R::ACTION);
+        assert!(
+            self.versions.contains(&R::VERSION),
+            "{} belongs to {}, which the router does not have",
+            R::ACTION,
+            R::VERSION
+        );
         let handler = move |peer: Peer, version: Version, payload: &RawValue| -> Pending {
             match ocpp_types::decode::<R>(payload.get()) {
                 Ok(request) => {
@@ -86,14 +109,14 @@ impl Router {
                 }
             }
         };
-        self.handlers.insert(R::ACTION, Arc::new(handler));
+        self.handlers.insert((R::VERSION, R::ACTION), Arc::new(handler));
         self
     }
 
-    /// The version of OCPP that the handlers speak.
+    /// The versions of OCPP that the handlers speak, in the order of [`Router::and`].
     #[must_use]
-    pub fn version(&self) -> Version {
-        self.version
+    pub fn versions(&self) -> &[Version] {
+        &self.versions
     }
 
     /// Handles one CALL. A panic of a handler comes through: the caller catches it.
@@ -103,10 +126,11 @@ impl Router {
         action: &str,
         payload: &RawValue,
     ) -> Result<Handled, CallError> {
-        match self.handlers.get(action) {
-            Some(handler) => handler(peer, self.version, payload).await,
+        let version = peer.version();
+        match self.handlers.iter().find(|((of, name), _)| *of == version && *name == action) {
+            Some((_, handler)) => handler(peer, version, payload).await,
             // Known, but not offered, or one that only this side may send.
-            None if v201::sender(action).is_some() => {
+            None if sender(version, action).is_some() => {
                 Err(CallError::new(RpcErrorCode::NotSupported, format!("{action} is not supported here")))
             }
             None => Err(CallError::new(RpcErrorCode::NotImplemented, "the action is unknown")),
@@ -118,7 +142,7 @@ impl fmt::Debug for Router {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut actions: Vec<_> = self.handlers.keys().collect();
         actions.sort();
-        formatter.debug_struct("Router").field("version", &self.version).field("actions", &actions).finish()
+        formatter.debug_struct("Router").field("versions", &self.versions).field("actions", &actions).finish()
     }
 }
 
@@ -126,4 +150,17 @@ fn raw_response<T: serde::Serialize>(response: &T) -> Result<Box<RawValue>, Call
     let text = ocpp_types::encode(response)
         .map_err(|error| CallError::internal(format!("the response cannot be written: {error}")))?;
     RawValue::from_string(text).map_err(|_| CallError::internal("the response cannot be written"))
+}
+
+/// Who sends the requests of an action; `None` where the version has no such action.
+fn sender(version: Version, action: &str) -> Option<Sender> {
+    match version {
+        #[cfg(feature = "v16")]
+        Version::V16 => ocpp_types::v16::sender(action),
+        #[cfg(feature = "v201")]
+        Version::V201 => ocpp_types::v201::sender(action),
+        #[cfg(feature = "v21")]
+        Version::V21 => ocpp_types::v21::sender(action),
+        _ => None,
+    }
 }

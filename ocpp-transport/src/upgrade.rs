@@ -24,6 +24,8 @@ pub(crate) const MAX_HEAD_BYTES: usize = 8 * 1024;
 pub(crate) struct Upgrade {
     pub(crate) identity: Identity,
     pub(crate) credentials: Option<Credentials>,
+    /// The first of the versions that the station offers which this side serves.
+    pub(crate) version: Version,
     accept_key: String,
 }
 
@@ -46,21 +48,24 @@ pub(crate) enum ResponseError {
     Invalid(&'static str),
 }
 
-/// The request of a station. It holds a password, so its memory is wiped.
+/// The request of a station that speaks `versions`, the one that it prefers first (OCPP-J 3.2). It holds a password,
+/// so its memory is wiped.
 pub(crate) fn request(
     host: &str,
     path: &str,
     key: &str,
+    versions: &[Version],
     authorization: Option<&Zeroizing<String>>,
 ) -> Zeroizing<String> {
-    let protocol = Version::V201.subprotocol();
+    let protocols = versions.iter().map(|version| version.subprotocol()).collect::<Vec<_>>().join(", ");
     // Room for everything at once: growing would leave copies of the password behind.
-    let capacity = 512 + host.len() + path.len() + authorization.map_or(0, |value| value.len());
+    let capacity =
+        512 + protocols.len() + host.len() + path.len() + authorization.map_or(0, |value| value.len());
     let mut text = Zeroizing::new(String::with_capacity(capacity));
     let _ = write!(
         text,
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {protocol}\r\n"
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {protocols}\r\n"
     );
     if let Some(authorization) = authorization {
         let _ = write!(text, "Authorization: {}\r\n", authorization.as_str());
@@ -69,8 +74,8 @@ pub(crate) fn request(
     text
 }
 
-/// Checks the CSMS's response to a [`request`] with `key`.
-pub(crate) fn check_response(head: &[u8], key: &str) -> Result<(), ResponseError> {
+/// Checks the CSMS's response to a [`request`] with `key`, and returns the version that it picked of the `offered`.
+pub(crate) fn check_response(head: &[u8], key: &str, offered: &[Version]) -> Result<Version, ResponseError> {
     let response = match Response::<Option<Vec<u8>>>::try_parse(head) {
         Ok(Some((_, response))) => response,
         _ => return Err(ResponseError::Invalid("the response is not HTTP/1.1")),
@@ -94,15 +99,19 @@ pub(crate) fn check_response(head: &[u8], key: &str) -> Result<(), ResponseError
     if headers.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
         return Err(ResponseError::Invalid("the response demands an extension that was not offered"));
     }
-    // 2.0.1 Part 4, 3.3: without the subprotocol the station must not go on.
-    if only(headers, &SEC_WEBSOCKET_PROTOCOL) != Some(Version::V201.subprotocol().as_bytes()) {
-        return Err(ResponseError::Subprotocol);
-    }
-    Ok(())
+    // 2.0.1 Part 4, 3.3: without a subprotocol that it offered the station must not go on.
+    let picked = only(headers, &SEC_WEBSOCKET_PROTOCOL).ok_or(ResponseError::Subprotocol)?;
+    let mut offered = offered.iter().copied();
+    offered.find(|version| version.subprotocol().as_bytes() == picked).ok_or(ResponseError::Subprotocol)
 }
 
-/// Reads the request of a station. `base_path` is what stands before `/` and the identity.
-pub(crate) fn parse_request(head: &[u8], base_path: &str) -> Result<Upgrade, HttpRefusal> {
+/// Reads the request of a station. `base_path` is what stands before `/` and the identity, `served` the versions of
+/// this side.
+pub(crate) fn parse_request(
+    head: &[u8],
+    base_path: &str,
+    served: &[Version],
+) -> Result<Upgrade, HttpRefusal> {
     let refusal = |status, reason| HttpRefusal { status, reason };
     let request = match Request::<()>::try_parse(head) {
         Ok(Some((_, request))) => request,
@@ -122,15 +131,15 @@ pub(crate) fn parse_request(head: &[u8], base_path: &str) -> Result<Upgrade, Htt
         .and_then(|segment| Identity::from_path_segment(segment).ok())
         .ok_or(refusal(404, "the path names no station"))?;
 
-    // TC_B_58_CSMS: no common subprotocol, no upgrade.
+    // TC_B_58_CSMS: no common subprotocol, no upgrade. The station names first what it prefers.
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
-    let common = offered
+    let version = offered
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .any(|name| name.trim_ascii() == Version::V201.subprotocol().as_bytes());
-    if !common {
-        return Err(refusal(400, "no common subprotocol"));
-    }
+        .find_map(|name| {
+            served.iter().copied().find(|version| version.subprotocol().as_bytes() == name.trim_ascii())
+        })
+        .ok_or(refusal(400, "no common subprotocol"))?;
 
     let credentials = match headers_of(request.headers(), &AUTHORIZATION).as_slice() {
         [] => None,
@@ -139,7 +148,7 @@ pub(crate) fn parse_request(head: &[u8], base_path: &str) -> Result<Upgrade, Htt
         }
         _ => return Err(refusal(400, "several Authorization headers")),
     };
-    Ok(Upgrade { identity, credentials, accept_key })
+    Ok(Upgrade { identity, credentials, version, accept_key })
 }
 
 /// The response that opens the WebSocket.
@@ -148,7 +157,7 @@ pub(crate) fn accept(upgrade: &Upgrade) -> String {
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
         upgrade.accept_key,
-        Version::V201.subprotocol()
+        upgrade.version.subprotocol()
     )
 }
 
@@ -197,7 +206,7 @@ mod tests {
 
     #[track_caller]
     fn check_request(request: &str, expected: Result<&str, u16>) {
-        let result = parse_request(request.as_bytes(), "/ocpp/");
+        let result = parse_request(request.as_bytes(), "/ocpp/", &[Version::V16, Version::V201]);
         let found =
             result.as_ref().map(|upgrade| upgrade.identity.as_str()).map_err(|refusal| refusal.status);
         assert_eq!(found, expected, "{request}");
@@ -205,14 +214,19 @@ mod tests {
 
     #[test]
     fn the_two_sides_understand_each_other() {
+        use Version::{V16, V21, V201};
         let identity = Identity::try_from("RDAM 123").unwrap();
         let authorization = crate::basic::header(&identity, &"0123456789abcdef".into());
-        let text = request("csms:443", "/ocpp/RDAM%20123", KEY, Some(&authorization));
+        let text = request("csms:443", "/ocpp/RDAM%20123", KEY, &[V21, V201, V16], Some(&authorization));
         assert!(text.capacity() >= text.len());
-        let upgrade = parse_request(text.as_bytes(), "/ocpp").unwrap();
+        let upgrade = parse_request(text.as_bytes(), "/ocpp", &[V16, V201]).unwrap();
         assert_eq!(upgrade.identity, identity);
         assert_eq!(upgrade.credentials.as_ref().unwrap().user, "RDAM 123");
-        assert_eq!(check_response(accept(&upgrade).as_bytes(), KEY), Ok(()));
+        // The station's order decides.
+        assert_eq!(upgrade.version, V201);
+        let response = accept(&upgrade);
+        assert_eq!(check_response(response.as_bytes(), KEY, &[V21, V201, V16]), Ok(V201));
+        assert_eq!(check_response(response.as_bytes(), KEY, &[V21]), Err(ResponseError::Subprotocol));
     }
 
     #[test]
@@ -228,6 +242,8 @@ mod tests {
     fn tc_b_58_a_common_subprotocol_is_needed() {
         check_request(&station("/ocpp/CS1", "ocpp0.1", ""), Err(400));
         check_request(&station("/ocpp/CS1", "ocpp2.0", ""), Err(400));
+        check_request(&station("/ocpp/CS1", "ocpp2.1", ""), Err(400));
+        check_request(&station("/ocpp/CS1", "ocpp1.6", ""), Ok("CS1"));
         check_request(&station("/ocpp/CS1", "ocpp0.1,ocpp2.0.1", ""), Ok("CS1"));
         check_request(&station("/ocpp/CS1", "ocpp0.1", "Sec-WebSocket-Protocol: ocpp2.0.1\r\n"), Ok("CS1"));
     }
@@ -245,11 +261,11 @@ mod tests {
     #[test]
     fn responses_that_open_nothing() {
         let check = |text: &str, expected: ResponseError| {
-            assert_eq!(check_response(text.as_bytes(), KEY), Err(expected), "{text}");
+            assert_eq!(check_response(text.as_bytes(), KEY, &[Version::V201]), Err(expected), "{text}");
         };
         check(&refuse(401), ResponseError::Status { status: 401 });
         let text = station("/ocpp/CS1", "ocpp2.0.1", "");
-        let good = accept(&parse_request(text.as_bytes(), "/ocpp").unwrap());
+        let good = accept(&parse_request(text.as_bytes(), "/ocpp", &[Version::V201]).unwrap());
         check(&good.replace("ocpp2.0.1", "ocpp1.6"), ResponseError::Subprotocol);
         check(&good.replace("Sec-WebSocket-Protocol: ocpp2.0.1\r\n", ""), ResponseError::Subprotocol);
         check(

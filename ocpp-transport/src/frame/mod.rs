@@ -8,7 +8,7 @@
 //! let frame = frame::parse(r#"[2,"19223201","Heartbeat",{}]"#, &Limits::default())?;
 //! let Frame::Call { id, action, payload } = &frame else { unreachable!() };
 //! assert_eq!((id.as_str(), action.as_str(), payload.get()), ("19223201", "Heartbeat", "{}"));
-//! assert_eq!(frame.encode(), r#"[2,"19223201","Heartbeat",{}]"#);
+//! assert_eq!(frame.encode(ocpp_types::Version::V201), r#"[2,"19223201","Heartbeat",{}]"#);
 //! # Ok::<(), frame::FrameError>(())
 //! ```
 
@@ -87,14 +87,14 @@ impl Default for Limits {
 }
 
 impl Frame {
-    /// The text of the frame, for OCPP 2.0.1.
+    /// The text of the frame, with the error codes as the version spells them.
     #[must_use]
-    pub fn encode(&self) -> String {
+    pub fn encode(&self, version: Version) -> String {
         match self {
             Self::Call { id, action, payload } => encode_call(id, action, payload),
             Self::CallResult { id, payload } => encode_call_result(id, payload),
             Self::CallError { id, code, description, details } => {
-                encode_call_error(id, code, description, details)
+                encode_call_error(version, id, code, description, details)
             }
         }
     }
@@ -117,6 +117,7 @@ pub(crate) fn encode_call_result(id: &MessageId, payload: &RawValue) -> String {
 }
 
 pub(crate) fn encode_call_error(
+    version: Version,
     id: &MessageId,
     code: &RpcErrorCode,
     description: &str,
@@ -126,7 +127,7 @@ pub(crate) fn encode_call_error(
     format!(
         "[4,{},{},{},{}]",
         quoted(id.as_str()),
-        quoted(code.as_str(Version::V201)),
+        quoted(code.as_str(version)),
         quoted(&description),
         details.get()
     )

@@ -9,7 +9,7 @@ fn check_error(text: &str, expected: Option<(&str, RpcErrorCode)>) {
 
 #[track_caller]
 fn check_round_trip(text: &str) {
-    assert_eq!(parse(text, &Limits::default()).unwrap().encode(), text);
+    assert_eq!(parse(text, &Limits::default()).unwrap().encode(Version::V201), text);
 }
 
 #[test]
@@ -107,6 +107,7 @@ fn the_depth_is_bounded() {
 #[test]
 fn a_description_is_cut_to_255_characters() {
     let text = encode_call_error(
+        Version::V201,
         &MessageId::unreadable(),
         &RpcErrorCode::GenericError,
         &"é".repeat(300),

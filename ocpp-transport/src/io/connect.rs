@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ocpp_types::Version;
 use rustls::ClientConfig;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::AsyncWriteExt;
@@ -198,7 +199,7 @@ pub enum ConnectError {
         /// The HTTP status.
         status: u16,
     },
-    /// The CSMS opened the WebSocket, but not for this version of OCPP. The station must not go on.
+    /// The CSMS opened the WebSocket, but not for a version of OCPP that was offered. The station must not go on.
     #[error("{endpoint} speaks none of the offered versions of OCPP")]
     NoSubprotocol {
         /// Host and port.
@@ -276,7 +277,7 @@ impl Drop for Connection {
     }
 }
 
-/// Connects a station to its CSMS.
+/// Connects a station to its CSMS, with the versions of the router on offer in their order.
 ///
 /// The TLS handshake runs on a thread for blocking work, because a key in an HSM signs synchronously.
 ///
@@ -304,7 +305,7 @@ pub async fn connect(config: &StationConfig, router: Router) -> Result<Connectio
             handshake(tcp, Arc::clone(tls), target.server_name.clone(), deadline, &target.endpoint).await?
         }
     };
-    let tail = timeout_at(deadline, open(&mut stream, config, &target))
+    let (version, tail) = timeout_at(deadline, open(&mut stream, config, &target, router.versions()))
         .await
         .map_err(|_| ConnectError::Timeout { endpoint: endpoint() })??;
 
@@ -312,6 +313,7 @@ pub async fn connect(config: &StationConfig, router: Router) -> Result<Connectio
         WebSocketStream::from_partially_read(stream, tail, Role::Client, Some(config.link.web_socket()))
             .await;
     let link = Link {
+        version,
         identity: config.identity.clone(),
         profile: config.security.profile(),
         remote,
@@ -323,7 +325,8 @@ pub async fn connect(config: &StationConfig, router: Router) -> Result<Connectio
     let (peer, channels) = Peer::new(link);
     let driver =
         Driver::new(web_socket, seed, Arc::new(router), config.link.clone(), (peer.clone(), channels));
-    let span = info_span!("connection", station = %config.identity, profile = %config.security.profile());
+    let span =
+        info_span!("connection", station = %config.identity, profile = %config.security.profile(), %version);
     debug!(parent: &span, endpoint = target.endpoint, "connected");
     let run = async move {
         let (_, remains) = driver.run().await;
@@ -395,13 +398,18 @@ async fn handshake(
     }
 }
 
-/// The HTTP part. Returns what the CSMS sent right behind its response.
-async fn open(stream: &mut Stream, config: &StationConfig, target: &Target) -> Result<Vec<u8>, ConnectError> {
+/// The HTTP part. Returns the version that the CSMS picked, and what it sent right behind its response.
+async fn open(
+    stream: &mut Stream,
+    config: &StationConfig,
+    target: &Target,
+    versions: &[Version],
+) -> Result<(Version, Vec<u8>), ConnectError> {
     let endpoint = || target.endpoint.clone();
     let key = generate_key();
     // A00.FR.202, A00.FR.301: Basic authentication with every connection request.
     let authorization = config.security.password().map(|password| basic::header(&config.identity, password));
-    let request = upgrade::request(&target.authority, &target.path, &key, authorization.as_ref());
+    let request = upgrade::request(&target.authority, &target.path, &key, versions, authorization.as_ref());
     let written = async {
         stream.write_all(request.as_bytes()).await?;
         stream.flush().await
@@ -412,8 +420,8 @@ async fn open(stream: &mut Stream, config: &StationConfig, target: &Target) -> R
         HeadError::Io(error) => handshake_error(&target.endpoint, error),
         error => ConnectError::NotWebSocket { endpoint: endpoint(), reason: error.to_string() },
     })?;
-    match upgrade::check_response(&response.head, &key) {
-        Ok(()) => Ok(response.tail),
+    match upgrade::check_response(&response.head, &key, versions) {
+        Ok(version) => Ok((version, response.tail)),
         Err(ResponseError::Status { status }) => Err(ConnectError::Refused { endpoint: endpoint(), status }),
         Err(ResponseError::Subprotocol) => Err(ConnectError::NoSubprotocol { endpoint: endpoint() }),
         Err(error @ ResponseError::Invalid(_)) => {

@@ -258,7 +258,7 @@ async fn serve_connection(
         warn!(%remote, %error, "no random numbers from the operating system");
         return;
     }
-    let span = info_span!("connection", station = %link.identity, profile = %link.profile, %remote);
+    let span = info_span!("connection", station = %link.identity, profile = %link.profile, version = %link.version, %remote);
     let serve = async move {
         let (peer, channels) = Peer::new(link);
         let place = shared.registry.take(&peer).await;
@@ -332,7 +332,7 @@ async fn open(
             return Err(refuse(stream, refusal.status, OpenError::Http(refusal)).await);
         }
     };
-    let upgrade = match upgrade::parse_request(&head.head, &config.base_path) {
+    let upgrade = match upgrade::parse_request(&head.head, &config.base_path, shared.router.versions()) {
         Ok(upgrade) => upgrade,
         Err(refusal) => return Err(refuse(stream, refusal.status, OpenError::Http(refusal)).await),
     };
@@ -344,6 +344,7 @@ async fn open(
     };
     let request = UpgradeRequest {
         identity: upgrade.identity.clone(),
+        version: upgrade.version,
         // Under profile 3 the certificate is the proof; a password beside it proves nothing more.
         basic: upgrade.credentials.clone().filter(|_| profile != SecurityProfile::TlsWithClientCertificate),
         client_certificate,
@@ -367,6 +368,7 @@ async fn open(
         WebSocketStream::from_partially_read(stream, head.tail, Role::Server, Some(config.link.web_socket()))
             .await;
     let link = Link {
+        version: upgrade.version,
         identity: request.identity,
         profile,
         remote,

@@ -108,7 +108,7 @@ impl Driver {
         let ping = settings.ping_interval;
         Self {
             socket: Socket::new(web_socket),
-            session: Session::new(settings.session.clone(), seed),
+            session: Session::new(peer.version(), settings.session.clone(), seed),
             router,
             peer,
             commands: channels.commands,

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use ocpp_types::RpcErrorCode;
+use ocpp_types::{RpcErrorCode, Version};
 use serde_json::value::RawValue;
 
 use crate::frame::{self, Frame, FrameError};
@@ -23,6 +23,7 @@ pub use crate::session::settings::{Counters, SessionSettings};
 /// of the peer is being answered. Each accepted `call` ends in exactly one [`Event::CallEnded`].
 #[derive(Debug)]
 pub struct Session {
+    version: Version,
     settings: SessionSettings,
     ids: MessageIds,
     next_key: u64,
@@ -209,8 +210,9 @@ struct Answering {
 impl Session {
     /// A session of a connection that was just opened. `seed` has to be random: it makes the message ids unique.
     #[must_use]
-    pub fn new(settings: SessionSettings, seed: [u8; 16]) -> Self {
+    pub fn new(version: Version, settings: SessionSettings, seed: [u8; 16]) -> Self {
         Self {
+            version,
             settings,
             ids: MessageIds::new(seed),
             next_key: 0,
@@ -292,7 +294,7 @@ impl Session {
         let text = match answer {
             Answer::Result(payload) => frame::encode_call_result(id, &payload),
             Answer::Error { code, description } => {
-                frame::encode_call_error(id, &code, &description, &frame::no_details())
+                frame::encode_call_error(self.version, id, &code, &description, &frame::no_details())
             }
         };
         let max = self.settings.limits.max_bytes;
@@ -435,7 +437,7 @@ impl Session {
 
     fn refuse(&mut self, id: &MessageId, code: &RpcErrorCode, description: &str) {
         if !self.disconnected {
-            let text = frame::encode_call_error(id, code, description, &frame::no_details());
+            let text = frame::encode_call_error(self.version, id, code, description, &frame::no_details());
             self.transmits.push_back(Transmit { kind: TransmitKind::Refusal, text });
         }
     }

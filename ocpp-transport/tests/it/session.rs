@@ -9,7 +9,7 @@ use ocpp_transport::session::{
     Answer, AnswerRefused, CallKey, CallOutcome, CallRefused, Event, Session, SessionSettings, Transmit,
     TransmitKind,
 };
-use ocpp_types::RpcErrorCode;
+use ocpp_types::{RpcErrorCode, Version};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
@@ -28,8 +28,8 @@ impl Pair {
     fn with(settings: SessionSettings) -> Self {
         Self {
             now: Instant::now(),
-            station: Session::new(settings.clone(), [1; 16]),
-            csms: Session::new(settings, [2; 16]),
+            station: Session::new(Version::V201, settings.clone(), [1; 16]),
+            csms: Session::new(Version::V201, settings, [2; 16]),
         }
     }
 
@@ -331,7 +331,7 @@ struct Side {
 impl Side {
     fn new(seed: u8) -> Self {
         Self {
-            session: Session::new(SessionSettings::default(), [seed; 16]),
+            session: Session::new(Version::V201, SessionSettings::default(), [seed; 16]),
             on_the_way: VecDeque::new(),
             open: Vec::new(),
             ended: HashMap::new(),
