@@ -51,6 +51,7 @@
 //! module that drives it.
 
 pub mod basic;
+pub mod deflate;
 pub mod frame;
 pub mod message_id;
 pub mod name_rule;

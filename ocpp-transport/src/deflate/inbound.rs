@@ -1,0 +1,336 @@
+//! The peer's frames, with compressed messages inflated: bytes in, bytes out.
+//!
+//! tungstenite knows no extension and refuses frames with RSV1. This stands below it and turns each compressed message
+//! into one that is not, in frames of at most a few kilobytes; all other frames go through as they came, also between
+//! the fragments of a message. Whatever is wrong with the frames themselves is left for tungstenite to find.
+
+use crate::deflate::codec::TAIL;
+use crate::deflate::{Agreed, Decompressor, Deflate, DeflateError};
+
+/// Rewrites the stream of frames that comes from a peer.
+pub struct Inbound {
+    decompressor: Decompressor,
+    max_bytes: usize,
+    state: State,
+    /// The header that is being read.
+    header: [u8; MAX_HEADER_BYTES],
+    header_bytes: usize,
+    /// A compressed message that has begun.
+    message: Option<Box<Message>>,
+    /// What is to be given out before anything else is done: headers, and inflated frames.
+    out: Vec<u8>,
+    out_at: usize,
+}
+
+/// How far [`Inbound::handle_bytes`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes that were taken from the input.
+    pub taken: usize,
+    /// Bytes that were written to the output.
+    pub given: usize,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Header,
+    /// The payload of a frame that is passed on.
+    Through {
+        left: u64,
+    },
+    /// The payload of a frame of a compressed message.
+    Compressed {
+        left: u64,
+        mask: [u8; 4],
+        mask_at: usize,
+        last: bool,
+    },
+    /// The message has ended, and its tail is put back.
+    Tail {
+        at: usize,
+    },
+    /// The peer broke a rule; nothing more is read.
+    Failed(DeflateError),
+}
+
+struct Message {
+    /// Text or binary for the first frame that is given out, then continuation.
+    opcode: u8,
+    /// Whether the peer masks, for then so must its frames that are given out.
+    masked: bool,
+    compressed: usize,
+    inflated: usize,
+    /// Room for a header, and what is inflated and not given out yet.
+    frame: Vec<u8>,
+}
+
+impl Inbound {
+    /// For the connection of which `agreed` was agreed. A message may have `max_bytes`, inflated and, but for the little
+    /// by which compression can enlarge it, also compressed.
+    #[must_use]
+    pub fn new(deflate: Deflate, agreed: Agreed, max_bytes: usize) -> Self {
+        Self {
+            decompressor: Decompressor::new(deflate, agreed),
+            max_bytes,
+            state: State::Header,
+            header: [0; MAX_HEADER_BYTES],
+            header_bytes: 0,
+            message: None,
+            out: Vec::new(),
+            out_at: 0,
+        }
+    }
+
+    /// Takes bytes of the peer and gives bytes for tungstenite, until either all input is taken and nothing is left to
+    /// give, or the output is full.
+    ///
+    /// # Errors
+    /// [`DeflateError`], after what came before the offence has been given out.
+    pub fn handle_bytes(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, DeflateError> {
+        let mut progress = Progress { taken: 0, given: 0 };
+        loop {
+            let room = &mut output[progress.given..];
+            let waiting = &self.out[self.out_at..];
+            if !waiting.is_empty() {
+                let length = waiting.len().min(room.len());
+                room[..length].copy_from_slice(&waiting[..length]);
+                self.out_at += length;
+                progress.given += length;
+                if self.out_at < self.out.len() {
+                    return Ok(progress);
+                }
+                self.out_at = 0;
+                self.out.clear();
+                if self.message.is_none() {
+                    // An idle connection holds no buffer.
+                    self.out = Vec::new();
+                }
+                continue;
+            }
+            let rest = &input[progress.taken..];
+            let step = match self.state {
+                State::Header => self.handle_header(rest),
+                State::Through { left: 0 } => {
+                    self.state = State::Header;
+                    continue;
+                }
+                State::Through { left } => {
+                    let length = rest.len().min(room.len()).min(usize::try_from(left).unwrap_or(usize::MAX));
+                    room[..length].copy_from_slice(&rest[..length]);
+                    self.state = State::Through { left: left - length as u64 };
+                    progress.given += length;
+                    Ok(Step { taken: length, waits: length == 0 })
+                }
+                State::Compressed { left, mask, mask_at, last } => {
+                    self.handle_compressed(rest, left, mask, mask_at, last)
+                }
+                State::Tail { at } => self.handle_tail(at),
+                State::Failed(error) => Err(error),
+            };
+            match step {
+                Ok(step) => {
+                    progress.taken += step.taken;
+                    if step.waits && self.out.is_empty() {
+                        return Ok(progress);
+                    }
+                }
+                Err(error) => {
+                    self.state = State::Failed(error);
+                    // What has been given out already is worth more than the error, which comes again.
+                    return if progress.given > 0 { Ok(progress) } else { Err(error) };
+                }
+            }
+        }
+    }
+
+    /// Whether something can be given out without more input.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.out_at < self.out.len() || matches!(self.state, State::Tail { .. } | State::Failed(_))
+    }
+
+    fn handle_header(&mut self, input: &[u8]) -> Result<Step, DeflateError> {
+        let Some(byte) = input.first() else { return Ok(Step::WAITS) };
+        self.header[self.header_bytes] = *byte;
+        self.header_bytes += 1;
+        let header = &self.header[..self.header_bytes];
+        let taken = Step { taken: 1, waits: false };
+        let (Some(first), Some(second)) = (header.first(), header.get(1)) else { return Ok(taken) };
+        let extended = match second & LENGTH {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        let masked = second & MASKED != 0;
+        let mask_bytes = if masked { 4 } else { 0 };
+        if header.len() < 2 + extended + mask_bytes {
+            return Ok(taken);
+        }
+        let left = match extended {
+            0 => u64::from(second & LENGTH),
+            _ => header[2..2 + extended].iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
+        };
+        let mut mask = [0; 4];
+        mask[..mask_bytes].copy_from_slice(&header[2 + extended..]);
+        let (opcode, last) = (first & OPCODE, first & FIN != 0);
+        let reserved = first & (RSV1 | RSV2 | RSV3);
+        let begins = opcode == TEXT || opcode == BINARY;
+        if begins && self.message.is_some() {
+            return Err(DeflateError::Interrupted);
+        }
+        let begins_compressed = begins && reserved == RSV1;
+        if begins_compressed {
+            self.message =
+                Some(Box::new(Message { opcode, masked, compressed: 0, inflated: 0, frame: Vec::new() }));
+        }
+        let of_message = begins_compressed || (opcode == CONTINUATION && reserved == 0);
+        match &mut self.message {
+            Some(message) if of_message => {
+                message.compressed = usize::try_from(left)
+                    .ok()
+                    .and_then(|left| message.compressed.checked_add(left))
+                    .filter(|compressed| *compressed <= self.max_bytes.saturating_add(OVERHEAD_BYTES))
+                    .ok_or(DeflateError::TooLarge { max: self.max_bytes })?;
+                // A mask is needed from a client, and forbidden to a server: the first frame tells for all.
+                message.masked = masked;
+                self.state = State::Compressed { left, mask, mask_at: 0, last };
+            }
+            _ => {
+                self.out.extend_from_slice(header);
+                self.state = State::Through { left };
+            }
+        }
+        self.header_bytes = 0;
+        Ok(taken)
+    }
+
+    fn handle_compressed(
+        &mut self,
+        input: &[u8],
+        left: u64,
+        mask: [u8; 4],
+        mask_at: usize,
+        last: bool,
+    ) -> Result<Step, DeflateError> {
+        if left == 0 {
+            self.state = if last { State::Tail { at: 0 } } else { State::Header };
+            return Ok(Step { taken: 0, waits: false });
+        }
+        let mut unmasked = [0; STEP_BYTES];
+        let length = input.len().min(STEP_BYTES).min(usize::try_from(left).unwrap_or(usize::MAX));
+        if length == 0 {
+            return Ok(Step::WAITS);
+        }
+        for (index, byte) in input[..length].iter().enumerate() {
+            unmasked[index] = byte ^ mask[(mask_at + index) % 4];
+        }
+        let (taken, _) = self.inflate(&unmasked[..length])?;
+        let mask_at = (mask_at + taken) % 4;
+        self.state = State::Compressed { left: left - taken as u64, mask, mask_at, last };
+        Ok(Step { taken, waits: false })
+    }
+
+    fn handle_tail(&mut self, at: usize) -> Result<Step, DeflateError> {
+        let (taken, all_given) = self.inflate(&TAIL[at..])?;
+        let at = at + taken;
+        self.state = State::Tail { at };
+        if at == TAIL.len() && all_given {
+            self.decompressor.finish();
+            if let Some(message) = self.message.take() {
+                self.give_frame(*message, FIN);
+            }
+            self.state = State::Header;
+        }
+        Ok(Step { taken: 0, waits: false })
+    }
+
+    /// Inflates a piece of the message; returns how much was taken, and whether nothing is left inside the decompressor.
+    fn inflate(&mut self, input: &[u8]) -> Result<(usize, bool), DeflateError> {
+        // Both callers are in a message.
+        let Some(mut message) = self.message.take() else { return Ok((input.len(), true)) };
+        if message.frame.is_empty() {
+            message.frame.resize(HEADER_ROOM, 0);
+        }
+        let begin = message.frame.len();
+        message.frame.resize(HEADER_ROOM + FRAME_BYTES, 0);
+        let inflated = self.decompressor.inflate(input, &mut message.frame[begin..]);
+        let (taken, given) = inflated?;
+        message.frame.truncate(begin + given);
+        message.inflated += given;
+        if message.inflated > self.max_bytes {
+            return Err(DeflateError::TooLarge { max: self.max_bytes });
+        }
+        let full = message.frame.len() == HEADER_ROOM + FRAME_BYTES;
+        if full {
+            let next = Message { opcode: CONTINUATION, frame: Vec::new(), ..*message };
+            self.give_frame(*message, 0);
+            message = Box::new(next);
+        }
+        self.message = Some(message);
+        Ok((taken, !full))
+    }
+
+    fn give_frame(&mut self, mut message: Message, fin: u8) {
+        if message.frame.is_empty() {
+            message.frame.resize(HEADER_ROOM, 0);
+        }
+        let length = message.frame.len() - HEADER_ROOM;
+        let mut header = Vec::with_capacity(HEADER_ROOM);
+        header.push(fin | message.opcode);
+        let masked = if message.masked { MASKED } else { 0 };
+        match u8::try_from(length) {
+            Ok(short) if short <= 125 => header.push(masked | short),
+            // No frame is longer than FRAME_BYTES.
+            _ => {
+                header.push(masked | 126);
+                header.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
+            }
+        }
+        if message.masked {
+            // A mask of zeros changes nothing.
+            header.extend_from_slice(&[0; 4]);
+        }
+        let begin = HEADER_ROOM - header.len();
+        message.frame[begin..HEADER_ROOM].copy_from_slice(&header);
+        self.out = message.frame;
+        self.out_at = begin;
+    }
+}
+
+/// What one step of the machine did.
+struct Step {
+    taken: usize,
+    /// It cannot go on without more input or more room.
+    waits: bool,
+}
+
+impl Step {
+    const WAITS: Self = Self { taken: 0, waits: true };
+}
+
+const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
+const RSV2: u8 = 0x20;
+const RSV3: u8 = 0x10;
+const OPCODE: u8 = 0x0f;
+const MASKED: u8 = 0x80;
+const LENGTH: u8 = 0x7f;
+const CONTINUATION: u8 = 0;
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+
+/// Two bytes, eight of length, four of mask.
+const MAX_HEADER_BYTES: usize = 14;
+
+/// Room for the header of a frame of at most [`FRAME_BYTES`].
+const HEADER_ROOM: usize = 8;
+
+/// The longest frame that is given out, in bytes; what is inflated waits there for tungstenite to take it.
+const FRAME_BYTES: usize = 4096;
+
+/// How much is unmasked and inflated at once, in bytes; it stands on the stack.
+const STEP_BYTES: usize = 512;
+
+/// By how much a compressed message may be longer than the longest inflated one, in bytes: what cannot be compressed grows
+/// by five bytes for each block of 16 KiB or more.
+const OVERHEAD_BYTES: usize = 1024;

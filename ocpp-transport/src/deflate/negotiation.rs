@@ -1,0 +1,358 @@
+//! Which parameters two sides agree to (RFC 7692, section 7.1).
+
+use crate::deflate::header::{self, Extension, Malformed};
+use crate::deflate::{ContextTakeover, Deflate, DeflateSettings, WindowBits};
+
+/// What was agreed for one connection, as one side sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Agreed {
+    /// Whether what this side sends refers to earlier messages.
+    pub own_takeover: ContextTakeover,
+    /// Whether what the peer sends does.
+    pub peer_takeover: ContextTakeover,
+    /// The window of this side's compressor, 8 to 15.
+    pub own_window_bits: u8,
+    /// The window of the peer's compressor, 8 to 15.
+    pub peer_window_bits: u8,
+}
+
+/// Why there is nothing to agree on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NegotiationError {
+    /// The header does not follow its grammar.
+    #[error("Sec-WebSocket-Extensions is malformed")]
+    Malformed,
+    /// The response grants what was not offered, or not what was.
+    #[error("the response demands an extension, or parameters of one, that were not offered")]
+    NotOffered,
+}
+
+impl From<Malformed> for NegotiationError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+/// The parameters of one element of the header, checked.
+#[derive(Debug, Default, Clone, Copy)]
+struct Parameters {
+    server_no_context_takeover: bool,
+    client_no_context_takeover: bool,
+    server_max_window_bits: Option<u8>,
+    client_max_window_bits: Option<ClientBits>,
+}
+
+/// `client_max_window_bits`, which may come without a value in an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClientBits {
+    Any,
+    AtMost(u8),
+}
+
+impl Deflate {
+    /// The value of a client's header.
+    #[must_use]
+    pub fn offer(&self) -> String {
+        let settings = self.settings();
+        let mut offer = NAME.to_owned();
+        if settings.peer_takeover == ContextTakeover::Forbidden {
+            push(&mut offer, SERVER_NO_CONTEXT_TAKEOVER, None);
+        }
+        if settings.own_takeover == ContextTakeover::Forbidden {
+            push(&mut offer, CLIENT_NO_CONTEXT_TAKEOVER, None);
+        }
+        if settings.peer_window_bits < WindowBits::MAX {
+            push(&mut offer, SERVER_MAX_WINDOW_BITS, Some(settings.peer_window_bits.get()));
+        }
+        let own = Some(settings.own_window_bits).filter(|bits| *bits < WindowBits::MAX);
+        push(&mut offer, CLIENT_MAX_WINDOW_BITS, own.map(WindowBits::get));
+        offer
+    }
+
+    /// Answers a client's offers: the first that can be granted is, with the value of the server's header. `None`: the
+    /// connection goes without compression.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Malformed`]
+    pub fn answer<'a>(
+        &self,
+        offers: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Option<(Agreed, String)>, NegotiationError> {
+        let offers = header::parse(offers)?;
+        // An offer with a parameter or a value that is not known is declined, and the next one is looked at.
+        let acceptable = offers.iter().filter(|offer| offer.name == NAME).find_map(Parameters::read);
+        Ok(acceptable.map(|offer| grant(self.settings(), offer)))
+    }
+
+    /// Checks what a server answered to [`Deflate::offer`]. `None`: it does not want compression.
+    ///
+    /// # Errors
+    /// [`NegotiationError`]; the client has to give up the connection.
+    pub fn check_answer<'a>(
+        &self,
+        answer: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Option<Agreed>, NegotiationError> {
+        let answer = header::parse(answer)?;
+        let granted = match answer.as_slice() {
+            [] => return Ok(None),
+            [granted] if granted.name == NAME => granted,
+            _ => return Err(NegotiationError::NotOffered),
+        };
+        let granted = Parameters::read(granted).ok_or(NegotiationError::NotOffered)?;
+        accept(self.settings(), granted).map(Some).ok_or(NegotiationError::NotOffered)
+    }
+}
+
+/// The server's side: what is granted for an offer, and the header that says so.
+fn grant(settings: DeflateSettings, offer: Parameters) -> (Agreed, String) {
+    let mut answer = NAME.to_owned();
+    // 7.1.1.1: the client may demand it; 7.1.1.2: the server may, whether it was offered or not.
+    let own_takeover = settings.own_takeover.unless(offer.server_no_context_takeover);
+    if own_takeover == ContextTakeover::Forbidden {
+        push(&mut answer, SERVER_NO_CONTEXT_TAKEOVER, None);
+    }
+    // 7.1.2.2: only a client that says that it can is asked for a smaller window.
+    let wanted = settings.peer_window_bits.get();
+    let peer_window_bits = match offer.client_max_window_bits {
+        None => WindowBits::MAX.get(),
+        Some(ClientBits::Any) => wanted,
+        Some(ClientBits::AtMost(bits)) => wanted.min(bits),
+    };
+    // A client that cannot keep to the window is not given a context of 32 KiB instead.
+    let peer_takeover =
+        settings.peer_takeover.unless(offer.client_no_context_takeover || peer_window_bits > wanted);
+    if peer_takeover == ContextTakeover::Forbidden {
+        push(&mut answer, CLIENT_NO_CONTEXT_TAKEOVER, None);
+    }
+    // 7.1.2.1: required where it was offered.
+    let own_window_bits = settings.own_window_bits.get().min(offer.server_max_window_bits.unwrap_or(u8::MAX));
+    if offer.server_max_window_bits.is_some() || own_window_bits < WindowBits::MAX.get() {
+        push(&mut answer, SERVER_MAX_WINDOW_BITS, Some(own_window_bits));
+    }
+    if offer.client_max_window_bits.is_some() && peer_window_bits < WindowBits::MAX.get() {
+        push(&mut answer, CLIENT_MAX_WINDOW_BITS, Some(peer_window_bits));
+    }
+    (Agreed { own_takeover, peer_takeover, own_window_bits, peer_window_bits }, answer)
+}
+
+/// The client's side: what a server's answer means, if it is one to the offer that these settings make.
+fn accept(settings: DeflateSettings, granted: Parameters) -> Option<Agreed> {
+    let wanted = settings.peer_window_bits;
+    let peer_window_bits = match granted.server_max_window_bits {
+        Some(bits) if bits > wanted.get() => return None,
+        // 7.1.2.1: what was offered has to be in the answer.
+        None if wanted < WindowBits::MAX => return None,
+        bits => bits.unwrap_or(WindowBits::MAX.get()),
+    };
+    if settings.peer_takeover == ContextTakeover::Forbidden && !granted.server_no_context_takeover {
+        return None;
+    }
+    let own = settings.own_window_bits.get();
+    let own_window_bits = match granted.client_max_window_bits {
+        None => own,
+        Some(ClientBits::AtMost(bits)) => own.min(bits),
+        // 7.1.2.2: in an answer it has a value.
+        Some(ClientBits::Any) => return None,
+    };
+    Some(Agreed {
+        own_takeover: settings.own_takeover.unless(granted.client_no_context_takeover),
+        peer_takeover: ContextTakeover::Allowed.unless(granted.server_no_context_takeover),
+        own_window_bits,
+        peer_window_bits,
+    })
+}
+
+impl ContextTakeover {
+    fn unless(self, forbidden: bool) -> Self {
+        if forbidden { Self::Forbidden } else { self }
+    }
+}
+
+impl Parameters {
+    /// `None` for a parameter that is unknown, there twice, or of another value than section 7.1 permits.
+    fn read(extension: &Extension) -> Option<Self> {
+        let mut read = Self::default();
+        for (name, value) in &extension.parameters {
+            let value = value.as_deref();
+            let first = match name.as_str() {
+                SERVER_NO_CONTEXT_TAKEOVER if value.is_none() => {
+                    !std::mem::replace(&mut read.server_no_context_takeover, true)
+                }
+                CLIENT_NO_CONTEXT_TAKEOVER if value.is_none() => {
+                    !std::mem::replace(&mut read.client_no_context_takeover, true)
+                }
+                SERVER_MAX_WINDOW_BITS => read.server_max_window_bits.replace(bits(value?)?).is_none(),
+                CLIENT_MAX_WINDOW_BITS => {
+                    let value = match value {
+                        Some(value) => ClientBits::AtMost(bits(value)?),
+                        None => ClientBits::Any,
+                    };
+                    read.client_max_window_bits.replace(value).is_none()
+                }
+                _ => return None,
+            };
+            if !first {
+                return None;
+            }
+        }
+        Some(read)
+    }
+}
+
+/// A number from 8 to 15 without leading zeros.
+fn bits(value: &str) -> Option<u8> {
+    (8..=15).find(|bits: &u8| bits.to_string() == value)
+}
+
+fn push(header: &mut String, name: &str, value: Option<u8>) {
+    header.push_str("; ");
+    header.push_str(name);
+    if let Some(value) = value {
+        header.push('=');
+        header.push_str(&value.to_string());
+    }
+}
+
+const NAME: &str = "permessage-deflate";
+const SERVER_NO_CONTEXT_TAKEOVER: &str = "server_no_context_takeover";
+const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
+const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
+const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Allows everything, so that only what the peer demands is restricted.
+    fn generous() -> DeflateSettings {
+        DeflateSettings::default()
+            .with_own_takeover(ContextTakeover::Allowed)
+            .with_peer_takeover(ContextTakeover::Allowed)
+    }
+
+    #[track_caller]
+    fn check_answer(settings: DeflateSettings, offers: &str, expected: Option<&str>) {
+        let answer = Deflate::new(settings).answer([offers.as_bytes()]).expect(offers);
+        assert_eq!(answer.map(|(_, header)| header).as_deref(), expected, "{offers}");
+    }
+
+    #[test]
+    fn rfc_7692_7_1_a_server_grants_what_is_asked_for() {
+        let name = "permessage-deflate";
+        check_answer(generous(), name, Some(name));
+        for parameter in
+            ["server_no_context_takeover", "client_no_context_takeover", "server_max_window_bits=10"]
+        {
+            let offer = format!("{name}; {parameter}");
+            check_answer(generous(), &offer, Some(&offer));
+        }
+        check_answer(generous(), "permessage-deflate; client_max_window_bits", Some(name));
+        let offer = "permessage-deflate; client_max_window_bits=8";
+        check_answer(generous(), offer, Some(offer));
+        check_answer(generous(), "permessage-deflate; server_max_window_bits=\"15\"", {
+            Some("permessage-deflate; server_max_window_bits=15")
+        });
+        check_answer(generous(), "x-webkit-deflate-frame", None);
+        check_answer(generous(), "", None);
+    }
+
+    #[test]
+    fn rfc_7692_7_1_by_default_a_server_forbids_context_takeover() {
+        let answer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        check_answer(DeflateSettings::default(), "permessage-deflate", Some(answer));
+        check_answer(DeflateSettings::default(), "permessage-deflate; client_max_window_bits", Some(answer));
+    }
+
+    #[test]
+    fn rfc_7692_7_1_2_windows() {
+        let small = generous()
+            .with_peer_window_bits(WindowBits::MIN)
+            .with_own_window_bits(WindowBits::new(12).expect("12 is between 9 and 15"));
+        let offer = "permessage-deflate; client_max_window_bits";
+        let answer = "permessage-deflate; server_max_window_bits=12; client_max_window_bits=9";
+        check_answer(small, offer, Some(answer));
+        let offer = "permessage-deflate; client_max_window_bits=10; server_max_window_bits=15";
+        check_answer(small, offer, Some(answer));
+        // A client that cannot limit its window keeps no context.
+        let answer = "permessage-deflate; client_no_context_takeover; server_max_window_bits=12";
+        check_answer(small, "permessage-deflate", Some(answer));
+    }
+
+    #[test]
+    fn rfc_7692_5_1_an_offer_that_cannot_be_granted_falls_back_to_the_next() {
+        for bad in [
+            "server_max_window_bits",
+            "server_max_window_bits=7",
+            "server_max_window_bits=16",
+            "server_max_window_bits=010",
+            "client_max_window_bits=0",
+            "server_no_context_takeover=1",
+            "client_no_context_takeover=yes",
+            "unknown",
+            "server_no_context_takeover; server_no_context_takeover",
+            "client_max_window_bits; client_max_window_bits=9",
+        ] {
+            check_answer(generous(), &format!("permessage-deflate; {bad}"), None);
+            let two = format!("permessage-deflate; {bad}, permessage-deflate; client_no_context_takeover");
+            check_answer(generous(), &two, Some("permessage-deflate; client_no_context_takeover"));
+        }
+        assert_eq!(Deflate::default().answer([&b"a b"[..]]), Err(NegotiationError::Malformed));
+    }
+
+    #[test]
+    fn what_is_offered_is_what_the_other_side_grants() {
+        let takeovers = [ContextTakeover::Forbidden, ContextTakeover::Allowed];
+        let windows = [9, 12, 15].map(|bits| WindowBits::new(bits).expect("between 9 and 15"));
+        let mut settings = Vec::new();
+        for own_takeover in takeovers {
+            for peer_takeover in takeovers {
+                for own_window_bits in windows {
+                    for peer_window_bits in windows {
+                        settings.push(DeflateSettings {
+                            own_takeover,
+                            peer_takeover,
+                            own_window_bits,
+                            peer_window_bits,
+                            ..DeflateSettings::default()
+                        });
+                    }
+                }
+            }
+        }
+        for client in &settings {
+            for server in &settings {
+                let (client, server) = (Deflate::new(*client), Deflate::new(*server));
+                let (at_server, answer) =
+                    server.answer([client.offer().as_bytes()]).unwrap().expect("is granted");
+                let at_client = client.check_answer([answer.as_bytes()]).unwrap().expect("is granted");
+                assert_eq!(at_client.own_takeover, at_server.peer_takeover, "{client:?} {answer}");
+                assert_eq!(at_client.peer_takeover, at_server.own_takeover, "{client:?} {answer}");
+                assert!(at_client.own_window_bits <= at_server.peer_window_bits, "{client:?} {answer}");
+                assert!(at_server.own_window_bits <= at_client.peer_window_bits, "{client:?} {answer}");
+            }
+        }
+    }
+
+    #[test]
+    fn rfc_7692_7_1_a_client_refuses_what_it_did_not_offer() {
+        let strict = Deflate::new(DeflateSettings::default().with_peer_window_bits(WindowBits::MIN));
+        let good = "permessage-deflate; server_no_context_takeover; server_max_window_bits=9";
+        for answer in [
+            "permessage-bzip2",
+            "permessage-deflate, permessage-deflate",
+            "permessage-deflate",
+            "permessage-deflate; server_no_context_takeover",
+            "permessage-deflate; server_max_window_bits=9",
+            "permessage-deflate; server_no_context_takeover; server_max_window_bits=10",
+            "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; client_max_window_bits",
+            "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; more",
+        ] {
+            let refused = strict.check_answer([answer.as_bytes()]);
+            assert_eq!(refused, Err(NegotiationError::NotOffered), "{answer}");
+        }
+        assert!(strict.check_answer([good.as_bytes()]).unwrap().is_some());
+        assert_eq!(strict.check_answer([]), Ok(None));
+    }
+}
