@@ -1,55 +1,231 @@
-//! The algorithms that a key of ours may have, and what rustls and X.509 call them.
+//! The kinds of key that a token generates for us, and the signatures that they make.
 
 use std::{fmt, str::FromStr};
 
-use der::asn1::ObjectIdentifier;
+use der::{
+    Decode as _,
+    asn1::{Any, ObjectIdentifier},
+};
+use rustls::pki_types::{AlgorithmIdentifier, alg_id};
+use sha2::{Digest, Sha256, Sha384, Sha512};
+use spki::AlgorithmIdentifierOwned;
 
-/// A kind of key that can be generated in a token and sign for us.
+/// A kind of key that can be generated in a token and sign for us (A00.FR.501 to A00.FR.504).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyAlgorithm {
-    /// ECDSA on P-256 with SHA-256: the one kind that every token tried can do (A00.FR.503, A00.FR.505, A00.FR.506).
+    /// ECDSA on P-256: the one kind of elliptic curve that every token tried can do.
     #[default]
     EcdsaP256,
+    /// ECDSA on P-384.
+    EcdsaP384,
+    /// RSA of 2048 bits, for stations that know nothing else (A00.FR.319).
+    Rsa2048,
+    /// RSA of 3072 bits.
+    Rsa3072,
+    /// RSA of 4096 bits.
+    Rsa4096,
+    /// Ed25519, where the token has it: a TPM does not.
+    Ed25519,
+}
+
+/// What a signature consists of: key, padding and hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SignatureAlgorithm {
+    /// ECDSA with SHA-256.
+    EcdsaSha256,
+    /// ECDSA with SHA-384.
+    EcdsaSha384,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    RsaPkcs1Sha256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    RsaPkcs1Sha384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RsaPkcs1Sha512,
+    /// RSASSA-PSS with SHA-256, MGF1 with the same, salt of 32 bytes.
+    RsaPssSha256,
+    /// RSASSA-PSS with SHA-384, MGF1 with the same, salt of 48 bytes.
+    RsaPssSha384,
+    /// RSASSA-PSS with SHA-512, MGF1 with the same, salt of 64 bytes.
+    RsaPssSha512,
+    /// Ed25519 over the message itself.
+    Ed25519,
+}
+
+/// Which keys and signatures belong together. An authority can have an issuer for each family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyFamily {
+    /// Keys on a NIST curve.
+    Ecdsa,
+    /// RSA keys.
+    Rsa,
+    /// Keys on an Edwards curve.
+    EdDsa,
+}
+
+/// The padding of an RSA key's signatures in certificates, requests and CRLs. TLS negotiates its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RsaPadding {
+    /// RSASSA-PKCS1-v1_5, which every peer reads.
+    #[default]
+    Pkcs1,
+    /// RSASSA-PSS, which A00.FR.505 recommends for authorities. Some stations and test tools cannot read it.
+    Pss,
 }
 
 impl KeyAlgorithm {
     /// Every algorithm, the preferred one first.
-    pub const ALL: &[Self] = &[Self::EcdsaP256];
+    pub const ALL: &[Self] =
+        &[Self::EcdsaP256, Self::EcdsaP384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::Ed25519];
 
-    /// Length of a coordinate, and of each half of a raw signature.
-    pub(crate) fn coordinate_bytes(self) -> usize {
+    /// Which family it belongs to.
+    pub fn family(self) -> KeyFamily {
         match self {
-            Self::EcdsaP256 => 32,
+            Self::EcdsaP256 | Self::EcdsaP384 => KeyFamily::Ecdsa,
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => KeyFamily::Rsa,
+            Self::Ed25519 => KeyFamily::EdDsa,
         }
     }
 
-    /// The curve.
-    pub(crate) fn curve(self) -> ObjectIdentifier {
-        match self {
-            Self::EcdsaP256 => oid::SECP256R1,
+    /// The signature of such a key in certificates, requests and CRLs (A00.FR.506: SHA-256 where the key is not longer
+    /// than that).
+    pub fn signature(self, padding: RsaPadding) -> SignatureAlgorithm {
+        match (self, padding) {
+            (Self::EcdsaP256, _) => SignatureAlgorithm::EcdsaSha256,
+            (Self::EcdsaP384, _) => SignatureAlgorithm::EcdsaSha384,
+            (Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096, RsaPadding::Pkcs1) => {
+                SignatureAlgorithm::RsaPkcs1Sha256
+            }
+            (Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096, RsaPadding::Pss) => {
+                SignatureAlgorithm::RsaPssSha256
+            }
+            (Self::Ed25519, _) => SignatureAlgorithm::Ed25519,
         }
     }
 
-    /// The signature algorithm that goes into certificates and requests.
-    pub(crate) fn signature_oid(self) -> ObjectIdentifier {
+    /// Length of the modulus of an RSA key.
+    pub(crate) fn modulus_bits(self) -> Option<u16> {
         match self {
-            Self::EcdsaP256 => oid::ECDSA_WITH_SHA256,
+            Self::Rsa2048 => Some(2048),
+            Self::Rsa3072 => Some(3072),
+            Self::Rsa4096 => Some(4096),
+            Self::EcdsaP256 | Self::EcdsaP384 | Self::Ed25519 => None,
+        }
+    }
+
+    /// Length of a coordinate on a NIST curve, and of each half of a raw signature.
+    pub(crate) fn coordinate_bytes(self) -> Option<usize> {
+        match self {
+            Self::EcdsaP256 => Some(32),
+            Self::EcdsaP384 => Some(48),
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 | Self::Ed25519 => None,
+        }
+    }
+
+    /// The named curve.
+    pub(crate) fn curve(self) -> Option<ObjectIdentifier> {
+        match self {
+            Self::EcdsaP256 => Some(oid::SECP256R1),
+            Self::EcdsaP384 => Some(oid::SECP384R1),
+            Self::Ed25519 => Some(oid::ED25519),
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => None,
         }
     }
 }
+
+impl SignatureAlgorithm {
+    /// Whether a key of this kind makes such signatures.
+    pub fn fits(self, key: KeyAlgorithm) -> bool {
+        match self {
+            Self::EcdsaSha256 | Self::EcdsaSha384 => key.family() == KeyFamily::Ecdsa,
+            Self::Ed25519 => key.family() == KeyFamily::EdDsa,
+            Self::RsaPkcs1Sha256
+            | Self::RsaPkcs1Sha384
+            | Self::RsaPkcs1Sha512
+            | Self::RsaPssSha256
+            | Self::RsaPssSha384
+            | Self::RsaPssSha512 => key.family() == KeyFamily::Rsa,
+        }
+    }
+
+    /// Content of the DER `AlgorithmIdentifier` that names it in certificates.
+    pub(crate) fn identifier(self) -> AlgorithmIdentifier {
+        match self {
+            Self::EcdsaSha256 => alg_id::ECDSA_SHA256,
+            Self::EcdsaSha384 => alg_id::ECDSA_SHA384,
+            Self::RsaPkcs1Sha256 => alg_id::RSA_PKCS1_SHA256,
+            Self::RsaPkcs1Sha384 => alg_id::RSA_PKCS1_SHA384,
+            Self::RsaPkcs1Sha512 => alg_id::RSA_PKCS1_SHA512,
+            Self::RsaPssSha256 => alg_id::RSA_PSS_SHA256,
+            Self::RsaPssSha384 => alg_id::RSA_PSS_SHA384,
+            Self::RsaPssSha512 => alg_id::RSA_PSS_SHA512,
+            Self::Ed25519 => alg_id::ED25519,
+        }
+    }
+
+    /// The same with its tag, as x509-cert wants it.
+    pub(crate) fn identifier_owned(self) -> der::Result<AlgorithmIdentifierOwned> {
+        let identifier = self.identifier();
+        let (oid, rest) = ObjectIdentifier::from_der_partial(identifier.as_ref())?;
+        let parameters = if rest.is_empty() { None } else { Some(Any::from_der(rest)?) };
+        Ok(AlgorithmIdentifierOwned { oid, parameters })
+    }
+
+    /// What the token is given to sign: the hash, made here, because some tokens cannot hash and one hashed wrongly;
+    /// for PKCS #1 v1.5 inside its DigestInfo. Tokens sign hashes of any length without a word, so the length is right
+    /// by construction. Ed25519 signs the message itself.
+    pub(crate) fn token_input(self, message: &[u8]) -> Vec<u8> {
+        match self {
+            Self::EcdsaSha256 | Self::RsaPssSha256 => Sha256::digest(message).to_vec(),
+            Self::EcdsaSha384 | Self::RsaPssSha384 => Sha384::digest(message).to_vec(),
+            Self::RsaPssSha512 => Sha512::digest(message).to_vec(),
+            Self::RsaPkcs1Sha256 => [DIGEST_INFO_SHA256, &Sha256::digest(message)].concat(),
+            Self::RsaPkcs1Sha384 => [DIGEST_INFO_SHA384, &Sha384::digest(message)].concat(),
+            Self::RsaPkcs1Sha512 => [DIGEST_INFO_SHA512, &Sha512::digest(message)].concat(),
+            Self::Ed25519 => message.to_vec(),
+        }
+    }
+}
+
+/// DigestInfo without its hash (RFC 8017 §9.2, note 1).
+const DIGEST_INFO_SHA256: &[u8] =
+    &[0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
+const DIGEST_INFO_SHA384: &[u8] =
+    &[0x30, 0x41, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2, 5, 0, 4, 0x30];
+const DIGEST_INFO_SHA512: &[u8] =
+    &[0x30, 0x51, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3, 5, 0, 4, 0x40];
 
 impl fmt::Display for KeyAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::EcdsaP256 => "ecdsa-p256",
+            Self::EcdsaP384 => "ecdsa-p384",
+            Self::Rsa2048 => "rsa-2048",
+            Self::Rsa3072 => "rsa-3072",
+            Self::Rsa4096 => "rsa-4096",
+            Self::Ed25519 => "ed25519",
+        })
+    }
+}
+
+impl fmt::Display for KeyFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ecdsa => "ECDSA",
+            Self::Rsa => "RSA",
+            Self::EdDsa => "EdDSA",
         })
     }
 }
 
 /// The name is none of [`KeyAlgorithm::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown key algorithm \"{0}\": write ecdsa-p256")]
+#[error(
+    "unknown key algorithm \"{0}\": write ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096 or ed25519"
+)]
 pub struct UnknownKeyAlgorithm(String);
 
 impl FromStr for KeyAlgorithm {
@@ -61,7 +237,7 @@ impl FromStr for KeyAlgorithm {
     }
 }
 
-/// Object identifiers of keys and signatures (RFC 3279, RFC 5480, RFC 5758, RFC 8017).
+/// Object identifiers of keys and signatures (RFC 3279, RFC 5480, RFC 5758, RFC 8017, RFC 8410).
 pub(crate) mod oid {
     use der::asn1::ObjectIdentifier;
 
@@ -72,8 +248,14 @@ pub(crate) mod oid {
     pub(crate) const EC_PUBLIC_KEY: ObjectIdentifier = oid("1.2.840.10045.2.1");
     pub(crate) const SECP256R1: ObjectIdentifier = oid("1.2.840.10045.3.1.7");
     pub(crate) const SECP384R1: ObjectIdentifier = oid("1.3.132.0.34");
+    pub(crate) const SECP521R1: ObjectIdentifier = oid("1.3.132.0.35");
+    pub(crate) const ED25519: ObjectIdentifier = oid("1.3.101.112");
     pub(crate) const RSA_ENCRYPTION: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
-    pub(crate) const ECDSA_WITH_SHA256: ObjectIdentifier = oid("1.2.840.10045.4.3.2");
+    pub(crate) const RSASSA_PSS: ObjectIdentifier = oid("1.2.840.113549.1.1.10");
+    pub(crate) const MGF1: ObjectIdentifier = oid("1.2.840.113549.1.1.8");
+    pub(crate) const SHA256: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.1");
+    pub(crate) const SHA384: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.2");
+    pub(crate) const SHA512: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.3");
 
     /// Signature algorithms whose hash is broken: named so that the refusal can say so.
     pub(crate) const WEAK_HASH: &[(ObjectIdentifier, &str)] = &[
@@ -83,4 +265,37 @@ pub(crate) mod oid {
         (oid("1.2.840.113549.1.1.4"), "RSA with MD5"),
         (oid("1.2.840.113549.1.1.2"), "RSA with MD2"),
     ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyAlgorithm, RsaPadding, SignatureAlgorithm};
+
+    #[test]
+    fn names_are_read_again() {
+        for algorithm in KeyAlgorithm::ALL {
+            assert_eq!(algorithm.to_string().parse(), Ok(*algorithm));
+            for padding in [RsaPadding::Pkcs1, RsaPadding::Pss] {
+                assert!(algorithm.signature(padding).fits(*algorithm));
+            }
+        }
+        assert!("dsa-1024".parse::<KeyAlgorithm>().unwrap_err().to_string().contains("ecdsa-p256"));
+    }
+
+    #[test]
+    fn what_a_token_signs_has_the_length_of_the_hash() {
+        for (algorithm, length) in [
+            (SignatureAlgorithm::EcdsaSha256, 32),
+            (SignatureAlgorithm::EcdsaSha384, 48),
+            (SignatureAlgorithm::RsaPssSha512, 64),
+            (SignatureAlgorithm::RsaPkcs1Sha256, 51),
+            (SignatureAlgorithm::RsaPkcs1Sha384, 67),
+            (SignatureAlgorithm::RsaPkcs1Sha512, 83),
+        ] {
+            for message in [&b""[..], &[7; 5000]] {
+                assert_eq!(algorithm.token_input(message).len(), length, "{algorithm:?}");
+            }
+        }
+        assert_eq!(SignatureAlgorithm::Ed25519.token_input(b"abc"), b"abc");
+    }
 }

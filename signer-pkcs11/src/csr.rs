@@ -128,7 +128,7 @@ pub(crate) struct Unsigned {
 
 impl Unsigned {
     pub(crate) fn new<S: Signer + ?Sized>(key: &S, subject: &Subject) -> Result<Self, BuildError> {
-        let key = RemoteKey { public_key: key.public_key().clone(), algorithm: key.algorithm() };
+        let key = RemoteKey::of(key);
         let name = subject.to_name().map_err(BuildError::Subject)?;
         let mut builder = RequestBuilder::new(name).map_err(BuildError::Encode)?;
         builder

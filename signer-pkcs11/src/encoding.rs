@@ -25,6 +25,12 @@ pub(crate) fn ecdsa_signature_to_der(raw: &[u8], coordinate_bytes: usize) -> Opt
     EcdsaSignature { r: UintRef::new(r).ok()?, s: UintRef::new(s).ok()? }.to_der().ok()
 }
 
+/// The 32 bytes of an Ed25519 key in a CKA_EC_POINT value, wrapped in an OCTET STRING or bare.
+pub(crate) fn edwards_point(value: &[u8]) -> Option<&[u8]> {
+    let inner = if value.len() == 32 { value } else { <&OctetStringRef>::from_der(value).ok()?.as_bytes() };
+    (inner.len() == 32).then_some(inner)
+}
+
 #[derive(der::Sequence)]
 struct EcdsaSignature<'a> {
     r: UintRef<'a>,

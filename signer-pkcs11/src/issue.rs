@@ -13,7 +13,7 @@ use x509_cert::{
 };
 
 use crate::{
-    algorithm::KeyAlgorithm,
+    algorithm::SignatureAlgorithm,
     csr::{Subject, SubjectError, pem},
     profile::{Kind, Lint, Plan, SERIAL_BYTES, serial_number},
     public_key::{PublicKey, PublicKeyError, VerifyError},
@@ -121,7 +121,7 @@ pub struct IssuedCertificate {
 pub(crate) struct Issuer {
     name: Name,
     key: PublicKey,
-    algorithm: KeyAlgorithm,
+    algorithm: SignatureAlgorithm,
     key_id: Vec<u8>,
     not_before: SystemTime,
     not_after: SystemTime,
@@ -134,7 +134,7 @@ impl Issuer {
     pub(crate) fn parse(
         chain_pem: &str,
         key: &PublicKey,
-        algorithm: KeyAlgorithm,
+        algorithm: SignatureAlgorithm,
     ) -> Result<Self, IssuerError> {
         let mut chain = Vec::new();
         for (index, der) in CertificateDer::pem_slice_iter(chain_pem.as_bytes()).enumerate() {
@@ -354,7 +354,7 @@ mod tests {
 
     use super::{IssueError, Issuer, MAX_CHAIN_CHARACTERS, Unsigned, root};
     use crate::{
-        algorithm::KeyAlgorithm,
+        algorithm::SignatureAlgorithm,
         name::Subject,
         profile::SERIAL_BYTES,
         settings::CaSettings,
@@ -368,7 +368,7 @@ mod tests {
     }
 
     fn root_of(key: &SoftwareKey) -> Unsigned {
-        let remote = RemoteKey { public_key: key.public_key().clone(), algorithm: key.algorithm() };
+        let remote = RemoteKey::of(key);
         root(&Subject::new("Root", "Example"), remote, 30 * YEAR, [1; SERIAL_BYTES], now()).unwrap()
     }
 
@@ -376,7 +376,7 @@ mod tests {
         let unsigned = root_of(key);
         let signature = key.sign_blocking(unsigned.to_be_signed()).unwrap();
         let pem = unsigned.assemble(&signature).unwrap().chain_pem;
-        Issuer::parse(&pem, key.public_key(), KeyAlgorithm::EcdsaP256).unwrap()
+        Issuer::parse(&pem, key.public_key(), SignatureAlgorithm::EcdsaSha256).unwrap()
     }
 
     fn leaf(issuer: &Issuer, random: [u8; SERIAL_BYTES]) -> Unsigned {

@@ -29,21 +29,25 @@ pub mod csr;
 mod encoding;
 mod io;
 mod issue;
+mod key_rules;
 mod name;
 mod pin;
 mod policy;
 mod profile;
+mod pss;
 mod public_key;
 mod server_name;
 mod settings;
 mod sign;
 mod uri;
+mod weak_key;
 
 pub use crate::{
-    algorithm::{KeyAlgorithm, UnknownKeyAlgorithm},
+    algorithm::{KeyAlgorithm, KeyFamily, RsaPadding, SignatureAlgorithm, UnknownKeyAlgorithm},
     answer::{Issued, PendingCertificate},
     csr::{Csr, CsrError},
     issue::{IssueError, IssuedCertificate, IssuerError, MAX_CHAIN_CHARACTERS},
+    key_rules::{BlockedKeys, BlockedKeysError, KeyRules},
     name::{Subject, SubjectError},
     pin::Pin,
     policy::{Refused, StationIdentity},

@@ -95,6 +95,7 @@ pub(crate) fn subject_for(
     station: &StationIdentity,
     settings: &CaSettings,
 ) -> Result<Subject, Refused> {
+    settings.keys.check(csr.public_key()).map_err(CsrError::from)?;
     let expected = match settings.common_name {
         CommonNameRule::SerialNumber => &station.serial_number,
         CommonNameRule::Identity => &station.identity,
@@ -139,7 +140,8 @@ fn looks_like_address(name: &str) -> bool {
     is_ip || is_url || is_host_name(&lower)
 }
 
-/// A dotted name whose last part begins with a letter, as every top-level domain does; also with a port or a path.
+/// A dotted name whose last part could be a top-level domain: letters only, or an internationalised one (RFC 3696 §2, the
+/// root zone). Also with a port or a path. `EVB.AC22` is a serial number, as no top-level domain ends in digits.
 fn is_host_name(name: &str) -> bool {
     let host = name.split(['/', ':', '?']).next().unwrap_or_default();
     let labels: Vec<&str> = host.strip_suffix('.').unwrap_or(host).split('.').collect();
@@ -147,10 +149,11 @@ fn is_host_name(name: &str) -> bool {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_*".contains(&byte))
     };
-    let last_begins_with_letter = labels.last().is_some_and(|label| {
-        label.len() >= 2 && label.starts_with(|first: char| first.is_ascii_alphabetic())
+    let could_be_top_level = labels.last().is_some_and(|label| {
+        label.len() >= 2
+            && (label.bytes().all(|byte| byte.is_ascii_alphabetic()) || label.starts_with("xn--"))
     });
-    labels.len() >= 2 && labels.iter().all(is_label) && last_begins_with_letter
+    labels.len() >= 2 && labels.iter().all(is_label) && could_be_top_level
 }
 
 #[cfg(test)]
@@ -174,6 +177,7 @@ mod tests {
             "example.com/ocpp",
             "example.com:9000",
             "www.7",
+            "csms.xn--p1ai",
         ] {
             assert!(looks_like_address(name), "{name}");
         }
@@ -181,9 +185,19 @@ mod tests {
 
     #[test]
     fn a00_fr_511_serial_numbers() {
-        for name in
-            ["CS-0001", "SN1234567890", "4711", "AC22.1", "DE*ABC*E1", "V1.0.3", "A:B:1", "A/B", "X.9-2"]
-        {
+        for name in [
+            "CS-0001",
+            "SN1234567890",
+            "4711",
+            "AC22.1",
+            "DE*ABC*E1",
+            "V1.0.3",
+            "A:B:1",
+            "A/B",
+            "X.9-2",
+            "EVB.AC22",
+            "a.b2",
+        ] {
             assert!(!looks_like_address(name), "{name}");
         }
     }

@@ -24,7 +24,7 @@ use x509_cert::{
 };
 
 use crate::{
-    algorithm::KeyAlgorithm,
+    algorithm::SignatureAlgorithm,
     public_key::{KeyKind, PublicKey},
 };
 
@@ -56,7 +56,7 @@ pub(crate) struct Plan {
     pub(crate) not_before: SystemTime,
     pub(crate) not_after: SystemTime,
     /// The issuer's algorithm.
-    pub(crate) algorithm: KeyAlgorithm,
+    pub(crate) algorithm: SignatureAlgorithm,
 }
 
 /// Length of a serial number: more than 16 random bytes (A00.FR.508; RFC 5280 §4.1.2.2 allows at most 20 octets).
@@ -134,9 +134,8 @@ impl Plan {
             serial.len() == SERIAL_BYTES && serial[0] & 0xc0 == 0x40,
             "its serial number is not positive and of 17 octets",
         )?;
-        let algorithm = tbs.signature();
         check(
-            algorithm.oid == self.algorithm.signature_oid() && algorithm.parameters.is_none(),
+            self.algorithm.identifier_owned().is_ok_and(|expected| *tbs.signature() == expected),
             "its signature algorithm is not the issuer's",
         )?;
         check(tbs.issuer() == &self.issuer && !tbs.issuer().is_empty(), "its issuer is another one")?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::key_rules::KeyRules;
+
 /// Settings of a certificate authority.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -20,6 +22,8 @@ pub struct CaSettings {
     pub common_name: CommonNameRule,
     /// Names that no station may bear: the FQDNs of the CSMS, since a CSMS is recognised by its CN (A00.FR.412).
     pub reserved_names: Vec<String>,
+    /// Which keys are certified.
+    pub keys: KeyRules,
 }
 
 /// What the CN of a station's certificate must be, exactly.
@@ -43,6 +47,7 @@ impl CaSettings {
             backdate: Duration::from_secs(300),
             common_name: CommonNameRule::SerialNumber,
             reserved_names: Vec::new(),
+            keys: KeyRules::default(),
         }
     }
 
@@ -67,6 +72,12 @@ impl CaSettings {
     /// Sets what a station's CN must be.
     pub fn common_name(mut self, rule: CommonNameRule) -> Self {
         self.common_name = rule;
+        self
+    }
+
+    /// Sets which keys are certified.
+    pub fn keys(mut self, rules: KeyRules) -> Self {
+        self.keys = rules;
         self
     }
 

@@ -7,7 +7,7 @@ use signature::Keypair;
 use spki::{AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, EncodePublicKey};
 
 use crate::{
-    algorithm::KeyAlgorithm,
+    algorithm::{KeyAlgorithm, SignatureAlgorithm},
     public_key::{PublicKey, VerifyError},
 };
 
@@ -17,9 +17,9 @@ pub trait Signer: Send + Sync {
     fn public_key(&self) -> &PublicKey;
 
     /// The algorithm of the signatures.
-    fn algorithm(&self) -> KeyAlgorithm;
+    fn signature_algorithm(&self) -> SignatureAlgorithm;
 
-    /// Hashes `message` and signs the hash. Blocks until the signature is there.
+    /// Signs `message`. Blocks until the signature is there. It is in the form of certificates: DER for ECDSA.
     ///
     /// # Errors
     /// [`SignError`], within the signer's own deadline.
@@ -41,6 +41,14 @@ pub enum SignError {
     Timeout {
         /// The deadline per signature.
         after: Duration,
+    },
+    /// The key makes no such signatures.
+    #[error("a key of {key} makes no signatures by {algorithm:?}")]
+    Algorithm {
+        /// As asked for.
+        algorithm: SignatureAlgorithm,
+        /// What the key is.
+        key: KeyAlgorithm,
     },
     /// The key is no longer in the token.
     #[error("key {key} is no longer in the token")]
@@ -97,10 +105,14 @@ impl error::Error for TokenFault {}
 #[derive(Clone)]
 pub(crate) struct RemoteKey {
     pub(crate) public_key: PublicKey,
-    pub(crate) algorithm: KeyAlgorithm,
+    pub(crate) algorithm: SignatureAlgorithm,
 }
 
 impl RemoteKey {
+    pub(crate) fn of<S: Signer + ?Sized>(key: &S) -> Self {
+        Self { public_key: key.public_key().clone(), algorithm: key.signature_algorithm() }
+    }
+
     /// The signature as a certificate holds it, after it has been verified over exactly the bytes that were signed:
     /// this catches a faulty token and a mix-up of keys before anything leaves.
     pub(crate) fn verified(&self, signed: &[u8], signature: &[u8]) -> Result<BitString, VerifyError> {
@@ -125,8 +137,7 @@ impl EncodePublicKey for RemoteKey {
 
 impl DynSignatureAlgorithmIdentifier for RemoteKey {
     fn signature_algorithm_identifier(&self) -> spki::Result<AlgorithmIdentifierOwned> {
-        // RFC 5758 §3.2: ECDSA identifiers have no parameters.
-        Ok(AlgorithmIdentifierOwned { oid: self.algorithm.signature_oid(), parameters: None })
+        Ok(self.algorithm.identifier_owned()?)
     }
 }
 
@@ -136,7 +147,7 @@ pub(crate) mod software {
     use rcgen::{KeyPair, PublicKeyData, SigningKey};
 
     use super::{SignError, Signer};
-    use crate::{algorithm::KeyAlgorithm, public_key::PublicKey};
+    use crate::{algorithm::SignatureAlgorithm, public_key::PublicKey};
 
     pub(crate) struct SoftwareKey {
         pair: KeyPair,
@@ -161,8 +172,8 @@ pub(crate) mod software {
             &self.public_key
         }
 
-        fn algorithm(&self) -> KeyAlgorithm {
-            KeyAlgorithm::EcdsaP256
+        fn signature_algorithm(&self) -> SignatureAlgorithm {
+            SignatureAlgorithm::EcdsaSha256
         }
 
         fn sign_blocking(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {

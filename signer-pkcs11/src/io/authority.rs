@@ -52,7 +52,7 @@ impl CertificateAuthority {
     /// [`AuthorityError`]
     pub fn new(key: Key, chain_pem: &str, settings: CaSettings) -> Result<Self, AuthorityError> {
         Subject::new("any", &settings.organization).to_name().map_err(AuthorityError::Organization)?;
-        let issuer = Issuer::parse(chain_pem, key.public_key(), key.algorithm())?;
+        let issuer = Issuer::parse(chain_pem, key.public_key(), key.signature_algorithm())?;
         key.prove()?;
         Ok(Self { key, issuer, settings })
     }
@@ -67,7 +67,7 @@ impl CertificateAuthority {
         validity: Duration,
         now: SystemTime,
     ) -> Result<String, IssueError> {
-        let remote = RemoteKey { public_key: key.public_key().clone(), algorithm: key.algorithm() };
+        let remote = RemoteKey::of(key);
         let unsigned = issue::root(subject, remote, validity, random()?, now)?;
         let signature = key.sign_blocking(unsigned.to_be_signed()).map_err(IssueError::Sign)?;
         Ok(unsigned.assemble(&signature)?.chain_pem)

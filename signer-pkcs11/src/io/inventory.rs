@@ -8,7 +8,8 @@ use der::Encode;
 
 use crate::{
     algorithm::KeyAlgorithm,
-    encoding::uncompressed_point,
+    encoding::{edwards_point, uncompressed_point},
+    io::template::EDWARDS_25519,
     public_key::{PublicKey, PublicKeyError},
     uri::{ObjectType, Uri},
 };
@@ -107,21 +108,33 @@ fn read(session: &Session, token: &Uri, handle: ObjectHandle) -> cryptoki::error
     info.uri = key_uri(token, &info.label, &info.id);
     info.kind = key_type.map_or_else(|| "unknown".to_owned(), |kind| kind.to_string());
 
+    let public_object = public_object(session, &info)?;
+    // Some tokens have the public values at the private key too, or only there.
+    let objects: Vec<_> = public_object.into_iter().chain([handle]).collect();
     let mut public_key = None;
-    if key_type == Some(KeyType::EC) {
-        let public_object = public_object(session, &info)?;
-        let curve = ec_params(session, handle, public_object)?;
-        info.algorithm = curve.as_deref().and_then(algorithm_of_curve);
-        if let Some(algorithm) = info.algorithm {
-            info.kind = algorithm.to_string();
-            // Some tokens have the point at the private key too, or only there.
-            for object in public_object.into_iter().chain([handle]) {
-                if let Some(point) = ec_point(session, object)? {
-                    public_key = Some(from_point(algorithm, &point));
-                    break;
-                }
+    match key_type {
+        Some(KeyType::EC | KeyType::EC_EDWARDS) => {
+            let curve = first(session, &objects, AttributeType::EcParams)?;
+            info.algorithm = curve.as_deref().and_then(algorithm_of_curve);
+            if let Some(algorithm) = info.algorithm {
+                let point = first(session, &objects, AttributeType::EcPoint)?;
+                public_key = point.map(|point| from_point(algorithm, &point));
             }
         }
+        Some(KeyType::RSA) => {
+            let modulus = first(session, &objects, AttributeType::Modulus)?;
+            let exponent = first(session, &objects, AttributeType::PublicExponent)?;
+            public_key =
+                modulus.zip(exponent).map(|(modulus, exponent)| PublicKey::from_modulus(&modulus, &exponent));
+            if let Some(Ok(key)) = &public_key {
+                info.kind = key.kind().to_string();
+                info.algorithm = info.kind.parse().ok();
+            }
+        }
+        _ => {}
+    }
+    if let Some(algorithm) = info.algorithm {
+        info.kind = algorithm.to_string();
     }
     info.spki_der = public_key.as_ref().and_then(|key| key.as_ref().ok()).map(|key| key.spki_der().to_vec());
     Ok(Read { info, public_key })
@@ -150,39 +163,46 @@ fn public_object(session: &Session, info: &KeyInfo) -> cryptoki::error::Result<O
     }
 }
 
-fn ec_params(
+/// The first value of an attribute that is there and not empty.
+fn first(
     session: &Session,
-    private: ObjectHandle,
-    public: Option<ObjectHandle>,
+    objects: &[ObjectHandle],
+    wanted: AttributeType,
 ) -> cryptoki::error::Result<Option<Vec<u8>>> {
-    for object in public.into_iter().chain([private]) {
-        for attribute in session.get_attributes(object, &[AttributeType::EcParams])? {
-            if let Attribute::EcParams(value) = attribute
-                && !value.is_empty()
-            {
-                return Ok(Some(value));
+    for object in objects {
+        for attribute in session.get_attributes(*object, &[wanted])? {
+            match attribute {
+                Attribute::EcParams(value)
+                | Attribute::EcPoint(value)
+                | Attribute::Modulus(value)
+                | Attribute::PublicExponent(value)
+                    if !value.is_empty() =>
+                {
+                    return Ok(Some(value));
+                }
+                _ => {}
             }
         }
     }
     Ok(None)
 }
 
-fn ec_point(session: &Session, object: ObjectHandle) -> cryptoki::error::Result<Option<Vec<u8>>> {
-    let attributes = session.get_attributes(object, &[AttributeType::EcPoint])?;
-    Ok(attributes.into_iter().find_map(|attribute| match attribute {
-        Attribute::EcPoint(value) if !value.is_empty() => Some(value),
-        _ => None,
-    }))
-}
-
 fn algorithm_of_curve(ec_params: &[u8]) -> Option<KeyAlgorithm> {
-    let named = |algorithm: &&KeyAlgorithm| algorithm.curve().to_der().is_ok_and(|der| der == ec_params);
+    if ec_params == EDWARDS_25519 {
+        return Some(KeyAlgorithm::Ed25519);
+    }
+    let named = |algorithm: &&KeyAlgorithm| {
+        algorithm.curve().is_some_and(|curve| curve.to_der().is_ok_and(|der| der == ec_params))
+    };
     KeyAlgorithm::ALL.iter().find(named).copied()
 }
 
 fn from_point(algorithm: KeyAlgorithm, value: &[u8]) -> Result<PublicKey, PublicKeyError> {
-    let point = uncompressed_point(value, algorithm.coordinate_bytes()).ok_or(PublicKeyError::Point)?;
-    PublicKey::from_point(algorithm, point)
+    let point = match algorithm.coordinate_bytes() {
+        Some(bytes) => uncompressed_point(value, bytes),
+        None => edwards_point(value),
+    };
+    PublicKey::from_point(algorithm, point.ok_or(PublicKeyError::Point)?)
 }
 
 const ATTRIBUTES: &[AttributeType] = &[

@@ -11,12 +11,11 @@ use cryptoki::{
     object::{Attribute, ObjectClass, ObjectHandle},
     session::Session,
 };
-use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 pub use crate::io::{key_error::KeyError, key_name::KeyName};
 use crate::{
-    algorithm::KeyAlgorithm,
+    algorithm::{KeyAlgorithm, RsaPadding, SignatureAlgorithm},
     csr::{self, BuildError, Subject},
     io::{
         fault,
@@ -34,7 +33,10 @@ use crate::{
 ///
 /// The private half never leaves the token (A02.FR.05).
 #[derive(Clone)]
-pub struct Key(Arc<Inner>);
+pub struct Key {
+    inner: Arc<Inner>,
+    padding: RsaPadding,
+}
 
 struct Inner {
     token: Token,
@@ -50,7 +52,7 @@ impl Token {
     /// A key that is extractable or not sensitive is destroyed again and refused. Blocks.
     ///
     /// # Errors
-    /// [`KeyError`]; nothing is left in the token then.
+    /// [`KeyError`]; nothing is left in the token then, save as [`KeyError::LeftBehind`] says.
     pub fn generate_key(&self, name: &KeyName, algorithm: KeyAlgorithm) -> Result<Key, KeyError> {
         let uri = name.to_uri(self);
         let taken = self.with_session(|session| {
@@ -62,11 +64,7 @@ impl Token {
             return Err(KeyError::Exists { key: Box::new(uri) });
         }
         self.climb(name, algorithm)?;
-        let checked = self.find_key(&uri).and_then(|key| key.prove().map(|()| key));
-        if checked.is_err() {
-            self.remove(name)?;
-        }
-        checked
+        self.find_key(&uri).and_then(|key| key.prove().map(|()| key)).map_err(|error| self.undo(name, error))
     }
 
     /// Finds a key by `object=`, `id=` or both. Blocks.
@@ -138,11 +136,21 @@ impl Token {
                     return Ok(());
                 }
                 Err(error) => {
+                    let source = fault::fault(&error);
+                    if fault::code(&error) == Some(RvError::MechanismInvalid) {
+                        return Err(KeyError::Unsupported { algorithm, source });
+                    }
                     // A refused template may leave half of a pair behind.
-                    self.remove(name)?;
-                    let template_fault = fault::is_template_fault(&error);
-                    last = Some(fault::fault(&error));
-                    if !template_fault {
+                    if let Err(removal) = self.remove(name) {
+                        let reason = Box::new(KeyError::Generate { algorithm, source });
+                        return Err(KeyError::LeftBehind {
+                            key: Box::new(name.to_uri(self)),
+                            removal: Box::new(removal),
+                            reason,
+                        });
+                    }
+                    last = Some(source);
+                    if !fault::is_template_fault(&error) {
                         break;
                     }
                 }
@@ -150,6 +158,19 @@ impl Token {
         }
         let source = last.unwrap_or_else(|| crate::sign::TokenFault::new("C_GenerateKeyPair", "nothing"));
         Err(KeyError::Generate { algorithm, source })
+    }
+
+    /// Destroys a key that was generated and then refused, for `reason`. The reason is what counts; that the key could
+    /// not be destroyed comes on top.
+    fn undo(&self, name: &KeyName, reason: KeyError) -> KeyError {
+        match self.remove(name) {
+            Ok(_) => reason,
+            Err(removal) => KeyError::LeftBehind {
+                key: Box::new(name.to_uri(self)),
+                removal: Box::new(removal),
+                reason: Box::new(reason),
+            },
+        }
     }
 
     /// Destroys both halves, the private one first, and says how many objects were there.
@@ -199,37 +220,49 @@ impl Token {
             Some(Ok(public_key)) => public_key,
         };
         let name = KeyName::read(info.label, info.id);
-        Ok(Key(Arc::new(Inner { token: self.clone(), name, algorithm, public_key, uri: *key })))
+        let inner = Inner { token: self.clone(), name, algorithm, public_key, uri: *key };
+        Ok(Key { inner: Arc::new(inner), padding: RsaPadding::default() })
     }
 }
 
 impl Key {
     /// Names the key: token, `object=` and `id=`, without PIN and module path. Fit to be stored.
     pub fn uri(&self) -> &Uri {
-        &self.0.uri
+        &self.inner.uri
     }
 
     /// Label and id.
     pub fn name(&self) -> &KeyName {
-        &self.0.name
+        &self.inner.name
     }
 
     /// The token it is in.
     pub fn token(&self) -> &Token {
-        &self.0.token
+        &self.inner.token
     }
 
     /// The public half.
     pub fn public_key(&self) -> &PublicKey {
-        &self.0.public_key
+        &self.inner.public_key
+    }
+
+    /// The same key, whose signatures in certificates, requests and CRLs have this padding. Without effect for keys
+    /// that are not RSA, and in TLS.
+    pub fn with_rsa_padding(self, padding: RsaPadding) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// The algorithm of the signatures in certificates, requests and CRLs.
+    pub fn signature_algorithm(&self) -> SignatureAlgorithm {
+        self.inner.algorithm.signature(self.padding)
     }
 
     /// The kind of key.
     pub fn algorithm(&self) -> KeyAlgorithm {
-        self.0.algorithm
+        self.inner.algorithm
     }
 
-    /// Hashes the message here and has the hash signed by the token; the signature is DER.
+    /// Hashes the message here and has the hash signed by the token. An ECDSA signature is DER.
     ///
     /// Needs a tokio runtime with time enabled.
     ///
@@ -240,8 +273,8 @@ impl Key {
     /// Dropping it gives the place in the queue up, or throws the signature away. Nothing else changes.
     pub async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let (sender, receiver) = oneshot::channel();
-        let after = self.0.token.sign_timeout();
-        self.submit(message, Reply::Task(sender))?;
+        let after = self.inner.token.sign_timeout();
+        self.submit(self.signature_algorithm(), message, Reply::Task(sender))?;
         match tokio::time::timeout(after, receiver).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(SignError::ShutDown),
@@ -255,9 +288,21 @@ impl Key {
     /// # Errors
     /// [`SignError`], at the latest after [`Token::sign_timeout`].
     pub fn sign_blocking(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.sign_blocking_by(self.signature_algorithm(), message)
+    }
+
+    /// The same by an algorithm that was agreed on with a peer, as in TLS.
+    ///
+    /// # Errors
+    /// [`SignError::Algorithm`] for one that does not fit the key; else as [`Key::sign_blocking`].
+    pub fn sign_blocking_by(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+    ) -> Result<Vec<u8>, SignError> {
         let (sender, receiver) = mpsc::sync_channel(1);
-        let after = self.0.token.sign_timeout();
-        self.submit(message, Reply::Thread(sender))?;
+        let after = self.inner.token.sign_timeout();
+        self.submit(algorithm, message, Reply::Thread(sender))?;
         receiver.recv_timeout(after).map_err(|error| match error {
             mpsc::RecvTimeoutError::Timeout => SignError::Timeout { after },
             mpsc::RecvTimeoutError::Disconnected => SignError::ShutDown,
@@ -287,20 +332,28 @@ impl Key {
             .sign_blocking(MESSAGE)
             .map_err(|source| KeyError::Sign { key: Box::new(self.uri().clone()), source })?;
         self.public_key()
-            .verify_with(self.algorithm(), MESSAGE, &signature)
+            .verify_with(self.signature_algorithm(), MESSAGE, &signature)
             .map_err(|_| KeyError::Mismatch { key: Box::new(self.uri().clone()) })
     }
 
-    fn submit(&self, message: &[u8], reply: Reply) -> Result<(), SignError> {
-        let digest = match self.0.algorithm {
-            KeyAlgorithm::EcdsaP256 => Sha256::digest(message).to_vec(),
+    fn submit(&self, algorithm: SignatureAlgorithm, message: &[u8], reply: Reply) -> Result<(), SignError> {
+        if !algorithm.fits(self.inner.algorithm) {
+            return Err(SignError::Algorithm { algorithm, key: self.inner.algorithm });
+        }
+        let raw_bytes = match self.inner.algorithm {
+            KeyAlgorithm::EcdsaP256 | KeyAlgorithm::Ed25519 => 64,
+            KeyAlgorithm::EcdsaP384 => 96,
+            KeyAlgorithm::Rsa2048 => 256,
+            KeyAlgorithm::Rsa3072 => 384,
+            KeyAlgorithm::Rsa4096 => 512,
         };
-        self.0.token.0.pool.submit(Job {
-            key: self.0.name.clone(),
-            algorithm: self.0.algorithm,
-            digest,
+        self.inner.token.0.pool.submit(Job {
+            key: self.inner.name.clone(),
+            algorithm,
+            input: algorithm.token_input(message),
+            raw_bytes,
             asked: Instant::now(),
-            timeout: self.0.token.sign_timeout(),
+            timeout: self.inner.token.sign_timeout(),
             reply,
         })
     }
@@ -311,8 +364,8 @@ impl Signer for Key {
         Key::public_key(self)
     }
 
-    fn algorithm(&self) -> KeyAlgorithm {
-        Key::algorithm(self)
+    fn signature_algorithm(&self) -> SignatureAlgorithm {
+        Key::signature_algorithm(self)
     }
 
     fn sign_blocking(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
@@ -322,7 +375,7 @@ impl Signer for Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({})", self.0.uri)
+        write!(f, "Key({})", self.inner.uri)
     }
 }
 

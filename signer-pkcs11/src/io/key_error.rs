@@ -61,6 +61,30 @@ pub enum KeyError {
         #[source]
         source: TokenFault,
     },
+    /// The token cannot generate this kind of key.
+    #[error(
+        "the token cannot generate a key of {algorithm}: choose another algorithm, ecdsa-p256 is the one that nearly all tokens have"
+    )]
+    Unsupported {
+        /// The kind of key.
+        algorithm: KeyAlgorithm,
+        /// Its answer.
+        #[source]
+        source: TokenFault,
+    },
+    /// A key was refused, and could not be destroyed.
+    #[error(
+        "{key} is refused, and it stays in the token, because it could not be destroyed ({removal}): destroy it by `hsm destroy`"
+    )]
+    LeftBehind {
+        /// The key.
+        key: Box<Uri>,
+        /// Why it was not destroyed.
+        removal: Box<KeyError>,
+        /// Why it is refused.
+        #[source]
+        reason: Box<KeyError>,
+    },
     /// The token made, or holds, a key that can be read out. A key just generated has been destroyed again.
     #[error("{key} is not protected by the token ({attributes}): such a key is refused (A02.FR.05)")]
     NotProtected {
@@ -84,7 +108,9 @@ pub enum KeyError {
         key: Box<Uri>,
     },
     /// Not one of [`KeyAlgorithm`].
-    #[error("{key} is a key of another kind ({kind}) than ecdsa-p256")]
+    #[error(
+        "{key} is of a kind that cannot be used ({kind}): generate one of ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096 or ed25519"
+    )]
     Kind {
         /// The key.
         key: Box<Uri>,

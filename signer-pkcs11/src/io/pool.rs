@@ -14,7 +14,7 @@ use cryptoki::{
 use tokio::sync::oneshot;
 
 use crate::{
-    algorithm::KeyAlgorithm,
+    algorithm::SignatureAlgorithm,
     encoding::ecdsa_signature_to_der,
     io::{
         fault,
@@ -36,9 +36,11 @@ pub(crate) struct Pool {
 /// One signature to be made.
 pub(crate) struct Job {
     pub(crate) key: KeyName,
-    pub(crate) algorithm: KeyAlgorithm,
-    /// Hash of the message: hashed by us, because some tokens cannot and one hashed wrongly.
-    pub(crate) digest: Vec<u8>,
+    pub(crate) algorithm: SignatureAlgorithm,
+    /// What the token signs: see [`SignatureAlgorithm::token_input`].
+    pub(crate) input: Vec<u8>,
+    /// Length of what the token has to give back.
+    pub(crate) raw_bytes: usize,
     /// When it was asked for.
     pub(crate) asked: Instant,
     /// How long it is waited for.
@@ -185,8 +187,15 @@ impl Worker {
             Attempt::LoggedOut => SignError::Token(TokenFault::new("C_FindObjects", "no login")),
             Attempt::KeyGone => SignError::KeyGone { key: job.key.to_string() },
         })?;
-        ecdsa_signature_to_der(&raw, job.algorithm.coordinate_bytes())
-            .ok_or(SignError::Garbage { bytes: raw.len() })
+        if raw.len() != job.raw_bytes {
+            return Err(SignError::Garbage { bytes: raw.len() });
+        }
+        match job.algorithm {
+            SignatureAlgorithm::EcdsaSha256 | SignatureAlgorithm::EcdsaSha384 => {
+                ecdsa_signature_to_der(&raw, job.raw_bytes / 2).ok_or(SignError::Garbage { bytes: raw.len() })
+            }
+            _ => Ok(raw),
+        }
     }
 
     fn attempt(&mut self, job: &Job) -> Result<Vec<u8>, Attempt> {
@@ -216,7 +225,7 @@ impl Worker {
                 handle
             }
         };
-        session.sign(&signing_mechanism(job.algorithm), handle, &job.digest).map_err(Attempt::Module)
+        session.sign(&signing_mechanism(job.algorithm), handle, &job.input).map_err(Attempt::Module)
     }
 }
 

@@ -1,9 +1,21 @@
 //! The templates by which keys are generated, from the strictest to the one that every token takes.
 
-use cryptoki::{mechanism::Mechanism, object::Attribute};
+use std::ffi::c_ulong;
+
+use cryptoki::{
+    mechanism::{
+        Mechanism, MechanismType,
+        eddsa::{EddsaParams, EddsaSignatureScheme},
+        rsa::{PkcsMgfType, PkcsPssParams},
+    },
+    object::Attribute,
+};
 use der::Encode;
 
-use crate::{algorithm::KeyAlgorithm, io::key::KeyName};
+use crate::{
+    algorithm::{KeyAlgorithm, SignatureAlgorithm},
+    io::key::KeyName,
+};
 
 /// Public and private half of a template.
 pub(crate) struct Template {
@@ -14,29 +26,65 @@ pub(crate) struct Template {
 /// How the pair is generated.
 pub(crate) fn mechanism(algorithm: KeyAlgorithm) -> Mechanism<'static> {
     match algorithm {
-        KeyAlgorithm::EcdsaP256 => Mechanism::EccKeyPairGen,
+        KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384 => Mechanism::EccKeyPairGen,
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => Mechanism::RsaPkcsKeyPairGen,
+        KeyAlgorithm::Ed25519 => Mechanism::EccEdwardsKeyPairGen,
     }
 }
 
 /// How a hash is signed. The bare mechanism over a hash made by us is the only one that all tokens have.
-pub(crate) fn signing_mechanism(algorithm: KeyAlgorithm) -> Mechanism<'static> {
+pub(crate) fn signing_mechanism(algorithm: SignatureAlgorithm) -> Mechanism<'static> {
+    let pss = |hash_alg, mgf, s_len: u8| {
+        Mechanism::RsaPkcsPss(PkcsPssParams { hash_alg, mgf, s_len: c_ulong::from(s_len).into() })
+    };
     match algorithm {
-        KeyAlgorithm::EcdsaP256 => Mechanism::Ecdsa,
+        SignatureAlgorithm::EcdsaSha256 | SignatureAlgorithm::EcdsaSha384 => Mechanism::Ecdsa,
+        SignatureAlgorithm::RsaPkcs1Sha256
+        | SignatureAlgorithm::RsaPkcs1Sha384
+        | SignatureAlgorithm::RsaPkcs1Sha512 => Mechanism::RsaPkcs,
+        SignatureAlgorithm::RsaPssSha256 => pss(MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, 32),
+        SignatureAlgorithm::RsaPssSha384 => pss(MechanismType::SHA384, PkcsMgfType::MGF1_SHA384, 48),
+        SignatureAlgorithm::RsaPssSha512 => pss(MechanismType::SHA512, PkcsMgfType::MGF1_SHA512, 64),
+        SignatureAlgorithm::Ed25519 => Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure)),
+    }
+}
+
+/// CKA_EC_PARAMS of Ed25519 where a token follows PKCS #11 3.0 to the letter: PrintableString "edwards25519".
+pub(crate) const EDWARDS_25519: &[u8] = b"\x13\x0cedwards25519";
+
+/// What makes a key of this algorithm, in the forms that tokens want.
+fn parameters(algorithm: KeyAlgorithm) -> Vec<Vec<Attribute>> {
+    // An object identifier always encodes; an empty value is refused by every token.
+    let curve = algorithm.curve().and_then(|curve| curve.to_der().ok()).unwrap_or_default();
+    match (algorithm, algorithm.modulus_bits()) {
+        (_, Some(bits)) => {
+            vec![vec![
+                Attribute::ModulusBits(c_ulong::from(bits).into()),
+                Attribute::PublicExponent(vec![1, 0, 1]),
+            ]]
+        }
+        (KeyAlgorithm::Ed25519, None) => {
+            vec![vec![Attribute::EcParams(EDWARDS_25519.to_vec())], vec![Attribute::EcParams(curve)]]
+        }
+        (_, None) => vec![vec![Attribute::EcParams(curve)]],
     }
 }
 
 /// Templates to be tried in turn. Whichever passes, what the token made of it is read back afterwards.
-pub(crate) fn ladder(name: &KeyName, algorithm: KeyAlgorithm) -> [Template; 4] {
+pub(crate) fn ladder(name: &KeyName, algorithm: KeyAlgorithm) -> Vec<Template> {
+    let forms = parameters(algorithm);
+    forms.iter().flat_map(|form| rungs(name, form)).collect()
+}
+
+fn rungs(name: &KeyName, parameters: &[Attribute]) -> [Template; 4] {
     let identity = || {
         vec![Attribute::Token(true), Attribute::Label(name.label().into()), Attribute::Id(name.id().into())]
     };
-    // A named curve's object identifier always encodes; an empty value is refused by every token.
-    let curve = || Attribute::EcParams(algorithm.curve().to_der().unwrap_or_default());
     let secret = || [Attribute::Sensitive(true), Attribute::Extractable(false), Attribute::Sign(true)];
 
     let public = |more: &[Attribute]| {
         let mut template = identity();
-        template.push(curve());
+        template.extend_from_slice(parameters);
         template.extend_from_slice(more);
         template
     };

@@ -6,12 +6,15 @@
 use std::sync::Arc;
 
 use rustls::{
-    Error, OtherError, SignatureAlgorithm, SignatureScheme,
+    Error, OtherError, SignatureAlgorithm as TlsAlgorithm, SignatureScheme,
     pki_types::SubjectPublicKeyInfoDer,
     sign::{Signer, SigningKey},
 };
 
-use crate::{algorithm::KeyAlgorithm, io::key::Key};
+use crate::{
+    algorithm::{KeyAlgorithm, KeyFamily, SignatureAlgorithm},
+    io::key::Key,
+};
 
 impl Key {
     /// The key for rustls, on either side of a connection, for TLS 1.2 and 1.3.
@@ -20,39 +23,65 @@ impl Key {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct TlsKey(Key);
 
-impl TlsKey {
-    fn own_scheme(&self) -> SignatureScheme {
-        match self.0.algorithm() {
-            KeyAlgorithm::EcdsaP256 => SignatureScheme::ECDSA_NISTP256_SHA256,
+/// A key and the scheme that a handshake has agreed on.
+#[derive(Debug)]
+struct TlsSigner {
+    key: Key,
+    scheme: SignatureScheme,
+    algorithm: SignatureAlgorithm,
+}
+
+/// The schemes of a key, by preference. TLS 1.3 ties a curve to one hash, and knows no PKCS #1 v1.5.
+fn schemes(algorithm: KeyAlgorithm) -> &'static [(SignatureScheme, SignatureAlgorithm)] {
+    match algorithm {
+        KeyAlgorithm::EcdsaP256 => {
+            &[(SignatureScheme::ECDSA_NISTP256_SHA256, SignatureAlgorithm::EcdsaSha256)]
         }
+        KeyAlgorithm::EcdsaP384 => {
+            &[(SignatureScheme::ECDSA_NISTP384_SHA384, SignatureAlgorithm::EcdsaSha384)]
+        }
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => &[
+            (SignatureScheme::RSA_PSS_SHA256, SignatureAlgorithm::RsaPssSha256),
+            (SignatureScheme::RSA_PSS_SHA384, SignatureAlgorithm::RsaPssSha384),
+            (SignatureScheme::RSA_PSS_SHA512, SignatureAlgorithm::RsaPssSha512),
+            (SignatureScheme::RSA_PKCS1_SHA256, SignatureAlgorithm::RsaPkcs1Sha256),
+            (SignatureScheme::RSA_PKCS1_SHA384, SignatureAlgorithm::RsaPkcs1Sha384),
+            (SignatureScheme::RSA_PKCS1_SHA512, SignatureAlgorithm::RsaPkcs1Sha512),
+        ],
+        KeyAlgorithm::Ed25519 => &[(SignatureScheme::ED25519, SignatureAlgorithm::Ed25519)],
     }
 }
 
 impl SigningKey for TlsKey {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        offered.contains(&self.own_scheme()).then(|| Box::new(self.clone()) as Box<dyn Signer>)
+        let (scheme, algorithm) =
+            *schemes(self.0.algorithm()).iter().find(|(scheme, _)| offered.contains(scheme))?;
+        Some(Box::new(TlsSigner { key: self.0.clone(), scheme, algorithm }))
     }
 
     fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
         Some(self.0.public_key().spki_der().into())
     }
 
-    fn algorithm(&self) -> SignatureAlgorithm {
-        match self.0.algorithm() {
-            KeyAlgorithm::EcdsaP256 => SignatureAlgorithm::ECDSA,
+    fn algorithm(&self) -> TlsAlgorithm {
+        match self.0.algorithm().family() {
+            KeyFamily::Ecdsa => TlsAlgorithm::ECDSA,
+            KeyFamily::Rsa => TlsAlgorithm::RSA,
+            KeyFamily::EdDsa => TlsAlgorithm::ED25519,
         }
     }
 }
 
-impl Signer for TlsKey {
+impl Signer for TlsSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        self.0.sign_blocking(message).map_err(|error| Error::Other(OtherError(Arc::new(error))))
+        let signature = self.key.sign_blocking_by(self.algorithm, message);
+        signature.map_err(|error| Error::Other(OtherError(Arc::new(error))))
     }
 
     fn scheme(&self) -> SignatureScheme {
-        self.own_scheme()
+        self.scheme
     }
 }

@@ -4,8 +4,11 @@
 mod csr;
 mod hsm;
 mod issuance;
+mod key_kinds;
 mod keys;
+mod negative;
 mod openssl;
+mod python;
 mod refusals;
 mod shutdown;
 mod signing;

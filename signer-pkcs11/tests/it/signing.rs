@@ -14,7 +14,7 @@ fn key(token: &Token) -> Key {
 
 fn assert_signs(key: &Key, message: &[u8]) {
     let signature = key.sign_blocking(message).unwrap();
-    key.public_key().verify_with(key.algorithm(), message, &signature).unwrap();
+    key.public_key().verify_with(key.signature_algorithm(), message, &signature).unwrap();
 }
 
 #[test]
@@ -36,14 +36,14 @@ fn tasks_and_threads_of_one_runtime() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let signature = key.sign(b"task").await.unwrap();
-        key.public_key().verify_with(key.algorithm(), b"task", &signature).unwrap();
+        key.public_key().verify_with(key.signature_algorithm(), b"task", &signature).unwrap();
         // As a TLS handshake does it: rustls signs inside poll, inside block_on, on a blocking thread.
         let handshake = {
             let key = key.clone();
             move || Handle::current().block_on(async move { key.sign_blocking(b"handshake") })
         };
         let signature = tokio::task::spawn_blocking(handshake).await.unwrap().unwrap();
-        key.public_key().verify_with(key.algorithm(), b"handshake", &signature).unwrap();
+        key.public_key().verify_with(key.signature_algorithm(), b"handshake", &signature).unwrap();
     });
 }
 
