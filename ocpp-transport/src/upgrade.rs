@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, Request, Respo
 use zeroize::Zeroizing;
 
 use crate::basic::Credentials;
+use crate::deflate::{Agreed, Deflate, NegotiationError};
 use crate::identity::Identity;
 
 /// The longest head of an HTTP request or response, in bytes. Real ones have a few hundred.
@@ -26,6 +27,8 @@ pub(crate) struct Upgrade {
     pub(crate) credentials: Option<Credentials>,
     /// The first of the versions that the station offers which this side serves.
     pub(crate) version: Version,
+    /// The compression that is granted, with the header that says so.
+    deflate: Option<(Agreed, String)>,
     accept_key: String,
 }
 
@@ -46,15 +49,32 @@ pub(crate) enum ResponseError {
     Subprotocol,
     #[error("{0}")]
     Invalid(&'static str),
+    #[error("{0}")]
+    Extension(NegotiationError),
 }
 
-/// The request of a station that speaks `versions`, the one that it prefers first (OCPP-J 3.2). It holds a password,
-/// so its memory is wiped.
+/// What a CSMS's response has opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) version: Version,
+    pub(crate) deflate: Option<Agreed>,
+}
+
+impl Upgrade {
+    /// The compression that is granted.
+    pub(crate) fn deflate(&self) -> Option<Agreed> {
+        self.deflate.as_ref().map(|(agreed, _)| *agreed)
+    }
+}
+
+/// The request of a station that speaks `versions`, the one that it prefers first (OCPP-J 3.2), and offers compression.
+/// It holds a password, so its memory is wiped.
 pub(crate) fn request(
     host: &str,
     path: &str,
     key: &str,
     versions: &[Version],
+    deflate: Option<&Deflate>,
     authorization: Option<&Zeroizing<String>>,
 ) -> Zeroizing<String> {
     let protocols = versions.iter().map(|version| version.subprotocol()).collect::<Vec<_>>().join(", ");
@@ -67,6 +87,9 @@ pub(crate) fn request(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {protocols}\r\n"
     );
+    if let Some(deflate) = deflate {
+        let _ = write!(text, "Sec-WebSocket-Extensions: {}\r\n", deflate.offer());
+    }
     if let Some(authorization) = authorization {
         let _ = write!(text, "Authorization: {}\r\n", authorization.as_str());
     }
@@ -74,8 +97,14 @@ pub(crate) fn request(
     text
 }
 
-/// Checks the CSMS's response to a [`request`] with `key`, and returns the version that it picked of the `offered`.
-pub(crate) fn check_response(head: &[u8], key: &str, offered: &[Version]) -> Result<Version, ResponseError> {
+/// Checks the CSMS's response to a [`request`] with `key`, and returns what it picked of the `offered` versions and of the
+/// compression.
+pub(crate) fn check_response(
+    head: &[u8],
+    key: &str,
+    offered: &[Version],
+    deflate: Option<&Deflate>,
+) -> Result<Opened, ResponseError> {
     let response = match Response::<Option<Vec<u8>>>::try_parse(head) {
         Ok(Some((_, response))) => response,
         _ => return Err(ResponseError::Invalid("the response is not HTTP/1.1")),
@@ -96,21 +125,27 @@ pub(crate) fn check_response(head: &[u8], key: &str, offered: &[Version]) -> Res
     if only(headers, &SEC_WEBSOCKET_ACCEPT) != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
         return Err(ResponseError::Invalid("the response belongs to another request"));
     }
-    if headers.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
-        return Err(ResponseError::Invalid("the response demands an extension that was not offered"));
-    }
+    let extensions = headers_of(headers, &SEC_WEBSOCKET_EXTENSIONS);
+    let deflate = match deflate {
+        Some(deflate) => deflate.check_answer(extensions),
+        None if extensions.is_empty() => Ok(None),
+        None => Err(NegotiationError::NotOffered),
+    };
+    let deflate = deflate.map_err(ResponseError::Extension)?;
     // 2.0.1 Part 4, 3.3: without a subprotocol that it offered the station must not go on.
     let picked = only(headers, &SEC_WEBSOCKET_PROTOCOL).ok_or(ResponseError::Subprotocol)?;
     let mut offered = offered.iter().copied();
-    offered.find(|version| version.subprotocol().as_bytes() == picked).ok_or(ResponseError::Subprotocol)
+    let version = offered.find(|version| version.subprotocol().as_bytes() == picked);
+    Ok(Opened { version: version.ok_or(ResponseError::Subprotocol)?, deflate })
 }
 
 /// Reads the request of a station. `base_path` is what stands before `/` and the identity, `served` the versions of
-/// this side.
+/// this side, `deflate` the compression that it grants, if any.
 pub(crate) fn parse_request(
     head: &[u8],
     base_path: &str,
     served: &[Version],
+    deflate: Option<&Deflate>,
 ) -> Result<Upgrade, HttpRefusal> {
     let refusal = |status, reason| HttpRefusal { status, reason };
     let request = match Request::<()>::try_parse(head) {
@@ -148,14 +183,24 @@ pub(crate) fn parse_request(
         }
         _ => return Err(refusal(400, "several Authorization headers")),
     };
-    Ok(Upgrade { identity, credentials, version, accept_key })
+    let deflate = match deflate {
+        Some(deflate) => deflate
+            .answer(headers_of(request.headers(), &SEC_WEBSOCKET_EXTENSIONS))
+            .map_err(|_| refusal(400, "malformed Sec-WebSocket-Extensions header"))?,
+        None => None,
+    };
+    Ok(Upgrade { identity, credentials, version, deflate, accept_key })
 }
 
 /// The response that opens the WebSocket.
 pub(crate) fn accept(upgrade: &Upgrade) -> String {
+    let extensions = match &upgrade.deflate {
+        Some((_, header)) => format!("Sec-WebSocket-Extensions: {header}\r\n"),
+        None => String::new(),
+    };
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
+         Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {}\r\n{extensions}\r\n",
         upgrade.accept_key,
         upgrade.version.subprotocol()
     )
@@ -206,7 +251,12 @@ mod tests {
 
     #[track_caller]
     fn check_request(request: &str, expected: Result<&str, u16>) {
-        let result = parse_request(request.as_bytes(), "/ocpp/", &[Version::V16, Version::V201]);
+        let result = parse_request(
+            request.as_bytes(),
+            "/ocpp/",
+            &[Version::V16, Version::V201],
+            Some(&Deflate::default()),
+        );
         let found =
             result.as_ref().map(|upgrade| upgrade.identity.as_str()).map_err(|refusal| refusal.status);
         assert_eq!(found, expected, "{request}");
@@ -217,16 +267,30 @@ mod tests {
         use Version::{V16, V21, V201};
         let identity = Identity::try_from("RDAM 123").unwrap();
         let authorization = crate::basic::header(&identity, &"0123456789abcdef".into());
-        let text = request("csms:443", "/ocpp/RDAM%20123", KEY, &[V21, V201, V16], Some(&authorization));
+        let deflate = Deflate::default();
+        let text = request(
+            "csms:443",
+            "/ocpp/RDAM%20123",
+            KEY,
+            &[V21, V201, V16],
+            Some(&deflate),
+            Some(&authorization),
+        );
         assert!(text.capacity() >= text.len());
-        let upgrade = parse_request(text.as_bytes(), "/ocpp", &[V16, V201]).unwrap();
+        let upgrade = parse_request(text.as_bytes(), "/ocpp", &[V16, V201], Some(&deflate)).unwrap();
         assert_eq!(upgrade.identity, identity);
         assert_eq!(upgrade.credentials.as_ref().unwrap().user, "RDAM 123");
         // The station's order decides.
         assert_eq!(upgrade.version, V201);
         let response = accept(&upgrade);
-        assert_eq!(check_response(response.as_bytes(), KEY, &[V21, V201, V16]), Ok(V201));
-        assert_eq!(check_response(response.as_bytes(), KEY, &[V21]), Err(ResponseError::Subprotocol));
+        let check = |offered: &[Version], deflate| check_response(response.as_bytes(), KEY, offered, deflate);
+        let opened = check(&[V21, V201, V16], Some(&deflate)).unwrap();
+        assert_eq!(opened.version, V201);
+        assert_eq!(opened.deflate, upgrade.deflate());
+        assert!(opened.deflate.is_some());
+        assert_eq!(check(&[V21], Some(&deflate)), Err(ResponseError::Subprotocol));
+        let not_offered = ResponseError::Extension(NegotiationError::NotOffered);
+        assert_eq!(check(&[V201], None), Err(not_offered));
     }
 
     #[test]
@@ -254,6 +318,7 @@ mod tests {
         check_request("GET /ocpp/CS1 HTTP/1.1\r\nHost: csms\r\n\r\n", Err(400));
         check_request("POST /ocpp/CS1 HTTP/1.1\r\n\r\n", Err(400));
         check_request(&station("/ocpp/CS1", "ocpp2.0.1", "Authorization: Bearer x\r\n"), Err(401));
+        check_request(&station("/ocpp/CS1", "ocpp2.0.1", "Sec-WebSocket-Extensions: a b\r\n"), Err(400));
         let twice = "Authorization: Basic QTpi\r\nAuthorization: Basic QTpi\r\n";
         check_request(&station("/ocpp/CS1", "ocpp2.0.1", twice), Err(400));
     }
@@ -261,11 +326,11 @@ mod tests {
     #[test]
     fn responses_that_open_nothing() {
         let check = |text: &str, expected: ResponseError| {
-            assert_eq!(check_response(text.as_bytes(), KEY, &[Version::V201]), Err(expected), "{text}");
+            assert_eq!(check_response(text.as_bytes(), KEY, &[Version::V201], None), Err(expected), "{text}");
         };
         check(&refuse(401), ResponseError::Status { status: 401 });
         let text = station("/ocpp/CS1", "ocpp2.0.1", "");
-        let good = accept(&parse_request(text.as_bytes(), "/ocpp", &[Version::V201]).unwrap());
+        let good = accept(&parse_request(text.as_bytes(), "/ocpp", &[Version::V201], None).unwrap());
         check(&good.replace("ocpp2.0.1", "ocpp1.6"), ResponseError::Subprotocol);
         check(&good.replace("Sec-WebSocket-Protocol: ocpp2.0.1\r\n", ""), ResponseError::Subprotocol);
         check(

@@ -13,7 +13,6 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsConnector, TlsStream};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tracing::{Instrument, debug, info_span};
@@ -26,12 +25,13 @@ use crate::io::blocking::on_blocking_thread;
 use crate::io::driver::Driver;
 use crate::io::head::{HeadError, read_head};
 use crate::io::settings::LinkSettings;
+use crate::io::socket::Socket;
 use crate::io::stream::Stream;
 use crate::peer::{Link, Peer};
 use crate::profile::SecurityProfile;
 use crate::router::Router;
 use crate::tls::{self, ClientKey, TlsConfigError, TlsFailure};
-use crate::upgrade::{self, ResponseError};
+use crate::upgrade::{self, Opened, ResponseError};
 
 /// How a station proves its identity, and whom it trusts.
 #[derive(Clone)]
@@ -305,13 +305,12 @@ pub async fn connect(config: &StationConfig, router: Router) -> Result<Connectio
             handshake(tcp, Arc::clone(tls), target.server_name.clone(), deadline, &target.endpoint).await?
         }
     };
-    let (version, tail) = timeout_at(deadline, open(&mut stream, config, &target, router.versions()))
+    let (opened, tail) = timeout_at(deadline, open(&mut stream, config, &target, router.versions()))
         .await
         .map_err(|_| ConnectError::Timeout { endpoint: endpoint() })??;
 
-    let web_socket =
-        WebSocketStream::from_partially_read(stream, tail, Role::Client, Some(config.link.web_socket()))
-            .await;
+    let version = opened.version;
+    let socket = Socket::open(stream, tail, Role::Client, &config.link, opened.deflate).await;
     let link = Link {
         version,
         identity: config.identity.clone(),
@@ -323,8 +322,7 @@ pub async fn connect(config: &StationConfig, router: Router) -> Result<Connectio
     let mut seed = [0; 16];
     getrandom::fill(&mut seed).map_err(ConnectError::Random)?;
     let (peer, channels) = Peer::new(link);
-    let driver =
-        Driver::new(web_socket, seed, Arc::new(router), config.link.clone(), (peer.clone(), channels));
+    let driver = Driver::new(socket, seed, Arc::new(router), config.link.clone(), (peer.clone(), channels));
     let span =
         info_span!("connection", station = %config.identity, profile = %config.security.profile(), %version);
     debug!(parent: &span, endpoint = target.endpoint, "connected");
@@ -398,18 +396,20 @@ async fn handshake(
     }
 }
 
-/// The HTTP part. Returns the version that the CSMS picked, and what it sent right behind its response.
+/// The HTTP part. Returns what the CSMS picked, and what it sent right behind its response.
 async fn open(
     stream: &mut Stream,
     config: &StationConfig,
     target: &Target,
     versions: &[Version],
-) -> Result<(Version, Vec<u8>), ConnectError> {
+) -> Result<(Opened, Vec<u8>), ConnectError> {
     let endpoint = || target.endpoint.clone();
     let key = generate_key();
     // A00.FR.202, A00.FR.301: Basic authentication with every connection request.
     let authorization = config.security.password().map(|password| basic::header(&config.identity, password));
-    let request = upgrade::request(&target.authority, &target.path, &key, versions, authorization.as_ref());
+    let deflate = config.link.deflate.as_ref();
+    let request =
+        upgrade::request(&target.authority, &target.path, &key, versions, deflate, authorization.as_ref());
     let written = async {
         stream.write_all(request.as_bytes()).await?;
         stream.flush().await
@@ -420,11 +420,11 @@ async fn open(
         HeadError::Io(error) => handshake_error(&target.endpoint, error),
         error => ConnectError::NotWebSocket { endpoint: endpoint(), reason: error.to_string() },
     })?;
-    match upgrade::check_response(&response.head, &key, versions) {
-        Ok(version) => Ok((version, response.tail)),
+    match upgrade::check_response(&response.head, &key, versions, deflate) {
+        Ok(opened) => Ok((opened, response.tail)),
         Err(ResponseError::Status { status }) => Err(ConnectError::Refused { endpoint: endpoint(), status }),
         Err(ResponseError::Subprotocol) => Err(ConnectError::NoSubprotocol { endpoint: endpoint() }),
-        Err(error @ ResponseError::Invalid(_)) => {
+        Err(error @ (ResponseError::Invalid(_) | ResponseError::Extension(_))) => {
             Err(ConnectError::NotWebSocket { endpoint: endpoint(), reason: error.to_string() })
         }
     }

@@ -14,7 +14,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tracing::{Instrument, debug, info, info_span, warn};
 
@@ -25,6 +24,7 @@ use crate::io::driver::Driver;
 use crate::io::head::{HeadError, read_head};
 use crate::io::registry::Registry;
 use crate::io::settings::LinkSettings;
+use crate::io::socket::Socket;
 use crate::io::stream::Stream;
 use crate::peer::{Link, Peer};
 use crate::profile::SecurityProfile;
@@ -246,7 +246,7 @@ async fn serve_connection(
         () = stop_requested(&mut stopped) => return,
     };
     drop(permit);
-    let (web_socket, link) = match opened {
+    let (socket, link) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             warn!(%remote, error = %WithCause(&error), "a connection was refused");
@@ -266,7 +266,7 @@ async fn serve_connection(
         shared.admission.connected(&peer);
         let link_settings = shared.config.link.clone();
         let router = Arc::clone(&shared.router);
-        let driver = Driver::new(web_socket, seed, router, link_settings, (peer.clone(), channels));
+        let driver = Driver::new(socket, seed, router, link_settings, (peer.clone(), channels));
         let mut run = std::pin::pin!(driver.run());
         let (reason, remains) = tokio::select! {
             ended = &mut run => ended,
@@ -305,11 +305,7 @@ enum OpenError {
 }
 
 /// TLS, HTTP, admission.
-async fn open(
-    shared: &Shared,
-    tcp: TcpStream,
-    remote: SocketAddr,
-) -> Result<(WebSocketStream<Stream>, Link), OpenError> {
+async fn open(shared: &Shared, tcp: TcpStream, remote: SocketAddr) -> Result<(Socket, Link), OpenError> {
     let config = &shared.config;
     tcp.set_nodelay(true).map_err(OpenError::Io)?;
     let mut stream = match &config.tls {
@@ -332,7 +328,12 @@ async fn open(
             return Err(refuse(stream, refusal.status, OpenError::Http(refusal)).await);
         }
     };
-    let upgrade = match upgrade::parse_request(&head.head, &config.base_path, shared.router.versions()) {
+    let upgrade = match upgrade::parse_request(
+        &head.head,
+        &config.base_path,
+        shared.router.versions(),
+        config.link.deflate.as_ref(),
+    ) {
         Ok(upgrade) => upgrade,
         Err(refusal) => return Err(refuse(stream, refusal.status, OpenError::Http(refusal)).await),
     };
@@ -364,9 +365,7 @@ async fn open(
         stream.flush().await
     };
     written.await.map_err(io_error)?;
-    let web_socket =
-        WebSocketStream::from_partially_read(stream, head.tail, Role::Server, Some(config.link.web_socket()))
-            .await;
+    let socket = Socket::open(stream, head.tail, Role::Server, &config.link, upgrade.deflate()).await;
     let link = Link {
         version: upgrade.version,
         identity: request.identity,
@@ -375,7 +374,7 @@ async fn open(
         client_certificate: request.client_certificate,
         context: admitted.context,
     };
-    Ok((web_socket, link))
+    Ok((socket, link))
 }
 
 /// What the transport itself can tell, and then the application.

@@ -10,7 +10,6 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -18,9 +17,9 @@ use tracing::{Instrument, debug, debug_span, error, trace, warn};
 
 use crate::call::{CallError, CallFailure};
 use crate::close::{Close, CloseReason};
+use crate::io::inflate::deflate_error;
 use crate::io::settings::LinkSettings;
 use crate::io::socket::{Socket, SocketEvent};
-use crate::io::stream::Stream;
 use crate::message_id::MessageId;
 use crate::peer::{Command, Outcome, Peer, PeerChannels, peer_error};
 use crate::reply::Next;
@@ -99,7 +98,7 @@ enum Wake {
 
 impl Driver {
     pub(crate) fn new(
-        web_socket: WebSocketStream<Stream>,
+        socket: Socket,
         seed: [u8; 16],
         router: Arc<Router>,
         settings: LinkSettings,
@@ -107,7 +106,7 @@ impl Driver {
     ) -> Self {
         let ping = settings.ping_interval;
         Self {
-            socket: Socket::new(web_socket),
+            socket,
             session: Session::new(peer.version(), settings.session.clone(), seed),
             router,
             peer,
@@ -449,6 +448,9 @@ fn end_of_socket(error: Option<tungstenite::Error>) -> (CloseReason, Ending) {
         // Neither Close nor TLS's own close_notify: a process that was killed.
         tungstenite::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => gone(),
         tungstenite::Error::Protocol(error) => misbehaved(1002, error.to_string()),
+        tungstenite::Error::Io(error) if let Some(error) = deflate_error(&error) => {
+            misbehaved(error.close_code(), error.to_string())
+        }
         error => (CloseReason::Lost { error: error.to_string() }, Ending::Cut),
     }
 }

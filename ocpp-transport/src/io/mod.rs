@@ -5,6 +5,7 @@ mod connect;
 mod csms;
 mod driver;
 mod head;
+mod inflate;
 mod record;
 mod registry;
 mod settings;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use crate::deflate::Deflate;
 use crate::session::SessionSettings;
 use crate::tap::FrameTap;
 
@@ -22,6 +23,10 @@ pub struct LinkSettings {
     pub write_timeout: Duration,
     /// How long a close waits for pending answers, and then for the peer's own close. Default 5 s each.
     pub close_timeout: Duration,
+    /// Compression of messages; see [`deflate`](crate::deflate). Default: a CSMS grants it (2.0.1 Part 4, 5.6), a station
+    /// offers it, neither with context takeover. `None`: neither. Connections that use clones of these settings share its
+    /// memory.
+    pub deflate: Option<Deflate>,
     /// The observer of frames, if any.
     pub tap: Option<FrameTap>,
 }
@@ -57,6 +62,12 @@ impl LinkSettings {
         Self { close_timeout, ..self }
     }
 
+    /// Sets whether messages may be compressed, and how.
+    #[must_use]
+    pub fn with_deflate(self, deflate: Option<Deflate>) -> Self {
+        Self { deflate, ..self }
+    }
+
     /// Sets the observer of frames.
     #[must_use]
     pub fn with_tap(self, tap: FrameTap) -> Self {
@@ -85,6 +96,7 @@ impl Default for LinkSettings {
             ping_timeout: Duration::from_secs(20),
             write_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(5),
+            deflate: Some(Deflate::default()),
             tap: None,
         }
     }
@@ -99,6 +111,7 @@ impl fmt::Debug for LinkSettings {
             .field("ping_timeout", &self.ping_timeout)
             .field("write_timeout", &self.write_timeout)
             .field("close_timeout", &self.close_timeout)
+            .field("deflate", &self.deflate)
             .field("tap", &self.tap.is_some())
             .finish()
     }

@@ -9,15 +9,22 @@ use futures_util::{Sink, SinkExt, Stream as _, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use crate::deflate::{Agreed, Compressor, Inbound};
+use crate::io::inflate::Inflating;
+use crate::io::settings::LinkSettings;
 use crate::io::stream::Stream;
 use crate::session::{Transmit, TransmitKind};
 
 /// The socket, and what waits to be written to it.
 pub(crate) struct Socket {
-    web_socket: WebSocketStream<Stream>,
+    web_socket: WebSocketStream<Inflating>,
+    /// None: no compression was agreed.
+    compressor: Option<Compressor>,
     outgoing: VecDeque<Outgoing>,
     written: Vec<TransmitKind>,
     unflushed_since: Option<Instant>,
@@ -40,8 +47,22 @@ pub(crate) enum SocketEvent {
 }
 
 impl Socket {
-    pub(crate) fn new(web_socket: WebSocketStream<Stream>) -> Self {
-        Self { web_socket, outgoing: VecDeque::new(), written: Vec::new(), unflushed_since: None }
+    /// A WebSocket on a stream that has been upgraded; `tail` came right behind that.
+    pub(crate) async fn open(
+        stream: Stream,
+        tail: Vec<u8>,
+        role: Role,
+        settings: &LinkSettings,
+        agreed: Option<Agreed>,
+    ) -> Self {
+        let (mut inbound, mut compressor) = (None, None);
+        if let (Some(deflate), Some(agreed)) = (&settings.deflate, agreed) {
+            inbound = Some(Inbound::new(deflate.clone(), agreed, settings.session.limits.max_bytes));
+            compressor = Some(Compressor::new(deflate.clone(), agreed));
+        }
+        let stream = Inflating::new(stream, tail, inbound);
+        let web_socket = WebSocketStream::from_raw_socket(stream, role, Some(settings.web_socket())).await;
+        Self { web_socket, compressor, outgoing: VecDeque::new(), written: Vec::new(), unflushed_since: None }
     }
 
     pub(crate) fn send(&mut self, now: Instant, transmit: Transmit) {
@@ -88,7 +109,10 @@ impl Socket {
             let message = match self.outgoing.pop_front() {
                 Some(Outgoing::Frame(Transmit { kind, text })) => {
                     self.written.push(kind);
-                    Message::text(text)
+                    match self.compressor.as_mut().and_then(|to| to.compress(text.as_bytes())) {
+                        Some(payload) => compressed(payload),
+                        None => Message::text(text),
+                    }
                 }
                 Some(Outgoing::Ping) => Message::Ping(tungstenite::Bytes::new()),
                 None => break,
@@ -114,7 +138,7 @@ impl Socket {
             }
         };
         let _ = timeout(patience, handshake).await;
-        let mut stream = self.web_socket.into_inner();
+        let mut stream = self.web_socket.into_inner().into_inner();
         if acknowledged {
             let _ = timeout(patience, stream.shutdown()).await;
         } else {
@@ -125,8 +149,15 @@ impl Socket {
     /// Sends the answer to the peer's Close, and shuts the connection down. Takes at most twice `patience`.
     pub(crate) async fn finish(mut self, patience: Duration) {
         let _ = timeout(patience, async { while let Some(Ok(_)) = self.web_socket.next().await {} }).await;
-        let _ = timeout(patience, self.web_socket.into_inner().shutdown()).await;
+        let _ = timeout(patience, self.web_socket.into_inner().into_inner().shutdown()).await;
     }
+}
+
+/// A text message as one frame with RSV1 set (RFC 7692, section 6); tungstenite masks it where that is needed.
+fn compressed(payload: Vec<u8>) -> Message {
+    let mut frame = Frame::message(payload, OpCode::Data(Data::Text), true);
+    frame.header_mut().rsv1 = true;
+    Message::Frame(frame)
 }
 
 /// Ends a connection so that the peer still gets what was sent: a socket that is closed with unread bytes in it is
