@@ -2,6 +2,7 @@
 
 mod cost;
 mod report;
+mod transport;
 mod types;
 
 use anyhow::Result;
@@ -11,11 +12,14 @@ use anyhow::Result;
 pub(crate) enum BenchCommand {
     /// Decoding, encoding and building the types, beside other crates and hand-written structs
     Types(types::TypesArguments),
+    /// Connections and calls, beside a Python and a Node server and a bare echo
+    Transport(transport::TransportArguments),
 }
 
 /// `cargo xtask bench`.
 pub(crate) fn run_command(command: &BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Types(arguments) => types::run_command(arguments),
+        BenchCommand::Transport(arguments) => transport::run_command(arguments),
     }
 }

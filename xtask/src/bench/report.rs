@@ -43,6 +43,13 @@ impl Figure {
         Self { name, value, unit, against, ratio: None, target: format!("<= {most} {unit}"), holds }
     }
 
+    /// A figure that must not be less than a number.
+    pub(crate) fn at_least(name: &str, value: f64, unit: &'static str, least: f64) -> Self {
+        let (name, against) = (name.to_owned(), String::new());
+        let target = format!(">= {least} {unit}").trim_end().to_owned();
+        Self { name, value, unit, against, ratio: None, target, holds: value >= least }
+    }
+
     /// The figure as one line of JSON.
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(self).expect("strings, numbers and booleans are JSON")
@@ -81,11 +88,14 @@ pub(crate) fn print_table(rows: &[Vec<String>]) {
     println!();
 }
 
+/// The value in the middle.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// A number with as many digits as mean something.
 pub(crate) fn number(value: f64, unit: &str) -> String {
-    if value >= 100.0 || value.fract() == 0.0 {
-        format!("{value:.0} {unit}")
-    } else {
-        format!("{value:.1} {unit}")
-    }
+    let digits = if value >= 100.0 || value.fract() == 0.0 { 0 } else { 1 };
+    format!("{value:.digits$} {unit}").trim_end().to_owned()
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{
     cost,
-    report::{Figure, number, print_figures, print_table},
+    report::{Figure, median, number, print_figures, print_table},
 };
 use crate::workspace::{cargo, output, root, run, target};
 
@@ -137,11 +137,6 @@ fn keys(rounds: &Rounds) -> Vec<(String, String)> {
 
 fn over_rounds(rounds: &Rounds, contestant: &str, key: &(String, String)) -> f64 {
     median(rounds.iter().map(|round| round[contestant][key]).collect())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Decoding with all checks, against the fastest without.

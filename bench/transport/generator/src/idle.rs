@@ -89,7 +89,7 @@ async fn settle(server: &Server) -> Result<()> {
 const WARM_UP: usize = 200;
 
 /// Handshakes at a time. Linux lets 4096 wait to be accepted; what is beyond is repeated after a second, which would measure the kernel.
-const AT_ONCE: usize = 2000;
+const AT_ONCE: usize = 4000;
 
 /// How long the slowest server may take for one station among all.
 const PATIENCE: Duration = Duration::from_secs(60);
