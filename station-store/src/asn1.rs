@@ -33,3 +33,8 @@ impl<'a> Spki<'a> {
         Ok(Self { algorithm: algorithm.value(), key })
     }
 }
+
+/// The tag of an EXPLICIT field.
+pub(crate) fn context(number: u32) -> Tag {
+    Tag::ContextSpecific { constructed: true, number: der::TagNumber(number) }
+}

@@ -3,17 +3,19 @@
 //! A plan looks at the catalog and returns transitions; the store makes them durable, and only then are they applied. So the
 //! catalog in memory never says more than the disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::certificate::Certificate;
-use crate::hash::{CertificateHash, CertificateId};
-use crate::pending::{Own, OwnId, Pending, PendingId};
+use crate::hash::CertificateId;
+use crate::ocsp::CachedOcsp;
+use crate::own::{Own, OwnId};
+use crate::pending::{Pending, PendingId};
 
 /// What a root certificate is trusted for. The same certificate may be installed for several uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum RootUse {
-    /// The CSMS and this station's own certificate: `CSMSRootCertificate`.
+    /// The CSMS and this station's own certificate: `CSMSRootCertificate`, in OCPP 1.6 `CentralSystemRootCertificate`.
     Csms,
     /// Signed firmware: `ManufacturerRootCertificate`.
     Manufacturer,
@@ -21,19 +23,33 @@ pub enum RootUse {
     V2g,
     /// Contract certificates of vehicles: `MORootCertificate`.
     MobilityOperator,
+    /// Vehicles that prove themselves in TLS (ISO 15118-20): `OEMRootCertificate`, OCPP 2.1.
+    Oem,
 }
 
 impl RootUse {
     /// Each use, in the order in which the inventory reports them.
-    pub const ALL: [Self; 4] = [Self::Csms, Self::Manufacturer, Self::V2g, Self::MobilityOperator];
+    pub const ALL: [Self; 5] = [Self::Csms, Self::Manufacturer, Self::V2g, Self::MobilityOperator, Self::Oem];
 
-    /// The word that keys in the database begin with. It must never change.
+    /// The word that keys in the database and names of trust bundles begin with. It must never change.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Csms => "csms",
             Self::Manufacturer => "manufacturer",
             Self::V2g => "v2g",
             Self::MobilityOperator => "mo",
+            Self::Oem => "oem",
+        }
+    }
+
+    /// The name in OCPP 2.x.
+    pub(crate) fn root_name(self) -> &'static str {
+        match self {
+            Self::Csms => "CSMSRootCertificate",
+            Self::Manufacturer => "ManufacturerRootCertificate",
+            Self::V2g => "V2GRootCertificate",
+            Self::MobilityOperator => "MORootCertificate",
+            Self::Oem => "OEMRootCertificate",
         }
     }
 }
@@ -43,15 +59,31 @@ impl RootUse {
 pub(crate) struct Root {
     pub(crate) use_: RootUse,
     pub(crate) certificate: Certificate,
+    /// `None` where it signed itself. Else the key of the CSMS root before it (M05.FR.10), kept because that one will go.
+    pub(crate) issuer_key: Option<Vec<u8>>,
+    pub(crate) standing: Standing,
     pub(crate) id: CertificateId,
     /// Installed earlier is listed earlier.
     pub(crate) sequence: u64,
 }
 
+/// Whether a root is relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Trusted,
+    /// The CSMS root before the present one, until that has proved itself (M05.FR.12).
+    Fallback,
+}
+
 impl Root {
-    pub(crate) fn new(use_: RootUse, certificate: Certificate, sequence: u64) -> Self {
-        let id = CertificateId::of_root(&certificate);
-        Self { use_, certificate, id, sequence }
+    pub(crate) fn new(
+        use_: RootUse,
+        certificate: Certificate,
+        issuer_key: Option<Vec<u8>>,
+        sequence: u64,
+    ) -> Self {
+        let id = CertificateId::new(&certificate, issuer_key.as_deref().unwrap_or(certificate.public_key()));
+        Self { use_, certificate, issuer_key, standing: Standing::Trusted, id, sequence }
     }
 
     pub(crate) fn key(&self) -> RootKey {
@@ -77,19 +109,21 @@ pub(crate) enum Transition {
     RemovePending(PendingId),
     Condemn(String),
     Forget(String),
+    PutOcsp(CachedOcsp),
+    RemoveOcsp(String),
     /// The number that the next record gets; numbers are never used twice.
     Next(u64),
 }
 
-/// What [`Catalog::plan_delete`] found.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Deletion {
-    /// Installed, for each use that the transitions name.
-    Roots(Vec<Transition>),
-    /// One of the station's own certificates.
-    Own,
-    /// Nothing with this hash.
-    NotFound,
+impl Transition {
+    /// The use whose roots it changes.
+    pub(crate) fn root_use(&self) -> Option<RootUse> {
+        match self {
+            Self::PutRoot(root) => Some(root.use_),
+            Self::RemoveRoot(key) => Some(key.use_),
+            _ => None,
+        }
+    }
 }
 
 /// Everything the store holds.
@@ -99,6 +133,8 @@ pub(crate) struct Catalog {
     pub(crate) own: Vec<Own>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) condemned: BTreeSet<String>,
+    /// By the fingerprint of the certificate.
+    pub(crate) ocsp: BTreeMap<String, CachedOcsp>,
     pub(crate) next: u64,
 }
 
@@ -131,58 +167,18 @@ impl Catalog {
             Transition::Forget(uri) => {
                 self.condemned.remove(&uri);
             }
+            Transition::PutOcsp(answer) => {
+                self.ocsp.insert(answer.fingerprint.clone(), answer);
+            }
+            Transition::RemoveOcsp(fingerprint) => {
+                self.ocsp.remove(&fingerprint);
+            }
             Transition::Next(next) => self.next = next,
         }
     }
 
-    /// Installs `certificate`, which has passed the rules.
-    pub(crate) fn plan_install(
-        &self,
-        use_: RootUse,
-        certificate: Certificate,
-        max_entries: usize,
-    ) -> Result<Vec<Transition>, NoRoom> {
-        let mut root = Root::new(use_, certificate, self.next);
-        let key = root.key();
-        if let Some(known) = self.roots.iter().find(|known| known.key() == key) {
-            // M05.FR.17: it replaces what is there, in its place. Not by content but by hash data: of two certificates that
-            // share them, a CSMS could never delete just one.
-            root.sequence = known.sequence;
-            return Ok(vec![Transition::PutRoot(Box::new(root))]);
-        }
-        // M05.FR.06
-        if self.roots.len() >= max_entries {
-            return Err(NoRoom { max: max_entries });
-        }
-        Ok(vec![Transition::PutRoot(Box::new(root)), Transition::Next(self.next + 1)])
-    }
-
-    /// Deletes what `hash` names.
-    ///
-    /// DeleteCertificate carries no use, so the certificate goes for every use for which it is installed: afterwards the
-    /// CSMS finds nothing with this hash, as it asked.
-    pub(crate) fn plan_delete(&self, hash: &CertificateHash) -> Deletion {
-        // M04.FR.06, also for a renewed certificate that is not connected with yet.
-        if self.own.iter().any(|own| own.certificate_id().is_named_by(hash)) {
-            return Deletion::Own;
-        }
-        let transitions: Vec<_> = self
-            .roots
-            .iter()
-            .filter(|root| root.id.is_named_by(hash))
-            .map(|root| Transition::RemoveRoot(root.key()))
-            .collect();
-        if transitions.is_empty() { Deletion::NotFound } else { Deletion::Roots(transitions) }
-    }
-
-    /// The roots installed for one of `uses`, in the order of the inventory.
+    /// The roots installed for one of `uses`, in the order of the inventory; a fallback root is among them.
     pub(crate) fn roots_for<'a>(&'a self, uses: &'a [RootUse]) -> impl Iterator<Item = &'a Root> {
         self.roots.iter().filter(|root| uses.contains(&root.use_))
     }
-}
-
-/// `CertificateEntries.maxLimit` is reached (M05.FR.06).
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NoRoom {
-    pub(crate) max: usize,
 }

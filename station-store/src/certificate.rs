@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
 use x509_cert::time::Time;
 
-use crate::asn1::{Spki, sequence, whole_octets};
+use crate::asn1::{Spki, context, sequence, whole_octets};
 use crate::pem;
 
 /// An X.509 version 3 certificate: its DER exactly as received, and where its parts lie in it.
@@ -148,6 +148,18 @@ impl Certificate {
         self.key_usage.as_ref()
     }
 
+    /// The value of the extension `wanted`.
+    pub(crate) fn extension(&self, wanted: ObjectIdentifier) -> Option<&[u8]> {
+        let mut reader = sequence(self.der.get(self.parts.extensions.clone())?).ok()?;
+        while !reader.is_finished() {
+            let (kind, value) = extension(&mut reader).ok()?;
+            if kind == wanted {
+                return Some(value);
+            }
+        }
+        None
+    }
+
     pub(crate) fn signed_part(&self) -> &[u8] {
         &self.der[self.parts.signed.clone()]
     }
@@ -252,6 +264,8 @@ struct Parts {
     subject: Range<usize>,
     spki: Range<usize>,
     public_key: Range<usize>,
+    /// The Extensions, empty where there are none.
+    extensions: Range<usize>,
 }
 
 struct Read {
@@ -291,11 +305,13 @@ fn read(der: &[u8]) -> Result<Read, CertificateError> {
 
     let mut ca = None;
     let mut key_usage = None;
+    let mut all_extensions: &[u8] = &[];
     while !tbs.is_finished() {
         let field = AnyRef::decode(&mut tbs)?;
         // [1] and [2] are the unique identifiers that nobody uses; [3] holds the extensions and comes last.
         if field.tag() == context(3) {
-            (ca, key_usage) = extensions(field.value())?;
+            all_extensions = field.value();
+            (ca, key_usage) = extensions(all_extensions)?;
             break;
         }
     }
@@ -310,6 +326,7 @@ fn read(der: &[u8]) -> Result<Read, CertificateError> {
         subject: position(der, subject),
         spki: position(der, spki),
         public_key: position(der, public_key),
+        extensions: if all_extensions.is_empty() { 0..0 } else { position(der, all_extensions) },
     };
     Ok(Read { parts, not_before, not_after, ca, key_usage })
 }
@@ -318,10 +335,6 @@ fn read(der: &[u8]) -> Result<Read, CertificateError> {
 fn position(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = (part.as_ptr().addr()).saturating_sub(whole.as_ptr().addr()).min(whole.len());
     start..(start + part.len()).min(whole.len())
-}
-
-fn context(number: u32) -> Tag {
-    Tag::ContextSpecific { constructed: true, number: der::TagNumber(number) }
 }
 
 /// The magnitude of an INTEGER, without leading zero octets.
@@ -400,12 +413,7 @@ fn extensions(explicit: &[u8]) -> Result<Understood, CertificateError> {
     let mut seen: Vec<ObjectIdentifier> = Vec::new();
     let mut reader = sequence(explicit)?;
     while !reader.is_finished() {
-        let (kind, value) = reader.sequence(|extension| {
-            let kind = ObjectIdentifier::decode(extension)?;
-            // Older tools write the DEFAULT FALSE out; it is not DER, and it harms nothing.
-            Option::<bool>::decode(extension)?;
-            Ok::<_, der::Error>((kind, <&OctetStringRef>::decode(extension)?.as_bytes()))
-        })?;
+        let (kind, value) = extension(&mut reader)?;
         if seen.contains(&kind) {
             return Err(CertificateError::RepeatedExtension);
         }
@@ -418,4 +426,14 @@ fn extensions(explicit: &[u8]) -> Result<Understood, CertificateError> {
         }
     }
     Ok((ca, key_usage))
+}
+
+/// One extension: what it is, and the content of its OCTET STRING.
+fn extension<'a>(reader: &mut SliceReader<'a>) -> Result<(ObjectIdentifier, &'a [u8]), der::Error> {
+    reader.sequence(|extension| {
+        let kind = ObjectIdentifier::decode(extension)?;
+        // Older tools write the DEFAULT FALSE out; it is not DER, and it harms nothing.
+        Option::<bool>::decode(extension)?;
+        Ok::<_, der::Error>((kind, <&OctetStringRef>::decode(extension)?.as_bytes()))
+    })
 }

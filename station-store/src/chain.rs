@@ -2,34 +2,39 @@
 //!
 //! Path building, signatures, name constraints and critical extensions are rustls-webpki's job, because TLS judges by the
 //! same library. Three things it leaves out are added here: the keyUsage of CAs and leaf, the path length of the root, and
-//! the validity of the root.
+//! the validity of the root. What the leaf must say is in `leaf`.
+//!
+//! Not x509-cert's or OpenSSL's path validation: the former has none, and the latter would be a second, foreign opinion beside
+//! the one that TLS has. `tests/it/paths.rs` holds the result against OpenSSL's.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use crate::certificate::{COMMON_NAME, Certificate, CertificateError, ORGANIZATION};
+use crate::catalog::RootUse;
+use crate::certificate::{Certificate, CertificateError};
 use crate::key::{WeakKey, check_strength};
+use crate::leaf::{self, Names};
+use crate::pending::CertificateSigningUse;
 use crate::signature::{self, BadSignature};
 use crate::validity::{OutsideValidity, judge_at};
 
 /// What a chain is judged by.
 pub(crate) struct Expected<'a> {
-    /// The roots of the hierarchy that the chain must belong to.
-    pub(crate) roots: &'a [&'a Certificate],
+    pub(crate) use_: CertificateSigningUse,
+    /// The roots of each hierarchy.
+    pub(crate) roots: &'a dyn Fn(RootUse) -> Vec<&'a Certificate>,
     pub(crate) now: SystemTime,
     pub(crate) skew: Duration,
-    /// CN of the leaf (A00.FR.511).
-    pub(crate) serial_number: &'a str,
-    /// O of the leaf (A00.FR.509).
-    pub(crate) organization: Option<&'a str>,
+    pub(crate) names: Names<'a>,
 }
 
-/// A chain that passed, leaf first, and the key of the leaf's issuer.
+/// A chain that passed, leaf first.
 pub(crate) struct Verified {
     pub(crate) chain: Vec<Certificate>,
-    pub(crate) issuer_key: Vec<u8>,
+    /// The key of the root that issued the last certificate of the chain, where that is installed.
+    pub(crate) anchor_key: Option<Vec<u8>>,
 }
 
 /// Reads the chain in `pem`, at most `max_characters` long.
@@ -48,14 +53,30 @@ pub(crate) fn verify(chain: Vec<Certificate>, expected: &Expected<'_>) -> Result
     check_links(&chain)?;
     let at = judge_at(&chain, expected.now, expected.skew)
         .map_err(|(position, source)| ChainRefused::Validity { position, source })?;
-    let root = find_root(&chain, at, expected)?;
-    check_leaf(leaf, expected)?;
+    let mut anchor_key = None;
+    // A02.FR.06: the hierarchy of the CSO for the connection, that of ISO 15118 for vehicles; for a certificate that serves
+    // both, both. The same root may be installed for both.
+    if expected.use_.connects() {
+        let path = find_path(&chain, at, RootUse::Csms, KeyUsage::client_auth(), expected)?;
+        anchor_key = path.issuer_of_last.map(|root| root.public_key().to_vec());
+    }
+    if expected.use_.is_for_vehicles() {
+        // ISO 15118: towards the vehicle the charging station is the TLS server.
+        let path = find_path(&chain, at, RootUse::V2g, KeyUsage::server_auth(), expected)?;
+        // CertificateHashDataChainType.childCertificateHashData has room for four.
+        if chain.len() > 1 + MAX_CHILDREN {
+            return Err(ChainRefused::TooManyChildren { children: chain.len() - 1 });
+        }
+        // What cannot be listed is not accepted: the hash data of the last certificate need the key of its issuer.
+        let root = path.issuer_of_last.ok_or(ChainRefused::BeyondRoot { position: chain.len() - 1 })?;
+        anchor_key = Some(root.public_key().to_vec());
+    }
+    leaf::check(leaf, expected.use_, expected.names)?;
     // A00.FR.504: also inside the hierarchy.
     for (position, certificate) in chain.iter().enumerate() {
         check_strength(certificate.spki()).map_err(|source| ChainRefused::WeakKey { position, source })?;
     }
-    let issuer_key = chain.get(1).unwrap_or(root).public_key().to_vec();
-    Ok(Verified { chain, issuer_key })
+    Ok(Verified { chain, anchor_key })
 }
 
 /// Leaf first, each certificate signed by the one after it, no root among them.
@@ -84,24 +105,33 @@ fn check_links(chain: &[Certificate]) -> Result<(), ChainRefused> {
     Ok(())
 }
 
-/// The installed root that the chain leads to.
-fn find_root<'a>(
+/// A path from the leaf to an installed root.
+struct Path<'a> {
+    /// The root that issued the last certificate of the chain. `None` where the path ends at a root that the chain goes
+    /// beyond, with a cross-signed certificate of the same name and key.
+    issuer_of_last: Option<&'a Certificate>,
+}
+
+/// Finds the installed root for `use_` that the chain leads to, by names and keys.
+fn find_path<'a>(
     chain: &[Certificate],
     at: SystemTime,
+    use_: RootUse,
+    purpose: KeyUsage,
     expected: &Expected<'a>,
-) -> Result<&'a Certificate, ChainRefused> {
+) -> Result<Path<'a>, ChainRefused> {
     let leaf = chain[0].to_certificate_der();
     let leaf = EndEntityCert::try_from(&leaf).map_err(|source| ChainRefused::Path { source })?;
     let intermediates: Vec<CertificateDer<'_>> =
         chain[1..].iter().map(|certificate| CertificateDer::from(certificate.der())).collect();
     let since_epoch = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Self-issued intermediates do not count (RFC 5280, 4.2.1.9).
-    let depth = chain[1..].iter().filter(|certificate| !certificate.is_self_issued()).count();
+    let last = &chain[chain.len() - 1];
 
-    let mut refused = ChainRefused::UnknownIssuer;
-    for root in expected.roots {
+    let mut found = None;
+    let mut refused = ChainRefused::UnknownIssuer { use_ };
+    for root in (expected.roots)(use_) {
         // One root at a time: two roots may share a name (a rekeyed root, a cross-signed one), and the one whose key fits
-        // is the one that the hash data of the leaf need.
+        // is the one that the hash data of the chain need.
         let der = root.to_certificate_der();
         let anchor = match anchor_from_trusted_cert(&der) {
             Ok(anchor) => [anchor],
@@ -116,53 +146,41 @@ fn find_root<'a>(
             &intermediates,
             UnixTime::since_unix_epoch(since_epoch),
             // A00.FR.514 strongly recommends to leave extendedKeyUsage out, so it may be absent; where it is present, it
-            // must name clientAuth, since a CSMS that judges by it would refuse the connection. That is what this value
-            // means in rustls-webpki.
-            KeyUsage::client_auth(),
+            // must name what the certificate is for, since a peer that judges by it would refuse the connection. That is
+            // what these values mean in rustls-webpki.
+            purpose,
             None,
             None,
         );
-        match path {
-            Ok(_) => {}
+        let path = match path {
+            Ok(path) => path,
             Err(webpki::Error::UnknownIssuer) => continue,
             Err(source) => {
                 refused = ChainRefused::Path { source };
                 continue;
             }
-        }
+        };
         // RFC 5280 leaves the validity of an anchor to local policy. Ours: an expired root stays listed and deletable, but
         // nothing new is taken on its word.
-        if let Err((_, source)) = judge_at(std::slice::from_ref(*root), expected.now, expected.skew) {
+        if let Err((_, source)) = judge_at(std::slice::from_ref(root), expected.now, expected.skew) {
             refused = ChainRefused::RootValidity { source };
             continue;
         }
+        // RFC 5280, 4.2.1.9: intermediates that are self-issued do not count.
+        let depth = path
+            .intermediate_certificates()
+            .filter(|intermediate| intermediate.issuer() != intermediate.subject())
+            .count();
         if root.ca().and_then(|ca| ca.path_length).is_some_and(|length| depth > usize::from(length)) {
             refused = ChainRefused::PathLength;
             continue;
         }
-        return Ok(root);
+        if last.issuer() == root.subject() && signature::verify(last, root.spki()).is_ok() {
+            return Ok(Path { issuer_of_last: Some(root) });
+        }
+        found = Some(Path { issuer_of_last: None });
     }
-    Err(refused)
-}
-
-/// What A00.FR.5xx ask of a station certificate.
-fn check_leaf(leaf: &Certificate, expected: &Expected<'_>) -> Result<(), ChainRefused> {
-    // A00.FR.511: the whole CN, once; "contains" would let CS10 pass for CS1.
-    match leaf.subject_values(COMMON_NAME).as_slice() {
-        [name] if name == expected.serial_number => {}
-        _ => return Err(ChainRefused::CommonName { expected: expected.serial_number.to_owned() }),
-    }
-    // A00.FR.509
-    if let Some(organization) = expected.organization
-        && !leaf.subject_values(ORGANIZATION).iter().any(|name| name == organization)
-    {
-        return Err(ChainRefused::Organization { expected: organization.to_owned() });
-    }
-    // A00.FR.512: keyUsage may be absent; where it restricts, it must leave what TLS needs.
-    if leaf.key_usage().is_some_and(|usage| !usage.digital_signature()) {
-        return Err(ChainRefused::KeyUsage);
-    }
-    Ok(())
+    found.ok_or(refused)
 }
 
 /// Why a chain in CertificateSigned is not taken into use. Positions count from the leaf, which is 0.
@@ -187,6 +205,18 @@ pub enum ChainRefused {
     /// The leaf's key belongs to no pending CSR.
     #[error("the leaf's key is not that of a pending certificate signing request")]
     UnknownKey,
+    /// No request with this requestId waits for a certificate (A02.FR.26).
+    #[error("no certificate signing request has the requestId {request_id} (A02.FR.26)")]
+    UnknownRequest {
+        /// The number in CertificateSigned.
+        request_id: i64,
+    },
+    /// The requestId belongs to another request than the leaf's key.
+    #[error("the leaf's key was sent in another request than that with the requestId {request_id}")]
+    OtherRequest {
+        /// The number in CertificateSigned.
+        request_id: i64,
+    },
     /// certificateType differs from that of the CSR.
     #[error("the certificate was requested for another use than certificateType says")]
     OtherUse,
@@ -227,8 +257,25 @@ pub enum ChainRefused {
         source: OutsideValidity,
     },
     /// No installed root issued the chain.
-    #[error("the chain leads to no installed CSMSRootCertificate; install its root first")]
-    UnknownIssuer,
+    #[error("the chain leads to no installed {}; install its root first", .use_.root_name())]
+    UnknownIssuer {
+        /// The hierarchy that was looked at.
+        use_: RootUse,
+    },
+    /// More sub-CAs than the inventory can report.
+    #[error("{children} sub-CAs stand in the chain, and the inventory has room for {MAX_CHILDREN}")]
+    TooManyChildren {
+        /// How many there are.
+        children: usize,
+    },
+    /// A cross-signed certificate whose issuer is not installed, so that its hash data are unknown.
+    #[error(
+        "certificate {position} of the chain stands above an installed root, and its issuer is not installed"
+    )]
+    BeyondRoot {
+        /// Where it stands.
+        position: usize,
+    },
     /// A rule of RFC 5280 is broken.
     #[error("the certification path is not valid")]
     Path {
@@ -246,18 +293,25 @@ pub enum ChainRefused {
     /// More sub-CAs than the root allows.
     #[error("the chain is longer than its root allows (pathLenConstraint)")]
     PathLength,
-    /// The leaf's CN is not the station's serial number (A00.FR.511).
-    #[error("the common name is not the station's serial number {expected} (A00.FR.511)")]
+    /// The leaf's CN is not what was asked for: the serial number (A00.FR.511), or the SeccId.
+    #[error("the common name is not {expected}, as {} wants it", common_name_rule(*.use_))]
     CommonName {
-        /// The serial number.
+        /// What was asked for.
         expected: String,
+        /// What the certificate is for.
+        use_: CertificateSigningUse,
     },
-    /// The leaf's O is not the configured organization (A00.FR.509).
+    /// The leaf's O is not what was asked for (A00.FR.509).
     #[error("the organization is not {expected} (A00.FR.509)")]
     Organization {
-        /// The configured organization.
+        /// What was asked for.
         expected: String,
     },
+    /// A key that ISO 15118 does not use.
+    #[error(
+        "the key of a certificate for vehicles is one of ECDSA with 256 bits or more, or Ed448 (ISO 15118)"
+    )]
+    VehicleKey,
     /// keyUsage is present without digitalSignature.
     #[error("the certificate's keyUsage does not allow it to sign, as TLS needs (A00.FR.512)")]
     KeyUsage,
@@ -272,5 +326,20 @@ pub enum ChainRefused {
     },
 }
 
+impl ChainRefused {
+    /// Whether the certificate itself is invalid, so that the security event `InvalidChargingStationCertificate` is due
+    /// (A02.FR.07). It is not where the certificate was not looked at: too large a chain, an unknown requestId.
+    pub fn is_invalid_certificate(&self) -> bool {
+        !matches!(self, Self::TooLarge { .. } | Self::UnknownRequest { .. })
+    }
+}
+
+fn common_name_rule(use_: CertificateSigningUse) -> &'static str {
+    if use_.connects() { "A00.FR.511" } else { "the request for this SECC" }
+}
+
 /// Leaf, and as many sub-CAs as rustls-webpki follows.
 pub(crate) const MAX_CHAIN_LENGTH: usize = 7;
+
+/// `CertificateHashDataChainType.childCertificateHashData`.
+pub(crate) const MAX_CHILDREN: usize = 4;

@@ -24,7 +24,7 @@ impl HashAlgorithm {
     /// Each algorithm that OCPP knows.
     pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
 
-    fn digest(self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn digest(self, bytes: &[u8]) -> Vec<u8> {
         match self {
             Self::Sha256 => Sha256::digest(bytes).to_vec(),
             Self::Sha384 => Sha384::digest(bytes).to_vec(),
@@ -88,6 +88,18 @@ impl CertificateId {
         same_number(&hash.serial_number, &self.serial)
             && same_number(&hash.issuer_name_hash, &algorithm.digest(&self.issuer))
             && same_number(&hash.issuer_key_hash, &algorithm.digest(&self.issuer_key))
+    }
+
+    pub(crate) fn issuer(&self) -> &[u8] {
+        &self.issuer
+    }
+
+    pub(crate) fn issuer_key(&self) -> &[u8] {
+        &self.issuer_key
+    }
+
+    pub(crate) fn serial(&self) -> &[u8] {
+        &self.serial
     }
 
     /// A name for the store's index: two certificates share it exactly if they share their hash data.

@@ -35,6 +35,13 @@ pub(crate) fn check_strength(spki: &[u8]) -> Result<(), WeakKey> {
     if algorithm == ED25519 || algorithm == ED448 { Ok(()) } else { Err(WeakKey::Unknown { algorithm }) }
 }
 
+/// Whether ISO 15118 uses such keys: ECDSA with 256 bits or more, or Ed448.
+pub(crate) fn is_vehicle_key(spki: &[u8]) -> bool {
+    let Ok((algorithm, curve)) = Spki::read(spki).and_then(|spki| algorithm(&spki)) else { return false };
+    let bits = CURVES.iter().find(|(known, _)| Some(*known) == curve).map_or(0, |(_, bits)| *bits);
+    algorithm == ED448 || (algorithm == EC && bits >= 256)
+}
+
 /// Why a key is too weak for A00.FR.501–503.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -1,6 +1,7 @@
 //! The charging station's inventory of certificates: installed, listed and deleted durably.
 //!
-//! [`Store`] answers the certificate messages of OCPP 2.0.1 that a CSMS sends to a station:
+//! [`Store`] answers the certificate messages that a CSMS sends to a station, in OCPP 2.0.1, and with the features `v16` and
+//! `v21` in OCPP 1.6 and 2.1:
 //!
 //! | message | method |
 //! |---|---|
@@ -51,7 +52,6 @@
 //! Methods that change something block until the disk has it; call them where blocking is allowed
 //! (`tokio::task::spawn_blocking`).
 
-mod answer;
 mod asn1;
 mod catalog;
 mod certificate;
@@ -59,30 +59,41 @@ mod chain;
 mod hash;
 mod io;
 mod key;
+mod leaf;
+pub mod message;
+mod migration;
+mod ocsp;
+mod outcome;
+mod own;
 mod pem;
 mod pending;
 mod record;
+mod roots;
 mod rules;
+mod session;
 mod settings;
 mod signature;
 pub mod storage;
 mod store;
 mod validity;
 
-pub use answer::SignedOutcome;
 pub use catalog::RootUse;
 pub use certificate::{Certificate, CertificateError};
 pub use chain::ChainRefused;
 pub use hash::{CertificateHash, CertificateId, HashAlgorithm};
 pub use io::OpenError;
 pub use key::WeakKey;
-pub use pending::{
-    CertificateSigningUse, NewPending, OwnCertificate, OwnId, OwnState, PendingCsr, PendingError, PendingId,
-    PendingState,
-};
+pub use message::SignedOutcome;
+pub use ocsp::{OcspAnswer, OcspDue, OcspError, OcspRefused, OcspStatus};
+pub use outcome::{DeleteError, InstallError, TrustError};
+pub use own::{OwnCertificate, OwnId, OwnState};
+pub use pending::{CertificateSigningUse, NewPending, PendingCsr, PendingError, PendingId, PendingState};
+/// The disk below [`Store::on_backend`].
+pub use redb::StorageBackend;
 pub use rules::RootRefused;
-pub use settings::Settings;
+pub use session::Session;
+pub use settings::{AdditionalRootCheck, RootInUse, Settings};
 pub use signature::BadSignature;
 pub use storage::StorageError;
-pub use store::{DeleteError, InstallError, Store};
+pub use store::Store;
 pub use validity::OutsideValidity;

@@ -1,24 +1,40 @@
-//! The station's own keys: announced, waiting for a certificate, in use, condemned.
+//! Keys that wait for a certificate, and keys that wait to be destroyed.
 //!
 //! A key lives in a token, the store only names it. The order of things keeps a crash from orphaning one: its name is
 //! written down before it exists ([`Store::begin_pending`](crate::Store::begin_pending)), and stays written down until it
 //! has been destroyed ([`Store::key_destroyed`](crate::Store::key_destroyed)).
 
-use rustls_pki_types::CertificateDer;
-
 use crate::asn1::Spki;
 use crate::catalog::{Catalog, Transition};
 use crate::certificate::Certificate;
-use crate::chain::{ChainRefused, Verified};
-use crate::hash::CertificateId;
+use crate::chain::ChainRefused;
+use crate::own::{Own, OwnId, OwnState, Subject};
 use crate::storage::StorageError;
 
 /// What a certificate of the station's own is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum CertificateSigningUse {
     /// TLS towards the CSMS: `ChargingStationCertificate`.
     ChargingStation,
+    /// TLS towards vehicles by ISO 15118-2: `V2GCertificate`.
+    V2g,
+    /// TLS towards vehicles by ISO 15118-20: `V2G20Certificate`, OCPP 2.1.
+    V2g20,
+    /// Both TLS towards the CSMS and TLS towards vehicles: `certificateType` left out.
+    Combined,
+}
+
+impl CertificateSigningUse {
+    /// Whether the station connects to its CSMS with such a certificate. Those are never deleted on request (M04.FR.06).
+    pub fn connects(self) -> bool {
+        matches!(self, Self::ChargingStation | Self::Combined)
+    }
+
+    /// Whether vehicles see such a certificate. Those are listed as `V2GCertificateChain`.
+    pub fn is_for_vehicles(self) -> bool {
+        !matches!(self, Self::ChargingStation)
+    }
 }
 
 /// A key that is about to be generated.
@@ -29,12 +45,40 @@ pub struct NewPending {
     pub key_uri: String,
     /// What its certificate will be for.
     pub use_: CertificateSigningUse,
+    /// The common name that the certificate must have: the SeccId, for vehicles. Default: the station's serial number.
+    pub common_name: Option<String>,
+    /// The organization that the certificate must name: `ISO15118Ctrlr.OrganizationName`, for vehicles. Default: that of
+    /// the settings for the connection, any for vehicles.
+    pub organization: Option<String>,
+    /// `requestId` of the SignCertificate request, which the CSMS repeats (A02.FR.24, OCPP 2.1).
+    pub request_id: Option<i64>,
 }
 
 impl NewPending {
     /// A key named `key_uri` whose certificate will be for `use_`.
     pub fn new(key_uri: impl Into<String>, use_: CertificateSigningUse) -> Self {
-        Self { key_uri: key_uri.into(), use_ }
+        Self { key_uri: key_uri.into(), use_, common_name: None, organization: None, request_id: None }
+    }
+
+    /// Sets [`NewPending::common_name`].
+    #[must_use]
+    pub fn common_name(mut self, name: impl Into<String>) -> Self {
+        self.common_name = Some(name.into());
+        self
+    }
+
+    /// Sets [`NewPending::organization`].
+    #[must_use]
+    pub fn organization(mut self, name: impl Into<String>) -> Self {
+        self.organization = Some(name.into());
+        self
+    }
+
+    /// Sets [`NewPending::request_id`].
+    #[must_use]
+    pub fn request_id(mut self, id: i64) -> Self {
+        self.request_id = Some(id);
+        self
     }
 }
 
@@ -42,17 +86,7 @@ impl NewPending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PendingId(pub(crate) u64);
 
-/// The number of an own certificate. Never used twice in one store; a higher one is newer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct OwnId(pub(crate) u64);
-
 impl std::fmt::Display for PendingId {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
-
-impl std::fmt::Display for OwnId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(formatter)
     }
@@ -68,6 +102,10 @@ pub struct PendingCsr {
     pub key_uri: String,
     /// What its certificate will be for.
     pub use_: CertificateSigningUse,
+    /// The common name that its certificate must have, if that is not the station's serial number.
+    pub common_name: Option<String>,
+    /// `requestId` of its SignCertificate request, OCPP 2.1.
+    pub request_id: Option<i64>,
     /// How far it has come.
     pub state: PendingState,
 }
@@ -87,31 +125,6 @@ pub enum PendingState {
     },
 }
 
-/// A certificate of the station's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OwnCertificate {
-    /// Its number.
-    pub id: OwnId,
-    /// Leaf first, without the root: what TLS presents.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// The name of its key in the token.
-    pub key_uri: String,
-    /// What it is for.
-    pub use_: CertificateSigningUse,
-    /// Whether a connection has proved it.
-    pub state: OwnState,
-}
-
-/// Whether a connection has proved an own certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OwnState {
-    /// The station has connected with it.
-    InUse,
-    /// Accepted, not yet connected with. The one in use is kept beside it (A02.FR.28).
-    Renewed,
-}
-
 /// Why the record of a key cannot be changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -122,8 +135,8 @@ pub enum PendingError {
         /// The number.
         id: PendingId,
     },
-    /// No own certificate has this number.
-    #[error("there is no own certificate {id}")]
+    /// No own certificate for the connection has this number.
+    #[error("there is no own certificate {id} to connect with")]
     UnknownOwn {
         /// The number.
         id: OwnId,
@@ -153,6 +166,15 @@ pub enum PendingError {
         /// Characters of the PEM text.
         characters: usize,
     },
+    /// A name that no subject can have.
+    #[error("common name and organization of a subject have 1 to {MAX_NAME} characters")]
+    SubjectName,
+    /// The CSMS could not tell two requests apart.
+    #[error("requestId {request_id} belongs to another request that waits")]
+    RequestIdKnown {
+        /// The number.
+        request_id: i64,
+    },
     /// Too many keys wait for a certificate.
     #[error("{MAX_PENDING} keys wait for a certificate already; drop one")]
     TooManyPending,
@@ -180,6 +202,9 @@ pub(crate) struct Pending {
     pub(crate) id: PendingId,
     pub(crate) key_uri: String,
     pub(crate) use_: CertificateSigningUse,
+    pub(crate) common_name: Option<String>,
+    pub(crate) organization: Option<String>,
+    pub(crate) request_id: Option<i64>,
     pub(crate) csr: Option<Csr>,
 }
 
@@ -190,32 +215,28 @@ pub(crate) struct Csr {
     pub(crate) pem: String,
 }
 
-/// An own certificate as the catalog keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Own {
-    pub(crate) id: OwnId,
-    /// Never empty, leaf first.
-    pub(crate) chain: Vec<Certificate>,
-    /// Its hash data need it, and the issuer's certificate may be deleted before this one is.
-    pub(crate) issuer_key: Vec<u8>,
-    pub(crate) key_uri: String,
-    pub(crate) use_: CertificateSigningUse,
-    pub(crate) state: OwnState,
-}
-
-impl Own {
-    pub(crate) fn certificate_id(&self) -> CertificateId {
-        CertificateId::new(&self.chain[0], &self.issuer_key)
-    }
-}
-
 /// What a received leaf belongs to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Match {
     /// The certificate was accepted before: the CSMS sends it again because it saw no answer.
     Known(Own),
-    /// A new certificate for this key.
-    New { key_uri: String, use_: CertificateSigningUse, pending: Option<PendingId> },
+    /// A new certificate for this key, with the subject that was asked for.
+    New {
+        key_uri: String,
+        use_: CertificateSigningUse,
+        subject: Subject,
+        request_id: Option<i64>,
+        pending: Option<PendingId>,
+    },
+}
+
+/// What CertificateSigned says of the request that it answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answered {
+    /// `certificateType`; left out it means "the use that was asked for".
+    pub(crate) use_: Option<CertificateSigningUse>,
+    /// `requestId`, OCPP 2.1.
+    pub(crate) request_id: Option<i64>,
 }
 
 impl Catalog {
@@ -227,6 +248,15 @@ impl Catalog {
         if self.names_key(uri) {
             return Err(PendingError::KeyKnown);
         }
+        let names = new.common_name.iter().chain(&new.organization);
+        if names.into_iter().any(|name| name.is_empty() || name.chars().count() > MAX_NAME) {
+            return Err(PendingError::SubjectName);
+        }
+        if let Some(request_id) = new.request_id
+            && self.pending.iter().any(|pending| pending.request_id == Some(request_id))
+        {
+            return Err(PendingError::RequestIdKnown { request_id });
+        }
         if self.pending.len() >= MAX_PENDING {
             return Err(PendingError::TooManyPending);
         }
@@ -234,7 +264,15 @@ impl Catalog {
             return Err(PendingError::TooManyCondemned);
         }
         let id = PendingId(self.next);
-        let pending = Pending { id, key_uri: uri.clone(), use_: new.use_, csr: None };
+        let pending = Pending {
+            id,
+            key_uri: uri.clone(),
+            use_: new.use_,
+            common_name: new.common_name.clone(),
+            organization: new.organization.clone(),
+            request_id: new.request_id,
+            csr: None,
+        };
         Ok((id, vec![Transition::PutPending(pending), Transition::Next(self.next + 1)]))
     }
 
@@ -282,85 +320,65 @@ impl Catalog {
     /// Finds the key that `chain` was issued for.
     ///
     /// OCPP 2.0.1 has no request id, and an answer to an earlier SignCertificate may come late (TC_A_23), so the leaf's key is
-    /// compared with every pending one. The key of a certificate that is renewed but not yet in use counts as well: several
-    /// answers to one CSR may come, and the newest is as good as the first.
+    /// compared with every pending one. The key of a certificate that is renewed but not yet in use counts as well, and that
+    /// of one for vehicles: several answers to one CSR may come, and the newest is as good as the first.
     pub(crate) fn match_signed(
         &self,
         chain: &[Certificate],
-        use_: CertificateSigningUse,
+        answered: Answered,
     ) -> Result<Match, ChainRefused> {
         let leaf = chain.first().ok_or(ChainRefused::UnknownKey)?;
+        // A02.FR.26, before the certificate is looked at.
+        if let Some(request_id) = answered.request_id
+            && !self.pending.iter().any(|pending| pending.request_id == Some(request_id))
+            && !self.own.iter().any(|own| own.request_id == Some(request_id))
+        {
+            return Err(ChainRefused::UnknownRequest { request_id });
+        }
+        let check = |use_, request_id: Option<i64>| {
+            if answered.use_.is_some_and(|said| said != use_) {
+                return Err(ChainRefused::OtherUse);
+            }
+            match answered.request_id {
+                Some(said) if request_id != Some(said) => {
+                    Err(ChainRefused::OtherRequest { request_id: said })
+                }
+                _ => Ok(()),
+            }
+        };
         if let Some(own) = self.own.iter().find(|own| own.chain == chain) {
-            return if own.use_ == use_ {
-                Ok(Match::Known(own.clone()))
-            } else {
-                Err(ChainRefused::OtherUse)
-            };
+            check(own.use_, own.request_id)?;
+            return Ok(Match::Known(own.clone()));
         }
         let waiting = self
             .pending
             .iter()
-            .find(|pending| pending.csr.as_ref().is_some_and(|csr| csr.spki == leaf.spki()))
-            .map(|pending| (&pending.key_uri, pending.use_, Some(pending.id)));
-        let renewed = || {
-            self.own
-                .iter()
-                .find(|own| own.state == OwnState::Renewed && own.chain[0].spki() == leaf.spki())
-                .map(|own| (&own.key_uri, own.use_, None))
-        };
-        let (key_uri, requested, pending) = waiting.or_else(renewed).ok_or(ChainRefused::UnknownKey)?;
-        if requested != use_ {
-            return Err(ChainRefused::OtherUse);
+            .find(|pending| pending.csr.as_ref().is_some_and(|csr| csr.spki == leaf.spki()));
+        if let Some(pending) = waiting {
+            check(pending.use_, pending.request_id)?;
+            return Ok(Match::New {
+                key_uri: pending.key_uri.clone(),
+                use_: pending.use_,
+                subject: Subject {
+                    common_name: pending.common_name.clone(),
+                    organization: pending.organization.clone(),
+                },
+                request_id: pending.request_id,
+                pending: Some(pending.id),
+            });
         }
-        Ok(Match::New { key_uri: key_uri.clone(), use_, pending })
-    }
-
-    /// Takes a verified chain in, beside the one in use.
-    pub(crate) fn plan_renew(
-        &self,
-        verified: Verified,
-        key_uri: String,
-        use_: CertificateSigningUse,
-        pending: Option<PendingId>,
-    ) -> Result<(Own, Vec<Transition>), TooManyOwn> {
-        if self.own.len() >= MAX_OWN {
-            return Err(TooManyOwn);
-        }
-        let own = Own {
-            id: OwnId(self.next),
-            chain: verified.chain,
-            issuer_key: verified.issuer_key,
-            key_uri,
-            use_,
-            state: OwnState::Renewed,
-        };
-        let mut transitions = vec![Transition::PutOwn(own.clone()), Transition::Next(self.next + 1)];
-        transitions.extend(pending.map(Transition::RemovePending));
-        Ok((own, transitions))
-    }
-
-    /// Keeps the own certificate `id`, with which the station has connected, and discards the others of its use.
-    ///
-    /// Returns the names of the keys that no remaining record refers to. Counted by reference, not by search: one key may
-    /// carry two certificates.
-    pub(crate) fn plan_confirm(&self, id: OwnId) -> Result<(Vec<String>, Vec<Transition>), PendingError> {
-        let kept = self.own.iter().find(|own| own.id == id).ok_or(PendingError::UnknownOwn { id })?;
-        let mut transitions = Vec::new();
-        if kept.state != OwnState::InUse {
-            transitions.push(Transition::PutOwn(Own { state: OwnState::InUse, ..kept.clone() }));
-        }
-        let mut destroy: Vec<String> = Vec::new();
-        for other in self.own.iter().filter(|own| own.id != id && own.use_ == kept.use_) {
-            transitions.push(Transition::RemoveOwn(other.id));
-            let uri = &other.key_uri;
-            let still_used = self.pending.iter().any(|pending| pending.key_uri == *uri)
-                || self.own.iter().any(|own| own.key_uri == *uri && (own.id == id || own.use_ != kept.use_));
-            if !still_used && !destroy.contains(uri) {
-                transitions.push(Transition::Condemn(uri.clone()));
-                destroy.push(uri.clone());
-            }
-        }
-        Ok((destroy, transitions))
+        let again = |own: &&Own| own.state == OwnState::Renewed || !own.use_.connects();
+        let own = self.own.iter().filter(again).find(|own| own.chain[0].spki() == leaf.spki());
+        let own = own.ok_or(ChainRefused::UnknownKey)?;
+        check(own.use_, own.request_id)?;
+        Ok(Match::New {
+            key_uri: own.key_uri.clone(),
+            use_: own.use_,
+            // The same that was accepted for this key before.
+            subject: own.subject(),
+            request_id: own.request_id,
+            pending: None,
+        })
     }
 
     /// Forgets a condemned key that the token no longer holds.
@@ -381,32 +399,20 @@ impl From<&Pending> for PendingCsr {
             None => PendingState::KeyAnnounced,
             Some(csr) => PendingState::CsrReady { spki_der: csr.spki.clone(), csr_pem: csr.pem.clone() },
         };
-        Self { id: pending.id, key_uri: pending.key_uri.clone(), use_: pending.use_, state }
-    }
-}
-
-impl From<&Own> for OwnCertificate {
-    fn from(own: &Own) -> Self {
         Self {
-            id: own.id,
-            chain: own.chain.iter().map(Certificate::to_certificate_der).collect(),
-            key_uri: own.key_uri.clone(),
-            use_: own.use_,
-            state: own.state,
+            id: pending.id,
+            key_uri: pending.key_uri.clone(),
+            use_: pending.use_,
+            common_name: pending.common_name.clone(),
+            request_id: pending.request_id,
+            state,
         }
     }
 }
 
-/// [`MAX_OWN`] is reached.
-#[derive(Debug)]
-pub(crate) struct TooManyOwn;
-
 /// Keys that wait for a certificate: one, and the earlier ones of a series of resends with new keys. More would fill the
 /// token.
 pub(crate) const MAX_PENDING: usize = 16;
-
-/// Own certificates: the one in use, and renewed ones that a connection has yet to prove.
-pub(crate) const MAX_OWN: usize = 16;
 
 /// Keys that wait to be destroyed. More than a few mean that nobody destroys them; then no new ones are made.
 pub(crate) const MAX_CONDEMNED: usize = 64;
@@ -416,3 +422,6 @@ const MAX_KEY_URI: usize = 1024;
 
 /// `SignCertificateRequest.csr`, in characters.
 const MAX_CSR: usize = 5500;
+
+/// Characters of a name in a subject (RFC 5280, ub-common-name and ub-organization-name).
+const MAX_NAME: usize = 64;

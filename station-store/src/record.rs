@@ -3,14 +3,18 @@
 //! A record is a checksum and a JSON object. Certificates stand in it as base64 of their DER. The checksum covers table and
 //! key as well, so that a damaged or misplaced record is noticed, named, and left out, and the others are still served.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::asn1::Spki;
-use crate::catalog::{Catalog, Root, RootUse, Transition};
+use crate::catalog::{Catalog, Root, RootUse, Standing, Transition};
 use crate::certificate::{Certificate, CertificateError};
-use crate::pending::{CertificateSigningUse, Csr, Own, OwnId, OwnState, Pending, PendingId};
+use crate::ocsp::{CachedOcsp, OcspStatus, seconds};
+use crate::own::{Own, OwnId, OwnState};
+use crate::pending::{CertificateSigningUse, Csr, Pending, PendingId};
 use crate::storage::{Change, Damaged, Loaded, Record, StorageError, Table};
 
 /// Builds the catalog from what the storage holds, and names what it had to leave out.
@@ -54,6 +58,8 @@ pub(crate) fn write(transition: &Transition) -> Result<Change, StorageError> {
             serde_json::to_vec(&RootRecord {
                 sequence: root.sequence,
                 certificate: Base64::encode_string(root.certificate.der()),
+                issuer_key: root.issuer_key.as_deref().map(Base64::encode_string),
+                fallback: root.standing == Standing::Fallback,
             }),
         ),
         Transition::RemoveRoot(key) => remove(Table::Roots, root_key(key.use_, &key.fingerprint)),
@@ -62,9 +68,10 @@ pub(crate) fn write(transition: &Transition) -> Result<Change, StorageError> {
             number_key(own.id.0),
             serde_json::to_vec(&OwnRecord {
                 chain: own.chain.iter().map(|certificate| Base64::encode_string(certificate.der())).collect(),
-                issuer_key: Base64::encode_string(&own.issuer_key),
+                anchor_key: own.anchor_key.as_deref().map(Base64::encode_string),
                 key_uri: own.key_uri.clone(),
                 use_: UseRecord::from(own.use_),
+                request_id: own.request_id,
                 in_use: own.state == OwnState::InUse,
             }),
         ),
@@ -75,6 +82,9 @@ pub(crate) fn write(transition: &Transition) -> Result<Change, StorageError> {
             serde_json::to_vec(&PendingRecord {
                 key_uri: pending.key_uri.clone(),
                 use_: UseRecord::from(pending.use_),
+                common_name: pending.common_name.clone(),
+                organization: pending.organization.clone(),
+                request_id: pending.request_id,
                 csr: pending
                     .csr
                     .as_ref()
@@ -84,6 +94,17 @@ pub(crate) fn write(transition: &Transition) -> Result<Change, StorageError> {
         Transition::RemovePending(id) => remove(Table::Pending, number_key(id.0)),
         Transition::Condemn(uri) => put(Table::Condemned, uri.clone(), Ok(b"{}".to_vec())),
         Transition::Forget(uri) => remove(Table::Condemned, uri.clone()),
+        Transition::PutOcsp(answer) => put(
+            Table::Ocsp,
+            answer.fingerprint.clone(),
+            serde_json::to_vec(&OcspRecord {
+                response: Base64::encode_string(&answer.response),
+                status: answer.status.into(),
+                next_update: answer.next_update.map(seconds),
+                fetched: seconds(answer.fetched),
+            }),
+        ),
+        Transition::RemoveOcsp(fingerprint) => remove(Table::Ocsp, fingerprint.clone()),
         Transition::Next(next) => {
             put(Table::Meta, NEXT.to_owned(), serde_json::to_vec(&NextRecord { next: *next }))
         }
@@ -97,7 +118,11 @@ fn read(record: &Record) -> Result<Transition, BadRecord> {
             let content: RootRecord = parse(json)?;
             let (word, _) = record.key.split_once('/').ok_or(BadRecord::Key)?;
             let use_ = RootUse::ALL.into_iter().find(|use_| use_.word() == word).ok_or(BadRecord::Key)?;
-            let root = Root::new(use_, certificate(&content.certificate)?, content.sequence);
+            let issuer_key = content.issuer_key.as_deref().map(octets).transpose()?;
+            let mut root = Root::new(use_, certificate(&content.certificate)?, issuer_key, content.sequence);
+            if content.fallback {
+                root.standing = Standing::Fallback;
+            }
             if root_key(use_, &root.key().fingerprint) != record.key {
                 return Err(BadRecord::Key);
             }
@@ -110,12 +135,18 @@ fn read(record: &Record) -> Result<Transition, BadRecord> {
             if chain.is_empty() {
                 return Err(BadRecord::EmptyChain);
             }
+            let use_ = CertificateSigningUse::from(content.use_);
+            let anchor_key = content.anchor_key.as_deref().map(octets).transpose()?;
+            if anchor_key.is_none() && (use_.is_for_vehicles() || chain.len() == 1) {
+                return Err(BadRecord::NoIssuer);
+            }
             Ok(Transition::PutOwn(Own {
                 id: OwnId(number(&record.key)?),
                 chain,
-                issuer_key: octets(&content.issuer_key)?,
+                anchor_key,
                 key_uri: content.key_uri,
-                use_: content.use_.into(),
+                use_,
+                request_id: content.request_id,
                 state: if content.in_use { OwnState::InUse } else { OwnState::Renewed },
             }))
         }
@@ -133,10 +164,23 @@ fn read(record: &Record) -> Result<Transition, BadRecord> {
                 id: PendingId(number(&record.key)?),
                 key_uri: content.key_uri,
                 use_: content.use_.into(),
+                common_name: content.common_name,
+                organization: content.organization,
+                request_id: content.request_id,
                 csr,
             }))
         }
         Table::Condemned => Ok(Transition::Condemn(record.key.clone())),
+        Table::Ocsp => {
+            let content: OcspRecord = parse(json)?;
+            Ok(Transition::PutOcsp(CachedOcsp {
+                fingerprint: record.key.clone(),
+                response: octets(&content.response)?,
+                status: content.status.into(),
+                next_update: content.next_update.map(time).transpose()?,
+                fetched: time(content.fetched)?,
+            }))
+        }
         Table::Meta if record.key == NEXT => Ok(Transition::Next(parse::<NextRecord>(json)?.next)),
         Table::Meta => Err(BadRecord::Key),
     }
@@ -144,15 +188,19 @@ fn read(record: &Record) -> Result<Transition, BadRecord> {
 
 /// Why a record cannot be used.
 #[derive(Debug, thiserror::Error)]
-enum BadRecord {
+pub(crate) enum BadRecord {
     #[error("its checksum does not fit")]
     Checksum,
     #[error("its key does not fit its content")]
     Key,
     #[error("it has no certificate")]
     EmptyChain,
+    #[error("it does not say who issued the chain")]
+    NoIssuer,
     #[error("its bytes are not base64")]
     Base64,
+    #[error("its time is none")]
+    Time,
     #[error("it is not the JSON object that is expected")]
     Json {
         #[source]
@@ -169,15 +217,22 @@ enum BadRecord {
 struct RootRecord {
     sequence: u64,
     certificate: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuer_key: Option<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    fallback: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 struct OwnRecord {
     chain: Vec<String>,
-    issuer_key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anchor_key: Option<String>,
     key_uri: String,
     #[serde(rename = "use")]
     use_: UseRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request_id: Option<i64>,
     in_use: bool,
 }
 
@@ -186,6 +241,12 @@ struct PendingRecord {
     key_uri: String,
     #[serde(rename = "use")]
     use_: UseRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    common_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    organization: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request_id: Option<i64>,
     csr: Option<CsrRecord>,
 }
 
@@ -193,6 +254,15 @@ struct PendingRecord {
 struct CsrRecord {
     spki: String,
     pem: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OcspRecord {
+    response: String,
+    status: StatusRecord,
+    /// Seconds since 1970.
+    next_update: Option<u64>,
+    fetched: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -204,12 +274,26 @@ struct NextRecord {
 #[serde(rename_all = "kebab-case")]
 enum UseRecord {
     ChargingStation,
+    V2g,
+    V2g20,
+    Combined,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StatusRecord {
+    Good,
+    Revoked,
+    Unknown,
 }
 
 impl From<CertificateSigningUse> for UseRecord {
     fn from(use_: CertificateSigningUse) -> Self {
         match use_ {
             CertificateSigningUse::ChargingStation => Self::ChargingStation,
+            CertificateSigningUse::V2g => Self::V2g,
+            CertificateSigningUse::V2g20 => Self::V2g20,
+            CertificateSigningUse::Combined => Self::Combined,
         }
     }
 }
@@ -218,17 +302,48 @@ impl From<UseRecord> for CertificateSigningUse {
     fn from(use_: UseRecord) -> Self {
         match use_ {
             UseRecord::ChargingStation => Self::ChargingStation,
+            UseRecord::V2g => Self::V2g,
+            UseRecord::V2g20 => Self::V2g20,
+            UseRecord::Combined => Self::Combined,
         }
     }
 }
 
-fn seal(table: Table, key: &str, json: &[u8]) -> Vec<u8> {
+impl From<OcspStatus> for StatusRecord {
+    fn from(status: OcspStatus) -> Self {
+        match status {
+            OcspStatus::Good => Self::Good,
+            OcspStatus::Revoked => Self::Revoked,
+            OcspStatus::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<StatusRecord> for OcspStatus {
+    fn from(status: StatusRecord) -> Self {
+        match status {
+            StatusRecord::Good => Self::Good,
+            StatusRecord::Revoked => Self::Revoked,
+            StatusRecord::Unknown => Self::Unknown,
+        }
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn time(seconds: u64) -> Result<SystemTime, BadRecord> {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(BadRecord::Time)
+}
+
+pub(crate) fn seal(table: Table, key: &str, json: &[u8]) -> Vec<u8> {
     let mut value = checksum(table, key, json).to_vec();
     value.extend_from_slice(json);
     value
 }
 
-fn unseal(record: &Record) -> Result<&[u8], BadRecord> {
+pub(crate) fn unseal(record: &Record) -> Result<&[u8], BadRecord> {
     let (found, json) = record.value.split_at_checked(CHECKSUM_LEN).ok_or(BadRecord::Checksum)?;
     if found == checksum(record.table, &record.key, json) { Ok(json) } else { Err(BadRecord::Checksum) }
 }

@@ -12,18 +12,13 @@ use crate::key::{WeakKey, check_strength};
 use crate::signature::{self, BadSignature};
 use crate::validity::{OutsideValidity, judge_at};
 
-/// Reads the one root certificate in `pem` and checks it.
-pub(crate) fn root_from_pem(pem: &str, now: SystemTime, skew: Duration) -> Result<Certificate, RootRefused> {
+/// Reads the one certificate in `pem` and checks all that does not depend on who signed it.
+pub(crate) fn read(pem: &str, now: SystemTime, skew: Duration) -> Result<Certificate, RootRefused> {
     let characters = pem.chars().count();
     if characters > MAX_ROOT_CHARACTERS {
         return Err(RootRefused::TooLarge { characters });
     }
     let root = Certificate::from_pem(pem).map_err(|source| RootRefused::Certificate { source })?;
-    check_root(&root, now, skew)?;
-    Ok(root)
-}
-
-fn check_root(root: &Certificate, now: SystemTime, skew: Duration) -> Result<(), RootRefused> {
     if root.ca().is_none() {
         return Err(RootRefused::NotCa);
     }
@@ -31,28 +26,51 @@ fn check_root(root: &Certificate, now: SystemTime, skew: Duration) -> Result<(),
     if root.key_usage().is_some_and(|usage| !usage.key_cert_sign()) {
         return Err(RootRefused::KeyUsage);
     }
-    if !root.is_self_issued() {
-        return Err(RootRefused::NotSelfSigned);
-    }
     // A00.FR.501–503
     check_strength(root.spki()).map_err(|source| RootRefused::WeakKey { source })?;
-    signature::verify(root, root.spki()).map_err(|source| RootRefused::Signature { source })?;
     // M05.FR.07, TC_M_07: an expired certificate is an invalid one.
-    judge_at(std::slice::from_ref(root), now, skew)
+    judge_at(std::slice::from_ref(&root), now, skew)
         .map_err(|(_, source)| RootRefused::Validity { source })?;
     // TLS must be able to use what was accepted. The first reading is the strict one, to which an unknown critical extension
     // is an error (RFC 5280, 4.2); the second would let it pass in an anchor.
     let der = root.to_certificate_der();
     EndEntityCert::try_from(&der).map_err(|source| RootRefused::Anchor { source })?;
     anchor_from_trusted_cert(&der).map_err(|source| RootRefused::Anchor { source })?;
-    Ok(())
+    Ok(root)
+}
+
+/// Checks that a certificate is a root: that it signed itself.
+pub(crate) fn check_self_signed(root: &Certificate) -> Result<(), RootRefused> {
+    if !root.is_self_issued() {
+        return Err(RootRefused::NotSelfSigned);
+    }
+    signature::verify(root, root.spki()).map_err(|source| RootRefused::Signature { source })
+}
+
+/// Checks that the CSMS root `old` signed the one that is to take its place (M05.FR.10, .11): the whole chain, which are
+/// these two.
+pub(crate) fn check_signed_by(
+    new: &Certificate,
+    old: &Certificate,
+    now: SystemTime,
+    skew: Duration,
+) -> Result<(), RootRefused> {
+    if new.issuer() != old.subject() {
+        return Err(RootRefused::NotSignedByOldRoot);
+    }
+    signature::verify(new, old.spki()).map_err(|_| RootRefused::NotSignedByOldRoot)?;
+    judge_at(std::slice::from_ref(old), now, skew)
+        .map_err(|(_, source)| RootRefused::OldRootValidity { source })?;
+    // RFC 5280, 4.2.1.9: a root that may only issue leaves cannot issue its successor, unless that has its own name.
+    let leaves_only = old.ca().and_then(|ca| ca.path_length) == Some(0);
+    if leaves_only && !new.is_self_issued() { Err(RootRefused::OldRootPathLength) } else { Ok(()) }
 }
 
 /// Why a root certificate is not installed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RootRefused {
-    /// Longer than `InstallCertificateRequest.certificate` may be.
+    /// Longer than `InstallCertificateRequest.certificate` may be in any version of OCPP.
     #[error("the certificate has {characters} characters, at most {MAX_ROOT_CHARACTERS} are allowed")]
     TooLarge {
         /// Characters of the PEM text.
@@ -88,6 +106,19 @@ pub enum RootRefused {
         #[source]
         source: BadSignature,
     },
+    /// AdditionalRootCertificateCheck: the installed CSMS root did not sign it (M05.FR.11).
+    #[error("the installed CSMS root did not sign the new one (M05.FR.11)")]
+    NotSignedByOldRoot,
+    /// AdditionalRootCertificateCheck: the installed CSMS root vouches for nothing any more.
+    #[error("the installed CSMS root, which signed the new one, is not valid now")]
+    OldRootValidity {
+        /// Which end of its validity.
+        #[source]
+        source: OutsideValidity,
+    },
+    /// AdditionalRootCertificateCheck: the installed CSMS root may issue leaves only.
+    #[error("the installed CSMS root may not issue another one (pathLenConstraint)")]
+    OldRootPathLength,
     /// Not valid now.
     #[error("the root certificate is not valid now")]
     Validity {
@@ -104,5 +135,5 @@ pub enum RootRefused {
     },
 }
 
-/// `InstallCertificateRequest.certificate` of OCPP 2.0.1, in characters.
-const MAX_ROOT_CHARACTERS: usize = 5500;
+/// `InstallCertificateRequest.certificate` of OCPP 2.1, in characters; 2.0.1 and 1.6 have 5500, which their types hold.
+const MAX_ROOT_CHARACTERS: usize = 10_000;

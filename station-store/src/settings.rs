@@ -1,7 +1,9 @@
 //! What a station decides about its store.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::catalog::RootUse;
 use crate::hash::HashAlgorithm;
 
 /// Settings of a [`Store`](crate::Store).
@@ -12,6 +14,9 @@ pub struct Settings {
     pub(crate) organization: Option<String>,
     pub(crate) hash_algorithm: HashAlgorithm,
     pub(crate) max_entries: usize,
+    pub(crate) max_entries_for: BTreeMap<RootUse, usize>,
+    pub(crate) additional_root_check: AdditionalRootCheck,
+    pub(crate) root_in_use: RootInUse,
     pub(crate) max_chain_size: usize,
     pub(crate) skew: Duration,
 }
@@ -24,6 +29,9 @@ impl Settings {
             organization: None,
             hash_algorithm: HashAlgorithm::Sha256,
             max_entries: 32,
+            max_entries_for: BTreeMap::new(),
+            additional_root_check: AdditionalRootCheck::Off,
+            root_in_use: RootInUse::AsVersionSays,
             max_chain_size: MAX_CHAIN_SIZE,
             skew: Duration::from_secs(300),
         }
@@ -52,6 +60,29 @@ impl Settings {
         self
     }
 
+    /// How many of those may be installed for one use, so that one PKI cannot crowd the others out. Default: as many as there
+    /// is room for.
+    #[must_use]
+    pub fn max_entries_for(mut self, use_: RootUse, entries: usize) -> Self {
+        self.max_entries_for.insert(use_, entries);
+        self
+    }
+
+    /// `SecurityCtrlr.AdditionalRootCertificateCheck` (M05.FR.09). Default: off.
+    #[must_use]
+    pub fn additional_root_check(mut self, check: AdditionalRootCheck) -> Self {
+        self.additional_root_check = check;
+        self
+    }
+
+    /// Whether a CSMS root that the current connection relies on may be deleted. Default: as the version of OCPP says in
+    /// which the CSMS asks.
+    #[must_use]
+    pub fn root_in_use(mut self, policy: RootInUse) -> Self {
+        self.root_in_use = policy;
+        self
+    }
+
     /// `SecurityCtrlr.MaxCertificateChainSize`, in characters of PEM. Default, and the most there can be: 10000.
     #[must_use]
     pub fn max_chain_size(mut self, characters: usize) -> Self {
@@ -65,6 +96,29 @@ impl Settings {
         self.skew = skew;
         self
     }
+}
+
+/// Whether a new CSMS root must be vouched for by the one before it (M05.FR.09–16).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AdditionalRootCheck {
+    /// CSMS roots are installed and deleted one by one, as those of every other use.
+    #[default]
+    Off,
+    /// There is one CSMS root. A new one must be signed by it; the old one stays as a fallback until a connection has proved
+    /// the new one.
+    On,
+}
+
+/// What becomes of a request to delete the CSMS root that the connection relies on, over which it came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RootInUse {
+    /// OCPP 1.6: refused (M04.FR.06 of the whitepaper). OCPP 2.0.1 and 2.1: deleted, as TC_M_20 expects.
+    #[default]
+    AsVersionSays,
+    /// Refused, as the note to M04.FR.03 permits. TC_M_20 fails then, if the root it picks is in use.
+    Keep,
+    /// Deleted.
+    Delete,
 }
 
 /// `CertificateSignedRequest.certificateChain` has 10000 characters.

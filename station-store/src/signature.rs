@@ -7,19 +7,27 @@ use crate::certificate::Certificate;
 
 /// Verifies the signature of `certificate` by the key in `issuer_spki`.
 pub(crate) fn verify(certificate: &Certificate, issuer_spki: &[u8]) -> Result<(), BadSignature> {
-    let issuer = Spki::read(issuer_spki).map_err(|_| BadSignature::Unsupported)?;
+    let (signed, signature) = (certificate.signed_part(), certificate.signature());
+    verify_bytes(signed, certificate.signature_algorithm(), signature, issuer_spki)
+}
+
+/// Verifies `signature` over `signed` by the key in `signer_spki`; `algorithm` is the content of an AlgorithmIdentifier.
+pub(crate) fn verify_bytes(
+    signed: &[u8],
+    algorithm: &[u8],
+    signature: &[u8],
+    signer_spki: &[u8],
+) -> Result<(), BadSignature> {
+    let signer = Spki::read(signer_spki).map_err(|_| BadSignature::Unsupported)?;
     // The algorithms of rustls-webpki: those that TLS will verify the same chain with. SHA-1 and RSA below 2048 bits are
     // not among them.
     let mut tried = false;
-    for algorithm in ALL_VERIFICATION_ALGS {
-        if algorithm.signature_alg_id().as_ref() == certificate.signature_algorithm()
-            && algorithm.public_key_alg_id().as_ref() == issuer.algorithm
+    for known in ALL_VERIFICATION_ALGS {
+        if known.signature_alg_id().as_ref() == algorithm
+            && known.public_key_alg_id().as_ref() == signer.algorithm
         {
             tried = true;
-            if algorithm
-                .verify_signature(issuer.key, certificate.signed_part(), certificate.signature())
-                .is_ok()
-            {
+            if known.verify_signature(signer.key, signed, signature).is_ok() {
                 return Ok(());
             }
         }

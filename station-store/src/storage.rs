@@ -69,13 +69,16 @@ pub enum Table {
     Pending,
     /// Keys that remain to be destroyed in the token.
     Condemned,
+    /// Verified OCSP answers.
+    Ocsp,
     /// Counters.
     Meta,
 }
 
 impl Table {
     /// Each table.
-    pub const ALL: [Self; 5] = [Self::Roots, Self::Own, Self::Pending, Self::Condemned, Self::Meta];
+    pub const ALL: [Self; 6] =
+        [Self::Roots, Self::Own, Self::Pending, Self::Condemned, Self::Ocsp, Self::Meta];
 
     /// The name under which it is kept.
     pub fn name(self) -> &'static str {
@@ -84,6 +87,7 @@ impl Table {
             Self::Own => "own",
             Self::Pending => "pending",
             Self::Condemned => "condemned",
+            Self::Ocsp => "ocsp",
             Self::Meta => "meta",
         }
     }
@@ -127,6 +131,9 @@ pub enum StorageError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// Nothing can be written here. Reading goes on.
+    #[error("the store is on a file system that is read-only; make it writable and reopen the store")]
+    ReadOnly,
     /// An earlier write failed, so that what the disk holds is uncertain.
     #[error("an earlier write failed; reopen the store")]
     Poisoned,

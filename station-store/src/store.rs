@@ -1,21 +1,24 @@
 //! The store: catalog, rules and storage put together.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
 use rustls_pki_types::CertificateDer;
 
-use crate::catalog::{Catalog, Deletion, NoRoom, RootUse, Transition};
+use crate::catalog::{Catalog, Root, RootUse, Standing, Transition};
 use crate::certificate::Certificate;
-use crate::chain::{self, ChainRefused, Expected};
+use crate::chain::{self, Expected};
 use crate::hash::{CertificateHash, CertificateId};
-use crate::pending::{
-    CertificateSigningUse, Match, NewPending, Own, OwnCertificate, OwnId, OwnState, PendingCsr, PendingError,
-    PendingId,
-};
+use crate::leaf::Names;
+use crate::ocsp::{OcspAnswer, OcspDue, OcspError, OcspStatus};
+use crate::outcome::{DeleteError, InstallError, Signed, SignedError, TrustError};
+use crate::own::{Own, OwnCertificate, OwnId, OwnState};
+use crate::pending::{Answered, Match, NewPending, PendingCsr, PendingError, PendingId};
 use crate::record;
-use crate::rules::{RootRefused, root_from_pem};
-use crate::settings::Settings;
+use crate::roots::{Deletion, NoRoom};
+use crate::rules::{self, RootRefused};
+use crate::session::{Session, Sessions};
+use crate::settings::{AdditionalRootCheck, RootInUse, Settings};
 use crate::storage::{Damaged, Storage, StorageError};
 
 /// A charging station's inventory of certificates and of its own keys' names.
@@ -32,12 +35,22 @@ pub struct Store {
     /// Taken before `catalog`, and held across plan, commit and application, so that changes follow one another.
     writer: Mutex<Writer>,
     catalog: RwLock<Catalog>,
+    sessions: Arc<Sessions>,
     damaged: Vec<Damaged>,
 }
 
 struct Writer {
     storage: Box<dyn Storage>,
     poisoned: bool,
+    observer: Option<Box<dyn RootObserver>>,
+    /// The uses of which the observer could not take note.
+    behind: Vec<RootUse>,
+}
+
+/// Someone who wants to know the roots that are trusted, after each change of them.
+pub(crate) trait RootObserver: Send {
+    /// The roots for `use_` are `roots` now, and durable. To fail does not undo that; it is tried again with the next change.
+    fn handle_roots(&mut self, use_: RootUse, roots: &[&Certificate]) -> Result<(), TrustError>;
 }
 
 impl Store {
@@ -52,10 +65,26 @@ impl Store {
         }
         Ok(Self {
             settings,
-            writer: Mutex::new(Writer { storage: Box::new(storage), poisoned: false }),
+            writer: Mutex::new(Writer {
+                storage: Box::new(storage),
+                poisoned: false,
+                observer: None,
+                behind: Vec::new(),
+            }),
             catalog: RwLock::new(catalog),
+            sessions: Arc::default(),
             damaged,
         })
+    }
+
+    /// Tells `observer` the roots of each use, and from then on what becomes of them.
+    pub(crate) fn observe(&self, mut observer: Box<dyn RootObserver>) -> Result<(), TrustError> {
+        let mut writer = self.write();
+        for use_ in RootUse::ALL {
+            observer.handle_roots(use_, &certificates(&self.read(), use_))?;
+        }
+        writer.observer = Some(observer);
+        Ok(())
     }
 
     /// Installs a root certificate that does not come from the CSMS: at the factory, or by an installer.
@@ -70,26 +99,74 @@ impl Store {
         pem: &str,
         now: SystemTime,
     ) -> Result<CertificateHash, InstallError> {
-        let root =
-            root_from_pem(pem, now, self.settings.skew).map_err(|source| InstallError::Refused { source })?;
-        let hash = CertificateId::of_root(&root).hash(self.settings.hash_algorithm);
+        let refused = |source| InstallError::Refused { source };
+        let no_room = |NoRoom { max }| InstallError::NoRoom { max };
+        let skew = self.settings.skew;
+        let root = rules::read(pem, now, skew).map_err(refused)?;
         let use_ = use_.into();
+        let algorithm = self.settings.hash_algorithm;
         self.change(|catalog| {
-            let transitions = catalog
-                .plan_install(use_, root, self.settings.max_entries)
-                .map_err(|NoRoom { max }| InstallError::NoRoom { max })?;
+            let trusted = |root: &&Root| root.standing == Standing::Trusted;
+            let csms: Vec<&Root> = catalog.roots_for(&[RootUse::Csms]).filter(trusted).collect();
+            // M05.FR.09; M05.FR.17 where it is installed already.
+            let checked = use_ == RootUse::Csms
+                && self.settings.additional_root_check == AdditionalRootCheck::On
+                && !csms.is_empty()
+                && !csms.iter().any(|known| known.certificate == root);
+            if !checked {
+                // Installed again, also a root that the one before it signed stays what it is.
+                let known =
+                    catalog.roots_for(std::slice::from_ref(&use_)).find(|known| known.certificate == root);
+                let issuer_key = known.and_then(|known| known.issuer_key.clone());
+                if issuer_key.is_none() {
+                    rules::check_self_signed(&root).map_err(refused)?;
+                }
+                let issuer = issuer_key.as_deref().unwrap_or(root.public_key());
+                let hash = CertificateId::new(&root, issuer).hash(algorithm);
+                let transitions =
+                    catalog.plan_install(use_, root, issuer_key, &self.settings).map_err(no_room)?;
+                return Ok((hash, transitions));
+            }
+            // M05.FR.10, .11
+            let mut reason = RootRefused::NotSignedByOldRoot;
+            let signer = csms.into_iter().find(|old| {
+                let checked = rules::check_signed_by(&root, &old.certificate, now, skew);
+                checked.map_err(|error| reason = error).is_ok()
+            });
+            let signer = signer.ok_or(refused(reason))?;
+            let hash = CertificateId::new(&root, signer.certificate.public_key()).hash(algorithm);
+            let transitions = catalog.plan_rotate(root, signer, &self.settings).map_err(no_room)?;
             Ok((hash, transitions))
         })
     }
 
-    /// Deletes the certificate that `hash` names, for every use for which it is installed; returns for how many.
+    /// Deletes the certificate that `hash` names, for every use for which it is installed; returns how many entries of the
+    /// inventory went.
+    ///
+    /// The keys of V2G chains that go with it are among [`Store::condemned_keys`] then.
     ///
     /// # Errors
     /// [`DeleteError`]
     pub fn delete_by_hash(&self, hash: &CertificateHash) -> Result<usize, DeleteError> {
-        self.change(|catalog| match catalog.plan_delete(hash) {
-            Deletion::Roots(transitions) => Ok((transitions.len(), transitions)),
+        self.delete_unless_in_use(hash, RootInUse::Delete)
+    }
+
+    /// As [`Store::delete_by_hash`]; `of_version` is what OCPP wants of a root in use where the settings do not say.
+    pub(crate) fn delete_unless_in_use(
+        &self,
+        hash: &CertificateHash,
+        of_version: RootInUse,
+    ) -> Result<usize, DeleteError> {
+        let policy = match self.settings.root_in_use {
+            RootInUse::AsVersionSays => of_version,
+            decided => decided,
+        };
+        let in_use = self.sessions.roots();
+        let keep = (policy == RootInUse::Keep).then_some(in_use.as_slice());
+        self.change(|catalog| match catalog.plan_delete(hash, keep) {
+            Deletion::Found { entries, transitions } => Ok((entries, transitions)),
             Deletion::Own => Err(DeleteError::Own),
+            Deletion::InUse => Err(DeleteError::InUse),
             Deletion::NotFound => Err(DeleteError::NotFound),
         })
     }
@@ -100,13 +177,47 @@ impl Store {
         self.read().roots_for(uses).map(|root| (root.use_, root.id.hash(algorithm))).collect()
     }
 
-    /// The roots installed for `use_`, the earliest installed first. Expired ones are among them.
-    pub fn roots(&self, use_: impl Into<RootUse>) -> Vec<CertificateDer<'static>> {
-        let uses = [use_.into()];
-        self.read().roots_for(&uses).map(|root| root.certificate.to_certificate_der()).collect()
+    /// The hash data of the certificates that vehicles see, a list for each chain: the leaf, then its sub-CAs, nearest first.
+    pub fn installed_chains(&self) -> Vec<Vec<CertificateHash>> {
+        let algorithm = self.settings.hash_algorithm;
+        let catalog = self.read();
+        let listed = catalog.own.iter().map(Own::listed).filter(|chain| !chain.is_empty());
+        listed.map(|chain| chain.iter().map(|id| id.hash(algorithm)).collect()).collect()
     }
 
-    /// How many root certificates are installed: the value of `SecurityCtrlr.CertificateEntries`.
+    /// The roots that are trusted for `use_`, the earliest installed first. Expired ones are among them; the fallback is not
+    /// ([`Store::fallback_root`]).
+    pub fn roots(&self, use_: impl Into<RootUse>) -> Vec<CertificateDer<'static>> {
+        let uses = [use_.into()];
+        let catalog = self.read();
+        let trusted = catalog.roots_for(&uses).filter(|root| root.standing == Standing::Trusted);
+        trusted.map(|root| root.certificate.to_certificate_der()).collect()
+    }
+
+    /// The CSMS root before the present one, until a connection has proved that (M05.FR.12, .13): what to rely on where a
+    /// connection fails with [`Store::roots`] (M05.FR.14, .16).
+    pub fn fallback_root(&self) -> Option<CertificateDer<'static>> {
+        let catalog = self.read();
+        let mut roots = catalog.roots_for(&[RootUse::Csms]);
+        roots
+            .find(|root| root.standing == Standing::Fallback)
+            .map(|root| root.certificate.to_certificate_der())
+    }
+
+    /// A connection to the CSMS stands, whose certificate was proved by the CSMS root `root`.
+    ///
+    /// Keep the [`Session`] as long as the connection: until then the root is in use, and OCPP 1.6 forbids to delete it. If
+    /// `root` is the present one, the fallback root goes (M05.FR.13, TC_M_30); if it is the fallback, both stay (TC_M_31).
+    ///
+    /// # Errors
+    /// [`StorageError`]; the session counts all the same.
+    pub fn session(&self, root: &CertificateDer<'_>) -> (Session, Result<(), StorageError>) {
+        let session = self.sessions.begin(root.as_ref());
+        (session, self.change(|catalog| Ok(((), catalog.plan_connected(root)))))
+    }
+
+    /// How many root certificates are installed: the value of `SecurityCtrlr.CertificateEntries`. A fallback root counts, for
+    /// it is listed; the station's own certificates do not.
     pub fn entries(&self) -> usize {
         self.read().roots.len()
     }
@@ -151,12 +262,27 @@ impl Store {
         self.change(|catalog| catalog.plan_drop(id))
     }
 
-    /// The station's own certificates, newest first.
+    /// The station's certificates for the connection to its CSMS, newest first.
     pub fn own_certificates(&self) -> Vec<OwnCertificate> {
-        self.read().own.iter().map(OwnCertificate::from).collect()
+        self.read().own.iter().filter(|own| own.use_.connects()).map(OwnCertificate::from).collect()
     }
 
-    /// Keeps the own certificate with which the station has connected, and discards the others of its use (A02.FR.10).
+    /// The station's certificates for vehicles, the one to prefer first: by A02.FR.15 the newest by notBefore, of those that
+    /// are valid at `now`; after them those that are not. Which of them serves a vehicle depends on the roots that the
+    /// vehicle names, on the SECC and on the edition of ISO 15118.
+    pub fn vehicle_certificates(&self, now: SystemTime) -> Vec<OwnCertificate> {
+        let catalog = self.read();
+        let mut own: Vec<&Own> = catalog.own.iter().filter(|own| own.use_.is_for_vehicles()).collect();
+        own.sort_by_key(|own| {
+            let leaf = &own.chain[0];
+            let valid = leaf.not_before() <= now && now <= leaf.not_after();
+            (std::cmp::Reverse(valid), std::cmp::Reverse(leaf.not_before()), std::cmp::Reverse(own.id))
+        });
+        own.into_iter().map(OwnCertificate::from).collect()
+    }
+
+    /// Keeps the own certificate with which the station has connected, and discards the others for the connection
+    /// (A02.FR.10).
     ///
     /// Returns the names of the keys to be destroyed in the token; until [`Store::key_destroyed`] they are among
     /// [`Store::condemned_keys`]. Calling it again changes nothing.
@@ -180,37 +306,68 @@ impl Store {
         self.change(|catalog| Ok(((), catalog.plan_forget(key_uri))))
     }
 
+    /// The certificates whose revocation status is to be asked for with GetCertificateStatus (M06.FR.06, .07, .10): leaf and
+    /// sub-CAs of each V2G chain, at once after they came, then weekly, and earlier where the last answer ends earlier. A
+    /// certificate that names no OCSP responder is left out.
+    pub fn ocsp_due(&self, now: SystemTime) -> Vec<OcspDue> {
+        self.read().ocsp_due(now, &self.settings)
+    }
+
+    /// Takes the answer to a request that was due: `ocspResult`, base64 of an OCSPResponse. It is kept if it is valid by
+    /// RFC 6960, 3.2, whatever it says of the certificate. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`OcspError`]; the certificate stays due.
+    pub fn ocsp_answered(
+        &self,
+        hash: &CertificateHash,
+        ocsp_result: &str,
+        now: SystemTime,
+    ) -> Result<OcspStatus, OcspError> {
+        let response = crate::ocsp::decode(ocsp_result).map_err(|source| OcspError::Refused { source })?;
+        self.change(|catalog| catalog.plan_ocsp(hash, &response, now, self.settings.skew))
+    }
+
+    /// The OCSP answers for each certificate of an own chain, leaf first; `None` where none holds at `now`.
+    pub fn ocsp_answers(&self, id: OwnId, now: SystemTime) -> Vec<Option<OcspAnswer>> {
+        self.read().ocsp_answers(id, now)
+    }
+
     /// Takes in a chain that the CSMS had signed for a pending key.
     pub(crate) fn take_signed(
         &self,
         pem: &str,
-        use_: CertificateSigningUse,
+        answered: Answered,
         now: SystemTime,
     ) -> Result<Signed, SignedError> {
         let refused = |source| SignedError::Refused { source };
         let chain = chain::read(pem, self.settings.max_chain_size).map_err(refused)?;
         self.change(|catalog| {
-            let found = catalog.match_signed(&chain, use_).map_err(refused)?;
-            let uses = [RootUse::Csms];
-            let roots: Vec<&Certificate> = catalog.roots_for(&uses).map(|root| &root.certificate).collect();
-            let expected = Expected {
-                roots: &roots,
-                now,
-                skew: self.settings.skew,
-                serial_number: &self.settings.serial_number,
-                organization: self.settings.organization.as_deref(),
+            let found = catalog.match_signed(&chain, answered).map_err(refused)?;
+            let (use_, subject) = match &found {
+                Match::Known(own) => (own.use_, own.subject()),
+                Match::New { use_, subject, .. } => (*use_, subject.clone()),
             };
+            let roots = |use_| certificates(catalog, use_);
+            let default_organization =
+                if use_.connects() { self.settings.organization.as_deref() } else { None };
+            let names = Names {
+                common_name: subject.common_name.as_deref().unwrap_or(&self.settings.serial_number),
+                organization: subject.organization.as_deref().or(default_organization),
+            };
+            let expected = Expected { use_, roots: &roots, now, skew: self.settings.skew, names };
             // Also what was accepted before: it may have expired since, and its root may have been deleted.
             let verified = chain::verify(chain, &expected).map_err(refused)?;
-            let (key_uri, use_, pending) = match found {
+            let (key_uri, request_id, pending) = match found {
                 Match::Known(own) if own.state == OwnState::InUse => {
                     return Ok((Signed::AlreadyInUse, Vec::new()));
                 }
                 Match::Known(own) => return Ok((Signed::Renewed(own), Vec::new())),
-                Match::New { key_uri, use_, pending } => (key_uri, use_, pending),
+                Match::New { key_uri, request_id, pending, .. } => (key_uri, request_id, pending),
             };
-            let (own, transitions) =
-                catalog.plan_renew(verified, key_uri, use_, pending).map_err(|_| SignedError::NoRoom)?;
+            let (own, transitions) = catalog
+                .plan_renew(verified, key_uri, use_, request_id, pending)
+                .map_err(|_| SignedError::NoRoom)?;
             Ok((Signed::Renewed(own), transitions))
         })
     }
@@ -231,13 +388,27 @@ impl Store {
         let changes = transitions.iter().map(record::write).collect::<Result<Vec<_>, _>>()?;
         // Set first: a storage that panics leaves the store poisoned as well.
         writer.poisoned = true;
-        writer.storage.commit(&changes).inspect_err(|error| {
+        let committed = writer.storage.commit(&changes).inspect_err(|error| {
             tracing::error!(%error, cause = std::error::Error::source(error), "a change was not kept");
-        })?;
-        writer.poisoned = false;
-        let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
-        for transition in transitions {
-            catalog.apply(transition);
+        });
+        // Where nothing could be begun, nothing is uncertain.
+        writer.poisoned = !matches!(committed, Ok(()) | Err(StorageError::ReadOnly));
+        committed?;
+        let behind = std::mem::take(&mut writer.behind);
+        let is_touched = |use_| transitions.iter().any(|transition| transition.root_use() == Some(use_));
+        let touched = RootUse::ALL.map(|use_| (use_, behind.contains(&use_) || is_touched(use_)));
+        {
+            let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
+            for transition in transitions {
+                catalog.apply(transition);
+            }
+        }
+        let Writer { observer: Some(observer), behind, .. } = &mut *writer else { return Ok(value) };
+        for (use_, _) in touched.into_iter().filter(|(_, touched)| *touched) {
+            if let Err(error) = observer.handle_roots(use_, &certificates(&self.read(), use_)) {
+                tracing::error!(%error, cause = std::error::Error::source(&error), "neighbours see old roots");
+                behind.push(use_);
+            }
         }
         Ok(value)
     }
@@ -253,97 +424,13 @@ impl Store {
     }
 }
 
+/// The roots for `use_`, a fallback among them.
+fn certificates(catalog: &Catalog, use_: RootUse) -> Vec<&Certificate> {
+    catalog.roots.iter().filter(|root| root.use_ == use_).map(|root| &root.certificate).collect()
+}
+
 impl std::fmt::Debug for Store {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Store").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-/// What became of a signed chain.
-#[derive(Debug)]
-pub(crate) enum Signed {
-    /// It is kept, and the station should connect with it.
-    Renewed(Own),
-    /// The station is connected with it already.
-    AlreadyInUse,
-}
-
-/// Why a root certificate was not installed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum InstallError {
-    /// The certificate is invalid (M05.FR.07).
-    #[error("the certificate is not accepted as a root")]
-    Refused {
-        /// What is wrong with it.
-        #[source]
-        source: RootRefused,
-    },
-    /// The store is full (M05.FR.06).
-    #[error("{max} certificates are installed, which is the most; delete one first (M05.FR.06)")]
-    NoRoom {
-        /// `CertificateEntries.maxLimit`.
-        max: usize,
-    },
-    /// The disk failed (M05.FR.03).
-    #[error("the certificate could not be stored")]
-    Storage {
-        /// How.
-        #[source]
-        source: StorageError,
-    },
-}
-
-/// Why a certificate was not deleted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeleteError {
-    /// Nothing with this hash is installed (M04.FR.04).
-    #[error("no installed certificate has this hash")]
-    NotFound,
-    /// It is the station's own (M04.FR.06).
-    #[error("the station's own certificate is not deleted on request (M04.FR.06)")]
-    Own,
-    /// The disk failed (M04.FR.03).
-    #[error("the deletion could not be stored")]
-    Storage {
-        /// How.
-        #[source]
-        source: StorageError,
-    },
-}
-
-/// Why a signed chain was not taken in.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SignedError {
-    #[error("the certificate is not accepted as the station's own")]
-    Refused {
-        #[source]
-        source: ChainRefused,
-    },
-    #[error("too many own certificates wait to be connected with; connect with one first")]
-    NoRoom,
-    #[error("the certificate could not be stored")]
-    Storage {
-        #[source]
-        source: StorageError,
-    },
-}
-
-impl From<StorageError> for InstallError {
-    fn from(source: StorageError) -> Self {
-        Self::Storage { source }
-    }
-}
-
-impl From<StorageError> for DeleteError {
-    fn from(source: StorageError) -> Self {
-        Self::Storage { source }
-    }
-}
-
-impl From<StorageError> for SignedError {
-    fn from(source: StorageError) -> Self {
-        Self::Storage { source }
     }
 }

@@ -1,5 +1,7 @@
 //! What touches the disk.
 
 mod database;
+mod open;
+mod trust;
 
-pub use database::OpenError;
+pub use open::OpenError;

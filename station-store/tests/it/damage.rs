@@ -96,17 +96,17 @@ fn a_newer_format_is_refused() {
     let Station { directory: _directory, store, .. } = station;
     drop(store);
     edit(&path, |transaction| {
-        transaction.open_table(FORMAT).expect("opens").insert("version", 2).expect("writes");
+        transaction.open_table(FORMAT).expect("opens").insert("version", 3).expect("writes");
     });
     let error = Store::open(&path, settings()).expect_err("newer");
-    assert!(matches!(error, OpenError::NewerFormat { found: 2, known: 1, .. }), "{error:?}");
-    assert!(error.to_string().contains("format 2"), "{error}");
+    assert!(matches!(error, OpenError::NewerFormat { found: 3, known: 2, .. }), "{error:?}");
+    assert!(error.to_string().contains("format 3"), "{error}");
     // And left as it is.
     let database = Database::open(&path).expect("opens");
     let read = database.begin_read().expect("begins");
     assert_eq!(
         read.open_table(FORMAT).expect("opens").get("version").expect("reads").map(|v| v.value()),
-        Some(2)
+        Some(3)
     );
 }
 

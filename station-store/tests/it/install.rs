@@ -261,7 +261,7 @@ fn provisioning_follows_the_same_rules() {
     let error = station.store.provision_root(CSMSRootCertificate, &sub_ca(&root, "Sub").pem(), now());
     assert!(matches!(error, Err(InstallError::Refused { source: RootRefused::NotSelfSigned })), "{error:?}");
     // No schema bounds what an installer pastes.
-    let padded = format!("{}{}", root.pem(), " ".repeat(5500));
+    let padded = format!("{}{}", root.pem(), " ".repeat(10_000));
     let error = station.store.provision_root(CSMSRootCertificate, &padded, now());
     assert!(
         matches!(error, Err(InstallError::Refused { source: RootRefused::TooLarge { .. } })),

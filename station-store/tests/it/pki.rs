@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ocpp_types::v201::{
-    CertificateHashDataType, CertificateSignedRequest, CertificateSigningUseEnumType,
-    DeleteCertificateRequest, DeleteCertificateResponse, GetCertificateIdUseEnumType,
-    GetInstalledCertificateIdsRequest, GetInstalledCertificateIdsResponse, InstallCertificateRequest,
-    InstallCertificateResponse, InstallCertificateStatusEnumType, InstallCertificateUseEnumType,
-    StatusInfoType,
+    CertificateHashDataType, CertificateSignedRequest, CertificateSignedResponse,
+    CertificateSigningUseEnumType, DeleteCertificateRequest, DeleteCertificateResponse,
+    GetCertificateIdUseEnumType, GetInstalledCertificateIdsRequest, GetInstalledCertificateIdsResponse,
+    InstallCertificateRequest, InstallCertificateResponse, InstallCertificateStatusEnumType,
+    InstallCertificateUseEnumType, StatusInfoType,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
@@ -143,7 +143,7 @@ impl Station {
         id
     }
 
-    pub(crate) fn signed(&self, chain: &str) -> SignedOutcome {
+    pub(crate) fn signed(&self, chain: &str) -> SignedOutcome<CertificateSignedResponse> {
         self.signed_as(chain, Some(CertificateSigningUseEnumType::ChargingStationCertificate))
     }
 
@@ -151,7 +151,7 @@ impl Station {
         &self,
         chain: &str,
         type_: Option<CertificateSigningUseEnumType>,
-    ) -> SignedOutcome {
+    ) -> SignedOutcome<CertificateSignedResponse> {
         let mut request = CertificateSignedRequest::new(chain.try_into().expect("at most 10000 characters"));
         request.certificate_type = type_;
         self.store.certificate_signed(&request, now())

@@ -1,7 +1,8 @@
 //! CertificateSigned (A02.FR.06–08, .16): what is taken, and each refusal with its own reason.
 
 use ocpp_types::v201::{
-    CertificateSignedStatusEnumType, CertificateSigningUseEnumType, InstallCertificateUseEnumType,
+    CertificateSignedResponse, CertificateSignedStatusEnumType, CertificateSigningUseEnumType,
+    InstallCertificateUseEnumType,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -70,7 +71,7 @@ impl Scene {
 #[track_caller]
 fn check_rejected(
     station: &Station,
-    outcome: SignedOutcome,
+    outcome: SignedOutcome<CertificateSignedResponse>,
     code: &str,
     expected: &str,
 ) -> Option<ChainRefused> {

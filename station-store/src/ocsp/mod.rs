@@ -1,0 +1,222 @@
+//! The revocation status of the certificates that vehicles see (M06): what is due to be asked, and what was answered.
+//!
+//! The station asks its CSMS by GetCertificateStatus, one certificate at a time, and hands the answers on to vehicles in TLS.
+//! An answer is kept only after it has been verified as RFC 6960 wants it, because the CSMS merely passes it on.
+
+mod response;
+mod verify;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64ct::{Base64, Encoding};
+use der::Decode;
+use der::asn1::ObjectIdentifier;
+use x509_cert::ext::pkix::AuthorityInfoAccessSyntax;
+use x509_cert::ext::pkix::name::GeneralName;
+
+use crate::catalog::{Catalog, RootUse, Transition};
+use crate::certificate::Certificate;
+use crate::hash::{CertificateHash, CertificateId};
+use crate::own::OwnId;
+use crate::settings::Settings;
+use crate::storage::StorageError;
+
+pub use verify::OcspRefused;
+
+/// A certificate whose status is to be asked for with GetCertificateStatus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OcspDue {
+    /// Whose status: `ocspRequestData` without its URL.
+    pub hash: CertificateHash,
+    /// `responderURL`: where the certificate says its status is known (authorityInfoAccess).
+    pub responder_url: String,
+}
+
+/// The status of a certificate, as its CA signed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OcspStatus {
+    /// Not revoked.
+    Good,
+    /// Revoked; vehicles will refuse the chain.
+    Revoked,
+    /// The responder does not know the certificate.
+    Unknown,
+}
+
+/// A verified answer, for TLS towards vehicles (RFC 6066, RFC 8446 4.4.2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OcspAnswer {
+    /// OCSPResponse of RFC 6960 in DER, as received.
+    pub response: Vec<u8>,
+    /// What it says.
+    pub status: OcspStatus,
+    /// Until when it holds, where it says so.
+    pub next_update: Option<SystemTime>,
+}
+
+/// A verified answer as the catalog keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CachedOcsp {
+    /// Of the certificate.
+    pub(crate) fingerprint: String,
+    pub(crate) response: Vec<u8>,
+    pub(crate) status: OcspStatus,
+    pub(crate) next_update: Option<SystemTime>,
+    /// By the station's clock.
+    pub(crate) fetched: SystemTime,
+}
+
+/// Why an answer is not kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OcspError {
+    /// No certificate that vehicles see has this hash; it may have been deleted meanwhile.
+    #[error("no certificate of a V2G chain has this hash")]
+    UnknownCertificate,
+    /// The answer is not one that can be relied on.
+    #[error("the OCSP response is refused")]
+    Refused {
+        /// What is wrong with it.
+        #[source]
+        source: OcspRefused,
+    },
+    /// The disk failed.
+    #[error("the OCSP response could not be stored")]
+    Storage {
+        /// How.
+        #[source]
+        source: StorageError,
+    },
+}
+
+impl From<StorageError> for OcspError {
+    fn from(source: StorageError) -> Self {
+        Self::Storage { source }
+    }
+}
+
+impl Catalog {
+    /// The certificates whose status is to be asked for at `now`, each once.
+    pub(crate) fn ocsp_due(&self, now: SystemTime, settings: &Settings) -> Vec<OcspDue> {
+        let mut seen: Vec<CertificateId> = Vec::new();
+        let mut due = Vec::new();
+        for own in self.own.iter().filter(|own| own.use_.is_for_vehicles()) {
+            // M06.FR.06, .07: the leaf and every sub-CA.
+            for (position, certificate) in own.chain.iter().enumerate() {
+                let Some(id) = own.certificate_id(position) else { continue };
+                // A certificate that names no responder cannot be asked about: the URL is mandatory in OCPP.
+                let Some(responder_url) = responder_url(certificate) else { continue };
+                if seen.contains(&id) {
+                    continue;
+                }
+                let fresh = self
+                    .ocsp
+                    .get(&id.fingerprint())
+                    .is_some_and(|answer| is_fresh(answer, now, settings.skew));
+                if !fresh {
+                    due.push(OcspDue { hash: id.hash(settings.hash_algorithm), responder_url });
+                }
+                seen.push(id);
+            }
+        }
+        due
+    }
+
+    /// Keeps `response`, if it is a valid answer about the certificate that `hash` names.
+    pub(crate) fn plan_ocsp(
+        &self,
+        hash: &CertificateHash,
+        response: &[u8],
+        now: SystemTime,
+        skew: Duration,
+    ) -> Result<(OcspStatus, Vec<Transition>), OcspError> {
+        let (id, issuer) = self.vehicle_certificate(hash).ok_or(OcspError::UnknownCertificate)?;
+        let refused = |source| OcspError::Refused { source };
+        let issuer = issuer.ok_or(refused(OcspRefused::IssuerNotInstalled))?;
+        let answer = verify::verify(response, &id, issuer, now, skew).map_err(refused)?;
+        let cached = CachedOcsp {
+            fingerprint: id.fingerprint(),
+            response: response.to_vec(),
+            status: answer.status,
+            next_update: answer.next_update,
+            fetched: now,
+        };
+        Ok((answer.status, vec![Transition::PutOcsp(cached)]))
+    }
+
+    /// The answers for a chain, leaf first; `None` where there is none that holds at `now`.
+    pub(crate) fn ocsp_answers(&self, id: OwnId, now: SystemTime) -> Vec<Option<OcspAnswer>> {
+        let Some(own) = self.own.iter().find(|own| own.id == id) else { return Vec::new() };
+        let answer = |position| {
+            let cached = self.ocsp.get(&own.certificate_id(position)?.fingerprint())?;
+            let CachedOcsp { response, status, next_update, .. } = cached.clone();
+            let holds = next_update.is_none_or(|end| now <= end);
+            holds.then_some(OcspAnswer { response, status, next_update })
+        };
+        (0..own.chain.len()).map(answer).collect()
+    }
+
+    /// The certificate of a V2G chain that `hash` names, and its issuer where that is at hand.
+    fn vehicle_certificate(&self, hash: &CertificateHash) -> Option<(CertificateId, Option<&Certificate>)> {
+        for own in self.own.iter().filter(|own| own.use_.is_for_vehicles()) {
+            for position in 0..own.chain.len() {
+                let Some(id) = own.certificate_id(position).filter(|id| id.is_named_by(hash)) else {
+                    continue;
+                };
+                let root = || {
+                    self.roots_for(&[RootUse::V2g])
+                        .map(|root| &root.certificate)
+                        .find(|root| Some(root.public_key()) == own.anchor_key.as_deref())
+                };
+                return Some((id, own.chain.get(position + 1).or_else(root)));
+            }
+        }
+        None
+    }
+}
+
+/// `ocspResult`: base64 of the DER. Line breaks in it harm nothing.
+pub(crate) fn decode(ocsp_result: &str) -> Result<Vec<u8>, OcspRefused> {
+    let text: String = ocsp_result.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
+    Base64::decode_vec(&text).map_err(|_| OcspRefused::Base64)
+}
+
+/// M06.FR.10: asked for at least weekly, and earlier where the answer says so. An answer from the future tells that the
+/// clock was set back.
+fn is_fresh(answer: &CachedOcsp, now: SystemTime, skew: Duration) -> bool {
+    let age = now.duration_since(answer.fetched);
+    let young = age.map_or_else(|ahead| ahead.duration() <= skew, |age| age < REFRESH);
+    young && answer.next_update.is_none_or(|end| now < end)
+}
+
+/// The first http URL under which the certificate says that an OCSP responder answers.
+fn responder_url(certificate: &Certificate) -> Option<String> {
+    let value = certificate.extension(AUTHORITY_INFO_ACCESS)?;
+    let access = AuthorityInfoAccessSyntax::from_der(value).ok()?;
+    access.0.iter().filter(|description| description.access_method == OCSP).find_map(|description| {
+        match &description.access_location {
+            GeneralName::UniformResourceIdentifier(url) => {
+                let url = url.as_str();
+                let known = url.starts_with("http://") || url.starts_with("https://");
+                (known && url.len() <= MAX_URL).then(|| url.to_owned())
+            }
+            _ => None,
+        }
+    })
+}
+
+/// A time as whole seconds since 1970, as records keep it; before 1970 as 1970.
+pub(crate) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+const AUTHORITY_INFO_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.1");
+const OCSP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
+
+/// `OCSPRequestDataType.responderURL` of OCPP 2.1, in characters; 2.0.1 has 512.
+const MAX_URL: usize = 2000;
+
+/// M06.FR.10
+const REFRESH: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -1,0 +1,113 @@
+//! What changes of the store come to, and why they do not.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use crate::chain::ChainRefused;
+use crate::own::Own;
+use crate::rules::RootRefused;
+use crate::storage::StorageError;
+
+/// What became of a signed chain.
+#[derive(Debug)]
+pub(crate) enum Signed {
+    /// It is kept, and the station should connect with it.
+    Renewed(Own),
+    /// The station is connected with it already.
+    AlreadyInUse,
+}
+
+/// Why a root certificate was not installed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// The certificate is invalid (M05.FR.07).
+    #[error("the certificate is not accepted as a root")]
+    Refused {
+        /// What is wrong with it.
+        #[source]
+        source: RootRefused,
+    },
+    /// The store is full (M05.FR.06).
+    #[error("{max} certificates are installed, which is the most; delete one first (M05.FR.06)")]
+    NoRoom {
+        /// `CertificateEntries.maxLimit`.
+        max: usize,
+    },
+    /// The disk failed (M05.FR.03).
+    #[error("the certificate could not be stored")]
+    Storage {
+        /// How.
+        #[source]
+        source: StorageError,
+    },
+}
+
+/// Why a certificate was not deleted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeleteError {
+    /// Nothing with this hash is installed (M04.FR.04).
+    #[error("no installed certificate has this hash")]
+    NotFound,
+    /// It is the station's own for the connection, or a sub-CA above one that also serves vehicles (M04.FR.06).
+    #[error("the station's own certificate is not deleted on request (M04.FR.06)")]
+    Own,
+    /// It is the CSMS root that the connection relies on, and such are kept (OCPP 1.6: M04.FR.06; 2.x: M04.FR.03).
+    #[error("the connection relies on this root certificate; install another one and connect with it first")]
+    InUse,
+    /// The disk failed (M04.FR.03).
+    #[error("the deletion could not be stored")]
+    Storage {
+        /// How.
+        #[source]
+        source: StorageError,
+    },
+}
+
+/// Why a signed chain was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignedError {
+    #[error("the certificate is not accepted as the station's own")]
+    Refused {
+        #[source]
+        source: ChainRefused,
+    },
+    #[error("too many own certificates wait to be connected with; connect with one first")]
+    NoRoom,
+    #[error("the certificate could not be stored")]
+    Storage {
+        #[source]
+        source: StorageError,
+    },
+}
+
+impl From<StorageError> for InstallError {
+    fn from(source: StorageError) -> Self {
+        Self::Storage { source }
+    }
+}
+
+impl From<StorageError> for DeleteError {
+    fn from(source: StorageError) -> Self {
+        Self::Storage { source }
+    }
+}
+
+impl From<StorageError> for SignedError {
+    fn from(source: StorageError) -> Self {
+        Self::Storage { source }
+    }
+}
+
+/// Why a trust bundle could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot replace the trust bundle {}; the directory must exist and be writable", path.display())]
+#[non_exhaustive]
+pub struct TrustError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the disk says.
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+}
