@@ -15,6 +15,7 @@ use crate::identity::Identity;
 use crate::name_rule::Subject;
 use crate::peer::Peer;
 use crate::profile::SecurityProfile;
+use crate::tls::SecurityEvent;
 
 /// Decides which stations may connect, and learns which are connected.
 ///
@@ -38,6 +39,12 @@ pub trait Admission: Send + Sync + 'static {
     fn disconnected(&self, peer: &Peer, reason: &CloseReason) {
         let _ = (peer, reason);
     }
+
+    /// A connection was refused in a way that OCPP has a security event for; told once per episode. Runs on the
+    /// connection's task: return quickly.
+    fn security_event(&self, event: &SecurityEvent) {
+        let _ = event;
+    }
 }
 
 /// A station asks for a connection.
@@ -53,6 +60,9 @@ pub struct UpgradeRequest {
     pub basic: Option<Credentials>,
     /// Its certificates, its own first; always present under profile 3, never under 1 and 2.
     pub client_certificate: Option<Vec<CertificateDer<'static>>>,
+    /// Whether its certificate is past its last day, which [`ClientTrust`](crate::tls::ClientTrust) permits it by name
+    /// (A00.FR.429): admit it, keep it Pending and renew the certificate at once (A02).
+    pub certificate_expired: bool,
     /// The network address that it comes from.
     pub remote: SocketAddr,
     /// The security profile that the above amounts to.
@@ -71,6 +81,7 @@ impl UpgradeRequest {
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Admitted {
+    pub(crate) identity: Option<Identity>,
     pub(crate) context: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -84,7 +95,14 @@ impl Admitted {
     /// Attaches something to the connection that handlers find again with [`Peer::context`].
     #[must_use]
     pub fn with_context<T: Any + Send + Sync>(self, context: T) -> Self {
-        Self { context: Some(Arc::new(context)) }
+        Self { context: Some(Arc::new(context)), ..self }
+    }
+
+    /// Calls the station by the CSMS's own spelling of its identity, which may differ in the case of its letters:
+    /// [`Peer::identity`] is that spelling then.
+    #[must_use]
+    pub fn with_identity(self, identity: Identity) -> Self {
+        Self { identity: Some(identity), ..self }
     }
 }
 
@@ -133,6 +151,7 @@ pub(crate) trait DynAdmission: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Result<Admitted, Refusal>> + Send + 'a>>;
     fn connected(&self, peer: &Peer);
     fn disconnected(&self, peer: &Peer, reason: &CloseReason);
+    fn security_event(&self, event: &SecurityEvent);
 }
 
 impl<A: Admission> DynAdmission for A {
@@ -149,5 +168,9 @@ impl<A: Admission> DynAdmission for A {
 
     fn disconnected(&self, peer: &Peer, reason: &CloseReason) {
         Admission::disconnected(self, peer, reason);
+    }
+
+    fn security_event(&self, event: &SecurityEvent) {
+        Admission::security_event(self, event);
     }
 }

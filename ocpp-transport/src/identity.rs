@@ -1,6 +1,8 @@
 //! The identity of a charging station, as its connection URL carries it.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -11,6 +13,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 /// user and password in the Basic header. The specification's `identifierString` is narrower; its own
 /// example (`RDAM 123`) is not, so the other printable characters are let through.
 ///
+/// The case of ASCII letters does not matter, as in every `identifierString`: `cs001` is the station `CS001`, however
+/// either is written in URL, credentials and records. The spelling is kept as it was given.
+///
 /// ```
 /// use ocpp_transport::Identity;
 ///
@@ -19,7 +24,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 /// assert_eq!(Identity::from_path_segment("RDAM%7C123")?, identity);
 /// # Ok::<(), ocpp_transport::IdentityError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone)]
 pub struct Identity(String);
 
 impl Identity {
@@ -50,10 +55,45 @@ impl Identity {
         utf8_percent_encode(&self.0, ESCAPED).to_string()
     }
 
-    /// The identity as text.
+    /// Whether a text is a spelling of this identity.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        self.0.eq_ignore_ascii_case(text)
+    }
+
+    /// The identity as text, spelled as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(&other.0)
+    }
+}
+
+impl Eq for Identity {}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // As a byte string that ends with what no UTF-8 has, so that no identity is the beginning of another.
+        self.0.bytes().for_each(|byte| state.write_u8(byte.to_ascii_lowercase()));
+        state.write_u8(0xff);
+    }
+}
+
+impl PartialOrd for Identity {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Identity {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let lowercase = |byte: u8| byte.to_ascii_lowercase();
+        self.0.bytes().map(lowercase).cmp(other.0.bytes().map(lowercase))
     }
 }
 
@@ -155,6 +195,20 @@ mod tests {
         check("Ladesäule/7", "Lades%C3%A4ule%2F7");
         check("a%b", "a%25b");
         check(&"é".repeat(48), &"%C3%A9".repeat(48));
+    }
+
+    #[test]
+    fn the_case_of_letters_does_not_matter() {
+        let identity = |text| Identity::try_from(text).unwrap();
+        let mut known = std::collections::HashMap::from([(identity("CS001"), 1), (identity("Säule-1"), 2)]);
+        for spelling in ["CS001", "cs001", "Cs001"] {
+            assert_eq!(known.get(&identity(spelling)), Some(&1));
+            assert_eq!(identity(spelling).cmp(&identity("CS001")), Ordering::Equal);
+            assert_eq!(identity(spelling).as_str(), spelling);
+        }
+        assert_eq!(known.get(&identity("sÄule-1")), None, "of ASCII letters only");
+        assert_eq!(known.get(&identity("CS0010")), None);
+        assert_eq!(known.insert(identity("cs001"), 3), Some(1));
     }
 
     #[test]

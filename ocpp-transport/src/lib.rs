@@ -61,13 +61,17 @@ pub mod tls;
 mod admission;
 mod call;
 mod close;
+mod drain;
+mod episodes;
 mod identity;
 mod io;
+mod message_rate;
 mod peer;
 mod profile;
 mod reply;
 mod router;
 mod tap;
+mod turnstile;
 mod upgrade;
 
 pub use crate::admission::{Admission, Admitted, Refusal, UpgradeRequest};
@@ -76,13 +80,15 @@ pub use crate::call::{CallError, CallFailure};
 pub use crate::close::{Close, CloseReason};
 pub use crate::identity::{Identity, IdentityError};
 pub use crate::message_id::MessageId;
+pub use crate::message_rate::MessageRate;
 pub use crate::peer::Peer;
 pub use crate::profile::SecurityProfile;
 pub use crate::reply::Reply;
 pub use crate::router::Router;
 pub use crate::session::SessionSettings;
 pub use crate::tap::{Direction, FrameTap, TappedFrame};
+pub use crate::upgrade::NoCommonSubprotocol;
 pub use io::{
-    BindError, ConnectError, Connection, Csms, CsmsConfig, LinkSettings, Security, StationConfig, connect,
-    record_frames,
+    BindError, ConnectError, Connection, Csms, CsmsConfig, CsmsHandle, LinkSettings, NotTls, Security,
+    StationConfig, connect, record_frames,
 };

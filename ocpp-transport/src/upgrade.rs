@@ -25,8 +25,8 @@ pub(crate) const MAX_HEAD_BYTES: usize = 8 * 1024;
 pub(crate) struct Upgrade {
     pub(crate) identity: Identity,
     pub(crate) credentials: Option<Credentials>,
-    /// The first of the versions that the station offers which this side serves.
-    pub(crate) version: Version,
+    /// The first of the versions that the station offers which this side serves, if any.
+    pub(crate) version: Option<Version>,
     /// The compression that is granted, with the header that says so.
     deflate: Option<(Agreed, String)>,
     accept_key: String,
@@ -166,15 +166,12 @@ pub(crate) fn parse_request(
         .and_then(|segment| Identity::from_path_segment(segment).ok())
         .ok_or(refusal(404, "the path names no station"))?;
 
-    // TC_B_58_CSMS: no common subprotocol, no upgrade. The station names first what it prefers.
+    // The station names first what it prefers.
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
-    let version = offered
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .find_map(|name| {
+    let version =
+        offered.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).find_map(|name| {
             served.iter().copied().find(|version| version.subprotocol().as_bytes() == name.trim_ascii())
-        })
-        .ok_or(refusal(400, "no common subprotocol"))?;
+        });
 
     let credentials = match headers_of(request.headers(), &AUTHORIZATION).as_slice() {
         [] => None,
@@ -192,8 +189,28 @@ pub(crate) fn parse_request(
     Ok(Upgrade { identity, credentials, version, deflate, accept_key })
 }
 
+/// What a station is told that speaks none of the versions of the CSMS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NoCommonSubprotocol {
+    /// HTTP 400, as the certification tests expect (TC_B_58_CSMS; TC_088 of 1.6).
+    #[default]
+    Refuse,
+    /// HTTP 101 without a subprotocol, and the connection is closed at once, as the text has it (Part 4, 3.3).
+    OpenAndClose,
+}
+
+/// The response that opens the WebSocket, but for no version of OCPP, and the frame that closes it (1002).
+pub(crate) fn open_and_close(upgrade: &Upgrade) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {}\r\n\r\n",
+        upgrade.accept_key
+    );
+    [head.as_bytes(), &[0x88, 2], &1002_u16.to_be_bytes()].concat()
+}
+
 /// The response that opens the WebSocket.
-pub(crate) fn accept(upgrade: &Upgrade) -> String {
+pub(crate) fn accept(upgrade: &Upgrade, version: Version) -> String {
     let extensions = match &upgrade.deflate {
         Some((_, header)) => format!("Sec-WebSocket-Extensions: {header}\r\n"),
         None => String::new(),
@@ -202,7 +219,7 @@ pub(crate) fn accept(upgrade: &Upgrade) -> String {
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {}\r\n{extensions}\r\n",
         upgrade.accept_key,
-        upgrade.version.subprotocol()
+        version.subprotocol()
     )
 }
 
@@ -257,8 +274,11 @@ mod tests {
             &[Version::V16, Version::V201],
             Some(&Deflate::default()),
         );
-        let found =
-            result.as_ref().map(|upgrade| upgrade.identity.as_str()).map_err(|refusal| refusal.status);
+        let found = match &result {
+            Ok(Upgrade { version: None, .. }) => Err(400),
+            Ok(upgrade) => Ok(upgrade.identity.as_str()),
+            Err(refusal) => Err(refusal.status),
+        };
         assert_eq!(found, expected, "{request}");
     }
 
@@ -281,8 +301,8 @@ mod tests {
         assert_eq!(upgrade.identity, identity);
         assert_eq!(upgrade.credentials.as_ref().unwrap().user, "RDAM 123");
         // The station's order decides.
-        assert_eq!(upgrade.version, V201);
-        let response = accept(&upgrade);
+        assert_eq!(upgrade.version, Some(V201));
+        let response = accept(&upgrade, V201);
         let check = |offered: &[Version], deflate| check_response(response.as_bytes(), KEY, offered, deflate);
         let opened = check(&[V21, V201, V16], Some(&deflate)).unwrap();
         assert_eq!(opened.version, V201);
@@ -330,7 +350,8 @@ mod tests {
         };
         check(&refuse(401), ResponseError::Status { status: 401 });
         let text = station("/ocpp/CS1", "ocpp2.0.1", "");
-        let good = accept(&parse_request(text.as_bytes(), "/ocpp", &[Version::V201], None).unwrap());
+        let upgrade = parse_request(text.as_bytes(), "/ocpp", &[Version::V201], None).unwrap();
+        let good = accept(&upgrade, Version::V201);
         check(&good.replace("ocpp2.0.1", "ocpp1.6"), ResponseError::Subprotocol);
         check(&good.replace("Sec-WebSocket-Protocol: ocpp2.0.1\r\n", ""), ResponseError::Subprotocol);
         check(

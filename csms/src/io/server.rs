@@ -11,7 +11,7 @@ use std::{
 
 use ocpp_transport::{
     BindError, Csms, CsmsConfig, LinkSettings, record_frames,
-    tls::{ClientTrust, ServerKey, TlsConfigError, server_config},
+    tls::{ClientTrust, ServerKey, ServerTls, TlsConfigError},
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::value::RawValue;
@@ -135,9 +135,9 @@ impl Server {
                 .map_err(|source| ServerError::File { path: path.to_path_buf(), source })?;
             link = link.with_tap(tap);
         }
-        let host = ocpp_transport::name_rule::Subject::of(&tls.chain[0]).map(|subject| subject.common_name);
-        let clients = ClientTrust { roots, organizations: vec![config.organization.clone()] };
-        let transport = CsmsConfig::new(config.listen.address, Arc::new(server_config(tls, clients)?))
+        let host = ocpp_transport::name_rule::Subject::of(&tls.chain()[0]).map(|subject| subject.common_name);
+        let clients = ClientTrust::new(roots, vec![config.organization.clone()]);
+        let transport = CsmsConfig::new(config.listen.address, ServerTls::rustls(tls, &clients)?)
             .with_base_path(config.listen.path.clone())
             .with_link(link);
 
@@ -285,7 +285,7 @@ fn open_keys(config: &Config) -> Result<Keys, ServerError> {
     let path = &config.ca.certificate_file;
     let pem = fs::read_to_string(path).map_err(|source| ServerError::File { path: path.clone(), source })?;
     let authority = CertificateAuthority::new(key("ca.key", &config.ca.key)?, &pem, settings)?;
-    let tls = ServerKey { chain, key: key("tls.key", &config.tls.key)?.signing_key() };
+    let tls = ServerKey::new(chain, key("tls.key", &config.tls.key)?.signing_key());
     Ok(Keys { authority, tls, roots: read_certificates(path)? })
 }
 

@@ -4,114 +4,30 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use rustls::ServerConfig;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
+use rustls_pki_types::UnixTime;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tokio_rustls::{LazyConfigAcceptor, TlsStream};
-use tokio_tungstenite::tungstenite::protocol::Role;
 use tracing::{Instrument, debug, info, info_span, warn};
 
-use crate::admission::{Admission, DynAdmission, Refusal, UpgradeRequest};
+use crate::admission::{Admission, DynAdmission};
 use crate::close::Close;
-use crate::io::blocking::on_blocking_thread;
+use crate::drain;
+use crate::episodes::Episodes;
+use crate::io::csms_config::CsmsConfig;
 use crate::io::driver::Driver;
-use crate::io::head::{HeadError, read_head};
+use crate::io::open::{NotOpened, OpenError, open};
 use crate::io::registry::Registry;
-use crate::io::settings::LinkSettings;
 use crate::io::socket::Socket;
-use crate::io::stream::Stream;
+use crate::io::tls_accept::MAX_SIGNERS;
 use crate::peer::{Link, Peer};
-use crate::profile::SecurityProfile;
 use crate::router::Router;
-use crate::tls::BadCertificate;
-use crate::upgrade::{self, HttpRefusal};
-
-/// Where a CSMS listens, and how.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct CsmsConfig {
-    /// The address to listen on; port 0 takes a free one, see [`Csms::local_addr`].
-    pub listen: SocketAddr,
-    /// Made by [`tls::server_config`](crate::tls::server_config). None is security profile 1: no TLS.
-    pub tls: Option<Arc<ServerConfig>>,
-    /// The path of the endpoint; stations append `/` and their identity. Default `/`.
-    pub base_path: String,
-    /// Deadline of TLS, HTTP and admission together. Default 15 s.
-    pub handshake_timeout: Duration,
-    /// Connections that have not been admitted yet. Default 128: each may hold a thread during its TLS handshake.
-    pub max_handshakes: usize,
-    /// Connections in all. Default 20,000. Above that, new ones wait in the operating system's queue.
-    pub max_connections: usize,
-    /// Deadlines and bounds of each connection.
-    pub link: LinkSettings,
-}
-
-impl CsmsConfig {
-    /// A server for profiles 2 and 3.
-    #[must_use]
-    pub fn new(listen: SocketAddr, tls: Arc<ServerConfig>) -> Self {
-        Self { tls: Some(tls), ..Self::unsecured(listen) }
-    }
-
-    /// A server for profile 1, without TLS. For trusted networks only.
-    #[must_use]
-    pub fn unsecured(listen: SocketAddr) -> Self {
-        Self {
-            listen,
-            tls: None,
-            base_path: "/".to_owned(),
-            handshake_timeout: Duration::from_secs(15),
-            max_handshakes: 128,
-            max_connections: 20_000,
-            link: LinkSettings::default(),
-        }
-    }
-
-    /// Sets the path of the endpoint, such as `/ocpp`.
-    #[must_use]
-    pub fn with_base_path(self, base_path: impl Into<String>) -> Self {
-        Self { base_path: base_path.into(), ..self }
-    }
-
-    /// Sets the deadline of TLS, HTTP and admission together.
-    #[must_use]
-    pub fn with_handshake_timeout(self, handshake_timeout: Duration) -> Self {
-        Self { handshake_timeout, ..self }
-    }
-
-    /// Sets how many connections there may be.
-    #[must_use]
-    pub fn with_max_connections(self, max_connections: usize) -> Self {
-        Self { max_connections, ..self }
-    }
-
-    /// Sets deadlines and bounds of each connection.
-    #[must_use]
-    pub fn with_link(self, link: LinkSettings) -> Self {
-        Self { link, ..self }
-    }
-}
-
-impl fmt::Debug for CsmsConfig {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("CsmsConfig")
-            .field("listen", &self.listen)
-            .field("tls", &self.tls.is_some())
-            .field("base_path", &self.base_path)
-            .field("handshake_timeout", &self.handshake_timeout)
-            .field("max_handshakes", &self.max_handshakes)
-            .field("max_connections", &self.max_connections)
-            .field("link", &self.link)
-            .finish()
-    }
-}
+use crate::tls::{BadCertificate, SecurityEvent, ServerTls};
+use crate::turnstile::{Entry, Turnstile};
 
 /// Why a CSMS cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -132,12 +48,37 @@ pub struct Csms {
     shared: Arc<Shared>,
 }
 
+/// Changes a [`Csms`] while it serves. A clone is a handle to the same server.
+#[derive(Debug, Clone)]
+pub struct CsmsHandle {
+    shared: Arc<Shared>,
+}
+
+/// A server without TLS cannot be given any: its stations would not be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server was bound without TLS")]
+pub struct NotTls;
+
 /// What all connections need.
-struct Shared {
-    config: CsmsConfig,
-    router: Arc<Router>,
-    admission: Arc<dyn DynAdmission>,
+pub(crate) struct Shared {
+    pub(crate) config: CsmsConfig,
+    pub(crate) router: Arc<Router>,
+    pub(crate) admission: Arc<dyn DynAdmission>,
+    /// What new connections are served with; `config.tls` is what it was at first.
+    tls: RwLock<Option<ServerTls>>,
+    pub(crate) signers: Arc<Semaphore>,
     registry: Registry,
+    episodes: Mutex<Episodes>,
+}
+
+/// How far a shutdown is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    /// Who is not admitted yet is cut; the others are closed one after the other.
+    Draining,
+    /// Who is left closes.
+    Closing,
 }
 
 impl Csms {
@@ -154,18 +95,26 @@ impl Csms {
         admission: impl Admission,
     ) -> Result<Self, BindError> {
         let address = config.listen;
-        let bound = async {
-            let listener = TcpListener::bind(address).await?;
+        let bound = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            // A restart does not wait for the last connections of its predecessor to be forgotten.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            let listener = socket.listen(BACKLOG)?;
             let local_addr = listener.local_addr()?;
             Ok((listener, local_addr))
         };
-        let (listener, local_addr) = bound.await.map_err(|source| BindError { address, source })?;
+        let (listener, local_addr) = bound().map_err(|source| BindError { address, source })?;
         let shared = Shared {
-            config,
             router: Arc::new(router),
             admission: Arc::new(admission),
+            tls: RwLock::new(config.tls.clone()),
+            signers: Arc::new(Semaphore::new(MAX_SIGNERS)),
             registry: Registry::default(),
+            episodes: Mutex::default(),
+            config,
         };
+        shared.warn_of_stale_lists();
         Ok(Self { listener, local_addr, shared: Arc::new(shared) })
     }
 
@@ -175,32 +124,38 @@ impl Csms {
         self.local_addr
     }
 
+    /// A handle that changes the server while it serves.
+    #[must_use]
+    pub fn handle(&self) -> CsmsHandle {
+        CsmsHandle { shared: Arc::clone(&self.shared) }
+    }
+
     /// Serves stations until `shutdown` is ready; then closes every connection with 1001 after its pending answers
-    /// are flushed, and returns when all handlers have ended.
+    /// are flushed, spread over [`CsmsConfig::drain`], and returns when all handlers have ended.
     ///
     /// # Cancel safety
     /// Dropping the future cuts all connections and drops their handlers.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, local_addr, shared } = self;
-        let handshakes = Arc::new(Semaphore::new(shared.config.max_handshakes));
-        let (stop, stopped) = watch::channel(false);
+        let turnstile = Turnstile::new(shared.config.max_pending, shared.config.max_handshakes);
+        let (phase, watched) = watch::channel(Phase::Serving);
         let mut connections = JoinSet::new();
         let mut shutdown = std::pin::pin!(shutdown);
+        let mut turned_away = TurnedAway::default();
         info!(%local_addr, "listening");
         loop {
             let room = connections.len() < shared.config.max_connections;
-            let accepted = async {
-                let permit = Arc::clone(&handshakes).acquire_owned().await.ok();
-                (listener.accept().await, permit)
-            };
             tokio::select! {
                 () = &mut shutdown => break,
                 Some(ended) = connections.join_next() => report_panic(ended),
-                (accepted, permit) = accepted, if room => match accepted {
-                    Ok((tcp, remote)) => {
-                        let task = serve_connection(Arc::clone(&shared), tcp, remote, permit, stopped.clone());
-                        connections.spawn(task);
-                    }
+                accepted = listener.accept(), if room => match accepted {
+                    Ok((tcp, remote)) => match turnstile.enter(remote.ip()) {
+                        Some(entry) => {
+                            let task = serve_connection(Arc::clone(&shared), tcp, remote, entry, watched.clone());
+                            connections.spawn(task);
+                        }
+                        None => turned_away.count(remote),
+                    },
                     Err(error) => {
                         // Out of file descriptors, mostly: those of closed connections come back.
                         warn!(%error, "cannot accept a connection");
@@ -210,11 +165,106 @@ impl Csms {
             }
         }
         drop(listener);
-        stop.send_replace(true);
-        info!(connections = connections.len(), "closing all connections");
+        phase.send_replace(Phase::Draining);
+        let peers = shared.registry.peers();
+        info!(connections = peers.len(), "closing all connections");
+        let pause = drain::pause(peers.len(), shared.config.drain);
+        // Counted from the beginning, so that a timer that is late once is not late each time.
+        let mut next = Instant::now();
+        for peer in peers.into_iter().filter(Peer::is_open) {
+            peer.begin_close(Close::GoingAway);
+            next += pause;
+            tokio::time::sleep_until(next).await;
+        }
+        phase.send_replace(Phase::Closing);
         // Each connection ends within its own deadlines.
         while let Some(ended) = connections.join_next().await {
             report_panic(ended);
+        }
+    }
+}
+
+impl CsmsHandle {
+    /// Serves new connections with other certificates, roots and revocation lists. Connections that are open stay so,
+    /// except those of stations whose certificates have been revoked: they are closed (1008).
+    ///
+    /// Returns the identities of the latter.
+    ///
+    /// # Errors
+    /// If the server was bound without TLS.
+    ///
+    /// # Cancel safety
+    /// Once polled, new connections are served so; which open ones are closed is undetermined.
+    pub async fn reload_tls(&self, tls: ServerTls) -> Result<Vec<crate::Identity>, NotTls> {
+        {
+            let mut current = self.shared.tls.write().unwrap_or_else(PoisonError::into_inner);
+            if current.is_none() {
+                return Err(NotTls);
+            }
+            *current = Some(tls.clone());
+        }
+        info!("new connections get the new TLS configuration");
+        self.shared.warn_of_stale_lists();
+        let peers = self.shared.registry.peers();
+        // A path takes a few signatures to verify, and there may be thousands.
+        let revoked = spawn_blocking(move || {
+            let now = UnixTime::now();
+            peers.into_iter().filter(|peer| is_revoked(peer, &tls, now)).collect::<Vec<_>>()
+        });
+        let revoked = revoked.await.unwrap_or_default();
+        for peer in &revoked {
+            warn!(station = %peer.identity(), "its certificate is revoked; the connection is closed");
+            peer.begin_close(Close::PolicyViolation);
+        }
+        Ok(revoked.iter().map(|peer| peer.identity().clone()).collect())
+    }
+
+    /// How many stations are connected.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.registry.len()
+    }
+}
+
+fn is_revoked(peer: &Peer, tls: &ServerTls, now: UnixTime) -> bool {
+    let chain = peer.client_certificate().and_then(<[_]>::split_first);
+    chain.is_some_and(|(own, others)| tls.rules.judge(own, others, now) == Err(BadCertificate::Revoked))
+}
+
+impl Shared {
+    /// What new connections are served with.
+    pub(crate) fn tls(&self) -> Option<ServerTls> {
+        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn warn_of_stale_lists(&self) {
+        let stale = self.tls().and_then(|tls| tls.rules.stale_crl(UnixTime::now()));
+        if let Some(next_update) = stale {
+            warn!(next_update = next_update.as_secs(), "a revocation list is past its nextUpdate");
+        }
+    }
+
+    /// Logs why a connection was refused, and tells the application of a security event once per episode.
+    fn handle_refused(&self, remote: SocketAddr, error: &OpenError) {
+        let reason = WithCause(error);
+        let Some(kind) = error.event() else {
+            match error {
+                // As load balancers look whether somebody listens.
+                OpenError::Silent => debug!(%remote, error = %reason, "a connection was refused"),
+                _ => warn!(%remote, error = %reason, "a connection was refused"),
+            }
+            return;
+        };
+        let mut episodes = self.episodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let begins = episodes.handle_failure(Instant::now().into_std(), remote.ip(), kind);
+        drop(episodes);
+        if begins {
+            // A00.FR.408: under the name of the security event.
+            warn!(%remote, event = kind.as_str(), error = %reason, "a connection was refused");
+            let reason = reason.to_string();
+            self.admission.security_event(&SecurityEvent { kind, remote, reason });
+        } else {
+            debug!(%remote, event = kind.as_str(), error = %reason, "a connection was refused again");
         }
     }
 }
@@ -233,26 +283,24 @@ async fn serve_connection(
     shared: Arc<Shared>,
     tcp: TcpStream,
     remote: SocketAddr,
-    permit: Option<OwnedSemaphorePermit>,
-    mut stopped: watch::Receiver<bool>,
+    entry: Entry,
+    mut phase: watch::Receiver<Phase>,
 ) {
-    let deadline = Instant::now() + shared.config.handshake_timeout;
-    let opened = async {
-        let opened = timeout_at(deadline, open(&shared, tcp, remote)).await;
-        opened.unwrap_or(Err(OpenError::Timeout))
-    };
+    // Boxed, because a handshake needs several times what a connection does that has nothing to say.
+    let opening = Box::pin(open_in_turn(&shared, tcp, remote, &entry));
     let opened = tokio::select! {
-        opened = opened => opened,
-        () = stop_requested(&mut stopped) => return,
+        opened = opening => opened,
+        () = reached(&mut phase, Phase::Draining) => return,
     };
-    drop(permit);
     let (socket, link) = match opened {
         Ok(opened) => opened,
-        Err(error) => {
-            warn!(%remote, error = %WithCause(&error), "a connection was refused");
-            return;
+        Err(not_opened) => {
+            shared.handle_refused(remote, &not_opened.error);
+            // Still counted as pending, but no longer in anybody's way.
+            return not_opened.say_farewell().await;
         }
     };
+    drop(entry);
     let mut seed = [0; 16];
     if let Err(error) = getrandom::fill(&mut seed) {
         warn!(%remote, %error, "no random numbers from the operating system");
@@ -266,11 +314,12 @@ async fn serve_connection(
         shared.admission.connected(&peer);
         let link_settings = shared.config.link.clone();
         let router = Arc::clone(&shared.router);
-        let driver = Driver::new(socket, seed, router, link_settings, (peer.clone(), channels));
+        let driver = Driver::new(socket, seed, router, link_settings, (peer.clone(), channels))
+            .with_message_rate(shared.config.message_rate);
         let mut run = std::pin::pin!(driver.run());
         let (reason, remains) = tokio::select! {
             ended = &mut run => ended,
-            () = stop_requested(&mut stopped) => {
+            () = reached(&mut phase, Phase::Closing) => {
                 peer.begin_close(Close::GoingAway);
                 run.await
             }
@@ -284,150 +333,31 @@ async fn serve_connection(
     serve.instrument(span).await;
 }
 
-/// Why a connection did not become a WebSocket.
-#[derive(Debug, thiserror::Error)]
-enum OpenError {
-    #[error("the TLS handshake failed")]
-    Tls(#[source] rustls::Error),
-    // A00.FR.408: logged under the name of the security event.
-    #[error("InvalidChargingStationCertificate")]
-    Certificate(#[source] BadCertificate),
-    #[error("the connection failed during the handshake")]
-    Io(#[source] io::Error),
-    #[error("the thread of the TLS handshake failed")]
-    Thread(#[source] tokio::task::JoinError),
-    #[error(transparent)]
-    Http(HttpRefusal),
-    #[error("{identity} refused: {refusal}")]
-    Refused { identity: String, refusal: Refusal },
-    #[error("the handshake took too long")]
-    Timeout,
-}
-
-/// TLS, HTTP, admission.
-async fn open(shared: &Shared, tcp: TcpStream, remote: SocketAddr) -> Result<(Socket, Link), OpenError> {
-    let config = &shared.config;
-    tcp.set_nodelay(true).map_err(OpenError::Io)?;
-    let mut stream = match &config.tls {
-        None => Stream::Plain(tcp),
-        Some(tls) => handshake(tcp, Arc::clone(tls)).await?,
-    };
-    let head = match read_head(&mut stream).await {
-        Ok(head) => head,
-        Err(HeadError::Io(error)) => return Err(io_error(error)),
-        Err(error) => {
-            let refusal = match error {
-                HeadError::TooLong => {
-                    HttpRefusal { status: 431, reason: "the head of the request is too long" }
-                }
-                _ => HttpRefusal {
-                    status: 400,
-                    reason: "not HTTP; does the station use TLS as this port does?",
-                },
-            };
-            return Err(refuse(stream, refusal.status, OpenError::Http(refusal)).await);
-        }
-    };
-    let upgrade = match upgrade::parse_request(
-        &head.head,
-        &config.base_path,
-        shared.router.versions(),
-        config.link.deflate.as_ref(),
-    ) {
-        Ok(upgrade) => upgrade,
-        Err(refusal) => return Err(refuse(stream, refusal.status, OpenError::Http(refusal)).await),
-    };
-    let client_certificate = stream.peer_certificates();
-    let profile = match (&stream, &client_certificate) {
-        (Stream::Plain(_), _) => SecurityProfile::UnsecuredWithBasicAuth,
-        (Stream::Tls(_), None) => SecurityProfile::TlsWithBasicAuth,
-        (Stream::Tls(_), Some(_)) => SecurityProfile::TlsWithClientCertificate,
-    };
-    let request = UpgradeRequest {
-        identity: upgrade.identity.clone(),
-        version: upgrade.version,
-        // Under profile 3 the certificate is the proof; a password beside it proves nothing more.
-        basic: upgrade.credentials.clone().filter(|_| profile != SecurityProfile::TlsWithClientCertificate),
-        client_certificate,
-        remote,
-        profile,
-    };
-    let admitted = match admit(shared, &request).await {
-        Ok(admitted) => admitted,
-        Err(refusal) => {
-            let error = OpenError::Refused { identity: request.identity.to_string(), refusal };
-            return Err(refuse(stream, refusal.status(), error).await);
-        }
-    };
-    let response = upgrade::accept(&upgrade);
-    let written = async {
-        stream.write_all(response.as_bytes()).await?;
-        stream.flush().await
-    };
-    written.await.map_err(io_error)?;
-    let socket = Socket::open(stream, head.tail, Role::Server, &config.link, upgrade.deflate()).await;
-    let link = Link {
-        version: upgrade.version,
-        identity: request.identity,
-        profile,
-        remote,
-        client_certificate: request.client_certificate,
-        context: admitted.context,
-    };
-    Ok((socket, link))
-}
-
-/// What the transport itself can tell, and then the application.
-async fn admit(shared: &Shared, request: &UpgradeRequest) -> Result<crate::admission::Admitted, Refusal> {
-    if request.profile != SecurityProfile::TlsWithClientCertificate {
-        // A00.FR.203, A00.FR.204, A00.FR.302, A00.FR.303; TC_A_02_CSMS: the user is the identity.
-        let credentials = request.basic.as_ref().ok_or(Refusal::BadCredentials)?;
-        if credentials.user != request.identity.as_str() {
-            return Err(Refusal::BadCredentials);
-        }
+/// Waits for the first byte, then for the connection's turn, and then opens it.
+async fn open_in_turn(
+    shared: &Shared,
+    tcp: TcpStream,
+    remote: SocketAddr,
+    entry: &Entry,
+) -> Result<(Socket, Link), NotOpened> {
+    let deadline = Instant::now() + shared.config.handshake_timeout;
+    match timeout(shared.config.first_byte_timeout, tcp.peek(&mut [0])).await {
+        Ok(Ok(0)) | Err(_) => return Err(OpenError::Silent.into()),
+        Ok(Err(error)) => return Err(OpenError::Io(error).into()),
+        Ok(Ok(_)) => {}
     }
-    shared.admission.admit(request).await
-}
-
-async fn handshake(tcp: TcpStream, tls: Arc<ServerConfig>) -> Result<Stream, OpenError> {
-    // The first message is waited for here, so that who sends nothing holds no thread.
-    let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await.map_err(io_error)?;
-    // In a block of its own: `into_stream` signs before it returns its future.
-    let accept = async move { hello.into_stream(tls).await };
-    match on_blocking_thread(accept).await {
-        Ok(Some(Ok(stream))) => Ok(Stream::Tls(Box::new(TlsStream::Server(stream)))),
-        Ok(Some(Err(error))) => Err(io_error(error)),
-        Ok(None) => Err(OpenError::Timeout),
-        Err(error) => Err(OpenError::Thread(error)),
-    }
-}
-
-/// Sends an HTTP response that refuses, lets it arrive, and hands `error` back.
-async fn refuse(mut stream: Stream, status: u16, error: OpenError) -> OpenError {
-    let response = upgrade::refuse(status);
-    let linger = async {
-        stream.write_all(response.as_bytes()).await?;
-        stream.shutdown().await?;
-        // Closing with unread bytes would reset the connection, and the response might be lost.
-        stream.take(upgrade::MAX_HEAD_BYTES as u64).read_to_end(&mut Vec::new()).await
+    let opened = async {
+        let _turn = entry.turn().await;
+        open(shared, tcp, remote).await
     };
-    let _ = timeout(LINGER, linger).await;
-    error
+    let opened = timeout_at(deadline, opened).await.unwrap_or(Err(OpenError::Timeout.into()))?;
+    shared.episodes.lock().unwrap_or_else(PoisonError::into_inner).handle_success(remote.ip());
+    Ok(opened)
 }
 
-fn io_error(error: io::Error) -> OpenError {
-    match error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(error)) => {
-            OpenError::Certificate(BadCertificate::from_rustls(error.clone()))
-        }
-        Some(error) => OpenError::Tls(error.clone()),
-        None => OpenError::Io(error),
-    }
-}
-
-/// Waits until the server is to stop. That its owner is gone counts, too.
-async fn stop_requested(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
+/// Waits until the server's shutdown is that far. That its owner is gone counts, too.
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }
 
 fn report_panic(ended: Result<(), tokio::task::JoinError>) {
@@ -435,6 +365,20 @@ fn report_panic(ended: Result<(), tokio::task::JoinError>) {
         warn!(%error, "the task of a connection failed");
     } else {
         debug!("the task of a connection has ended");
+    }
+}
+
+/// Connections that were hung up on, for there were too many.
+#[derive(Debug, Default)]
+struct TurnedAway(u64);
+
+impl TurnedAway {
+    /// Counts one more. A flood of them is no flood in the log.
+    fn count(&mut self, remote: SocketAddr) {
+        self.0 += 1;
+        if self.0.is_power_of_two() {
+            warn!(%remote, in_all = self.0, "too many connections wait for admission; a new one was hung up on");
+        }
     }
 }
 
@@ -453,8 +397,8 @@ impl fmt::Display for WithCause<'_> {
     }
 }
 
+/// Connections that the operating system keeps until they are accepted; a storm of reconnects comes at once.
+const BACKLOG: u32 = 4096;
+
 /// How long to wait when a connection cannot be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// How long a refused station has to read why.
-const LINGER: Duration = Duration::from_secs(2);

@@ -19,8 +19,9 @@ use crate::call::{CallError, CallFailure};
 use crate::close::{Close, CloseReason};
 use crate::io::inflate::deflate_error;
 use crate::io::settings::LinkSettings;
-use crate::io::socket::{Socket, SocketEvent};
+use crate::io::socket::{Reading, Socket, SocketEvent};
 use crate::message_id::MessageId;
+use crate::message_rate::{Bucket, MessageRate};
 use crate::peer::{Command, Outcome, Peer, PeerChannels, peer_error};
 use crate::reply::Next;
 use crate::router::{Handled, Router};
@@ -44,6 +45,9 @@ pub(crate) struct Driver {
     /// What follows the answers that are not flushed yet, oldest first. As long as the socket's own queue at most.
     next: VecDeque<(MessageId, Next)>,
     tasks: JoinSet<Done>,
+    bucket: Option<Bucket>,
+    /// When the socket is read again, if it is not now.
+    read_again: Option<Instant>,
     next_ping: Option<Instant>,
     pong_deadline: Option<Instant>,
     closing: Option<Closing>,
@@ -117,11 +121,19 @@ impl Driver {
             handling: None,
             next: VecDeque::new(),
             tasks: JoinSet::new(),
+            bucket: None,
+            read_again: None,
             next_ping: (!ping.is_zero()).then(|| Instant::now() + ping),
             pong_deadline: None,
             closing: None,
             settings,
         }
+    }
+
+    /// Reads no more messages of the peer than that.
+    pub(crate) fn with_message_rate(self, rate: Option<MessageRate>) -> Self {
+        let now = Instant::now().into_std();
+        Self { bucket: rate.map(|rate| Bucket::new(now, rate)), ..self }
     }
 
     /// Drives the connection until it is closed. `Peer::closed` has returned when this does.
@@ -295,6 +307,14 @@ impl Driver {
 
     fn handle_message(&mut self, message: Message) -> Option<(CloseReason, Ending)> {
         self.pong_deadline = None;
+        if let Some(bucket) = &mut self.bucket {
+            let now = Instant::now().into_std();
+            let next = bucket.handle_message(now);
+            if next > now {
+                self.read_again = Some(Instant::from_std(next));
+                self.socket.set_reading(Reading::Paused);
+            }
+        }
         match message {
             Message::Text(text) => {
                 trace!(frame = text.as_str(), "in");
@@ -351,6 +371,9 @@ impl Driver {
 
     fn handle_timer(&mut self) -> Option<(CloseReason, Ending)> {
         let now = Instant::now();
+        if self.read_again.take_if(|at| *at <= now).is_some() {
+            self.socket.set_reading(Reading::On);
+        }
         if self.pong_deadline.is_some_and(|deadline| deadline <= now) {
             return Some((CloseReason::PingTimeout, Ending::Cut));
         }
@@ -388,7 +411,7 @@ impl Driver {
         let session = self.session.poll_timeout().map(Instant::from_std);
         let write = self.socket.unflushed_since().map(|since| since + self.settings.write_timeout);
         let closing = self.closing.as_ref().map(|closing| closing.deadline);
-        [session, write, closing, self.next_ping, self.pong_deadline]
+        [session, write, closing, self.read_again, self.next_ping, self.pong_deadline]
             .into_iter()
             .flatten()
             .min()

@@ -3,16 +3,20 @@
 mod blocking;
 mod connect;
 mod csms;
+mod csms_config;
 mod driver;
 mod head;
 mod inflate;
+mod open;
 mod record;
 mod registry;
 mod settings;
 mod socket;
 mod stream;
+mod tls_accept;
 
 pub use crate::io::connect::{ConnectError, Connection, Security, StationConfig, connect};
-pub use crate::io::csms::{BindError, Csms, CsmsConfig};
+pub use crate::io::csms::{BindError, Csms, CsmsHandle, NotTls};
+pub use crate::io::csms_config::CsmsConfig;
 pub use crate::io::record::record_frames;
 pub use crate::io::settings::LinkSettings;

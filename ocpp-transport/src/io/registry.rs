@@ -64,6 +64,16 @@ impl Registry {
         place
     }
 
+    /// The connections of all stations.
+    pub(crate) fn peers(&self) -> Vec<Peer> {
+        self.lock().connections.values().map(|entry| entry.peer.clone()).collect()
+    }
+
+    /// How many stations have a connection.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().connections.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -28,6 +28,15 @@ pub(crate) struct Socket {
     outgoing: VecDeque<Outgoing>,
     written: Vec<TransmitKind>,
     unflushed_since: Option<Instant>,
+    reading: Reading,
+}
+
+/// Whether the peer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    On,
+    /// What it sends waits in the buffers of the operating systems, until they are full and it has to wait, too.
+    Paused,
 }
 
 enum Outgoing {
@@ -62,7 +71,14 @@ impl Socket {
         }
         let stream = Inflating::new(stream, tail, inbound);
         let web_socket = WebSocketStream::from_raw_socket(stream, role, Some(settings.web_socket())).await;
-        Self { web_socket, compressor, outgoing: VecDeque::new(), written: Vec::new(), unflushed_since: None }
+        Self {
+            web_socket,
+            compressor,
+            outgoing: VecDeque::new(),
+            written: Vec::new(),
+            unflushed_since: None,
+            reading: Reading::On,
+        }
     }
 
     pub(crate) fn send(&mut self, now: Instant, transmit: Transmit) {
@@ -73,6 +89,10 @@ impl Socket {
     pub(crate) fn ping(&mut self, now: Instant) {
         self.outgoing.push_back(Outgoing::Ping);
         self.unflushed_since.get_or_insert(now);
+    }
+
+    pub(crate) fn set_reading(&mut self, reading: Reading) {
+        self.reading = reading;
     }
 
     /// Since when something waits for the peer to make room; `None` if all is flushed.
@@ -88,7 +108,7 @@ impl Socket {
             Poll::Pending => {}
         }
         // A peer that does not read its answers is not read either: that bounds what waits for it.
-        if self.outgoing.len() >= MAX_OUTGOING {
+        if self.outgoing.len() >= MAX_OUTGOING || self.reading == Reading::Paused {
             return Poll::Pending;
         }
         Poll::Ready(match ready!(Pin::new(&mut self.web_socket).poll_next(context)) {

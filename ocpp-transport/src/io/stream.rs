@@ -14,6 +14,8 @@ use tokio_rustls::TlsStream;
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    #[cfg(feature = "openssl")]
+    OpenSsl(Box<tokio_openssl::SslStream<TcpStream>>),
 }
 
 impl Stream {
@@ -22,6 +24,8 @@ impl Stream {
         match self {
             Self::Plain(_) => None,
             Self::Tls(tls) => tls.get_ref().1.peer_certificates().map(<[_]>::to_vec),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(tls) => crate::tls::openssl::peer_certificates(tls.ssl()),
         }
     }
 }
@@ -35,6 +39,8 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_read(context, buffer),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(tls) => Pin::new(tls.as_mut()).poll_read(context, buffer),
         }
     }
 }
@@ -44,6 +50,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_write(context, bytes),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(tls) => Pin::new(tls.as_mut()).poll_write(context, bytes),
         }
     }
 
@@ -51,6 +59,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(context),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(context),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(tls) => Pin::new(tls.as_mut()).poll_flush(context),
         }
     }
 
@@ -58,6 +68,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
             Self::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(context),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(tls) => Pin::new(tls.as_mut()).poll_shutdown(context),
         }
     }
 }

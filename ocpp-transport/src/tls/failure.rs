@@ -58,6 +58,12 @@ pub enum BadCertificate {
     /// It does not lead to an installed root.
     #[error("not issued under an installed root certificate")]
     UnknownIssuer,
+    /// Its issuer has revoked it, or one above it.
+    #[error("revoked by its issuer")]
+    Revoked,
+    /// No revocation list, or no recent one, tells about it, and the policy demands one.
+    #[error("no recent revocation list of its issuer is at hand")]
+    RevocationUnknown,
     /// Its subject breaks OCPP's rules: another host, a wildcard, another organization.
     #[error(transparent)]
     Name(NameError),
@@ -123,6 +129,8 @@ impl BadCertificate {
                 Self::NotYetValid { now: system_time(time), not_before: system_time(not_before) }
             }
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::Revoked => Self::Revoked,
+            CertificateError::UnknownRevocationStatus => Self::RevocationUnknown,
             CertificateError::Other(OtherError(ref other)) => match other.downcast_ref::<Self>() {
                 Some(reason) => reason.clone(),
                 None => Self::Other(error.into()),
@@ -132,10 +140,24 @@ impl BadCertificate {
     }
 }
 
-/// The form in which a verifier hands a reason of its own through rustls.
+/// The form in which a verifier hands a reason through rustls, which sends the alert that fits.
 impl From<BadCertificate> for rustls::Error {
     fn from(reason: BadCertificate) -> Self {
-        CertificateError::Other(OtherError(std::sync::Arc::new(reason))).into()
+        let error = match reason {
+            BadCertificate::Expired { now, not_after } => {
+                CertificateError::ExpiredContext { time: unix_time(now), not_after: unix_time(not_after) }
+            }
+            BadCertificate::NotYetValid { now, not_before } => CertificateError::NotValidYetContext {
+                time: unix_time(now),
+                not_before: unix_time(not_before),
+            },
+            BadCertificate::UnknownIssuer => CertificateError::UnknownIssuer,
+            BadCertificate::Revoked => CertificateError::Revoked,
+            BadCertificate::RevocationUnknown => CertificateError::UnknownRevocationStatus,
+            BadCertificate::Other(error) => return error,
+            reason => CertificateError::Other(OtherError(std::sync::Arc::new(reason))),
+        };
+        error.into()
     }
 }
 
@@ -145,25 +167,33 @@ impl From<NameError> for BadCertificate {
     }
 }
 
-/// The part of webpki's errors that deserves a name of its own; rustls has the same table, but keeps it private.
-pub(super) fn path_error(error: webpki::Error) -> rustls::Error {
+/// The part of webpki's errors that deserves a name of its own; rustls has a similar table, but keeps it private.
+pub(super) fn path_error(error: webpki::Error) -> BadCertificate {
+    let other = |error: CertificateError| BadCertificate::Other(error.into());
     match error {
         webpki::Error::CertExpired { time, not_after } => {
-            CertificateError::ExpiredContext { time, not_after }.into()
+            BadCertificate::Expired { now: system_time(time), not_after: system_time(not_after) }
         }
         webpki::Error::CertNotValidYet { time, not_before } => {
-            CertificateError::NotValidYetContext { time, not_before }.into()
+            BadCertificate::NotYetValid { now: system_time(time), not_before: system_time(not_before) }
         }
-        webpki::Error::UnknownIssuer => CertificateError::UnknownIssuer.into(),
-        webpki::Error::InvalidSignatureForPublicKey => CertificateError::BadSignature.into(),
+        webpki::Error::UnknownIssuer => BadCertificate::UnknownIssuer,
+        webpki::Error::CertRevoked => BadCertificate::Revoked,
+        webpki::Error::UnknownRevocationStatus | webpki::Error::CrlExpired { .. } => {
+            BadCertificate::RevocationUnknown
+        }
+        webpki::Error::InvalidSignatureForPublicKey => other(CertificateError::BadSignature),
         webpki::Error::BadDer | webpki::Error::BadDerTime | webpki::Error::TrailingData(_) => {
-            CertificateError::BadEncoding.into()
+            other(CertificateError::BadEncoding)
         }
-        webpki::Error::CertRevoked => CertificateError::Revoked.into(),
-        other => CertificateError::Other(OtherError(std::sync::Arc::new(other))).into(),
+        error => other(CertificateError::Other(OtherError(std::sync::Arc::new(error)))),
     }
 }
 
 fn system_time(time: UnixTime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs())
+}
+
+fn unix_time(time: SystemTime) -> UnixTime {
+    UnixTime::since_unix_epoch(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }

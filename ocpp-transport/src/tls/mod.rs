@@ -5,24 +5,33 @@
 //! Certificates are judged by webpki (RFC 5280, section 6) and by OCPP's own rules for names.
 
 mod client_verifier;
+mod event;
 mod failure;
+pub(crate) mod handshake_error;
+#[cfg(feature = "openssl")]
+pub(crate) mod openssl;
+mod server;
 mod server_verifier;
+pub(crate) mod trust;
 
 use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
-use rustls::{CipherSuite, ClientConfig, ServerConfig};
+use rustls::{CipherSuite, ClientConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 
 use crate::name_rule::Wildcards;
-use crate::tls::client_verifier::StationVerifier;
 use crate::tls::server_verifier::CsmsVerifier;
 
+pub use crate::tls::event::{SecurityEvent, SecurityEventKind};
 pub use crate::tls::failure::{BadCertificate, TlsFailure};
+pub use crate::tls::server::{ServerKey, ServerTls, SoftwareKey};
+pub use crate::tls::trust::{ClientTrust, RevocationPolicy};
+
+pub(crate) use crate::tls::server::{Engine, Signing};
 
 /// Intermediate certificates that a peer may present. The hierarchies of OCPP have two sub-CAs at most; path
 /// building grows with their number.
@@ -35,24 +44,6 @@ pub struct ClientKey {
     pub chain: Vec<CertificateDer<'static>>,
     /// The key; it may live in an HSM, for it is only asked to sign.
     pub key: Arc<dyn SigningKey>,
-}
-
-/// The certificate chain and key of a CSMS (A00.FR.306, A00.FR.409).
-#[derive(Clone)]
-pub struct ServerKey {
-    /// The certificates, the CSMS's own first, without the root.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// The key; it may live in an HSM, for it is only asked to sign.
-    pub key: Arc<dyn SigningKey>,
-}
-
-/// Whose certificates a CSMS accepts from stations.
-#[derive(Debug, Clone, Default)]
-pub struct ClientTrust {
-    /// Roots to which a station's certificate has to lead (A00.FR.403). With none, no certificate is asked for.
-    pub roots: Vec<CertificateDer<'static>>,
-    /// The organizations that may own it: the charging station operator and those it trusts (A00.FR.404).
-    pub organizations: Vec<String>,
 }
 
 /// The TLS configuration of a station that trusts `roots`, for profile 2 without and profile 3 with a key.
@@ -102,39 +93,6 @@ pub fn client_config_with(
     Ok(config)
 }
 
-/// The TLS configuration of a CSMS. A client certificate is asked for, but optional: profiles 2 and 3 share a port,
-/// and who has to present one is decided per station by [`Admission`](crate::Admission).
-///
-/// # Errors
-/// If a root is not a certificate, or key and certificate do not belong together.
-pub fn server_config(key: ServerKey, clients: ClientTrust) -> Result<ServerConfig, TlsConfigError> {
-    let ClientTrust { roots, organizations } = clients;
-    let anchors = anchors(&roots)?;
-    // A00.FR.318, A00.FR.421 also name two suites of static RSA, which rustls does not have.
-    let provider = provider(&[
-        CipherSuite::TLS13_AES_256_GCM_SHA384,
-        CipherSuite::TLS13_AES_128_GCM_SHA256,
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    ]);
-    let algorithms = provider.signature_verification_algorithms;
-    let builder = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(VERSIONS)
-        .map_err(TlsConfigError::Rejected)?;
-    let builder = if anchors.is_empty() {
-        builder.with_no_client_auth()
-    } else {
-        builder.with_client_cert_verifier(Arc::new(StationVerifier::new(anchors, organizations, algorithms)))
-    };
-    let mut config =
-        builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified(key.chain, key.key)?)));
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(config)
-}
-
 /// A key in software, for tests and for stations without an HSM.
 ///
 /// # Errors
@@ -146,12 +104,6 @@ pub fn software_key(der: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, 
 impl fmt::Debug for ClientKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("ClientKey").field("certificates", &self.chain.len()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for ServerKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ServerKey").field("certificates", &self.chain.len()).finish_non_exhaustive()
     }
 }
 
@@ -171,6 +123,18 @@ pub enum TlsConfigError {
         #[source]
         source: webpki::Error,
     },
+    /// A revocation list cannot be read.
+    #[error("revocation list {position} of those given cannot be used")]
+    BadCrl {
+        /// Its place in the list, from 1.
+        position: usize,
+        /// What is wrong with it.
+        #[source]
+        source: webpki::Error,
+    },
+    /// A chain is empty, or its first element is no certificate.
+    #[error("the chain holds no certificate for the key")]
+    NoCertificate,
     /// The first certificate of a chain is of another key.
     #[error("the key and the first certificate of the chain do not belong together")]
     KeyMismatch {
@@ -178,6 +142,12 @@ pub enum TlsConfigError {
         #[source]
         source: rustls::Error,
     },
+    /// OpenSSL cannot use a key, a certificate or a setting.
+    #[cfg(feature = "openssl")]
+    #[error(
+        "OpenSSL refuses the configuration; do each key and the first certificate of its chain belong together?"
+    )]
+    OpenSsl(#[source] ::openssl::error::ErrorStack),
     /// rustls cannot use it.
     #[error("the TLS library refuses the configuration")]
     Rejected(#[source] rustls::Error),

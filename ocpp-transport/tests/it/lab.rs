@@ -2,13 +2,13 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use ocpp_transport::tls::SecurityEvent;
 use ocpp_transport::{
-    Admission, Admitted, CloseReason, ConnectError, Connection, Csms, CsmsConfig, Identity, LinkSettings,
-    Password, Peer, Refusal, Router, Security, StationConfig, UpgradeRequest, connect, tls,
+    Admission, Admitted, CloseReason, ConnectError, Connection, Csms, CsmsConfig, CsmsHandle, Identity,
+    LinkSettings, Password, Peer, Refusal, Router, Security, StationConfig, UpgradeRequest, connect, tls,
 };
 use ocpp_types::{Version, v201};
 use rustls_pki_types::CertificateDer;
@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::pki::{Authority, Identified, Leaf, ORGANIZATION};
+use crate::pki::{Authority, Identified, Leaf};
 
 /// The password of every station.
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -28,6 +28,8 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) struct Lab {
     pub(crate) root: CertificateDer<'static>,
     pub(crate) address: SocketAddr,
+    #[allow(dead_code, reason = "used by the tests of reloading")]
+    pub(crate) handle: CsmsHandle,
     scheme: &'static str,
     /// What the CSMS's admission is told, in order.
     pub(crate) log: mpsc::Receiver<Happened>,
@@ -41,6 +43,7 @@ pub(crate) enum Happened {
     Asked(UpgradeRequest),
     Connected(Peer),
     Disconnected(Peer, CloseReason),
+    Event(SecurityEvent),
 }
 
 /// Knows `CS001` and `RDAM|123`, their password and their serial number `SN-1`.
@@ -73,13 +76,17 @@ impl Admission for Gate {
     fn disconnected(&self, peer: &Peer, reason: &CloseReason) {
         self.log.try_send(Happened::Disconnected(peer.clone(), reason.clone())).unwrap();
     }
+
+    fn security_event(&self, event: &SecurityEvent) {
+        self.log.try_send(Happened::Event(event.clone())).unwrap();
+    }
 }
 
 impl Lab {
     /// Without TLS.
     pub(crate) async fn plain(router: Router, link: LinkSettings) -> Self {
-        let config = CsmsConfig::unsecured("127.0.0.1:0".parse().unwrap());
-        Self::start(config, router, link, Authority::root("unused").der()).await
+        let config = Self::unsecured_config().with_link(link);
+        Self::start(config, router, Authority::root("unused").der()).await
     }
 
     /// With a certificate for `localhost` under a fresh root, which trusts stations' certificates too.
@@ -87,30 +94,30 @@ impl Lab {
         Self::tls_as(root, root.issue(&Leaf::new("localhost")), router).await
     }
 
+    /// With this certificate; stations' have to lead to `root`. The key is treated as one in a token.
     pub(crate) async fn tls_as(root: &Authority, server: Identified, router: Router) -> Self {
-        let trust =
-            tls::ClientTrust { roots: vec![root.der()], organizations: vec![ORGANIZATION.to_owned()] };
-        let tls = tls::server_config(server.server(), trust).unwrap();
-        let config = CsmsConfig::new("127.0.0.1:0".parse().unwrap(), Arc::new(tls));
-        Self::start(config, router, LinkSettings::default(), root.der()).await
+        Self::serve_tls(tls::ServerTls::rustls(server.server(), &root.trust()).unwrap(), root, router).await
     }
 
-    async fn start(
-        config: CsmsConfig,
-        router: Router,
-        link: LinkSettings,
-        root: CertificateDer<'static>,
-    ) -> Self {
+    pub(crate) async fn serve_tls(tls: tls::ServerTls, root: &Authority, router: Router) -> Self {
+        Self::start(CsmsConfig::new("127.0.0.1:0".parse().unwrap(), tls), router, root.der()).await
+    }
+
+    pub(crate) fn unsecured_config() -> CsmsConfig {
+        CsmsConfig::unsecured("127.0.0.1:0".parse().unwrap())
+    }
+
+    pub(crate) async fn start(config: CsmsConfig, router: Router, root: CertificateDer<'static>) -> Self {
         let scheme = if config.tls.is_some() { "wss" } else { "ws" };
         let (log_sender, log) = mpsc::channel(64);
-        let config = config.with_base_path("/ocpp").with_link(link);
+        let config = config.with_base_path("/ocpp");
         let csms = Csms::bind(config, router, Gate { log: log_sender }).await.unwrap();
-        let address = csms.local_addr();
+        let (address, handle) = (csms.local_addr(), csms.handle());
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(csms.serve(async {
             let _ = stopped.await;
         }));
-        Self { root, address, scheme, log, stop, server }
+        Self { root, address, handle, scheme, log, stop, server }
     }
 
     pub(crate) fn config(&self, identity: &str, security: Security) -> StationConfig {

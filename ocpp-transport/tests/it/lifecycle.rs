@@ -1,10 +1,12 @@
 //! How connections begin, replace one another and end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use ocpp_transport::{CallFailure, Close, CloseReason, Direction, LinkSettings, Peer, Reply, TappedFrame};
+use ocpp_transport::{
+    CallFailure, Close, CloseReason, Direction, LinkSettings, MessageRate, Peer, Reply, TappedFrame,
+};
 use ocpp_types::v201;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -51,6 +53,7 @@ async fn many_connections_of_one_station_leave_one() {
                 connected += 1;
             }
             Happened::Disconnected(..) => disconnected += 1,
+            Happened::Event(event) => panic!("{event:?}"),
         }
     }
     let last = connections.pop().unwrap();
@@ -245,4 +248,92 @@ async fn an_attempt_that_is_dropped_ends_its_tls_handshake() {
     silent.read_u8().await.unwrap();
     attempt.abort();
     hung_up(silent).await;
+}
+
+#[tokio::test]
+async fn a_station_that_floods_is_slowed_down_and_loses_nothing() {
+    let rate = MessageRate { per_second: 200, burst: 10 };
+    let config = Lab::unsecured_config().with_message_rate(rate);
+    let mut lab = Lab::start(config, heartbeats(), Authority::root("unused").der()).await;
+    let mut flood = lab.raw().await;
+    lab.connected().await;
+    let begun = Instant::now();
+    for number in 0..100 {
+        flood.send(format!(r#"[2,"{number}","Heartbeat",{{}}]"#)).await;
+        let answer = flood.receive().await;
+        assert!(answer.starts_with(&format!(r#"[3,"{number}","#)), "{answer}");
+    }
+    // Ten at once, and 90 at 200 a second: no machine is faster than that.
+    assert!(begun.elapsed() >= Duration::from_millis(450), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn silent_connections_hold_nobody_up_and_are_hung_up_on() {
+    let config =
+        Lab::unsecured_config().with_max_handshakes(1).with_first_byte_timeout(Duration::from_secs(2));
+    let lab = Lab::start(config, heartbeats(), Authority::root("unused").der()).await;
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(TcpStream::connect(lab.address).await.unwrap());
+    }
+    let station = lab.station(nothing()).await;
+    within(station.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
+    for silent in silent {
+        hung_up(silent).await;
+    }
+}
+
+#[tokio::test]
+async fn who_sends_half_a_request_lets_the_next_one_have_its_turn_in_time() {
+    let config =
+        Lab::unsecured_config().with_max_handshakes(1).with_handshake_timeout(Duration::from_millis(500));
+    let lab = Lab::start(config, heartbeats(), Authority::root("unused").der()).await;
+    let mut slow = TcpStream::connect(lab.address).await.unwrap();
+    slow.write_all(b"GET /ocpp/CS001 HTTP/1.1\r\n").await.unwrap();
+    hung_up(slow).await;
+    lab.station(nothing()).await;
+}
+
+#[tokio::test]
+async fn too_many_connections_that_wait_are_hung_up_on() {
+    let config = Lab::unsecured_config().with_max_pending(4);
+    let lab = Lab::start(config, heartbeats(), Authority::root("unused").der()).await;
+    // Three quarters of the four are for one address.
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        kept.push(TcpStream::connect(lab.address).await.unwrap());
+    }
+    hung_up(TcpStream::connect(lab.address).await.unwrap()).await;
+    drop(kept);
+    // As soon as those are seen to be gone, others get in.
+    let security = ocpp_transport::Security::profile_1(PASSWORD.into());
+    let connected = async {
+        while ocpp_transport::connect(&lab.config("CS001", security.clone()), nothing()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(connected).await;
+}
+
+#[tokio::test]
+async fn a_shutdown_spreads_its_farewells() {
+    let config = Lab::unsecured_config().with_drain(Duration::from_secs(60));
+    let mut lab = Lab::start(config, nothing(), Authority::root("unused").der()).await;
+    let security = || ocpp_transport::Security::profile_1(PASSWORD.into());
+    let mut closings = Vec::new();
+    for identity in ["CS001", "RDAM|123"] {
+        let mut connection =
+            within(ocpp_transport::connect(&lab.config(identity, security()), nothing())).await.unwrap();
+        lab.connected().await;
+        closings.push(tokio::spawn(async move { (connection.closed().await, Instant::now()) }));
+    }
+    lab.stop().await;
+    let mut times = Vec::new();
+    for closing in closings {
+        let (reason, at) = within(closing).await.unwrap();
+        assert!(matches!(reason, CloseReason::Peer { code: Some(1001), .. }), "{reason:?}");
+        times.push(at);
+    }
+    times.sort();
+    assert!(times[0] < times[1], "one after the other");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ocpp_transport::tls::{ClientKey, ServerKey, software_key};
+use ocpp_transport::tls::{ClientKey, ClientTrust, ServerKey, software_key};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
@@ -49,6 +49,11 @@ impl Authority {
         self.certificate.der().clone()
     }
 
+    /// A CSMS's trust in stations' certificates under this root.
+    pub(crate) fn trust(&self) -> ClientTrust {
+        ClientTrust::new(vec![self.der()], vec![ORGANIZATION.to_owned()])
+    }
+
     pub(crate) fn issue(&self, leaf: &Leaf) -> Identified {
         let mut params = CertificateParams::default();
         params.distinguished_name = name(&leaf.common_name, &leaf.organization);
@@ -85,7 +90,7 @@ impl Identified {
     }
 
     pub(crate) fn server(self) -> ServerKey {
-        ServerKey { chain: self.chain, key: self.key }
+        ServerKey::new(self.chain, self.key)
     }
 
     pub(crate) fn client(self) -> ClientKey {

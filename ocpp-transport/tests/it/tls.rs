@@ -3,7 +3,7 @@
 use std::error::Error as _;
 
 use ocpp_transport::name_rule::{NameError, Wildcards};
-use ocpp_transport::tls::{BadCertificate, TlsFailure, client_config_with};
+use ocpp_transport::tls::{BadCertificate, SecurityEventKind, TlsFailure, client_config_with};
 use ocpp_transport::{ConnectError, Security, SecurityProfile};
 use ocpp_types::v201;
 
@@ -127,7 +127,9 @@ async fn tc_a_05_a_root_of_the_same_name_is_another_root() {
 async fn present(root: &Authority, key: crate::pki::Identified) -> ConnectError {
     let mut lab = Lab::tls(root, nothing()).await;
     let error = lab.connect(lab.profile_3(key), nothing()).await.unwrap_err();
-    assert!(lab.log.try_recv().is_err(), "nobody is asked about a station that TLS refuses");
+    let Happened::Event(event) = lab.next().await else { panic!("nobody is asked about it") };
+    assert_eq!(event.kind, SecurityEventKind::InvalidChargingStationCertificate);
+    assert!(lab.log.try_recv().is_err());
     error
 }
 

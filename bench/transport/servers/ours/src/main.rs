@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
@@ -45,9 +44,10 @@ async fn main() -> Result<()> {
     let config = match (&arguments.certificate, &arguments.key) {
         (Some(certificate), Some(key)) => {
             let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
-            let key = tls::software_key(PrivateKeyDer::from_pem_file(key)?)?;
-            let tls = tls::server_config(tls::ServerKey { chain, key }, tls::ClientTrust::default())?;
-            CsmsConfig::new(address, Arc::new(tls))
+            let key = tls::SoftwareKey { chain, key: PrivateKeyDer::from_pem_file(key)? };
+            let tls =
+                tls::ServerTls::rustls(tls::ServerKey::software(key)?, &tls::ClientTrust::default())?;
+            CsmsConfig::new(address, tls)
         }
         _ => CsmsConfig::unsecured(address),
     };
@@ -63,7 +63,8 @@ async fn main() -> Result<()> {
         .handle(async |_: Peer, _: v201::DataTransferRequest| {
             Ok(v201::DataTransferResponse::new(v201::DataTransferStatusEnumType::Accepted))
         });
-    let config = config.with_max_connections(usize::MAX >> 4);
+    // What is measured is the server, not its patience.
+    let config = config.with_max_connections(usize::MAX >> 4).with_unlimited_message_rate();
     let csms = Csms::bind(config, router, OnePassword(Password::from("0123456789abcdef"))).await?;
     println!("{}", csms.local_addr().port());
     std::io::stdout().flush()?;

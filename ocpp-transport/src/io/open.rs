@@ -1,0 +1,204 @@
+//! The way from a TCP connection to a WebSocket: TLS, HTTP, admission.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tracing::error;
+
+use crate::admission::{Admitted, Refusal, UpgradeRequest};
+use crate::io::csms::Shared;
+use crate::io::head::{HeadError, read_head};
+use crate::io::socket::Socket;
+use crate::io::stream::Stream;
+use crate::io::tls_accept::accept_tls;
+use crate::peer::Link;
+use crate::profile::SecurityProfile;
+use crate::tls::handshake_error::HandshakeError;
+use crate::tls::{SecurityEventKind, trust};
+use crate::upgrade::{self, HttpRefusal, NoCommonSubprotocol};
+
+/// Why a connection did not become a WebSocket.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error(transparent)]
+    Tls(HandshakeError),
+    #[error("the connection failed during the handshake")]
+    Io(#[source] io::Error),
+    #[error(transparent)]
+    Http(HttpRefusal),
+    #[error("{identity} refused: {refusal}")]
+    Refused { identity: String, profile: SecurityProfile, refusal: Refusal },
+    #[error("nothing was sent")]
+    Silent,
+    #[error("the handshake took too long")]
+    Timeout,
+}
+
+impl OpenError {
+    /// The security event that it is, if any.
+    pub(crate) fn event(&self) -> Option<SecurityEventKind> {
+        match self {
+            Self::Tls(error) => error.event(),
+            // A00.FR.405, A00.FR.407: a sound certificate, but of another station.
+            Self::Refused {
+                profile: SecurityProfile::TlsWithClientCertificate,
+                refusal: Refusal::BadCredentials,
+                ..
+            } => Some(SecurityEventKind::InvalidChargingStationCertificate),
+            _ => None,
+        }
+    }
+}
+
+/// A connection that does not become a WebSocket, and what is left of it.
+pub(crate) struct NotOpened {
+    pub(crate) error: OpenError,
+    farewell: Option<(Stream, Vec<u8>)>,
+}
+
+impl NotOpened {
+    /// Sends the response that refuses, and lets it arrive.
+    ///
+    /// # Cancel safety
+    /// Dropping the future hangs up.
+    pub(crate) async fn say_farewell(self) {
+        let Some((mut stream, response)) = self.farewell else { return };
+        let linger = async {
+            stream.write_all(&response).await?;
+            stream.shutdown().await?;
+            // Closing with unread bytes would reset the connection, and the response might be lost.
+            stream.take(upgrade::MAX_HEAD_BYTES as u64).read_to_end(&mut Vec::new()).await
+        };
+        let _ = timeout(LINGER, linger).await;
+    }
+}
+
+impl From<OpenError> for NotOpened {
+    fn from(error: OpenError) -> Self {
+        Self { error, farewell: None }
+    }
+}
+
+/// TLS, HTTP, admission. The caller sets the deadline.
+pub(crate) async fn open(
+    shared: &Shared,
+    tcp: TcpStream,
+    remote: SocketAddr,
+) -> Result<(Socket, Link), NotOpened> {
+    let config = &shared.config;
+    tcp.set_nodelay(true).map_err(OpenError::Io)?;
+    let mut stream = match shared.tls() {
+        None => Stream::Plain(tcp),
+        Some(tls) => accept_tls(&tls, tcp, &shared.signers).await.map_err(OpenError::Tls)?,
+    };
+    let head = match read_head(&mut stream).await {
+        Ok(head) => head,
+        Err(HeadError::Io(error)) => return Err(io_error(error).into()),
+        Err(error) => {
+            let refusal = match error {
+                HeadError::TooLong => {
+                    HttpRefusal { status: 431, reason: "the head of the request is too long" }
+                }
+                _ => HttpRefusal {
+                    status: 400,
+                    reason: "not HTTP; does the station use TLS as this port does?",
+                },
+            };
+            return Err(refuse(stream, refusal.status, OpenError::Http(refusal)));
+        }
+    };
+    let upgrade = match upgrade::parse_request(
+        &head.head,
+        &config.base_path,
+        shared.router.versions(),
+        config.link.deflate.as_ref(),
+    ) {
+        Ok(upgrade) => upgrade,
+        Err(refusal) => return Err(refuse(stream, refusal.status, OpenError::Http(refusal))),
+    };
+    let Some(version) = upgrade.version else {
+        let refusal = HttpRefusal { status: 400, reason: "no common subprotocol" };
+        let response = match config.no_common_subprotocol {
+            NoCommonSubprotocol::Refuse => upgrade::refuse(refusal.status).into_bytes(),
+            NoCommonSubprotocol::OpenAndClose => upgrade::open_and_close(&upgrade),
+        };
+        return Err(NotOpened { error: OpenError::Http(refusal), farewell: Some((stream, response)) });
+    };
+    let client_certificate = stream.peer_certificates();
+    let profile = match (&stream, &client_certificate) {
+        (Stream::Plain(_), _) => SecurityProfile::UnsecuredWithBasicAuth,
+        (_, None) => SecurityProfile::TlsWithBasicAuth,
+        (_, Some(_)) => SecurityProfile::TlsWithClientCertificate,
+    };
+    let now = rustls_pki_types::UnixTime::now();
+    let own = client_certificate.as_ref().and_then(|chain| chain.first());
+    let request = UpgradeRequest {
+        identity: upgrade.identity.clone(),
+        version,
+        // Under profile 3 the certificate is the proof; a password beside it proves nothing more.
+        basic: upgrade.credentials.clone().filter(|_| profile != SecurityProfile::TlsWithClientCertificate),
+        certificate_expired: own.is_some_and(|own| trust::has_expired(own, now)),
+        client_certificate,
+        remote,
+        profile,
+    };
+    let admitted = match admit(shared, &request).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            let error = OpenError::Refused { identity: request.identity.to_string(), profile, refusal };
+            return Err(refuse(stream, refusal.status(), error));
+        }
+    };
+    let response = upgrade::accept(&upgrade, version);
+    let written = async {
+        stream.write_all(response.as_bytes()).await?;
+        stream.flush().await
+    };
+    written.await.map_err(OpenError::Io)?;
+    let socket = Socket::open(stream, head.tail, Role::Server, &config.link, upgrade.deflate()).await;
+    let link = Link {
+        version,
+        identity: admitted.identity.unwrap_or(request.identity),
+        profile,
+        remote,
+        client_certificate: request.client_certificate,
+        context: admitted.context,
+    };
+    Ok((socket, link))
+}
+
+/// What the transport itself can tell, and then the application.
+async fn admit(shared: &Shared, request: &UpgradeRequest) -> Result<Admitted, Refusal> {
+    if request.profile != SecurityProfile::TlsWithClientCertificate {
+        // A00.FR.203, A00.FR.204, A00.FR.302, A00.FR.303; TC_A_02_CSMS: the user is the identity.
+        let credentials = request.basic.as_ref().ok_or(Refusal::BadCredentials)?;
+        if !request.identity.is(&credentials.user) {
+            return Err(Refusal::BadCredentials);
+        }
+    }
+    let admitted = shared.admission.admit(request).await?;
+    if admitted.identity.as_ref().is_some_and(|identity| *identity != request.identity) {
+        error!(identity = %request.identity, "the application admitted another station than the one that asked");
+        return Err(Refusal::Unavailable);
+    }
+    Ok(admitted)
+}
+
+fn refuse(stream: Stream, status: u16, error: OpenError) -> NotOpened {
+    NotOpened { error, farewell: Some((stream, upgrade::refuse(status).into_bytes())) }
+}
+
+fn io_error(error: io::Error) -> OpenError {
+    match HandshakeError::from_rustls(error) {
+        HandshakeError::Io(error) => OpenError::Io(error),
+        error => OpenError::Tls(error),
+    }
+}
+
+/// How long a refused station has to read why.
+const LINGER: Duration = Duration::from_secs(2);

@@ -1,0 +1,83 @@
+//! TLS handshakes of a CSMS.
+
+use std::sync::Arc;
+
+use rustls::server::Acceptor;
+use rustls::{HandshakeKind, ServerConfig};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio_rustls::server::StartHandshake;
+use tokio_rustls::{LazyConfigAcceptor, TlsStream};
+
+use crate::io::blocking::on_blocking_thread;
+use crate::io::stream::Stream;
+use crate::tls::handshake_error::HandshakeError;
+use crate::tls::{Engine, ServerTls, Signing};
+
+/// Does the TLS handshake with a station. The caller sets the deadline. `signers` bounds the threads that wait for a
+/// token.
+pub(crate) async fn accept_tls(
+    tls: &ServerTls,
+    tcp: TcpStream,
+    signers: &Arc<Semaphore>,
+) -> Result<Stream, HandshakeError> {
+    match &tls.engine {
+        Engine::Rustls { config, signing } => {
+            let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp);
+            let hello = hello.await.map_err(HandshakeError::from_rustls)?;
+            let stream = match signing {
+                Signing::Computes => hello.into_stream(Arc::clone(config)).await,
+                Signing::Blocks => sign_elsewhere(hello, Arc::clone(config), signers).await?,
+            };
+            let stream = stream.map_err(HandshakeError::from_rustls)?;
+            Ok(Stream::Tls(Box::new(TlsStream::Server(stream))))
+        }
+        #[cfg(feature = "openssl")]
+        Engine::OpenSsl(server) => {
+            let ssl = server.begin(rustls_pki_types::UnixTime::now());
+            let stream = ssl.and_then(|ssl| tokio_openssl::SslStream::new(ssl, tcp));
+            let mut stream = stream.map_err(|error| HandshakeError::Other(error.into()))?;
+            match std::pin::Pin::new(&mut stream).accept().await {
+                Ok(()) => Ok(Stream::OpenSsl(Box::new(stream))),
+                Err(error) => Err(server.failure(stream.ssl(), error)),
+            }
+        }
+    }
+}
+
+/// A server signs once, when it has the client's hello: that is done on a thread that may block, and all waiting for the
+/// network on the runtime. Only where the client has to send a second hello is the signature still to come.
+async fn sign_elsewhere(
+    hello: StartHandshake<TcpStream>,
+    config: Arc<ServerConfig>,
+    signers: &Arc<Semaphore>,
+) -> Result<std::io::Result<tokio_rustls::server::TlsStream<TcpStream>>, HandshakeError> {
+    let thread_failed = |error| HandshakeError::Other(Box::new(error));
+    let permit =
+        Arc::clone(signers).acquire_owned().await.map_err(|error| HandshakeError::Other(error.into()))?;
+    let sign = move || {
+        // The permit goes with the work, which a caller that gives up does not end.
+        let _permit = permit;
+        let mut hello_again = false;
+        let handshake = hello.into_stream_with(config, |connection| {
+            hello_again = connection.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest);
+        });
+        (handshake, hello_again)
+    };
+    let (handshake, hello_again) = spawn_blocking(sign).await.map_err(thread_failed)?;
+    if !hello_again {
+        return Ok(handshake.await);
+    }
+    let permit =
+        Arc::clone(signers).acquire_owned().await.map_err(|error| HandshakeError::Other(error.into()))?;
+    let handshake = async move {
+        let _permit = permit;
+        handshake.await
+    };
+    let done = on_blocking_thread(handshake).await.map_err(thread_failed)?;
+    done.ok_or_else(|| HandshakeError::Io(std::io::ErrorKind::TimedOut.into()))
+}
+
+/// Signatures that are waited for at once. A token makes a few hundred a second, one after the other.
+pub(crate) const MAX_SIGNERS: usize = 64;

@@ -1,0 +1,49 @@
+//! Security events of the CSMS: what the transport sees and nobody else does.
+
+use core::net::SocketAddr;
+use std::fmt;
+
+/// A connection was refused in a way that OCPP has a security event for (2.0.1 Part 2, appendix 1).
+///
+/// [`Admission::security_event`](crate::Admission::security_event) is told once per episode: repeated failures of the
+/// same kind from the same address are one, until it connects or is quiet for an hour (A00.FR.316, A00.FR.419).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SecurityEvent {
+    /// Which event it is.
+    pub kind: SecurityEventKind,
+    /// Where the connection came from.
+    pub remote: SocketAddr,
+    /// What was wrong, for people.
+    pub reason: String,
+}
+
+/// The events of a CSMS's TLS, under OCPP's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum SecurityEventKind {
+    /// The station offers nothing newer than TLS 1.1 (A00.FR.313, A00.FR.416).
+    InvalidTlsVersion,
+    /// The station offers no permitted cipher suite (A00.FR.322, A00.FR.425).
+    InvalidTlsCipherSuite,
+    /// The station's certificate is not valid, or is another station's (A00.FR.407, A00.FR.408).
+    InvalidChargingStationCertificate,
+}
+
+impl SecurityEventKind {
+    /// The name in the specification.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidTlsVersion => "InvalidTLSVersion",
+            Self::InvalidTlsCipherSuite => "InvalidTLSCipherSuite",
+            Self::InvalidChargingStationCertificate => "InvalidChargingStationCertificate",
+        }
+    }
+}
+
+impl fmt::Display for SecurityEventKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,160 @@
+//! The TLS side of a CSMS.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::{SigningKey, SingleCertAndKey};
+use rustls::{CipherSuite, ServerConfig};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::tls::client_verifier::StationVerifier;
+use crate::tls::trust::StationRules;
+use crate::tls::{ClientTrust, TlsConfigError, VERSIONS, certified, provider, software_key};
+
+/// The certificate chain and key of a CSMS (A00.FR.306, A00.FR.409).
+#[derive(Clone)]
+pub struct ServerKey {
+    chain: Vec<CertificateDer<'static>>,
+    key: Arc<dyn SigningKey>,
+    signing: Signing,
+}
+
+/// A certificate chain and its key, both in memory.
+pub struct SoftwareKey {
+    /// The certificates, the CSMS's own first, without the root.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The private key of the first certificate.
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// Where a key may be asked to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signing {
+    /// It waits for a token: never on a thread of the runtime.
+    Blocks,
+    /// It computes for less than a millisecond.
+    Computes,
+}
+
+impl ServerKey {
+    /// A key that may live in an HSM, for it is only asked to sign; each signature is made on a thread that may block.
+    /// `chain` begins with the CSMS's own certificate and goes without the root.
+    #[must_use]
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: Arc<dyn SigningKey>) -> Self {
+        Self { chain, key, signing: Signing::Blocks }
+    }
+
+    /// A key in memory. It signs where the handshake runs, which costs less than a thread for each.
+    ///
+    /// # Errors
+    /// If the key is of a kind that cannot sign a TLS handshake.
+    pub fn software(key: SoftwareKey) -> Result<Self, TlsConfigError> {
+        let SoftwareKey { chain, key } = key;
+        Ok(Self { chain, key: software_key(key)?, signing: Signing::Computes })
+    }
+
+    /// The certificates, the CSMS's own first.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+}
+
+/// How a CSMS serves TLS: its certificates, and whose it accepts. A clone is the same configuration.
+#[derive(Clone)]
+pub struct ServerTls {
+    pub(crate) engine: Engine,
+    pub(crate) rules: Arc<StationRules>,
+}
+
+/// The TLS library behind a [`ServerTls`].
+#[derive(Clone)]
+pub(crate) enum Engine {
+    Rustls {
+        config: Arc<ServerConfig>,
+        signing: Signing,
+    },
+    #[cfg(feature = "openssl")]
+    OpenSsl(Arc<crate::tls::openssl::OpenSslServer>),
+}
+
+impl ServerTls {
+    /// TLS by rustls: TLS 1.3, and of TLS 1.2 what has forward secrecy. The key may live in an HSM.
+    ///
+    /// A client certificate is asked for, but optional: profiles 2 and 3 share a port, and who has to present one is
+    /// decided per station by [`Admission`](crate::Admission). Of the four cipher suites that A00.FR.318 and
+    /// A00.FR.421 demand it serves the two with ECDHE; for all four see the cargo feature `openssl`.
+    ///
+    /// # Errors
+    /// If a root or a revocation list is none, or key and certificate do not belong together.
+    pub fn rustls(key: ServerKey, clients: &ClientTrust) -> Result<Self, TlsConfigError> {
+        let rules = Arc::new(StationRules::new(clients)?);
+        let provider = provider(&[
+            CipherSuite::TLS13_AES_256_GCM_SHA384,
+            CipherSuite::TLS13_AES_128_GCM_SHA256,
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        ]);
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(VERSIONS)
+            .map_err(TlsConfigError::Rejected)?;
+        let builder = if rules.asks_for_certificates() {
+            builder.with_client_cert_verifier(Arc::new(StationVerifier(Arc::clone(&rules))))
+        } else {
+            builder.with_no_client_auth()
+        };
+        let ServerKey { chain, key, signing } = key;
+        let resolver = SingleCertAndKey::from(certified(chain, key)?);
+        let mut config = builder.with_cert_resolver(Arc::new(resolver));
+        // Each connection is verified anew: what was revoked or has expired since does not come back by a ticket.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Self { engine: Engine::Rustls { config: Arc::new(config), signing }, rules })
+    }
+
+    /// TLS by the system's OpenSSL: TLS 1.3 and all four cipher suites of A00.FR.318 and A00.FR.421, which takes an
+    /// ECDSA and an RSA certificate at once. ECDHE goes before static RSA wherever a station offers both.
+    ///
+    /// The keys are in memory. A key in an HSM needs [`ServerTls::rustls`], for OpenSSL's signing cannot be handed to
+    /// another thread; where its provider `pkcs11-provider` is set up for the whole process, a PEM file that names the
+    /// key by its URI is read as any other, and signs on the threads of the runtime.
+    ///
+    /// # Errors
+    /// If a root or a revocation list is none, no key is given, or a key and its certificate do not belong together.
+    #[cfg(feature = "openssl")]
+    pub fn openssl(keys: &[SoftwareKey], clients: &ClientTrust) -> Result<Self, TlsConfigError> {
+        let rules = Arc::new(StationRules::new(clients)?);
+        let server = crate::tls::openssl::OpenSslServer::new(keys, clients, &rules)?;
+        Ok(Self { engine: Engine::OpenSsl(Arc::new(server)), rules })
+    }
+}
+
+impl fmt::Debug for ServerKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ServerKey")
+            .field("certificates", &self.chain.len())
+            .field("signing", &self.signing)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SoftwareKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SoftwareKey").field("certificates", &self.chain.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let engine = match &self.engine {
+            Engine::Rustls { .. } => "rustls",
+            #[cfg(feature = "openssl")]
+            Engine::OpenSsl(_) => "openssl",
+        };
+        formatter.debug_struct("ServerTls").field("engine", &engine).field("clients", &self.rules).finish()
+    }
+}
