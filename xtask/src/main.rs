@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod fuzz;
+mod node;
 mod python;
 mod regen;
 mod schemas;

@@ -30,6 +30,9 @@ pub(crate) fn run_command(arguments: &SofthsmArguments) -> Result<()> {
         if let Some(python) = crate::python::existing() {
             println!("export OCPP_PYTHON={}", quoted(&python.to_string_lossy()));
         }
+        if let Some(modules) = crate::node::existing() {
+            println!("export OCPP_NODE_MODULES={}", quoted(&modules.to_string_lossy()));
+        }
     } else {
         println!("SoftHSM is {}", module.display());
         println!("Next: cargo xtask test, or eval \"$(cargo xtask softhsm --env)\" for plain cargo test");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    python, softhsm,
+    node, python, softhsm,
     workspace::{cargo, on_path, run, target},
 };
 
@@ -17,7 +17,7 @@ pub(crate) struct TestArguments {
     runner: Vec<String>,
 }
 
-/// `cargo xtask test`: provisions SoftHSM and Python's `ocpp`, then runs doctests and tests.
+/// `cargo xtask test`: provisions SoftHSM and the peers in Python and JavaScript, then runs doctests and tests.
 pub(crate) fn run_command(arguments: &TestArguments) -> Result<()> {
     if !on_path("openssl") {
         bail!(
@@ -28,12 +28,14 @@ pub(crate) fn run_command(arguments: &TestArguments) -> Result<()> {
     let tokens = TokenFolder::create()?;
     let configuration = softhsm::configure(&target().join("softhsm/test"), &tokens.path())?;
     let python = python::environment()?;
+    let node_modules = node::modules()?;
     let cargo = || {
         let mut command = cargo();
         command
             .env("PKCS11_MODULE", &module)
             .env("SOFTHSM2_CONF", &configuration)
-            .env("OCPP_PYTHON", &python);
+            .env("OCPP_PYTHON", &python)
+            .env("OCPP_NODE_MODULES", &node_modules);
         command
     };
     let filtered = !arguments.runner.is_empty();

@@ -70,7 +70,7 @@ pub struct DeflateSettings {
     pub peer_takeover: ContextTakeover,
     /// The largest window of this side's compressor. Default 15.
     pub own_window_bits: WindowBits,
-    /// The largest window of the peer's compressor, as far as it can be asked for that. Default 15.
+    /// The largest window of the peer's compressor, if it goes along with that. Default 15.
     pub peer_window_bits: WindowBits,
     /// Shorter messages are sent as they are. Default 256 bytes: below, compression saves no packet.
     pub min_bytes: usize,

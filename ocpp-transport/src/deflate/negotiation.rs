@@ -52,23 +52,18 @@ enum ClientBits {
 }
 
 impl Deflate {
-    /// The value of a client's header.
+    /// The value of a client's header: what the settings ask for, and for servers that refuse to go below a window of
+    /// theirs the same without sizes.
     #[must_use]
     pub fn offer(&self) -> String {
         let settings = self.settings();
-        let mut offer = NAME.to_owned();
-        if settings.peer_takeover == ContextTakeover::Forbidden {
-            push(&mut offer, SERVER_NO_CONTEXT_TAKEOVER, None);
-        }
-        if settings.own_takeover == ContextTakeover::Forbidden {
-            push(&mut offer, CLIENT_NO_CONTEXT_TAKEOVER, None);
-        }
-        if settings.peer_window_bits < WindowBits::MAX {
-            push(&mut offer, SERVER_MAX_WINDOW_BITS, Some(settings.peer_window_bits.get()));
-        }
-        let own = Some(settings.own_window_bits).filter(|bits| *bits < WindowBits::MAX);
-        push(&mut offer, CLIENT_MAX_WINDOW_BITS, own.map(WindowBits::get));
-        offer
+        let without_sizes = DeflateSettings {
+            own_window_bits: WindowBits::MAX,
+            peer_window_bits: WindowBits::MAX,
+            ..settings
+        };
+        let (first, fallback) = (offer(settings), offer(without_sizes));
+        if first == fallback { first } else { format!("{first}, {fallback}") }
     }
 
     /// Answers a client's offers: the first that can be granted is, with the value of the server's header. `None`: the
@@ -105,6 +100,23 @@ impl Deflate {
     }
 }
 
+/// One offer of a client.
+fn offer(settings: DeflateSettings) -> String {
+    let mut offer = NAME.to_owned();
+    if settings.peer_takeover == ContextTakeover::Forbidden {
+        push(&mut offer, SERVER_NO_CONTEXT_TAKEOVER, None);
+    }
+    if settings.own_takeover == ContextTakeover::Forbidden {
+        push(&mut offer, CLIENT_NO_CONTEXT_TAKEOVER, None);
+    }
+    let size = |bits: WindowBits| Some(bits.get()).filter(|_| bits < WindowBits::MAX);
+    if let Some(bits) = size(settings.peer_window_bits) {
+        push(&mut offer, SERVER_MAX_WINDOW_BITS, Some(bits));
+    }
+    push(&mut offer, CLIENT_MAX_WINDOW_BITS, size(settings.own_window_bits));
+    offer
+}
+
 /// The server's side: what is granted for an offer, and the header that says so.
 fn grant(settings: DeflateSettings, offer: Parameters) -> (Agreed, String) {
     let mut answer = NAME.to_owned();
@@ -137,15 +149,10 @@ fn grant(settings: DeflateSettings, offer: Parameters) -> (Agreed, String) {
     (Agreed { own_takeover, peer_takeover, own_window_bits, peer_window_bits }, answer)
 }
 
-/// The client's side: what a server's answer means, if it is one to the offer that these settings make.
+/// The client's side: what a server's answer means, if it is one to an offer of [`Deflate::offer`]. Of sizes the server is
+/// free to choose, because one of the offers has none.
 fn accept(settings: DeflateSettings, granted: Parameters) -> Option<Agreed> {
-    let wanted = settings.peer_window_bits;
-    let peer_window_bits = match granted.server_max_window_bits {
-        Some(bits) if bits > wanted.get() => return None,
-        // 7.1.2.1: what was offered has to be in the answer.
-        None if wanted < WindowBits::MAX => return None,
-        bits => bits.unwrap_or(WindowBits::MAX.get()),
-    };
+    let peer_window_bits = granted.server_max_window_bits.unwrap_or(WindowBits::MAX.get());
     if settings.peer_takeover == ContextTakeover::Forbidden && !granted.server_no_context_takeover {
         return None;
     }
@@ -336,18 +343,31 @@ mod tests {
     }
 
     #[test]
+    fn rfc_7692_5_1_sizes_are_offered_with_a_fallback() {
+        let small = generous().with_own_window_bits(WindowBits::MIN).with_peer_window_bits(WindowBits::MIN);
+        assert_eq!(
+            Deflate::new(small).offer(),
+            "permessage-deflate; server_max_window_bits=9; client_max_window_bits=9, \
+             permessage-deflate; client_max_window_bits"
+        );
+        assert_eq!(
+            Deflate::default().offer(),
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits"
+        );
+    }
+
+    #[test]
     fn rfc_7692_7_1_a_client_refuses_what_it_did_not_offer() {
-        let strict = Deflate::new(DeflateSettings::default().with_peer_window_bits(WindowBits::MIN));
-        let good = "permessage-deflate; server_no_context_takeover; server_max_window_bits=9";
+        let strict = Deflate::default();
+        let good = "permessage-deflate; server_no_context_takeover";
         for answer in [
             "permessage-bzip2",
             "permessage-deflate, permessage-deflate",
             "permessage-deflate",
-            "permessage-deflate; server_no_context_takeover",
             "permessage-deflate; server_max_window_bits=9",
-            "permessage-deflate; server_no_context_takeover; server_max_window_bits=10",
-            "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; client_max_window_bits",
-            "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; more",
+            "permessage-deflate; server_no_context_takeover; server_max_window_bits=16",
+            "permessage-deflate; server_no_context_takeover; client_max_window_bits",
+            "permessage-deflate; server_no_context_takeover; more",
         ] {
             let refused = strict.check_answer([answer.as_bytes()]);
             assert_eq!(refused, Err(NegotiationError::NotOffered), "{answer}");
