@@ -37,8 +37,8 @@ fn link(settings: DeflateSettings) -> LinkSettings {
 }
 
 /// A CSMS that lets everybody in and sends data back.
-async fn csms(settings: DeflateSettings) -> (u16, mpsc::UnboundedReceiver<CloseReason>) {
-    let (sender, ended) = mpsc::unbounded_channel();
+async fn csms(settings: DeflateSettings) -> (u16, mpsc::Receiver<CloseReason>) {
+    let (sender, ended) = mpsc::channel(1024);
     let config = CsmsConfig::unsecured("127.0.0.1:0".parse().unwrap()).with_link(link(settings));
     let csms = Csms::bind(config, echo(), Everybody(sender)).await.unwrap();
     let port = csms.local_addr().port();
@@ -46,7 +46,7 @@ async fn csms(settings: DeflateSettings) -> (u16, mpsc::UnboundedReceiver<CloseR
     (port, ended)
 }
 
-struct Everybody(mpsc::UnboundedSender<CloseReason>);
+struct Everybody(mpsc::Sender<CloseReason>);
 
 impl Admission for Everybody {
     async fn admit(&self, _: &UpgradeRequest) -> Result<Admitted, Refusal> {
@@ -54,7 +54,7 @@ impl Admission for Everybody {
     }
 
     fn disconnected(&self, _: &Peer, reason: &CloseReason) {
-        let _ = self.0.send(reason.clone());
+        let _ = self.0.try_send(reason.clone());
     }
 }
 
@@ -69,7 +69,7 @@ fn echo() -> Router {
 /// A peer in another language, and the lines that it writes.
 struct Foreign {
     process: Child,
-    lines: mpsc::UnboundedReceiver<Value>,
+    lines: mpsc::Receiver<Value>,
 }
 
 #[derive(Clone, Copy)]
@@ -102,10 +102,10 @@ impl Library {
         let mut process =
             command.args(arguments).arg(cases).stdout(Stdio::piped()).spawn().expect("the peer starts");
         let output = BufReader::new(process.stdout.take().unwrap());
-        let (sender, lines) = mpsc::unbounded_channel();
+        let (sender, lines) = mpsc::channel(1024);
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
-                let _ = sender.send(serde_json::from_str(&line).expect("a line of JSON"));
+                let _ = sender.blocking_send(serde_json::from_str(&line).expect("a line of JSON"));
             }
         });
         Foreign { process, lines }
@@ -113,9 +113,8 @@ impl Library {
 }
 
 impl Foreign {
-    #[track_caller]
-    fn next(&mut self) -> impl Future<Output = Value> {
-        async { within(self.lines.recv()).await.expect("the peer ended early") }
+    async fn next(&mut self) -> Value {
+        within(self.lines.recv()).await.expect("the peer ended early")
     }
 }
 
