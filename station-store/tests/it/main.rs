@@ -3,12 +3,16 @@
 mod crash;
 mod damage;
 mod delete;
+mod disk;
 mod faults;
+mod format;
 mod hash;
 mod install;
 mod inventory;
 mod keys;
 mod model;
+mod mounts;
 mod openssl;
 mod pki;
+mod power;
 mod signed;

@@ -52,6 +52,13 @@ pub(crate) fn leaf_params() -> CertificateParams {
     params
 }
 
+/// The leaf that a vehicle sees of the SECC named `secc_id`.
+pub(crate) fn secc_params(secc_id: &str) -> CertificateParams {
+    let mut params = params(secc_id);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyAgreement];
+    params
+}
+
 pub(crate) fn key() -> KeyPair {
     KeyPair::generate().expect("P-256 key")
 }
@@ -173,6 +180,10 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn new_pending(name: &str) -> NewPending {
     NewPending::new(uri(name), CertificateSigningUse::ChargingStation)
+}
+
+pub(crate) fn v2g_pending(name: &str, secc_id: &str) -> NewPending {
+    NewPending::new(uri(name), CertificateSigningUse::V2g).common_name(secc_id)
 }
 
 pub(crate) fn uri(name: &str) -> String {

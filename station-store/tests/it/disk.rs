@@ -1,0 +1,220 @@
+//! A disk in memory that can be stopped after any write or sync, and that shows what would be left of it.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use station_store::StorageBackend;
+
+/// The disk of one process. Clones are the same disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the process sees.
+    seen: Vec<u8>,
+    /// What the last sync made durable.
+    durable: Vec<u8>,
+    /// What came after it, in order.
+    unsynced: Vec<Step>,
+    /// Writes, changes of length and syncs so far.
+    steps: usize,
+    fault: Option<Fault>,
+    failed: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write { offset: usize, data: Vec<u8> },
+    Length(usize),
+}
+
+/// What happens at a step, counted from the moment at which the disk was told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// The power goes while this step is under way.
+    PowerAt(usize),
+    /// From this step on every write and sync fails with this error; reading goes on.
+    ErrorFrom(usize, io::ErrorKind),
+}
+
+impl Disk {
+    pub(crate) fn new(content: &[u8]) -> Self {
+        let (seen, durable) = (content.to_vec(), content.to_vec());
+        Self(Arc::new(Mutex::new(State { seen, durable, ..State::default() })))
+    }
+
+    pub(crate) fn arm(&self, fault: Fault) {
+        let mut state = self.state();
+        state.steps = 0;
+        state.fault = Some(fault);
+    }
+
+    /// Starts to count the steps from zero.
+    pub(crate) fn count(&self) {
+        self.state().steps = 0;
+    }
+
+    pub(crate) fn steps(&self) -> usize {
+        self.state().steps
+    }
+
+    /// Whether the fault has come to pass.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state().failed
+    }
+
+    /// What the process that runs sees, and the next one will see if the power stays.
+    pub(crate) fn seen(&self) -> Vec<u8> {
+        self.state().seen.clone()
+    }
+
+    /// What may be found on the disk after the power has gone: of the writes since the last sync, a disk may have kept any,
+    /// in any order, and the last in part.
+    pub(crate) fn after_power_loss(&self, seed: u64) -> Vec<Vec<u8>> {
+        let state = self.state();
+        let count = state.unsynced.len();
+        let all = vec![Kept::Whole; count];
+        let mut patterns = vec![vec![Kept::Lost; count], all.clone()];
+        if let Some(last) = count.checked_sub(1) {
+            let except = |mut pattern: Vec<Kept>, at: usize, kept| {
+                pattern[at] = kept;
+                pattern
+            };
+            let none = vec![Kept::Lost; count];
+            patterns.extend([
+                except(all.clone(), last, Kept::Lost),
+                except(all.clone(), last, Kept::Half),
+                except(all.clone(), 0, Kept::Lost),
+                except(all.clone(), 0, Kept::Half),
+                except(none.clone(), last, Kept::Whole),
+                except(none, last, Kept::Half),
+                (0..count).map(|at| if at % 2 == 0 { Kept::Whole } else { Kept::Lost }).collect(),
+                (0..count).map(|at| if at % 2 == 1 { Kept::Whole } else { Kept::Lost }).collect(),
+            ]);
+            let mut random = Random(seed);
+            for _ in 0..3 {
+                let draw = |_| [Kept::Lost, Kept::Whole, Kept::Whole, Kept::Half][random.below(4)];
+                patterns.push((0..count).map(draw).collect());
+            }
+        }
+        patterns.dedup();
+        patterns.iter().map(|pattern| state.image(pattern)).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no test panics while it holds the disk")
+    }
+
+    fn step(&self, step: Option<Step>) -> io::Result<()> {
+        let mut state = self.state();
+        state.steps += 1;
+        match state.fault {
+            Some(Fault::PowerAt(at)) if state.steps >= at => {
+                // The step that the power went at may be kept, in part or whole.
+                if !state.failed {
+                    state.unsynced.extend(step);
+                }
+                state.failed = true;
+                return Err(io::Error::other("the power is gone"));
+            }
+            Some(Fault::ErrorFrom(at, kind)) if state.steps >= at => {
+                state.failed = true;
+                return Err(kind.into());
+            }
+            _ => {}
+        }
+        match step {
+            Some(step) => {
+                apply(&mut state.seen, &step, Kept::Whole);
+                state.unsynced.push(step);
+            }
+            None => {
+                state.durable = state.seen.clone();
+                state.unsynced.clear();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn image(&self, pattern: &[Kept]) -> Vec<u8> {
+        let mut image = self.durable.clone();
+        for (step, kept) in self.unsynced.iter().zip(pattern) {
+            apply(&mut image, step, *kept);
+        }
+        image
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        let state = self.state();
+        state.alive()?;
+        Ok(state.seen.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.state();
+        state.alive()?;
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        let bytes = state.seen.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.step(Some(Step::Length(usize::try_from(len).map_err(io::Error::other)?)))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.step(None)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        self.step(Some(Step::Write { offset, data: data.to_vec() }))
+    }
+}
+
+impl State {
+    fn alive(&self) -> io::Result<()> {
+        let dead = self.failed && matches!(self.fault, Some(Fault::PowerAt(_)));
+        if dead { Err(io::Error::other("the power is gone")) } else { Ok(()) }
+    }
+}
+
+/// What a disk that loses its power keeps of a write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Lost,
+    Whole,
+    Half,
+}
+
+fn apply(image: &mut Vec<u8>, step: &Step, kept: Kept) {
+    match (step, kept) {
+        (_, Kept::Lost) | (Step::Length(_), Kept::Half) => {}
+        (Step::Length(length), Kept::Whole) => image.resize(*length, 0),
+        (Step::Write { offset, data }, _) => {
+            let data = if kept == Kept::Half { &data[..data.len() / 2] } else { data };
+            if image.len() < offset + data.len() {
+                image.resize(offset + data.len(), 0);
+            }
+            image[*offset..offset + data.len()].copy_from_slice(data);
+        }
+    }
+}
+
+/// xorshift: the same numbers each time.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % below as u64).expect("below a usize")
+    }
+}

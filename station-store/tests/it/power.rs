@@ -1,0 +1,437 @@
+//! The crash matrix: the disk stops at every single write and sync of every operation.
+//!
+//! Whatever the disk has kept of what was not synced, the store opens again, and what it says is what it said before the
+//! operation or after it. Nothing is in between: no certificate that cannot be listed, none that cannot be deleted, no key
+//! without its name.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::LazyLock;
+
+use ocpp_types::v201::{
+    CertificateSignedRequest, CertificateSignedStatusEnumType, DeleteCertificateRequest,
+    DeleteCertificateStatusEnumType,
+};
+use rcgen::PublicKeyData;
+use station_store::{
+    AdditionalRootCheck, CertificateHash, NewPending, RootUse, Settings, StorageBackend, StorageError, Store,
+};
+
+use crate::disk::{Disk, Fault};
+use crate::format::format_1;
+use crate::pki::{
+    Authority, ca_params, hash_data, key, leaf, leaf_params, new_pending, now, root, secc_params, settings,
+    sub_ca, sub_ca_of, uri, v2g_pending,
+};
+
+/// The certificates of this test, made once.
+struct Pki {
+    csms: Authority,
+    /// Signed by `csms`, as AdditionalRootCertificateCheck wants it.
+    next: Authority,
+    v2g: Authority,
+    keys: [rcgen::KeyPair; 5],
+    /// Certificates for the connection with the keys 0 and 1.
+    station: [String; 2],
+    /// Chains for vehicles with the keys 2 and 3.
+    vehicle: [String; 2],
+}
+
+static PKI: LazyLock<Pki> = LazyLock::new(|| {
+    let (csms, v2g) = (root("CSMS"), root("V2G"));
+    let next = sub_ca_of(&csms, ca_params("CSMS 2"));
+    let sub = sub_ca(&v2g, "Sub");
+    let keys: [rcgen::KeyPair; 5] = std::array::from_fn(|_| key());
+    let station = [0, 1].map(|number| leaf(&csms, &keys[number], leaf_params()));
+    let vehicle = [2, 3].map(|number| leaf(&sub, &keys[number], secc_params("SECC-1")) + &sub.pem());
+    Pki { csms, next, v2g, keys, station, vehicle }
+});
+
+/// One operation: the state before it, and what it does. It returns whether it was accepted.
+struct Operation {
+    name: &'static str,
+    settings: fn() -> Settings,
+    before: fn(&Store),
+    run: fn(&Store) -> bool,
+}
+
+fn plain() -> Settings {
+    settings()
+}
+
+fn with_check() -> Settings {
+    settings().additional_root_check(AdditionalRootCheck::On)
+}
+
+fn provision(store: &Store, use_: RootUse, authority: &Authority) {
+    store.provision_root(use_, &authority.pem(), now()).expect("provisioned");
+}
+
+fn request(store: &Store, number: usize, new: NewPending) {
+    let id = store.begin_pending(&new).expect("announced");
+    let spki = PKI.keys[number].subject_public_key_info();
+    store.complete_pending(id, &spki, "a CSR").expect("completed");
+}
+
+fn signed(store: &Store, chain: &str) -> bool {
+    let request = CertificateSignedRequest::new(chain.try_into().expect("short"));
+    store.certificate_signed(&request, now()).response.status == CertificateSignedStatusEnumType::Accepted
+}
+
+fn delete(store: &Store, hash: CertificateHash) -> bool {
+    let response = store.delete(&DeleteCertificateRequest::new(hash_data(hash)));
+    response.status == DeleteCertificateStatusEnumType::Accepted
+}
+
+/// Roots, an own certificate in use and a renewed one, a chain for vehicles, a pending and a condemned key.
+fn full(store: &Store) {
+    provision(store, RootUse::Csms, &PKI.csms);
+    provision(store, RootUse::V2g, &PKI.v2g);
+    provision(store, RootUse::MobilityOperator, &PKI.v2g);
+    request(store, 0, new_pending("in-use"));
+    assert!(signed(store, &PKI.station[0]));
+    store.confirm_own(store.own_certificates()[0].id).expect("confirmed");
+    request(store, 1, new_pending("renewed"));
+    assert!(signed(store, &PKI.station[1]));
+    request(store, 2, v2g_pending("vehicle", "SECC-1"));
+    assert!(signed(store, &PKI.vehicle[0]));
+    request(store, 3, v2g_pending("next", "SECC-1"));
+    let id = store.begin_pending(&new_pending("given-up")).expect("announced");
+    store.drop_pending(id).expect("dropped");
+}
+
+const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "install",
+        settings: plain,
+        before: full,
+        run: |store| store.provision_root(RootUse::Oem, &PKI.v2g.pem(), now()).is_ok(),
+    },
+    Operation {
+        name: "install again",
+        settings: plain,
+        before: full,
+        run: |store| store.provision_root(RootUse::Csms, &PKI.csms.pem(), now()).is_ok(),
+    },
+    Operation {
+        name: "M05.FR.12 rotate the CSMS root",
+        settings: with_check,
+        before: full,
+        run: |store| store.provision_root(RootUse::Csms, &PKI.next.pem(), now()).is_ok(),
+    },
+    Operation {
+        name: "M05.FR.13 drop the fallback root",
+        settings: with_check,
+        before: |store| {
+            full(store);
+            provision(store, RootUse::Csms, &PKI.next);
+        },
+        run: |store| store.session(PKI.next.der()).1.is_ok(),
+    },
+    Operation {
+        name: "delete a root that has two uses",
+        settings: plain,
+        before: full,
+        run: |store| delete(store, store.installed(&[RootUse::V2g]).remove(0).1),
+    },
+    Operation {
+        name: "delete a chain by its sub-CA",
+        settings: plain,
+        before: full,
+        run: |store| delete(store, store.installed_chains().remove(0).remove(1)),
+    },
+    Operation {
+        name: "announce a key",
+        settings: plain,
+        before: full,
+        run: |store| store.begin_pending(&new_pending("new")).is_ok(),
+    },
+    Operation {
+        name: "complete a key",
+        settings: plain,
+        before: |store| {
+            full(store);
+            store.begin_pending(&new_pending("new")).expect("announced");
+        },
+        run: |store| {
+            let id = store.pending().last().expect("announced").id;
+            store.complete_pending(id, &PKI.keys[4].subject_public_key_info(), "a CSR").is_ok()
+        },
+    },
+    Operation {
+        name: "give a key up",
+        settings: plain,
+        before: full,
+        run: |store| store.drop_pending(store.pending()[0].id).is_ok(),
+    },
+    Operation {
+        name: "CertificateSigned for the connection",
+        settings: plain,
+        before: |store| {
+            provision(store, RootUse::Csms, &PKI.csms);
+            request(store, 0, new_pending("own"));
+        },
+        run: |store| signed(store, &PKI.station[0]),
+    },
+    Operation {
+        name: "CertificateSigned for vehicles",
+        settings: plain,
+        before: full,
+        run: |store| signed(store, &PKI.vehicle[1]),
+    },
+    Operation {
+        name: "A02.FR.10 keep the renewed certificate",
+        settings: plain,
+        before: full,
+        run: |store| store.confirm_own(store.own_certificates()[0].id).is_ok(),
+    },
+    Operation {
+        name: "A02.FR.10 keep the old certificate",
+        settings: plain,
+        before: full,
+        run: |store| store.confirm_own(store.own_certificates()[1].id).is_ok(),
+    },
+    Operation {
+        name: "forget a destroyed key",
+        settings: plain,
+        before: full,
+        run: |store| store.key_destroyed(&uri("given-up")).is_ok(),
+    },
+];
+
+/// Everything that the store says.
+fn state(store: &Store) -> String {
+    format!(
+        "{:?}",
+        (
+            store.installed(&RootUse::ALL),
+            store.installed_chains(),
+            store.own_certificates(),
+            store.vehicle_certificates(now()),
+            store.pending(),
+            store.condemned_keys(),
+            store.fallback_root(),
+            RootUse::ALL.map(|use_| store.roots(use_)),
+        )
+    )
+}
+
+/// Every key that the store names.
+fn keys(store: &Store) -> BTreeSet<String> {
+    let pending = store.pending().into_iter().map(|pending| pending.key_uri);
+    let own = store.own_certificates().into_iter().chain(store.vehicle_certificates(now()));
+    pending.chain(own.map(|own| own.key_uri)).chain(store.condemned_keys()).collect()
+}
+
+fn open(disk: &Disk, settings: fn() -> Settings) -> Store {
+    Store::on_backend(disk.clone(), settings()).expect("opens")
+}
+
+/// Whatever is listed can be deleted, and is gone then.
+fn check_deletable(store: &Store) {
+    loop {
+        let mut listed: Vec<_> = store.installed(&RootUse::ALL).into_iter().map(|(_, hash)| hash).collect();
+        listed.extend(store.installed_chains().into_iter().flatten());
+        let Some(hash) = listed.pop() else { return };
+        assert!(delete(store, hash.clone()), "listed, and not deletable: {hash:?}");
+        let left = store.installed(&RootUse::ALL).into_iter().map(|(_, hash)| hash);
+        assert!(!left.chain(store.installed_chains().into_iter().flatten()).any(|other| other == hash));
+    }
+}
+
+impl Operation {
+    /// The disk before the operation, cleanly closed.
+    fn disk(&self) -> Vec<u8> {
+        let disk = Disk::new(&[]);
+        (self.before)(&open(&disk, self.settings));
+        disk.seen()
+    }
+}
+
+#[test]
+fn power_lost_at_every_write_and_sync() {
+    let mut images = 0;
+    for operation in OPERATIONS {
+        let name = operation.name;
+        let content = operation.disk();
+        let disk = Disk::new(&content);
+        let store = open(&disk, operation.settings);
+        let (old, names) = (state(&store), keys(&store));
+        disk.count();
+        assert!((operation.run)(&store), "{name}");
+        let steps_until_answer = disk.steps();
+        assert!(steps_until_answer > 0, "{name} touches the disk");
+        let new = state(&store);
+        assert!(new != old || name == "install again", "{name} changes something");
+        drop(store);
+        let steps = disk.steps();
+        drop(disk);
+
+        for at in 1..=steps {
+            let disk = Disk::new(&content);
+            let store = open(&disk, operation.settings);
+            disk.arm(Fault::PowerAt(at));
+            let accepted = (operation.run)(&store);
+            if at <= steps_until_answer {
+                assert!(disk.has_failed() && !accepted, "{name}, step {at}: accepted before it was durable");
+                assert_eq!(state(&store), old, "{name}, step {at}: what is not durable is not served");
+                let error = store.key_destroyed(&uri("given-up"));
+                assert!(
+                    matches!(error, Ok(()) | Err(StorageError::Poisoned)),
+                    "{name}, step {at}: {error:?}"
+                );
+            }
+            drop(store);
+            for (number, image) in disk.after_power_loss(at as u64).into_iter().enumerate() {
+                images += 1;
+                let place = format!("{name}, step {at} of {steps}, kept {number}");
+                let disk = Disk::new(&image);
+                let store = Store::on_backend(disk.clone(), (operation.settings)())
+                    .unwrap_or_else(|error| panic!("{place}: {error}: {error:?}"));
+                assert!(store.damaged().is_empty(), "{place}: {:?}", store.damaged());
+                let found = state(&store);
+                assert!(found == old || found == new, "{place}: neither old nor new: {found}");
+                assert!(!accepted || found == new, "{place}: accepted, and lost");
+                // A key is named until it is destroyed.
+                let forgotten: Vec<_> = names.difference(&keys(&store)).cloned().collect();
+                let destroyed = name == "forget a destroyed key";
+                assert!(forgotten.is_empty() || destroyed, "{place}: keys without a name: {forgotten:?}");
+                // Once for nothing kept and once for all: what is said is the same in between.
+                if number < 2 {
+                    check_deletable(&store);
+                    drop(store);
+                    assert_eq!(open(&disk, operation.settings).entries(), 0, "{place}");
+                }
+            }
+        }
+    }
+    println!("{images} images of {} operations", OPERATIONS.len());
+    assert!(images > 1000, "{images}");
+}
+
+/// The store is repaired when it opens after a crash, and the power goes again while it is.
+#[test]
+fn power_lost_while_repairing() {
+    let operation = &OPERATIONS[10];
+    let content = operation.disk();
+    let disk = Disk::new(&content);
+    let store = open(&disk, operation.settings);
+    let old = state(&store);
+    assert!((operation.run)(&store));
+    let new = state(&store);
+    // Not closed: the process was killed.
+    let crashed = disk.seen();
+    std::mem::forget(store);
+
+    let disk = Disk::new(&crashed);
+    disk.count();
+    drop(open(&disk, operation.settings));
+    let steps = disk.steps();
+    assert!(steps > 1, "a repair writes");
+    for at in 1..=steps {
+        let disk = Disk::new(&crashed);
+        disk.arm(Fault::PowerAt(at));
+        drop(Store::on_backend(disk.clone(), (operation.settings)()));
+        assert!(disk.has_failed());
+        for image in disk.after_power_loss(at as u64) {
+            let found = state(&open(&Disk::new(&image), operation.settings));
+            assert_eq!(found, new, "step {at}; before it was {old}");
+        }
+    }
+}
+
+/// Making a new store, and bringing one of format 1 up.
+#[test]
+fn power_lost_while_making_and_migrating() {
+    for (name, content) in [("make", Vec::new()), ("migrate", format_1())] {
+        let disk = Disk::new(&content);
+        disk.count();
+        let wanted = state(&open(&disk, plain));
+        let steps = disk.steps();
+        for at in 1..=steps {
+            let disk = Disk::new(&content);
+            disk.arm(Fault::PowerAt(at));
+            drop(Store::on_backend(disk.clone(), plain()));
+            assert!(disk.has_failed(), "{name}");
+            for (number, image) in disk.after_power_loss(at as u64).into_iter().enumerate() {
+                let store = Store::on_backend(Disk::new(&image), plain());
+                let store =
+                    store.unwrap_or_else(|error| panic!("{name}, step {at}, kept {number}: {error:?}"));
+                assert!(store.damaged().is_empty(), "{:?}", store.damaged());
+                assert_eq!(state(&store), wanted, "{name}, step {at}, kept {number}");
+            }
+        }
+    }
+}
+
+/// The disk is full, or broken, from any write on: `Failed`, nothing lost, and the rest is served.
+#[test]
+fn m05_fr_03_disk_full_or_broken_at_every_write() {
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::Other] {
+        for operation in OPERATIONS {
+            let name = operation.name;
+            let content = operation.disk();
+            let disk = Disk::new(&content);
+            let store = open(&disk, operation.settings);
+            let old = state(&store);
+            disk.count();
+            assert!((operation.run)(&store), "{name}");
+            let steps = disk.steps();
+            let new = state(&store);
+            drop(store);
+            for at in 1..=steps {
+                let disk = Disk::new(&content);
+                let store = open(&disk, operation.settings);
+                disk.arm(Fault::ErrorFrom(at, kind));
+                assert!(!(operation.run)(&store), "{name}, {kind}, step {at}: accepted on a broken disk");
+                assert_eq!(state(&store), old, "{name}: reading goes on");
+                let error = store.begin_pending(&new_pending("after")).expect_err("poisoned").to_string();
+                assert!(error.contains("could not keep"), "{error}");
+                drop(store);
+                // Room was made, and the process started anew; or the power went.
+                for image in std::iter::once(disk.seen()).chain(disk.after_power_loss(at as u64)) {
+                    let store = open(&Disk::new(&image), operation.settings);
+                    let found = state(&store);
+                    assert!(found == old || found == new, "{name}, {kind}, step {at}: {found}");
+                    assert!(found == new || (operation.run)(&store), "{name}: works again");
+                }
+            }
+        }
+    }
+}
+
+/// The backend is used as the disk that it is: every change is synced once.
+#[test]
+fn a_change_costs_one_sync() {
+    #[derive(Debug)]
+    struct Counting(Disk, std::sync::Arc<std::sync::atomic::AtomicUsize>);
+    impl StorageBackend for Counting {
+        fn len(&self) -> io::Result<u64> {
+            self.0.len()
+        }
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.0.read(offset, out)
+        }
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.0.set_len(len)
+        }
+        fn sync_data(&self) -> io::Result<()> {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.0.sync_data()
+        }
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.0.write(offset, data)
+        }
+    }
+    let syncs = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
+    let backend = Counting(Disk::new(&OPERATIONS[0].disk()), std::sync::Arc::clone(&syncs));
+    let store = Store::on_backend(backend, plain()).expect("opens");
+    let mut counts = Vec::new();
+    for number in 0..4 {
+        let before = syncs.load(std::sync::atomic::Ordering::Relaxed);
+        store.begin_pending(&new_pending(&format!("key-{number}"))).expect("announced");
+        counts.push(syncs.load(std::sync::atomic::Ordering::Relaxed) - before);
+    }
+    // The first change marks the file as open.
+    assert_eq!(counts[1..], [1, 1, 1], "{counts:?}");
+}
