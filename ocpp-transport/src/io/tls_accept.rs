@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, ServerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -12,16 +13,26 @@ use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
 use crate::io::blocking::on_blocking_thread;
 use crate::io::stream::Stream;
-use crate::tls::handshake_error::HandshakeError;
+use crate::tls::handshake_error::{HELLO_VERSION_END, HandshakeError, PROTOCOL_VERSION_ALERT, is_too_old};
 use crate::tls::{Engine, ServerTls, Signing};
 
 /// Does the TLS handshake with a station. The caller sets the deadline. `signers` bounds the threads that wait for a
 /// token.
 pub(crate) async fn accept_tls(
     tls: &ServerTls,
-    tcp: TcpStream,
+    mut tcp: TcpStream,
     signers: &Arc<Semaphore>,
 ) -> Result<Stream, HandshakeError> {
+    let mut first_bytes = [0; HELLO_VERSION_END];
+    let peeked = tcp.peek(&mut first_bytes).await.map_err(HandshakeError::Io)?;
+    // A hello comes in one piece; one that does not is left to the library.
+    if peeked == first_bytes.len() && is_too_old(&first_bytes) {
+        tcp.write_all(&PROTOCOL_VERSION_ALERT).await.map_err(HandshakeError::Io)?;
+        tcp.shutdown().await.map_err(HandshakeError::Io)?;
+        // A socket that is closed with unread bytes in it is reset, and the alert might be lost.
+        let _ = tcp.take(MAX_HELLO_BYTES).read_to_end(&mut Vec::new()).await;
+        return Err(HandshakeError::Version);
+    }
     match &tls.engine {
         Engine::Rustls { config, signing } => {
             let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp);
@@ -78,6 +89,9 @@ async fn sign_elsewhere(
     let done = on_blocking_thread(handshake).await.map_err(thread_failed)?;
     done.ok_or_else(|| HandshakeError::Io(std::io::ErrorKind::TimedOut.into()))
 }
+
+/// The rest of a hello that is refused, in bytes: one record at most.
+const MAX_HELLO_BYTES: u64 = 16 * 1024;
 
 /// Signatures that are waited for at once. A token makes a few hundred a second, one after the other.
 pub(crate) const MAX_SIGNERS: usize = 64;

@@ -10,7 +10,7 @@ use crate::tls::{BadCertificate, SecurityEventKind};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
     #[error("the station offers nothing newer than TLS 1.1")]
-    Version(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Version,
     #[error("the station offers no permitted cipher suite")]
     CipherSuite(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the station's certificate is not valid")]
@@ -29,11 +29,11 @@ impl HandshakeError {
         };
         match cause.clone() {
             rustls::Error::InvalidCertificate(error) => Self::Certificate(BadCertificate::from_rustls(error)),
-            error @ rustls::Error::PeerIncompatible(
+            rustls::Error::PeerIncompatible(
                 PeerIncompatible::Tls12NotOffered
                 | PeerIncompatible::Tls12NotOfferedOrEnabled
                 | PeerIncompatible::SupportedVersionsExtensionRequired,
-            ) => Self::Version(error.into()),
+            ) => Self::Version,
             error @ rustls::Error::PeerIncompatible(
                 PeerIncompatible::NoCipherSuitesInCommon
                 | PeerIncompatible::NoKxGroupsInCommon
@@ -48,12 +48,43 @@ impl HandshakeError {
     pub(crate) fn event(&self) -> Option<SecurityEventKind> {
         match self {
             // A00.FR.313, A00.FR.416
-            Self::Version(_) => Some(SecurityEventKind::InvalidTlsVersion),
+            Self::Version => Some(SecurityEventKind::InvalidTlsVersion),
             // A00.FR.322, A00.FR.425
             Self::CipherSuite(_) => Some(SecurityEventKind::InvalidTlsCipherSuite),
             // A00.FR.407, A00.FR.408
             Self::Certificate(_) => Some(SecurityEventKind::InvalidChargingStationCertificate),
             Self::Other(_) | Self::Io(_) => None,
         }
+    }
+}
+
+/// Whether a connection begins with the hello of a client that knows nothing newer than TLS 1.1: one of TLS 1.3 says
+/// TLS 1.2 here. The libraries look at other parts of such a hello first, and miss those that it cannot have.
+pub(crate) fn is_too_old(first_bytes: &[u8; HELLO_VERSION_END]) -> bool {
+    let &[content, record, _, _, _, message, _, _, _, major, minor] = first_bytes;
+    // A handshake record with a ClientHello.
+    content == 22 && record == 3 && message == 1 && u16::from_be_bytes([major, minor]) < 0x0303
+}
+
+/// Where the version stands in the first bytes of a client.
+pub(crate) const HELLO_VERSION_END: usize = 11;
+
+/// The record that refuses it: a fatal alert, `protocol_version`.
+pub(crate) const PROTOCOL_VERSION_ALERT: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a00_fr_313_the_version_stands_in_the_hello() {
+        let hello = |version: u16| {
+            let [major, minor] = version.to_be_bytes();
+            [22, 3, 1, 0, 200, 1, 0, 0, 196, major, minor]
+        };
+        for (version, expected) in [(0x0300, true), (0x0301, true), (0x0302, true), (0x0303, false)] {
+            assert_eq!(is_too_old(&hello(version)), expected, "{version:#06x}");
+        }
+        assert!(!is_too_old(b"GET / HTTP/"));
     }
 }

@@ -120,7 +120,7 @@ impl OpenSslServer {
             error.ssl_error().and_then(|stack| stack.errors().first()).and_then(|error| error.reason());
         match reason {
             Some("unsupported protocol" | "version too low" | "inappropriate fallback") => {
-                HandshakeError::Version(error.into())
+                HandshakeError::Version
             }
             Some(
                 "no shared cipher" | "no suitable signature algorithm" | "no shared signature algorithms",

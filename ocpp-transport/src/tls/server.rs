@@ -109,6 +109,7 @@ impl ServerTls {
         let ServerKey { chain, key, signing } = key;
         let resolver = SingleCertAndKey::from(certified(chain, key)?);
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
+        config.ignore_client_order = true;
         // Each connection is verified anew: what was revoked or has expired since does not come back by a ticket.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;

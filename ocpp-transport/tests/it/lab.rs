@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use ocpp_transport::tls::SecurityEvent;
+use ocpp_transport::tls::{SecurityEvent, SecurityEventKind};
 use ocpp_transport::{
     Admission, Admitted, CloseReason, ConnectError, Connection, Csms, CsmsConfig, CsmsHandle, Identity,
     LinkSettings, Password, Peer, Refusal, Router, Security, StationConfig, UpgradeRequest, connect, tls,
@@ -28,7 +28,6 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) struct Lab {
     pub(crate) root: CertificateDer<'static>,
     pub(crate) address: SocketAddr,
-    #[allow(dead_code, reason = "used by the tests of reloading")]
     pub(crate) handle: CsmsHandle,
     scheme: &'static str,
     /// What the CSMS's admission is told, in order.
@@ -36,6 +35,49 @@ pub(crate) struct Lab {
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
 }
+
+/// The TLS library of the CSMS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Rustls,
+    OpenSsl,
+}
+
+impl Engine {
+    /// TLS with certificates for `localhost`: under rustls one of ECDSA, under OpenSSL one of RSA beside it.
+    pub(crate) fn serve(self, root: &Authority, trust: &tls::ClientTrust) -> tls::ServerTls {
+        let ecdsa = root.issue(&Leaf::new("localhost")).software();
+        match self {
+            Self::Rustls => tls::ServerTls::rustls(tls::ServerKey::software(ecdsa).unwrap(), trust),
+            Self::OpenSsl => {
+                let rsa = root.issue(&Leaf::new("localhost").rsa()).software();
+                tls::ServerTls::openssl(&[ecdsa, rsa], trust)
+            }
+        }
+        .unwrap()
+    }
+}
+
+/// Runs each test on both TLS libraries.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($engine:ident: Engine) $body:block)*) => {$(
+        mod $name {
+            #[tokio::test]
+            async fn rustls() {
+                super::$name(crate::lab::Engine::Rustls).await;
+            }
+
+            #[tokio::test]
+            async fn openssl() {
+                super::$name(crate::lab::Engine::OpenSsl).await;
+            }
+        }
+
+        $(#[$meta])*
+        async fn $name($engine: Engine) $body
+    )*};
+}
+pub(crate) use on_both;
 
 /// What the CSMS's admission is told.
 #[derive(Debug)]
@@ -101,6 +143,11 @@ impl Lab {
 
     pub(crate) async fn serve_tls(tls: tls::ServerTls, root: &Authority, router: Router) -> Self {
         Self::start(CsmsConfig::new("127.0.0.1:0".parse().unwrap(), tls), router, root.der()).await
+    }
+
+    /// On one of the two TLS libraries, trusting stations' certificates under `root`.
+    pub(crate) async fn on(engine: Engine, root: &Authority, router: Router) -> Self {
+        Self::serve_tls(engine.serve(root, &root.trust()), root, router).await
     }
 
     pub(crate) fn unsecured_config() -> CsmsConfig {
@@ -175,6 +222,17 @@ impl Lab {
         within(self.log.recv()).await.unwrap()
     }
 
+    /// The next security event.
+    pub(crate) async fn event(&mut self) -> SecurityEventKind {
+        loop {
+            match self.next().await {
+                Happened::Asked(_) | Happened::Disconnected(..) => {}
+                Happened::Event(event) => return event.kind,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
     /// The next station that is connected.
     pub(crate) async fn connected(&mut self) -> Peer {
         loop {
@@ -182,6 +240,17 @@ impl Lab {
                 Happened::Asked(_) => {}
                 Happened::Connected(peer) => return peer,
                 other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// The next station that is connected, whoever went away meanwhile.
+    pub(crate) async fn connected_again(&mut self) -> Peer {
+        loop {
+            match self.next().await {
+                Happened::Asked(_) | Happened::Disconnected(..) => {}
+                Happened::Connected(peer) => return peer,
+                Happened::Event(event) => panic!("{event:?}"),
             }
         }
     }

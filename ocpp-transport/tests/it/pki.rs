@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use ocpp_transport::tls::{ClientKey, ClientTrust, ServerKey, software_key};
+use ocpp_transport::tls::{ClientKey, ClientTrust, ServerKey, SoftwareKey, software_key};
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, RevokedCertParams,
+    RsaKeySize, SerialNumber, date_time_ymd,
 };
 use rustls::sign::SigningKey;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// The organization that owns the certificates of the tests.
 pub(crate) const ORGANIZATION: &str = "Ladestrom eG";
@@ -24,12 +25,23 @@ pub(crate) struct Leaf {
     common_name: String,
     organization: String,
     years: (i32, i32),
+    serial: Option<u64>,
+    kind: Kind,
+}
+
+/// The kind of a leaf's key.
+#[derive(Clone, Copy)]
+enum Kind {
+    EcdsaP256,
+    Rsa2048,
 }
 
 /// A leaf certificate and its key.
 pub(crate) struct Identified {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: Arc<dyn SigningKey>,
+    /// The key as PKCS #8.
+    der: Vec<u8>,
 }
 
 impl Authority {
@@ -43,6 +55,11 @@ impl Authority {
         let (params, key) = (ca_params(name), KeyPair::generate().unwrap());
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Self { certificate, issuer: Issuer::new(params, key) }
+    }
+
+    /// The serial number of its certificate.
+    pub(crate) fn serial(&self) -> u64 {
+        CA_SERIAL
     }
 
     pub(crate) fn der(&self) -> CertificateDer<'static> {
@@ -60,10 +77,39 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.not_before = date_time_ymd(leaf.years.0, 1, 1);
         params.not_after = date_time_ymd(leaf.years.1, 1, 1);
-        let key = KeyPair::generate().unwrap();
+        params.serial_number = leaf.serial.map(SerialNumber::from);
+        let key = match leaf.kind {
+            Kind::EcdsaP256 => KeyPair::generate(),
+            Kind::Rsa2048 => {
+                // Static RSA encrypts instead of signing.
+                params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
+                KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)
+            }
+        };
+        let key = key.unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Identified { chain: vec![certificate.der().clone()], key: software_key(der).unwrap() }
+        let der = key.serialize_der();
+        let key = software_key(PrivatePkcs8KeyDer::from(der.clone()).into()).unwrap();
+        Identified { chain: vec![certificate.der().clone()], key, der }
+    }
+
+    /// A revocation list over these serial numbers.
+    pub(crate) fn crl(&self, serials: &[u64], next_update: i32) -> CertificateRevocationListDer<'static> {
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2021, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2021, 1, 1),
+            next_update: date_time_ymd(next_update, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().der().clone()
     }
 }
 
@@ -71,7 +117,18 @@ impl Leaf {
     /// Valid for longer than these tests will be run.
     pub(crate) fn new(common_name: &str) -> Self {
         let organization = ORGANIZATION.to_owned();
-        Self { common_name: common_name.to_owned(), organization, years: (2020, 2999) }
+        let common_name = common_name.to_owned();
+        Self { common_name, organization, years: (2020, 2999), serial: None, kind: Kind::EcdsaP256 }
+    }
+
+    /// With an RSA key.
+    pub(crate) fn rsa(self) -> Self {
+        Self { kind: Kind::Rsa2048, ..self }
+    }
+
+    /// With this serial number of the certificate.
+    pub(crate) fn serial(self, serial: u64) -> Self {
+        Self { serial: Some(serial), ..self }
     }
 
     pub(crate) fn organization(self, organization: &str) -> Self {
@@ -93,17 +150,42 @@ impl Identified {
         ServerKey::new(self.chain, self.key)
     }
 
+    /// Certificate and key in memory.
+    pub(crate) fn software(&self) -> SoftwareKey {
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.der.clone()));
+        SoftwareKey { chain: self.chain.clone(), key }
+    }
+
+    /// Certificates and key as PEM, for programs.
+    pub(crate) fn pem(&self) -> String {
+        let certificates = self.chain.iter().map(|der| pem("CERTIFICATE", der));
+        certificates.chain([pem("PRIVATE KEY", &self.der)]).collect()
+    }
+
     pub(crate) fn client(self) -> ClientKey {
         ClientKey { chain: self.chain, key: self.key }
     }
 }
 
+/// One is enough: no authority has two below it in these tests.
+const CA_SERIAL: u64 = 1000;
+
 fn ca_params(common_name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = name(common_name, ORGANIZATION);
+    params.serial_number = Some(SerialNumber::from(CA_SERIAL));
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
+}
+
+/// RFC 7468.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    use base64ct::{Base64, Encoding};
+    let text = Base64::encode_string(der);
+    let lines = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap());
+    let body = lines.map(|line| format!("{line}\n")).collect::<String>();
+    format!("-----BEGIN {label}-----\n{body}-----END {label}-----\n")
 }
 
 fn name(common_name: &str, organization: &str) -> DistinguishedName {

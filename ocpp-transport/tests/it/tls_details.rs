@@ -174,3 +174,33 @@ async fn a_key_that_blocks_does_not_block_the_runtime() {
     within(releaser).await.unwrap();
     within(connection.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
 }
+
+/// A client whose first hello the server cannot use: it signs after the second one, again on a thread that may block.
+#[tokio::test(flavor = "current_thread")]
+async fn a_key_that_blocks_does_not_block_the_runtime_after_a_second_hello() {
+    let (begun, mut signing) = mpsc::channel(1);
+    let (go, released) = blocking::channel();
+    let root = Authority::root("CSO root");
+    let mut server = root.issue(&Leaf::new("localhost"));
+    server.key = Arc::new(SlowKey { key: server.key, begun, go: Arc::new(Mutex::new(released)) });
+    let lab = Lab::tls_as(&root, server, heartbeats()).await;
+    let releaser = tokio::spawn(async move {
+        signing.recv().await.unwrap();
+        go.send(()).unwrap();
+    });
+    let mut provider = aws_lc_rs::default_provider();
+    // The server does not have the first, for which the client sends its share.
+    provider.kx_groups = vec![aws_lc_rs::kx_group::MLKEM768, aws_lc_rs::kx_group::SECP256R1];
+    let provider = Arc::new(provider);
+    let ClientKey { chain, key } = root.issue(&Leaf::new("SN-1")).client();
+    let tls = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Trusting(provider)))
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))));
+    let security = Security::TlsWithClientCertificate { tls: Arc::new(tls) };
+    let connection = lab.connect(security, nothing()).await.unwrap();
+    within(releaser).await.unwrap();
+    within(connection.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
+}
