@@ -22,6 +22,7 @@
 //! former certificate is kept until one of the two has connected (A02.FR.10, .28).
 
 mod config;
+pub mod device_model;
 pub mod io;
 mod reconnect;
 mod security_events;

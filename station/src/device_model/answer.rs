@@ -1,0 +1,173 @@
+//! GetVariables and SetVariables.
+
+use std::collections::BTreeSet;
+
+use ocpp_transport::Password;
+use ocpp_types::{
+    BoundedString, NonEmptyVec,
+    v201::{
+        AttributeEnumType, ComponentType, GetVariableDataType, GetVariableResultType,
+        GetVariableStatusEnumType, GetVariablesRequest, GetVariablesResponse, MutabilityEnumType,
+        SetVariableDataType, SetVariableResultType, SetVariableStatusEnumType, SetVariablesRequest,
+        SetVariablesResponse, VariableType,
+    },
+};
+
+use super::{
+    DeviceModel, Downgrade, Situation,
+    variable::{Refusal, Rule, Variable},
+};
+
+/// The answer to SetVariables, and what the model is then.
+#[derive(Debug)]
+pub struct SetOutcome {
+    /// The answer, to be sent only after the change is durable.
+    pub response: SetVariablesResponse,
+    /// The changed model; as before where nothing was accepted.
+    pub model: DeviceModel,
+    /// The variables that were set, also those that had the same value before.
+    pub changed: BTreeSet<Variable>,
+}
+
+/// Why a variable cannot be found.
+enum Unknown {
+    Component,
+    Variable,
+    Attribute,
+}
+
+impl DeviceModel {
+    /// Answers GetVariables: one result for each question, in their order.
+    #[must_use]
+    pub fn get_variables(
+        &self,
+        request: &GetVariablesRequest,
+        situation: &Situation,
+    ) -> GetVariablesResponse {
+        let result = |asked: &GetVariableDataType| {
+            use GetVariableStatusEnumType as Status;
+            let answer = |status| {
+                let mut result =
+                    GetVariableResultType::new(status, asked.component.clone(), asked.variable.clone());
+                result.attribute_type = asked.attribute_type;
+                result
+            };
+            match find(&asked.component, &asked.variable, asked.attribute_type) {
+                Err(Unknown::Component) => answer(Status::UnknownComponent),
+                Err(Unknown::Variable) => answer(Status::UnknownVariable),
+                Err(Unknown::Attribute) => answer(Status::NotSupportedAttributeType),
+                // A01: a password is never told.
+                Ok(variable) if variable.mutability() == MutabilityEnumType::WriteOnly => {
+                    let mut result = answer(Status::Rejected);
+                    result.attribute_status_info =
+                        Refusal::new("WriteOnly", "it cannot be read").status_info();
+                    result
+                }
+                Ok(variable) => {
+                    let mut result = answer(Status::Accepted);
+                    result.attribute_value = BoundedString::try_from(self.value(variable, situation)).ok();
+                    result
+                }
+            }
+        };
+        GetVariablesResponse::new(each(&request.get_variable_data, result))
+    }
+
+    /// Answers SetVariables: one result for each question, in their order. One that is refused does not hinder the others.
+    #[must_use]
+    pub fn set_variables(&self, request: &SetVariablesRequest, situation: &Situation) -> SetOutcome {
+        let (mut model, mut changed) = (self.clone(), BTreeSet::new());
+        let result = |asked: &SetVariableDataType| {
+            use SetVariableStatusEnumType as Status;
+            let (status, info) = match find(&asked.component, &asked.variable, asked.attribute_type) {
+                Err(Unknown::Component) => (Status::UnknownComponent, None),
+                Err(Unknown::Variable) => (Status::UnknownVariable, None),
+                Err(Unknown::Attribute) => (Status::NotSupportedAttributeType, None),
+                Ok(variable) => match model.set(variable, asked.attribute_value.as_str(), situation) {
+                    Ok(()) => {
+                        changed.insert(variable);
+                        (Status::Accepted, None)
+                    }
+                    Err(refusal) => (Status::Rejected, refusal.status_info()),
+                },
+            };
+            let mut result =
+                SetVariableResultType::new(status, asked.component.clone(), asked.variable.clone());
+            result.attribute_type = asked.attribute_type;
+            result.attribute_status_info = info;
+            result
+        };
+        let results = each(&request.set_variable_data, result);
+        SetOutcome { response: SetVariablesResponse::new(results), model, changed }
+    }
+
+    fn set(&mut self, variable: Variable, value: &str, situation: &Situation) -> Result<(), Refusal> {
+        if variable.mutability() == MutabilityEnumType::ReadOnly {
+            return Err(Refusal::new("ReadOnly", "it cannot be set"));
+        }
+        let rule = variable.rule();
+        rule.check(value)?;
+        match rule {
+            Rule::Password => self.password = Some(Password::from(value)),
+            Rule::Slots => {
+                self.network = self.network.with_priority(value, self.defaults.downgrade, situation)?;
+            }
+            Rule::Text { .. } | Rule::Integer { .. } | Rule::Boolean => {
+                self.set.insert(variable, value.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a variable that may be read.
+    pub(super) fn value(&self, variable: Variable, situation: &Situation) -> String {
+        match variable {
+            Variable::BasicAuthPassword => String::new(),
+            Variable::Identity => self.defaults.identity.as_str().to_owned(),
+            Variable::OrganizationName => self.organization().to_owned(),
+            Variable::CertificateEntries => situation.certificates.to_string(),
+            Variable::SecurityProfile => situation.profile.number().to_string(),
+            Variable::AdditionalRootCertificateCheck => situation.additional_root_check.to_string(),
+            Variable::MaxCertificateChainSize => situation.max_chain_size.to_string(),
+            Variable::AllowSecurityProfileDowngrade => {
+                (self.defaults.downgrade == Downgrade::ThreeToTwo).to_string()
+            }
+            Variable::ActiveNetworkProfile => situation.slot.to_string(),
+            Variable::MessageTimeout => {
+                let active = self.network.profile(situation.slot);
+                active.map_or(DEFAULT_MESSAGE_TIMEOUT, |profile| profile.message_timeout).to_string()
+            }
+            Variable::NetworkConfigurationPriority => self.network.priority_list(),
+            _ => self.text(variable).to_owned(),
+        }
+    }
+}
+
+/// The variable that is meant; an attribute that is not named is `Actual`, and there is no other.
+fn find(
+    component: &ComponentType,
+    variable: &VariableType,
+    attribute: Option<AttributeEnumType>,
+) -> Result<Variable, Unknown> {
+    let name = component.name.as_str();
+    // The controllers are the station's, and there is one of each.
+    if component.evse.is_some() || component.instance.is_some() || !Variable::knows_component(name) {
+        return Err(Unknown::Component);
+    }
+    let instance = variable.instance.as_ref().map(BoundedString::as_str);
+    let found = Variable::find(name, variable.name.as_str(), instance).ok_or(Unknown::Variable)?;
+    match attribute {
+        None | Some(AttributeEnumType::Actual) => Ok(found),
+        Some(_) => Err(Unknown::Attribute),
+    }
+}
+
+/// As many results as questions.
+fn each<T, R>(questions: &NonEmptyVec<T>, answer: impl FnMut(&T) -> R) -> NonEmptyVec<R> {
+    let results = questions.iter().map(answer).collect::<Vec<_>>();
+    NonEmptyVec::try_from(results)
+        .unwrap_or_else(|_| unreachable!("there is a question, so there is an answer"))
+}
+
+/// Facts: 30 s is what the specification suggests.
+const DEFAULT_MESSAGE_TIMEOUT: i64 = 30;

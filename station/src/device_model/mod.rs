@@ -1,0 +1,216 @@
+//! The part of the device model that concerns security and the connection to the CSMS, without IO.
+//!
+//! [`DeviceModel`] is a value: a change makes a new one, which the caller makes durable before it takes it on and answers
+//! (all writable variables are persistent). What is not the model's own, such as the number of installed certificates, comes with
+//! each question as [`Situation`].
+
+mod answer;
+mod network;
+mod report;
+mod stored;
+mod variable;
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use ocpp_transport::{Identity, Password, SecurityProfile};
+
+pub use self::{
+    answer::SetOutcome,
+    network::{NetworkConfiguration, ProfileOutcome},
+    stored::StoredModelError,
+    variable::Variable,
+};
+
+/// What a station is configured with and what its CSMS has changed of it.
+#[derive(Clone)]
+pub struct DeviceModel {
+    defaults: Defaults,
+    /// What the CSMS has set, each checked by its rule.
+    set: BTreeMap<Variable, String>,
+    /// A01: set by the CSMS, in place of the password that the station was delivered with.
+    password: Option<Password>,
+    network: NetworkConfiguration,
+}
+
+/// What holds until the CSMS changes it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Defaults {
+    /// `SecurityCtrlr.Identity`.
+    pub identity: Identity,
+    /// `SecurityCtrlr.OrganizationName`, at most 64 characters.
+    pub organization: String,
+    /// `SecurityCtrlr.BasicAuthPassword`.
+    pub password: Password,
+    /// `SecurityCtrlr.AllowSecurityProfileDowngrade`, which only the owner of the station changes.
+    pub downgrade: Downgrade,
+    /// The other variables that a CSMS may set, by their text; those that are missing have the value that [`Variable`] names.
+    pub values: BTreeMap<Variable, String>,
+}
+
+impl Defaults {
+    /// The defaults of a station: no downgrade, and the values of [`DeviceModel`] for everything else.
+    #[must_use]
+    pub fn new(identity: Identity, organization: impl Into<String>, password: Password) -> Self {
+        Self {
+            identity,
+            organization: organization.into(),
+            password,
+            downgrade: Downgrade::Refused,
+            values: BTreeMap::new(),
+        }
+    }
+}
+
+/// Whether security profile 2 may follow profile 3 (A05.FR.08). Profile 1 never follows a higher one (A05.FR.09).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Downgrade {
+    /// A profile is never followed by a lower one (A05.FR.10).
+    #[default]
+    Refused,
+    /// Profile 2 may follow profile 3.
+    ThreeToTwo,
+}
+
+/// What the answers depend on beside the model.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation {
+    /// How many certificates are installed.
+    pub certificates: usize,
+    /// How many may be installed.
+    pub certificate_capacity: usize,
+    /// Whether a CSMS root is installed that is valid now.
+    pub csms_root: Installed,
+    /// Whether the station has a certificate of its own that is valid now.
+    pub own_certificate: Installed,
+    /// `SecurityCtrlr.AdditionalRootCertificateCheck`.
+    pub additional_root_check: bool,
+    /// `SecurityCtrlr.MaxCertificateChainSize`, in characters.
+    pub max_chain_size: usize,
+    /// The security profile of the connection.
+    pub profile: SecurityProfile,
+    /// The slot of the connection.
+    pub slot: u32,
+}
+
+/// Whether there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Installed {
+    /// There is.
+    Yes,
+    /// There is none.
+    No,
+}
+
+impl DeviceModel {
+    /// A station as it was delivered.
+    #[must_use]
+    pub fn new(defaults: Defaults, network: NetworkConfiguration) -> Self {
+        Self { defaults, set: BTreeMap::new(), password: None, network }
+    }
+
+    /// O of the station's certificate (A00.FR.509).
+    #[must_use]
+    pub fn organization(&self) -> &str {
+        self.set.get(&Variable::OrganizationName).unwrap_or(&self.defaults.organization)
+    }
+
+    /// The password of security profiles 1 and 2 (A01).
+    #[must_use]
+    pub fn password(&self) -> &Password {
+        self.password.as_ref().unwrap_or(&self.defaults.password)
+    }
+
+    /// The slots and their order.
+    #[must_use]
+    pub fn network(&self) -> &NetworkConfiguration {
+        &self.network
+    }
+
+    /// Whether the CSMS's certificate may name a wildcard.
+    #[must_use]
+    pub fn allows_wildcards(&self) -> bool {
+        self.text(Variable::AllowCsmsTlsWildcards) == "true"
+    }
+
+    /// How many attempts each slot gets (B10.FR.03).
+    #[must_use]
+    pub fn connection_attempts(&self) -> u32 {
+        self.number(Variable::NetworkProfileConnectionAttempts)
+    }
+
+    /// Between pings of the station; zero is none.
+    #[must_use]
+    pub fn ping_interval(&self) -> Duration {
+        self.seconds(Variable::WebSocketPingInterval)
+    }
+
+    /// Between heartbeats.
+    #[must_use]
+    pub fn heartbeat_interval(&self) -> Duration {
+        self.seconds(Variable::HeartbeatInterval)
+    }
+
+    /// The answer to BootNotification names the interval, which `HeartbeatInterval` then has (B01.FR.04).
+    pub fn adopt_heartbeat_interval(&mut self, interval: Duration) {
+        let seconds = interval.as_secs().to_string();
+        if Variable::HeartbeatInterval.rule().check(&seconds).is_ok() {
+            self.set.insert(Variable::HeartbeatInterval, seconds);
+        }
+    }
+
+    /// The shortest wait before an attempt to connect, the range of what is added at random, and how often the wait doubles.
+    #[must_use]
+    pub fn back_off(&self) -> (Duration, Duration, u32) {
+        (
+            self.seconds(Variable::RetryBackOffWaitMinimum),
+            self.seconds(Variable::RetryBackOffRandomRange),
+            self.number(Variable::RetryBackOffRepeatTimes),
+        )
+    }
+
+    /// How long a certificate is waited for before its request is sent again, and how often it is (A02.FR.17, A02.FR.18).
+    #[must_use]
+    pub fn certificate_wait(&self) -> (Duration, u32) {
+        (self.seconds(Variable::CertSigningWaitMinimum), self.number(Variable::CertSigningRepeatTimes))
+    }
+
+    fn seconds(&self, variable: Variable) -> Duration {
+        Duration::from_secs(self.number(variable).into())
+    }
+
+    /// The value of a number; every rule of one fits into 32 bits, and what is set has passed its rule.
+    fn number(&self, variable: Variable) -> u32 {
+        self.text(variable).parse().unwrap_or_default()
+    }
+
+    /// The value of a variable that the model itself holds.
+    fn text(&self, variable: Variable) -> &str {
+        let default = || self.defaults.values.get(&variable).map(String::as_str);
+        self.set.get(&variable).map(String::as_str).or_else(default).unwrap_or(match variable {
+            Variable::CertSigningWaitMinimum => "60",
+            Variable::CertSigningRepeatTimes => "3",
+            Variable::NetworkProfileConnectionAttempts => "3",
+            Variable::OfflineThreshold | Variable::HeartbeatInterval => "300",
+            Variable::RetryBackOffRepeatTimes
+            | Variable::RetryBackOffRandomRange
+            | Variable::RetryBackOffWaitMinimum => "5",
+            Variable::WebSocketPingInterval => "60",
+            Variable::AllowCsmsTlsWildcards => "false",
+            _ => "",
+        })
+    }
+}
+
+impl fmt::Debug for DeviceModel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("DeviceModel")
+            .field("set", &self.set)
+            .field("network", &self.network)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

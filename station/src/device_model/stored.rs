@@ -1,0 +1,111 @@
+//! The model as text: what the CSMS has set, and nothing of the defaults.
+
+use std::collections::BTreeMap;
+
+use ocpp_transport::Password;
+use ocpp_types::{decode, encode, v201::NetworkConnectionProfileType};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::{Defaults, DeviceModel, NetworkConfiguration, Variable};
+
+/// Why a stored model cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoredModelError {
+    /// The text is not what this program wrote.
+    #[error("not a stored device model")]
+    Syntax(#[source] serde_json::Error),
+    /// It was written by a newer program.
+    #[error("format {found} of the device model is unknown; this program knows up to {FORMAT}, update it")]
+    Format {
+        /// What the text says.
+        found: u32,
+    },
+    /// A value breaks its rule.
+    #[error("{variable} holds what it may not hold")]
+    Value {
+        /// Its name.
+        variable: String,
+    },
+    /// The slots do not fit their order, or hold no profiles.
+    #[error("the network profiles cannot be used")]
+    Network,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    format: u32,
+    variables: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    password: Option<Zeroizing<String>>,
+    profiles: BTreeMap<u32, Box<RawValue>>,
+    priority: Vec<u32>,
+}
+
+impl DeviceModel {
+    /// The model as JSON. It holds the password, which a station has to keep in clear (A01.FR.10): for its owner's eyes only.
+    ///
+    /// # Errors
+    /// None of a model that was built by this module's functions.
+    pub fn to_json(&self) -> Result<Zeroizing<String>, StoredModelError> {
+        let variables = self.set.iter().map(|(variable, value)| {
+            (format!("{}.{}", variable.component(), variable.name()), value.clone())
+        });
+        let profiles = self.network.profiles().iter().map(|(slot, profile)| {
+            let text = encode(profile).map_err(|_| StoredModelError::Network)?;
+            let raw = RawValue::from_string(text).map_err(StoredModelError::Syntax)?;
+            Ok((*slot, raw))
+        });
+        let password = self.password.as_ref().map(|password| {
+            // It came as text.
+            Zeroizing::new(String::from_utf8_lossy(password.expose()).into_owned())
+        });
+        let document = Document {
+            format: FORMAT,
+            variables: variables.collect(),
+            password,
+            profiles: profiles.collect::<Result<_, StoredModelError>>()?,
+            priority: self.network.priority().to_vec(),
+        };
+        serde_json::to_string(&document).map(Zeroizing::new).map_err(StoredModelError::Syntax)
+    }
+
+    /// Reads back what [`DeviceModel::to_json`] wrote.
+    ///
+    /// # Errors
+    /// If it is of a newer format, or damaged.
+    pub fn from_json(text: &str, defaults: Defaults) -> Result<Self, StoredModelError> {
+        let document: Document = serde_json::from_str(text).map_err(StoredModelError::Syntax)?;
+        if document.format > FORMAT {
+            return Err(StoredModelError::Format { found: document.format });
+        }
+        let mut set = BTreeMap::new();
+        for (name, value) in document.variables {
+            let variable = name.split_once('.').and_then(|(component, variable)| {
+                Variable::ALL
+                    .into_iter()
+                    .find(|known| known.component() == component && known.name() == variable)
+            });
+            match variable {
+                Some(variable) if variable.rule().check(&value).is_ok() => set.insert(variable, value),
+                _ => return Err(StoredModelError::Value { variable: name }),
+            };
+        }
+        let profiles = document.profiles.into_iter().map(|(slot, raw)| {
+            let profile: NetworkConnectionProfileType =
+                decode(raw.get()).map_err(|_| StoredModelError::Network)?;
+            Ok((slot, profile))
+        });
+        let profiles = profiles.collect::<Result<_, StoredModelError>>()?;
+        let network =
+            NetworkConfiguration::restore(profiles, document.priority).ok_or(StoredModelError::Network)?;
+        let password = document.password.map(|text| Password::from(text.as_str()));
+        Ok(Self { defaults, set, password, network })
+    }
+}
+
+/// The format of the text.
+const FORMAT: u32 = 1;

@@ -1,0 +1,299 @@
+//! Which variables there are, and what each may hold.
+
+use ocpp_types::v201::{DataEnumType, MutabilityEnumType};
+
+/// A variable of the device model that concerns security or the connection to the CSMS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Variable {
+    /// `SecurityCtrlr.BasicAuthPassword` (A01.FR.01).
+    BasicAuthPassword,
+    /// `SecurityCtrlr.Identity`.
+    Identity,
+    /// `SecurityCtrlr.OrganizationName`: O of the station's certificate (A00.FR.509).
+    OrganizationName,
+    /// `SecurityCtrlr.CertificateEntries`: how many certificates are installed; its limit is how many may be (M05.FR.06).
+    CertificateEntries,
+    /// `SecurityCtrlr.SecurityProfile`: that of the connection.
+    SecurityProfile,
+    /// `SecurityCtrlr.AdditionalRootCertificateCheck` (M05.FR.09).
+    AdditionalRootCertificateCheck,
+    /// `SecurityCtrlr.MaxCertificateChainSize`, in characters.
+    MaxCertificateChainSize,
+    /// `SecurityCtrlr.CertSigningWaitMinimum`, in seconds (A02.FR.17).
+    CertSigningWaitMinimum,
+    /// `SecurityCtrlr.CertSigningRepeatTimes` (A02.FR.18).
+    CertSigningRepeatTimes,
+    /// `SecurityCtrlr.AllowSecurityProfileDowngrade`: whether profile 2 may follow profile 3 (A05.FR.08).
+    AllowSecurityProfileDowngrade,
+    /// `SecurityCtrlr.AllowCSMSTLSWildcards`: whether the CSMS's certificate may name a wildcard.
+    AllowCsmsTlsWildcards,
+    /// `OCPPCommCtrlr.ActiveNetworkProfile`: the slot of the connection.
+    ActiveNetworkProfile,
+    /// `OCPPCommCtrlr.MessageTimeout[Default]`, in seconds.
+    MessageTimeout,
+    /// `OCPPCommCtrlr.NetworkConfigurationPriority`: slots in the order in which they are tried (B10).
+    NetworkConfigurationPriority,
+    /// `OCPPCommCtrlr.NetworkProfileConnectionAttempts`: for each slot (B10.FR.03).
+    NetworkProfileConnectionAttempts,
+    /// `OCPPCommCtrlr.OfflineThreshold`, in seconds.
+    OfflineThreshold,
+    /// `OCPPCommCtrlr.HeartbeatInterval`, in seconds.
+    HeartbeatInterval,
+    /// `OCPPCommCtrlr.RetryBackOffRepeatTimes`.
+    RetryBackOffRepeatTimes,
+    /// `OCPPCommCtrlr.RetryBackOffRandomRange`, in seconds.
+    RetryBackOffRandomRange,
+    /// `OCPPCommCtrlr.RetryBackOffWaitMinimum`, in seconds.
+    RetryBackOffWaitMinimum,
+    /// `OCPPCommCtrlr.WebSocketPingInterval`, in seconds; 0 is none.
+    WebSocketPingInterval,
+}
+
+impl Variable {
+    /// All of them, in the order of a report.
+    pub const ALL: [Self; 21] = [
+        Self::BasicAuthPassword,
+        Self::Identity,
+        Self::OrganizationName,
+        Self::CertificateEntries,
+        Self::SecurityProfile,
+        Self::AdditionalRootCertificateCheck,
+        Self::MaxCertificateChainSize,
+        Self::CertSigningWaitMinimum,
+        Self::CertSigningRepeatTimes,
+        Self::AllowSecurityProfileDowngrade,
+        Self::AllowCsmsTlsWildcards,
+        Self::ActiveNetworkProfile,
+        Self::MessageTimeout,
+        Self::NetworkConfigurationPriority,
+        Self::NetworkProfileConnectionAttempts,
+        Self::OfflineThreshold,
+        Self::HeartbeatInterval,
+        Self::RetryBackOffRepeatTimes,
+        Self::RetryBackOffRandomRange,
+        Self::RetryBackOffWaitMinimum,
+        Self::WebSocketPingInterval,
+    ];
+
+    /// The component that it belongs to.
+    #[must_use]
+    pub fn component(self) -> &'static str {
+        use Variable as V;
+        match self {
+            V::BasicAuthPassword
+            | V::Identity
+            | V::OrganizationName
+            | V::CertificateEntries
+            | V::SecurityProfile
+            | V::AdditionalRootCertificateCheck
+            | V::MaxCertificateChainSize
+            | V::CertSigningWaitMinimum
+            | V::CertSigningRepeatTimes
+            | V::AllowSecurityProfileDowngrade
+            | V::AllowCsmsTlsWildcards => SECURITY,
+            V::ActiveNetworkProfile
+            | V::MessageTimeout
+            | V::NetworkConfigurationPriority
+            | V::NetworkProfileConnectionAttempts
+            | V::OfflineThreshold
+            | V::HeartbeatInterval
+            | V::RetryBackOffRepeatTimes
+            | V::RetryBackOffRandomRange
+            | V::RetryBackOffWaitMinimum
+            | V::WebSocketPingInterval => COMMUNICATION,
+        }
+    }
+
+    /// Its name in the device model.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BasicAuthPassword => "BasicAuthPassword",
+            Self::Identity => "Identity",
+            Self::OrganizationName => "OrganizationName",
+            Self::CertificateEntries => "CertificateEntries",
+            Self::SecurityProfile => "SecurityProfile",
+            Self::AdditionalRootCertificateCheck => "AdditionalRootCertificateCheck",
+            Self::MaxCertificateChainSize => "MaxCertificateChainSize",
+            Self::CertSigningWaitMinimum => "CertSigningWaitMinimum",
+            Self::CertSigningRepeatTimes => "CertSigningRepeatTimes",
+            Self::AllowSecurityProfileDowngrade => "AllowSecurityProfileDowngrade",
+            Self::AllowCsmsTlsWildcards => "AllowCSMSTLSWildcards",
+            Self::ActiveNetworkProfile => "ActiveNetworkProfile",
+            Self::MessageTimeout => "MessageTimeout",
+            Self::NetworkConfigurationPriority => "NetworkConfigurationPriority",
+            Self::NetworkProfileConnectionAttempts => "NetworkProfileConnectionAttempts",
+            Self::OfflineThreshold => "OfflineThreshold",
+            Self::HeartbeatInterval => "HeartbeatInterval",
+            Self::RetryBackOffRepeatTimes => "RetryBackOffRepeatTimes",
+            Self::RetryBackOffRandomRange => "RetryBackOffRandomRange",
+            Self::RetryBackOffWaitMinimum => "RetryBackOffWaitMinimum",
+            Self::WebSocketPingInterval => "WebSocketPingInterval",
+        }
+    }
+
+    /// Its instance, which only `MessageTimeout` has.
+    #[must_use]
+    pub fn instance(self) -> Option<&'static str> {
+        (self == Self::MessageTimeout).then_some("Default")
+    }
+
+    /// Who may read it and who may write it.
+    #[must_use]
+    pub fn mutability(self) -> MutabilityEnumType {
+        match self {
+            Self::BasicAuthPassword => MutabilityEnumType::WriteOnly,
+            Self::Identity
+            | Self::CertificateEntries
+            | Self::SecurityProfile
+            | Self::AdditionalRootCertificateCheck
+            | Self::MaxCertificateChainSize
+            | Self::AllowSecurityProfileDowngrade
+            | Self::ActiveNetworkProfile
+            | Self::MessageTimeout => MutabilityEnumType::ReadOnly,
+            _ => MutabilityEnumType::ReadWrite,
+        }
+    }
+
+    /// What it may hold.
+    pub(super) fn rule(self) -> Rule {
+        match self {
+            Self::BasicAuthPassword => Rule::Password,
+            Self::Identity => Rule::Text { max: 48 },
+            // The upper bound of O in a certificate (RFC 5280, ub-organization-name).
+            Self::OrganizationName => Rule::Text { max: 64 },
+            Self::CertificateEntries => Rule::Integer { min: 0, max: i64::MAX, unit: None },
+            Self::SecurityProfile => Rule::Integer { min: 1, max: 3, unit: None },
+            Self::AdditionalRootCertificateCheck
+            | Self::AllowSecurityProfileDowngrade
+            | Self::AllowCsmsTlsWildcards => Rule::Boolean,
+            Self::MaxCertificateChainSize => Rule::Integer { min: 0, max: 10_000, unit: None },
+            Self::CertSigningWaitMinimum => Rule::Integer { min: 1, max: DAY, unit: Some("s") },
+            // Doubled that often, a wait of a day becomes one of 89 years.
+            Self::CertSigningRepeatTimes => Rule::Integer { min: 0, max: 15, unit: None },
+            Self::ActiveNetworkProfile => Rule::Integer { min: 1, max: i64::MAX, unit: None },
+            Self::MessageTimeout => Rule::Integer { min: 1, max: 3600, unit: Some("s") },
+            Self::NetworkConfigurationPriority => Rule::Slots,
+            Self::NetworkProfileConnectionAttempts => Rule::Integer { min: 1, max: 100, unit: None },
+            Self::OfflineThreshold => Rule::Integer { min: 0, max: 365 * DAY, unit: Some("s") },
+            Self::HeartbeatInterval => Rule::Integer { min: 1, max: 7 * DAY, unit: Some("s") },
+            Self::RetryBackOffRepeatTimes => Rule::Integer { min: 0, max: 15, unit: None },
+            Self::RetryBackOffRandomRange => Rule::Integer { min: 0, max: DAY, unit: Some("s") },
+            Self::RetryBackOffWaitMinimum => Rule::Integer { min: 1, max: DAY, unit: Some("s") },
+            // 0: the station sends no ping.
+            Self::WebSocketPingInterval => Rule::Integer { min: 0, max: DAY, unit: Some("s") },
+        }
+    }
+
+    /// The variable of these names, which are compared without regard to case.
+    pub(super) fn find(component: &str, name: &str, instance: Option<&str>) -> Option<Self> {
+        Self::ALL.into_iter().find(|variable| {
+            variable.component().eq_ignore_ascii_case(component)
+                && variable.name().eq_ignore_ascii_case(name)
+                && match (variable.instance(), instance) {
+                    (None, None) => true,
+                    (Some(own), Some(asked)) => own.eq_ignore_ascii_case(asked),
+                    _ => false,
+                }
+        })
+    }
+
+    /// Whether there is a component of this name.
+    pub(super) fn knows_component(name: &str) -> bool {
+        [SECURITY, COMMUNICATION].into_iter().any(|component| component.eq_ignore_ascii_case(name))
+    }
+}
+
+/// What a value may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    Text {
+        max: usize,
+    },
+    Integer {
+        min: i64,
+        max: i64,
+        unit: Option<&'static str>,
+    },
+    Boolean,
+    /// A passwordString of 16 to 64 characters (A00.FR.205, A00.FR.304; the upper bound is this station's).
+    Password,
+    /// Numbers of slots, separated by commas; judged beside the slots themselves.
+    Slots,
+}
+
+/// Why a value is refused: a reason of OCPP's list, and words for people that do not repeat the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) reason: &'static str,
+    pub(super) info: String,
+}
+
+impl Refusal {
+    pub(super) fn new(reason: &'static str, info: impl Into<String>) -> Self {
+        Self { reason, info: info.into() }
+    }
+}
+
+impl Rule {
+    pub(super) fn data_type(self) -> DataEnumType {
+        match self {
+            Self::Text { .. } | Self::Password => DataEnumType::String,
+            Self::Integer { .. } => DataEnumType::Integer,
+            Self::Boolean => DataEnumType::Boolean,
+            Self::Slots => DataEnumType::SequenceList,
+        }
+    }
+
+    pub(super) fn check(self, value: &str) -> Result<(), Refusal> {
+        let count = value.chars().count();
+        match self {
+            Self::Text { max } if count > max => {
+                Err(Refusal::new("InvalidValue", format!("{count} characters, at most {max}")))
+            }
+            Self::Text { .. } if value.trim().is_empty() => Err(Refusal::new("InvalidValue", "empty")),
+            Self::Text { .. } | Self::Slots => Ok(()),
+            Self::Integer { min, max, .. } => {
+                let number: i64 =
+                    value.parse().map_err(|_| Refusal::new("InvalidValue", "not a whole number"))?;
+                match number {
+                    _ if number < 0 && min >= 0 => {
+                        Err(Refusal::new("ValuePositiveOnly", format!("at least {min}")))
+                    }
+                    0 if min > 0 => Err(Refusal::new("ValueZeroNotAllowed", format!("at least {min}"))),
+                    _ if number < min => Err(Refusal::new("ValueTooLow", format!("at least {min}"))),
+                    _ if number > max => Err(Refusal::new("ValueTooHigh", format!("at most {max}"))),
+                    _ => Ok(()),
+                }
+            }
+            Self::Boolean => match value {
+                "true" | "false" => Ok(()),
+                _ => Err(Refusal::new("InvalidValue", "neither true nor false")),
+            },
+            // A01.FR.12: nothing of the value is said, not even which character is wrong.
+            Self::Password if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&count) => {
+                Err(Refusal::new("InvalidValue", format!("{PASSWORD_MIN} to {PASSWORD_MAX} characters")))
+            }
+            Self::Password if !value.chars().all(is_password_character) => {
+                Err(Refusal::new("InvalidValue", "letters, digits and * - _ = : + | @ . only"))
+            }
+            Self::Password => Ok(()),
+        }
+    }
+}
+
+/// OCPP's passwordString.
+fn is_password_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "*-_=:+|@.".contains(character)
+}
+
+/// TC_A_10: a password shorter than 16 characters is rejected.
+const PASSWORD_MIN: usize = 16;
+
+/// `SecurityCtrlr.BasicAuthPassword.maxLimit`, which the errata want between 40 and 64.
+pub(super) const PASSWORD_MAX: usize = 64;
+
+const DAY: i64 = 24 * 3600;
+const SECURITY: &str = "SecurityCtrlr";
+const COMMUNICATION: &str = "OCPPCommCtrlr";
