@@ -1,92 +1,17 @@
 //! A storage that fails: what is answered, and what is true afterwards.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use ocpp_types::v201::InstallCertificateUseEnumType::CSMSRootCertificate;
 use ocpp_types::v201::{
     DeleteCertificateRequest, DeleteCertificateStatusEnumType, InstallCertificateStatusEnumType,
 };
 use station_store::Store;
-use station_store::storage::{Change, Loaded, Record, Storage, StorageError};
 
+use crate::memory::{Fault, Memory};
 use crate::pki::{hash_data, install, new_pending, reason, root, settings};
 
-/// Records in memory, and how the next commit fails.
-#[derive(Clone, Default)]
-struct Disk {
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Default)]
-struct State {
-    records: Vec<Record>,
-    commits: usize,
-    fault: Option<Fault>,
-}
-
-#[derive(Clone, Copy)]
-enum Fault {
-    /// Nothing is written.
-    Full,
-    /// Everything is written, and the sync fails: the worst an application can be told.
-    WrittenButNotSynced,
-    Panics,
-}
-
-impl Disk {
-    fn break_down(&self, fault: Fault) {
-        self.state.lock().expect("not poisoned").fault = Some(fault);
-    }
-
-    fn repair(&self) {
-        self.state.clear_poison();
-        self.state.lock().expect("not poisoned").fault = None;
-    }
-
-    fn commits(&self) -> usize {
-        self.state.lock().expect("not poisoned").commits
-    }
-}
-
-impl Storage for Disk {
-    fn load(&mut self) -> Result<Loaded, StorageError> {
-        let records = self.state.lock().expect("not poisoned").records.clone();
-        Ok(Loaded { records, damaged: Vec::new() })
-    }
-
-    fn commit(&mut self, changes: &[Change]) -> Result<(), StorageError> {
-        let mut state = self.state.lock().expect("not poisoned");
-        state.commits += 1;
-        match state.fault {
-            Some(Fault::Full) => {
-                return Err(StorageError::Full {
-                    source: Box::new(io::Error::from(io::ErrorKind::StorageFull)),
-                });
-            }
-            Some(Fault::Panics) => panic!("the storage panics, as this test wants"),
-            Some(Fault::WrittenButNotSynced) | None => {}
-        }
-        for change in changes {
-            match change {
-                Change::Put(record) => {
-                    state.records.retain(|known| (known.table, &known.key) != (record.table, &record.key));
-                    state.records.push(record.clone());
-                }
-                Change::Remove { table, key } => {
-                    state.records.retain(|known| (known.table, &known.key) != (*table, key));
-                }
-                other => panic!("a change that this storage does not know: {other:?}"),
-            }
-        }
-        match state.fault {
-            Some(_) => Err(StorageError::Write { source: Box::new(io::Error::other("sync failed")) }),
-            None => Ok(()),
-        }
-    }
-}
-
-fn open(disk: &Disk) -> Store {
+fn open(disk: &Memory) -> Store {
     Store::with_storage(disk.clone(), settings()).expect("opens")
 }
 
@@ -95,7 +20,7 @@ fn m05_fr_03_storage_failure_is_failed_and_poisons_the_store() {
     for (fault, code, there_after_reopening) in
         [(Fault::Full, "OutOfStorage", false), (Fault::WrittenButNotSynced, "InternalError", true)]
     {
-        let disk = Disk::default();
+        let disk = Memory::default();
         let store = open(&disk);
         let (one, two) = (root("One"), root("Two"));
         assert_eq!(
@@ -136,7 +61,7 @@ fn m05_fr_03_storage_failure_is_failed_and_poisons_the_store() {
 /// peer lesson: a failed deletion was answered Accepted, and the certificate was back after the next start.
 #[test]
 fn m04_fr_03_deletion_that_is_not_durable_is_failed() {
-    let disk = Disk::default();
+    let disk = Memory::default();
     let store = open(&disk);
     install(&store, CSMSRootCertificate, &root("Root").pem());
     let hash = hash_data(store.installed(&station_store::RootUse::ALL).remove(0).1);
@@ -153,7 +78,7 @@ fn m04_fr_03_deletion_that_is_not_durable_is_failed() {
 
 #[test]
 fn a_storage_that_panics_poisons_the_store_too() {
-    let disk = Disk::default();
+    let disk = Memory::default();
     let store = Arc::new(open(&disk));
     disk.break_down(Fault::Panics);
     let pem = root("Root").pem();
@@ -175,7 +100,7 @@ fn a_storage_that_panics_poisons_the_store_too() {
 /// What changes nothing writes nothing.
 #[test]
 fn refusals_do_not_touch_the_disk() {
-    let disk = Disk::default();
+    let disk = Memory::default();
     let store = open(&disk);
     install(&store, CSMSRootCertificate, "no certificate");
     let hash = station_store::CertificateId::of_root(

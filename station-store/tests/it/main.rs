@@ -10,6 +10,7 @@ mod hash;
 mod install;
 mod inventory;
 mod keys;
+mod memory;
 mod model;
 mod mounts;
 mod openssl;
