@@ -3,6 +3,7 @@
 use std::fmt;
 
 use base64ct::{Base64, Encoding};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::identity::Identity;
@@ -29,9 +30,61 @@ impl Password {
     /// Whether both are the same. The time that this takes depends on the lengths only.
     #[must_use]
     pub fn matches(&self, other: &Password) -> bool {
-        let (own, other) = (self.expose(), other.expose());
-        own.len() == other.len()
-            && own.iter().zip(other).fold(0u8, |difference, (a, b)| difference | (a ^ b)) == 0
+        self.expose().ct_eq(other.expose()).into()
+    }
+
+    /// What a CSMS has to try against the hash that it keeps: the password as it was sent, and where it may be the
+    /// `AuthorizationKey` of OCPP 1.6, the other ways to send that.
+    ///
+    /// Such a key is 16 to 20 bytes, and is configured in hexadecimal. The security whitepaper has a station send the
+    /// bytes; its certification test and many stations send the text. Whichever of the two was hashed, the other is
+    /// accepted, with digits of either case. A password of OCPP 2.x is a text that is no such key as a rule, and has this
+    /// one spelling.
+    #[must_use]
+    pub fn spellings(&self) -> Vec<Password> {
+        let mut spellings = vec![self.clone()];
+        let bytes = match self.key_bytes() {
+            Some(bytes) => bytes,
+            None if KEY_BYTES.contains(&self.0.len()) && !self.is_text() => self.clone(),
+            None => return spellings,
+        };
+        let texts = [b"0123456789ABCDEF", b"0123456789abcdef"].map(|digits| bytes.to_hex(digits));
+        for spelling in [bytes].into_iter().chain(texts) {
+            if !spelling.matches(self) {
+                spellings.push(spelling);
+            }
+        }
+        spellings
+    }
+
+    /// Whether both are the same, or spellings of the same key (see [`Password::spellings`]). The time that this takes
+    /// does not depend on how much of it is right.
+    #[must_use]
+    pub fn is_spelling_of(&self, other: &Password) -> bool {
+        let [own, other] =
+            [self, other].map(|password| password.key_bytes().unwrap_or_else(|| password.clone()));
+        own.matches(&other)
+    }
+
+    /// The bytes of a key that is written in hexadecimal.
+    fn key_bytes(&self) -> Option<Password> {
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digits = Zeroizing::new(self.0.iter().map(digit).collect::<Option<Vec<_>>>()?);
+        let (pairs, rest) = digits.as_chunks::<2>();
+        if !rest.is_empty() || !KEY_BYTES.contains(&pairs.len()) {
+            return None;
+        }
+        Some(Self::new(pairs.iter().map(|[high, low]| high << 4 | low).collect::<Vec<_>>()))
+    }
+
+    /// What a person could have typed.
+    fn is_text(&self) -> bool {
+        std::str::from_utf8(&self.0).is_ok_and(|text| !text.chars().any(char::is_control))
+    }
+
+    fn to_hex(&self, digits: &[u8; 16]) -> Password {
+        let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        Self::new(nibbles.map(|nibble| digits[usize::from(nibble)]).collect::<Vec<_>>())
     }
 }
 
@@ -104,6 +157,9 @@ pub enum CredentialsError {
 
 const SCHEME: &str = "Basic ";
 
+/// The length of an `AuthorizationKey` of OCPP 1.6.
+const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +175,41 @@ mod tests {
         let read = Credentials::parse(value.as_bytes()).unwrap();
         assert_eq!(read.user, "AL1000");
         assert!(read.password.matches(&key));
+    }
+
+    /// The example of the whitepaper.
+    const KEY: &str = "0001020304050607FFFFFFFFFFFFFFFFFFFFFFFF";
+
+    #[test]
+    fn the_key_of_1_6_is_known_by_each_of_its_spellings() {
+        let bytes = b"\x00\x01\x02\x03\x04\x05\x06\x07\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
+        let [raw, upper, lower] =
+            [Password::new(*bytes), Password::from(KEY), Password::from(KEY.to_lowercase().as_str())];
+        for sent in [&raw, &upper, &lower] {
+            let spellings = sent.spellings();
+            assert!(spellings[0].matches(sent), "first as it was sent");
+            assert_eq!(spellings.len(), 3);
+            for kept in [&raw, &upper, &lower] {
+                assert!(spellings.iter().any(|spelling| spelling.matches(kept)));
+                assert!(sent.is_spelling_of(kept) && kept.is_spelling_of(sent));
+            }
+        }
+        assert!(!Password::from(&KEY[2..]).is_spelling_of(&upper));
+    }
+
+    #[test]
+    fn a_password_of_2_x_has_one_spelling() {
+        for text in [
+            "correct horse battery",
+            "0123456789abcdef",
+            "pässwörter-16-ch",
+            &"f".repeat(31),
+            &"0".repeat(42),
+        ] {
+            let password = Password::from(text);
+            assert_eq!(password.spellings().len(), 1, "{text}");
+            assert!(password.is_spelling_of(&password));
+        }
     }
 
     #[test]

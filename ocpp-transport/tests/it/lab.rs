@@ -96,17 +96,17 @@ struct Gate {
 impl Admission for Gate {
     async fn admit(&self, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
         self.log.send(Happened::Asked(upgrade.clone())).await.unwrap();
-        if !["CS001", "RDAM|123"].contains(&upgrade.identity.as_str()) {
-            return Err(Refusal::UnknownStation);
-        }
+        let known = ["CS001", "RDAM|123"].map(|known| Identity::try_from(known).unwrap());
+        let identity = known.into_iter().find(|known| *known == upgrade.identity);
+        let admitted = Admitted::new().with_identity(identity.ok_or(Refusal::UnknownStation)?);
         if let Some(subject) = upgrade.client_subject() {
             return match subject.common_name.as_str() {
-                "SN-1" => Ok(Admitted::new().with_context(subject.common_name)),
+                "SN-1" => Ok(admitted.with_context(subject.common_name)),
                 _ => Err(Refusal::BadCredentials),
             };
         }
         match &upgrade.basic {
-            Some(basic) if basic.password.matches(&PASSWORD.into()) => Ok(Admitted::new()),
+            Some(basic) if basic.password.matches(&PASSWORD.into()) => Ok(admitted),
             _ => Err(Refusal::BadCredentials),
         }
     }

@@ -1,11 +1,13 @@
 //! The HTTP request that opens a connection, by our client and by another one.
 
-use ocpp_transport::{ConnectError, Password, Security, StationConfig, connect};
+use ocpp_transport::{ConnectError, NoCommonSubprotocol, Password, Router, Security, StationConfig, connect};
+use ocpp_types::Version;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Error;
 
 use crate::lab::{Happened, Lab, PASSWORD, nothing, within};
+use crate::pki::Authority;
 
 /// `CS001:correct horse battery`
 const BASIC: (&str, &str) = ("Authorization", "Basic Q1MwMDE6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5");
@@ -77,6 +79,53 @@ async fn tc_b_58_csms_takes_the_common_subprotocol_or_does_not_upgrade() {
     // tungstenite verifies that exactly one of the offered names comes back.
     assert_eq!(status(&lab, "/ocpp/CS001", &offer("ocpp0.1,ocpp2.0.1")).await, None);
     assert_eq!(status(&lab, "/ocpp/CS001", &offer("ocpp2.0.1, ocpp1.6")).await, None);
+}
+
+/// The text of Part 4, 3.3, which the tests contradict.
+#[tokio::test]
+async fn without_a_common_subprotocol_the_connection_may_be_opened_and_closed_at_once() {
+    let config = Lab::unsecured_config().with_no_common_subprotocol(NoCommonSubprotocol::OpenAndClose);
+    let mut lab = Lab::start(config, nothing(), Authority::root("unused").der()).await;
+    for headers in [&[BASIC][..], &[("Sec-WebSocket-Protocol", "ocpp0.1"), BASIC]] {
+        let mut tcp = TcpStream::connect(lab.address).await.unwrap();
+        let more = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<String>();
+        let request = format!(
+            "GET /ocpp/CS001 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
+        );
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        let mut response = Vec::new();
+        within(tcp.read_to_end(&mut response)).await.unwrap();
+        let end = response.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        let (head, frames) = response.split_at(end);
+        let head = std::str::from_utf8(head).unwrap();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        assert!(!head.contains("Sec-WebSocket-Protocol"), "{head}");
+        assert_eq!(frames, [0x88, 2, 0x03, 0xea], "Close with 1002");
+    }
+    // A station of ours takes it as what it is.
+    let config = lab.config("CS001", Security::profile_1(Password::from(PASSWORD)));
+    let error = within(connect(&config, Router::new(Version::V16))).await.unwrap_err();
+    assert!(matches!(error, ConnectError::NoSubprotocol { .. }), "{error:?}");
+    assert!(lab.log.try_recv().is_err(), "nobody is asked");
+    // With a common one nothing is different.
+    within(connect(&lab.config("CS001", Security::profile_1(Password::from(PASSWORD))), nothing()))
+        .await
+        .unwrap();
+}
+
+/// `identifierString` of OCPP 2.x does not distinguish case.
+#[tokio::test]
+async fn another_spelling_is_the_same_station() {
+    let mut lab = lab().await;
+    // `cs001:correct horse battery` and `CS001` in the path.
+    let lowercase = ("Authorization", "Basic Y3MwMDE6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5");
+    let first = lab.upgrade("/ocpp/CS001", &[OCPP_201, lowercase]).await.unwrap();
+    assert_eq!(lab.connected().await.identity().as_str(), "CS001");
+    let _second = lab.upgrade("/ocpp/cs001", &[OCPP_201, BASIC]).await.unwrap();
+    // It replaces the first, and is called as the CSMS calls it.
+    assert_eq!(lab.connected_again().await.identity().as_str(), "CS001");
+    drop(first);
 }
 
 #[tokio::test]
