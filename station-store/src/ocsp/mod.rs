@@ -33,6 +33,13 @@ pub struct OcspDue {
     pub responder_url: String,
 }
 
+impl OcspDue {
+    /// The status of the certificate with this hash, from this responder.
+    pub fn new(hash: CertificateHash, responder_url: impl Into<String>) -> Self {
+        Self { hash, responder_url: responder_url.into() }
+    }
+}
+
 /// The status of a certificate, as its CA signed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OcspStatus {

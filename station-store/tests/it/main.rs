@@ -1,5 +1,6 @@
 //! The store as a station uses it: messages in, messages out, and the disk between.
 
+mod additional_check;
 mod crash;
 mod damage;
 mod delete;
@@ -17,3 +18,6 @@ mod openssl;
 mod pki;
 mod power;
 mod signed;
+mod trust;
+mod vehicles;
+mod versions;

@@ -15,7 +15,8 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData, date_time_ymd,
 };
 use station_store::{
-    CertificateHash, CertificateSigningUse, NewPending, PendingId, Settings, SignedOutcome, Store,
+    CertificateHash, CertificateSigningUse, HashAlgorithm, NewPending, PendingId, RootUse, Settings,
+    SignedOutcome, Store,
 };
 
 pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -139,13 +140,31 @@ impl Station {
         entries(&self.list(&[]))
     }
 
+    /// The hash data of the roots that the inventory reports.
+    pub(crate) fn all_roots(&self) -> Vec<CertificateHashDataType> {
+        self.store.installed(&RootUse::ALL).into_iter().map(|(_, hash)| hash.into()).collect()
+    }
+
+    /// What the inventory reports, each entry with its children, as a store would that is set to `algorithm`.
+    pub(crate) fn listed_with(self, algorithm: HashAlgorithm) -> (Self, Vec<Vec<CertificateHashDataType>>) {
+        let settings = self.settings.clone();
+        let mut station = Self { settings: settings.clone().hash_algorithm(algorithm), ..self }.restart();
+        let listed = entries_with_children(&station.list(&[]));
+        station.settings = settings;
+        (station.restart(), listed)
+    }
+
     pub(crate) fn delete(&self, hash: &CertificateHashDataType) -> DeleteCertificateResponse {
         self.store.delete(&DeleteCertificateRequest::new(hash.clone()))
     }
 
     /// Announces a key, and completes it with the public half of `key`.
     pub(crate) fn request(&self, name: &str, key: &KeyPair) -> PendingId {
-        let id = self.store.begin_pending(&new_pending(name)).expect("announced");
+        self.request_for(&new_pending(name), key)
+    }
+
+    pub(crate) fn request_for(&self, new: &NewPending, key: &KeyPair) -> PendingId {
+        let id = self.store.begin_pending(new).expect("announced");
         self.store.complete_pending(id, &key.subject_public_key_info(), "a CSR").expect("completed");
         id
     }
@@ -200,6 +219,16 @@ pub(crate) fn entries(
         .map(|chain| {
             assert_eq!(chain.child_certificate_hash_data, None, "a root has no children");
             (chain.certificate_type, chain.certificate_hash_data.clone())
+        })
+        .collect()
+}
+
+fn entries_with_children(response: &GetInstalledCertificateIdsResponse) -> Vec<Vec<CertificateHashDataType>> {
+    let chains = response.certificate_hash_data_chain.iter().flat_map(|chains| chains.iter());
+    chains
+        .map(|chain| {
+            let children = chain.child_certificate_hash_data.iter().flat_map(|children| children.iter());
+            std::iter::once(&chain.certificate_hash_data).chain(children).cloned().collect()
         })
         .collect()
 }
