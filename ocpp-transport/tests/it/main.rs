@@ -8,6 +8,7 @@ mod lab;
 mod lifecycle;
 mod malformed;
 mod pki;
+mod python;
 mod s_client;
 mod session;
 mod testssl;
