@@ -5,7 +5,8 @@
 //! against the schemas of `ocpp-types` in both directions. Security profiles 1 to 3 are in [`tls`], [`basic`] and
 //! [`name_rule`]; keys may live in an HSM, because all that is asked of them is rustls' `SigningKey`.
 //!
-//! It reconnects nobody and stores nothing: when to connect again, and who may connect, is the application's business.
+//! A [`Supervisor`] keeps a station connected, through its network profiles and back-off. The crate stores nothing, and who
+//! may connect is the application's business.
 //!
 //! ```
 //! use std::time::SystemTime;
@@ -59,8 +60,10 @@ pub mod session;
 pub mod tls;
 
 mod admission;
+mod backoff;
 mod call;
 mod close;
+mod connection_events;
 mod drain;
 mod episodes;
 mod identity;
@@ -68,6 +71,7 @@ mod io;
 mod message_rate;
 mod peer;
 mod profile;
+mod reconnect;
 mod reply;
 mod router;
 mod tap;
@@ -75,20 +79,23 @@ mod turnstile;
 mod upgrade;
 
 pub use crate::admission::{Admission, Admitted, Refusal, UpgradeRequest};
+pub use crate::backoff::{BackOff, BackOffSettings};
 pub use crate::basic::{Credentials, Password};
 pub use crate::call::{CallError, CallFailure};
 pub use crate::close::{Close, CloseReason};
+pub use crate::connection_events::ConnectionEvent;
 pub use crate::identity::{Identity, IdentityError};
 pub use crate::message_id::MessageId;
 pub use crate::message_rate::MessageRate;
 pub use crate::peer::Peer;
 pub use crate::profile::SecurityProfile;
+pub use crate::reconnect::{Attempt, AttemptFailure, Credential, Exhausted, Reconnect, ReconnectSettings};
 pub use crate::reply::Reply;
 pub use crate::router::Router;
 pub use crate::session::SessionSettings;
 pub use crate::tap::{Direction, FrameTap, TappedFrame};
 pub use crate::upgrade::NoCommonSubprotocol;
 pub use io::{
-    BindError, ConnectError, Connection, Csms, CsmsConfig, CsmsHandle, LinkSettings, NotTls, Security,
-    StationConfig, connect, record_frames,
+    AttemptError, BindError, ConnectError, Connection, Csms, CsmsConfig, CsmsHandle, LinkSettings, Next,
+    NotTls, Security, Station, StationConfig, Supervisor, connect, record_frames,
 };

@@ -22,6 +22,7 @@ use crate::basic::{self, Password};
 use crate::close::{Close, CloseReason};
 use crate::identity::Identity;
 use crate::io::blocking::on_blocking_thread;
+use crate::io::dial::dial;
 use crate::io::driver::Driver;
 use crate::io::head::{HeadError, read_head};
 use crate::io::settings::LinkSettings;
@@ -279,6 +280,8 @@ impl Drop for Connection {
 
 /// Connects a station to its CSMS, with the versions of the router on offer in their order.
 ///
+/// All addresses of the host are tried, the next one as soon as one has failed or has kept silent for 250 ms (RFC 8305).
+///
 /// The TLS handshake runs on a thread for blocking work, because a key in an HSM signs synchronously.
 ///
 /// # Errors
@@ -291,7 +294,7 @@ pub async fn connect(config: &StationConfig, router: Router) -> Result<Connectio
     let endpoint = || target.endpoint.clone();
     let deadline = Instant::now() + config.connect_timeout;
 
-    let tcp = timeout_at(deadline, TcpStream::connect((target.host.as_str(), target.port)))
+    let tcp = timeout_at(deadline, dial(&target.host, target.port))
         .await
         .map_err(|_| ConnectError::Timeout { endpoint: endpoint() })?
         .and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp))

@@ -11,6 +11,7 @@ mod pki;
 mod python;
 mod s_client;
 mod session;
+mod supervisor;
 mod testssl;
 mod tls;
 mod tls_details;

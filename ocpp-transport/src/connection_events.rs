@@ -1,0 +1,81 @@
+//! The security events of a station that cannot connect (A00), one for each episode.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::tls::TlsFailure;
+
+/// What a station reports, once it is connected, of the attempts before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ConnectionEvent {
+    /// The CSMS's certificate was not valid (A00.FR.310, A00.FR.413).
+    InvalidCsmsCertificate,
+    /// The CSMS offers nothing newer than TLS 1.1 (A00.FR.317, A00.FR.420).
+    InvalidTlsVersion,
+    /// The CSMS offers no permitted cipher suite (A00.FR.323, A00.FR.426).
+    InvalidTlsCipherSuite,
+}
+
+impl ConnectionEvent {
+    /// The event that a failure of TLS is, if it is one.
+    #[must_use]
+    pub fn of(failure: &TlsFailure) -> Option<Self> {
+        match failure {
+            TlsFailure::BadServerCertificate { .. } => Some(Self::InvalidCsmsCertificate),
+            TlsFailure::Version => Some(Self::InvalidTlsVersion),
+            TlsFailure::CipherSuite => Some(Self::InvalidTlsCipherSuite),
+            _ => None,
+        }
+    }
+
+    /// The name in OCPP's list.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InvalidCsmsCertificate => "InvalidCsmsCertificate",
+            Self::InvalidTlsVersion => "InvalidTLSVersion",
+            Self::InvalidTlsCipherSuite => "InvalidTLSCipherSuite",
+        }
+    }
+}
+
+impl fmt::Display for ConnectionEvent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// What has been reported since the last connection. While the CSMS cannot be reached, one notification of each event is
+/// enough however many attempts fail (A00.FR.316, A00.FR.419, note).
+#[derive(Debug, Default)]
+pub(crate) struct Episode {
+    told: BTreeSet<ConnectionEvent>,
+}
+
+impl Episode {
+    /// An attempt failed with this event. Whether it is to be reported.
+    pub(crate) fn handle_event(&mut self, event: ConnectionEvent) -> bool {
+        self.told.insert(event)
+    }
+
+    /// A connection stands: the next event begins a new episode.
+    pub(crate) fn handle_connected(&mut self) {
+        self.told.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a00_fr_316_a00_fr_419_one_event_for_repeated_failures() {
+        let mut episode = Episode::default();
+        assert!(episode.handle_event(ConnectionEvent::InvalidCsmsCertificate));
+        assert!(!episode.handle_event(ConnectionEvent::InvalidCsmsCertificate));
+        assert!(episode.handle_event(ConnectionEvent::InvalidTlsVersion));
+        episode.handle_connected();
+        assert!(episode.handle_event(ConnectionEvent::InvalidCsmsCertificate));
+    }
+}
