@@ -1,29 +1,30 @@
-//! The OCPP side: a SignCertificateRequest in, its response and what follows out.
+//! The decision about a SignCertificateRequest, by everything that can be known without the token.
 
-use std::fmt::Write;
-
-use ocpp_types::{
-    BoundedString,
-    v201::{
-        CertificateSignedRequest, CertificateSigningUseEnumType, GenericStatusEnumType,
-        SignCertificateRequest, SignCertificateResponse, StatusInfoType,
-    },
-};
+use ocpp_types::BoundedString;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
+    certificate_use::CertificateUse,
     csr::{Csr, Subject},
-    issue::IssuedCertificate,
-    policy::{self, Refused, StationIdentity},
+    edition::Wish,
+    issue::{IssueError, IssuedCertificate, MAX_CHAIN_CHARACTERS},
+    policy::{self, IssuancePolicy, Refused, StationIdentity},
+    profiles::{Hierarchy, Profile},
+    root_hash::RootHash,
     settings::CaSettings,
 };
 
 /// A request that was accepted: what to issue, to whom. Nothing of it came from the CSR but the public key.
 #[derive(Clone, Debug)]
 pub struct PendingCertificate {
-    csr: Csr,
-    station: StationIdentity,
-    subject: Subject,
-    certificate_type: Option<CertificateSigningUseEnumType>,
+    pub(crate) csr: Csr,
+    pub(crate) station: StationIdentity,
+    pub(crate) subject: Subject,
+    pub(crate) profile: Profile,
+    pub(crate) root: Option<RootHash>,
+    certificate_type: Option<CertificateUse>,
+    request_id: Option<i64>,
+    longest_chain: usize,
 }
 
 /// A certificate, and whom and what it was asked for.
@@ -32,12 +33,18 @@ pub struct PendingCertificate {
 pub struct Issued {
     /// The certificate and its chain.
     pub certificate: IssuedCertificate,
-    /// As in the request.
-    pub certificate_type: Option<CertificateSigningUseEnumType>,
+    /// As in the request; absent means one certificate for all connections.
+    pub certificate_type: Option<CertificateUse>,
+    /// As in the request (OCPP 2.1).
+    pub request_id: Option<i64>,
     /// The station that asked.
     pub station: StationIdentity,
-    chain: BoundedString<10000>,
+    pub(crate) request: RequestHash,
+    chain: BoundedString<MAX_CHAIN_CHARACTERS>,
 }
+
+/// What makes two requests the same: station, use, id and every byte of the CSR.
+pub(crate) type RequestHash = [u8; 32];
 
 impl PendingCertificate {
     /// The request, its possession proven.
@@ -56,95 +63,81 @@ impl PendingCertificate {
     }
 
     /// As in the request; absent means one certificate for all connections.
-    pub fn certificate_type(&self) -> Option<CertificateSigningUseEnumType> {
+    pub fn certificate_type(&self) -> Option<CertificateUse> {
         self.certificate_type
     }
 
-    pub(crate) fn issued(self, certificate: IssuedCertificate) -> Result<Issued, crate::issue::IssueError> {
-        let characters = certificate.chain_pem.len();
-        let chain = BoundedString::try_from(certificate.chain_pem.as_str())
-            .map_err(|_| crate::issue::IssueError::ChainTooLong { characters })?;
-        Ok(Issued { certificate, certificate_type: self.certificate_type, station: self.station, chain })
+    /// Sets how many characters the station takes: its variable MaxCertificateChainSize (A02.FR.16). Without it, as many
+    /// as CertificateSigned holds.
+    pub fn with_longest_chain(mut self, characters: usize) -> Self {
+        self.longest_chain = characters.min(MAX_CHAIN_CHARACTERS);
+        self
+    }
+
+    pub(crate) fn hierarchy(&self) -> Hierarchy {
+        self.profile.hierarchy
+    }
+
+    pub(crate) fn request_hash(&self) -> RequestHash {
+        let mut hash = Sha256::new();
+        let certificate_use = self.certificate_type.map_or("", CertificateUse::as_str);
+        let request_id = self.request_id.map(|id| id.to_string()).unwrap_or_default();
+        let identity = self.station.identity.as_bytes();
+        for part in [identity, certificate_use.as_bytes(), request_id.as_bytes(), self.csr.der()] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
+    }
+
+    pub(crate) fn issued(&self, certificate: IssuedCertificate) -> Result<Issued, IssueError> {
+        let characters = certificate.chain_pem.chars().count();
+        let too_long = || IssueError::ChainTooLong { characters, limit: self.longest_chain };
+        if characters > self.longest_chain {
+            return Err(too_long());
+        }
+        let chain = BoundedString::try_from(certificate.chain_pem.as_str()).map_err(|_| too_long())?;
+        Ok(Issued {
+            certificate,
+            certificate_type: self.certificate_type,
+            request_id: self.request_id,
+            station: self.station.clone(),
+            request: self.request_hash(),
+            chain,
+        })
     }
 }
 
 impl Issued {
-    /// The message that brings the certificate to the station: the chain with the leaf first, and the type that the
-    /// request had (A02.FR.14).
-    pub fn certificate_signed(&self) -> CertificateSignedRequest {
-        let mut request = CertificateSignedRequest::new(self.chain.clone());
-        request.certificate_type = self.certificate_type;
-        request
+    pub(crate) fn chain(&self) -> &BoundedString<MAX_CHAIN_CHARACTERS> {
+        &self.chain
     }
 }
 
-/// Decides about a request by everything that can be known without the token (A02.FR.11, A02.FR.12).
-pub(crate) fn answer(
-    request: &SignCertificateRequest,
+/// Decides about a request (A02.FR.11, A02.FR.12).
+pub(crate) fn decide(
+    wish: Wish<'_>,
     station: &StationIdentity,
     settings: &CaSettings,
-) -> (SignCertificateResponse, Result<PendingCertificate, Refused>) {
-    let decision = decide(request, station, settings);
-    let response = match &decision {
-        Ok(_) => SignCertificateResponse::new(GenericStatusEnumType::Accepted),
-        Err(refused) => rejected(refused),
-    };
-    (response, decision)
-}
-
-fn decide(
-    request: &SignCertificateRequest,
-    station: &StationIdentity,
-    settings: &CaSettings,
+    policy: &dyn IssuancePolicy,
 ) -> Result<PendingCertificate, Refused> {
-    match request.certificate_type {
-        // Absent: for all connections that the station has. Where no V2G certificates are issued, that is this one.
-        None | Some(CertificateSigningUseEnumType::ChargingStationCertificate) => {}
-        Some(other) => return Err(Refused::UseNotOffered(other)),
-    }
-    let csr = Csr::parse(&request.csr)?;
-    let subject = policy::subject_for(&csr, station, settings)?;
-    let certificate_type = request.certificate_type;
-    Ok(PendingCertificate { csr, station: station.clone(), subject, certificate_type })
-}
-
-fn rejected(refused: &Refused) -> SignCertificateResponse {
-    let mut response = SignCertificateResponse::new(GenericStatusEnumType::Rejected);
-    response.status_info = BoundedString::try_from(refused.reason_code()).ok().map(|reason_code| {
-        let mut info = StatusInfoType::new(reason_code);
-        info.additional_info = BoundedString::try_from(shortened(refused).as_str()).ok();
-        info
-    });
-    response
-}
-
-/// The reason in at most [`ADDITIONAL_INFO`] characters: it may quote names from the request.
-fn shortened(refused: &Refused) -> String {
-    let mut text = String::new();
-    // Writing into a String never fails.
-    let _ = write!(text, "{refused}");
-    if text.chars().count() > ADDITIONAL_INFO {
-        text = text.chars().take(ADDITIONAL_INFO - 1).chain(['…']).collect();
-    }
-    text
-}
-
-/// Most characters of `additionalInfo` in OCPP 2.0.1.
-const ADDITIONAL_INFO: usize = 512;
-
-#[cfg(test)]
-mod tests {
-    use super::{ADDITIONAL_INFO, rejected, shortened};
-    use crate::policy::Refused;
-
-    #[test]
-    fn a_long_quotation_is_shortened() {
-        let found = "ü".repeat(600);
-        let refused = Refused::CommonName { found, expected: "SN-0001".into() };
-        let text = shortened(&refused);
-        assert_eq!(text.chars().count(), ADDITIONAL_INFO);
-        assert!(text.ends_with('…'));
-        let info = rejected(&refused).status_info.unwrap();
-        assert_eq!(info.additional_info.unwrap().as_str(), text);
-    }
+    let profiles = &settings.profiles;
+    let profile = match wish.certificate_use {
+        Some(CertificateUse::ChargingStation) => &profiles.station,
+        Some(other) => profiles.v2g.as_ref().ok_or(Refused::UseNotOffered(other))?,
+        // Absent: for all connections that the station has. Where no combined certificates are issued, that is this one.
+        None => profiles.combined.as_ref().unwrap_or(&profiles.station),
+    };
+    let csr = Csr::parse(wish.csr)?;
+    let subject = policy::subject_for(&csr, station, wish.certificate_use, profile, settings, policy)?;
+    Ok(PendingCertificate {
+        csr,
+        station: station.clone(),
+        subject,
+        profile: profile.clone(),
+        root: wish.root,
+        certificate_type: wish.certificate_use,
+        request_id: wish.request_id,
+        longest_chain: MAX_CHAIN_CHARACTERS,
+    })
 }

@@ -3,22 +3,18 @@
 use std::time::{Duration, SystemTime};
 
 use der::{Decode, Encode};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_cert::{
-    Certificate,
     builder::{Builder, CertificateBuilder},
-    ext::pkix::{BasicConstraints, KeyUsage, SubjectKeyIdentifier},
-    name::Name,
     time::{Time, Validity},
 };
 
 use crate::{
-    algorithm::SignatureAlgorithm,
     csr::{Subject, SubjectError, pem},
+    external::ExternalError,
+    policy::Refused,
     profile::{Kind, Lint, Plan, SERIAL_BYTES, serial_number},
-    public_key::{PublicKey, PublicKeyError, VerifyError},
-    server_name::ServerName,
-    settings::CaSettings,
+    public_key::{PublicKeyError, VerifyError},
+    record::RecordError,
     sign::{RemoteKey, SignError},
 };
 
@@ -53,48 +49,36 @@ pub enum IssueError {
     #[error("the token's signature over the certificate does not verify, so it is thrown away")]
     OwnSignature(#[source] VerifyError),
     /// OCPP bounds the chain.
-    #[error("the chain has {characters} characters; CertificateSigned holds at most {MAX_CHAIN_CHARACTERS}")]
+    #[error("the chain has {characters} characters; the station takes at most {limit}")]
     ChainTooLong {
         /// As counted.
         characters: usize,
+        /// MaxCertificateChainSize, or what CertificateSigned holds.
+        limit: usize,
     },
+    /// The issuer's certificate has no cRLSign.
+    #[error(
+        "the issuer's certificate does not allow it to sign lists of revoked certificates (key usage cRLSign)"
+    )]
+    NoCrlSign,
+    /// A sub-authority that its issuer may not certify.
+    #[error("the issuer's basicConstraints allow no such authority below it: choose a smaller path length")]
+    PathLength,
+    /// The request is refused after all.
+    #[error("the request is refused")]
+    Refused(#[source] Refused),
+    /// No issuer of the hierarchy.
+    #[error("there is no issuer for such certificates")]
+    NoIssuer,
+    /// Without a record nothing is signed, and nothing leaves.
+    #[error("what is to be signed cannot be put on record, so nothing is issued")]
+    Record(#[source] RecordError),
+    /// Another authority did not issue the certificate, or not this one.
+    #[error("the other authority did not issue the certificate")]
+    External(#[source] ExternalError),
     /// No randomness for a serial number.
     #[error("the operating system gives no randomness")]
     Random,
-}
-
-/// Why a certificate cannot be an issuer's.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum IssuerError {
-    /// No certificate.
-    #[error(
-        "there is no certificate in the issuer's chain: give the PEM text of the issuer's certificate first, then those above it"
-    )]
-    Empty,
-    /// Not a certificate.
-    #[error("certificate {position} of the issuer's chain is not a DER certificate")]
-    Malformed {
-        /// Counted from 1.
-        position: usize,
-    },
-    /// Not by the one above it.
-    #[error("certificate {position} of the issuer's chain was not issued by the one that follows it")]
-    Chain {
-        /// Counted from 1.
-        position: usize,
-    },
-    /// Not allowed to issue.
-    #[error(
-        "the issuer's certificate may not sign certificates: it needs basicConstraints CA:TRUE and the key usage keyCertSign"
-    )]
-    NotAnAuthority,
-    /// Its key is of a kind that we do not accept.
-    #[error("the issuer's public key cannot be used")]
-    PublicKey(#[source] PublicKeyError),
-    /// For another key.
-    #[error("the issuer's certificate is for another key than the one in the token")]
-    OtherKey,
 }
 
 /// Most characters of `CertificateSignedRequest.certificateChain`.
@@ -116,153 +100,6 @@ pub struct IssuedCertificate {
     pub not_after: SystemTime,
 }
 
-/// The issuer, as its certificate describes it.
-#[derive(Clone, Debug)]
-pub(crate) struct Issuer {
-    name: Name,
-    key: PublicKey,
-    algorithm: SignatureAlgorithm,
-    key_id: Vec<u8>,
-    not_before: SystemTime,
-    not_after: SystemTime,
-    /// PEM of the issuer and what is above it, without self-issued roots.
-    above: String,
-}
-
-impl Issuer {
-    /// Reads the issuer's certificate and those above it.
-    pub(crate) fn parse(
-        chain_pem: &str,
-        key: &PublicKey,
-        algorithm: SignatureAlgorithm,
-    ) -> Result<Self, IssuerError> {
-        let mut chain = Vec::new();
-        for (index, der) in CertificateDer::pem_slice_iter(chain_pem.as_bytes()).enumerate() {
-            let malformed = || IssuerError::Malformed { position: index + 1 };
-            let der = der.map_err(|_| malformed())?;
-            chain.push((Certificate::from_der(&der).map_err(|_| malformed())?, der));
-        }
-        let (issuer, _) = chain.first().ok_or(IssuerError::Empty)?;
-        for (index, pair) in chain.windows(2).enumerate() {
-            let [(below, _), (above, _)] = pair else { continue };
-            let broken = || IssuerError::Chain { position: index + 1 };
-            if below.tbs_certificate().issuer() != above.tbs_certificate().subject() {
-                return Err(broken());
-            }
-            verify_certificate(below, above).map_err(|_| broken())?;
-        }
-        let tbs = issuer.tbs_certificate();
-        let is_authority =
-            matches!(tbs.get_extension::<BasicConstraints>(), Ok(Some((_, constraints))) if constraints.ca);
-        // RFC 5280 §4.2.1.3: without the extension every usage is allowed.
-        let may_sign = match tbs.get_extension::<KeyUsage>() {
-            Ok(Some((_, usage))) => usage.key_cert_sign(),
-            Ok(None) => true,
-            Err(_) => false,
-        };
-        if !is_authority || !may_sign {
-            return Err(IssuerError::NotAnAuthority);
-        }
-        let spki =
-            tbs.subject_public_key_info().to_der().map_err(|_| IssuerError::Malformed { position: 1 })?;
-        let certified = PublicKey::from_spki_der(&spki).map_err(IssuerError::PublicKey)?;
-        if certified != *key {
-            return Err(IssuerError::OtherKey);
-        }
-        // RFC 5280 §4.2.1.1: the AKI repeats the SKI of the issuer's certificate, however that was made.
-        let key_id = match tbs.get_extension::<SubjectKeyIdentifier>() {
-            Ok(Some((_, id))) => id.0.as_bytes().to_vec(),
-            _ => SubjectKeyIdentifier::try_from(
-                spki::SubjectPublicKeyInfoRef::try_from(spki.as_slice())
-                    .map_err(|_| IssuerError::Malformed { position: 1 })?,
-            )
-            .map_err(|_| IssuerError::Malformed { position: 1 })?
-            .0
-            .into_bytes()
-            .to_vec(),
-        };
-        let sub_authorities = chain.iter().filter(|(certificate, _)| {
-            certificate.tbs_certificate().issuer() != certificate.tbs_certificate().subject()
-        });
-        let above = sub_authorities.map(|(_, der)| pem("CERTIFICATE", der)).collect::<der::Result<String>>();
-        Ok(Self {
-            name: tbs.subject().clone(),
-            key: key.clone(),
-            algorithm,
-            key_id,
-            not_before: tbs.validity().not_before.to_system_time(),
-            not_after: tbs.validity().not_after.to_system_time(),
-            above: above.map_err(|_| IssuerError::Malformed { position: 1 })?,
-        })
-    }
-
-    /// End of the issuer's own validity.
-    pub(crate) fn not_after(&self) -> SystemTime {
-        self.not_after
-    }
-
-    /// A station's certificate.
-    pub(crate) fn station(
-        &self,
-        subject: &Subject,
-        key: &PublicKey,
-        settings: &CaSettings,
-        random: [u8; SERIAL_BYTES],
-        now: SystemTime,
-    ) -> Result<Unsigned, IssueError> {
-        self.leaf(Kind::Station, subject, key, settings.station_validity, settings, random, now)
-    }
-
-    /// The CSMS's own certificate.
-    pub(crate) fn server(
-        &self,
-        server: &ServerName,
-        key: &PublicKey,
-        settings: &CaSettings,
-        random: [u8; SERIAL_BYTES],
-        now: SystemTime,
-    ) -> Result<Unsigned, IssueError> {
-        let subject = Subject::new(&server.common_name, &settings.organization);
-        let kind = Kind::Server { dns_names: server.dns_names.clone() };
-        self.leaf(kind, &subject, key, settings.server_validity, settings, random, now)
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "everything a certificate is made of, named at the two callers"
-    )]
-    fn leaf(
-        &self,
-        kind: Kind,
-        subject: &Subject,
-        key: &PublicKey,
-        validity: Duration,
-        settings: &CaSettings,
-        random: [u8; SERIAL_BYTES],
-        now: SystemTime,
-    ) -> Result<Unsigned, IssueError> {
-        if now < self.not_before || now >= self.not_after {
-            return Err(IssueError::IssuerNotValid);
-        }
-        // A chain is as long valid as its shortest part, so a leaf never claims more than its issuer.
-        let not_before = now.checked_sub(settings.backdate).unwrap_or(now).max(self.not_before);
-        let not_after = now.checked_add(validity).unwrap_or(self.not_after).min(self.not_after);
-        let plan = Plan {
-            kind,
-            issuer: self.name.clone(),
-            subject: subject.to_name().map_err(IssueError::Subject)?,
-            subject_key: key.clone(),
-            authority_key_id: Some(self.key_id.clone()),
-            serial: serial_number(random).map_err(|source| IssueError::Encode(source.into()))?,
-            not_before,
-            not_after,
-            algorithm: self.algorithm,
-        };
-        let issuer_key = RemoteKey { public_key: self.key.clone(), algorithm: self.algorithm };
-        Unsigned::new(plan, issuer_key, &self.above)
-    }
-}
-
 /// A self-signed root.
 pub(crate) fn root(
     subject: &Subject,
@@ -281,6 +118,8 @@ pub(crate) fn root(
         serial: serial_number(random).map_err(|source| IssueError::Encode(source.into()))?,
         not_before: now,
         not_after: now.checked_add(validity).ok_or(IssueError::IssuerNotValid)?,
+        crl_urls: Vec::new(),
+        ocsp_urls: Vec::new(),
         algorithm: key.algorithm,
     };
     Unsigned::new(plan, key, "")
@@ -296,7 +135,7 @@ pub(crate) struct Unsigned {
 }
 
 impl Unsigned {
-    fn new(plan: Plan, key: RemoteKey, above: &str) -> Result<Self, IssueError> {
+    pub(crate) fn new(plan: Plan, key: RemoteKey, above: &str) -> Result<Self, IssueError> {
         let encode = |source: der::Error| IssueError::Encode(source.into());
         let validity = Validity::new(
             Time::try_from(plan.not_before).map_err(encode)?,
@@ -308,6 +147,21 @@ impl Unsigned {
         let to_be_signed = builder.finalize(&key).map_err(IssueError::Encode)?;
         plan.lint(&to_be_signed).map_err(IssueError::Lint)?;
         Ok(Self { builder, plan, key, to_be_signed, above: above.to_owned() })
+    }
+
+    /// Serial number in lower-case hexadecimal.
+    pub(crate) fn serial(&self) -> String {
+        hex::encode(self.plan.serial.as_bytes())
+    }
+
+    /// The subject, as RFC 4514 writes it.
+    pub(crate) fn subject(&self) -> String {
+        self.plan.subject.to_string()
+    }
+
+    /// End of validity.
+    pub(crate) fn not_after(&self) -> SystemTime {
+        self.plan.not_after
     }
 
     /// What the issuer's key signs.
@@ -324,7 +178,7 @@ impl Unsigned {
         let chain_pem = pem("CERTIFICATE", &der).map_err(encode)? + &self.above;
         let characters = chain_pem.len();
         if characters > MAX_CHAIN_CHARACTERS {
-            return Err(IssueError::ChainTooLong { characters });
+            return Err(IssueError::ChainTooLong { characters, limit: MAX_CHAIN_CHARACTERS });
         }
         Ok(IssuedCertificate {
             der,
@@ -336,28 +190,17 @@ impl Unsigned {
     }
 }
 
-/// Whether `above`'s key has signed `below`.
-fn verify_certificate(below: &Certificate, above: &Certificate) -> Result<(), VerifyError> {
-    let malformed = |_| VerifyError::Malformed;
-    let spki = above.tbs_certificate().subject_public_key_info().to_der().map_err(malformed)?;
-    let key = PublicKey::from_spki_der(&spki).map_err(|_| VerifyError::Malformed)?;
-    let algorithm = below.signature_algorithm().to_der().map_err(malformed)?;
-    let algorithm = der::AnyRef::from_der(&algorithm).map_err(malformed)?;
-    let signed = below.tbs_certificate().to_der().map_err(malformed)?;
-    let signature = below.signature().as_bytes().ok_or(VerifyError::Malformed)?;
-    key.verify(algorithm.value(), &signed, signature)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use super::{IssueError, Issuer, MAX_CHAIN_CHARACTERS, Unsigned, root};
+    use super::{IssueError, MAX_CHAIN_CHARACTERS, Unsigned, root};
     use crate::{
         algorithm::SignatureAlgorithm,
+        issuer::{Issuer, Leaf},
         name::Subject,
         profile::SERIAL_BYTES,
-        settings::CaSettings,
+        profiles::{Hierarchy, Profile},
         sign::{RemoteKey, Signer, software::SoftwareKey},
     };
 
@@ -376,13 +219,19 @@ mod tests {
         let unsigned = root_of(key);
         let signature = key.sign_blocking(unsigned.to_be_signed()).unwrap();
         let pem = unsigned.assemble(&signature).unwrap().chain_pem;
-        Issuer::parse(&pem, key.public_key(), SignatureAlgorithm::EcdsaSha256).unwrap()
+        Issuer::parse(Hierarchy::Cso, &pem, key.public_key(), SignatureAlgorithm::EcdsaSha256).unwrap()
     }
 
     fn leaf(issuer: &Issuer, random: [u8; SERIAL_BYTES]) -> Unsigned {
-        let subject = Subject::new("CS-0001", "Example");
         let key = SoftwareKey::generate();
-        issuer.station(&subject, key.public_key(), &CaSettings::new("Example"), random, now()).unwrap()
+        let leaf = Leaf {
+            profile: &Profile::station(),
+            subject: &Subject::new("CS-0001", "Example"),
+            dns_names: &[],
+            key: key.public_key(),
+            backdate: Duration::from_secs(300),
+        };
+        issuer.leaf(&leaf, random, now()).unwrap()
     }
 
     #[test]
@@ -436,13 +285,12 @@ mod tests {
     #[test]
     fn a_chain_too_long_for_the_message() {
         let key = SoftwareKey::generate();
-        let mut issuer = issuer(&key);
-        issuer.above = "x".repeat(MAX_CHAIN_CHARACTERS);
+        let issuer = issuer(&key).with_text_above("x".repeat(MAX_CHAIN_CHARACTERS));
         let unsigned = leaf(&issuer, [1; SERIAL_BYTES]);
         let signature = key.sign_blocking(unsigned.to_be_signed()).unwrap();
         let error = unsigned.assemble(&signature).unwrap_err();
         assert!(
-            matches!(error, IssueError::ChainTooLong { characters } if characters > MAX_CHAIN_CHARACTERS)
+            matches!(error, IssueError::ChainTooLong { characters, .. } if characters > MAX_CHAIN_CHARACTERS)
         );
     }
 

@@ -23,19 +23,29 @@
 //! What talks to a token blocks, and says so; [`Key::sign`], [`CertificateAuthority::issue`] and what else is `async`
 //! does not. rustls signs inside `poll`: run handshakes in `spawn_blocking(|| Handle::current().block_on(handshake))`.
 
+mod admissions;
 mod algorithm;
 mod answer;
+mod audit;
+mod certificate_use;
+mod crl;
 pub mod csr;
+mod edition;
 mod encoding;
+mod external;
 mod io;
 mod issue;
+mod issuer;
 mod key_rules;
 mod name;
 mod pin;
 mod policy;
 mod profile;
+mod profiles;
 mod pss;
 mod public_key;
+mod record;
+mod root_hash;
 mod server_name;
 mod settings;
 mod sign;
@@ -45,14 +55,22 @@ mod weak_key;
 pub use crate::{
     algorithm::{KeyAlgorithm, KeyFamily, RsaPadding, SignatureAlgorithm, UnknownKeyAlgorithm},
     answer::{Issued, PendingCertificate},
+    audit::{AuditChain, AuditError, AuditIndex, EntryHash, Revocation},
+    certificate_use::{CertificateUse, UnknownCertificateUse},
+    crl::Crl,
     csr::{Csr, CsrError},
-    issue::{IssueError, IssuedCertificate, IssuerError, MAX_CHAIN_CHARACTERS},
+    edition::SignCertificate,
+    external::{ExternalAuthority, ExternalError, ExternalFuture},
+    issue::{IssueError, IssuedCertificate, MAX_CHAIN_CHARACTERS},
+    issuer::IssuerError,
     key_rules::{BlockedKeys, BlockedKeysError, KeyRules},
     name::{Subject, SubjectError},
     pin::Pin,
-    policy::{Refused, StationIdentity},
+    policy::{IssuancePolicy, Limits, Order, ReasonCode, Refused, StandardPolicy, StationIdentity},
     profile::Lint,
+    profiles::{Hierarchy, LeafUsage, Profile, Profiles, ProfilesError},
     public_key::{KeyKind, PublicKey, PublicKeyError, VerifyError},
+    record::{AuditEvent, Intent, IssuanceRecord, RecordError, RecordFuture, RevocationReason},
     server_name::ServerName,
     settings::{CaSettings, CommonNameRule},
     sign::{SignError, Signer, TokenFault},
@@ -60,8 +78,10 @@ pub use crate::{
 };
 pub use io::{
     authority::{AuthorityError, CertificateAuthority},
+    external::ForwardingAuthority,
     init::init_token,
     inventory::KeyInfo,
     key::{Key, KeyError, KeyName},
+    record_file::{FileRecord, FileRecordError},
     token::{FinalTry, Token, TokenError, TokenOptions, module_from_environment, read_pin},
 };

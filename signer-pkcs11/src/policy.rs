@@ -1,11 +1,16 @@
 //! Who may get which certificate.
 
-use core::net::{IpAddr, SocketAddr};
-
-use ocpp_types::v201::CertificateSigningUseEnumType;
+use core::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use crate::{
+    certificate_use::CertificateUse,
     csr::{Csr, CsrError, Subject},
+    key_rules::KeyRules,
+    profiles::Profile,
     settings::{CaSettings, CommonNameRule},
 };
 
@@ -16,6 +21,87 @@ pub struct StationIdentity {
     pub identity: String,
     /// The serial number that the CSMS has on record for it.
     pub serial_number: String,
+}
+
+/// A vendor's own say in what is certified, beside the rules of [`CaSettings`].
+///
+/// It runs while a request is answered, so it must not block: what has to be looked up elsewhere is looked up before, or
+/// is the business of an [`ExternalAuthority`](crate::ExternalAuthority).
+pub trait IssuancePolicy: Send + Sync + fmt::Debug {
+    /// The names that the station may have as CN; `None` leaves it to the settings.
+    fn common_names(
+        &self,
+        station: &StationIdentity,
+        certificate_use: Option<CertificateUse>,
+    ) -> Option<Vec<String>> {
+        let _ = (station, certificate_use);
+        None
+    }
+
+    /// Refuses a request that every other rule has let pass.
+    ///
+    /// # Errors
+    /// What the station is told: [`Refused::ByPolicy`].
+    fn check(&self, order: &Order<'_>) -> Result<(), Refused> {
+        let _ = order;
+        Ok(())
+    }
+}
+
+/// The rules of the settings, and no others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StandardPolicy;
+
+impl IssuancePolicy for StandardPolicy {}
+
+/// A request that a policy decides about.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Order<'a> {
+    /// The request, its possession proven.
+    pub csr: &'a Csr,
+    /// Who asks.
+    pub station: &'a StationIdentity,
+    /// What for; `None`: for all connections.
+    pub certificate_use: Option<CertificateUse>,
+    /// The subject of the certificate to come.
+    pub subject: &'a Subject,
+}
+
+/// How much a station may ask for. A request that is repeated as it was does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Most certificates for one station within [`Limits::window`]. Default 20: a station that renews for each of its
+    /// controllers, and again after it was rejected, stays far below it.
+    pub certificates: usize,
+    /// Default one hour.
+    pub window: Duration,
+    /// How long the same request gets the same certificate, unless it was delivered before. Default one hour: stations
+    /// repeat a request with doubling waits (A02.FR.17, A02.FR.18).
+    pub same_answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let hour = Duration::from_secs(3600);
+        Self { certificates: 20, window: hour, same_answer: hour }
+    }
+}
+
+impl Limits {
+    /// Sets how many certificates a station may have within how long.
+    pub fn certificates(mut self, certificates: usize, window: Duration) -> Self {
+        self.certificates = certificates;
+        self.window = window;
+        self
+    }
+
+    /// Sets how long the same request gets the same certificate.
+    pub fn same_answer(mut self, duration: Duration) -> Self {
+        self.same_answer = duration;
+        self
+    }
 }
 
 /// Why a request for a certificate is refused. The texts are fit to be sent to the station.
@@ -70,18 +156,81 @@ pub enum Refused {
     NoNameOnRecord,
     /// This authority does not issue such certificates.
     #[error("certificates of type {0} are not issued here")]
-    UseNotOffered(CertificateSigningUseEnumType),
+    UseNotOffered(CertificateUse),
+    /// No issuer of the hierarchy that the profile names. The CSMS must mend it.
+    #[error("the CSMS has no issuer for such certificates")]
+    NoIssuer,
+    /// The station asks for a certificate under another root (A02.FR.27 of OCPP 2.1).
+    #[error("no certificates are issued here under the root that hashRootCertificate names")]
+    UnknownRoot,
+    /// The key was certified for somebody else: whoever holds it could pass for both.
+    #[error("the key belongs to another station; generate a new one")]
+    KeyOfAnother,
+    /// Too many requests.
+    #[error("more than {certificates} certificates within {} s were asked for; ask again later", window.as_secs())]
+    TooMany {
+        /// The limit.
+        certificates: usize,
+        /// Within how long.
+        window: Duration,
+    },
+    /// A vendor's own rule.
+    #[error("{info}")]
+    ByPolicy {
+        /// What sort of reason it is.
+        code: ReasonCode,
+        /// In words, which the station is told.
+        info: String,
+    },
+}
+
+/// The reason codes of the official list that fit a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReasonCode {
+    /// The request itself.
+    InvalidCsr,
+    /// The CSMS, not the request.
+    InternalError,
+    /// A value that is not offered here.
+    UnsupportedParam,
+    /// Too many requests. In OCPP 2.0.1, which has no word for it: `Unspecified`.
+    RateLimitExceeded,
+    /// Anything else.
+    Unspecified,
+}
+
+impl ReasonCode {
+    /// The word of OCPP 2.0.1.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidCsr => "InvalidCSR",
+            Self::InternalError => "InternalError",
+            Self::UnsupportedParam => "UnsupportedParam",
+            Self::RateLimitExceeded | Self::Unspecified => "Unspecified",
+        }
+    }
+
+    /// The word of OCPP 2.1.
+    pub fn as_str_v21(self) -> &'static str {
+        match self {
+            Self::RateLimitExceeded => "RateLimitExceeded",
+            other => other.as_str(),
+        }
+    }
 }
 
 impl Refused {
     /// The reason code of the official list.
-    pub fn reason_code(&self) -> &'static str {
+    pub fn reason_code(&self) -> ReasonCode {
         match self {
             // The request is sound, the value of one parameter is not supported.
-            Self::UseNotOffered(_) => "UnsupportedParam",
+            Self::UseNotOffered(_) | Self::UnknownRoot => ReasonCode::UnsupportedParam,
             // Not the request's fault.
-            Self::NoNameOnRecord => "InternalError",
-            _ => "InvalidCSR",
+            Self::NoNameOnRecord | Self::NoIssuer => ReasonCode::InternalError,
+            Self::TooMany { .. } => ReasonCode::RateLimitExceeded,
+            Self::ByPolicy { code, .. } => *code,
+            _ => ReasonCode::InvalidCsr,
         }
     }
 }
@@ -93,25 +242,34 @@ impl Refused {
 pub(crate) fn subject_for(
     csr: &Csr,
     station: &StationIdentity,
+    certificate_use: Option<CertificateUse>,
+    profile: &Profile,
     settings: &CaSettings,
+    policy: &dyn IssuancePolicy,
 ) -> Result<Subject, Refused> {
-    settings.keys.check(csr.public_key()).map_err(CsrError::from)?;
-    let expected = match settings.common_name {
-        CommonNameRule::SerialNumber => &station.serial_number,
-        CommonNameRule::Identity => &station.identity,
-    };
+    check_key(csr, profile, &settings.keys)?;
+    let names = policy.common_names(station, certificate_use).unwrap_or_else(|| {
+        names_on_record(station, profile.common_name.as_ref().unwrap_or(&settings.common_name))
+    });
+    let organization = profile.organization.as_ref().unwrap_or(&settings.organization);
     // A00.FR.509, A00.FR.511: built here, never copied.
-    let subject = Subject::new(expected, &settings.organization);
-    subject.to_name().map_err(|_| Refused::NoNameOnRecord)?;
-    match csr.common_name() {
-        None => return Err(Refused::NoCommonName { expected: expected.clone() }),
-        // Exact: "contains" would let CS-1 have the certificate of CS-11.
-        Some(found) if found != expected => {
-            return Err(Refused::CommonName { found: found.to_owned(), expected: expected.clone() });
-        }
-        Some(_) => {}
+    let subject = |name: &str| Subject {
+        country: profile.country.clone(),
+        domain_component: profile.domain_component.clone(),
+        ..Subject::new(name, organization)
+    };
+    if names.is_empty() || names.iter().any(|name| subject(name).to_name().is_err()) {
+        return Err(Refused::NoNameOnRecord);
     }
-    let organization = &settings.organization;
+    let expected = || names.join("\" or \"");
+    // Exact: "contains" would let CS-1 have the certificate of CS-11.
+    let name = match csr.common_name() {
+        None => return Err(Refused::NoCommonName { expected: expected() }),
+        Some(found) => names
+            .iter()
+            .find(|name| *name == found)
+            .ok_or_else(|| Refused::CommonName { found: found.to_owned(), expected: expected() })?,
+    };
     match csr.organization() {
         None => return Err(Refused::NoOrganization { expected: organization.clone() }),
         Some(found) if found != organization => {
@@ -119,13 +277,31 @@ pub(crate) fn subject_for(
         }
         Some(_) => {}
     }
-    if settings.reserved_names.iter().any(|name| name.eq_ignore_ascii_case(expected)) {
-        return Err(Refused::Reserved { name: expected.clone() });
+    if settings.reserved_names.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+        return Err(Refused::Reserved { name: name.clone() });
     }
-    if looks_like_address(expected) {
-        return Err(Refused::LooksLikeAddress { name: expected.clone() });
+    if looks_like_address(name) {
+        return Err(Refused::LooksLikeAddress { name: name.clone() });
     }
+    let subject = subject(name);
+    policy.check(&Order { csr, station, certificate_use, subject: &subject })?;
     Ok(subject)
+}
+
+fn check_key(csr: &Csr, profile: &Profile, rules: &KeyRules) -> Result<(), Refused> {
+    let checked = match profile.keys.as_slice() {
+        [] => rules.check(csr.public_key()),
+        kinds => rules.clone().kinds(kinds.iter().copied()).check(csr.public_key()),
+    };
+    checked.map_err(|error| Refused::Csr(error.into()))
+}
+
+fn names_on_record(station: &StationIdentity, rule: &CommonNameRule) -> Vec<String> {
+    match rule {
+        CommonNameRule::SerialNumber => vec![station.serial_number.clone()],
+        CommonNameRule::Identity => vec![station.identity.clone()],
+        CommonNameRule::Table(table) => table.get(&station.identity).into_iter().flatten().cloned().collect(),
+    }
 }
 
 /// Whether a name could be taken for a URL, a host or an address.

@@ -2,9 +2,10 @@
 
 use std::{fmt, time::SystemTime};
 
+use const_oid::db::rfc5280::{ID_AD_OCSP, ID_CE_EXT_KEY_USAGE};
 use der::{
     Decode, Encode,
-    asn1::{Ia5String, ObjectIdentifier, OctetString},
+    asn1::{Ia5String, OctetString},
     flagset::FlagSet,
 };
 use spki::SubjectPublicKeyInfoRef;
@@ -15,8 +16,10 @@ use x509_cert::{
     ext::{
         Extension, ToExtension,
         pkix::{
-            AuthorityKeyIdentifier, BasicConstraints, KeyUsage, KeyUsages, SubjectAltName,
-            SubjectKeyIdentifier, name::GeneralName,
+            AccessDescription, AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints,
+            CrlDistributionPoints, KeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
+            crl::dp::DistributionPoint,
+            name::{DistributionPointName, GeneralName},
         },
     },
     name::Name,
@@ -25,19 +28,25 @@ use x509_cert::{
 
 use crate::{
     algorithm::SignatureAlgorithm,
+    profiles::LeafUsage,
     public_key::{KeyKind, PublicKey},
 };
 
 /// What kind of certificate it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The CSO's root.
+    /// A hierarchy's root.
     Root,
-    /// A station's certificate for its connection with the CSMS.
-    Station,
-    /// The CSMS's own certificate, with these dNSNames.
-    Server {
-        /// May be empty.
+    /// An authority below a root, and how many further authorities may stand below it.
+    SubAuthority {
+        /// Absent: as many as its own issuer allows.
+        path_len: Option<u8>,
+    },
+    /// Anything else.
+    Leaf {
+        /// What the operator wants the key to be used for.
+        usage: Vec<LeafUsage>,
+        /// Names of the CSMS; empty for a station (A00.FR.511).
         dns_names: Vec<String>,
     },
 }
@@ -55,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) serial: SerialNumber,
     pub(crate) not_before: SystemTime,
     pub(crate) not_after: SystemTime,
+    pub(crate) crl_urls: Vec<String>,
+    pub(crate) ocsp_urls: Vec<String>,
     /// The issuer's algorithm.
     pub(crate) algorithm: SignatureAlgorithm,
 }
@@ -71,27 +82,54 @@ pub(crate) fn serial_number(mut random: [u8; SERIAL_BYTES]) -> der::Result<Seria
 impl Plan {
     /// A00.FR.512: what the key may be used for, and nothing else.
     fn key_usage(&self) -> FlagSet<KeyUsages> {
-        match (&self.kind, self.subject_key.kind()) {
-            (Kind::Root, _) => KeyUsages::KeyCertSign | KeyUsages::CRLSign,
-            // A00.FR.318: two of the CSMS's four cipher suites transport the key under the RSA certificate.
-            (Kind::Server { .. }, KeyKind::Rsa { .. }) => {
-                KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment
+        let Kind::Leaf { usage, .. } = &self.kind else {
+            return KeyUsages::KeyCertSign | KeyUsages::CRLSign;
+        };
+        usage.iter().fold(FlagSet::default(), |usages, usage| match (usage, self.subject_key.kind()) {
+            (LeafUsage::DigitalSignature, _) => usages | KeyUsages::DigitalSignature,
+            (LeafUsage::KeyEncipherment, KeyKind::Rsa { .. }) => usages | KeyUsages::KeyEncipherment,
+            // RFC 8813 §3: of the curves, only those for ECDH; an RSA key cannot agree on anything.
+            (LeafUsage::KeyAgreement, KeyKind::P256 | KeyKind::P384 | KeyKind::P521) => {
+                usages | KeyUsages::KeyAgreement
             }
-            // TLS clients and ECDHE servers only sign. ISO 15118-2's keyAgreement (A00.FR.513) belongs to
-            // certificates that also serve the vehicle, which are not issued here.
-            _ => KeyUsages::DigitalSignature.into(),
-        }
+            (LeafUsage::KeyEncipherment | LeafUsage::KeyAgreement, _) => usages,
+        })
     }
 
     fn basic_constraints(&self) -> BasicConstraints {
-        BasicConstraints { ca: self.kind == Kind::Root, path_len_constraint: None }
+        match self.kind {
+            Kind::Root => BasicConstraints { ca: true, path_len_constraint: None },
+            Kind::SubAuthority { path_len } => BasicConstraints { ca: true, path_len_constraint: path_len },
+            Kind::Leaf { .. } => BasicConstraints { ca: false, path_len_constraint: None },
+        }
     }
 
     fn subject_alt_name(&self) -> der::Result<Option<SubjectAltName>> {
-        let Kind::Server { dns_names } = &self.kind else { return Ok(None) };
+        let Kind::Leaf { dns_names, .. } = &self.kind else { return Ok(None) };
         let names = dns_names.iter().map(|name| Ia5String::new(name).map(GeneralName::DnsName));
         let names = names.collect::<der::Result<Vec<_>>>()?;
         Ok((!names.is_empty()).then_some(SubjectAltName(names)))
+    }
+
+    fn crl_distribution_points(&self) -> der::Result<Option<CrlDistributionPoints>> {
+        let points = self.crl_urls.iter().map(|url| {
+            Ok(DistributionPoint {
+                distribution_point: Some(DistributionPointName::FullName(vec![uri(url)?])),
+                reasons: None,
+                crl_issuer: None,
+            })
+        });
+        let points = points.collect::<der::Result<Vec<_>>>()?;
+        Ok((!points.is_empty()).then_some(CrlDistributionPoints(points)))
+    }
+
+    fn authority_info_access(&self) -> der::Result<Option<AuthorityInfoAccessSyntax>> {
+        let responders = self
+            .ocsp_urls
+            .iter()
+            .map(|url| Ok(AccessDescription { access_method: ID_AD_OCSP, access_location: uri(url)? }));
+        let responders = responders.collect::<der::Result<Vec<_>>>()?;
+        Ok((!responders.is_empty()).then_some(AuthorityInfoAccessSyntax(responders)))
     }
 
     fn subject_key_id(&self) -> der::Result<SubjectKeyIdentifier> {
@@ -115,6 +153,12 @@ impl Plan {
         }
         if let Some(names) = self.subject_alt_name()? {
             add((false, &names).to_extension(&self.subject, &[]))?;
+        }
+        if let Some(points) = self.crl_distribution_points()? {
+            add((false, &points).to_extension(&self.subject, &[]))?;
+        }
+        if let Some(responders) = self.authority_info_access()? {
+            add((false, &responders).to_extension(&self.subject, &[]))?;
         }
         Ok(extensions)
     }
@@ -159,9 +203,10 @@ impl Plan {
             "its extensions are not the profile's",
         )?;
         check(
-            !expected.iter().any(|extension| extension.extn_id == EXTENDED_KEY_USAGE),
+            !expected.iter().any(|extension| extension.extn_id == ID_CE_EXT_KEY_USAGE),
             "it has an extended key usage",
-        )
+        )?;
+        check(!self.key_usage().is_empty(), "its key may be used for nothing")
     }
 }
 
@@ -188,6 +233,12 @@ impl BuilderProfile for Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lint(&'static str);
 
+impl Lint {
+    pub(crate) fn new(text: &'static str) -> Self {
+        Self(text)
+    }
+}
+
 impl fmt::Display for Lint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
@@ -205,4 +256,6 @@ fn seconds(time: SystemTime) -> Option<u64> {
     time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|duration| duration.as_secs())
 }
 
-const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
+fn uri(url: &str) -> der::Result<GeneralName> {
+    Ok(GeneralName::UniformResourceIdentifier(Ia5String::new(url)?))
+}

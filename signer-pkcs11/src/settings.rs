@@ -1,33 +1,36 @@
 //! What an operator decides about the certificates of its authority.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use crate::key_rules::KeyRules;
+use crate::{key_rules::KeyRules, policy::Limits, profiles::Profiles};
 
 /// Settings of a certificate authority.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CaSettings {
-    /// O of every certificate, and the only O that a request may ask for (A00.FR.509).
+    /// O of every certificate whose profile names no other, and the only O that a request may ask for (A00.FR.509).
     pub organization: String,
-    /// Lifetime of a station's certificate from now on. Default 365 days; never beyond the issuer's own end.
-    pub station_validity: Duration,
-    /// Lifetime of the CSMS's own certificate from now on. Default 23 h, so that with the back-dating it stays below
-    /// the 24 h of A00.FR.701, which spare stations the revocation check.
-    pub server_validity: Duration,
+    /// What the certificates of each kind look like.
+    pub profiles: Profiles,
     /// How far notBefore lies in the past, for stations whose clock is slow. Default 5 min: a certificate that is not
     /// valid yet must be rejected (A02.FR.06).
     pub backdate: Duration,
-    /// What a station's CN must be. Default: its serial number (A00.FR.511).
+    /// What a station's CN must be, where the profile says nothing. Default: its serial number (A00.FR.511).
     pub common_name: CommonNameRule,
     /// Names that no station may bear: the FQDNs of the CSMS, since a CSMS is recognised by its CN (A00.FR.412).
     pub reserved_names: Vec<String>,
     /// Which keys are certified.
     pub keys: KeyRules,
+    /// How much a station may ask for.
+    pub limits: Limits,
 }
 
 /// What the CN of a station's certificate must be, exactly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommonNameRule {
     /// The serial number, as the specification has it (A00.FR.405, A00.FR.511).
@@ -35,6 +38,9 @@ pub enum CommonNameRule {
     SerialNumber,
     /// The identity in the connection URL, for fleets that do not know their serial numbers.
     Identity,
+    /// One of the names that a table has for the identity: the SeccIds of a station for V2G certificates, of which it has
+    /// one per controller.
+    Table(Arc<BTreeMap<String, BTreeSet<String>>>),
 }
 
 impl CaSettings {
@@ -42,24 +48,30 @@ impl CaSettings {
     pub fn new(organization: impl Into<String>) -> Self {
         Self {
             organization: organization.into(),
-            station_validity: Duration::from_secs(365 * 24 * 3600),
-            server_validity: Duration::from_secs(23 * 3600),
+            profiles: Profiles::default(),
             backdate: Duration::from_secs(300),
             common_name: CommonNameRule::SerialNumber,
             reserved_names: Vec::new(),
             keys: KeyRules::default(),
+            limits: Limits::default(),
         }
     }
 
-    /// Sets the lifetime of stations' certificates.
+    /// Sets what the certificates of each kind look like.
+    pub fn profiles(mut self, profiles: Profiles) -> Self {
+        self.profiles = profiles;
+        self
+    }
+
+    /// Sets the lifetime of stations' certificates for their connection with the CSMS.
     pub fn station_validity(mut self, validity: Duration) -> Self {
-        self.station_validity = validity;
+        self.profiles.station.validity = validity;
         self
     }
 
     /// Sets the lifetime of the CSMS's own certificate.
     pub fn server_validity(mut self, validity: Duration) -> Self {
-        self.server_validity = validity;
+        self.profiles.server.validity = validity;
         self
     }
 
@@ -69,7 +81,7 @@ impl CaSettings {
         self
     }
 
-    /// Sets what a station's CN must be.
+    /// Sets what a station's CN must be, where the profile says nothing.
     pub fn common_name(mut self, rule: CommonNameRule) -> Self {
         self.common_name = rule;
         self
@@ -78,6 +90,12 @@ impl CaSettings {
     /// Sets which keys are certified.
     pub fn keys(mut self, rules: KeyRules) -> Self {
         self.keys = rules;
+        self
+    }
+
+    /// Sets how much a station may ask for.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 

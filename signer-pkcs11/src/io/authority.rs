@@ -1,31 +1,62 @@
-//! A certificate authority whose key is in a token.
+//! A certificate authority whose keys are in tokens.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
 
-use ocpp_types::v201::{SignCertificateRequest, SignCertificateResponse};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
 
 use crate::{
-    answer::{self, Issued, PendingCertificate},
-    csr::{Subject, SubjectError},
+    admissions::Admissions,
+    answer::{self, Issued, PendingCertificate, RequestHash},
+    audit::AuditIndex,
+    certificate_use::CertificateUse,
+    crl::{Crl, UnsignedCrl},
+    csr::{Csr, Subject, SubjectError},
+    edition::SignCertificate,
     io::key::{Key, KeyError},
-    issue::{self, IssueError, IssuedCertificate, Issuer, IssuerError, Unsigned},
-    policy::{Refused, StationIdentity},
+    issue::{self, IssueError, IssuedCertificate, Unsigned},
+    issuer::{Issuer, IssuerError, Leaf},
+    policy::{IssuancePolicy, Refused, StandardPolicy, StationIdentity},
     profile::SERIAL_BYTES,
+    profiles::Hierarchy,
     public_key::PublicKey,
+    record::{AuditEvent, Intent, IssuanceRecord},
     server_name::ServerName,
     settings::CaSettings,
     sign::RemoteKey,
 };
 
-/// A certificate authority: a key in a token, the certificate of that key, and the operator's settings.
+/// A certificate authority: keys in tokens, the certificates of those keys, and the operator's settings.
 ///
-/// [`answer`](Self::answer) decides about a request without the token; [`issue`](Self::issue) makes the certificate,
-/// after the response has been sent.
+/// [`answer`](Self::answer) decides about a request without the token; [`issue`](Self::issue) makes the certificate.
+///
+/// It can have several issuers: one per hierarchy, and within a hierarchy one per family of keys, so that a station with
+/// an RSA key gets a chain of RSA and one with a key on a curve a chain of ECDSA.
 #[derive(Debug)]
 pub struct CertificateAuthority {
-    key: Key,
-    issuer: Issuer,
+    issuers: Vec<IssuingKey>,
     settings: CaSettings,
+    policy: Arc<dyn IssuancePolicy>,
+    record: Option<Arc<dyn IssuanceRecord>>,
+    admissions: Mutex<Admissions>,
+    /// Certificates that were issued and may not have arrived: the same request gets the same one.
+    answers: Mutex<HashMap<RequestHash, Answer>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct IssuingKey {
+    pub(crate) key: Key,
+    pub(crate) issuer: Issuer,
+}
+
+#[derive(Debug)]
+struct Answer {
+    asked: SystemTime,
+    certificate: Arc<OnceCell<Issued>>,
 }
 
 /// Why an authority cannot start.
@@ -46,18 +77,71 @@ pub enum AuthorityError {
 impl CertificateAuthority {
     /// Puts an authority together, and makes a test signature. Blocks.
     ///
-    /// `chain_pem` is the certificate of `key`, then those above it; a root in it is not sent to stations.
+    /// `chain_pem` is the certificate of `key`, then those above it; a root in it is not sent to stations. The key issues
+    /// for the operator's own hierarchy.
     ///
     /// # Errors
     /// [`AuthorityError`]
     pub fn new(key: Key, chain_pem: &str, settings: CaSettings) -> Result<Self, AuthorityError> {
-        Subject::new("any", &settings.organization).to_name().map_err(AuthorityError::Organization)?;
-        let issuer = Issuer::parse(chain_pem, key.public_key(), key.signature_algorithm())?;
-        key.prove()?;
-        Ok(Self { key, issuer, settings })
+        let profiles = &settings.profiles;
+        let all = [
+            Some(&profiles.station),
+            profiles.v2g.as_ref(),
+            profiles.combined.as_ref(),
+            Some(&profiles.server),
+        ];
+        for profile in all.into_iter().flatten() {
+            let subject = Subject {
+                country: profile.country.clone(),
+                domain_component: profile.domain_component.clone(),
+                ..Subject::new("any", profile.organization.as_ref().unwrap_or(&settings.organization))
+            };
+            subject.to_name().map_err(AuthorityError::Organization)?;
+        }
+        let authority = Self {
+            issuers: Vec::new(),
+            settings,
+            policy: Arc::new(StandardPolicy),
+            record: None,
+            admissions: Mutex::default(),
+            answers: Mutex::default(),
+        };
+        authority.with_issuer(Hierarchy::Cso, key, chain_pem)
     }
 
-    /// Makes the self-signed certificate of a CSO root (A00.FR.601) and returns it as PEM. Blocks.
+    /// Adds an issuer. Blocks.
+    ///
+    /// A certificate is issued by the first issuer of its hierarchy whose key is of the same family as the certified one,
+    /// else by the first of its hierarchy.
+    ///
+    /// # Errors
+    /// [`AuthorityError`]
+    pub fn with_issuer(
+        mut self,
+        hierarchy: Hierarchy,
+        key: Key,
+        chain_pem: &str,
+    ) -> Result<Self, AuthorityError> {
+        let issuer = Issuer::parse(hierarchy, chain_pem, key.public_key(), key.signature_algorithm())?;
+        key.prove()?;
+        self.issuers.push(IssuingKey { key, issuer });
+        Ok(self)
+    }
+
+    /// Sets a vendor's own policy, which has its say beside the rules of the settings.
+    pub fn with_policy(mut self, policy: Arc<dyn IssuancePolicy>) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets where it is written down what is signed. Without a record nothing is written down, and it is the caller's
+    /// business that no key is certified for two stations across restarts.
+    pub fn with_record(mut self, record: Arc<dyn IssuanceRecord>) -> Self {
+        self.record = Some(record);
+        self
+    }
+
+    /// Makes the self-signed certificate of a root (A00.FR.601) and returns it as PEM. Blocks.
     ///
     /// # Errors
     /// [`IssueError`]
@@ -73,38 +157,70 @@ impl CertificateAuthority {
         Ok(unsigned.assemble(&signature)?.chain_pem)
     }
 
-    /// Answers a SignCertificateRequest of a station, by everything that can be known without the token.
+    /// Makes the certificate of an authority below this one, for the key of a request whose sender is known to be that
+    /// authority, and returns the chain as PEM: it and the authorities above it, without the root.
     ///
-    /// `station` is what the *connection* authenticated. The certificate follows by [`issue`](Self::issue), after the
-    /// response has been sent (generic rule FR.05).
-    pub fn answer(
-        &self,
-        request: &SignCertificateRequest,
-        station: &StationIdentity,
-    ) -> (SignCertificateResponse, Result<PendingCertificate, Refused>) {
-        answer::answer(request, station, &self.settings)
-    }
-
-    /// Issues the certificate of an accepted request.
-    ///
-    /// The bytes to be signed are linted before the token sees them; the signature is verified before the certificate
-    /// leaves.
+    /// `path_len` is how many authorities may stand below it: 0 for one that issues to stations.
     ///
     /// # Errors
     /// [`IssueError`]
     ///
     /// # Cancel safety
-    /// Nothing is kept between calls: a dropped future has issued nothing that anybody knows of.
+    /// As [`issue`](Self::issue).
+    pub async fn issue_sub_authority(
+        &self,
+        csr: &Csr,
+        subject: &Subject,
+        path_len: Option<u8>,
+        validity: Duration,
+    ) -> Result<IssuedCertificate, IssueError> {
+        let issuing = self.issuer_for(Hierarchy::Cso, csr.public_key()).ok_or(IssueError::NoIssuer)?;
+        let now = SystemTime::now();
+        let unsigned =
+            issuing.issuer.sub_authority(subject, csr.public_key(), path_len, validity, random()?, now)?;
+        let mut intent = intent(&unsigned, &issuing.issuer, csr.public_key(), "authority");
+        intent.csr_sha256 = hex::encode(Sha256::digest(csr.der()));
+        self.sign(issuing, unsigned, intent).await
+    }
+
+    /// Answers a SignCertificateRequest of a station, of any version of OCPP, by everything that can be known without the
+    /// token.
+    ///
+    /// `station` is what the *connection* authenticated. The certificate is made by [`issue`](Self::issue); the message
+    /// that brings it follows the response (generic rule FR.05).
+    pub fn answer<R: SignCertificate>(
+        &self,
+        request: &R,
+        station: &StationIdentity,
+    ) -> (R::Response, Result<PendingCertificate, Refused>) {
+        let decision = answer::decide(request.wish(), station, &self.settings, &*self.policy)
+            .and_then(|pending| self.admit(pending));
+        let response = match &decision {
+            Ok(_) => R::accepted(),
+            Err(refused) => R::rejected(refused),
+        };
+        (response, decision)
+    }
+
+    /// Issues the certificate of an accepted request.
+    ///
+    /// The same request gets the same certificate, until [`delivered`](Self::delivered) is told, or
+    /// [`Limits::same_answer`](crate::Limits) has passed. The bytes to be signed are linted, and the record is durable,
+    /// before the token sees them; the signature is verified before the certificate leaves.
+    ///
+    /// # Errors
+    /// [`IssueError`]
+    ///
+    /// # Cancel safety
+    /// A dropped future may have signed a certificate that nobody gets; the record knows of it.
     pub async fn issue(&self, pending: PendingCertificate) -> Result<Issued, IssueError> {
-        let unsigned = self.issuer.station(
-            pending.subject(),
-            pending.csr().public_key(),
-            &self.settings,
-            random()?,
-            SystemTime::now(),
-        )?;
-        let certificate = self.sign(unsigned).await?;
-        pending.issued(certificate)
+        let cell = self.answer_cell(pending.request_hash());
+        cell.get_or_try_init(|| self.issue_anew(&pending)).await.cloned()
+    }
+
+    /// Tells that a certificate has arrived at its station, or was rejected by it: the same request is a new one now.
+    pub fn delivered(&self, issued: &Issued) {
+        lock(&self.answers).remove(&issued.request);
     }
 
     /// Issues the CSMS's own TLS certificate for a public key, CN = FQDN (A00.FR.510), short-lived (A00.FR.701).
@@ -119,14 +235,64 @@ impl CertificateAuthority {
         server: &ServerName,
         public_key: &PublicKey,
     ) -> Result<IssuedCertificate, IssueError> {
-        let unsigned =
-            self.issuer.server(server, public_key, &self.settings, random()?, SystemTime::now())?;
-        self.sign(unsigned).await
+        let profile = &self.settings.profiles.server;
+        let organization = profile.organization.as_ref().unwrap_or(&self.settings.organization);
+        let subject =
+            Subject { country: profile.country.clone(), ..Subject::new(&server.common_name, organization) };
+        let issuing = self.issuer_for(profile.hierarchy, public_key).ok_or(IssueError::NoIssuer)?;
+        let leaf = Leaf {
+            profile,
+            subject: &subject,
+            dns_names: &server.dns_names,
+            key: public_key,
+            backdate: self.settings.backdate,
+        };
+        let unsigned = issuing.issuer.leaf(&leaf, random()?, SystemTime::now())?;
+        let intent = intent(&unsigned, &issuing.issuer, public_key, "server");
+        self.sign(issuing, unsigned, intent).await
     }
 
-    /// The key that signs.
+    /// Signs a list of revoked certificates for each issuer, from what a record says, numbered one after the last.
+    ///
+    /// `url` is where the lists are published, if certificates name it. A list must be followed by the next before
+    /// `lifetime` is over.
+    ///
+    /// # Errors
+    /// [`IssueError`]
+    ///
+    /// # Cancel safety
+    /// A dropped future may have used up numbers, which may have gaps.
+    pub async fn issue_crls(
+        &self,
+        index: &AuditIndex,
+        url: Option<&str>,
+        lifetime: Duration,
+    ) -> Result<Vec<Crl>, IssueError> {
+        let mut lists: Vec<Crl> = Vec::new();
+        for issuing in &self.issuers {
+            let issuer_key_id = hex::encode(issuing.issuer.key_id());
+            // One key may issue for two hierarchies.
+            if lists.iter().any(|list| list.issuer_key_id == issuer_key_id) {
+                continue;
+            }
+            let revoked = index.revoked_by(&issuer_key_id);
+            let number = index.crl_number(&issuer_key_id) + 1;
+            let unsigned =
+                UnsignedCrl::new(&issuing.issuer, &revoked, number, url, SystemTime::now(), lifetime)?;
+            if let Some(record) = &self.record {
+                let revoked = revoked.len() as u64;
+                let event = AuditEvent::CrlSigning { issuer_key_id, number, revoked };
+                record.append(&event).await.map_err(IssueError::Record)?;
+            }
+            let signature = issuing.key.sign(unsigned.to_be_signed()).await.map_err(IssueError::Sign)?;
+            lists.push(unsigned.assemble(&signature)?);
+        }
+        Ok(lists)
+    }
+
+    /// The key that signs first.
     pub fn key(&self) -> &Key {
-        &self.key
+        &self.issuers[0].key
     }
 
     /// The settings.
@@ -134,19 +300,147 @@ impl CertificateAuthority {
         &self.settings
     }
 
-    /// End of validity of the authority's own certificate: nothing that it issues lasts longer.
+    /// End of validity of the authority's own first certificate: nothing that it issues lasts longer.
     pub fn not_after(&self) -> SystemTime {
-        self.issuer.not_after()
+        self.issuers[0].issuer.not_after()
     }
 
-    async fn sign(&self, unsigned: Unsigned) -> Result<IssuedCertificate, IssueError> {
-        let signature = self.key.sign(unsigned.to_be_signed()).await.map_err(IssueError::Sign)?;
-        unsigned.assemble(&signature)
+    fn admit(&self, pending: PendingCertificate) -> Result<PendingCertificate, Refused> {
+        self.issuer_of(&pending)?;
+        let key = pending.csr().public_key().spki_sha256();
+        let (station, limits) = (&pending.station().identity, &self.settings.limits);
+        let mut admissions = lock(&self.admissions);
+        admissions.admit(SystemTime::now(), station, pending.request_hash(), &key, limits)?;
+        Ok(pending)
+    }
+
+    fn issuer_of(&self, pending: &PendingCertificate) -> Result<&IssuingKey, Refused> {
+        let family = pending.csr().public_key().kind().family();
+        let mut fitting: Vec<_> =
+            self.issuers.iter().filter(|issuing| issuing.issuer.hierarchy == pending.hierarchy()).collect();
+        if fitting.is_empty() {
+            return Err(Refused::NoIssuer);
+        }
+        // A02.FR.27 of OCPP 2.1
+        if let Some(root) = &pending.root {
+            fitting.retain(|issuing| issuing.issuer.has_root(root));
+        }
+        let same = fitting.iter().find(|issuing| issuing.key.algorithm().family() == family);
+        same.or(fitting.first()).copied().ok_or(Refused::UnknownRoot)
+    }
+
+    pub(crate) fn issuer_for(&self, hierarchy: Hierarchy, key: &PublicKey) -> Option<&IssuingKey> {
+        let mut fitting = self.issuers.iter().filter(|issuing| issuing.issuer.hierarchy == hierarchy);
+        let same = fitting.clone().find(|issuing| issuing.key.algorithm().family() == key.kind().family());
+        same.or_else(|| fitting.next())
+    }
+
+    fn answer_cell(&self, request: RequestHash) -> Arc<OnceCell<Issued>> {
+        let now = SystemTime::now();
+        let mut answers = lock(&self.answers);
+        let kept = self.settings.limits.same_answer;
+        let is_old = |asked: SystemTime| now.duration_since(asked).is_ok_and(|passed| passed >= kept);
+        if answers.get(&request).is_some_and(|answer| is_old(answer.asked)) {
+            answers.remove(&request);
+        }
+        if answers.len() >= MOST_ANSWERS {
+            answers.retain(|_, answer| !is_old(answer.asked));
+            // Still full: the oldest goes, whose station then gets a new certificate if it asks again.
+            if answers.len() >= MOST_ANSWERS
+                && let Some(oldest) =
+                    answers.iter().min_by_key(|(_, answer)| answer.asked).map(|(key, _)| *key)
+            {
+                answers.remove(&oldest);
+            }
+        }
+        let answer =
+            answers.entry(request).or_insert_with(|| Answer { asked: now, certificate: Arc::default() });
+        Arc::clone(&answer.certificate)
+    }
+
+    async fn issue_anew(&self, pending: &PendingCertificate) -> Result<Issued, IssueError> {
+        let issuing = self.issuer_of(pending).map_err(IssueError::Refused)?;
+        let key = pending.csr().public_key();
+        let station = &pending.station().identity;
+        if let Some(record) = &self.record {
+            let owner = record.owner_of_key(&hex::encode(key.spki_sha256())).await;
+            if owner.map_err(IssueError::Record)?.is_some_and(|owner| owner != *station) {
+                return Err(IssueError::Refused(Refused::KeyOfAnother));
+            }
+        }
+        let leaf = Leaf {
+            profile: &pending.profile,
+            subject: pending.subject(),
+            dns_names: &[],
+            key,
+            backdate: self.settings.backdate,
+        };
+        let unsigned = issuing.issuer.leaf(&leaf, random()?, SystemTime::now())?;
+        let profile = pending.certificate_type().map_or("combined", CertificateUse::as_str);
+        let mut intent = intent(&unsigned, &issuing.issuer, key, profile);
+        intent.station.clone_from(station);
+        intent.csr_sha256 = hex::encode(Sha256::digest(pending.csr().der()));
+        let certificate = self.sign(issuing, unsigned, intent).await?;
+        let issued = pending.issued(certificate)?;
+        lock(&self.admissions).certified(key.spki_sha256(), station);
+        Ok(issued)
+    }
+
+    async fn sign(
+        &self,
+        issuing: &IssuingKey,
+        unsigned: Unsigned,
+        intent: Intent,
+    ) -> Result<IssuedCertificate, IssueError> {
+        let Some(record) = &self.record else {
+            return sign(&issuing.key, unsigned).await;
+        };
+        let entry = record.append(&AuditEvent::Signing(intent)).await.map_err(IssueError::Record)?;
+        let made = sign(&issuing.key, unsigned).await;
+        let outcome = match &made {
+            Ok(certificate) => {
+                let certificate_sha256 = hex::encode(Sha256::digest(&certificate.der));
+                AuditEvent::Signed { entry, certificate_sha256 }
+            }
+            Err(error) => AuditEvent::NotSigned { entry, reason: error.to_string() },
+        };
+        // What is not on record does not leave.
+        record.append(&outcome).await.map_err(IssueError::Record)?;
+        made
     }
 }
 
-fn random() -> Result<[u8; SERIAL_BYTES], IssueError> {
+async fn sign(key: &Key, unsigned: Unsigned) -> Result<IssuedCertificate, IssueError> {
+    let signature = key.sign(unsigned.to_be_signed()).await.map_err(IssueError::Sign)?;
+    unsigned.assemble(&signature)
+}
+
+fn intent(unsigned: &Unsigned, issuer: &Issuer, key: &PublicKey, profile: &str) -> Intent {
+    Intent {
+        station: String::new(),
+        subject: unsigned.subject(),
+        profile: profile.to_owned(),
+        serial: unsigned.serial(),
+        not_after: seconds(unsigned.not_after()),
+        spki_sha256: hex::encode(key.spki_sha256()),
+        csr_sha256: String::new(),
+        issuer_key_id: hex::encode(issuer.key_id()),
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn random() -> Result<[u8; SERIAL_BYTES], IssueError> {
     let mut bytes = [0; SERIAL_BYTES];
     getrandom::fill(&mut bytes).map_err(|_| IssueError::Random)?;
     Ok(bytes)
 }
+
+/// Certificates that wait for their delivery, 10 kilobytes each at most.
+const MOST_ANSWERS: usize = 1024;

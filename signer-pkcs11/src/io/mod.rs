@@ -1,6 +1,7 @@
 //! The shell: everything that touches a token, a thread, a clock, a file or the environment.
 
 pub(crate) mod authority;
+pub(crate) mod external;
 pub(crate) mod fault;
 pub(crate) mod init;
 pub(crate) mod inventory;
@@ -12,6 +13,7 @@ pub(crate) mod module;
 pub(crate) mod options;
 pub(crate) mod pool;
 pub(crate) mod queue;
+pub(crate) mod record_file;
 pub(crate) mod template;
 pub(crate) mod tls;
 pub(crate) mod token;

@@ -4,7 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use ocpp_types::{
     BoundedString,
-    v201::{CertificateSigningUseEnumType, GenericStatusEnumType, SignCertificateRequest},
+    v201::{
+        CertificateSignedRequest, CertificateSigningUseEnumType, GenericStatusEnumType,
+        SignCertificateRequest,
+    },
 };
 use signer_pkcs11::{
     AuthorityError, CaSettings, CertificateAuthority, IssueError, Issued, IssuerError, Key, KeyAlgorithm,
@@ -102,7 +105,7 @@ fn a02_a_station_certificate_from_request_to_openssl() {
 #[test]
 fn a02_fr_14_the_certificate_type_is_carried_through() {
     let stage = Stage::new(CaSettings::new("Example"));
-    let signed = stage.issue().certificate_signed();
+    let signed = CertificateSignedRequest::from(&stage.issue());
     assert_eq!(signed.certificate_type, Some(CertificateSigningUseEnumType::ChargingStationCertificate));
     assert!(signed.certificate_chain.starts_with("-----BEGIN CERTIFICATE-----\n"));
     // The root is the station's already: it is installed by InstallCertificate, never sent along.
@@ -114,7 +117,7 @@ fn a02_fr_14_the_certificate_type_is_carried_through() {
     combined.certificate_type = None;
     let (_, pending) = stage.authority.answer(&combined, &station());
     let issued = stage.runtime.block_on(stage.authority.issue(pending.unwrap())).unwrap();
-    assert_eq!(issued.certificate_signed().certificate_type, None);
+    assert_eq!(CertificateSignedRequest::from(&issued).certificate_type, None);
 }
 
 #[test]

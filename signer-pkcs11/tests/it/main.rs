@@ -8,6 +8,7 @@ mod key_kinds;
 mod keys;
 mod negative;
 mod openssl;
+mod profiles;
 mod python;
 mod refusals;
 mod shutdown;
