@@ -14,6 +14,7 @@ mod keys;
 mod memory;
 mod model;
 mod mounts;
+mod ocsp;
 mod openssl;
 mod pki;
 mod power;

@@ -1,0 +1,359 @@
+//! The revocation status of V2G certificates (M06), with OpenSSL as the responder.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use base64ct::{Base64, Encoding};
+use ocpp_types::v201::InstallCertificateUseEnumType::V2GRootCertificate;
+use ocpp_types::v201::{CertificateSigningUseEnumType, DeleteCertificateStatusEnumType};
+use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair, SerialNumber};
+use station_store::{CertificateHash, OcspDue, OcspError, OcspRefused, OcspStatus, OwnId, Settings};
+
+use crate::pki::{Authority, Station, ca_params, key, leaf, root_of, secc_params, sub_ca_of, v2g_pending};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A V2G hierarchy that is valid on the clock of OpenSSL, in files, and a station that has its chain.
+struct Scene {
+    directory: tempfile::TempDir,
+    station: Station,
+    own: OwnId,
+    root: Authority,
+    sub: Authority,
+}
+
+/// authorityInfoAccess: id-ad-ocsp, the URL.
+fn with_responder(mut params: CertificateParams, url: &str) -> CertificateParams {
+    let oid = [0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01];
+    let length = |length: usize| u8::try_from(length).expect("short");
+    let mut description = oid.to_vec();
+    description.extend([0x86, length(url.len())]);
+    description.extend(url.as_bytes());
+    let mut value = vec![0x30, length(description.len() + 2), 0x30, length(description.len())];
+    value.extend(description);
+    params.custom_extensions.push(CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], value));
+    params
+}
+
+fn valid_now(mut params: CertificateParams) -> CertificateParams {
+    params.not_before = (SystemTime::now() - DAY).into();
+    params.not_after = (SystemTime::now() + 300 * DAY).into();
+    params
+}
+
+impl Scene {
+    fn new() -> Self {
+        let root = root_of(valid_now(ca_params("V2G Root")));
+        let mut params = with_responder(valid_now(ca_params("Sub")), "http://ocsp.example.com/root");
+        params.serial_number = Some(SerialNumber::from(0xabc));
+        let sub = sub_ca_of(&root, params);
+        let station = Station::new();
+        station.store.provision_root(V2GRootCertificate, &root.pem(), SystemTime::now()).expect("root");
+        let key = key();
+        station.request_for(&v2g_pending("v2g", "SECC-1"), &key);
+        let mut params = with_responder(valid_now(secc_params("SECC-1")), "http://ocsp.example.com/sub");
+        params.serial_number = Some(SerialNumber::from(0x1234));
+        let pem = leaf(&sub, &key, params);
+        let mut request = ocpp_types::v201::CertificateSignedRequest::new(
+            (pem.clone() + &sub.pem()).try_into().expect("short"),
+        );
+        request.certificate_type = Some(CertificateSigningUseEnumType::V2GCertificate);
+        let outcome = station.store.certificate_signed(&request, SystemTime::now());
+        let own = outcome.installed.as_ref().unwrap_or_else(|| panic!("{outcome:?}")).id;
+
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let write = |name: &str, text: String| fs::write(directory.path().join(name), text).expect("written");
+        write("leaf.pem", pem);
+        for (name, authority) in [("root", &root), ("sub", &sub)] {
+            write(&format!("{name}.pem"), authority.pem());
+            write(&format!("{name}.key"), authority.key().serialize_pem());
+        }
+        Self { directory, station, own, root, sub }
+    }
+
+    fn due(&self, now: SystemTime) -> Vec<OcspDue> {
+        self.station.store.ocsp_due(now)
+    }
+
+    fn answered(&self, due: &OcspDue, response: &[u8]) -> Result<OcspStatus, OcspError> {
+        self.station.store.ocsp_answered(&due.hash, &Base64::encode_string(response), SystemTime::now())
+    }
+
+    /// What OpenSSL answers about `certificate`, which `issuer` issued, signed by `signer`.
+    fn response(&self, certificate: &str, issuer: &str, signer: &str, more: Answer<'_>) -> Vec<u8> {
+        let directory = self.directory.path();
+        let index = match more.status {
+            "V" => {
+                "V\t491231235959Z\t\t1234\tunknown\t/CN=SECC-1\nV\t491231235959Z\t\t0ABC\tunknown\t/CN=Sub\n"
+            }
+            "R" => "R\t491231235959Z\t250101000000Z\t1234\tunknown\t/CN=SECC-1\n",
+            _ => "",
+        };
+        fs::write(directory.join("index.txt"), index).expect("written");
+        fs::write(directory.join("index.txt.attr"), "unique_subject = no\n").expect("written");
+        let (certificate, issuer) = (format!("{certificate}.pem"), format!("{issuer}.pem"));
+        let (signer_pem, signer_key) = (format!("{signer}.pem"), format!("{signer}.key"));
+        openssl(
+            directory,
+            &[
+                "ocsp",
+                more.digest,
+                "-issuer",
+                &issuer,
+                "-cert",
+                &certificate,
+                "-no_nonce",
+                "-reqout",
+                "request.der",
+            ],
+        );
+        let mut arguments = vec![
+            "ocsp",
+            "-index",
+            "index.txt",
+            "-CA",
+            &issuer,
+            "-rsigner",
+            &signer_pem,
+            "-rkey",
+            &signer_key,
+            "-reqin",
+            "request.der",
+            "-respout",
+            "response.der",
+        ];
+        arguments.extend(more.arguments);
+        openssl(directory, &arguments);
+        fs::read(directory.join("response.der")).expect("written by openssl")
+    }
+
+    /// A responder's certificate that `issuer` issued, in files under `name`.
+    fn responder(&self, name: &str, issuer: &Authority, change: impl FnOnce(&mut CertificateParams)) {
+        let mut params = valid_now(secc_params("OCSP responder"));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
+        change(&mut params);
+        let key: KeyPair = key();
+        let directory = self.directory.path();
+        fs::write(directory.join(format!("{name}.pem")), leaf(issuer, &key, params)).expect("written");
+        fs::write(directory.join(format!("{name}.key")), key.serialize_pem()).expect("written");
+    }
+}
+
+/// How OpenSSL answers.
+#[derive(Clone, Copy)]
+struct Answer<'a> {
+    status: &'a str,
+    digest: &'a str,
+    arguments: &'a [&'a str],
+}
+
+const GOOD: Answer<'_> = Answer { status: "V", digest: "-sha256", arguments: &["-ndays", "3"] };
+
+fn openssl(directory: &Path, arguments: &[&str]) {
+    let output = Command::new("openssl")
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .expect("this test needs the openssl command; install the package openssl");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "openssl {arguments:?}: {text}");
+}
+
+fn refused(result: Result<OcspStatus, OcspError>) -> OcspRefused {
+    match result {
+        Err(OcspError::Refused { source }) => source,
+        other => panic!("refused is expected, not {other:?}"),
+    }
+}
+
+/// M06.FR.06, .07, errata: the leaf and each sub-CA, at once; each answer verified before it is kept.
+#[test]
+fn tc_m_24_leaf_and_sub_cas_are_asked_about_and_answers_are_kept() {
+    let scene = Scene::new();
+    let now = SystemTime::now();
+    let due = scene.due(now);
+    let urls: Vec<_> = due.iter().map(|due| due.responder_url.as_str()).collect();
+    assert_eq!(urls, ["http://ocsp.example.com/sub", "http://ocsp.example.com/root"]);
+    assert_eq!(scene.station.store.ocsp_answers(scene.own, now), [None, None]);
+    for (due, (certificate, issuer)) in due.iter().zip([("leaf", "sub"), ("sub", "root")]) {
+        let response = scene.response(certificate, issuer, issuer, GOOD);
+        assert_eq!(scene.answered(due, &response).expect("valid"), OcspStatus::Good);
+    }
+    assert!(scene.due(now).is_empty());
+    let Scene { station, own, .. } = scene;
+    let station = station.restart();
+    let answers = station.store.ocsp_answers(own, now);
+    assert!(answers.iter().all(|answer| answer.as_ref().is_some_and(|one| one.status == OcspStatus::Good)));
+    assert!(station.store.ocsp_due(now).is_empty(), "kept over a restart");
+    // Three days, as the answers say; then they are due again, and not given to vehicles any more.
+    assert!(station.store.ocsp_due(now + 2 * DAY).is_empty());
+    assert_eq!(station.store.ocsp_due(now + 4 * DAY).len(), 2);
+    assert_eq!(station.store.ocsp_answers(own, now + 4 * DAY), [None, None]);
+    // A clock that was set back says nothing about the age of an answer.
+    assert_eq!(station.store.ocsp_due(now - DAY).len(), 2);
+}
+
+/// M06.FR.10: weekly, also where an answer would hold for longer or for ever.
+#[test]
+fn m06_fr_10_asked_again_weekly() {
+    for arguments in [&["-ndays", "300"][..], &[]] {
+        let scene = Scene::new();
+        let due = scene.due(SystemTime::now()).remove(0);
+        let response = scene.response("leaf", "sub", "sub", Answer { arguments, ..GOOD });
+        scene.answered(&due, &response).expect("valid");
+        let leaf_due = |after| scene.due(SystemTime::now() + after).iter().any(|other| *other == due);
+        assert!(!leaf_due(6 * DAY));
+        assert!(leaf_due(7 * DAY));
+    }
+}
+
+/// peer lesson 69: certificates of real hierarchies name no responder, and then nobody is asked.
+#[test]
+fn m06_certificates_without_responder_are_left_out() {
+    let root = root_of(valid_now(ca_params("V2G Root")));
+    let station = Station::with(Settings::new("any"));
+    station.store.provision_root(V2GRootCertificate, &root.pem(), SystemTime::now()).expect("root");
+    let key = key();
+    for (name, params) in [
+        ("none", valid_now(secc_params("SECC-1"))),
+        ("ldap", with_responder(valid_now(secc_params("SECC-1")), "ldap://directory.example.com")),
+    ] {
+        let key = if name == "none" { &key } else { &crate::pki::key() };
+        station.request_for(&v2g_pending(name, "SECC-1"), key);
+        let chain = leaf(&root, key, params);
+        let request =
+            ocpp_types::v201::CertificateSignedRequest::new(chain.as_str().try_into().expect("short"));
+        assert!(station.store.certificate_signed(&request, SystemTime::now()).installed.is_some());
+    }
+    assert!(station.store.ocsp_due(SystemTime::now()).is_empty());
+}
+
+/// Revoked and unknown are answers too: verified and kept, so that they are not asked for again and again.
+#[test]
+fn m06_revoked_and_unknown_are_kept() {
+    for (status, expected) in [("R", OcspStatus::Revoked), ("none", OcspStatus::Unknown)] {
+        let scene = Scene::new();
+        let due = scene.due(SystemTime::now()).remove(0);
+        let response = scene.response("leaf", "sub", "sub", Answer { status, ..GOOD });
+        assert_eq!(scene.answered(&due, &response).expect("valid"), expected);
+        let answers = scene.station.store.ocsp_answers(scene.own, SystemTime::now());
+        assert_eq!(answers[0].as_ref().map(|answer| answer.status), Some(expected));
+    }
+}
+
+/// RFC 6960, 4.2.2.2: the issuer signs, or whom it has charged with it. Named by name or by key, asked by any digest.
+#[test]
+fn m06_fr_08_signers_that_count() {
+    let scene = Scene::new();
+    let due = scene.due(SystemTime::now()).remove(0);
+    scene.responder("delegate", &scene.sub, |_| {});
+    for signer in ["sub", "delegate"] {
+        for digest in ["-sha1", "-sha256", "-sha384", "-sha512"] {
+            for arguments in [&["-ndays", "1"][..], &["-ndays", "1", "-resp_key_id"]] {
+                let response = scene.response("leaf", "sub", signer, Answer { digest, arguments, ..GOOD });
+                let status = scene.answered(&due, &response);
+                assert_eq!(status.expect(signer), OcspStatus::Good, "{digest} {arguments:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn m06_fr_08_signers_that_do_not_count() {
+    let scene = Scene::new();
+    let due = scene.due(SystemTime::now()).remove(0);
+    let from = |signer: &str| refused(scene.answered(&due, &scene.response("leaf", "sub", signer, GOOD)));
+
+    scene.responder("no-purpose", &scene.sub, |params| params.extended_key_usages = Vec::new());
+    assert!(matches!(from("no-purpose"), OcspRefused::UnauthorizedSigner));
+    scene.responder("other-purpose", &scene.sub, |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    assert!(matches!(from("other-purpose"), OcspRefused::UnauthorizedSigner));
+    // Issued by the root, not by the CA that issued the leaf.
+    scene.responder("other-issuer", &scene.root, |_| {});
+    assert!(matches!(from("other-issuer"), OcspRefused::UnauthorizedSigner));
+    let stranger = root_of(valid_now(ca_params("Sub")));
+    scene.responder("stranger", &stranger, |_| {});
+    assert!(matches!(from("stranger"), OcspRefused::UnauthorizedSigner));
+    scene.responder("expired", &scene.sub, |params| params.not_after = (SystemTime::now() - DAY / 2).into());
+    assert!(matches!(from("expired"), OcspRefused::SignerValidity { .. }));
+    // Another CA of the same name.
+    fs::write(scene.directory.path().join("twin.pem"), stranger.pem()).expect("written");
+    fs::write(scene.directory.path().join("twin.key"), stranger.key().serialize_pem()).expect("written");
+    assert!(matches!(from("twin"), OcspRefused::Signature { .. }));
+    // A delegate that is not sent along.
+    scene.responder("delegate", &scene.sub, |_| {});
+    let bare = Answer { arguments: &["-ndays", "1", "-resp_no_certs"], ..GOOD };
+    let response = scene.response("leaf", "sub", "delegate", bare);
+    assert!(matches!(refused(scene.answered(&due, &response)), OcspRefused::UnknownSigner));
+    assert_eq!(scene.due(SystemTime::now()).len(), 2, "all is still due");
+}
+
+/// peer lesson 63: an answer about another certificate, and one that came too late.
+#[test]
+fn m06_fr_08_answers_that_do_not_fit() {
+    let scene = Scene::new();
+    let due = scene.due(SystemTime::now());
+    let about_leaf = scene.response("leaf", "sub", "sub", GOOD);
+    assert!(matches!(refused(scene.answered(&due[1], &about_leaf)), OcspRefused::OtherCertificate));
+    let at = |now| {
+        let base64 = Base64::encode_string(&about_leaf);
+        refused(scene.station.store.ocsp_answered(&due[0].hash, &base64, now))
+    };
+    assert!(matches!(at(SystemTime::now() + 4 * DAY), OcspRefused::Stale));
+    assert!(matches!(at(SystemTime::now() - DAY / 2), OcspRefused::Future));
+    let error = scene.station.store.ocsp_answered(&due[0].hash, "not base64!", SystemTime::now());
+    assert!(matches!(refused(error), OcspRefused::Base64));
+    // RFC 6960, 4.2.1: an error of the responder, here tryLater.
+    let error = scene.answered(&due[0], &[0x30, 0x03, 0x0a, 0x01, 0x03]);
+    assert!(matches!(refused(error), OcspRefused::Status { code: 3 }));
+    assert!(matches!(refused(scene.answered(&due[0], &[0; 20_000])), OcspRefused::TooLarge { .. }));
+    let unknown = CertificateHash { serial_number: "77".try_into().expect("short"), ..due[0].hash.clone() };
+    let error = scene.station.store.ocsp_answered(&unknown, "MAMKAQM=", SystemTime::now());
+    assert!(matches!(error, Err(OcspError::UnknownCertificate)), "{error:?}");
+}
+
+/// Every octet of an answer changed or cut off: refused, or it says the same.
+#[test]
+fn m06_fr_08_changed_answers_are_refused() {
+    let scene = Scene::new();
+    let due = scene.due(SystemTime::now()).remove(0);
+    scene.responder("delegate", &scene.sub, |_| {});
+    let revoked = Answer { status: "R", ..GOOD };
+    let response = scene.response("leaf", "sub", "delegate", revoked);
+    for length in 0..response.len() {
+        assert!(scene.answered(&due, &response[..length]).is_err(), "cut at {length}");
+    }
+    let mut accepted = 0;
+    for position in 0..response.len() {
+        for change in [0x01, 0x80] {
+            let mut changed = response.clone();
+            changed[position] ^= change;
+            if let Ok(status) = scene.answered(&due, &changed) {
+                assert_eq!(status, OcspStatus::Revoked, "octet {position}");
+                accepted += 1;
+            }
+        }
+    }
+    // Only the tags of what is optional in the envelope may be changed without notice.
+    assert!(accepted < 10, "{accepted} changes went unnoticed");
+}
+
+/// Answers go with their chain; and without the root nobody can sign for the sub-CA.
+#[test]
+fn m06_answers_go_with_the_chain() {
+    let scene = Scene::new();
+    let due = scene.due(SystemTime::now());
+    scene.answered(&due[0], &scene.response("leaf", "sub", "sub", GOOD)).expect("valid");
+    let about_sub = scene.response("sub", "root", "root", GOOD);
+    let root = scene.station.all_roots().remove(0);
+    assert_eq!(scene.station.delete(&root).status, DeleteCertificateStatusEnumType::Accepted);
+    assert!(matches!(refused(scene.answered(&due[1], &about_sub)), OcspRefused::IssuerNotInstalled));
+    let hash = due[0].hash.clone().into();
+    assert_eq!(scene.station.delete(&hash).status, DeleteCertificateStatusEnumType::Accepted);
+    assert!(scene.due(SystemTime::now()).is_empty());
+    assert!(scene.station.restart().store.ocsp_answers(scene.own, SystemTime::now()).is_empty());
+}
