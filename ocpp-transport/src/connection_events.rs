@@ -15,18 +15,27 @@ pub enum ConnectionEvent {
     InvalidTlsVersion,
     /// The CSMS offers no permitted cipher suite (A00.FR.323, A00.FR.426).
     InvalidTlsCipherSuite,
+    /// The CSMS refused the station's password or certificate (A00.FR.207, A00.FR.324, A00.FR.407).
+    FailedToAuthenticateAtCsms,
 }
 
 impl ConnectionEvent {
     /// The event that a failure of TLS is, if it is one.
     #[must_use]
-    pub fn of(failure: &TlsFailure) -> Option<Self> {
+    pub fn of_tls(failure: &TlsFailure) -> Option<Self> {
         match failure {
             TlsFailure::BadServerCertificate { .. } => Some(Self::InvalidCsmsCertificate),
             TlsFailure::Version => Some(Self::InvalidTlsVersion),
             TlsFailure::CipherSuite => Some(Self::InvalidTlsCipherSuite),
+            TlsFailure::OwnCertificateRefused { .. } => Some(Self::FailedToAuthenticateAtCsms),
             _ => None,
         }
+    }
+
+    /// The event that the HTTP status of a refusal is, if it is one.
+    #[must_use]
+    pub fn of_status(status: u16) -> Option<Self> {
+        matches!(status, 401 | 403).then_some(Self::FailedToAuthenticateAtCsms)
     }
 
     /// The name in OCPP's list.
@@ -36,6 +45,7 @@ impl ConnectionEvent {
             Self::InvalidCsmsCertificate => "InvalidCsmsCertificate",
             Self::InvalidTlsVersion => "InvalidTLSVersion",
             Self::InvalidTlsCipherSuite => "InvalidTLSCipherSuite",
+            Self::FailedToAuthenticateAtCsms => "FailedToAuthenticateAtCsms",
         }
     }
 }

@@ -51,8 +51,12 @@ pub trait Station: Send + Sync {
         error.failure()
     }
 
-    /// A security event is to be queued and reported (A04.FR.02). Called once for each kind until a connection stands.
-    fn security_event(&self, event: ConnectionEvent, info: &str);
+    /// A security event is to be logged and, if it is critical, queued and reported (A04.FR.02, A04.FR.04). Called once for
+    /// each kind until a connection stands (A00.FR.316, A00.FR.419, note).
+    ///
+    /// # Cancel safety
+    /// Is dropped when the station is to stop.
+    fn security_event(&self, event: ConnectionEvent, info: &str) -> impl Future<Output = ()> + Send;
 
     /// A connection has ended.
     fn disconnected(&self, peer: &Peer, reason: &CloseReason) {
@@ -82,8 +86,8 @@ impl<S: Station> Station for Arc<S> {
         S::failed(self, attempt, error)
     }
 
-    fn security_event(&self, event: ConnectionEvent, info: &str) {
-        S::security_event(self, event, info);
+    fn security_event(&self, event: ConnectionEvent, info: &str) -> impl Future<Output = ()> + Send {
+        S::security_event(self, event, info)
     }
 
     fn disconnected(&self, peer: &Peer, reason: &CloseReason) {
@@ -196,7 +200,10 @@ impl<S: Station> Supervisor<S> {
                         return;
                     }
                 }
-                Err(error) => self.handle_failed(&attempt, &error),
+                Err(error) => tokio::select! {
+                    () = &mut shutdown => return,
+                    () = self.handle_failed(&attempt, &error) => {}
+                },
             }
         }
     }
@@ -247,17 +254,13 @@ impl<S: Station> Supervisor<S> {
         ControlFlow::Continue(())
     }
 
-    fn handle_failed(&mut self, attempt: &Attempt, error: &AttemptError<S::Error>) {
+    async fn handle_failed(&mut self, attempt: &Attempt, error: &AttemptError<S::Error>) {
         warn!(slot = attempt.slot, error = error as &dyn Error, "not connected");
-        if let AttemptError::Connect(ConnectError::Tls { source, .. }) = error
-            && let Some(event) = ConnectionEvent::of(source)
+        if let AttemptError::Connect(error) = error
+            && let Some((event, info)) = event(error)
             && self.episode.handle_event(event)
         {
-            let info = match source {
-                TlsFailure::BadServerCertificate { reason } => reason.to_string(),
-                source => source.to_string(),
-            };
-            self.station.security_event(event, &info);
+            self.station.security_event(event, &info).await;
         }
         let failure = self.station.failed(attempt, error);
         let now = Instant::now().into_std();
@@ -266,6 +269,22 @@ impl<S: Station> Supervisor<S> {
             info!(seconds = (due - now).as_secs_f32(), "connecting again");
         }
     }
+}
+
+/// The security event that a failed attempt is, with the words for it.
+fn event(error: &ConnectError) -> Option<(ConnectionEvent, String)> {
+    let (event, info) = match error {
+        ConnectError::Tls { source, .. } => {
+            let info = match source {
+                TlsFailure::BadServerCertificate { reason } => reason.to_string(),
+                source => source.to_string(),
+            };
+            (ConnectionEvent::of_tls(source), info)
+        }
+        ConnectError::Refused { status, .. } => (ConnectionEvent::of_status(*status), error.to_string()),
+        _ => return None,
+    };
+    Some((event?, info))
 }
 
 /// Without randomness, the longest wait: that spares the CSMS.

@@ -66,7 +66,7 @@ impl Station for Puppet {
         failure
     }
 
-    fn security_event(&self, event: ConnectionEvent, info: &str) {
+    async fn security_event(&self, event: ConnectionEvent, info: &str) {
         let _ = self.told.try_send(Told::Event(event, info.to_owned()));
     }
 
@@ -268,8 +268,20 @@ async fn tc_a_09_cs_the_answer_leaves_before_the_reconnect_with_the_new_password
     let old_password = lab.config("CS001", Security::profile_1(PASSWORD.into()));
     station.configure(1, Credential::LastThatWorked, old_password);
     station.next.send(Next::Renew).await.unwrap();
-    let (failed, attempt, _) = station.connected().await;
-    assert_eq!(failed.iter().map(|attempt| attempt.credential).collect::<Vec<_>>(), [Credential::Newest; 2]);
+    let mut refused = 0;
+    let mut events = Vec::new();
+    let attempt = loop {
+        match station.told().await {
+            Told::Failed(attempt, failure) => {
+                assert_eq!((attempt.credential, failure), (Credential::Newest, AttemptFailure::Refused));
+                refused += 1;
+            }
+            Told::Event(event, _) => events.push(event),
+            Told::Connected(attempt, _) => break attempt,
+            Told::Disconnected(reason) => assert_eq!(reason, CloseReason::Local(Close::Normal)),
+        }
+    };
+    assert_eq!((refused, events), (2, vec![ConnectionEvent::FailedToAuthenticateAtCsms]));
     assert_eq!(attempt.credential, Credential::LastThatWorked);
     station.stop().await;
 }
