@@ -15,6 +15,7 @@ use crate::identity::Identity;
 use crate::name_rule::Subject;
 use crate::peer::Peer;
 use crate::profile::SecurityProfile;
+use crate::session::Registration;
 use crate::tls::SecurityEvent;
 
 /// Decides which stations may connect, and learns which are connected.
@@ -82,6 +83,7 @@ impl UpgradeRequest {
 #[non_exhaustive]
 pub struct Admitted {
     pub(crate) identity: Option<Identity>,
+    pub(crate) registration: Registration,
     pub(crate) context: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -90,6 +92,13 @@ impl Admitted {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Sets what is known of the station's registration; [`Registration::Accepted`] by default. Until its BootNotification
+    /// is accepted the station's other CALLs are answered with SecurityError (B02.FR.02, B03.FR.07).
+    #[must_use]
+    pub fn with_registration(self, registration: Registration) -> Self {
+        Self { registration, ..self }
     }
 
     /// Attaches something to the connection that handlers find again with [`Peer::context`].

@@ -1,6 +1,8 @@
 //! How calls fail: those that this side answers, and those that it makes.
 
-use ocpp_types::{DecodeError, EncodeError, RpcErrorCode};
+use ocpp_types::{DecodeError, EncodeError, RpcErrorCode, Version};
+
+use crate::frame::{FrameError, PayloadError};
 
 /// The CALLERROR with which a handler refuses a CALL.
 ///
@@ -56,6 +58,21 @@ pub enum CallFailure {
     /// The peer's response breaks its schema.
     #[error("the peer's response is invalid")]
     InvalidResponse(#[source] DecodeError),
+    /// What the peer answered is not a frame of OCPP-J.
+    #[error("the peer's answer cannot be read")]
+    Unreadable(#[source] FrameError),
+    /// The message may not be sent before BootNotification is accepted (B01.FR.08, B02.FR.02), or after the CSMS has
+    /// rejected it (B03.FR.03). Nothing was sent.
+    #[error("it may not be sent before BootNotification is accepted")]
+    NotAccepted,
+    /// The message belongs to another version of OCPP than the connection. Nothing was sent.
+    #[error("the message belongs to {message}, and the connection speaks {connection}")]
+    WrongVersion {
+        /// The version of the message.
+        message: Version,
+        /// The version that both sides agreed on.
+        connection: Version,
+    },
     /// Too many calls wait already. Nothing was sent.
     #[error("too many calls are waiting; make the next one when some have ended")]
     QueueFull,
@@ -70,4 +87,13 @@ pub enum CallFailure {
         /// The limit.
         max: usize,
     },
+}
+
+impl From<PayloadError> for CallFailure {
+    fn from(error: PayloadError) -> Self {
+        match error {
+            PayloadError::Frame(error) => Self::Unreadable(error),
+            PayloadError::Schema(error) => Self::InvalidResponse(error),
+        }
+    }
 }

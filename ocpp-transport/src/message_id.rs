@@ -1,10 +1,11 @@
 //! Message ids, by which an answer finds its CALL.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The id of a CALL: 1 to 36 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct MessageId(String);
+pub struct MessageId(Arc<str>);
 
 impl MessageId {
     /// The longest id, in characters; it fits a UUID (2.0.1 Part 4, 4.1.4).
@@ -13,7 +14,15 @@ impl MessageId {
     /// The id that answers a frame whose own cannot be read (2.0.1 Part 4, 4.2.3).
     #[must_use]
     pub fn unreadable() -> Self {
-        Self("-1".to_owned())
+        Self("-1".into())
+    }
+
+    /// Whether a text has the length of an id.
+    pub(crate) fn is_id(text: &str) -> bool {
+        // A character takes one byte at least and four at most.
+        !text.is_empty()
+            && (text.len() <= Self::MAX_CHARACTERS
+                || text.chars().take(Self::MAX_CHARACTERS + 1).count() <= Self::MAX_CHARACTERS)
     }
 
     /// The id as text.
@@ -27,10 +36,7 @@ impl TryFrom<String> for MessageId {
     type Error = MessageIdLength;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.chars().take(Self::MAX_CHARACTERS + 1).count() {
-            1..=Self::MAX_CHARACTERS => Ok(Self(text)),
-            _ => Err(MessageIdLength),
-        }
+        Self::try_from(text.as_str())
     }
 }
 
@@ -38,7 +44,7 @@ impl TryFrom<&str> for MessageId {
     type Error = MessageIdLength;
 
     fn try_from(text: &str) -> Result<Self, Self::Error> {
-        Self::try_from(text.to_owned())
+        if Self::is_id(text) { Ok(Self(text.into())) } else { Err(MessageIdLength) }
     }
 }
 
@@ -78,14 +84,15 @@ impl MessageIds {
         let counter = self.next & COUNTER_MASK;
         self.next = self.next.wrapping_add(1);
         let connection = self.connection;
-        MessageId(format!(
+        let id = format!(
             "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
             connection >> 32,
             connection >> 16 & 0xffff,
             connection >> 4 & 0xfff,
             0x8000 | counter >> 48,
             counter & 0xffff_ffff_ffff,
-        ))
+        );
+        MessageId(id.into())
     }
 }
 

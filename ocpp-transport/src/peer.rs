@@ -4,18 +4,23 @@ use core::net::SocketAddr;
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
-use ocpp_types::{Request, RpcErrorCode, Version};
+use ocpp_types::{Notification, Request, Version};
 use rustls_pki_types::CertificateDer;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::call::CallFailure;
 use crate::close::{Close, CloseReason};
+use crate::frame::{Fault, FrameError, IncomingResult, MessageKind, PayloadError};
 use crate::identity::Identity;
+use crate::mailbox::{Command, DriverEnd, Mailbox};
+use crate::message_id::MessageId;
 use crate::name_rule::Subject;
 use crate::profile::SecurityProfile;
+use crate::session::{Outgoing, Registration, Retry, Role};
 
 /// A handle to the other end of a connection. Clones are handles to the same connection.
 ///
@@ -27,14 +32,16 @@ pub struct Peer {
 
 struct Inner {
     link: Link,
-    commands: mpsc::Sender<Command>,
-    close: watch::Sender<Option<Close>>,
-    closed: watch::Receiver<Option<CloseReason>>,
+    mailbox: Arc<Mailbox>,
 }
 
 /// What the handshake found out about a connection.
 pub(crate) struct Link {
+    /// Which side this process is.
+    pub(crate) role: Role,
     pub(crate) version: Version,
+    /// What this side knows of the station's registration when the connection begins.
+    pub(crate) registration: Registration,
     pub(crate) identity: Identity,
     pub(crate) profile: SecurityProfile,
     pub(crate) remote: SocketAddr,
@@ -42,32 +49,43 @@ pub(crate) struct Link {
     pub(crate) context: Option<Arc<dyn Any + Send + Sync>>,
 }
 
-/// A call for the driver.
-pub(crate) struct Command {
-    pub(crate) action: Cow<'static, str>,
-    pub(crate) payload: Box<RawValue>,
-    pub(crate) outcome: Outcome,
+/// How a call is made, where it is not the usual way.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// Sends the CALL again where it fails.
+    pub retry: Option<Retry>,
+    /// The id of the CALL, for one that was sent under it on an earlier connection already.
+    pub id: Option<MessageId>,
 }
 
-/// Takes the answer to a call; runs on the connection's task. Dropped: there is none.
-pub(crate) type Outcome = Box<dyn FnOnce(Result<Box<RawValue>, CallFailure>) + Send>;
+impl CallOptions {
+    /// Sends the CALL again where it fails.
+    #[must_use]
+    pub fn with_retry(self, retry: Retry) -> Self {
+        Self { retry: Some(retry), ..self }
+    }
 
-/// The driver's ends of a peer's channels.
-pub(crate) struct PeerChannels {
-    pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) close: watch::Receiver<Option<Close>>,
-    pub(crate) closed: watch::Sender<Option<CloseReason>>,
+    /// Sends the CALL under an id that it was sent under before (2.0.1 errata 2024-09, 4.1.4).
+    #[must_use]
+    pub fn with_id(self, id: MessageId) -> Self {
+        Self { id: Some(id), ..self }
+    }
 }
 
 impl Peer {
-    pub(crate) fn new(link: Link) -> (Self, PeerChannels) {
-        let (commands, command_receiver) = mpsc::channel(COMMAND_QUEUE_LEN);
-        let (close, close_receiver) = watch::channel(None);
-        let (closed_sender, closed) = watch::channel(None);
-        let peer = Self { inner: Arc::new(Inner { link, commands, close, closed }) };
-        let channels =
-            PeerChannels { commands: command_receiver, close: close_receiver, closed: closed_sender };
-        (peer, channels)
+    pub(crate) fn new(link: Link) -> (Self, DriverEnd) {
+        let mailbox = Arc::new(Mailbox::default());
+        let end = DriverEnd::new(Arc::clone(&mailbox));
+        (Self { inner: Arc::new(Inner { link, mailbox }) }, end)
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.inner.link.role
+    }
+
+    pub(crate) fn initial_registration(&self) -> Registration {
+        self.inner.link.registration
     }
 
     /// The identity of the station whose connection this is.
@@ -117,9 +135,7 @@ impl Peer {
     /// Whether the connection is open, and nobody has begun to close it.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.inner.close.borrow().is_none()
-            && self.inner.closed.has_changed().is_ok()
-            && self.inner.closed.borrow().is_none()
+        self.inner.mailbox.is_open()
     }
 
     /// Calls the peer and waits for its response.
@@ -134,10 +150,24 @@ impl Peer {
     /// The call is handed over at the first poll. Dropping the future after that does not take it back: the peer may
     /// act on it, and its answer is thrown away.
     pub async fn call<R: Request>(&self, request: R) -> Result<R::Response, CallFailure> {
-        let payload = raw_request(&request)?;
+        self.call_with(request, CallOptions::default()).await
+    }
+
+    /// As [`Peer::call`], with options.
+    ///
+    /// # Errors
+    /// See [`CallFailure`].
+    ///
+    /// # Cancel safety
+    /// As [`Peer::call`].
+    pub async fn call_with<R: Request>(
+        &self,
+        request: R,
+        options: CallOptions,
+    ) -> Result<R::Response, CallFailure> {
+        let outgoing = self.outgoing(R::VERSION, R::ACTION, &request)?;
         drop(request);
-        let response = self.call_raw(Cow::Borrowed(R::ACTION), payload).await?;
-        ocpp_types::decode(response.get()).map_err(CallFailure::InvalidResponse)
+        self.exchange(outgoing, options, |response| response.decode(R::VERSION)).await
     }
 
     /// As [`Peer::call`]; `observe` sees the response before the peer's next frame is looked at, so what it changes holds
@@ -155,16 +185,15 @@ impl Peer {
     ) -> Result<R::Response, CallFailure>
     where
         R: Request,
-        R::Response: Send + 'static,
     {
-        let payload = raw_request(&request)?;
+        let outgoing = self.outgoing(R::VERSION, R::ACTION, &request)?;
         drop(request);
-        self.exchange(Cow::Borrowed(R::ACTION), payload, |answer| {
-            let response = ocpp_types::decode(answer?.get()).map_err(CallFailure::InvalidResponse)?;
+        let read = |response: &IncomingResult| {
+            let response = response.decode(R::VERSION)?;
             observe(&response);
             Ok(response)
-        })
-        .await
+        };
+        self.exchange(outgoing, CallOptions::default(), read).await
     }
 
     /// Calls the peer with an action and a payload that nobody checks. For tests of a peer, and for gateways.
@@ -179,26 +208,72 @@ impl Peer {
         action: Cow<'static, str>,
         payload: Box<RawValue>,
     ) -> Result<Box<RawValue>, CallFailure> {
-        self.exchange(action, payload, |answer| answer).await
+        let version = self.version();
+        let read = move |response: &IncomingResult| {
+            response.check(version)?;
+            serde_json::from_str::<&RawValue>(response.payload()).map(ToOwned::to_owned).map_err(|_| {
+                let (kind, id) = (Some(MessageKind::CallResult), Some(response.id().clone()));
+                FrameError { fault: Fault::NotAnArray, kind, id }.into()
+            })
+        };
+        self.exchange(Outgoing::new(action, &payload), CallOptions::default(), read).await
+    }
+
+    /// Sends a message that the peer does not answer (SEND, OCPP 2.1); returns when it is on its way to the socket.
+    ///
+    /// # Errors
+    /// See [`CallFailure`]; [`CallFailure::QueueFull`] where the peer does not take what was sent before.
+    ///
+    /// # Cancel safety
+    /// The message is handed over at the first poll. Dropping the future after that does not take it back.
+    pub async fn send<N: Notification>(&self, notification: N) -> Result<(), CallFailure> {
+        let outgoing = self.outgoing(N::VERSION, N::ACTION, &notification)?;
+        drop(notification);
+        let (outcome, sent) = oneshot::channel();
+        self.inner.mailbox.put(Command::Send { outgoing, outcome })?;
+        sent.await.unwrap_or(Err(CallFailure::Disconnected))
     }
 
     async fn exchange<T: Send + 'static>(
         &self,
-        action: Cow<'static, str>,
-        payload: Box<RawValue>,
-        read: impl FnOnce(Result<Box<RawValue>, CallFailure>) -> Result<T, CallFailure> + Send + 'static,
+        outgoing: Outgoing,
+        options: CallOptions,
+        read: impl FnOnce(&IncomingResult) -> Result<T, PayloadError> + Send + 'static,
     ) -> Result<T, CallFailure> {
+        let mut outgoing = outgoing;
+        if let Some(retry) = options.retry {
+            outgoing = outgoing.with_retry(retry);
+        }
+        if let Some(id) = options.id {
+            outgoing = outgoing.with_id(id);
+        }
         let (sender, answer) = oneshot::channel();
-        let outcome: Outcome = Box::new(move |answer| {
+        let outcome = Box::new(move |answer: Result<IncomingResult, CallFailure>| {
+            let (result, verdict) = match answer.map(|response| read(&response)) {
+                Ok(Ok(response)) => (Ok(response), Ok(())),
+                Ok(Err(error)) => (Err(error.clone().into()), Err(error)),
+                Err(failure) => (Err(failure), Ok(())),
+            };
             // The caller may have lost interest.
-            let _ = sender.send(read(answer));
+            let _ = sender.send(result);
+            verdict
         });
-        self.inner.commands.try_send(Command { action, payload, outcome }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => CallFailure::QueueFull,
-            mpsc::error::TrySendError::Closed(_) => CallFailure::Disconnected,
-        })?;
+        self.inner.mailbox.put(Command::Call { outgoing, outcome })?;
         // The driver ends each call by its timeout at the latest; without a driver the sender is gone.
         answer.await.unwrap_or(Err(CallFailure::Disconnected))
+    }
+
+    fn outgoing<T: serde::Serialize>(
+        &self,
+        version: Version,
+        action: &'static str,
+        payload: &T,
+    ) -> Result<Outgoing, CallFailure> {
+        let connection = self.version();
+        if version != connection {
+            return Err(CallFailure::WrongVersion { message: version, connection });
+        }
+        Ok(Outgoing::written(action, ocpp_types::encode(payload).map_err(CallFailure::Unwritable)?))
     }
 
     /// Closes the connection after pending answers are flushed, and returns when it is closed. CALLs of this side
@@ -219,20 +294,18 @@ impl Peer {
     /// # Cancel safety
     /// Nothing is lost by dropping it.
     pub async fn closed(&self) -> CloseReason {
-        let mut closed = self.inner.closed.clone();
-        let reason = closed.wait_for(Option::is_some).await;
-        reason.ok().and_then(|reason| reason.clone()).unwrap_or(CloseReason::Dropped)
+        loop {
+            let mut closed = pin!(self.inner.mailbox.ended.notified());
+            closed.as_mut().enable();
+            if let Some(reason) = self.inner.mailbox.close_reason() {
+                return reason;
+            }
+            closed.await;
+        }
     }
 
     pub(crate) fn begin_close(&self, close: Close) {
-        self.inner.close.send_if_modified(|requested| {
-            // Being replaced is more urgent than a close that still waits for something.
-            let first = requested.is_none() || (close == Close::Replaced && *requested != Some(close));
-            if first {
-                *requested = Some(close);
-            }
-            first
-        });
+        self.inner.mailbox.begin_close(close);
     }
 }
 
@@ -247,16 +320,3 @@ impl fmt::Debug for Peer {
             .finish_non_exhaustive()
     }
 }
-
-fn raw_request<R: Request>(request: &R) -> Result<Box<RawValue>, CallFailure> {
-    let text = ocpp_types::encode(request).map_err(CallFailure::Unwritable)?;
-    Ok(RawValue::from_string(text).expect("what serde_json wrote is JSON"))
-}
-
-/// A CALLERROR of the peer, as its caller sees it.
-pub(crate) fn peer_error(code: RpcErrorCode, description: String) -> CallFailure {
-    CallFailure::CallError { code, description }
-}
-
-/// Calls that wait for the driver to look; it empties this queue each time that it wakes up.
-const COMMAND_QUEUE_LEN: usize = 16;

@@ -1,4 +1,4 @@
-//! From the action of a CALL to the handler of its type.
+//! From the action of a message to the handler of its type.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,14 +6,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ocpp_types::{Request, RpcErrorCode, Sender, Version};
-use serde_json::value::RawValue;
+use ocpp_types::{Notification, Request, RpcErrorCode, Sender, Version};
 
 use crate::call::CallError;
+use crate::frame::Incoming;
 use crate::peer::Peer;
 use crate::reply::{Next, Reply};
 
-/// The handlers of one side of a connection, by the type of the request.
+/// The handlers of one side of a connection, by the type of the request, for one version of OCPP or several at once.
 ///
 /// A payload is checked against its schema before a handler sees it. What breaks the schema, what no version of OCPP
 /// knows and what has no handler is answered with the CALLERROR of the specification's table.
@@ -31,23 +31,33 @@ use crate::reply::{Next, Reply};
 #[derive(Clone)]
 pub struct Router {
     versions: Vec<Version>,
-    handlers: HashMap<(Version, &'static str), Arc<Handler>>,
+    calls: HashMap<&'static str, PerVersion<CallHandler>>,
+    sends: HashMap<&'static str, PerVersion<SendHandler>>,
 }
 
-type Handler = dyn Fn(Peer, Version, &RawValue) -> Pending + Send + Sync;
-type Pending = Pin<Box<dyn Future<Output = Result<Handled, CallError>> + Send>>;
+type CallHandler = dyn Fn(Peer, &Incoming) -> Result<Pending, CallError> + Send + Sync;
+type SendHandler = dyn Fn(Peer, &Incoming) -> Result<PendingSend, CallError> + Send + Sync;
 
-/// A response that is ready to be sent.
+/// A handler that has been called, and its answer to come.
+pub(crate) type Pending = Pin<Box<dyn Future<Output = Result<Handled, CallError>> + Send>>;
+
+/// A handler of a SEND that has been called.
+pub(crate) type PendingSend = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A response that is ready to be sent, as JSON.
 pub(crate) struct Handled {
-    pub(crate) payload: Box<RawValue>,
+    pub(crate) payload: String,
     pub(crate) then: Option<Next>,
 }
+
+/// The handlers of one action: versions share the names of most.
+struct PerVersion<H: ?Sized>(Vec<(Version, Arc<H>)>);
 
 impl Router {
     /// A router without handlers, for the requests of one version of OCPP.
     #[must_use]
     pub fn new(version: Version) -> Self {
-        Self { versions: vec![version], handlers: HashMap::new() }
+        Self { versions: vec![version], calls: HashMap::new(), sends: HashMap::new() }
     }
 
     /// Adds a version of OCPP. A station offers the versions of its router in the order in which they were added, the
@@ -70,9 +80,10 @@ impl Router {
 
     /// Handles requests of type `R`. It answers with a response, or with a [`Reply`] where something is to follow.
     ///
-    /// One request of a connection is handled at a time. A handler that panics is answered for with InternalError;
-    /// so is one that takes longer than [`SessionSettings::answer_deadline`](crate::session::SessionSettings), and it
-    /// is dropped at its next `await`, so work that blocks belongs into `spawn_blocking`. A handler outlives the
+    /// One request of a connection is handled at a time, on the connection's task. A handler that panics is answered for
+    /// with InternalError; so is one that takes longer than
+    /// [`SessionSettings::answer_deadline`](crate::session::SessionSettings), and it is dropped at its next `await`. What
+    /// blocks belongs into `spawn_blocking`, for it holds up the connection. A handler outlives the
     /// connection that it was called on by that deadline at most. It may call the peer, but a `close` that waits
     /// belongs into [`Reply::then`].
     ///
@@ -88,28 +99,41 @@ impl Router {
         F: Fn(Peer, R) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<O, CallError>> + Send + 'static,
     {
-        assert!(
-            self.versions.contains(&R::VERSION),
-            "{} belongs to {}, which the router does not have",
-            R::ACTION,
-            R::VERSION
-        );
-        let handler = move |peer: Peer, version: Version, payload: &RawValue| -> Pending {
-            match ocpp_types::decode::<R>(payload.get()) {
-                Ok(request) => {
-                    let answer = handler(peer, request);
-                    Box::pin(async move {
-                        let (response, then) = answer.await?.into().into_parts();
-                        Ok(Handled { payload: raw_response(&response)?, then })
-                    })
-                }
-                Err(error) => {
-                    let refusal = CallError::new(error.rpc_code(version), error.to_string());
-                    Box::pin(std::future::ready(Err(refusal)))
-                }
-            }
+        self.check(R::VERSION, R::ACTION);
+        let handler = move |peer: Peer, incoming: &Incoming| -> Result<Pending, CallError> {
+            let answer = handler(peer, decode::<R>(incoming, R::VERSION)?);
+            Ok(Box::pin(async move {
+                let (response, then) = answer.await?.into().into_parts();
+                let payload = ocpp_types::encode(&response).map_err(|error| {
+                    CallError::internal(format!("the response cannot be written: {error}"))
+                })?;
+                Ok(Handled { payload, then })
+            }))
         };
-        self.handlers.insert((R::VERSION, R::ACTION), Arc::new(handler));
+        self.calls.entry(R::ACTION).or_default().insert(R::VERSION, Arc::new(handler));
+        self
+    }
+
+    /// Handles messages of type `N`, which are never answered (SEND, OCPP 2.1).
+    ///
+    /// Handlers of these messages run one at a time beside those of requests; while one runs a few more messages wait,
+    /// and what comes beyond that is dropped. One that panics or takes longer than
+    /// [`SessionSettings::answer_deadline`](crate::session::SessionSettings) is logged and forgotten.
+    ///
+    /// # Panics
+    /// If `N` belongs to a version of OCPP that the router does not have.
+    #[must_use]
+    pub fn handle_send<N, F, Fut>(mut self, handler: F) -> Self
+    where
+        N: Notification,
+        F: Fn(Peer, N) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.check(N::VERSION, N::ACTION);
+        let handler = move |peer: Peer, incoming: &Incoming| -> Result<PendingSend, CallError> {
+            Ok(Box::pin(handler(peer, decode::<N>(incoming, N::VERSION)?)))
+        };
+        self.sends.entry(N::ACTION).or_default().insert(N::VERSION, Arc::new(handler));
         self
     }
 
@@ -119,40 +143,82 @@ impl Router {
         &self.versions
     }
 
-    /// Handles one CALL. A panic of a handler comes through: the caller catches it.
-    pub(crate) async fn dispatch(
-        &self,
-        peer: Peer,
-        action: &str,
-        payload: &RawValue,
-    ) -> Result<Handled, CallError> {
-        let version = peer.version();
-        match self.handlers.iter().find(|((of, name), _)| *of == version && *name == action) {
-            Some((_, handler)) => handler(peer, version, payload).await,
-            // Known, but not offered, or one that only this side may send.
-            None if sender(version, action).is_some() => {
-                Err(CallError::new(RpcErrorCode::NotSupported, format!("{action} is not supported here")))
-            }
-            None => Err(CallError::new(RpcErrorCode::NotImplemented, "the action is unknown")),
+    /// Calls the handler of a CALL. A panic of it comes through: the caller catches it.
+    pub(crate) fn call(&self, peer: Peer, incoming: &Incoming) -> Result<Pending, CallError> {
+        let (version, action) = (peer.version(), incoming.action());
+        match self.calls.get(action).and_then(|handlers| handlers.get(version)) {
+            Some(handler) => handler(peer, incoming),
+            None => Err(unhandled(incoming, version)),
         }
+    }
+
+    /// Calls the handler of a SEND. A panic of it comes through: the caller catches it.
+    pub(crate) fn send(&self, peer: Peer, incoming: &Incoming) -> Result<PendingSend, CallError> {
+        let version = peer.version();
+        match self.sends.get(incoming.action()).and_then(|handlers| handlers.get(version)) {
+            Some(handler) => handler(peer, incoming),
+            None => Err(unhandled(incoming, version)),
+        }
+    }
+
+    fn check(&self, version: Version, action: &str) {
+        assert!(
+            self.versions.contains(&version),
+            "{action} belongs to {version}, which the router does not have"
+        );
+    }
+}
+
+impl<H: ?Sized> PerVersion<H> {
+    fn get(&self, version: Version) -> Option<&H> {
+        self.0.iter().find(|(of, _)| *of == version).map(|(_, handler)| handler.as_ref())
+    }
+
+    fn insert(&mut self, version: Version, handler: Arc<H>) {
+        self.0.retain(|(of, _)| *of != version);
+        self.0.push((version, handler));
+    }
+}
+
+impl<H: ?Sized> Default for PerVersion<H> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<H: ?Sized> Clone for PerVersion<H> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
 impl fmt::Debug for Router {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut actions: Vec<_> = self.handlers.keys().collect();
+        let mut actions: Vec<_> = self.calls.keys().chain(self.sends.keys()).collect();
         actions.sort();
         formatter.debug_struct("Router").field("versions", &self.versions).field("actions", &actions).finish()
     }
 }
 
-fn raw_response<T: serde::Serialize>(response: &T) -> Result<Box<RawValue>, CallError> {
-    let text = ocpp_types::encode(response)
-        .map_err(|error| CallError::internal(format!("the response cannot be written: {error}")))?;
-    RawValue::from_string(text).map_err(|_| CallError::internal("the response cannot be written"))
+fn decode<T: serde::de::DeserializeOwned>(incoming: &Incoming, version: Version) -> Result<T, CallError> {
+    incoming.decode(version).map_err(|error| CallError::new(error.rpc_code(version), error.to_string()))
 }
 
-/// Who sends the requests of an action; `None` where the version has no such action.
+/// The answer to a message that has no handler.
+fn unhandled(incoming: &Incoming, version: Version) -> CallError {
+    // It may be no frame at all: nobody has looked at its payload.
+    if let Err(error) = incoming.check(version) {
+        return CallError::new(RpcErrorCode::RpcFrameworkError, error.to_string());
+    }
+    // Known, but not offered; or one that only this side may send; or one that comes in another type of message.
+    if sender(version, incoming.action()).is_some() {
+        let description = format!("{} is not supported here", incoming.action());
+        return CallError::new(RpcErrorCode::NotSupported, description);
+    }
+    CallError::new(RpcErrorCode::NotImplemented, "the action is unknown")
+}
+
+/// Who sends the messages of an action; `None` where the version has no such action.
 fn sender(version: Version, action: &str) -> Option<Sender> {
     match version {
         #[cfg(feature = "v16")]
@@ -160,7 +226,13 @@ fn sender(version: Version, action: &str) -> Option<Sender> {
         #[cfg(feature = "v201")]
         Version::V201 => ocpp_types::v201::sender(action),
         #[cfg(feature = "v21")]
-        Version::V21 => ocpp_types::v21::sender(action),
-        _ => None,
+        Version::V21 => ocpp_types::v21::sender(action).or_else(|| {
+            let send = ocpp_types::v21::SENDS.iter().find(|(name, _)| *name == action);
+            send.map(|(_, sender)| *sender)
+        }),
+        _ => {
+            let _ = action;
+            None
+        }
     }
 }

@@ -1,13 +1,97 @@
 //! What can be wrong with a frame, and how it is answered.
 
-use ocpp_types::RpcErrorCode;
+use std::fmt;
+
+use ocpp_types::{RpcErrorCode, Version};
 
 use crate::message_id::MessageId;
 
-/// Why a text is not a frame.
+/// What a frame is, by its message type number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// 2
+    Call,
+    /// 3
+    CallResult,
+    /// 4
+    CallError,
+    /// 5, in 2.1
+    CallResultError,
+    /// 6, in 2.1
+    Send,
+    /// Any other number.
+    Other(u64),
+}
+
+impl MessageKind {
+    /// The kind of a message type number.
+    #[must_use]
+    pub fn from_number(number: u64) -> Self {
+        match number {
+            2 => Self::Call,
+            3 => Self::CallResult,
+            4 => Self::CallError,
+            5 => Self::CallResultError,
+            6 => Self::Send,
+            number => Self::Other(number),
+        }
+    }
+
+    /// The message type number.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Call => 2,
+            Self::CallResult => 3,
+            Self::CallError => 4,
+            Self::CallResultError => 5,
+            Self::Send => 6,
+            Self::Other(number) => number,
+        }
+    }
+
+    /// Whether a version has such messages.
+    #[must_use]
+    pub fn is_in(self, version: Version) -> bool {
+        match self {
+            Self::Call | Self::CallResult | Self::CallError => true,
+            // 2.1 Part 4, 4.1.3
+            Self::CallResultError | Self::Send => version == Version::V21,
+            Self::Other(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for MessageKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call => formatter.write_str("CALL"),
+            Self::CallResult => formatter.write_str("CALLRESULT"),
+            Self::CallError => formatter.write_str("CALLERROR"),
+            Self::CallResultError => formatter.write_str("CALLRESULTERROR"),
+            Self::Send => formatter.write_str("SEND"),
+            Self::Other(number) => write!(formatter, "message of type {number}"),
+        }
+    }
+}
+
+/// Why a text is not a frame of the version, with what could be read of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{fault}")]
+#[non_exhaustive]
+pub struct FrameError {
+    /// What is wrong.
+    pub fault: Fault,
+    /// What it would have been; `None` where even that cannot be read.
+    pub kind: Option<MessageKind>,
+    /// Its id, if it can be read.
+    pub id: Option<MessageId>,
+}
+
+/// What is wrong with a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum FrameError {
+pub enum Fault {
     /// Longer than the limit; it was not looked at.
     #[error("the frame has {bytes} bytes, at most {max} are accepted")]
     TooLarge {
@@ -28,62 +112,73 @@ pub enum FrameError {
     /// The first element is missing or no whole number.
     #[error("the first element of the frame is not a message type number")]
     MessageType,
-    /// The second element of a CALL is missing, no text, or not of 1 to 36 characters.
+    /// The second element is missing, no text, or not of 1 to 36 characters.
     #[error("the second element of the frame is not a message id of 1 to 36 characters")]
     MessageId,
-    /// The message type is not one of the version's.
-    #[error("message type {message_type} is unknown")]
+    /// The version has no such message type.
+    #[error("message type {number} is unknown")]
     UnknownMessageType {
-        /// The id, if it can be read.
-        id: Option<MessageId>,
         /// The number.
-        message_type: u64,
+        number: u64,
     },
-    /// A CALL that has not four elements.
-    #[error("a CALL has 4 elements, this one has {found}")]
+    /// Too few or too many elements.
+    #[error("the frame has {found} elements, which is not the number for its type")]
     ElementCount {
-        /// The id of the CALL.
-        id: MessageId,
         /// How many there are.
         found: usize,
     },
-    /// The action of a CALL is not a text.
-    #[error("the action of the CALL is not a text")]
-    Action {
-        /// The id of the CALL.
-        id: MessageId,
-    },
-    /// The payload of a CALL is not an object.
-    #[error("the payload of the CALL is not an object")]
-    Payload {
-        /// The id of the CALL.
-        id: MessageId,
-    },
-    /// A CALLRESULT or CALLERROR that cannot be read. It is never answered: 2.0.1 has no answer to an answer.
-    #[error("an answer that cannot be read")]
-    Answer,
+    /// The action of a CALL or SEND is not a text.
+    #[error("the action of the message is not a text")]
+    Action,
+    /// The payload of a CALL or SEND is not an object.
+    #[error("the payload of the message is not an object")]
+    Payload,
+    /// The code of a CALLERROR or CALLRESULTERROR is not a text.
+    #[error("the error code is not a text")]
+    Code,
+}
+
+/// How a frame is answered that cannot be processed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// [`MessageKind::CallError`] or [`MessageKind::CallResultError`].
+    pub kind: MessageKind,
+    /// Of the frame, or `-1`.
+    pub id: MessageId,
+    /// Why.
+    pub code: RpcErrorCode,
 }
 
 impl FrameError {
-    /// The code and the id with which 2.0.1 answers the frame; `None` where nothing may be sent.
+    /// What the version sends for the frame; `None` where nothing may be sent. A CALLRESULTERROR is for a CALLRESULT that
+    /// somebody waits for only.
     #[must_use]
-    pub fn answer(&self) -> Option<(MessageId, RpcErrorCode)> {
-        match self {
-            Self::TooLarge { .. }
-            | Self::TooDeep { .. }
-            | Self::NotAnArray
-            | Self::MessageType
-            | Self::MessageId => Some((MessageId::unreadable(), RpcErrorCode::RpcFrameworkError)),
-            // 2.0.1 Part 4, 4.4; its 4.1.3 would also permit silence.
-            Self::UnknownMessageType { id, .. } => Some((
-                id.clone().unwrap_or_else(MessageId::unreadable),
-                RpcErrorCode::MessageTypeNotSupported,
-            )),
-            Self::ElementCount { id, .. } | Self::Action { id } => {
-                Some((id.clone(), RpcErrorCode::RpcFrameworkError))
+    pub fn answer(&self, version: Version) -> Option<Refusal> {
+        let id = || self.id.clone().unwrap_or_else(MessageId::unreadable);
+        let refusal = |kind, code| Some(Refusal { kind, id: id(), code });
+        match self.kind {
+            // 2.0.1 Part 4, 4.2.3: id -1. 1.6 has neither this id nor the code, but its FormationViolation tells a peer
+            // under development what happened; silence would tell nothing.
+            None => refusal(MessageKind::CallError, RpcErrorCode::RpcFrameworkError),
+            Some(MessageKind::Call) => {
+                let code = match self.fault {
+                    Fault::Payload => RpcErrorCode::FormatViolation,
+                    _ => RpcErrorCode::RpcFrameworkError,
+                };
+                refusal(MessageKind::CallError, code)
             }
-            Self::Payload { id } => Some((id.clone(), RpcErrorCode::FormatViolation)),
-            Self::Answer => None,
+            // 2.1: an invalid response is answered, where its id can be read.
+            Some(MessageKind::CallResult) if version == Version::V21 && self.id.is_some() => {
+                refusal(MessageKind::CallResultError, RpcErrorCode::RpcFrameworkError)
+            }
+            // 2.0.1 Part 4, 4.4 has a code for this and nothing else, so it is sent, though 4.1.3 would permit silence.
+            // 1.6 has no such code, and 2.1 says to ignore such a message.
+            Some(kind) if !kind.is_in(version) && version == Version::V201 => {
+                refusal(MessageKind::CallError, RpcErrorCode::MessageTypeNotSupported)
+            }
+            // There is no answer to an answer, nor to a SEND.
+            Some(_) => None,
         }
     }
 }

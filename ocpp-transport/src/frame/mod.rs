@@ -1,59 +1,90 @@
-//! The frames of OCPP-J: CALL, CALLRESULT, CALLERROR (2.0.1 Part 4, 4.2).
+//! The frames of OCPP-J: CALL, CALLRESULT, CALLERROR, and in 2.1 CALLRESULTERROR and SEND (Part 4, 4.2).
 //!
 //! A payload stays the text that it is on the wire until the type that it should have is known.
 //!
 //! ```
 //! use ocpp_transport::frame::{self, Frame, Limits};
+//! use ocpp_types::Version;
 //!
-//! let frame = frame::parse(r#"[2,"19223201","Heartbeat",{}]"#, &Limits::default())?;
+//! let text = r#"[2,"19223201","Heartbeat",{}]"#;
+//! let frame = frame::parse(text, Version::V201, &Limits::default())?;
 //! let Frame::Call { id, action, payload } = &frame else { unreachable!() };
-//! assert_eq!((id.as_str(), action.as_str(), payload.get()), ("19223201", "Heartbeat", "{}"));
-//! assert_eq!(frame.encode(ocpp_types::Version::V201), r#"[2,"19223201","Heartbeat",{}]"#);
+//! assert_eq!((id.as_str(), action.as_ref(), payload.get()), ("19223201", "Heartbeat", "{}"));
+//! assert_eq!(frame.encode(Version::V201), text);
 //! # Ok::<(), frame::FrameError>(())
 //! ```
 
 mod error;
+mod head;
+mod incoming;
 mod parse;
+mod text;
+mod write;
+
+use std::borrow::Cow;
 
 use ocpp_types::{RpcErrorCode, Version};
 use serde_json::value::RawValue;
 
 use crate::message_id::MessageId;
 
-pub use crate::frame::error::FrameError;
+pub use crate::frame::error::{Fault, FrameError, MessageKind, Refusal};
+pub use crate::frame::incoming::{Incoming, IncomingResult, PayloadError};
 pub use crate::frame::parse::parse;
+pub use crate::frame::text::FrameText;
+pub(crate) use crate::frame::{
+    head::{Head, head},
+    parse::check_limits,
+    write::{call_error, call_result, call_result_error, request},
+};
 
 /// One frame.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Frame {
+pub enum Frame<'a> {
     /// A request.
     Call {
         /// Chosen by the caller.
         id: MessageId,
         /// The name of the message, without `Request`.
-        action: String,
+        action: Cow<'a, str>,
         /// A JSON object.
-        payload: Box<RawValue>,
+        payload: &'a RawValue,
     },
     /// The response to a CALL.
     CallResult {
         /// The id of the CALL.
         id: MessageId,
         /// Any JSON value; only a response's own type tells whether it is acceptable.
-        payload: Box<RawValue>,
+        payload: &'a RawValue,
     },
     /// The refusal of a CALL for reasons of transport or format.
-    CallError {
-        /// The id of the CALL, or `-1`.
+    CallError(Refused<'a>),
+    /// The refusal of a CALLRESULT (2.1). It is never answered.
+    CallResultError(Refused<'a>),
+    /// A message without an answer (2.1).
+    Send {
+        /// Chosen by the sender.
         id: MessageId,
-        /// What went wrong.
-        code: RpcErrorCode,
-        /// For people; at most 255 characters, the rest is cut off, and possibly empty.
-        description: String,
+        /// The name of the message.
+        action: Cow<'a, str>,
         /// A JSON object.
-        details: Box<RawValue>,
+        payload: &'a RawValue,
     },
+}
+
+/// What a CALLERROR or a CALLRESULTERROR says.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Refused<'a> {
+    /// The id of the CALL, or `-1`.
+    pub id: MessageId,
+    /// What went wrong.
+    pub code: RpcErrorCode,
+    /// For people; at most [`MAX_DESCRIPTION`] characters, the rest is cut off, and possibly empty.
+    pub description: String,
+    /// A JSON object; none if the peer left it out.
+    pub details: Option<&'a RawValue>,
 }
 
 /// Bounds on a frame that comes in, checked before it is interpreted.
@@ -70,8 +101,9 @@ impl Limits {
     /// 128 KiB. The longest text with a bound in 2.0.1, a certificate chain of 10,000 characters, takes 60 kB if
     /// each character is written as an escape; twice that leaves room for lists.
     pub const MAX_BYTES: usize = 128 * 1024;
-    /// 32 levels. The schemas of 2.0.1 nest less than ten deep; the rest is for customData.
-    pub const MAX_DEPTH: usize = 32;
+    /// 100 levels. The schemas nest less than ten deep; the rest is for customData. A reader of JSON takes some of the
+    /// stack for each level, and those of `ocpp-types` end at 127 of a payload.
+    pub const MAX_DEPTH: usize = 100;
 
     /// Sets the longest frame that is accepted, in bytes. Default [`Limits::MAX_BYTES`].
     #[must_use]
@@ -86,15 +118,19 @@ impl Default for Limits {
     }
 }
 
-impl Frame {
+impl Frame<'_> {
     /// The text of the frame, with the error codes as the version spells them.
     #[must_use]
     pub fn encode(&self, version: Version) -> String {
         match self {
-            Self::Call { id, action, payload } => encode_call(id, action, payload),
-            Self::CallResult { id, payload } => encode_call_result(id, payload),
-            Self::CallError { id, code, description, details } => {
-                encode_call_error(version, id, code, description, details)
+            Self::Call { id, action, payload } => request(MessageKind::Call, id, action, payload.get()),
+            Self::Send { id, action, payload } => request(MessageKind::Send, id, action, payload.get()),
+            Self::CallResult { id, payload } => call_result(id, payload.get()),
+            Self::CallError(refused) => {
+                call_error(version, &refused.id, &refused.code, &refused.description, refused.details)
+            }
+            Self::CallResultError(refused) => {
+                call_result_error(version, &refused.id, &refused.code, &refused.description, refused.details)
             }
         }
     }
@@ -103,47 +139,14 @@ impl Frame {
     #[must_use]
     pub fn id(&self) -> &MessageId {
         match self {
-            Self::Call { id, .. } | Self::CallResult { id, .. } | Self::CallError { id, .. } => id,
+            Self::Call { id, .. } | Self::CallResult { id, .. } | Self::Send { id, .. } => id,
+            Self::CallError(refused) | Self::CallResultError(refused) => &refused.id,
         }
     }
 }
 
-pub(crate) fn encode_call(id: &MessageId, action: &str, payload: &RawValue) -> String {
-    format!("[2,{},{},{}]", quoted(id.as_str()), quoted(action), payload.get())
-}
-
-pub(crate) fn encode_call_result(id: &MessageId, payload: &RawValue) -> String {
-    format!("[3,{},{}]", quoted(id.as_str()), payload.get())
-}
-
-pub(crate) fn encode_call_error(
-    version: Version,
-    id: &MessageId,
-    code: &RpcErrorCode,
-    description: &str,
-    details: &RawValue,
-) -> String {
-    let description: String = description.chars().take(MAX_DESCRIPTION).collect();
-    format!(
-        "[4,{},{},{},{}]",
-        quoted(id.as_str()),
-        quoted(code.as_str(version)),
-        quoted(&description),
-        details.get()
-    )
-}
-
-/// `{}`, the details of a CALLERROR that has none.
-pub(crate) fn no_details() -> Box<RawValue> {
-    RawValue::from_string("{}".to_owned()).expect("an empty object is JSON")
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
 /// The longest description of a CALLERROR, in characters (2.0.1 Part 4, 4.2.3).
-pub(crate) const MAX_DESCRIPTION: usize = 255;
+pub const MAX_DESCRIPTION: usize = 255;
 
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,7 @@ use crate::io::stream::Stream;
 use crate::peer::{Link, Peer};
 use crate::profile::SecurityProfile;
 use crate::router::Router;
+use crate::session::{self, Registration};
 use crate::tls::{self, ClientKey, TlsConfigError, TlsFailure};
 use crate::upgrade::{self, Opened, ResponseError};
 
@@ -129,6 +130,9 @@ pub struct StationConfig {
     pub security: Security,
     /// Deadline of the whole way to an open WebSocket. Default 30 s.
     pub connect_timeout: Duration,
+    /// What the CSMS has answered to the BootNotification of this station, on whatever connection. Default
+    /// [`Registration::Accepted`]; a station that has just started sets [`Registration::NotBooted`].
+    pub registration: Registration,
     /// Deadlines and bounds of the connection.
     pub link: LinkSettings,
 }
@@ -142,6 +146,7 @@ impl StationConfig {
             identity,
             security,
             connect_timeout: Duration::from_secs(30),
+            registration: Registration::default(),
             link: LinkSettings::default(),
         }
     }
@@ -150,6 +155,13 @@ impl StationConfig {
     #[must_use]
     pub fn with_connect_timeout(self, connect_timeout: Duration) -> Self {
         Self { connect_timeout, ..self }
+    }
+
+    /// Sets what the CSMS has answered to BootNotification. Until it is accepted, the connection sends only what may be
+    /// sent (B01.FR.08, B02.FR.02), and every other call fails with [`CallFailure::NotAccepted`](crate::CallFailure).
+    #[must_use]
+    pub fn with_registration(self, registration: Registration) -> Self {
+        Self { registration, ..self }
     }
 
     /// Sets deadlines and bounds of the connection.
@@ -315,6 +327,8 @@ pub async fn connect(config: &StationConfig, router: Router) -> Result<Connectio
     let version = opened.version;
     let socket = Socket::open(stream, tail, Role::Client, &config.link, opened.deflate).await;
     let link = Link {
+        role: session::Role::ChargingStation,
+        registration: config.registration,
         version,
         identity: config.identity.clone(),
         profile: config.security.profile(),

@@ -1,32 +1,33 @@
 //! The task that owns a connection: its socket, its session, its timers and its handlers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ocpp_types::RpcErrorCode;
-use serde_json::value::RawValue;
-use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{self, Message};
-use tracing::{Instrument, debug, debug_span, error, trace, warn};
+use tracing::{debug, error, trace, warn};
 
 use crate::call::{CallError, CallFailure};
 use crate::close::{Close, CloseReason};
-use crate::io::inflate::deflate_error;
+use crate::frame::FrameText;
+use crate::io::ending::{End, Ending, closed_here, end_of_socket, misbehaved};
+use crate::io::handlers::{Answered, Handlers, Remains};
 use crate::io::settings::LinkSettings;
 use crate::io::socket::{Reading, Socket, SocketEvent};
+use crate::mailbox::{Command, DriverEnd, Outcome};
 use crate::message_id::MessageId;
 use crate::message_rate::{Bucket, MessageRate};
-use crate::peer::{Command, Outcome, Peer, PeerChannels, peer_error};
+use crate::peer::Peer;
 use crate::reply::Next;
 use crate::router::{Handled, Router};
 use crate::session::{
-    Answer, AnswerRefused, CallKey, CallOutcome, CallRefused, Event, Session, TransmitKind,
+    Answer, AnswerRefused, CallKey, CallOutcome, CallRefused, Event, Outgoing, Session, TransmitKind,
 };
 use crate::tap::{Direction, TappedFrame};
 
@@ -34,34 +35,27 @@ use crate::tap::{Direction, TappedFrame};
 pub(crate) struct Driver {
     socket: Socket,
     session: Session,
-    router: Arc<Router>,
+    handlers: Handlers,
     peer: Peer,
     settings: LinkSettings,
-    commands: mpsc::Receiver<Command>,
-    close: watch::Receiver<Option<Close>>,
-    closed: watch::Sender<Option<CloseReason>>,
-    calls: HashMap<CallKey, PendingCall>,
-    handling: Option<Handling>,
+    mail: DriverEnd,
+    /// The CALLs of this side; as many as the session takes on.
+    calls: Vec<PendingCall>,
     /// What follows the answers that are not flushed yet, oldest first. As long as the socket's own queue at most.
     next: VecDeque<(MessageId, Next)>,
-    tasks: JoinSet<Done>,
     bucket: Option<Bucket>,
     /// When the socket is read again, if it is not now.
     read_again: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
     next_ping: Option<Instant>,
     pong_deadline: Option<Instant>,
     closing: Option<Closing>,
 }
 
 struct PendingCall {
+    key: CallKey,
     action: String,
     outcome: Outcome,
-}
-
-struct Handling {
-    id: MessageId,
-    action: String,
-    task: AbortHandle,
 }
 
 /// A close that waits for pending answers.
@@ -70,60 +64,30 @@ struct Closing {
     deadline: Instant,
 }
 
-/// The end of a task of the application.
-enum Done {
-    Handler { id: MessageId, result: Result<Handled, CallError> },
-    Next,
-}
-
-/// What is left of a connection that is closed: tasks of the application.
-pub(crate) struct Remains {
-    tasks: JoinSet<Done>,
-    patience: Duration,
-}
-
-/// How the socket is to be left.
-enum Ending {
-    /// By this side, with a Close frame.
-    Close { code: u16, text: &'static str, patience: Duration },
-    /// The peer has sent Close.
-    Finish,
-    /// There is nobody to say anything to.
-    Cut,
-}
-
-enum Wake {
-    Socket(SocketEvent),
-    Command(Option<Command>),
-    Task(Result<Done, JoinError>),
-    Close,
-    Timer,
-}
-
 impl Driver {
     pub(crate) fn new(
         socket: Socket,
         seed: [u8; 16],
         router: Arc<Router>,
         settings: LinkSettings,
-        (peer, channels): (Peer, PeerChannels),
+        (peer, mail): (Peer, DriverEnd),
     ) -> Self {
         let ping = settings.ping_interval;
+        let next_ping = (!ping.is_zero()).then(|| Instant::now() + ping);
+        let session = Session::new(peer.role(), peer.version(), settings.session.clone(), seed)
+            .with_registration(peer.initial_registration());
         Self {
             socket,
-            session: Session::new(peer.version(), settings.session.clone(), seed),
-            router,
+            session,
+            handlers: Handlers::new(router, peer.clone()),
             peer,
-            commands: channels.commands,
-            close: channels.close,
-            closed: channels.closed,
-            calls: HashMap::new(),
-            handling: None,
+            mail,
+            calls: Vec::new(),
             next: VecDeque::new(),
-            tasks: JoinSet::new(),
             bucket: None,
             read_again: None,
-            next_ping: (!ping.is_zero()).then(|| Instant::now() + ping),
+            timer: Box::pin(sleep_until(next_ping.unwrap_or_else(|| Instant::now() + IDLE))),
+            next_ping,
             pong_deadline: None,
             closing: None,
             settings,
@@ -141,60 +105,66 @@ impl Driver {
     /// # Cancel safety
     /// Dropping it cuts the connection and drops the handlers that run.
     pub(crate) async fn run(mut self) -> (CloseReason, Remains) {
-        let (reason, ending) = loop {
-            self.pump();
-            if let Some(end) = self.end_of_drain() {
-                break end;
-            }
-            let deadline = self.next_deadline();
-            let wake = {
-                let socket = &mut self.socket;
-                tokio::select! {
-                    event = poll_fn(|context| socket.poll(context)) => Wake::Socket(event),
-                    command = self.commands.recv() => Wake::Command(command),
-                    Some(done) = self.tasks.join_next() => Wake::Task(done),
-                    Ok(()) = self.close.changed() => Wake::Close,
-                    () = sleep_until(deadline) => Wake::Timer,
-                }
-            };
-            let end = match wake {
-                Wake::Socket(SocketEvent::Flushed(kinds)) => {
-                    self.handle_flushed(&kinds);
-                    None
-                }
-                Wake::Socket(SocketEvent::Message(message)) => self.handle_message(message),
-                Wake::Socket(SocketEvent::Ended(error)) => Some(end_of_socket(error)),
-                Wake::Command(command) => {
-                    self.handle_command(command);
-                    None
-                }
-                Wake::Task(done) => {
-                    self.handle_done(done);
-                    None
-                }
-                Wake::Close => self.handle_close(),
-                Wake::Timer => self.handle_timer(),
-            };
-            if let Some(end) = end {
-                break end;
-            }
-        };
+        let (reason, ending) = poll_fn(|context| self.poll(context)).await;
         self.end(reason, ending).await
     }
 
-    /// Moves what the session has to say to the socket, the handlers and the callers.
-    fn pump(&mut self) {
-        while let Some(event) = self.session.poll_event() {
-            self.handle_event(event);
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        self.mail.register(context.waker());
+        // A handler may have woken this task.
+        if let Some(answered) = self.handlers.poll(context) {
+            self.answer(answered);
         }
+        loop {
+            self.pump(context);
+            if let Some(end) = self.end_of_drain() {
+                return Poll::Ready(end);
+            }
+            if self.mail.has_news() {
+                if let Some(end) = self.handle_mail() {
+                    return Poll::Ready(end);
+                }
+                continue;
+            }
+            if let Poll::Ready(event) = self.socket.poll(context) {
+                let end = match event {
+                    SocketEvent::Flushed(kinds) => {
+                        self.handle_flushed(&kinds);
+                        None
+                    }
+                    SocketEvent::Message(message) => self.handle_message(message),
+                    SocketEvent::Ended(error) => Some(end_of_socket(error)),
+                };
+                match end {
+                    Some(end) => return Poll::Ready(end),
+                    None => continue,
+                }
+            }
+            self.handlers.poll_following(context);
+            match self.poll_timer(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(end)) => return Poll::Ready(end),
+            }
+        }
+    }
+
+    /// Moves what the session has to say to the socket, the handlers and the callers.
+    fn pump(&mut self, context: &mut Context<'_>) {
+        while let Some(event) = self.session.poll_event() {
+            self.handle_event(event, context);
+        }
+        self.handlers.poll_sends(context, self.settings.session.answer_deadline);
         while let Some(transmit) = self.session.poll_transmit() {
             match &transmit.kind {
                 TransmitKind::Call { key, id } => {
-                    let action = self.calls.get(key).map_or("", |call| call.action.as_str());
-                    debug!(action, message_id = %id, "CALL sent");
+                    let call = self.calls.iter().find(|call| call.key == *key);
+                    debug!(action = call.map(|call| call.action.as_str()), message_id = %id, "CALL sent");
                 }
+                TransmitKind::Send(id) => debug!(message_id = %id, "SEND sent"),
                 TransmitKind::Answer(id) => debug!(message_id = %id, "answer sent"),
                 TransmitKind::Refusal => debug!("CALLERROR sent"),
+                TransmitKind::ResultRefusal(id) => debug!(message_id = %id, "CALLRESULTERROR sent"),
             }
             trace!(frame = transmit.text, "out");
             self.tap(Direction::Out, &transmit.text);
@@ -202,77 +172,67 @@ impl Driver {
         }
     }
 
-    fn handle_event(&mut self, event: Event) {
+    fn handle_event(&mut self, event: Event, context: &mut Context<'_>) {
         match event {
-            Event::Call { id, action, payload } => self.start_handler(id, action, payload),
-            Event::AnswerOverdue { id } => {
-                if let Some(handling) = self.handling.take_if(|handling| handling.id == id) {
-                    warn!(action = handling.action, message_id = %id, "handler took too long and was dropped");
-                    handling.task.abort();
+            Event::Call(incoming) => {
+                if let Some(answered) = self.handlers.start(&incoming, context) {
+                    self.answer(answered);
                 }
             }
-            Event::CallEnded { key, outcome } => {
-                let Some(call) = self.calls.remove(&key) else { return };
-                let action = call.action.as_str();
-                let result = match outcome {
-                    CallOutcome::Result(payload) => {
-                        debug!(action, "CALLRESULT received");
-                        Ok(payload)
-                    }
-                    CallOutcome::Error { code, description, .. } => {
-                        debug!(action, ?code, description, "CALLERROR received");
-                        Err(peer_error(code, description))
-                    }
-                    CallOutcome::Timeout => {
-                        warn!(action, "the peer did not answer in time");
-                        Err(CallFailure::Timeout)
-                    }
-                    CallOutcome::Disconnected => Err(CallFailure::Disconnected),
-                };
-                (call.outcome)(result);
+            Event::Send(incoming) => self.handlers.start_send(incoming),
+            Event::AnswerOverdue { id } => self.handlers.drop_overdue(&id),
+            Event::CallEnded { key, outcome } => self.end_call(key, outcome),
+            Event::CallRetried { key, attempts } => {
+                let call = self.calls.iter().find(|call| call.key == key);
+                let action = call.map(|call| call.action.as_str());
+                warn!(action, attempts, "a CALL failed and will be sent again");
             }
             Event::Refused(error) => warn!(%error, "a frame of the peer was refused"),
+            Event::NotAccepted { id, action } => {
+                warn!(action, message_id = %id, "refused before BootNotification is accepted");
+            }
             Event::UnmatchedAnswer { id, code } => {
                 warn!(message_id = %id, ?code, "an answer that nobody waits for was ignored");
             }
+            Event::ResultRefused { id, code, description } => {
+                error!(message_id = %id, ?code, description, "the peer cannot process a response");
+            }
         }
     }
 
-    fn start_handler(&mut self, id: MessageId, action: String, payload: Box<RawValue>) {
-        debug!(action, message_id = %id, "CALL received");
-        let span = debug_span!("handle", action, message_id = %id);
-        let (router, peer) = (Arc::clone(&self.router), self.peer.clone());
-        let task = {
-            let (id, action) = (id.clone(), action.clone());
-            let handler = async move {
-                let result = router.dispatch(peer, &action, &payload).await;
-                Done::Handler { id, result }
-            };
-            self.tasks.spawn(handler.instrument(span))
+    fn end_call(&mut self, key: CallKey, outcome: CallOutcome) {
+        let Some(index) = self.calls.iter().position(|call| call.key == key) else { return };
+        let PendingCall { action, outcome: tell, .. } = self.calls.swap_remove(index);
+        let mut answered = None;
+        let result = match outcome {
+            CallOutcome::Result(response) => {
+                debug!(action, "CALLRESULT received");
+                answered = Some(response.id().clone());
+                Ok(response)
+            }
+            CallOutcome::Error { code, description, .. } => {
+                debug!(action, ?code, description, "CALLERROR received");
+                Err(CallFailure::CallError { code, description })
+            }
+            CallOutcome::Unreadable(error) => Err(CallFailure::Unreadable(error)),
+            CallOutcome::Timeout => {
+                warn!(action, "the peer did not answer in time");
+                Err(CallFailure::Timeout)
+            }
+            CallOutcome::NotAccepted => Err(CallFailure::NotAccepted),
+            CallOutcome::Disconnected => Err(CallFailure::Disconnected),
         };
-        self.handling = Some(Handling { id, action, task });
-    }
-
-    fn handle_done(&mut self, done: Result<Done, JoinError>) {
-        match done {
-            Ok(Done::Handler { id, result }) => self.answer(&id, result),
-            Ok(Done::Next) => {}
-            // Aborted because its deadline has passed.
-            Err(error) if error.is_cancelled() => {}
-            Err(error) => match self.handling.take_if(|handling| handling.task.id() == error.id()) {
-                Some(Handling { id, action, .. }) => {
-                    error!(action, message_id = %id, "handler panicked");
-                    self.answer(&id, Err(CallError::internal("the request could not be handled")));
-                }
-                None => error!("what follows an answer panicked"),
-            },
+        if let (Err(error), Some(id)) = (tell(result), answered) {
+            warn!(action, message_id = %id, %error, "the peer's response is invalid");
+            // FR.06 (2.1)
+            self.session.refuse_result(&id, &error.rpc_code(self.peer.version()), &error.to_string());
         }
     }
 
-    fn answer(&mut self, id: &MessageId, result: Result<Handled, CallError>) {
-        self.handling.take_if(|handling| handling.id == *id);
-        let (answer, next) = match result {
-            Ok(Handled { payload, then }) => (Answer::Result(payload), then),
+    fn answer(&mut self, (id, result): Answered) {
+        let now = Instant::now().into_std();
+        let (outcome, next) = match result {
+            Ok(Handled { payload, then }) => (self.session.answer_result(now, &id, &payload), then),
             Err(CallError { code, description }) => {
                 // InternalError is this side's fault, the others are the peer's.
                 if code == RpcErrorCode::InternalError {
@@ -280,11 +240,11 @@ impl Driver {
                 } else {
                     warn!(message_id = %id, ?code, description, "answered with CALLERROR");
                 }
-                (Answer::Error { code, description }, None)
+                (self.session.answer(now, &id, Answer::Error { code, description }), None)
             }
         };
-        match self.session.answer(Instant::now().into_std(), id, answer) {
-            Ok(()) => self.next.extend(next.map(|next| (id.clone(), next))),
+        match outcome {
+            Ok(()) => self.next.extend(next.map(|next| (id, next))),
             Err(refused @ AnswerRefused::TooLarge { .. }) => error!(message_id = %id, %refused, "no answer"),
             Err(refused) => debug!(message_id = %id, %refused, "no answer"),
         }
@@ -296,16 +256,12 @@ impl Driver {
             let TransmitKind::Answer(flushed) = kind else { continue };
             // Answers are flushed in order, and not each is followed by something.
             if let Some((_, next)) = self.next.pop_front_if(|(id, _)| id == flushed) {
-                let run = async move {
-                    next.await;
-                    Done::Next
-                };
-                self.tasks.spawn(run.in_current_span());
+                self.handlers.follow(next);
             }
         }
     }
 
-    fn handle_message(&mut self, message: Message) -> Option<(CloseReason, Ending)> {
+    fn handle_message(&mut self, message: Message) -> Option<End> {
         self.pong_deadline = None;
         if let Some(bucket) = &mut self.bucket {
             let now = Instant::now().into_std();
@@ -321,7 +277,7 @@ impl Driver {
                 self.tap(Direction::In, &text);
                 // Once this side is closing, the peer's CALLs are not taken on any more.
                 if self.closing.is_none() {
-                    self.session.handle_text(Instant::now().into_std(), &text);
+                    self.session.handle_text(Instant::now().into_std(), FrameText::from(text));
                 }
                 None
             }
@@ -337,40 +293,64 @@ impl Driver {
         }
     }
 
-    fn handle_command(&mut self, command: Option<Command>) {
-        // None cannot be: this driver holds a sender itself.
-        let Some(Command { action, payload, outcome }) = command else { return };
-        if self.closing.is_some() {
-            outcome(Err(CallFailure::Disconnected));
-            return;
-        }
-        match self.session.call(Instant::now().into_std(), action.clone(), &payload) {
-            Ok(key) => {
-                self.calls.insert(key, PendingCall { action: action.into_owned(), outcome });
-            }
-            Err(refused) => {
-                let failure = match refused {
-                    CallRefused::QueueFull { .. } => CallFailure::QueueFull,
-                    CallRefused::TooLarge { bytes, max } => CallFailure::TooLarge { bytes, max },
-                    CallRefused::Disconnected => CallFailure::Disconnected,
-                };
-                outcome(Err(failure));
+    /// What the handles of this connection want.
+    fn handle_mail(&mut self) -> Option<End> {
+        while let Some(command) = self.mail.take() {
+            match command {
+                Command::Call { outgoing, outcome } => self.call(outgoing, outcome),
+                Command::Send { outgoing, outcome } => {
+                    let result = if self.closing.is_some() {
+                        Err(CallFailure::Disconnected)
+                    } else if self.socket.has_room() {
+                        self.session.send(outgoing).map_err(failure)
+                    } else {
+                        Err(CallFailure::QueueFull)
+                    };
+                    // The sender may have lost interest.
+                    let _ = outcome.send(result);
+                }
             }
         }
-    }
-
-    fn handle_close(&mut self) -> Option<(CloseReason, Ending)> {
-        let close = (*self.close.borrow_and_update())?;
+        let close = self.mail.requested_close()?;
         if close == Close::Replaced {
-            return Some(self.local_end(close));
+            return Some(closed_here(close, self.settings.close_timeout));
         }
         let deadline = Instant::now() + self.settings.close_timeout;
         self.closing.get_or_insert(Closing { close, deadline });
         None
     }
 
-    fn handle_timer(&mut self) -> Option<(CloseReason, Ending)> {
+    fn call(&mut self, outgoing: Outgoing, outcome: Outcome) {
+        let action = outgoing.action().to_owned();
+        let taken = if self.closing.is_some() {
+            Err(CallFailure::Disconnected)
+        } else {
+            self.session.call(Instant::now().into_std(), outgoing).map_err(failure)
+        };
+        match taken {
+            Ok(key) => self.calls.push(PendingCall { key, action, outcome }),
+            // Nothing was sent, so there is no response that could be invalid.
+            Err(failure) => drop(outcome(Err(failure))),
+        }
+    }
+
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<Option<End>> {
+        let deadline = self.next_deadline();
+        // A deadline that moves away, as most do, costs nothing but to wake up once too often.
+        if deadline < self.timer.deadline() {
+            self.timer.as_mut().reset(deadline);
+        }
+        if self.timer.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
         let now = Instant::now();
+        let end = self.handle_timer(now);
+        let deadline = self.next_deadline();
+        self.timer.as_mut().reset(deadline);
+        Poll::Ready(end)
+    }
+
+    fn handle_timer(&mut self, now: Instant) -> Option<End> {
         if self.read_again.take_if(|at| *at <= now).is_some() {
             self.socket.set_reading(Reading::On);
         }
@@ -392,26 +372,19 @@ impl Driver {
     }
 
     /// Whether a close has nothing more to wait for.
-    fn end_of_drain(&mut self) -> Option<(CloseReason, Ending)> {
+    fn end_of_drain(&mut self) -> Option<End> {
         let closing = self.closing.as_ref()?;
         let drained = !self.session.is_answering() && self.socket.unflushed_since().is_none();
-        (drained || closing.deadline <= Instant::now()).then(|| self.local_end(closing.close))
-    }
-
-    fn local_end(&self, close: Close) -> (CloseReason, Ending) {
-        let patience = match close {
-            // The peer has moved on to another connection, and is not kept waiting for this one.
-            Close::Replaced => REPLACED_PATIENCE.min(self.settings.close_timeout),
-            _ => self.settings.close_timeout,
-        };
-        (CloseReason::Local(close), Ending::Close { code: close.code(), text: close.text(), patience })
+        (drained || closing.deadline <= Instant::now())
+            .then(|| closed_here(closing.close, self.settings.close_timeout))
     }
 
     fn next_deadline(&self) -> Instant {
         let session = self.session.poll_timeout().map(Instant::from_std);
         let write = self.socket.unflushed_since().map(|since| since + self.settings.write_timeout);
         let closing = self.closing.as_ref().map(|closing| closing.deadline);
-        [session, write, closing, self.read_again, self.next_ping, self.pong_deadline]
+        let sends = self.handlers.deadline();
+        [session, write, closing, sends, self.read_again, self.next_ping, self.pong_deadline]
             .into_iter()
             .flatten()
             .min()
@@ -428,9 +401,12 @@ impl Driver {
         // What calls this side has made are over, also for those whose command was not looked at yet.
         self.session.disconnect();
         while let Some(event) = self.session.poll_event() {
-            self.handle_event(event);
+            if let Event::CallEnded { key, outcome } = event {
+                self.end_call(key, outcome);
+            }
         }
-        drop(self.commands);
+        let remains = self.handlers.leave(self.settings.session.answer_deadline);
+        self.mail.refuse();
         match ending {
             Ending::Close { code, text, patience } => {
                 let frame = CloseFrame { code: code.into(), reason: text.into() };
@@ -440,58 +416,20 @@ impl Driver {
             Ending::Cut => drop(self.socket),
         }
         debug!(%reason, "connection closed");
-        self.closed.send_replace(Some(reason.clone()));
-        (reason, Remains { tasks: self.tasks, patience: self.settings.session.answer_deadline })
+        self.mail.end(reason.clone());
+        (reason, remains)
     }
 }
 
-impl Remains {
-    /// Waits for the application's tasks, as long as a handler may take; what still runs then is dropped.
-    pub(crate) async fn join(mut self) {
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        let in_time = timeout(self.patience, all).await.is_ok();
-        if !in_time {
-            warn!("tasks of a closed connection were dropped");
-        }
-        self.tasks.shutdown().await;
+fn failure(refused: CallRefused) -> CallFailure {
+    match refused {
+        CallRefused::QueueFull { .. } => CallFailure::QueueFull,
+        CallRefused::TooLarge { bytes, max } => CallFailure::TooLarge { bytes, max },
+        CallRefused::NotAccepted => CallFailure::NotAccepted,
+        // Peer::send takes messages of 2.1 only, and those on a connection of 2.1.
+        CallRefused::NoSend | CallRefused::Disconnected => CallFailure::Disconnected,
     }
 }
-
-/// Sorts the end of the socket into failures of the network and of the peer.
-fn end_of_socket(error: Option<tungstenite::Error>) -> (CloseReason, Ending) {
-    let Some(error) = error else {
-        return (CloseReason::Peer { code: None, reason: String::new() }, Ending::Finish);
-    };
-    match error {
-        tungstenite::Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-            misbehaved(1009, format!("a frame of {size} bytes, at most {max_size} are accepted"))
-        }
-        tungstenite::Error::Utf8(_) => misbehaved(1007, "text that is not UTF-8".to_owned()),
-        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => gone(),
-        // Neither Close nor TLS's own close_notify: a process that was killed.
-        tungstenite::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => gone(),
-        tungstenite::Error::Protocol(error) => misbehaved(1002, error.to_string()),
-        tungstenite::Error::Io(error) if let Some(error) = deflate_error(&error) => {
-            misbehaved(error.close_code(), error.to_string())
-        }
-        error => (CloseReason::Lost { error: error.to_string() }, Ending::Cut),
-    }
-}
-
-fn gone() -> (CloseReason, Ending) {
-    (CloseReason::Lost { error: "the peer went away without a close".to_owned() }, Ending::Cut)
-}
-
-fn misbehaved(code: u16, error: String) -> (CloseReason, Ending) {
-    let ending = Ending::Close { code, text: "", patience: MISBEHAVED_PATIENCE };
-    (CloseReason::Misbehaved { code, error }, ending)
-}
-
-/// How long a connection that is replaced takes to say so; a half-open one cannot.
-const REPLACED_PATIENCE: Duration = Duration::from_millis(500);
-
-/// How long a peer that broke the rules has to read that it did.
-const MISBEHAVED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The longest sleep of a connection that waits for nothing.
 const IDLE: Duration = Duration::from_secs(3600);

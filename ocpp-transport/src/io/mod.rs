@@ -6,6 +6,8 @@ mod csms;
 mod csms_config;
 mod dial;
 mod driver;
+mod ending;
+mod handlers;
 mod head;
 mod inflate;
 mod open;

@@ -18,6 +18,7 @@ use crate::io::stream::Stream;
 use crate::io::tls_accept::accept_tls;
 use crate::peer::Link;
 use crate::profile::SecurityProfile;
+use crate::session;
 use crate::tls::handshake_error::HandshakeError;
 use crate::tls::{SecurityEventKind, trust};
 use crate::upgrade::{self, HttpRefusal, NoCommonSubprotocol};
@@ -162,6 +163,8 @@ pub(crate) async fn open(
     written.await.map_err(OpenError::Io)?;
     let socket = Socket::open(stream, head.tail, Role::Server, &config.link, upgrade.deflate()).await;
     let link = Link {
+        role: session::Role::Csms,
+        registration: admitted.registration,
         version,
         identity: admitted.identity.unwrap_or(request.identity),
         profile,

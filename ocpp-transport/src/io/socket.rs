@@ -95,6 +95,11 @@ impl Socket {
         self.reading = reading;
     }
 
+    /// Whether the peer takes what is sent to it.
+    pub(crate) fn has_room(&self) -> bool {
+        self.outgoing.len() < MAX_OUTGOING
+    }
+
     /// Since when something waits for the peer to make room; `None` if all is flushed.
     pub(crate) fn unflushed_since(&self) -> Option<Instant> {
         self.unflushed_since

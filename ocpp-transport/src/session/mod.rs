@@ -1,23 +1,34 @@
 //! One OCPP-J connection as a state machine, without IO and with the time as an argument.
 //!
-//! The order of calls: hand in what happened (`handle_text`, `call`, `answer`, `handle_timeout`, `disconnect`), then
-//! take out what follows until nothing is left (`poll_transmit`, `poll_event`), then sleep until `poll_timeout`.
+//! The order of calls: hand in what happened (`handle_text`, `call`, `send`, `answer`, `handle_timeout`, `disconnect`),
+//! then take out what follows until nothing is left (`poll_transmit`, `poll_event`), then sleep until `poll_timeout`.
 
+mod event;
+mod gate;
+mod queue;
+mod retry;
 mod settings;
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use ocpp_types::{RpcErrorCode, Version};
-use serde_json::value::RawValue;
 
-use crate::frame::{self, Frame, FrameError};
+use crate::frame::{
+    self, Frame, FrameError, FrameText, Incoming, IncomingResult, MessageKind, Refused, check_limits,
+};
 use crate::message_id::{MessageId, MessageIds};
+use crate::session::gate::{BOOT, Gate};
+use crate::session::queue::{Next, Queue, Queued, Retrying};
 
+pub use crate::session::event::{
+    Answer, AnswerRefused, CallKey, CallOutcome, CallRefused, Event, Outgoing, Transmit, TransmitKind,
+};
+pub use crate::session::gate::{Registration, Role};
+pub use crate::session::retry::Retry;
 pub use crate::session::settings::{Counters, SessionSettings};
 
-/// Both directions of a connection: the CALLs of this side and those of the peer.
+/// Both directions of a connection: the messages of this side and those of the peer.
 ///
 /// Invariant: at most one CALL of this side waits for its answer (2.0.1 Part 4, 4.1.1; FR.01), and at most one CALL
 /// of the peer is being answered. Each accepted `call` ends in exactly one [`Event::CallEnded`].
@@ -25,9 +36,10 @@ pub use crate::session::settings::{Counters, SessionSettings};
 pub struct Session {
     version: Version,
     settings: SessionSettings,
+    gate: Gate,
     ids: MessageIds,
     next_key: u64,
-    queue: VecDeque<Queued>,
+    queue: Queue,
     in_flight: Option<InFlight>,
     waiting: VecDeque<Incoming>,
     answering: Option<Answering>,
@@ -37,186 +49,31 @@ pub struct Session {
     disconnected: bool,
 }
 
-/// Names a CALL of this side within its session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CallKey(u64);
-
-/// A frame to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Transmit {
-    /// What it is.
-    pub kind: TransmitKind,
-    /// The frame.
-    pub text: String,
-}
-
-/// What a frame to be sent is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TransmitKind {
-    /// A CALL of this side.
-    Call {
-        /// Which one.
-        key: CallKey,
-        /// Its message id.
-        id: MessageId,
-    },
-    /// The answer that the application gave to a CALL of the peer.
-    Answer(MessageId),
-    /// A CALLERROR of the session itself.
-    Refusal,
-}
-
-/// Something that the application has to know.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// The peer calls; answer with [`Session::answer`]. The next one comes after that.
-    Call {
-        /// The id of the CALL.
-        id: MessageId,
-        /// Its action, not yet known to exist.
-        action: String,
-        /// Its payload, a JSON object.
-        payload: Box<RawValue>,
-    },
-    /// The deadline for an answer has passed; InternalError was sent in its place.
-    AnswerOverdue {
-        /// The id of the CALL.
-        id: MessageId,
-    },
-    /// A CALL of this side is over.
-    CallEnded {
-        /// Which one.
-        key: CallKey,
-        /// How it ended.
-        outcome: CallOutcome,
-    },
-    /// The peer sent something that is not a frame, or not one that is permitted; it was answered as far as it may be.
-    Refused(FrameError),
-    /// An answer to nothing: too late, or never asked for. It was ignored.
-    UnmatchedAnswer {
-        /// The id in the answer.
-        id: MessageId,
-        /// The code, if it was a CALLERROR.
-        code: Option<RpcErrorCode>,
-    },
-}
-
-/// How a CALL of this side ended.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CallOutcome {
-    /// With a CALLRESULT.
-    Result(Box<RawValue>),
-    /// With a CALLERROR.
-    Error {
-        /// The peer's code.
-        code: RpcErrorCode,
-        /// The peer's description.
-        description: String,
-        /// The peer's details.
-        details: Box<RawValue>,
-    },
-    /// Without an answer in time.
-    Timeout,
-    /// With the connection.
-    Disconnected,
-}
-
-/// The answer of the application to a CALL of the peer.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Answer {
-    /// A CALLRESULT with this payload.
-    Result(Box<RawValue>),
-    /// A CALLERROR.
-    Error {
-        /// What went wrong.
-        code: RpcErrorCode,
-        /// For people; cut to 255 characters.
-        description: String,
-    },
-}
-
-/// Why a call is not taken on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CallRefused {
-    /// As many calls wait as the settings permit.
-    #[error("{max} calls are waiting already")]
-    QueueFull {
-        /// The limit.
-        max: usize,
-    },
-    /// The frame would be longer than a peer has to accept.
-    #[error("the frame has {bytes} bytes, at most {max} may be sent")]
-    TooLarge {
-        /// Its length.
-        bytes: usize,
-        /// The limit.
-        max: usize,
-    },
-    /// The connection is over.
-    #[error("the connection is closed")]
-    Disconnected,
-}
-
-/// Why an answer was not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AnswerRefused {
-    /// The CALL is answered already, or was never made.
-    #[error("the CALL does not wait for an answer any more")]
-    Overdue,
-    /// The frame would be longer than a peer has to accept.
-    #[error("the answer has {bytes} bytes, at most {max} may be sent")]
-    TooLarge {
-        /// Its length.
-        bytes: usize,
-        /// The limit.
-        max: usize,
-    },
-}
-
-#[derive(Debug)]
-struct Queued {
-    key: CallKey,
-    id: MessageId,
-    text: String,
-}
-
 #[derive(Debug)]
 struct InFlight {
-    key: CallKey,
-    id: MessageId,
+    /// Its text is gone unless it is needed again.
+    call: Queued,
     deadline: Instant,
-}
-
-#[derive(Debug)]
-struct Incoming {
-    id: MessageId,
-    action: String,
-    payload: Box<RawValue>,
 }
 
 #[derive(Debug)]
 struct Answering {
     id: MessageId,
+    is_boot: bool,
     deadline: Instant,
 }
 
 impl Session {
     /// A session of a connection that was just opened. `seed` has to be random: it makes the message ids unique.
     #[must_use]
-    pub fn new(version: Version, settings: SessionSettings, seed: [u8; 16]) -> Self {
+    pub fn new(role: Role, version: Version, settings: SessionSettings, seed: [u8; 16]) -> Self {
         Self {
             version,
             settings,
+            gate: Gate::new(role, Registration::default()),
             ids: MessageIds::new(seed),
             next_key: 0,
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             in_flight: None,
             waiting: VecDeque::new(),
             answering: None,
@@ -227,108 +84,148 @@ impl Session {
         }
     }
 
+    /// Begins with another state of the registration than [`Registration::Accepted`]. From then on the session itself
+    /// sees how BootNotification is answered.
+    #[must_use]
+    pub fn with_registration(self, registration: Registration) -> Self {
+        let gate = Gate::new(self.gate.role(), registration);
+        Self { gate, ..self }
+    }
+
     /// Takes in a text frame of the peer.
-    pub fn handle_text(&mut self, now: Instant, text: &str) {
-        match frame::parse(text, &self.settings.limits) {
-            Ok(Frame::Call { id, action, payload }) => {
-                self.handle_call(now, Incoming { id, action, payload })
-            }
-            Ok(Frame::CallResult { id, payload }) => {
-                self.end_in_flight(now, id, None, |_| CallOutcome::Result(payload));
-            }
-            Ok(Frame::CallError { id, code, description, details }) => {
-                self.end_in_flight(now, id, Some(code), |code| CallOutcome::Error {
-                    code: code.unwrap_or(RpcErrorCode::GenericError),
-                    description,
-                    details,
-                });
-            }
-            Err(error) => {
-                self.counters.invalid_frames += 1;
-                if let Some((id, code)) = error.answer() {
-                    self.refuse(&id, &code, &error.to_string());
+    pub fn handle_text(&mut self, now: Instant, text: impl Into<FrameText>) {
+        if self.disconnected {
+            return;
+        }
+        let text = text.into();
+        if let Err(error) = check_limits(&text, &self.settings.limits) {
+            return self.handle_invalid(now, error);
+        }
+        // The payload of the usual frame is not looked at here; its decoder tells whether it is JSON.
+        if let Some(head) = frame::head(&text) {
+            let taken = match head.kind {
+                MessageKind::CallResult => {
+                    IncomingResult::from_head(&text, &head).map(|result| self.handle_result(now, result))
                 }
-                self.events.push_back(Event::Refused(error));
+                MessageKind::Call => {
+                    Incoming::from_head(&text, &head).map(|incoming| self.handle_call(now, incoming))
+                }
+                kind if kind.is_in(self.version) => {
+                    Incoming::from_head(&text, &head).map(|incoming| self.handle_send(incoming))
+                }
+                _ => None,
+            };
+            if taken.is_some() {
+                return;
             }
+        }
+        match frame::parse(&text, self.version, &self.settings.limits) {
+            Ok(frame) => self.handle_frame(now, &text, frame),
+            Err(error) => self.handle_invalid(now, error),
         }
     }
 
-    /// Queues a CALL. It is sent when those before it are answered or have timed out.
+    /// Queues a CALL. It is sent when those before it are answered or have timed out; one that may not be sent then,
+    /// because BootNotification is not accepted, ends with [`CallOutcome::NotAccepted`] or, with a retry policy, waits.
     ///
     /// # Errors
     /// If the queue is full, the frame too long, or the connection over. Nothing was queued then.
-    pub fn call(
-        &mut self,
-        now: Instant,
-        action: impl Into<Cow<'static, str>>,
-        payload: &RawValue,
-    ) -> Result<CallKey, CallRefused> {
+    pub fn call(&mut self, now: Instant, call: Outgoing) -> Result<CallKey, CallRefused> {
         if self.disconnected {
             return Err(CallRefused::Disconnected);
         }
-        if self.queue.len() >= self.settings.max_queued_calls {
+        // One in flight that may have to be sent again has its place in the queue still.
+        let kept = self.in_flight.as_ref().map(|in_flight| usize::from(in_flight.call.retry.is_some()));
+        let waiting = self.queue.len() + kept.unwrap_or(0);
+        let idle = waiting == 0 && kept.is_none();
+        if waiting >= self.settings.max_queued_calls && !idle {
             return Err(CallRefused::QueueFull { max: self.settings.max_queued_calls });
         }
-        let id = self.ids.next_id();
-        let text = frame::encode_call(&id, &action.into(), payload);
-        let max = self.settings.limits.max_bytes;
-        if text.len() > max {
-            return Err(CallRefused::TooLarge { bytes: text.len(), max });
-        }
+        let (id, text) = self.write(MessageKind::Call, &call)?;
         let key = CallKey(self.next_key);
         self.next_key += 1;
-        self.queue.push_back(Queued { key, id, text });
+        let Outgoing { action, retry, .. } = call;
+        self.queue.push(Queued { key, id, action, text, retry: retry.map(Retrying::new) });
         self.send_next_call(now);
         Ok(key)
+    }
+
+    /// Sends a message that is not answered (2.1). It does not wait for CALLs, nor they for it.
+    ///
+    /// # Errors
+    /// If the version has no such messages, it may not be sent now, too many frames wait to be sent, the frame is too
+    /// long, or the connection over. Nothing was sent then.
+    pub fn send(&mut self, send: Outgoing) -> Result<(), CallRefused> {
+        if self.disconnected {
+            return Err(CallRefused::Disconnected);
+        }
+        if !MessageKind::Send.is_in(self.version) {
+            return Err(CallRefused::NoSend);
+        }
+        if !self.gate.may_send(&send.action) {
+            return Err(CallRefused::NotAccepted);
+        }
+        if self.transmits.len() >= SessionSettings::MAX_TRANSMITS {
+            return Err(CallRefused::QueueFull { max: SessionSettings::MAX_TRANSMITS });
+        }
+        let (id, text) = self.write(MessageKind::Send, &send)?;
+        self.transmits.push_back(Transmit { kind: TransmitKind::Send(id), text });
+        Ok(())
     }
 
     /// Answers the CALL of the peer that is being answered.
     ///
     /// # Errors
-    /// If the deadline has passed, and the CALL is answered already; or if the answer is too long, in which case
-    /// InternalError is sent in its place.
+    /// If the deadline has passed, in which case InternalError is sent in its place; or if the answer is too long, which
+    /// is answered with InternalError too.
     pub fn answer(&mut self, now: Instant, id: &MessageId, answer: Answer) -> Result<(), AnswerRefused> {
-        if self.answering.as_ref().is_none_or(|answering| answering.id != *id) {
-            return Err(AnswerRefused::Overdue);
-        }
-        let text = match answer {
-            Answer::Result(payload) => frame::encode_call_result(id, &payload),
+        match answer {
+            Answer::Result(payload) => self.answer_result(now, id, payload.get()),
             Answer::Error { code, description } => {
-                frame::encode_call_error(self.version, id, &code, &description, &frame::no_details())
+                let text = frame::call_error(self.version, id, &code, &description, None);
+                self.finish_answer(now, id, text, None)
             }
-        };
-        let max = self.settings.limits.max_bytes;
-        let outcome = if text.len() <= max {
-            self.transmits.push_back(Transmit { kind: TransmitKind::Answer(id.clone()), text });
-            Ok(())
-        } else {
-            self.refuse(id, &RpcErrorCode::InternalError, "the response is longer than a frame may be");
-            Err(AnswerRefused::TooLarge { bytes: text.len(), max })
-        };
-        self.answering = None;
-        self.answer_next(now);
-        outcome
+        }
+    }
+
+    /// As [`Session::answer`], with a CALLRESULT. `payload` is JSON.
+    pub(crate) fn answer_result(
+        &mut self,
+        now: Instant,
+        id: &MessageId,
+        payload: &str,
+    ) -> Result<(), AnswerRefused> {
+        self.finish_answer(now, id, frame::call_result(id, payload), Some(payload))
+    }
+
+    /// Tells the peer that a CALLRESULT of it could not be processed (FR.06). Only 2.1 has a message for that; in other
+    /// versions nothing is sent.
+    pub fn refuse_result(&mut self, id: &MessageId, code: &RpcErrorCode, description: &str) {
+        if self.disconnected || !MessageKind::CallResultError.is_in(self.version) || !self.has_room() {
+            return;
+        }
+        let text = frame::call_result_error(self.version, id, code, description, None);
+        self.transmits.push_back(Transmit { kind: TransmitKind::ResultRefusal(id.clone()), text });
     }
 
     /// Ends what has waited too long. Call it when the time of [`Session::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.deadline <= now) {
             self.counters.timeouts += 1;
-            self.events.push_back(Event::CallEnded { key: in_flight.key, outcome: CallOutcome::Timeout });
-            self.send_next_call(now);
+            self.end_call(now, in_flight.call, CallOutcome::Timeout);
         }
         if let Some(answering) = self.answering.take_if(|answering| answering.deadline <= now) {
-            self.refuse(&answering.id, &RpcErrorCode::InternalError, "no answer in time");
-            self.events.push_back(Event::AnswerOverdue { id: answering.id });
+            self.end_overdue(answering.id);
             self.answer_next(now);
         }
+        self.send_next_call(now);
     }
 
     /// Ends the session: every call of this side ends, and nothing is sent any more.
     pub fn disconnect(&mut self) {
         self.disconnected = true;
-        let in_flight = self.in_flight.take().map(|in_flight| in_flight.key);
-        let keys = in_flight.into_iter().chain(self.queue.drain(..).map(|queued| queued.key));
+        let in_flight = self.in_flight.take().map(|in_flight| in_flight.call);
+        let keys = in_flight.into_iter().chain(self.queue.drain()).map(|call| call.key);
         self.events.extend(keys.map(|key| Event::CallEnded { key, outcome: CallOutcome::Disconnected }));
         self.waiting.clear();
         self.answering = None;
@@ -350,7 +247,10 @@ impl Session {
     /// When [`Session::handle_timeout`] is to be called, if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let call = self.in_flight.as_ref().map(|in_flight| in_flight.deadline);
+        let call = match &self.in_flight {
+            Some(in_flight) => Some(in_flight.deadline),
+            None => self.queue.next_time(&self.gate),
+        };
         let answer = self.answering.as_ref().map(|answering| answering.deadline);
         call.into_iter().chain(answer).min()
     }
@@ -361,84 +261,273 @@ impl Session {
         self.answering.is_some()
     }
 
+    /// How the station's BootNotification was answered.
+    #[must_use]
+    pub fn registration(&self) -> Registration {
+        self.gate.registration()
+    }
+
     /// What happened so far that should not have.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    fn handle_call(&mut self, now: Instant, incoming: Incoming) {
-        if self.disconnected {
-            return;
+    /// A message of this side as a frame that is not too long.
+    fn write(&mut self, kind: MessageKind, message: &Outgoing) -> Result<(MessageId, String), CallRefused> {
+        let id = message.id.clone().unwrap_or_else(|| self.ids.next_id());
+        let text = frame::request(kind, &id, &message.action, &message.payload);
+        let max = self.settings.limits.max_bytes;
+        if text.len() > max {
+            return Err(CallRefused::TooLarge { bytes: text.len(), max });
         }
+        Ok((id, text))
+    }
+
+    /// A frame that was read as a whole.
+    fn handle_frame(&mut self, now: Instant, text: &FrameText, frame: Frame<'_>) {
+        match frame {
+            Frame::Call { id, action, payload } => {
+                if let Some(incoming) = Incoming::from_frame(text, id, &action, payload.get()) {
+                    self.handle_call(now, incoming);
+                }
+            }
+            Frame::Send { id, action, payload } => {
+                if let Some(incoming) = Incoming::from_frame(text, id, &action, payload.get()) {
+                    self.handle_send(incoming);
+                }
+            }
+            Frame::CallResult { id, payload } => {
+                if let Some(result) = IncomingResult::from_frame(text, id, payload.get()) {
+                    self.handle_result(now, result);
+                }
+            }
+            Frame::CallError(Refused { id, code, description, details }) => match self.take_in_flight(&id) {
+                Some(call) => {
+                    let details = details.map_or_else(no_details, ToOwned::to_owned);
+                    self.end_call(now, call, CallOutcome::Error { code, description, details });
+                    self.send_next_call(now);
+                }
+                None => self.handle_unmatched(id, Some(code)),
+            },
+            Frame::CallResultError(Refused { id, code, description, .. }) => {
+                // 2.1: there is no answer to it, and the handler has done its work.
+                self.counters.refused_results += 1;
+                self.events.push_back(Event::ResultRefused { id, code, description });
+            }
+        }
+    }
+
+    fn handle_call(&mut self, now: Instant, incoming: Incoming) {
         let answering = self.answering.as_ref().map(|answering| &answering.id);
-        if answering.into_iter().chain(self.waiting.iter().map(|call| &call.id)).any(|id| *id == incoming.id)
-        {
+        if answering.into_iter().chain(self.waiting.iter().map(Incoming::id)).any(|id| id == incoming.id()) {
             // The same CALL again: the one answer that will come is the answer to both.
             self.counters.repeated_calls += 1;
             return;
+        }
+        if self.answering.is_none() {
+            return self.take_up(now, incoming);
         }
         // A peer should wait for its answer, but its patience may be shorter than a handler takes; a few are kept
         // and answered in order.
         if self.waiting.len() >= self.settings.max_waiting_calls {
             self.counters.refused_calls += 1;
             self.refuse(
-                &incoming.id,
+                incoming.id(),
                 &RpcErrorCode::GenericError,
                 "too many CALLs at once; wait for the answer to one before sending the next",
             );
             return;
         }
         self.waiting.push_back(incoming);
-        self.answer_next(now);
+    }
+
+    /// Begins to answer a CALL; nothing else is being answered.
+    fn take_up(&mut self, now: Instant, incoming: Incoming) {
+        if !self.gate.may_receive(incoming.action()) {
+            // FR.04, B02.FR.02, B03.FR.07, B03.FR.08; TC_B_30
+            self.refuse(
+                incoming.id(),
+                &RpcErrorCode::SecurityError,
+                "not before BootNotification is accepted",
+            );
+            return self.handle_not_accepted(&incoming);
+        }
+        if self.gate.role() == Role::ChargingStation {
+            self.gate.handle_call_of_csms(incoming.action(), incoming.payload());
+        }
+        let deadline = now + self.settings.answer_deadline;
+        let is_boot = self.gate.role() == Role::Csms && incoming.action() == BOOT;
+        self.answering = Some(Answering { id: incoming.id().clone(), is_boot, deadline });
+        self.events.push_back(Event::Call(incoming));
     }
 
     fn answer_next(&mut self, now: Instant) {
-        if self.answering.is_some() {
-            return;
+        while self.answering.is_none() {
+            let Some(incoming) = self.waiting.pop_front() else { return };
+            self.take_up(now, incoming);
         }
-        if let Some(Incoming { id, action, payload }) = self.waiting.pop_front() {
-            let deadline = now + self.settings.answer_deadline;
-            self.answering = Some(Answering { id: id.clone(), deadline });
-            self.events.push_back(Event::Call { id, action, payload });
+    }
+
+    /// FR.07: there is no answer, whatever happens.
+    fn handle_send(&mut self, incoming: Incoming) {
+        if self.gate.may_receive(incoming.action()) {
+            self.events.push_back(Event::Send(incoming));
+        } else {
+            self.handle_not_accepted(&incoming);
         }
+    }
+
+    fn handle_not_accepted(&mut self, incoming: &Incoming) {
+        self.counters.not_accepted += 1;
+        let (id, action) = (incoming.id().clone(), incoming.action().to_owned());
+        self.events.push_back(Event::NotAccepted { id, action });
+    }
+
+    fn handle_result(&mut self, now: Instant, result: IncomingResult) {
+        let Some(call) = self.take_in_flight(result.id()) else {
+            return self.handle_unmatched(result.id().clone(), None);
+        };
+        if call.action == BOOT && self.gate.role() == Role::ChargingStation {
+            self.gate.handle_boot_response(result.payload());
+        }
+        self.events.push_back(Event::CallEnded { key: call.key, outcome: CallOutcome::Result(result) });
+        self.send_next_call(now);
+    }
+
+    fn handle_unmatched(&mut self, id: MessageId, code: Option<RpcErrorCode>) {
+        self.counters.unmatched_answers += 1;
+        self.events.push_back(Event::UnmatchedAnswer { id, code });
+    }
+
+    fn handle_invalid(&mut self, now: Instant, error: FrameError) {
+        self.counters.invalid_frames += 1;
+        let is_answer = matches!(error.kind, Some(MessageKind::CallResult | MessageKind::CallError));
+        let answered = match &error.id {
+            Some(id) if is_answer => self.take_in_flight(id),
+            _ => None,
+        };
+        if let Some(refusal) = error.answer(self.version) {
+            match refusal.kind {
+                // Only for a response that was asked for.
+                MessageKind::CallResultError if answered.is_none() => {}
+                MessageKind::CallResultError => {
+                    self.refuse_result(&refusal.id, &refusal.code, &error.to_string());
+                }
+                _ => self.refuse(&refusal.id, &refusal.code, &error.to_string()),
+            }
+        }
+        if let Some(call) = answered {
+            self.end_call(now, call, CallOutcome::Unreadable(error.clone()));
+            self.send_next_call(now);
+        }
+        self.events.push_back(Event::Refused(error));
     }
 
     fn send_next_call(&mut self, now: Instant) {
         // 2.0.1 Part 4, 4.1.1: one CALL in flight per direction.
-        if self.in_flight.is_some() {
-            return;
-        }
-        if let Some(Queued { key, id, text }) = self.queue.pop_front() {
-            let deadline = now + self.settings.call_timeout;
-            self.in_flight = Some(InFlight { key, id: id.clone(), deadline });
-            self.transmits.push_back(Transmit { kind: TransmitKind::Call { key, id }, text });
+        while self.in_flight.is_none() && !self.disconnected {
+            let mut call = match self.queue.take_next(now, &self.gate) {
+                None => return,
+                Some(Next::NotAccepted(call)) => {
+                    let outcome = CallOutcome::NotAccepted;
+                    self.events.push_back(Event::CallEnded { key: call.key, outcome });
+                    continue;
+                }
+                Some(Next::Send(call)) => call,
+            };
+            if self.gate.role() == Role::Csms && self.gate.registration() != Registration::Accepted {
+                let payload = frame::head(&call.text).map_or("", |head| head.payload);
+                self.gate.handle_call_of_csms(&call.action, payload);
+            }
+            let text = match &mut call.retry {
+                None => std::mem::take(&mut call.text),
+                Some(retrying) => {
+                    retrying.handle_sent();
+                    call.text.clone()
+                }
+            };
+            let kind = TransmitKind::Call { key: call.key, id: call.id.clone() };
+            self.transmits.push_back(Transmit { kind, text });
+            self.in_flight = Some(InFlight { call, deadline: now + self.settings.call_timeout });
         }
     }
 
-    fn end_in_flight(
+    fn take_in_flight(&mut self, id: &MessageId) -> Option<Queued> {
+        self.in_flight.take_if(|in_flight| in_flight.call.id == *id).map(|in_flight| in_flight.call)
+    }
+
+    /// A CALL has failed: it is sent again later, or is over.
+    fn end_call(&mut self, now: Instant, mut call: Queued, outcome: CallOutcome) {
+        let key = call.key;
+        let retried = call.retry.as_mut().and_then(|retrying| {
+            let sent = retrying.sent();
+            retrying.retries(now).then_some(sent)
+        });
+        if let Some(attempts) = retried {
+            self.counters.retries += 1;
+            self.events.push_back(Event::CallRetried { key, attempts });
+            self.queue.put_back(call);
+        } else {
+            self.events.push_back(Event::CallEnded { key, outcome });
+        }
+    }
+
+    fn finish_answer(
         &mut self,
         now: Instant,
-        id: MessageId,
-        code: Option<RpcErrorCode>,
-        outcome: impl FnOnce(Option<RpcErrorCode>) -> CallOutcome,
-    ) {
-        match self.in_flight.take_if(|in_flight| in_flight.id == id) {
-            Some(in_flight) => {
-                self.events.push_back(Event::CallEnded { key: in_flight.key, outcome: outcome(code) });
-                self.send_next_call(now);
+        id: &MessageId,
+        text: String,
+        result: Option<&str>,
+    ) -> Result<(), AnswerRefused> {
+        let Some(answering) = self.answering.take_if(|answering| answering.id == *id) else {
+            return Err(AnswerRefused::Overdue);
+        };
+        let max = self.settings.limits.max_bytes;
+        let outcome = if answering.deadline <= now {
+            // The peer was promised an answer by then, and an answer that comes now is one that it does not expect.
+            self.end_overdue(answering.id);
+            Err(AnswerRefused::Overdue)
+        } else if text.len() > max {
+            self.refuse(id, &RpcErrorCode::InternalError, "the response is longer than a frame may be");
+            Err(AnswerRefused::TooLarge { bytes: text.len(), max })
+        } else {
+            if let Some(payload) = result.filter(|_| answering.is_boot) {
+                self.gate.handle_boot_response(payload);
             }
-            None => {
-                self.counters.unmatched_answers += 1;
-                self.events.push_back(Event::UnmatchedAnswer { id, code });
-            }
-        }
+            self.transmits.push_back(Transmit { kind: TransmitKind::Answer(answering.id), text });
+            Ok(())
+        };
+        self.answer_next(now);
+        // What waited for the registration may go now.
+        self.send_next_call(now);
+        outcome
+    }
+
+    fn end_overdue(&mut self, id: MessageId) {
+        self.refuse(&id, &RpcErrorCode::InternalError, "no answer in time");
+        self.events.push_back(Event::AnswerOverdue { id });
     }
 
     fn refuse(&mut self, id: &MessageId, code: &RpcErrorCode, description: &str) {
-        if !self.disconnected {
-            let text = frame::encode_call_error(self.version, id, code, description, &frame::no_details());
-            self.transmits.push_back(Transmit { kind: TransmitKind::Refusal, text });
+        if self.disconnected {
+            return;
         }
+        if !self.has_room() {
+            // An invalid message may simply be dropped (2.0.1 Part 4, 4.2.3).
+            self.counters.dropped_refusals += 1;
+            return;
+        }
+        let text = frame::call_error(self.version, id, code, description, None);
+        self.transmits.push_back(Transmit { kind: TransmitKind::Refusal, text });
     }
+
+    fn has_room(&self) -> bool {
+        self.transmits.len() < SessionSettings::MAX_TRANSMITS
+    }
+}
+
+/// `{}`, the details of a CALLERROR that has none.
+fn no_details() -> Box<serde_json::value::RawValue> {
+    serde_json::value::RawValue::from_string("{}".to_owned()).expect("an empty object is JSON")
 }

@@ -12,16 +12,25 @@ pub struct SessionSettings {
     pub call_timeout: Duration,
     /// How long the application may take to answer a CALL. Default 25 s: less than the peer's usual patience.
     pub answer_deadline: Duration,
-    /// CALLs of this side that wait for the one in flight. Default 16: one goes at a time, so a longer queue would
-    /// only add latency.
+    /// CALLs of this side that wait for the one in flight, first in, first out; what comes when it is full is refused.
+    /// Default [`SessionSettings::MAX_QUEUED_CALLS`].
     pub max_queued_calls: usize,
-    /// CALLs of the peer that wait for the one being answered. Default 4: the peer should have none.
+    /// CALLs of the peer that wait for the one being answered; what comes when it is full is answered with GenericError.
+    /// Default [`SessionSettings::MAX_WAITING_CALLS`].
     pub max_waiting_calls: usize,
     /// Bounds on each frame, in both directions as far as the length goes.
     pub limits: Limits,
 }
 
 impl SessionSettings {
+    /// 16 CALLs: one goes at a time, so a longer queue would only add latency.
+    pub const MAX_QUEUED_CALLS: usize = 16;
+    /// 4 CALLs: a peer that waits for its answers has none. One whose patience is shorter than a handler takes has a few.
+    pub const MAX_WAITING_CALLS: usize = 4;
+    /// 64 frames that are ready to be sent and that nobody takes. Answers are few, because CALLs are; beyond this number
+    /// SENDs are refused, and what the peer sends wrongly is dropped in silence, as the specification permits.
+    pub const MAX_TRANSMITS: usize = 64;
+
     /// Sets how long a CALL of this side waits for its answer (`messageTimeout` of a network profile).
     #[must_use]
     pub fn with_call_timeout(self, call_timeout: Duration) -> Self {
@@ -52,8 +61,8 @@ impl Default for SessionSettings {
         Self {
             call_timeout: Duration::from_secs(30),
             answer_deadline: Duration::from_secs(25),
-            max_queued_calls: 16,
-            max_waiting_calls: 4,
+            max_queued_calls: Self::MAX_QUEUED_CALLS,
+            max_waiting_calls: Self::MAX_WAITING_CALLS,
             limits: Limits::default(),
         }
     }
@@ -69,8 +78,16 @@ pub struct Counters {
     pub unmatched_answers: u64,
     /// CALLs of this side that were not answered in time.
     pub timeouts: u64,
+    /// CALLs of this side that were sent again.
+    pub retries: u64,
     /// CALLs of the peer refused because it did not wait for its answers.
     pub refused_calls: u64,
+    /// Messages of the peer that it may not send before BootNotification is accepted.
+    pub not_accepted: u64,
+    /// Responses of this side that the peer could not process (CALLRESULTERROR).
+    pub refused_results: u64,
+    /// Frames that were not answered because too many answers wait to be sent.
+    pub dropped_refusals: u64,
     /// CALLs of the peer that came again while they were being answered.
     pub repeated_calls: u64,
 }

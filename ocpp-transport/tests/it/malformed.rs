@@ -75,7 +75,7 @@ async fn what_is_no_frame_gets_the_id_minus_1() {
     check(&mut raw, &long_id, "-1", "RpcFrameworkError", "36").await;
     check(&mut raw, r#"[9,"x","Heartbeat",{}]"#, "x", "MessageTypeNotSupported", "9").await;
     let deep = format!(r#"[2,"x","Heartbeat",{}{}]"#, "[".repeat(50_000), "]".repeat(50_000));
-    check(&mut raw, &deep, "-1", "RpcFrameworkError", "deep").await;
+    check(&mut raw, &deep, "x", "RpcFrameworkError", "deep").await;
 }
 
 #[tokio::test]

@@ -1,0 +1,43 @@
+//! The text of a frame, shared by whoever keeps a part of it.
+
+use std::fmt;
+use std::ops::Deref;
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+/// The text of a frame as it came in. Clones share it. Its `Debug` tells the length only, for a payload may hold what
+/// no log should.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FrameText(Utf8Bytes);
+
+impl Deref for FrameText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl From<&str> for FrameText {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for FrameText {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<Utf8Bytes> for FrameText {
+    fn from(text: Utf8Bytes) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for FrameText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "FrameText({} bytes)", self.len())
+    }
+}
