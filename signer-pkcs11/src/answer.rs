@@ -90,13 +90,17 @@ impl PendingCertificate {
         hash.finalize().into()
     }
 
+    /// A02.FR.16: the station rejects a longer chain than it can store.
+    pub(crate) fn check_length(&self, certificate: &IssuedCertificate) -> Result<(), IssueError> {
+        let (characters, limit) = (certificate.chain_pem.chars().count(), self.longest_chain);
+        if characters <= limit { Ok(()) } else { Err(IssueError::ChainTooLong { characters, limit }) }
+    }
+
     pub(crate) fn issued(&self, certificate: IssuedCertificate) -> Result<Issued, IssueError> {
+        self.check_length(&certificate)?;
         let characters = certificate.chain_pem.chars().count();
-        let too_long = || IssueError::ChainTooLong { characters, limit: self.longest_chain };
-        if characters > self.longest_chain {
-            return Err(too_long());
-        }
-        let chain = BoundedString::try_from(certificate.chain_pem.as_str()).map_err(|_| too_long())?;
+        let chain = BoundedString::try_from(certificate.chain_pem.as_str())
+            .map_err(|_| IssueError::ChainTooLong { characters, limit: MAX_CHAIN_CHARACTERS })?;
         Ok(Issued {
             certificate,
             certificate_type: self.certificate_type,

@@ -215,7 +215,9 @@ impl CertificateAuthority {
     /// A dropped future may have signed a certificate that nobody gets; the record knows of it.
     pub async fn issue(&self, pending: PendingCertificate) -> Result<Issued, IssueError> {
         let cell = self.answer_cell(pending.request_hash());
-        cell.get_or_try_init(|| self.issue_anew(&pending)).await.cloned()
+        let issued = cell.get_or_try_init(|| self.issue_anew(&pending)).await?;
+        pending.check_length(&issued.certificate)?;
+        Ok(issued.clone())
     }
 
     /// Tells that a certificate has arrived at its station, or was rejected by it: the same request is a new one now.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in the helpers of tests, as in tests")]
 
 mod csr;
+mod editions;
 mod hsm;
 mod issuance;
 mod key_kinds;
@@ -10,6 +11,7 @@ mod negative;
 mod openssl;
 mod profiles;
 mod python;
+mod record;
 mod refusals;
 mod shutdown;
 mod signing;
