@@ -30,6 +30,6 @@ mod security_events;
 pub use crate::{
     config::{Config, ConfigError, CsmsSection, StationSection, TokenSection},
     reconnect::{BackOff, presented},
-    security_events::{SecurityEvent, SecurityEventQueue},
+    security_events::{Noted, SecurityEvent, SecurityEventQueue, Severity},
 };
 pub use io::{Agent, AgentError};

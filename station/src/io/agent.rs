@@ -12,6 +12,7 @@ use ocpp_types::{
     v201::{
         BootNotificationRequest, BootNotificationResponse, BootReasonEnumType, ChargingStationType,
         HeartbeatRequest, InstallCertificateUseEnumType, RegistrationStatusEnumType,
+        SecurityEventNotificationRequest,
     },
 };
 use signer_pkcs11::{KeyError, Subject, Token, TokenError, TokenOptions, UriError, module_from_environment};
@@ -25,6 +26,7 @@ use crate::{
         enrolment::Keyring,
         handlers::{Shared, on_blocking_thread, router},
         open_store, read_password,
+        security_log::SecurityLog,
     },
     reconnect::{BackOff, presented},
     security_events::SecurityEvent,
@@ -62,6 +64,15 @@ pub enum AgentError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenStoreError),
+    /// The security events of before cannot be read.
+    #[error("cannot read the security events in {path}; check the permissions of the folder")]
+    Events {
+        /// The folder.
+        path: String,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
     /// The record of frames cannot be written.
     #[error("cannot write the frames to {path}")]
     Frames {
@@ -102,7 +113,11 @@ impl Agent {
             }
             None => None,
         };
-        Ok(Self { config, password, boot, shared: Arc::new(Shared::new(store, keyring)), frames })
+        let failed = |source| AgentError::Events { path: config.directory.display().to_string(), source };
+        let events = SecurityLog::open(&config.directory).map_err(failed)?;
+        let shared = Arc::new(Shared::new(store, keyring, events));
+        shared.record(SecurityEvent::StartupOfTheDevice, "the certificate agent has started");
+        Ok(Self { config, password, boot, shared, frames })
     }
 
     /// Stays connected until `shutdown` is ready.
@@ -126,7 +141,7 @@ impl Agent {
                 Ok((mut connection, own)) => {
                     back_off.handle_success();
                     refusals = 0;
-                    self.shared.events().handle_connected();
+                    self.shared.events.handle_connected();
                     self.confirm(own).await;
                     tracing::info!(profile = %connection.peer().profile(), "connected");
                     let peer = connection.peer().clone();
@@ -152,7 +167,7 @@ impl Agent {
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "not connected");
                     refusals += u32::from(error.is_refusal());
-                    self.raise_for(&error);
+                    self.raise_for(&error).await;
                 }
             }
             let wait = back_off.next_wait(getrandom::u32().unwrap_or(u32::MAX));
@@ -262,12 +277,12 @@ impl Agent {
     /// Reports the events that wait, oldest first; one that is not confirmed stays (A04.FR.02).
     async fn report_events(&self, peer: &Peer) {
         loop {
-            let Some(event) = self.shared.events().first().cloned() else { return };
+            let Some(event) = self.shared.events.first() else { return };
             match peer.call(event.clone()).await {
-                Ok(_) => self.shared.events().handle_confirmed(&event),
+                Ok(_) => self.event_confirmed(event).await,
                 Err(CallFailure::CallError { code, description }) => {
                     tracing::warn!(?code, description, "the CSMS does not take a security event");
-                    self.shared.events().handle_confirmed(&event);
+                    self.event_confirmed(event).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a security event waits for the next occasion");
@@ -277,21 +292,38 @@ impl Agent {
         }
     }
 
-    fn raise_for(&self, error: &AttemptError) {
-        let AttemptError::Connect(ConnectError::Tls { source, .. }) = error else { return };
-        match source {
+    /// A04.FR.03
+    async fn event_confirmed(&self, event: SecurityEventNotificationRequest) {
+        let shared = Arc::clone(&self.shared);
+        if let Err(error) = on_blocking_thread(move || shared.events.handle_confirmed(&event)).await {
+            tracing::error!(%error, "a confirmed security event will be reported again");
+        }
+    }
+
+    async fn raise_for(&self, error: &AttemptError) {
+        let AttemptError::Connect(error) = error else { return };
+        let (event, info) = match error {
             // A00.FR.310, A00.FR.413
-            TlsFailure::BadServerCertificate { reason } => {
-                self.shared.raise(SecurityEvent::InvalidCsmsCertificate, &reason.to_string());
+            ConnectError::Tls { source: TlsFailure::BadServerCertificate { reason }, .. } => {
+                (SecurityEvent::InvalidCsmsCertificate, reason.to_string())
             }
             // A00.FR.317, A00.FR.420
-            TlsFailure::Version => self.shared.raise(SecurityEvent::InvalidTlsVersion, &source.to_string()),
-            // A00.FR.323, A00.FR.426
-            TlsFailure::CipherSuite => {
-                self.shared.raise(SecurityEvent::InvalidTlsCipherSuite, &source.to_string());
+            ConnectError::Tls { source: source @ TlsFailure::Version, .. } => {
+                (SecurityEvent::InvalidTlsVersion, source.to_string())
             }
-            _ => {}
-        }
+            // A00.FR.323, A00.FR.426
+            ConnectError::Tls { source: source @ TlsFailure::CipherSuite, .. } => {
+                (SecurityEvent::InvalidTlsCipherSuite, source.to_string())
+            }
+            ConnectError::Tls { source: source @ TlsFailure::OwnCertificateRefused { .. }, .. } => {
+                (SecurityEvent::FailedToAuthenticateAtCsms, source.to_string())
+            }
+            ConnectError::Refused { status: 401 | 403, .. } => {
+                (SecurityEvent::FailedToAuthenticateAtCsms, error.to_string())
+            }
+            _ => return,
+        };
+        self.shared.raise(event, info).await;
     }
 
     fn back_off(&self) -> BackOff {
@@ -350,7 +382,7 @@ fn confirm(shared: &Shared, own: &OwnCertificate) {
     match shared.store.confirm_own(own.id) {
         // A02.FR.29
         Ok(_) if newest != Some(own.id) => {
-            shared.raise(SecurityEvent::DiscardedRenewedClientCertificate, "the CSMS did not accept it");
+            shared.record(SecurityEvent::DiscardedRenewedClientCertificate, "the CSMS did not accept it");
         }
         Ok(_) => {}
         Err(error) => {

@@ -24,8 +24,11 @@ use tokio::{
 };
 
 use crate::{
-    io::enrolment::{Keyring, ReadyRequest},
-    security_events::{SecurityEvent, SecurityEventQueue},
+    io::{
+        enrolment::{Keyring, ReadyRequest},
+        security_log::SecurityLog,
+    },
+    security_events::{Noted, SecurityEvent},
 };
 
 /// What the handlers and the agent share.
@@ -33,7 +36,7 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) keyring: Keyring,
-    events: Mutex<SecurityEventQueue>,
+    pub(crate) events: SecurityLog,
     /// Wakes the agent: an event waits to be reported.
     pub(crate) events_wait: Notify,
     /// Wakes the agent: connect anew, with the certificate that has come.
@@ -51,11 +54,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(store: Arc<Store>, keyring: Keyring) -> Self {
+    pub(crate) fn new(store: Arc<Store>, keyring: Keyring, events: SecurityLog) -> Self {
         Self {
             store,
             keyring,
-            events: Mutex::default(),
+            events,
             events_wait: Notify::new(),
             reconnect: Notify::new(),
             boot: Notify::new(),
@@ -96,15 +99,19 @@ impl Shared {
         }
     }
 
-    pub(crate) fn events(&self) -> MutexGuard<'_, SecurityEventQueue> {
-        lock(&self.events)
+    /// Notes a security event durably, to be reported when the CSMS listens. Blocks.
+    pub(crate) fn record(&self, event: SecurityEvent, info: &str) {
+        if self.events.record(event, info) == Noted::Queued {
+            self.events_wait.notify_one();
+        }
     }
 
-    /// Notes a security event, to be reported when the CSMS listens.
-    pub(crate) fn raise(&self, event: SecurityEvent, info: &str) {
-        tracing::warn!(event = event.name(), info, "security event");
-        self.events().push(event, Timestamp::from(SystemTime::now()).to_milliseconds(), info);
-        self.events_wait.notify_one();
+    /// As [`Shared::record`], on a thread that may block.
+    pub(crate) async fn raise(self: &Arc<Self>, event: SecurityEvent, info: String) {
+        let shared = Arc::clone(self);
+        if let Err(error) = on_blocking_thread(move || shared.record(event, &info)).await {
+            tracing::error!(%error, event = event.name(), "a security event was not noted");
+        }
     }
 
     /// Makes a key and sends a request for its certificate.
@@ -183,7 +190,7 @@ impl Shared {
         let outcome = blocking(move || store.certificate_signed(&request, SystemTime::now())).await?;
         if let Some(refused) = &outcome.refused {
             // A02.FR.07
-            self.raise(SecurityEvent::InvalidChargingStationCertificate, &explain(refused));
+            self.raise(SecurityEvent::InvalidChargingStationCertificate, explain(refused)).await;
         }
         let reply = Reply::new(outcome.response);
         Ok(match outcome.installed {

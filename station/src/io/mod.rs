@@ -1,8 +1,10 @@
 //! What touches the world: the token, the store's file, the clock and the network.
 
 mod agent;
+mod durable;
 mod enrolment;
 mod handlers;
+mod security_log;
 
 use std::{fs, path::PathBuf};
 
@@ -12,6 +14,7 @@ use station_store::{OpenError, Settings, Store};
 pub use self::{
     agent::{Agent, AgentError},
     enrolment::EnrolmentError,
+    security_log::{LoggedEvent, security_log},
 };
 use crate::config::{Config, ConfigError};
 

@@ -14,7 +14,7 @@ use ocpp_types::v201::{
     CertificateHashDataType, GetInstalledCertificateIdsRequest, HashAlgorithmEnumType,
     InstallCertificateUseEnumType,
 };
-use station::{Agent, Config};
+use station::{Agent, Config, io::security_log};
 use station_store::{Certificate, CertificateId};
 
 /// A charging station's certificate agent: keys in a PKCS #11 token, certificates over OCPP 2.0.1.
@@ -50,6 +50,8 @@ enum Command {
     },
     /// Show the installed certificates and the station's own; stop the running agent first
     Inventory,
+    /// Show the security log (A04), oldest first; may be run beside the agent
+    Events,
     /// Print the certificate hash data of a certificate file; needs no configuration
     HashData {
         /// The certificate, PEM; the first one where the file holds a chain
@@ -109,6 +111,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             Ok(())
         }
         Command::Inventory => inventory(&config()?, arguments.json),
+        Command::Events => events(&config()?, arguments.json),
         Command::HashData { certificate, issuer, algorithm } => {
             let certificate = first_certificate(certificate)?;
             let issuer = issuer.as_deref().map(first_certificate).transpose()?;
@@ -141,6 +144,24 @@ fn inventory(config: &Config, json: bool) -> Result<()> {
     }
     for pending in store.pending() {
         println!("{:<28} key {}", "waiting for a certificate", pending.key_uri);
+    }
+    Ok(())
+}
+
+fn events(config: &Config, json: bool) -> Result<()> {
+    let folder = &config.directory;
+    let events =
+        security_log(folder).with_context(|| format!("cannot read the log in {}", folder.display()))?;
+    if events.is_empty() && !json {
+        println!("Nothing has happened yet; the agent writes the log: ocpp-station run");
+    }
+    for event in events {
+        if json {
+            println!("{}", serde_json::to_string(&event)?);
+        } else {
+            let severity = if event.critical { "reported" } else { "logged" };
+            println!("{}  {severity:<8}  {:<35}  {}", event.time, event.event, event.info);
+        }
     }
     Ok(())
 }
