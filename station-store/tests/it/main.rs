@@ -16,6 +16,7 @@ mod model;
 mod mounts;
 mod ocsp;
 mod openssl;
+mod paths;
 mod pki;
 mod power;
 mod signed;
