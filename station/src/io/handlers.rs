@@ -9,7 +9,7 @@ use std::{
 
 use ocpp_transport::{CallError, CallFailure, Peer, Reply, Router};
 use ocpp_types::{
-    Timestamp, Version,
+    Version,
     v201::{
         CertificateSignedRequest, CertificateSignedResponse, CertificateSigningUseEnumType,
         DeleteCertificateRequest, GenericStatusEnumType, GetInstalledCertificateIdsRequest, HeartbeatRequest,

@@ -17,11 +17,7 @@ fn check(stage: &Stage, server: &str, told: &str) {
 fn refuses(stage: &Stage, port: u64, event: &str) {
     stage.configure(port);
     let station = stage.station();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while !stage.log().contains(event) {
-        assert!(std::time::Instant::now() < deadline, "{event} was not raised:\n{}", stage.log());
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    stage.wait_for_log(event);
     station.terminate();
 }
 

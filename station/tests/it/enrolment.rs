@@ -107,6 +107,7 @@ fn a02_fr_07_the_security_event_of_a_refused_certificate_is_reported() {
     stage.configure(csms.port);
     let station = stage.station();
     assert_eq!(csms.wait_for(&stage, "wrong certificate")["status"], "Rejected");
+    assert_eq!(csms.wait_for(&stage, "security event"), "StartupOfTheDevice");
     assert_eq!(csms.wait_for(&stage, "security event"), "InvalidChargingStationCertificate");
     station.terminate();
 }

@@ -2,5 +2,6 @@
 
 mod bad_server;
 mod enrolment;
+mod events;
 mod stage;
 mod start;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -155,6 +155,22 @@ impl Stage {
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Waits until the agent's log contains `text`.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        self.wait_until(text, || self.log().contains(text));
+    }
+
+    /// Waits until something holds.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(Instant::now() < deadline, "not seen: {what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// What the store holds; the agent must not run.
