@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use ocpp_types::v201::{DeleteCertificateStatusEnumType, InstallCertificateUseEnumType};
-use station_store::{Certificate, CertificateId, HashAlgorithm, Settings};
+use ocpp_types::v201::InstallCertificateUseEnumType;
+use station_store::{Certificate, CertificateId, HashAlgorithm, Settings, Store};
 
-use crate::pki::{Station, hash_data};
+use crate::memory::Memory;
+use crate::pki::Station;
 
 fn openssl(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("openssl")
@@ -35,36 +36,37 @@ fn cert_id(directory: &Path, digest: &str, issuer: &str, certificate: &str) -> [
     })
 }
 
-/// Name options of `openssl req`, serial number, key algorithm.
-const KINDS: &[(&str, &str, &[&str], &[&str])] = &[
-    (
-        "utf8-p256",
-        "0x0fff",
-        &["-utf8", "-subj", "/C=NL/O=Prüfstand/CN=Wurzel"],
-        &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-    ),
-    ("p384-zero", "0x0", &["-subj", "/CN=zero"], &["ec", "-pkeyopt", "ec_paramgen_curve:P-384"]),
-    ("p521-one", "0x1", &["-subj", "/CN=one"], &["ec", "-pkeyopt", "ec_paramgen_curve:P-521"]),
-    ("rsa-high-bit", "0xc5000000000000000001", &["-subj", "/O=RSA/CN=high"], &["rsa:2048"]),
-    ("ed25519-20-octets", "0x0a9f35410000000000000000000000000000beef", &["-subj", "/CN=long"], &["ed25519"]),
-    (
-        "multi-rdn",
-        "0x7f",
-        &["-subj", "/O=One+OU=Two/CN=multi"],
-        &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-    ),
-    (
-        "printable",
-        "0xff",
-        &["-subj", "/CN=printable", "-config", "printable.cnf"],
-        &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-    ),
-    (
-        "teletex",
-        "0x80",
-        &["-subj", "/CN=Gerät", "-config", "teletex.cnf", "-utf8"],
-        &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-    ),
+/// A string type, the configuration that has OpenSSL write it, a name, and the tag that must stand in it then.
+struct Naming {
+    name: &'static str,
+    string_mask: &'static str,
+    subject: &'static str,
+    tag: u8,
+}
+
+const NAMINGS: [Naming; 4] = [
+    Naming { name: "utf8", string_mask: "utf8only", subject: "/C=NL/O=Prüfstand/CN=Wurzel", tag: 0x0c },
+    Naming { name: "printable", string_mask: "default", subject: "/O=Printable/CN=name", tag: 0x13 },
+    Naming { name: "teletex", string_mask: "MASK:4", subject: "/O=Gerät/CN=Prüfer", tag: 0x14 },
+    // Two attributes in one set, which is a SET OF and so sorted: re-encoding it would be one way to go wrong.
+    Naming { name: "multi-rdn", string_mask: "utf8only", subject: "/O=Zwei+OU=Eins+CN=multi", tag: 0x31 },
+];
+
+const KEYS: [(&str, &[&str]); 4] = [
+    ("p256", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]),
+    ("p521", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"]),
+    ("rsa", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]),
+    ("ed25519", &["-algorithm", "ED25519"]),
+];
+
+/// Zero, one, an odd count of digits, the high bit set (an octet more in DER), 20 octets, and 20 octets with the high bit.
+const SERIALS: [&str; 6] = [
+    "0x0",
+    "0x1",
+    "0x0fff",
+    "0xc5000000000000000001",
+    "0x0a9f35410000000000000000000000000000beef",
+    "0xffeeddccbbaa99887766554433221100ffeeddcc",
 ];
 
 const DIGESTS: [(HashAlgorithm, &str); 3] = [
@@ -73,122 +75,125 @@ const DIGESTS: [(HashAlgorithm, &str); 3] = [
     (HashAlgorithm::Sha512, "-sha512"),
 ];
 
+/// Makes a root and a leaf below it, both with `serial`; returns the names of their files.
+fn make(directory: &Path, naming: &Naming, key: &str, serial: &str) -> [String; 2] {
+    let config = format!("{}.cnf", naming.name);
+    std::fs::write(
+        directory.join(&config),
+        format!(
+            "[req]\ndistinguished_name=dn\nstring_mask={}\nutf8=yes\nx509_extensions=ca\n[dn]\n[ca]\n\
+             basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n",
+            naming.string_mask
+        ),
+    )
+    .expect("written");
+    let (root, leaf, key) = ("root.pem".to_owned(), "leaf.pem".to_owned(), format!("{key}.key"));
+    openssl(
+        directory,
+        &[
+            "req",
+            "-x509",
+            "-new",
+            "-utf8",
+            "-config",
+            &config,
+            "-key",
+            &key,
+            "-subj",
+            naming.subject,
+            "-set_serial",
+            serial,
+            "-days",
+            "30",
+            "-out",
+            &root,
+        ],
+    );
+    openssl(
+        directory,
+        &[
+            "x509",
+            "-req",
+            "-in",
+            "leaf.csr",
+            "-CA",
+            &root,
+            "-CAkey",
+            &key,
+            "-set_serial",
+            serial,
+            "-days",
+            "20",
+            "-extfile",
+            "leaf.ext",
+            "-out",
+            &leaf,
+        ],
+    );
+    [root, leaf]
+}
+
+/// peer lessons 1 to 5 and 9: every string type, key and serial number, by every algorithm, of roots and of what they issued.
 #[test]
 fn hash_data_equal_what_openssl_ocsp_computes() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let directory = directory.path();
-    for (file, mask) in [("printable.cnf", "default"), ("teletex.cnf", "MASK:4")] {
-        std::fs::write(
-            directory.join(file),
-            format!(
-                "[req]\ndistinguished_name=dn\nstring_mask={mask}\nx509_extensions=ca\n[dn]\n[ca]\n\
-                 basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
-            ),
-        )
-        .expect("written");
-    }
-
     // Without an extension OpenSSL would make a certificate of version 1.
     std::fs::write(directory.join("leaf.ext"), "basicConstraints=CA:FALSE\n").expect("written");
-
-    for (name, serial, naming, key) in KINDS {
-        let root = format!("{name}-root.pem");
-        let root_key = format!("{name}-root.key");
-        let mut arguments = vec![
-            "req",
-            "-x509",
-            "-nodes",
-            "-days",
-            "30",
-            "-set_serial",
-            serial,
-            "-keyout",
-            &root_key,
-            "-out",
-            &root,
-            "-newkey",
-        ];
-        arguments.extend(*key);
-        arguments.extend(*naming);
+    for (name, options) in KEYS {
+        let file = format!("{name}.key");
+        let mut arguments = vec!["genpkey", "-out", &file];
+        arguments.extend(options);
         openssl(directory, &arguments);
+    }
+    openssl(directory, &["req", "-new", "-key", "p256.key", "-subj", "/CN=leaf", "-out", "leaf.csr"]);
 
-        // A leaf below it, whose issuer is not itself.
-        let leaf = format!("{name}-leaf.pem");
-        openssl(
-            directory,
-            &[
-                "req",
-                "-new",
-                "-nodes",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-keyout",
-                "leaf.key",
-                "-out",
-                "leaf.csr",
-                "-subj",
-                "/CN=leaf",
-            ],
-        );
-        openssl(
-            directory,
-            &[
-                "x509",
-                "-req",
-                "-in",
-                "leaf.csr",
-                "-CA",
-                &root,
-                "-CAkey",
-                &root_key,
-                "-set_serial",
-                serial,
-                "-days",
-                "20",
-                "-extfile",
-                "leaf.ext",
-                "-out",
-                &leaf,
-            ],
-        );
-
-        let read = |file: &str| {
-            let text = std::fs::read_to_string(directory.join(file)).expect("made by openssl");
-            Certificate::from_pem(&text).expect(file)
-        };
-        let issuer = read(&root);
-        for (algorithm, digest) in DIGESTS {
-            for file in [&root, &leaf] {
-                let hash = CertificateId::new(&read(file), issuer.public_key()).hash(algorithm);
-                let [name_hash, key_hash, serial] = cert_id(directory, digest, &root, file);
-                assert_eq!(hash.issuer_name_hash.as_str(), name_hash, "{file} {digest}");
-                assert_eq!(hash.issuer_key_hash.as_str(), key_hash, "{file} {digest}");
-                let serial = serial.trim_start_matches('0');
-                let serial = if serial.is_empty() { "0" } else { serial };
-                assert_eq!(hash.serial_number.as_str(), serial, "{file} {digest}");
+    let mut compared = 0;
+    for naming in &NAMINGS {
+        for (key, _) in KEYS {
+            for serial in SERIALS {
+                let kind = format!("{} {key} {serial}", naming.name);
+                let [root, leaf] = make(directory, naming, key, serial);
+                let read = |file: &str| {
+                    let text = std::fs::read_to_string(directory.join(file)).expect("made by openssl");
+                    Certificate::from_pem(&text).expect(file)
+                };
+                let issuer = read(&root);
+                assert!(issuer.issuer().contains(&naming.tag), "{kind}: not the string type that is wanted");
+                for (algorithm, digest) in DIGESTS {
+                    for file in [&root, &leaf] {
+                        let hash = CertificateId::new(&read(file), issuer.public_key()).hash(algorithm);
+                        let [name_hash, key_hash, serial] = cert_id(directory, digest, &root, file);
+                        assert_eq!(hash.issuer_name_hash.as_str(), name_hash, "{kind} {file} {digest}");
+                        assert_eq!(hash.issuer_key_hash.as_str(), key_hash, "{kind} {file} {digest}");
+                        let serial = serial.trim_start_matches('0');
+                        let serial = if serial.is_empty() { "0" } else { serial };
+                        assert_eq!(hash.serial_number.as_str(), serial, "{kind} {file} {digest}");
+                        compared += 1;
+                    }
+                }
+                check_deletable(directory, &root, &kind);
             }
         }
-
-        // And each root can be installed, and deleted by what OpenSSL prints.
-        let station = Station::with(Settings::new("any"));
-        let pem = std::fs::read_to_string(directory.join(&root)).expect("made by openssl");
-        let use_ = InstallCertificateUseEnumType::CSMSRootCertificate;
-        station.store.provision_root(use_, &pem, std::time::SystemTime::now()).expect(name);
-        let [name_hash, key_hash, serial] = cert_id(directory, "-sha512", &root, &root);
-        let hash = station_store::CertificateHash {
-            algorithm: HashAlgorithm::Sha512,
-            issuer_name_hash: name_hash.try_into().expect("128 digits"),
-            issuer_key_hash: key_hash.try_into().expect("128 digits"),
-            serial_number: serial.try_into().expect("at most 40 digits"),
-        };
-        assert_eq!(
-            station.delete(&hash_data(hash)).status,
-            DeleteCertificateStatusEnumType::Accepted,
-            "{name}"
-        );
     }
+    println!("{compared} CertIDs compared");
+    assert_eq!(compared, NAMINGS.len() * KEYS.len() * SERIALS.len() * 6);
+}
+
+/// A root can be installed, and deleted by what OpenSSL prints.
+fn check_deletable(directory: &Path, root: &str, kind: &str) {
+    let store = Store::with_storage(Memory::default(), Settings::new("any")).expect("opens");
+    let pem = std::fs::read_to_string(directory.join(root)).expect("made by openssl");
+    let use_ = InstallCertificateUseEnumType::CSMSRootCertificate;
+    store.provision_root(use_, &pem, std::time::SystemTime::now()).expect(kind);
+    let [name_hash, key_hash, serial] = cert_id(directory, "-sha512", root, root);
+    let hash = station_store::CertificateHash {
+        algorithm: HashAlgorithm::Sha512,
+        issuer_name_hash: name_hash.try_into().expect("128 digits"),
+        issuer_key_hash: key_hash.try_into().expect("128 digits"),
+        serial_number: serial.try_into().expect("at most 40 digits"),
+    };
+    assert_eq!(store.delete_by_hash(&hash).expect(kind), 1);
 }
 
 /// The PEM that `openssl x509 -text` writes, with its text before the armour.
