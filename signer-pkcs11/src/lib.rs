@@ -27,6 +27,7 @@ mod admissions;
 mod algorithm;
 mod answer;
 mod audit;
+mod breaker;
 mod certificate_use;
 mod crl;
 pub mod csr;

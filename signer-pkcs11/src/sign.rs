@@ -59,6 +59,12 @@ pub enum SignError {
     /// The token refused or failed.
     #[error("the token failed to sign")]
     Token(#[source] TokenFault),
+    /// The token failed several times, and is left alone for a while.
+    #[error("the token does not work: it is asked again in {} ms", retry_after.as_millis())]
+    Unavailable {
+        /// When it is worth asking again.
+        retry_after: Duration,
+    },
     /// The token gave something that is not a signature of this algorithm.
     #[error("the token returned {bytes} bytes, which are no signature of this algorithm")]
     Garbage {
@@ -68,6 +74,13 @@ pub enum SignError {
     /// The token has been shut down.
     #[error("the token has been shut down")]
     ShutDown,
+}
+
+impl SignError {
+    /// Whether the same key in another token may do better.
+    pub(crate) fn is_of_the_token(&self) -> bool {
+        !matches!(self, Self::Algorithm { .. })
+    }
 }
 
 /// What a PKCS #11 module answered.

@@ -20,21 +20,63 @@ pub(crate) fn code(error: &Error) -> Option<RvError> {
     }
 }
 
-/// Faults of one session or of a handle in it, which a new session can cure.
-pub(crate) fn is_session_fault(error: &Error) -> bool {
-    matches!(
-        code(error),
+/// What can be done about a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The request is at fault, and would be again.
+    Request,
+    /// One session or a handle in it: a new session can cure it.
+    Session,
+    /// The module or the device: a restart of the module can cure it.
+    Module,
+    /// The login: nothing cures it but a person.
+    Login,
+}
+
+/// The class of a fault. What is unknown, as vendors' own codes are, counts as the module's.
+pub(crate) fn class(error: &Error) -> Class {
+    match code(error) {
+        Some(
+            RvError::DataInvalid
+            | RvError::DataLenRange
+            | RvError::MechanismInvalid
+            | RvError::MechanismParamInvalid
+            | RvError::KeyTypeInconsistent
+            | RvError::KeyFunctionNotPermitted
+            | RvError::KeySizeRange
+            | RvError::TemplateInconsistent
+            | RvError::TemplateIncomplete
+            | RvError::AttributeTypeInvalid
+            | RvError::AttributeValueInvalid
+            | RvError::AttributeReadOnly
+            | RvError::CurveNotSupported
+            | RvError::ArgumentsBad
+            | RvError::FunctionNotSupported
+            | RvError::SessionReadOnly
+            | RvError::TokenWriteProtected,
+        ) => Class::Request,
         Some(
             RvError::SessionHandleInvalid
-                | RvError::SessionClosed
-                | RvError::ObjectHandleInvalid
-                | RvError::KeyHandleInvalid
-                | RvError::UserNotLoggedIn
-                | RvError::OperationActive
-                | RvError::OperationNotInitialized
-                | RvError::SessionCount
-        )
-    )
+            | RvError::SessionClosed
+            | RvError::ObjectHandleInvalid
+            | RvError::KeyHandleInvalid
+            | RvError::UserNotLoggedIn
+            | RvError::OperationActive
+            | RvError::OperationNotInitialized
+            | RvError::SessionCount,
+        ) => Class::Session,
+        Some(
+            RvError::PinIncorrect
+            | RvError::PinInvalid
+            | RvError::PinLenRange
+            | RvError::PinExpired
+            | RvError::PinLocked
+            | RvError::PinTooWeak
+            | RvError::UserPinNotInitialized
+            | RvError::UserAnotherAlreadyLoggedIn,
+        ) => Class::Login,
+        _ => Class::Module,
+    }
 }
 
 /// Faults by which tokens refuse a template that they do not like; another template may pass.

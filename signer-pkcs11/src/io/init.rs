@@ -7,6 +7,7 @@ use cryptoki::{session::UserType, types::AuthPin};
 use crate::{
     io::{
         fault,
+        gate::Hung,
         module::{Module, trimmed},
         token::TokenError,
     },
@@ -27,6 +28,7 @@ pub fn init_token(module: &Path, label: &str, so_pin: &Pin, pin: &Pin) -> Result
     }
     let module = Module::load(module)?;
     // Two threads must not take the same free slot.
+    let _pass = module.gate().enter().map_err(|Hung| TokenError::Hung)?;
     let _guard = module.changing_slots();
     let tokens = module.tokens()?;
     if tokens.iter().any(|(_, info)| info.token_initialized() && trimmed(info.label()) == label) {

@@ -36,6 +36,8 @@ use crate::{
 pub struct Key {
     inner: Arc<Inner>,
     padding: RsaPadding,
+    /// The same key in other tokens, to be asked in this order.
+    spares: Arc<Vec<Key>>,
 }
 
 struct Inner {
@@ -221,7 +223,7 @@ impl Token {
         };
         let name = KeyName::read(info.label, info.id);
         let inner = Inner { token: self.clone(), name, algorithm, public_key, uri: *key };
-        Ok(Key { inner: Arc::new(inner), padding: RsaPadding::default() })
+        Ok(Key { inner: Arc::new(inner), padding: RsaPadding::default(), spares: Arc::default() })
     }
 }
 
@@ -252,6 +254,23 @@ impl Key {
         Self { padding, ..self }
     }
 
+    /// The same key, which is also in another token: it is asked where this one does not sign, as are those named before.
+    /// Each token is left alone by itself when it fails.
+    ///
+    /// A key gets into a second token by the vendor's own means; none is ever generated for it here.
+    ///
+    /// # Errors
+    /// [`KeyError::NotTheSame`] if it is another key.
+    pub fn with_spare(self, spare: Key) -> Result<Self, KeyError> {
+        if spare.public_key() != self.public_key() {
+            let keys = (Box::new(self.uri().clone()), Box::new(spare.uri().clone()));
+            return Err(KeyError::NotTheSame { key: keys.0, spare: keys.1 });
+        }
+        let mut spares = self.spares.to_vec();
+        spares.push(spare);
+        Ok(Self { spares: Arc::new(spares), ..self })
+    }
+
     /// The algorithm of the signatures in certificates, requests and CRLs.
     pub fn signature_algorithm(&self) -> SignatureAlgorithm {
         self.inner.algorithm.signature(self.padding)
@@ -272,13 +291,31 @@ impl Key {
     /// # Cancel safety
     /// Dropping it gives the place in the queue up, or throws the signature away. Nothing else changes.
     pub async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let algorithm = self.signature_algorithm();
+        let mut first = None;
+        for key in self.and_spares() {
+            match key.sign_here(algorithm, message).await {
+                Err(error) if error.is_of_the_token() => {
+                    key.tell_of_spares(self, &error);
+                    first.get_or_insert(error);
+                }
+                other => return other,
+            }
+        }
+        Err(first.unwrap_or(SignError::ShutDown))
+    }
+
+    async fn sign_here(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let (sender, receiver) = oneshot::channel();
         let after = self.inner.token.sign_timeout();
-        self.submit(self.signature_algorithm(), message, Reply::Task(sender))?;
+        self.submit(algorithm, message, Reply::Task(sender))?;
         match tokio::time::timeout(after, receiver).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(SignError::ShutDown),
-            Err(_) => Err(SignError::Timeout { after }),
+            Err(_) => {
+                self.inner.token.0.pool.timed_out();
+                Err(SignError::Timeout { after })
+            }
         }
     }
 
@@ -300,13 +337,44 @@ impl Key {
         algorithm: SignatureAlgorithm,
         message: &[u8],
     ) -> Result<Vec<u8>, SignError> {
+        let mut first = None;
+        for key in self.and_spares() {
+            match key.sign_blocking_here(algorithm, message) {
+                Err(error) if error.is_of_the_token() => {
+                    key.tell_of_spares(self, &error);
+                    first.get_or_insert(error);
+                }
+                other => return other,
+            }
+        }
+        Err(first.unwrap_or(SignError::ShutDown))
+    }
+
+    fn sign_blocking_here(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+    ) -> Result<Vec<u8>, SignError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         let after = self.inner.token.sign_timeout();
         self.submit(algorithm, message, Reply::Thread(sender))?;
         receiver.recv_timeout(after).map_err(|error| match error {
-            mpsc::RecvTimeoutError::Timeout => SignError::Timeout { after },
+            mpsc::RecvTimeoutError::Timeout => {
+                self.inner.token.0.pool.timed_out();
+                SignError::Timeout { after }
+            }
             mpsc::RecvTimeoutError::Disconnected => SignError::ShutDown,
         })?
+    }
+
+    fn and_spares(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(self).chain(self.spares.iter())
+    }
+
+    fn tell_of_spares(&self, first: &Key, error: &SignError) {
+        if !first.spares.is_empty() {
+            tracing::warn!(key = %self.uri(), %error, "the key does not sign in this token, the next one is asked");
+        }
     }
 
     /// The PEM request (`CERTIFICATE REQUEST`) for this key. [`csr::build`] is the blocking form.

@@ -140,6 +140,14 @@ pub enum KeyError {
         /// As given.
         key: Box<Uri>,
     },
+    /// A spare that is another key.
+    #[error("{spare} is another key than {key}: only the same key in another token can stand in for it")]
+    NotTheSame {
+        /// The key.
+        key: Box<Uri>,
+        /// The spare.
+        spare: Box<Uri>,
+    },
     /// The test signature failed.
     #[error("{key} does not sign")]
     Sign {

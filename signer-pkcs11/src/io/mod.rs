@@ -3,6 +3,7 @@
 pub(crate) mod authority;
 pub(crate) mod external;
 pub(crate) mod fault;
+pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod inventory;
 pub(crate) mod key;
@@ -14,6 +15,7 @@ pub(crate) mod options;
 pub(crate) mod pool;
 pub(crate) mod queue;
 pub(crate) mod record_file;
+pub(crate) mod session;
 pub(crate) mod template;
 pub(crate) mod tls;
 pub(crate) mod token;

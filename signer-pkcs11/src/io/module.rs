@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Instant,
 };
 
 use cryptoki::{
@@ -13,13 +14,19 @@ use cryptoki::{
 };
 
 use crate::{
-    io::{fault, token::TokenError},
+    breaker,
+    io::{
+        fault,
+        gate::{Gate, Hung},
+        token::TokenError,
+    },
     sign::TokenFault,
 };
 
 /// A loaded and initialised module.
 ///
-/// It is never finalised: C_Finalize ends every session of the process, also those of other users of the library.
+/// It is finalised only to be initialised again, where nothing less heals it: C_Finalize ends every session of the
+/// process, also those of other users of the library.
 pub(crate) struct Module {
     path: PathBuf,
     context: Pkcs11,
@@ -28,6 +35,15 @@ pub(crate) struct Module {
     /// Held while a token is initialised (write) and while slots are listed or sessions opened (read): SoftHSM changes
     /// its list of slots without a lock of its own, and aborts the process if two threads do so at once.
     slots: RwLock<()>,
+    gate: Gate,
+    restarts: Mutex<Restarts>,
+}
+
+/// How often the module was restarted without avail.
+#[derive(Default)]
+struct Restarts {
+    in_vain: u32,
+    not_before: Option<Instant>,
 }
 
 /// Every module of the process. C_Initialize works once per process, so they stay.
@@ -61,8 +77,14 @@ impl Module {
                 return Err(TokenError::ModuleInitialize { path: path.to_owned(), source });
             }
         }
-        let module =
-            Arc::new(Self { path: real.clone(), context, login: Mutex::new(()), slots: RwLock::new(()) });
+        let module = Arc::new(Self {
+            path: real.clone(),
+            context,
+            login: Mutex::new(()),
+            slots: RwLock::new(()),
+            gate: Gate::default(),
+            restarts: Mutex::default(),
+        });
         modules.insert(real, Arc::clone(&module));
         Ok(module)
     }
@@ -73,6 +95,62 @@ impl Module {
 
     pub(crate) fn context(&self) -> &Pkcs11 {
         &self.context
+    }
+
+    /// Who is inside, and how often the module was restarted.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Ends and begins the module's life anew, unless somebody has done so since `epoch`, or the last time was in vain
+    /// and not long ago. To be called from outside the gate. Says whether it is worth another try.
+    pub(crate) fn restart(&self, epoch: u64) -> bool {
+        let now = Instant::now();
+        let restarts = || self.restarts.lock().unwrap_or_else(PoisonError::into_inner);
+        if restarts().not_before.is_some_and(|not_before| now < not_before) {
+            return false;
+        }
+        let restarted = self.gate.restart(epoch, || {
+            // The lock is held by nobody who is inside; SoftHSM rebuilds its slots.
+            let _guard = self.changing_slots();
+            match self.context.clone().finalize() {
+                Ok(()) => {}
+                Err(error) => tracing::debug!(error = %fault::fault(&error), "C_Finalize failed"),
+            }
+            match self.context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+                Err(error) if fault::code(&error) != Some(RvError::CryptokiAlreadyInitialized) => Err(error),
+                _ => Ok(()),
+            }
+        });
+        // Until a signature says that it has helped, it counts as in vain.
+        {
+            let mut restarts = restarts();
+            restarts.not_before = Some(Instant::now() + breaker::wait(restarts.in_vain, 255));
+            restarts.in_vain = restarts.in_vain.saturating_add(1);
+        }
+        match restarted {
+            Ok(Ok(())) => {
+                tracing::warn!(module = %self.path.display(), "the PKCS #11 module was restarted");
+                true
+            }
+            Ok(Err(error)) => {
+                let error = fault::fault(&error);
+                tracing::error!(module = %self.path.display(), %error, "the PKCS #11 module does not start again");
+                false
+            }
+            Err(Hung) => {
+                tracing::error!(module = %self.path.display(), "the PKCS #11 module hangs and cannot be restarted");
+                false
+            }
+        }
+    }
+
+    /// A signature was made: the next restart need not wait.
+    pub(crate) fn works(&self) {
+        let mut restarts = self.restarts.lock().unwrap_or_else(PoisonError::into_inner);
+        if restarts.in_vain > 0 {
+            *restarts = Restarts::default();
+        }
     }
 
     /// Keeps others from logging in.

@@ -1,25 +1,32 @@
 //! Threads that sign: each owns one session, all serve one bounded queue.
+//!
+//! PKCS #11 has no deadlines, and a thread that hangs in the module cannot be stopped. Its caller is told in time, and
+//! another thread takes its place, up to a limit; when the call comes back after all, the thread ends.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use cryptoki::{
-    object::{Attribute, ObjectClass, ObjectHandle},
-    session::Session,
-};
+use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
 use tokio::sync::oneshot;
 
 use crate::{
     algorithm::SignatureAlgorithm,
+    breaker::{Admission, Breaker},
     encoding::ecdsa_signature_to_der,
     io::{
-        fault,
+        fault::{self, Class},
+        gate::Hung,
         key::KeyName,
         queue::{PushError, Queue},
+        session::OwnSession,
         template::signing_mechanism,
         token::{Access, SessionKind, TokenError},
     },
@@ -28,9 +35,30 @@ use crate::{
 
 /// The signing threads of a token.
 pub(crate) struct Pool {
+    access: Arc<Access>,
     queue: Arc<Queue<Job>>,
     running: Arc<Running>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Threads>,
+    /// A call that takes longer counts as hanging.
+    sign_timeout: Duration,
+}
+
+#[derive(Default)]
+struct Threads {
+    all: Vec<(JoinHandle<()>, Arc<Watch>)>,
+    started: usize,
+    /// Threads that were replaced and have not come back.
+    lost: usize,
+    /// As many may be.
+    most_lost: usize,
+}
+
+/// What is seen of a thread from outside.
+#[derive(Default)]
+struct Watch {
+    busy_since: Mutex<Option<Instant>>,
+    /// It was replaced, and ends when it comes back.
+    lost: AtomicBool,
 }
 
 /// One signature to be made.
@@ -65,9 +93,19 @@ struct Running {
 
 impl Pool {
     /// Opens the sessions and starts the threads.
-    pub(crate) fn start(access: &Arc<Access>, workers: usize, queue: usize) -> Result<Self, TokenError> {
-        let pool =
-            Self { queue: Arc::new(Queue::new(queue)), running: Arc::default(), threads: Mutex::default() };
+    pub(crate) fn start(
+        access: &Arc<Access>,
+        workers: usize,
+        queue: usize,
+        sign_timeout: Duration,
+    ) -> Result<Self, TokenError> {
+        let pool = Self {
+            access: Arc::clone(access),
+            queue: Arc::new(Queue::new(queue)),
+            running: Arc::default(),
+            threads: Mutex::default(),
+            sign_timeout,
+        };
         for number in 0..workers {
             let session = match access.open(SessionKind::ReadOnly) {
                 Ok(session) => session,
@@ -75,17 +113,55 @@ impl Pool {
                 Err(_) if number > 0 => break,
                 Err(error) => return Err(error),
             };
-            pool.spawn(number, Worker::new(access, session))?;
+            let mut threads = pool.threads();
+            pool.spawn(&mut threads, Some(session))?;
+            threads.most_lost += 1;
         }
         Ok(pool)
     }
 
     /// Queues a signature, or refuses at once.
     pub(crate) fn submit(&self, job: Job) -> Result<(), SignError> {
+        if let Admission::Refuse { retry_after } = self.access.breaker().admit(Instant::now()) {
+            return Err(SignError::Unavailable { retry_after });
+        }
         self.queue.try_push(job).map_err(|error| match error {
             PushError::Full => SignError::Busy { waiting: self.queue.capacity() },
             PushError::Closed => SignError::ShutDown,
         })
+    }
+
+    /// A caller has waited in vain: threads that hang are replaced, and where that is no longer possible the token is
+    /// left alone.
+    pub(crate) fn timed_out(&self) {
+        let now = Instant::now();
+        let mut threads = self.threads();
+        let hangs = |watch: &Watch| {
+            let busy_since = *watch.busy_since.lock().unwrap_or_else(PoisonError::into_inner);
+            busy_since.is_some_and(|since| now.saturating_duration_since(since) >= self.sign_timeout)
+        };
+        let live =
+            threads.all.iter().map(|(_, watch)| watch).filter(|watch| !watch.lost.load(Ordering::SeqCst));
+        let (hanging, working): (Vec<_>, Vec<_>) = live.map(Arc::clone).partition(|watch| hangs(watch));
+        for watch in hanging {
+            if threads.lost >= threads.most_lost {
+                if working.is_empty() {
+                    drop(threads);
+                    self.access.left_alone();
+                }
+                return;
+            }
+            watch.lost.store(true, Ordering::SeqCst);
+            threads.lost += 1;
+            tracing::error!(
+                token = self.access.label(),
+                "a signing thread hangs in the token and is replaced"
+            );
+            if let Err(error) = self.spawn(&mut threads, None) {
+                tracing::error!(%error, "no thread takes its place");
+                return;
+            }
+        }
     }
 
     /// Ordered end: no more jobs, those that wait are served, threads joined, their sessions closed.
@@ -93,12 +169,12 @@ impl Pool {
     /// A thread that hangs in the module cannot be stopped. After the limit it is left behind.
     pub(crate) fn close(&self, limit: Duration) {
         self.queue.close();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(&mut self.threads().all);
         if threads.is_empty() {
             return;
         }
         if self.running.wait_for_end(limit) {
-            for thread in threads {
+            for (thread, _) in threads {
                 // A panic of a worker was reported by the thread itself.
                 let _ = thread.join();
             }
@@ -107,22 +183,40 @@ impl Pool {
         }
     }
 
-    fn spawn(&self, number: usize, mut worker: Worker) -> Result<(), TokenError> {
+    fn spawn(&self, threads: &mut Threads, session: Option<OwnSession>) -> Result<(), TokenError> {
         let queue = Arc::clone(&self.queue);
         let guard = Running::enter(&self.running);
+        let watch = Arc::new(Watch::default());
+        let mut worker =
+            Worker { access: Arc::clone(&self.access), session, handles: HashMap::new(), epoch: 0 };
+        let seen = Arc::clone(&watch);
         let thread = thread::Builder::new()
-            .name(format!("pkcs11-sign-{number}"))
+            .name(format!("pkcs11-sign-{}", threads.started))
             .spawn(move || {
                 while let Some(job) = queue.pop() {
+                    seen.set(Some(Instant::now()));
                     worker.serve(job);
+                    seen.set(None);
+                    if seen.lost.load(Ordering::SeqCst) {
+                        tracing::info!("a signing thread has come back from the token and ends");
+                        break;
+                    }
                 }
                 // The session is closed before the thread counts as ended.
                 drop(worker);
                 drop(guard);
             })
             .map_err(TokenError::Thread)?;
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        threads.started += 1;
+        // Those that came back have ended, and make room for others to be lost.
+        threads.all.retain(|(thread, _)| !thread.is_finished());
+        threads.lost = threads.all.iter().filter(|(_, watch)| watch.lost.load(Ordering::SeqCst)).count();
+        threads.all.push((thread, watch));
         Ok(())
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Threads> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,28 +227,35 @@ impl Drop for Pool {
     }
 }
 
+impl Watch {
+    fn set(&self, busy_since: Option<Instant>) {
+        *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner) = busy_since;
+    }
+}
+
 /// A thread's state: its session, and the key handles found in it.
 struct Worker {
     access: Arc<Access>,
-    session: Option<Session>,
+    session: Option<OwnSession>,
     /// Finding an object is linear in their number on many tokens.
     handles: HashMap<KeyName, ObjectHandle>,
+    /// The life of the module in which the last attempt was made.
+    epoch: u64,
 }
 
 /// Why one attempt failed.
 enum Attempt {
     Module(cryptoki::error::Error),
     Token(TokenError),
-    /// Somebody logged the process out, which hides private keys.
-    LoggedOut,
+    /// The session died in an earlier life of the module, or somebody logged the process out, which hides private keys.
+    SessionGone,
+    /// The token has other private keys.
     KeyGone,
+    /// The token shows no private key at all: it may be another one now, or none.
+    TokenEmpty,
 }
 
 impl Worker {
-    fn new(access: &Arc<Access>, session: Session) -> Self {
-        Self { access: Arc::clone(access), session: Some(session), handles: HashMap::new() }
-    }
-
     fn serve(&mut self, job: Job) {
         if job.is_abandoned() {
             job.reply.send(Err(SignError::Timeout { after: job.timeout }));
@@ -167,25 +268,34 @@ impl Worker {
         job.reply.send(result);
     }
 
+    /// The ladder: the session at hand, a new session, the module restarted. Each rung is climbed once, and a signature may
+    /// be made twice without harm.
     fn sign(&mut self, job: &Job) -> Result<Vec<u8>, SignError> {
-        let raw = match self.attempt(job) {
-            // ECDSA signatures may be made twice, so one retry in a new session does no harm.
-            Err(Attempt::Module(error)) if fault::is_session_fault(&error) => {
-                tracing::info!(error = %fault::fault(&error), "session lost, opening a new one");
-                self.attempt(job)
-            }
-            Err(Attempt::LoggedOut) => self.attempt(job),
-            // A cached handle is not involved here: the key was looked for, and is not there.
-            other => other,
-        };
-        let raw = raw.map_err(|attempt| match attempt {
+        let mut outcome = self.attempt(job);
+        if outcome.as_ref().is_err_and(Attempt::is_of_the_session) && !job.is_abandoned() {
+            tracing::info!("session lost, opening a new one");
+            outcome = self.attempt(job);
+        }
+        if outcome.as_ref().is_err_and(Attempt::is_of_the_module)
+            && !job.is_abandoned()
+            && self.access.module.restart(self.epoch)
+        {
+            outcome = self.attempt(job);
+        }
+        match &outcome {
+            Ok(_) => self.access.works(),
+            Err(attempt) if attempt.is_of_the_token() => self.access.fails(),
+            // The token answers.
+            Err(_) => self.access.breaker().succeeded(),
+        }
+        let raw = outcome.map_err(|attempt| match attempt {
             Attempt::Module(error) => SignError::Token(fault::fault(&error)),
             Attempt::Token(TokenError::Token { source, .. }) => SignError::Token(source),
             Attempt::Token(error) => {
                 SignError::Token(TokenFault::new("opening a session", error.to_string()))
             }
-            Attempt::LoggedOut => SignError::Token(TokenFault::new("C_FindObjects", "no login")),
-            Attempt::KeyGone => SignError::KeyGone { key: job.key.to_string() },
+            Attempt::SessionGone => SignError::Token(TokenFault::new("C_FindObjects", "no login")),
+            Attempt::KeyGone | Attempt::TokenEmpty => SignError::KeyGone { key: job.key.to_string() },
         })?;
         if raw.len() != job.raw_bytes {
             return Err(SignError::Garbage { bytes: raw.len() });
@@ -201,7 +311,8 @@ impl Worker {
     fn attempt(&mut self, job: &Job) -> Result<Vec<u8>, Attempt> {
         let result = self.attempt_in_session(job);
         if result.is_err() {
-            // A failed C_Sign may leave its operation active for ever, and handles die with the login.
+            // A failed C_Sign may leave its operation active for ever, and handles die with the login. Nobody holds a
+            // pass of the gate here: closing takes one.
             self.handles.clear();
             self.session = None;
         }
@@ -209,17 +320,26 @@ impl Worker {
     }
 
     fn attempt_in_session(&mut self, job: &Job) -> Result<Vec<u8>, Attempt> {
+        let hung = |Hung| Attempt::Token(TokenError::Hung);
         if self.session.is_none() {
+            self.epoch = self.access.module.gate().enter().map_err(hung)?.epoch;
             self.session = Some(self.access.open(SessionKind::ReadOnly).map_err(Attempt::Token)?);
         }
-        let session = self.session.as_ref().ok_or(Attempt::KeyGone)?;
+        let own = self.session.as_ref().ok_or(Attempt::SessionGone)?;
+        self.epoch = own.epoch();
+        let pass = self.access.module.gate().enter().map_err(hung)?;
+        let session = own.alive(&pass).ok_or(Attempt::SessionGone)?;
         let handle = match self.handles.get(&job.key) {
             Some(handle) => *handle,
             None => {
                 let found = session.find_objects(&job.key.private_template()).map_err(Attempt::Module)?;
                 let Some(&handle) = found.first() else {
-                    let visible = self.access.sees_private_objects(session);
-                    return Err(if visible { Attempt::KeyGone } else { Attempt::LoggedOut });
+                    if !self.access.sees_private_objects(session) {
+                        return Err(Attempt::SessionGone);
+                    }
+                    let any = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)]);
+                    let is_empty = any.map_err(Attempt::Module)?.is_empty();
+                    return Err(if is_empty { Attempt::TokenEmpty } else { Attempt::KeyGone });
                 };
                 self.handles.insert(job.key.clone(), handle);
                 handle
@@ -227,6 +347,69 @@ impl Worker {
         };
         session.sign(&signing_mechanism(job.algorithm), handle, &job.input).map_err(Attempt::Module)
     }
+}
+
+impl Attempt {
+    fn is_of_the_session(&self) -> bool {
+        match self {
+            Self::Module(error) => fault::class(error) == Class::Session,
+            Self::SessionGone => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a restart of the module may help.
+    fn is_of_the_module(&self) -> bool {
+        match self {
+            // A session fault in a new session is no longer the session's.
+            Self::Module(error) => matches!(fault::class(error), Class::Session | Class::Module),
+            Self::Token(error) => error.is_the_modules(),
+            Self::SessionGone | Self::TokenEmpty => true,
+            Self::KeyGone => false,
+        }
+    }
+
+    /// Whether it counts against the token.
+    fn is_of_the_token(&self) -> bool {
+        match self {
+            Self::Module(error) => fault::class(error) != Class::Request,
+            Self::Token(_) | Self::SessionGone => true,
+            Self::KeyGone | Self::TokenEmpty => false,
+        }
+    }
+}
+
+impl Access {
+    pub(crate) fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn works(&self) {
+        self.breaker().succeeded();
+        self.module.works();
+    }
+
+    fn fails(&self) {
+        if let Some(wait) = self.breaker().failed(Instant::now(), jitter()) {
+            tracing::error!(token = self.label(), ?wait, "the token does not work and is left alone");
+        }
+    }
+
+    fn left_alone(&self) {
+        let wait = self.breaker().open(Instant::now(), jitter());
+        tracing::error!(
+            token = self.label(),
+            ?wait,
+            "every signing thread hangs in the token: it is left alone"
+        );
+    }
+}
+
+/// Without randomness the waits are not spread, and no worse.
+fn jitter() -> u8 {
+    let mut byte = [0];
+    let _ = getrandom::fill(&mut byte);
+    byte[0]
 }
 
 impl KeyName {

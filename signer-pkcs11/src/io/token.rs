@@ -16,11 +16,14 @@ use cryptoki::{
 
 pub use crate::io::{login::FinalTry, options::TokenOptions, token_error::TokenError};
 use crate::{
+    breaker::Breaker,
     io::{
-        fault,
+        fault::{self, Class},
+        gate::Hung,
         login::{self, Credentials},
         module::{Module, trimmed},
         pool::Pool,
+        session::OwnSession,
     },
     pin::Pin,
     uri::{PinSource, Uri},
@@ -47,7 +50,7 @@ pub(crate) struct Inner {
 
 /// The control session.
 enum Control {
-    Open(Session),
+    Open(OwnSession),
     /// To be opened again at the next use.
     Lost,
     ShutDown,
@@ -56,9 +59,11 @@ enum Control {
 /// What is needed to open further sessions with the same token.
 pub(crate) struct Access {
     pub(crate) module: Arc<Module>,
-    pub(crate) slot: Slot,
+    /// The slot, and the epoch of the module in which it was found: numbers of slots change with each.
+    slot: Mutex<(u64, Slot)>,
     credentials: Credentials,
     login_required: bool,
+    pub(crate) breaker: Mutex<Breaker>,
 }
 
 /// Whether a session may change objects.
@@ -82,16 +87,27 @@ impl Token {
     pub fn open(uri: &Uri, options: &TokenOptions) -> Result<Self, TokenError> {
         let path = uri.module_path().or(options.module.as_deref()).ok_or(TokenError::NoModule)?;
         let module = Module::load(path)?;
-        let (slot, info) = find(&module, uri)?;
+        let (epoch, slot, info) = {
+            let pass = module.gate().enter().map_err(|Hung| TokenError::Hung)?;
+            let (slot, info) = find(&module, uri)?;
+            (pass.epoch, slot, info)
+        };
         let pin = match uri.pin_source() {
             Some(source) => Some(read_pin(source)?),
             None => options.pin.clone(),
         };
         let credentials = Credentials::new(&info, pin, options.final_try);
         let label = credentials.token.clone();
-        let access = Arc::new(Access { module, slot, credentials, login_required: info.login_required() });
+        let access = Arc::new(Access {
+            module,
+            slot: Mutex::new((epoch, slot)),
+            credentials,
+            login_required: info.login_required(),
+            breaker: Mutex::new(Breaker::new()),
+        });
         let control = access.open(SessionKind::ReadWrite)?;
-        let pool = Pool::start(&access, worker_count(options, &info), options.queue.max(1))?;
+        let pool =
+            Pool::start(&access, worker_count(options, &info), options.queue.max(1), options.sign_timeout)?;
         let uri = key_base(uri, &label);
         let sign_timeout = options.sign_timeout;
         Ok(Self(Arc::new(Inner {
@@ -129,30 +145,40 @@ impl Token {
         self.0.close();
     }
 
-    /// Runs something in the control session; in a new one if that was lost, or logged out by somebody else.
+    /// Runs something in the control session; in a new one if that was lost, or logged out by somebody else; and after a
+    /// restart of the module if that is what it takes.
     pub(crate) fn with_session<T>(
         &self,
         mut run: impl FnMut(&Session) -> cryptoki::error::Result<T>,
     ) -> Result<T, TokenError> {
         let access = &self.0.access;
         let mut control = self.0.control();
-        match &*control {
-            Control::ShutDown => return Err(TokenError::ShutDown),
+        if let Control::ShutDown = *control {
+            return Err(TokenError::ShutDown);
+        }
+        if let Control::Open(session) = &*control {
             // Without the check, a token that was logged out would simply show no private keys.
-            Control::Open(session) if access.sees_private_objects(session) => match run(session) {
-                Ok(value) => return Ok(value),
-                Err(error) if fault::is_session_fault(&error) => {}
-                Err(error) => return Err(access.failed(&error)),
-            },
-            Control::Open(_) | Control::Lost => {}
+            let ran = session.run(|session| access.sees_private_objects(session).then(|| run(session)));
+            match ran.map_err(|Hung| TokenError::Hung)?.flatten() {
+                Some(Ok(value)) => return Ok(value),
+                Some(Err(error)) => match fault::class(&error) {
+                    Class::Request | Class::Login => return Err(access.failed(&error)),
+                    Class::Session => {}
+                    Class::Module if access.module.restart(session.epoch()) => {}
+                    Class::Module => return Err(access.failed(&error)),
+                },
+                None => {}
+            }
         }
         tracing::warn!(token = self.label(), "session lost or logged out, opening a new one");
-        // Handles are reused: the old session must be gone before the new one exists.
         *control = Control::Lost;
-        let session = access.open(SessionKind::ReadWrite)?;
-        let result = run(&session).map_err(|error| access.failed(&error));
+        let session = access.open_healing(SessionKind::ReadWrite)?;
+        let ran = session.run(&mut run).map_err(|Hung| TokenError::Hung)?;
         *control = Control::Open(session);
-        result
+        match ran {
+            Some(result) => result.map_err(|error| access.failed(&error)),
+            None => Err(TokenError::Hung),
+        }
     }
 }
 
@@ -182,22 +208,54 @@ impl Drop for Inner {
 
 impl Access {
     /// Opens a session and logs in through it if the token is not logged in to.
-    pub(crate) fn open(&self, kind: SessionKind) -> Result<Session, TokenError> {
+    pub(crate) fn open(&self, kind: SessionKind) -> Result<OwnSession, TokenError> {
+        let pass = self.module.gate().enter().map_err(|Hung| TokenError::Hung)?;
+        let slot = self.slot(pass.epoch)?;
         let _guard = self.module.slots();
         let context = self.module.context();
         let session = match kind {
-            SessionKind::ReadOnly => context.open_ro_session(self.slot),
-            SessionKind::ReadWrite => match context.open_rw_session(self.slot) {
+            SessionKind::ReadOnly => context.open_ro_session_no_drop(slot),
+            SessionKind::ReadWrite => match context.open_rw_session_no_drop(slot) {
                 // A token that cannot be changed can still sign.
                 Err(error) if fault::code(&error) == Some(RvError::TokenWriteProtected) => {
-                    context.open_ro_session(self.slot)
+                    context.open_ro_session_no_drop(slot)
                 }
                 other => other,
             },
         };
         let session = session.map_err(|error| self.failed(&error))?;
-        login::log_in(&self.module, self.slot, &session, &self.credentials)?;
+        let session = OwnSession::new(session, &self.module, pass.epoch);
+        // Always there: nobody restarts the module while somebody is inside.
+        let alive = session.alive(&pass).ok_or(TokenError::Hung)?;
+        login::log_in(&self.module, slot, alive, &self.credentials)?;
         Ok(session)
+    }
+
+    /// The same; if the module is at fault, once more after it was restarted.
+    pub(crate) fn open_healing(&self, kind: SessionKind) -> Result<OwnSession, TokenError> {
+        let epoch = self.module.gate().enter().map_err(|Hung| TokenError::Hung)?.epoch;
+        match self.open(kind) {
+            Err(error) if error.is_the_modules() && self.module.restart(epoch) => self.open(kind),
+            other => other,
+        }
+    }
+
+    /// The token's label.
+    pub(crate) fn label(&self) -> &str {
+        &self.credentials.token
+    }
+
+    /// The slot in this life of the module.
+    fn slot(&self, epoch: u64) -> Result<Slot, TokenError> {
+        let mut known = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.0 != epoch {
+            let mut uri = Uri::new().with_token(&self.credentials.token);
+            if !self.credentials.serial.is_empty() {
+                uri = uri.with_serial(&self.credentials.serial);
+            }
+            *known = (epoch, find(&self.module, &uri)?.0);
+        }
+        Ok(known.1)
     }
 
     /// Whether the session is alive and logged in, as far as the token wants that.

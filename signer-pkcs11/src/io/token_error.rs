@@ -172,12 +172,31 @@ pub enum TokenError {
         /// Longest.
         max: usize,
     },
+    /// A call does not come back from the module, so that it can be neither used nor restarted.
+    #[error(
+        "the PKCS #11 module hangs: restart the token's server or device; this process heals itself then"
+    )]
+    Hung,
     /// The operating system gave no thread.
     #[error("cannot start a signing thread")]
     Thread(#[source] io::Error),
     /// The token has been shut down by [`Token::shutdown`](crate::Token::shutdown).
     #[error("the token has been shut down")]
     ShutDown,
+}
+
+impl TokenError {
+    /// Whether a restart of the module may help: it failed, or does not see the token any more.
+    pub(crate) fn is_the_modules(&self) -> bool {
+        matches!(
+            self,
+            Self::Token { .. }
+                | Self::Module { .. }
+                | Self::ModuleInitialize { .. }
+                | Self::TokenNotFound { .. }
+                | Self::PinNotSet { .. }
+        )
+    }
 }
 
 struct PresentTokens<'a>(&'a [String]);

@@ -1,0 +1,137 @@
+//! When a token is not to be asked: after several failures in a row it is left alone for a while, which grows.
+
+use std::time::{Duration, Instant};
+
+/// The state of one token.
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    state: State,
+    /// Failures since the last success.
+    failures: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Everybody passes.
+    Closed,
+    /// Nobody passes before then.
+    Open { until: Instant },
+    /// One has passed to find out; the others wait for what it finds.
+    Probing { since: Instant },
+}
+
+/// Whether a signature is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Yes.
+    Pass,
+    /// No: the token failed too often. Ask again then.
+    Refuse { retry_after: Duration },
+}
+
+impl Breaker {
+    pub(crate) fn new() -> Self {
+        Self { state: State::Closed, failures: 0 }
+    }
+
+    /// Whether a signature may be tried now.
+    pub(crate) fn admit(&mut self, now: Instant) -> Admission {
+        match self.state {
+            State::Closed => Admission::Pass,
+            State::Open { until } if now < until => Admission::Refuse { retry_after: until - now },
+            // A probe that never came back does not keep the others out for ever.
+            State::Probing { since } if now.saturating_duration_since(since) < LONGEST_WAIT => {
+                Admission::Refuse { retry_after: FIRST_WAIT }
+            }
+            State::Open { .. } | State::Probing { .. } => {
+                self.state = State::Probing { since: now };
+                Admission::Pass
+            }
+        }
+    }
+
+    /// A signature was made, or refused for a reason of its own.
+    pub(crate) fn succeeded(&mut self) {
+        *self = Self::new();
+    }
+
+    /// The token failed. `jitter` is random, so that a fleet does not come back all at once.
+    ///
+    /// Returns for how long the token is left alone, once it is.
+    pub(crate) fn failed(&mut self, now: Instant, jitter: u8) -> Option<Duration> {
+        self.failures = self.failures.saturating_add(1);
+        let is_probe = matches!(self.state, State::Probing { .. });
+        if self.failures < FAILURES_TO_OPEN && !is_probe {
+            return None;
+        }
+        let wait = wait(self.failures - FAILURES_TO_OPEN.min(self.failures), jitter);
+        self.state = State::Open { until: now + wait };
+        Some(wait)
+    }
+
+    /// Leaves the token alone at once, as when all threads hang in it.
+    pub(crate) fn open(&mut self, now: Instant, jitter: u8) -> Duration {
+        self.failures = self.failures.max(FAILURES_TO_OPEN - 1);
+        self.failed(now, jitter).unwrap_or(FIRST_WAIT)
+    }
+}
+
+/// 0.5 s · 2ⁿ, at most 60 s, of which the last quarter is random.
+pub(crate) fn wait(repetition: u32, jitter: u8) -> Duration {
+    let full = FIRST_WAIT.saturating_mul(1 << repetition.min(10)).min(LONGEST_WAIT);
+    full * 3 / 4 + full / 4 * u32::from(jitter) / 255
+}
+
+/// Failures in a row after which the token is left alone.
+const FAILURES_TO_OPEN: u32 = 3;
+
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Admission, Breaker, wait};
+
+    #[test]
+    fn three_failures_open_it_and_one_probe_decides() {
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut breaker = Breaker::new();
+        assert_eq!(breaker.failed(at(0), 255), None);
+        breaker.succeeded();
+        assert_eq!((breaker.failed(at(0), 255), breaker.failed(at(0), 255)), (None, None));
+        assert_eq!(breaker.admit(at(0)), Admission::Pass);
+        assert_eq!(breaker.failed(at(0), 255), Some(Duration::from_millis(500)));
+        let refuse = |milliseconds| Admission::Refuse { retry_after: Duration::from_millis(milliseconds) };
+        assert_eq!(breaker.admit(at(100)), refuse(400));
+        // One probe; meanwhile nobody else.
+        assert_eq!(breaker.admit(at(500)), Admission::Pass);
+        assert_eq!(breaker.admit(at(500)), refuse(500));
+        assert_eq!(breaker.failed(at(600), 255), Some(Duration::from_secs(1)));
+        assert_eq!(breaker.admit(at(1599)), refuse(1));
+        assert_eq!(breaker.admit(at(1600)), Admission::Pass);
+        breaker.succeeded();
+        assert_eq!((breaker.admit(at(1600)), breaker.admit(at(1600))), (Admission::Pass, Admission::Pass));
+    }
+
+    #[test]
+    fn a_probe_that_never_comes_back_is_replaced() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new();
+        breaker.open(start, 255);
+        assert_eq!(breaker.admit(start + Duration::from_secs(1)), Admission::Pass);
+        assert!(matches!(breaker.admit(start + Duration::from_secs(60)), Admission::Refuse { .. }));
+        assert_eq!(breaker.admit(start + Duration::from_secs(61)), Admission::Pass);
+    }
+
+    #[test]
+    fn waits_double_up_to_a_minute_with_a_random_quarter() {
+        assert_eq!(wait(0, 255), Duration::from_millis(500));
+        assert_eq!(wait(0, 0), Duration::from_millis(375));
+        assert_eq!(wait(3, 255), Duration::from_secs(4));
+        assert_eq!((wait(7, 255), wait(u32::MAX, 255)), (Duration::from_secs(60), Duration::from_secs(60)));
+        assert_eq!(wait(9, 0), Duration::from_secs(45));
+    }
+}
