@@ -174,6 +174,7 @@ fn only_one_makes_a_new_store() {
     }
 }
 
+/// Seen elsewhere (shiv3 #94): a file that anybody could read.
 #[cfg(unix)]
 #[test]
 fn the_file_is_for_its_owner_only() {

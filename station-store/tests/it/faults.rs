@@ -58,7 +58,8 @@ fn m05_fr_03_storage_failure_is_failed_and_poisons_the_store() {
     }
 }
 
-/// peer lesson: a failed deletion was answered Accepted, and the certificate was back after the next start.
+/// Seen elsewhere (tfocpp): a failed deletion was answered Accepted, and the certificate was back after the next
+/// start.
 #[test]
 fn m04_fr_03_deletion_that_is_not_durable_is_failed() {
     let disk = Memory::default();

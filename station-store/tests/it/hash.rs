@@ -27,6 +27,7 @@ fn id(vector: &Value, all: &[Value]) -> CertificateId {
     CertificateId::new(&certificate(vector), certificate(issuer).public_key())
 }
 
+/// Seen elsewhere (libevse-security #11): wrong hash data of sub-CAs. Root, two sub-CAs and a leaf.
 #[test]
 fn hash_data_equal_the_vectors() {
     let all = vectors();
@@ -52,7 +53,7 @@ fn hash_data_equal_the_vectors() {
     }
 }
 
-/// peer lesson: the same certificate was not found again because of upper case or a padded serial number.
+/// Seen elsewhere: not found again because of upper case (EVerest #2027) or of a padded serial number (MicroOcpp).
 #[test]
 fn spelling_of_hash_data_does_not_matter_and_digits_do() {
     let all = vectors();

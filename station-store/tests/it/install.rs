@@ -66,6 +66,8 @@ fn check_refused(pem: &str, expected: &str) {
     assert_eq!(station.list(&[]).status, GetInstalledCertificateStatusEnumType::NotFound);
 }
 
+/// Seen elsewhere: an expired CA was installed (libevse-security #11); nobody could tell that the clock was wrong
+/// (EVerest #1662).
 #[test]
 fn tc_m_07_expired_root_is_rejected_and_not_listed() {
     let mut params = ca_params("Old");
@@ -85,6 +87,7 @@ fn m05_fr_07_root_of_the_future_is_rejected() {
 }
 
 /// 300 s of skew and no second more, at both ends.
+/// Seen elsewhere (Hubject's audit, HUB20-42-001): five minutes of skew are expected.
 #[test]
 fn m05_fr_07_clocks_may_differ_by_the_skew() {
     let accepted = |params| {
@@ -102,7 +105,8 @@ fn m05_fr_07_clocks_may_differ_by_the_skew() {
     }
 }
 
-/// peer lesson: a sub-CA taken as a root could be neither listed nor deleted.
+/// Seen elsewhere: a sub-CA or a leaf taken as a root could be neither listed nor deleted (EVerest #2109), or counted
+/// as an anchor (libevse-security #71).
 #[test]
 fn m05_fr_07_only_roots_are_installed() {
     let root = root("Root");
@@ -145,6 +149,8 @@ fn m05_fr_07_what_tls_could_not_use_is_refused() {
     check_refused(&root_of(params).pem(), "cannot serve as a trust anchor");
 }
 
+/// Seen elsewhere: text lines before the armour (MaEVe), spaces in place of line breaks (MicroOcpp #147), a lenient
+/// base64 (MaEVe), a private key repeated in a log (libevse-security).
 #[test]
 fn m05_fr_07_exactly_one_certificate() {
     let (one, two) = (root("One").pem(), root("Two").pem());
@@ -152,7 +158,11 @@ fn m05_fr_07_exactly_one_certificate() {
     check_refused("MIIB", "there is no PEM certificate");
     check_refused(&format!("{one}{two}"), "exactly one certificate is expected");
     check_refused(&format!("{one}{one}"), "exactly one certificate is expected");
-    check_refused(&format!("{one}{}", key().serialize_pem()), "PRIVATE KEY");
+    let secret = key().serialize_pem();
+    check_refused(&format!("{one}{secret}"), "PRIVATE KEY");
+    let response = Station::new().install(CSMSRootCertificate, &secret);
+    let line = secret.lines().nth(1).expect("base64");
+    assert!(!format!("{response:?}").contains(&line[..16]), "no part of a key is repeated");
     check_refused(
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         "not an X.509 certificate",
@@ -171,6 +181,7 @@ fn m05_fr_07_exactly_one_certificate() {
     station.must_install(CSMSRootCertificate, &two.replace('\n', " "));
 }
 
+/// Seen elsewhere (ocpp-go #212): 20 digits where there have to be 40.
 #[test]
 fn a00_fr_508_serial_numbers_that_hash_data_cannot_carry_are_refused() {
     let with_serial = |serial: &[u8]| {
@@ -187,6 +198,7 @@ fn a00_fr_508_serial_numbers_that_hash_data_cannot_carry_are_refused() {
     assert_eq!(serials, ["0", "1", "fff", &"f".repeat(40), "80"]);
 }
 
+/// Seen elsewhere (libevse-security #36, #47): limits by files and megabytes.
 #[test]
 fn m05_fr_06_more_than_max_limit_is_rejected() {
     let station = Station::with(settings().max_entries(2));
@@ -233,6 +245,7 @@ fn m05_fr_17_the_same_again_replaces() {
     assert_eq!(station.store.roots(CSMSRootCertificate), [renewed.der().clone(), two.der().clone()]);
 }
 
+/// Seen elsewhere: roots of different uses in one heap (libocpp #35), a root under one use only (everest-demo #127).
 #[test]
 fn m05_the_same_certificate_may_serve_several_uses() {
     let station = Station::new();

@@ -27,6 +27,7 @@ fn a_key_is_named_before_it_exists() {
     assert_eq!(station.store.pending()[0].state, PendingState::CsrReady { spki_der: spki, csr_pem });
 }
 
+/// Seen elsewhere (libevse-security #111, #112): chain and key left behind.
 #[test]
 fn a_dropped_key_is_remembered_until_it_is_destroyed() {
     let station = Station::new();
@@ -47,6 +48,8 @@ fn a_dropped_key_is_remembered_until_it_is_destroyed() {
     assert!(next > id, "numbers are not used twice");
 }
 
+/// Seen elsewhere (libevse-security #65): tidying up destroyed keys of certificates in use. Ours are counted by
+/// reference.
 #[test]
 fn a02_fr_10_the_certificate_that_did_not_connect_is_discarded() {
     for new_one_connects in [true, false] {

@@ -203,13 +203,13 @@ fn m06_fr_10_asked_again_weekly() {
         let due = scene.due(SystemTime::now()).remove(0);
         let response = scene.response("leaf", "sub", "sub", Answer { arguments, ..GOOD });
         scene.answered(&due, &response).expect("valid");
-        let leaf_due = |after| scene.due(SystemTime::now() + after).iter().any(|other| *other == due);
+        let leaf_due = |after| scene.due(SystemTime::now() + after).contains(&due);
         assert!(!leaf_due(6 * DAY));
         assert!(leaf_due(7 * DAY));
     }
 }
 
-/// peer lesson 69: certificates of real hierarchies name no responder, and then nobody is asked.
+/// Seen elsewhere (libocpp #652): certificates of real hierarchies name no responder. Nobody is asked then.
 #[test]
 fn m06_certificates_without_responder_are_left_out() {
     let root = root_of(valid_now(ca_params("V2G Root")));
@@ -292,7 +292,8 @@ fn m06_fr_08_signers_that_do_not_count() {
     assert_eq!(scene.due(SystemTime::now()).len(), 2, "all is still due");
 }
 
-/// peer lesson 63: an answer about another certificate, and one that came too late.
+/// An answer about another certificate, and one that came too late. Seen elsewhere (libevse-security #58): kept under
+/// a wrong hash, and a crash.
 #[test]
 fn m06_fr_08_answers_that_do_not_fit() {
     let scene = Scene::new();

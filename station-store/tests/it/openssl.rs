@@ -133,7 +133,10 @@ fn make(directory: &Path, naming: &Naming, key: &str, serial: &str) -> [String; 
     [root, leaf]
 }
 
-/// peer lessons 1 to 5 and 9: every string type, key and serial number, by every algorithm, of roots and of what they issued.
+/// Seen elsewhere: the sub-CA's own key hashed (libevse-security #11), another digest (#37), the Name as text
+/// (open-ocpp #145), the whole SubjectPublicKeyInfo (SAP simulator), the serial as a number (citrineos #1074) or with
+/// its leading zeros (open-ocpp).
+/// Every string type, key and serial number, by every algorithm, of roots and of what they issued.
 #[test]
 fn hash_data_equal_what_openssl_ocsp_computes() {
     let directory = tempfile::tempdir().expect("temporary directory");

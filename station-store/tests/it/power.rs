@@ -248,6 +248,8 @@ impl Operation {
     }
 }
 
+/// Seen elsewhere: a bundle broken by a loss of power (libevse-security #115), a replacement that deleted first and
+/// wrote then (tfocpp), a store that was not written atomically (OpenEVSE #1246).
 #[test]
 fn power_lost_at_every_write_and_sync() {
     let mut images = 0;

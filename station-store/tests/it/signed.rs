@@ -85,12 +85,14 @@ fn check_rejected(
     outcome.refused
 }
 
+/// Seen elsewhere (open-ocpp #230): a leaf was refused because no root came with it.
 #[test]
 fn a02_fr_08_leaf_below_the_root() {
     let scene = Scene::new();
     scene.check_accepted(&scene.leaf(|_| {}));
 }
 
+/// Seen elsewhere (libocpp #305, #380): TLS presented the leaf without its sub-CAs.
 #[test]
 fn a02_fr_08_leaf_with_sub_cas_in_order() {
     let scene = Scene::new();
@@ -166,6 +168,7 @@ fn tc_a_14_leaf_of_another_key() {
     scene.check_invalid(&scene.leaf(|_| {}), "not that of a pending");
 }
 
+/// Seen elsewhere (citrineos #1054, libocpp #514): a type left out, and nobody knew what was meant.
 #[test]
 fn a02_fr_13_other_certificate_type() {
     let scene = Scene::new();
@@ -177,6 +180,7 @@ fn a02_fr_13_other_certificate_type() {
     assert!(scene.station.signed_as(&chain, None).installed.is_some());
 }
 
+/// Seen elsewhere (Hubject's audit, HUB20-42-004): a root in the chain was taken for proof.
 #[test]
 fn a02_fr_07_root_in_the_chain() {
     let scene = Scene::new();
@@ -186,6 +190,7 @@ fn a02_fr_07_root_in_the_chain() {
     scene.check_invalid(&self_signed, "certificate 0 of the chain is a root");
 }
 
+/// Seen elsewhere (Hubject's audit, HUB20-412-001): sub-CAs in the wrong order.
 #[test]
 fn a02_fr_07_wrong_order_or_missing_links() {
     let scene = Scene::new();
@@ -211,7 +216,7 @@ fn a02_fr_07_wrong_order_or_missing_links() {
     );
 }
 
-/// peer lesson: a certificate of another hierarchy passed because roots were kept in one heap.
+/// Seen elsewhere (libocpp #35): a certificate of another hierarchy passed because roots were kept in one heap.
 #[test]
 fn a02_fr_06_root_of_another_use_does_not_count() {
     let scene = Scene::new();
@@ -223,7 +228,7 @@ fn a02_fr_06_root_of_another_use_does_not_count() {
     scene.check_accepted(&leaf(&other, &scene.key, leaf_params()));
 }
 
-/// peer lesson: paths are found by key, not by name alone.
+/// Seen elsewhere (EVerest #1660): paths were found by name alone.
 #[test]
 fn a02_fr_06_roots_that_share_a_name() {
     let scene = Scene::new();
@@ -233,7 +238,8 @@ fn a02_fr_06_roots_that_share_a_name() {
     scene.check_accepted(&leaf(&rekeyed, &scene.key, leaf_params()));
 }
 
-/// The errata to A02.FR.06: now must be inside, not before and not after.
+/// The errata to A02.FR.06: now must be inside, not before and not after. Seen elsewhere (libevse-security #24):
+/// certificates of the future.
 #[test]
 fn a02_fr_06_outside_its_validity() {
     let scene = Scene::new();
@@ -384,6 +390,7 @@ fn tc_a_23_repeated_and_late_answers() {
 }
 
 /// Earlier keys stay pending, so an answer to the first of several CSRs is recognised (TC_A_23 as first written).
+/// Seen elsewhere (tfocpp): each resend dropped the key before it.
 #[test]
 fn tc_a_23_answer_to_an_earlier_key() {
     let scene = Scene::new();

@@ -44,8 +44,9 @@ fn bundles_follow_the_store() {
     assert_eq!(names.len(), 5, "nothing is left beside them: {names:?}");
 }
 
-/// peer lessons 53 and 59: a crash leaves the old bundle or the new one. They are replaced whole, and derived anew at the
-/// next start, whatever a crash or somebody else has left in their place.
+/// A crash leaves the old bundle or the new one. They are replaced whole, and derived anew at the next start,
+/// whatever a crash or somebody else has left in their place. Seen elsewhere: half a bundle after a loss of power
+/// (libevse-security #115), a copy that was out of date (#123).
 #[test]
 fn bundles_are_derived_and_never_read() {
     let station = Station::new();

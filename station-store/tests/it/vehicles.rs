@@ -65,7 +65,8 @@ fn first(chain: &str) -> String {
     chain[..end].to_owned()
 }
 
-/// peer lessons 15, 18, 24: the leaf first, then its sub-CAs nearest first, without the root.
+/// The leaf first, then its sub-CAs nearest first, without the root. Seen elsewhere: the other order
+/// (libevse-security #102), one certificate in place of the chain (libocpp #89).
 #[test]
 fn tc_m_15_m03_fr_05_chain_is_listed_with_its_sub_cas() {
     let hierarchy = Hierarchy::new();
@@ -92,7 +93,7 @@ fn tc_m_15_m03_fr_05_chain_is_listed_with_its_sub_cas() {
     assert!(message.contains("childCertificateHashData"));
 }
 
-/// peer lesson 16: an empty list of children breaks the schema.
+/// Seen elsewhere (libocpp #227, #242): an empty list of children, which breaks the schema.
 #[test]
 fn m03_fr_05_leaf_without_sub_cas_has_no_children() {
     let root = root("V2G");
@@ -107,7 +108,7 @@ fn m03_fr_05_leaf_without_sub_cas_has_no_children() {
     assert!(!message.contains("child"), "{message}");
 }
 
-/// peer lessons 14 and 46: several SECCs, and every chain is listed.
+/// Seen elsewhere: only one chain listed (libevse-security #101), one SECC assumed (EVerest #1655).
 #[test]
 fn m03_fr_05_every_chain_of_every_secc_is_listed() {
     let hierarchy = Hierarchy::new();
@@ -122,7 +123,8 @@ fn m03_fr_05_every_chain_of_every_secc_is_listed() {
     assert_eq!(station.store.vehicle_certificates(now()).len(), 4);
 }
 
-/// peer lesson 63a: `childCertificateHashData` has room for four; a longer chain could not be listed.
+/// `childCertificateHashData` has room for four; a longer chain could not be listed. Seen elsewhere (EVerest): all of
+/// them listed, against the schema.
 #[test]
 fn m03_fr_05_more_than_four_sub_cas_are_refused_at_the_door() {
     let root = root("V2G");
@@ -147,8 +149,9 @@ fn m03_fr_05_more_than_four_sub_cas_are_refused_at_the_door() {
     assert_eq!(chains(&station)[0].child_certificate_hash_data.as_ref().map(|all| all.len()), Some(4));
 }
 
-/// peer lessons 28, 30a, M04.FR.08: whatever was listed is deletable. A sub-CA takes the chains below it along, and the keys
-/// are condemned in the same change.
+/// M04.FR.08: whatever was listed is deletable. A sub-CA takes the chains below it along, and the keys are condemned
+/// in the same change. Seen elsewhere: a sub-CA that was listed and not found (tfocpp), leaves that were refused
+/// (EVerest), keys left behind (libevse-security #111).
 #[test]
 fn m04_fr_08_leaf_and_sub_cas_delete_the_chain_and_its_key() {
     let hierarchy = Hierarchy::new();
@@ -167,11 +170,7 @@ fn m04_fr_08_leaf_and_sub_cas_delete_the_chain_and_its_key() {
             let station = station.restart();
             let left = if position == 0 { 1 } else { 0 };
             assert_eq!(chains(&station).len(), left, "the leaf takes one chain along, a sub-CA both");
-            assert_eq!(
-                station.store.condemned_keys().len(),
-                2 - left,
-                "peer lesson 26: no key is left behind"
-            );
+            assert_eq!(station.store.condemned_keys().len(), 2 - left, "no key is left behind");
             assert_eq!(station.delete(&entry[position]).status, DeleteCertificateStatusEnumType::NotFound);
             assert_eq!(station.all_roots().len(), 1, "the root stays");
         }
@@ -227,7 +226,7 @@ fn tc_a_12_common_name_is_the_secc_id_and_the_key_is_ecdsa() {
     assert!(station.signed_as(&hierarchy.chain(&ours, "SECC-1"), V2G).installed.is_some());
 }
 
-/// peer lesson 23: roots are kept by use; a chain below the root of another use does not count.
+/// Seen elsewhere (libocpp #35): roots of different uses in one heap.
 #[test]
 fn a02_fr_06_hierarchy_of_the_use_counts() {
     let hierarchy = Hierarchy::new();
@@ -244,7 +243,8 @@ fn a02_fr_06_hierarchy_of_the_use_counts() {
     assert!(station.signed_as(&chain, V2G).installed.is_some());
 }
 
-/// peer lesson 47, A02.FR.15: of several the newest by notBefore is preferred; what is not valid comes last.
+/// A02.FR.15: of several the newest by notBefore is preferred; what is not valid comes last. Seen elsewhere (EVerest
+/// #1658): by notAfter.
 #[test]
 fn a02_fr_15_the_newest_by_not_before_is_preferred() {
     let root = root("V2G");
@@ -352,7 +352,8 @@ fn a02_combined_certificate_serves_both() {
     assert_eq!(station.store.condemned_keys(), [uri("both")]);
 }
 
-/// peer lesson 21: paths are found by key, so a cross-signed root in the chain does no harm where it can be listed.
+/// Paths are found by key, so a cross-signed root in the chain does no harm where it can be listed. Seen elsewhere
+/// (EVerest #1660): unsupported.
 #[test]
 fn a02_fr_06_cross_signed_root_in_the_chain() {
     let (old, new) =
