@@ -41,6 +41,9 @@ pub struct Config {
     pub csms: CsmsSection,
     /// The token that holds the station's keys.
     pub token: TokenSection,
+    /// What the station decides about the certificates that are installed.
+    #[serde(default)]
+    pub certificates: CertificatesSection,
 }
 
 /// Who the station is: what BootNotification says and what its certificate must say.
@@ -87,6 +90,23 @@ pub struct CsmsSection {
 pub struct TokenSection {
     /// An RFC 7512 URI with the token's label or serial, and a pin-source.
     pub uri: String,
+}
+
+/// What the station decides about the certificates that are installed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CertificatesSection {
+    /// `SecurityCtrlr.CertificateEntries.maxLimit`: how many root certificates may be installed; default 32.
+    pub max_entries: u16,
+    /// `SecurityCtrlr.AdditionalRootCertificateCheck`: whether a new CSMS root has to be signed by the one before it
+    /// (M05.FR.09); default no.
+    pub additional_root_check: bool,
+}
+
+impl Default for CertificatesSection {
+    fn default() -> Self {
+        Self { max_entries: 32, additional_root_check: false }
+    }
 }
 
 /// Why a configuration cannot be used.

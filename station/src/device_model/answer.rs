@@ -15,7 +15,7 @@ use ocpp_types::{
 
 use super::{
     DeviceModel, Downgrade, Situation,
-    variable::{Refusal, Rule, Variable},
+    variable::{Effect, Refusal, Rule, Variable},
 };
 
 /// The answer to SetVariables, and what the model is then.
@@ -86,7 +86,10 @@ impl DeviceModel {
                 Ok(variable) => match model.set(variable, asked.attribute_value.as_str(), situation) {
                     Ok(()) => {
                         changed.insert(variable);
-                        (Status::Accepted, None)
+                        match variable.effect() {
+                            Effect::AtOnce => (Status::Accepted, None),
+                            Effect::AfterRestart => (Status::RebootRequired, None),
+                        }
                     }
                     Err(refusal) => (Status::Rejected, refusal.status_info()),
                 },

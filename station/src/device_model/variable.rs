@@ -156,6 +156,19 @@ impl Variable {
         }
     }
 
+    /// When a new value holds.
+    pub(super) fn effect(self) -> Effect {
+        match self {
+            // They are given to the store and to what keeps the station connected when those are made.
+            Self::OrganizationName
+            | Self::NetworkProfileConnectionAttempts
+            | Self::RetryBackOffRepeatTimes
+            | Self::RetryBackOffRandomRange
+            | Self::RetryBackOffWaitMinimum => Effect::AfterRestart,
+            _ => Effect::AtOnce,
+        }
+    }
+
     /// What it may hold.
     pub(super) fn rule(self) -> Rule {
         match self {
@@ -203,6 +216,15 @@ impl Variable {
     pub(super) fn knows_component(name: &str) -> bool {
         [SECURITY, COMMUNICATION].into_iter().any(|component| component.eq_ignore_ascii_case(name))
     }
+}
+
+/// When a new value holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// At once, or with the next connection.
+    AtOnce,
+    /// When the station has started anew: SetVariables is answered RebootRequired.
+    AfterRestart,
 }
 
 /// What a value may be.

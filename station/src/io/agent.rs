@@ -1,6 +1,6 @@
 //! The agent: connects, boots, serves the CSMS, and connects anew with what it has got.
 
-use std::{future::Future, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, path::Path, sync::Arc, time::Duration};
 
 use ocpp_transport::{
     CallFailure, Close, ConnectError, Connection, FrameTap, LinkSettings, Password, Peer, Security,
@@ -11,7 +11,8 @@ use ocpp_types::{
     BoundedString, TooLong,
     v201::{
         BootNotificationRequest, BootNotificationResponse, BootReasonEnumType, ChargingStationType,
-        HeartbeatRequest, InstallCertificateUseEnumType, RegistrationStatusEnumType,
+        HeartbeatRequest, InstallCertificateUseEnumType, NetworkConnectionProfileType, OCPPInterfaceEnumType,
+        OCPPTransportEnumType, OCPPVersionEnumType, RegistrationStatusEnumType,
         SecurityEventNotificationRequest,
     },
 };
@@ -21,11 +22,13 @@ use tokio::time::sleep;
 
 use crate::{
     config::{Config, ConfigError},
+    device_model::{Defaults, NetworkConfiguration, Variable},
     io::{
-        EnrolmentError, OpenStoreError, ReadPasswordError,
+        EnrolmentError, ModelError, OpenStoreError, ReadPasswordError,
         enrolment::Keyring,
         handlers::{Shared, on_blocking_thread, router},
-        open_store, read_password,
+        model_file::ModelFile,
+        open_store_of, read_password,
         security_log::SecurityLog,
     },
     reconnect::{BackOff, presented},
@@ -36,7 +39,6 @@ use crate::{
 #[derive(Debug)]
 pub struct Agent {
     config: Config,
-    password: Password,
     boot: BootNotificationRequest,
     shared: Arc<Shared>,
     frames: Option<Frames>,
@@ -61,6 +63,9 @@ pub enum AgentError {
     /// The token cannot be opened.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The device model cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenStoreError),
@@ -97,8 +102,10 @@ impl Agent {
         let mut options = TokenOptions::new();
         options.module = module_from_environment();
         let token = Token::open(&config.token.uri.parse()?, &options)?;
-        let store = Arc::new(open_store(&config)?);
-        let subject = Subject::new(&config.station.serial_number, &config.station.organization);
+        let model = open_model(&config, password)?;
+        let organization = model.current().organization().to_owned();
+        let store = Arc::new(open_store_of(&config, &organization)?);
+        let subject = Subject::new(&config.station.serial_number, organization);
         let keyring = Keyring::new(token, Arc::clone(&store), subject);
         if let Err(error) = keyring.recover() {
             tracing::warn!(
@@ -115,9 +122,9 @@ impl Agent {
         };
         let failed = |source| AgentError::Events { path: config.directory.display().to_string(), source };
         let events = SecurityLog::open(&config.directory).map_err(failed)?;
-        let shared = Arc::new(Shared::new(store, keyring, events));
+        let shared = Arc::new(Shared::new(store, keyring, events, model, config.certificates.clone()));
         shared.record(SecurityEvent::StartupOfTheDevice, "the certificate agent has started");
-        Ok(Self { config, password, boot, shared, frames })
+        Ok(Self { config, boot, shared, frames })
     }
 
     /// Stays connected until `shutdown` is ready.
@@ -142,6 +149,7 @@ impl Agent {
                     back_off.handle_success();
                     refusals = 0;
                     self.shared.events.handle_connected();
+                    self.shared.handle_slot(FACTORY_SLOT);
                     self.confirm(own).await;
                     tracing::info!(profile = %connection.peer().profile(), "connected");
                     let peer = connection.peer().clone();
@@ -192,7 +200,7 @@ impl Agent {
                 let key = on_blocking_thread(move || shared.keyring.key(&uri)).await??;
                 Security::profile_3(ClientKey { chain: own.chain.clone(), key: key.signing_key() }, roots)?
             }
-            None => Security::profile_2(self.password.clone(), roots)?,
+            None => Security::profile_2(self.shared.model.current().password().clone(), roots)?,
         };
         let mut link = LinkSettings::default();
         if let Some(Frames(tap)) = &self.frames {
@@ -215,16 +223,14 @@ impl Agent {
     }
 
     /// Boots where that is due, then reports events and shows signs of life until the connection ends.
-    async fn serve(&self, peer: &Peer, booted_on: &mut Option<(SecurityProfile, Duration)>) {
+    async fn serve(&self, peer: &Peer, booted_on: &mut Option<SecurityProfile>) {
         // B01.FR.01: after a start. B10.FR.10: and after the profile has changed.
-        let interval = match booted_on {
-            Some((profile, interval)) if *profile == peer.profile() => *interval,
-            _ => {
-                let Some(interval) = self.boot(peer).await else { return std::future::pending().await };
-                *booted_on = Some((peer.profile(), interval));
-                interval
+        if *booted_on != Some(peer.profile()) {
+            if self.boot(peer).await.is_none() {
+                return std::future::pending().await;
             }
-        };
+            *booted_on = Some(peer.profile());
+        }
         // Requests that a restart interrupted, or that were never answered.
         self.shared.send_requests(peer).await;
         loop {
@@ -232,7 +238,7 @@ impl Agent {
             tokio::select! {
                 () = self.shared.events_wait.notified() => {}
                 () = self.shared.request_made.notified() => self.shared.send_requests(peer).await,
-                () = sleep(interval) => {
+                () = sleep(self.shared.model.current().heartbeat_interval()) => {
                     if let Err(error) = peer.call(HeartbeatRequest::new()).await {
                         tracing::warn!(%error, "a heartbeat brought no answer");
                     }
@@ -241,8 +247,8 @@ impl Agent {
         }
     }
 
-    /// BootNotification until the CSMS accepts; returns the heartbeat interval, or `None` where the connection ended.
-    async fn boot(&self, peer: &Peer) -> Option<Duration> {
+    /// BootNotification until the CSMS accepts; `None` where the connection ended.
+    async fn boot(&self, peer: &Peer) -> Option<()> {
         self.shared.handle_registration(None);
         loop {
             // A CALL may come right behind the answer, and what it may do depends on the answer.
@@ -255,8 +261,9 @@ impl Agent {
                     let interval =
                         if interval == 0 { DEFAULT_HEARTBEAT } else { Duration::from_secs(interval) };
                     if answer.status == RegistrationStatusEnumType::Accepted {
+                        self.shared.model.adopt_heartbeat_interval(interval);
                         tracing::info!("the CSMS accepted the station");
-                        return Some(interval);
+                        return Some(());
                     }
                     tracing::warn!(status = %answer.status, "the CSMS does not accept the station yet");
                     interval
@@ -327,13 +334,8 @@ impl Agent {
     }
 
     fn back_off(&self) -> BackOff {
-        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-        let csms = &self.config.csms;
-        BackOff::new(
-            seconds(csms.retry_wait_minimum_s),
-            seconds(csms.retry_random_range_s),
-            csms.retry_repeat_times,
-        )
+        let (wait_minimum, random_range, repeat_times) = self.shared.model.current().back_off();
+        BackOff::new(wait_minimum, random_range, repeat_times)
     }
 }
 
@@ -405,6 +407,30 @@ impl std::fmt::Debug for Frames {
     }
 }
 
+/// The device model, with the network profile of the configuration in slot 1 as long as the CSMS has set none.
+fn open_model(config: &Config, password: Password) -> Result<ModelFile, AgentError> {
+    let csms = &config.csms;
+    // Without a certificate the station uses the password, and never again once it has one (A05.FR.06).
+    let profile = SecurityProfile::TlsWithClientCertificate;
+    let profile = NetworkConnectionProfileType::new(
+        OCPPVersionEnumType::OCPP20,
+        OCPPTransportEnumType::JSON,
+        BoundedString::try_from(csms.url.as_str())?,
+        MESSAGE_TIMEOUT_S,
+        profile.number().into(),
+        OCPPInterfaceEnumType::Wired0,
+    );
+    let mut defaults = Defaults::new(config.identity()?, &config.station.organization, password);
+    defaults.values = BTreeMap::from([
+        (Variable::RetryBackOffWaitMinimum, csms.retry_wait_minimum_s.to_string()),
+        (Variable::RetryBackOffRandomRange, csms.retry_random_range_s.to_string()),
+        (Variable::RetryBackOffRepeatTimes, csms.retry_repeat_times.to_string()),
+    ]);
+    std::fs::create_dir_all(&config.directory)
+        .map_err(|source| OpenStoreError::Folder { path: config.directory.clone(), source })?;
+    Ok(ModelFile::open(&config.directory, defaults, NetworkConfiguration::new(profile))?)
+}
+
 fn boot_notification(config: &Config) -> Result<BootNotificationRequest, TooLong> {
     let station = &config.station;
     let model = BoundedString::try_from(station.model.as_str())?;
@@ -416,6 +442,12 @@ fn boot_notification(config: &Config) -> Result<BootNotificationRequest, TooLong
     };
     Ok(BootNotificationRequest::new(itself, BootReasonEnumType::PowerUp))
 }
+
+/// The slot of the profile that the configuration names.
+const FACTORY_SLOT: u32 = 1;
+
+/// What the specification suggests (2.0.1 Part 4, 4.1).
+const MESSAGE_TIMEOUT_S: i64 = 30;
 
 /// Between heartbeats where the CSMS leaves the choice to the station (interval 0), and between boot attempts.
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(300);

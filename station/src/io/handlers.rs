@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeSet,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -24,8 +27,11 @@ use tokio::{
 };
 
 use crate::{
+    config::CertificatesSection,
     io::{
         enrolment::{Keyring, ReadyRequest},
+        model_file::ModelFile,
+        model_handlers::with_model,
         security_log::SecurityLog,
     },
     security_events::{Noted, SecurityEvent},
@@ -37,6 +43,10 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) keyring: Keyring,
     pub(crate) events: SecurityLog,
+    pub(crate) model: ModelFile,
+    pub(crate) certificates: CertificatesSection,
+    /// The slot of the network profile of the connection.
+    slot: AtomicU32,
     /// Wakes the agent: an event waits to be reported.
     pub(crate) events_wait: Notify,
     /// Wakes the agent: connect anew, with the certificate that has come.
@@ -54,11 +64,20 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(store: Arc<Store>, keyring: Keyring, events: SecurityLog) -> Self {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        keyring: Keyring,
+        events: SecurityLog,
+        model: ModelFile,
+        certificates: CertificatesSection,
+    ) -> Self {
         Self {
             store,
             keyring,
             events,
+            model,
+            certificates,
+            slot: AtomicU32::new(1),
             events_wait: Notify::new(),
             reconnect: Notify::new(),
             boot: Notify::new(),
@@ -79,6 +98,16 @@ impl Shared {
         }
     }
 
+    /// The slot of the network profile of the connection.
+    pub(crate) fn slot(&self) -> u32 {
+        self.slot.load(Ordering::Relaxed)
+    }
+
+    /// A connection stands, by the network profile in `slot`.
+    pub(crate) fn handle_slot(&self, slot: u32) {
+        self.slot.store(slot, Ordering::Relaxed);
+    }
+
     /// The certificate of the connection is confirmed.
     pub(crate) fn handle_confirmed(&self) {
         self.confirmed.send_replace(true);
@@ -90,7 +119,7 @@ impl Shared {
     }
 
     /// Refuses to serve a CSMS that has rejected the station (B03.FR.08, TC_B_30).
-    fn permit(&self) -> Result<(), CallError> {
+    pub(crate) fn permit(&self) -> Result<(), CallError> {
         match *lock(&self.registration) {
             Some(RegistrationStatusEnumType::Rejected) => {
                 Err(CallError::security("the CSMS has rejected the station's BootNotification"))
@@ -233,7 +262,7 @@ impl Shared {
 /// The router of the station's handlers.
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     let [trigger, signed, install, list, delete] = [shared; 5].map(Arc::clone);
-    Router::new(Version::V201)
+    with_model(Router::new(Version::V201), shared)
         .handle(move |peer, request: TriggerMessageRequest| {
             let shared = Arc::clone(&trigger);
             async move {
@@ -283,12 +312,14 @@ pub(crate) async fn on_blocking_thread<T: Send + 'static>(
     spawn_blocking(work).await
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, CallError> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, CallError> {
     on_blocking_thread(work).await.map_err(|_| CallError::internal("the station failed while it did this"))
 }
 
 /// An error and its causes in one line.
-fn explain(error: &dyn std::error::Error) -> String {
+pub(crate) fn explain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

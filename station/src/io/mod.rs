@@ -4,16 +4,19 @@ mod agent;
 mod durable;
 mod enrolment;
 mod handlers;
+mod model_file;
+mod model_handlers;
 mod security_log;
 
 use std::{fs, path::PathBuf};
 
 use ocpp_transport::Password;
-use station_store::{OpenError, Settings, Store};
+use station_store::{AdditionalRootCheck, OpenError, Settings, Store};
 
 pub use self::{
     agent::{Agent, AgentError},
     enrolment::EnrolmentError,
+    model_file::ModelError,
     security_log::{LoggedEvent, security_log},
 };
 use crate::config::{Config, ConfigError};
@@ -23,9 +26,20 @@ use crate::config::{Config, ConfigError};
 /// # Errors
 /// [`OpenStoreError`].
 pub fn open_store(config: &Config) -> Result<Store, OpenStoreError> {
+    open_store_of(config, &config.station.organization)
+}
+
+/// The store of a station whose certificate names `organization`.
+fn open_store_of(config: &Config, organization: &str) -> Result<Store, OpenStoreError> {
     fs::create_dir_all(&config.directory)
         .map_err(|source| OpenStoreError::Folder { path: config.directory.clone(), source })?;
-    let settings = Settings::new(&config.station.serial_number).organization(&config.station.organization);
+    let certificates = &config.certificates;
+    let check =
+        if certificates.additional_root_check { AdditionalRootCheck::On } else { AdditionalRootCheck::Off };
+    let settings = Settings::new(&config.station.serial_number)
+        .organization(organization)
+        .max_entries(certificates.max_entries.into())
+        .additional_root_check(check);
     Store::open(config.directory.join("certificates.redb"), settings).map_err(OpenStoreError::Store)
 }
 

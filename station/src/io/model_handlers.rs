@@ -1,0 +1,176 @@
+//! What the station answers about its device model and its network profiles (A01, A05, B09).
+
+use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
+
+use ocpp_transport::{CallError, Peer, Reply, Router, SecurityProfile};
+use ocpp_types::{
+    Timestamp,
+    v201::{
+        GetBaseReportRequest, GetBaseReportResponse, GetVariablesRequest, NotifyReportRequest,
+        SetNetworkProfileRequest, SetNetworkProfileResponse, SetNetworkProfileStatusEnumType,
+        SetVariablesRequest, SetVariablesResponse,
+    },
+};
+use station_store::Certificate;
+
+use crate::{
+    device_model::{Installed, Situation, Variable},
+    io::handlers::{Shared, blocking, explain},
+    security_events::SecurityEvent,
+};
+
+impl Shared {
+    /// What the answers about the device model depend on.
+    fn situation(&self, peer: &Peer) -> Situation {
+        let now = SystemTime::now();
+        let valid = |der: &[u8]| {
+            Certificate::from_der(der)
+                .is_ok_and(|certificate| certificate.not_before() <= now && now <= certificate.not_after())
+        };
+        let installed = |found| if found { Installed::Yes } else { Installed::No };
+        let roots = self.store.roots(ocpp_types::v201::InstallCertificateUseEnumType::CSMSRootCertificate);
+        let own = self.store.own_certificates();
+        Situation {
+            certificates: self.store.entries(),
+            certificate_capacity: self.certificates.max_entries.into(),
+            csms_root: installed(roots.iter().any(|root| valid(root))),
+            own_certificate: installed(
+                own.iter().any(|own| own.chain.first().is_some_and(|leaf| valid(leaf))),
+            ),
+            additional_root_check: self.certificates.additional_root_check,
+            max_chain_size: MAX_CHAIN_SIZE,
+            profile: peer.profile(),
+            slot: self.slot(),
+        }
+    }
+
+    async fn set_variables(
+        self: Arc<Self>,
+        peer: Peer,
+        request: SetVariablesRequest,
+    ) -> Result<Reply<SetVariablesResponse>, CallError> {
+        let situation = self.situation(&peer);
+        let shared = Arc::clone(&self);
+        let changed = blocking(move || {
+            shared.model.change(|model| {
+                let outcome = model.set_variables(&request, &situation);
+                let model = (!outcome.changed.is_empty()).then_some(outcome.model);
+                ((outcome.response, outcome.changed), model)
+            })
+        });
+        let (response, changed) = changed.await?.map_err(not_durable)?;
+        if changed.iter().any(|variable| SECURITY.contains(variable)) {
+            // A01.FR.11, A01.FR.12: which variables, and never what they hold.
+            self.raise(SecurityEvent::ReconfigurationOfSecurityParameters, names(&changed)).await;
+        }
+        if changed.contains(&Variable::HeartbeatInterval) {
+            self.events_wait.notify_one();
+        }
+        let reply = Reply::new(response);
+        // A01: with the new password, as soon as the CSMS knows that it holds.
+        let renew = changed.contains(&Variable::BasicAuthPassword)
+            && peer.profile() != SecurityProfile::TlsWithClientCertificate;
+        Ok(if renew { reply.then(async move { self.reconnect.notify_one() }) } else { reply })
+    }
+
+    async fn set_network_profile(
+        self: Arc<Self>,
+        peer: Peer,
+        request: SetNetworkProfileRequest,
+    ) -> Result<SetNetworkProfileResponse, CallError> {
+        let situation = self.situation(&peer);
+        let shared = Arc::clone(&self);
+        let slot = request.configuration_slot;
+        let response = blocking(move || {
+            shared.model.change(|model| {
+                let outcome = model.set_network_profile(&request, &situation);
+                (outcome.response, outcome.changed)
+            })
+        });
+        match response.await? {
+            Ok(response) => {
+                if response.status == SetNetworkProfileStatusEnumType::Accepted {
+                    let info = format!("network profile in slot {slot}");
+                    self.raise(SecurityEvent::ReconfigurationOfSecurityParameters, info).await;
+                }
+                Ok(response)
+            }
+            // B09.FR.03
+            Err(error) => {
+                tracing::error!(error = explain(&error), "a network profile was not stored");
+                Ok(SetNetworkProfileResponse::new(SetNetworkProfileStatusEnumType::Failed))
+            }
+        }
+    }
+
+    /// The reports follow the answer (B07).
+    fn base_report(&self, peer: Peer, request: &GetBaseReportRequest) -> Reply<GetBaseReportResponse> {
+        let now = Timestamp::from(SystemTime::now()).to_milliseconds();
+        let (response, reports) = self.model.current().base_report(request, &self.situation(&peer), now);
+        Reply::new(response).then(send_reports(peer, reports))
+    }
+}
+
+/// Adds the handlers of the device model.
+pub(crate) fn with_model(router: Router, shared: &Arc<Shared>) -> Router {
+    let [get, set, profile, report] = [shared; 4].map(Arc::clone);
+    router
+        .handle(move |peer: Peer, request: GetVariablesRequest| {
+            let shared = Arc::clone(&get);
+            async move {
+                shared.permit()?;
+                Ok::<_, CallError>(shared.model.current().get_variables(&request, &shared.situation(&peer)))
+            }
+        })
+        .handle(move |peer, request: SetVariablesRequest| {
+            let shared = Arc::clone(&set);
+            async move {
+                shared.permit()?;
+                shared.set_variables(peer, request).await
+            }
+        })
+        .handle(move |peer, request: SetNetworkProfileRequest| {
+            let shared = Arc::clone(&profile);
+            async move {
+                shared.permit()?;
+                shared.set_network_profile(peer, request).await
+            }
+        })
+        .handle(move |peer, request: GetBaseReportRequest| {
+            let shared = Arc::clone(&report);
+            async move {
+                shared.permit()?;
+                Ok::<_, CallError>(shared.base_report(peer, &request))
+            }
+        })
+}
+
+async fn send_reports(peer: Peer, reports: Vec<NotifyReportRequest>) {
+    for report in reports {
+        if let Err(error) = peer.call(report).await {
+            tracing::warn!(%error, "a report of the device model was not delivered");
+            return;
+        }
+    }
+}
+
+/// What cannot be made durable is not acknowledged.
+fn not_durable(error: crate::io::ModelError) -> CallError {
+    tracing::error!(error = explain(&error), "a change of the device model was not stored");
+    CallError::internal("the change could not be stored")
+}
+
+fn names(variables: &BTreeSet<Variable>) -> String {
+    variables.iter().map(|variable| variable.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// In characters: as many as CertificateSigned can carry, and as the store takes.
+const MAX_CHAIN_SIZE: usize = 10_000;
+
+/// What `ReconfigurationOfSecurityParameters` is about.
+const SECURITY: [Variable; 4] = [
+    Variable::BasicAuthPassword,
+    Variable::OrganizationName,
+    Variable::AllowCsmsTlsWildcards,
+    Variable::NetworkConfigurationPriority,
+];
