@@ -1,7 +1,7 @@
 //! The task that owns a connection: its socket, its session, its timers and its handlers.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -104,9 +104,13 @@ impl Driver {
     ///
     /// # Cancel safety
     /// Dropping it cuts the connection and drops the handlers that run.
-    pub(crate) async fn run(mut self) -> (CloseReason, Remains) {
-        let (reason, ending) = poll_fn(|context| self.poll(context)).await;
-        self.end(reason, ending).await
+    // As a block and not as an `async fn`, which would keep a second place for what it was given; and what comes at the end
+    // takes its memory then. Both double what an idle connection needs.
+    pub(crate) fn run(mut self) -> impl Future<Output = (CloseReason, Remains)> + Send {
+        async move {
+            let (reason, ending) = poll_fn(|context| self.poll(context)).await;
+            Box::pin(self.end(reason, ending)).await
+        }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
