@@ -369,7 +369,7 @@ fn power_lost_while_making_and_migrating() {
 /// The disk is full, or broken, from any write on: `Failed`, nothing lost, and the rest is served.
 #[test]
 fn m05_fr_03_disk_full_or_broken_at_every_write() {
-    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::Other] {
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
         for operation in OPERATIONS {
             let name = operation.name;
             let content = operation.disk();
