@@ -93,7 +93,7 @@ pub use crate::profile::SecurityProfile;
 pub use crate::reconnect::{Attempt, AttemptFailure, Credential, Exhausted, Reconnect, ReconnectSettings};
 pub use crate::reply::Reply;
 pub use crate::router::Router;
-pub use crate::session::SessionSettings;
+pub use crate::session::{Registration, Retry, SessionSettings};
 pub use crate::tap::{Direction, FrameTap, TappedFrame};
 pub use crate::upgrade::NoCommonSubprotocol;
 pub use io::{

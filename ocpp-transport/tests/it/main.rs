@@ -4,6 +4,7 @@
 
 mod calls;
 mod deflate;
+mod error_table;
 mod lab;
 mod lifecycle;
 mod malformed;
@@ -11,6 +12,7 @@ mod pki;
 mod python;
 mod s_client;
 mod session;
+mod simulation;
 mod supervisor;
 mod testssl;
 mod tls;
@@ -18,3 +20,4 @@ mod tls_details;
 mod tls_suites;
 mod tls_trust;
 mod upgrade;
+mod versions;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use ocpp_transport::MessageId;
 use ocpp_transport::frame::{Fault, Limits};
 use ocpp_transport::session::{
-    Answer, AnswerRefused, CallKey, CallOutcome, CallRefused, Event, Outgoing, Role, Session,
-    SessionSettings, Transmit,
+    Answer, AnswerRefused, CallKey, CallOutcome, CallRefused, Event, Outgoing, Registration, Retry, Role,
+    Session, SessionSettings, Transmit,
 };
 use ocpp_types::{RpcErrorCode, Version};
 use serde_json::value::RawValue;
@@ -290,4 +290,234 @@ fn a_disconnect_ends_every_call_once() {
     pair.station.handle_text(pair.now, r#"[2,"y","A",{}]"#);
     assert!(pair.station.poll_event().is_none());
     assert_eq!(pair.station.poll_timeout(), None);
+}
+
+/// A session of the CSMS in 2.1, without a peer.
+fn csms_21(registration: Registration) -> (Session, Instant) {
+    let session = Session::new(Role::Csms, Version::V21, SessionSettings::default(), [3; 16]);
+    (session.with_registration(registration), Instant::now())
+}
+
+#[test]
+fn message_attempt_interval_is_waited_for_as_often_as_the_message_was_sent() {
+    let mut pair = Pair::new();
+    let retry = Retry::new(3, Duration::from_secs(60));
+    let call = Outgoing::new("TransactionEvent", &raw("{}")).with_retry(retry);
+    let key = pair.station.call(pair.now, call).unwrap();
+    let first = texts(&mut pair.station);
+    assert_eq!(first.len(), 1);
+    for (attempts, wait) in [(1, 60), (2, 120)] {
+        pair.advance(Duration::from_secs(30));
+        assert!(matches!(
+            pair.station.poll_event(),
+            Some(Event::CallRetried { key: retried, attempts: sent }) if retried == key && sent == attempts
+        ));
+        assert_eq!(pair.station.poll_timeout(), Some(pair.now + Duration::from_secs(wait)));
+        pair.advance(Duration::from_secs(wait - 1));
+        assert!(texts(&mut pair.station).is_empty());
+        pair.advance(Duration::from_secs(1));
+        // 2.0.1 errata 2024-09: a retried message may keep its id, and so its receiver knows it again.
+        assert_eq!(texts(&mut pair.station), first);
+    }
+    pair.advance(Duration::from_secs(30));
+    assert!(matches!(pair.ended(), (ended, CallOutcome::Timeout) if ended == key));
+    assert_eq!(pair.station.poll_timeout(), None);
+    assert_eq!(pair.station.counters().retries, 2);
+}
+
+#[test]
+fn message_attempts_goes_on_counting_on_the_next_connection() {
+    let mut pair = Pair::new();
+    let retry = Retry::new(3, Duration::from_secs(60)).after(2);
+    let id = MessageId::try_from("from before").unwrap();
+    let call = Outgoing::new("TransactionEvent", &raw("{}")).with_retry(retry).with_id(id);
+    let key = pair.station.call(pair.now, call).unwrap();
+    assert_eq!(texts(&mut pair.station), [r#"[2,"from before","TransactionEvent",{}]"#]);
+    pair.station.handle_text(pair.now, r#"[4,"from before","InternalError","",{}]"#);
+    assert!(matches!(pair.ended(), (ended, CallOutcome::Error { .. }) if ended == key));
+}
+
+#[test]
+fn retried_calls_stay_in_order_and_let_others_pass() {
+    let mut pair = Pair::new();
+    let retry = Retry::new(2, Duration::from_secs(60));
+    let actions = |session: &mut Session| -> Vec<String> {
+        texts(session).iter().map(|text| text.split('"').nth(3).unwrap().to_owned()).collect()
+    };
+    for action in ["first", "second"] {
+        pair.station.call(pair.now, Outgoing::new(action, &raw("{}")).with_retry(retry)).unwrap();
+    }
+    assert_eq!(actions(&mut pair.station), ["first"]);
+    pair.advance(Duration::from_secs(30));
+    assert!(matches!(pair.station.poll_event(), Some(Event::CallRetried { .. })));
+    assert!(texts(&mut pair.station).is_empty(), "the second waits for the first");
+    pair.call("other");
+    assert_eq!(actions(&mut pair.station), ["other"]);
+    pair.advance(Duration::from_secs(60));
+    // By now the other has timed out, and the first is due.
+    assert!(matches!(pair.ended(), (_, CallOutcome::Timeout)));
+    assert_eq!(actions(&mut pair.station), ["first"]);
+}
+
+#[test]
+fn a_late_answer_to_the_first_attempt_ends_a_call_that_was_sent_again() {
+    let mut pair = Pair::new();
+    let retry = Retry::new(2, Duration::ZERO);
+    let call = Outgoing::new("TransactionEvent", &raw("{}")).with_retry(retry);
+    let key = pair.station.call(pair.now, call).unwrap();
+    pair.carry();
+    let (id, _) = pair.incoming();
+    pair.answer(&id, "{}");
+    pair.advance(Duration::from_secs(30));
+    assert!(matches!(pair.station.poll_event(), Some(Event::CallRetried { .. })));
+    let answers = texts(&mut pair.csms);
+    assert_eq!(texts(&mut pair.station).len(), 1);
+    pair.station.handle_text(pair.now, answers[0].as_str());
+    assert!(matches!(pair.ended(), (ended, CallOutcome::Result(_)) if ended == key));
+}
+
+#[test]
+fn a_send_does_not_count_for_the_one_call_in_flight() {
+    let (mut session, now) = csms_21(Registration::Accepted);
+    session.call(now, Outgoing::new("A", &raw("{}"))).unwrap();
+    session.send(Outgoing::new("S", &raw("{}"))).unwrap();
+    session.send(Outgoing::new("S", &raw("{}"))).unwrap();
+    let sent = texts(&mut session);
+    assert_eq!(sent.len(), 3);
+    assert!(sent[1].starts_with("[6,") && sent[1].ends_with(r#","S",{}]"#), "{}", sent[1]);
+    assert_ne!(sent[1], sent[2], "2.1 Part 4, 4.1.4: SENDs have ids of their own too");
+    session.handle_text(now, r#"[6,"x","S",{}]"#);
+    session.handle_text(now, r#"[2,"y","A",{}]"#);
+    assert!(matches!(session.poll_event(), Some(Event::Send(send)) if send.id().as_str() == "x"));
+    assert!(matches!(session.poll_event(), Some(Event::Call(call)) if call.id().as_str() == "y"));
+}
+
+#[test]
+fn only_2_1_has_send_and_what_nobody_takes_is_bounded() {
+    let mut pair = Pair::new();
+    assert_eq!(pair.station.send(Outgoing::new("S", &raw("{}"))), Err(CallRefused::NoSend));
+    let (mut session, _) = csms_21(Registration::Accepted);
+    for _ in 0..SessionSettings::MAX_TRANSMITS {
+        session.send(Outgoing::new("S", &raw("{}"))).unwrap();
+    }
+    let full = CallRefused::QueueFull { max: SessionSettings::MAX_TRANSMITS };
+    assert_eq!(session.send(Outgoing::new("S", &raw("{}"))), Err(full));
+}
+
+#[test]
+fn a_flood_of_what_is_no_frame_is_dropped_beyond_a_bound() {
+    let mut pair = Pair::new();
+    for _ in 0..1000 {
+        pair.csms.handle_text(pair.now, "flood");
+        let _ = pair.csms.poll_event();
+    }
+    assert_eq!(texts(&mut pair.csms).len(), SessionSettings::MAX_TRANSMITS);
+    let counters = pair.csms.counters();
+    assert_eq!(counters.dropped_refusals, 1000 - SessionSettings::MAX_TRANSMITS as u64);
+    assert_eq!(counters.invalid_frames, 1000);
+}
+
+#[test]
+fn b02_fr_02_a_send_before_boot_notification_is_accepted_is_dropped() {
+    let (mut session, now) = csms_21(Registration::NotBooted);
+    session.handle_text(now, r#"[6,"x","S",{}]"#);
+    assert!(matches!(session.poll_event(), Some(Event::NotAccepted { action, .. }) if action == "S"));
+    assert!(texts(&mut session).is_empty());
+    assert_eq!(session.counters().not_accepted, 1);
+    let station = Session::new(Role::ChargingStation, Version::V21, SessionSettings::default(), [4; 16]);
+    let mut station = station.with_registration(Registration::Pending);
+    assert_eq!(station.send(Outgoing::new("S", &raw("{}"))), Err(CallRefused::NotAccepted));
+}
+
+#[test]
+fn b01_fr_08_a_call_behind_boot_notification_waits_for_its_answer() {
+    for (status, goes) in [("Accepted", true), ("Pending", false), ("Rejected", false)] {
+        let mut pair = Pair::new();
+        pair.station = pair.station.with_registration(Registration::NotBooted);
+        pair.csms = pair.csms.with_registration(Registration::NotBooted);
+        let (boot, next) = (pair.call("BootNotification"), pair.call("Heartbeat"));
+        pair.carry();
+        let (id, _) = pair.incoming();
+        pair.answer(
+            &id,
+            &format!(r#"{{"currentTime":"2026-01-01T00:00:00Z","interval":1,"status":"{status}"}}"#),
+        );
+        pair.carry();
+        assert_eq!(pair.ended().0, boot);
+        if goes {
+            assert_eq!(pair.incoming().1, "Heartbeat");
+        } else {
+            assert!(matches!(pair.ended(), (ended, CallOutcome::NotAccepted) if ended == next));
+            assert!(pair.csms.poll_event().is_none());
+        }
+        assert_eq!(pair.csms.registration(), pair.station.registration());
+    }
+}
+
+#[test]
+fn b02_fr_02_what_the_csms_triggers_while_pending_passes_on_both_sides() {
+    let mut pair = Pair::new();
+    pair.station = pair.station.with_registration(Registration::Pending);
+    pair.csms = pair.csms.with_registration(Registration::Pending);
+    let trigger = raw(r#"{"requestedMessage":"SignChargingStationCertificate"}"#);
+    pair.csms.call(pair.now, Outgoing::new("TriggerMessage", &trigger)).unwrap();
+    pair.carry();
+    let Some(Event::Call(call)) = pair.station.poll_event() else { panic!() };
+    pair.station.answer(pair.now, call.id(), Answer::Result(raw(r#"{"status":"Accepted"}"#))).unwrap();
+    pair.carry();
+    assert!(matches!(pair.csms.poll_event(), Some(Event::CallEnded { .. })));
+    pair.call("SignCertificate");
+    pair.carry();
+    let (id, action) = pair.incoming();
+    assert_eq!(action, "SignCertificate");
+    pair.answer(&id, "{}");
+    pair.carry();
+    assert!(matches!(pair.ended(), (_, CallOutcome::Result(_))));
+    pair.call("Heartbeat");
+    assert!(matches!(pair.ended(), (_, CallOutcome::NotAccepted)));
+}
+
+/// A handler that blocks may come back after its deadline.
+#[test]
+fn an_answer_after_its_deadline_is_internal_error() {
+    let mut pair = Pair::new();
+    pair.call("A");
+    pair.carry();
+    let (id, _) = pair.incoming();
+    let late = pair.now + Duration::from_secs(25);
+    assert_eq!(pair.csms.answer(late, &id, Answer::Result(raw("{}"))), Err(AnswerRefused::Overdue));
+    assert!(matches!(pair.csms.poll_event(), Some(Event::AnswerOverdue { .. })));
+    assert!(texts(&mut pair.csms)[0].contains("InternalError"));
+    assert!(!pair.csms.is_answering());
+}
+
+/// EVerest #2246, libocpp #1140: whatever the peer answers, the call ends and the session lives on.
+#[test]
+fn lesson_67_a_malformed_answer_ends_its_call_and_nothing_else() {
+    let answers = [r#"[3,"ID"]"#, r#"[3,"ID",{},{}]"#, r#"[3,"ID",{]}]"#, r#"[4,"ID"]"#, r#"[4,"ID",7]"#];
+    for answer in answers {
+        let mut pair = Pair::new();
+        let (first, next) = (pair.call("A"), pair.call("B"));
+        let sent = texts(&mut pair.station);
+        let id = sent[0].split('"').nth(1).unwrap();
+        pair.station.handle_text(pair.now, answer.replace("ID", id));
+        let (ended, outcome) = pair.ended();
+        assert_eq!(ended, first);
+        match outcome {
+            CallOutcome::Unreadable(_) => {
+                assert!(matches!(pair.station.poll_event(), Some(Event::Refused(_))), "{answer}");
+            }
+            // That its payload is no JSON is found by who reads it.
+            CallOutcome::Result(result) => assert!(result.check(Version::V201).is_err(), "{answer}"),
+            other => panic!("{answer}: {other:?}"),
+        }
+        // Answers are not answered in 2.0.1; the next CALL goes.
+        let sent = texts(&mut pair.station);
+        assert_eq!(sent.len(), 1, "{sent:?}");
+        pair.csms.handle_text(pair.now, sent[0].as_str());
+        let (id, _) = pair.incoming();
+        pair.answer(&id, "{}");
+        pair.carry();
+        assert_eq!(pair.ended().0, next);
+    }
 }
