@@ -2,9 +2,9 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -184,11 +184,21 @@ impl Stage {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Starts the Python CSMS, presenting `server`, and returns it when it listens.
+    /// Starts the Python CSMS that signs and manages certificates by itself, presenting `server`.
     pub(crate) fn csms(&self, server: &str, options: &[&str]) -> PythonCsms {
+        self.python("python_csms.py", server, options)
+    }
+
+    /// Starts the Python CSMS that does what [`PythonCsms::call`] tells it.
+    pub(crate) fn operator(&self) -> PythonCsms {
+        self.python("python_operator.py", "server", &[])
+    }
+
+    /// Starts a Python CSMS, presenting `server`, and returns it when it listens.
+    fn python(&self, script: &str, server: &str, options: &[&str]) -> PythonCsms {
         let python = std::env::var("OCPP_PYTHON")
             .expect("OCPP_PYTHON is not set; run the tests with `cargo xtask test`");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python_csms.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(script);
         let errors = fs::File::create(self.path("python.log")).expect("a log");
         let mut child = Command::new(python)
             .arg(script)
@@ -197,10 +207,12 @@ impl Stage {
             .args(["--ca", "ca.pem", "--ca-key", "ca.key", "--manufacturer-root", "manufacturer.pem"])
             .args(["--identity", "CS001", "--password", PASSWORD])
             .args(options)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
             .expect("Python starts");
+        let input = child.stdin.take().expect("is piped");
         let output = BufReader::new(child.stdout.take().expect("is piped"));
         let (sender, lines) = mpsc::sync_channel(1024);
         std::thread::spawn(move || {
@@ -211,7 +223,7 @@ impl Stage {
                 }
             }
         });
-        let mut csms = PythonCsms { process: Process(child), lines, waiting: Vec::new(), port: 0 };
+        let mut csms = PythonCsms { process: Process(child), input, lines, waiting: Vec::new(), port: 0 };
         csms.port = csms.wait_for(self, "listening").as_u64().expect("a port");
         csms
     }
@@ -285,6 +297,7 @@ impl Drop for Process {
 pub(crate) struct PythonCsms {
     pub(crate) port: u64,
     process: Process,
+    input: ChildStdin,
     lines: mpsc::Receiver<Value>,
     waiting: Vec<Value>,
 }
@@ -303,6 +316,23 @@ impl PythonCsms {
             };
             self.waiting.push(line);
         }
+    }
+
+    /// Has the operator's CSMS call the station, and returns the answer.
+    #[track_caller]
+    pub(crate) fn call(&mut self, stage: &Stage, action: &str, payload: Value) -> Value {
+        self.tell(serde_json::json!({ "action": action, "payload": payload }));
+        self.wait_for(stage, "answer")
+    }
+
+    /// Has the operator's CSMS accept another password from now on.
+    pub(crate) fn accept_password(&mut self, stage: &Stage, password: &str) {
+        self.tell(serde_json::json!({ "password": password }));
+        self.wait_for(stage, "password");
+    }
+
+    fn tell(&mut self, command: Value) {
+        writeln!(self.input, "{command}").expect("it reads");
     }
 
     /// How many steps of this name wait for their turn.
