@@ -19,6 +19,15 @@ pub(crate) enum Proof<'a> {
     None,
 }
 
+/// Whether a station has any password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passwords {
+    /// In the configuration or the ledger.
+    Some,
+    /// It may use security profile 3 only.
+    None,
+}
+
 /// What is left to do before a station is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -34,7 +43,12 @@ pub(crate) enum Verdict {
 
 /// Judges what a known station shows; `reached` is the highest profile that it has connected with.
 #[must_use]
-pub(crate) fn judge(station: &StationSection, reached: Option<u8>, proof: Proof<'_>) -> Verdict {
+pub(crate) fn judge(
+    station: &StationSection,
+    reached: Option<u8>,
+    passwords: Passwords,
+    proof: Proof<'_>,
+) -> Verdict {
     match proof {
         // A00.FR.405: the CN is the station's serial number, as a whole.
         Proof::Certificate { common_name } if common_name == Some(&station.serial_number) => Verdict::Admit,
@@ -42,11 +56,13 @@ pub(crate) fn judge(station: &StationSection, reached: Option<u8>, proof: Proof<
             Verdict::BadCredentials("the certificate's CN is not its serial number (A00.FR.405)")
         }
         _ if reached >= Some(3) => Verdict::WrongProfile(LOWER_PROFILE),
-        _ if station.password_hash.is_none() => {
+        _ if passwords == Passwords::None => {
             Verdict::WrongProfile("it has no password and may use security profile 3 only")
         }
         // A00.FR.204: the user is the identity. TC_A_02.
-        Proof::Password { user } if user == station.identity.as_bytes() => Verdict::VerifyPassword,
+        Proof::Password { user } if user.eq_ignore_ascii_case(station.identity.as_bytes()) => {
+            Verdict::VerifyPassword
+        }
         Proof::Password { .. } => Verdict::BadCredentials("the user is not its identity (A00.FR.204)"),
         Proof::None => Verdict::BadCredentials("it showed neither certificate nor password"),
     }
@@ -60,48 +76,47 @@ pub(crate) const LOWER_PROFILE: &str =
 mod tests {
     use super::*;
 
-    fn station(password_hash: Option<&str>) -> StationSection {
+    fn station() -> StationSection {
         StationSection {
             identity: "CS001".to_owned(),
             serial_number: "SN-0001".to_owned(),
-            password_hash: password_hash.map(str::to_owned),
+            password_hash: None,
+            expired_certificate_permitted: false,
         }
     }
-
-    const HASH: Option<&str> = Some("$argon2id$");
 
     #[test]
     fn tc_a_08_certificate_of_another_station_is_refused() {
         for common_name in [Some("SN-0002"), Some("SN-00010"), Some("CS001"), Some("sn-0001"), None] {
-            let verdict = judge(&station(HASH), Some(3), Proof::Certificate { common_name });
+            let verdict = judge(&station(), Some(3), Passwords::Some, Proof::Certificate { common_name });
             assert!(matches!(verdict, Verdict::BadCredentials(_)), "{common_name:?}");
         }
         let own = Proof::Certificate { common_name: Some("SN-0001") };
-        assert_eq!(judge(&station(None), None, own), Verdict::Admit);
+        assert_eq!(judge(&station(), None, Passwords::None, own), Verdict::Admit);
     }
 
     #[test]
     fn tc_a_02_user_other_than_the_identity_is_refused() {
-        let verdict = judge(&station(HASH), None, Proof::Password { user: b"CS002" });
+        let verdict = judge(&station(), None, Passwords::Some, Proof::Password { user: b"CS002" });
         assert!(matches!(verdict, Verdict::BadCredentials(_)));
         assert_eq!(
-            judge(&station(HASH), Some(2), Proof::Password { user: b"CS001" }),
+            judge(&station(), Some(2), Passwords::Some, Proof::Password { user: b"CS001" }),
             Verdict::VerifyPassword
         );
     }
 
     #[test]
     fn a05_fr_07_no_lower_profile_once_a_certificate_was_used() {
-        let verdict = judge(&station(HASH), Some(3), Proof::Password { user: b"CS001" });
+        let verdict = judge(&station(), Some(3), Passwords::Some, Proof::Password { user: b"CS001" });
         assert!(matches!(verdict, Verdict::WrongProfile(_)));
     }
 
     #[test]
     fn a_station_without_a_password_cannot_use_one() {
         assert!(matches!(
-            judge(&station(None), None, Proof::Password { user: b"CS001" }),
+            judge(&station(), None, Passwords::None, Proof::Password { user: b"CS001" }),
             Verdict::WrongProfile(_)
         ));
-        assert!(matches!(judge(&station(HASH), None, Proof::None), Verdict::BadCredentials(_)));
+        assert!(matches!(judge(&station(), None, Passwords::Some, Proof::None), Verdict::BadCredentials(_)));
     }
 }

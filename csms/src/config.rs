@@ -62,13 +62,33 @@ pub struct Config {
 }
 
 /// Where stations connect.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenSection {
     /// Address and port; port 0 takes a free one.
     pub address: SocketAddr,
     /// The path before the station's identity, such as `/ocpp`.
     pub path: String,
+    /// Over how many seconds a shutdown spreads the closing of connections; default 10.
+    #[serde(default = "ten")]
+    pub drain_seconds: u32,
+    /// Messages per second that are read of one station without end, after a burst of ten times as many; default 50.
+    #[serde(default = "fifty")]
+    pub messages_per_second: u32,
+    /// What a station is told that offers no version of OCPP that is served.
+    #[serde(default)]
+    pub no_common_subprotocol: NoCommonSubprotocol,
+}
+
+/// What a station is told that offers no version of OCPP that is served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoCommonSubprotocol {
+    /// HTTP 400, as the certification tests expect (TC_B_58).
+    #[default]
+    Refuse,
+    /// HTTP 101 without a subprotocol, and closed at once, as the text of the specification has it.
+    OpenAndClose,
 }
 
 /// The token that holds the keys.
@@ -97,8 +117,35 @@ pub struct CaSection {
 #[serde(deny_unknown_fields)]
 pub struct TlsSection {
     /// An RFC 7512 URI that names the key in the token.
-    pub key: String,
+    #[serde(default)]
+    pub key: Option<String>,
+    /// A file with the key instead, PKCS #8 in PEM.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
     /// The chain that the CSMS presents, leaf first, PEM.
+    pub certificate_file: PathBuf,
+    /// A second certificate, of RSA: with it TLS is OpenSSL's, which serves all four cipher suites that A00.FR.318 and
+    /// A00.FR.421 demand. Needs `key_file`, and a program that was built with the feature `openssl`.
+    #[serde(default)]
+    pub rsa: Option<RsaSection>,
+    /// The roots that stations' certificates have to lead to, PEM; default: `ca.certificate_file`.
+    #[serde(default)]
+    pub client_roots_file: Option<PathBuf>,
+    /// Revocation lists of stations' certificates, PEM or DER. They are read again with `ocpp-csms reload`.
+    #[serde(default)]
+    pub crl_files: Vec<PathBuf>,
+    /// Whether a station is refused whose certificate no list, or no recent one, tells about; default false.
+    #[serde(default)]
+    pub require_crls: bool,
+}
+
+/// The CSMS's second certificate, of RSA.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RsaSection {
+    /// A file with the key, PKCS #8 in PEM.
+    pub key_file: PathBuf,
+    /// The chain, leaf first, PEM.
     pub certificate_file: PathBuf,
 }
 
@@ -113,6 +160,10 @@ pub struct StationSection {
     /// `ocpp-csms hash-password` makes it; absent: the station may not use security profile 2.
     #[serde(default)]
     pub password_hash: Option<String>,
+    /// Whether it may connect with a certificate that has expired, to be kept Pending and given a new one at once
+    /// (A00.FR.429); default false.
+    #[serde(default)]
+    pub expired_certificate_permitted: bool,
 }
 
 /// Why a configuration cannot be used.
@@ -152,14 +203,24 @@ impl Config {
         if config.ca.validity_days == 0 {
             return refuse("ca.validity_days".to_owned(), "has to be 1 or more");
         }
+        if config.tls.key.is_some() == config.tls.key_file.is_some() {
+            return refuse("tls".to_owned(), "has to have either key or key_file");
+        }
+        if config.tls.rsa.is_some() && config.tls.key_file.is_none() {
+            return refuse("tls.rsa".to_owned(), "needs tls.key_file, for OpenSSL takes no key of the token");
+        }
+        if config.listen.messages_per_second == 0 {
+            return refuse("listen.messages_per_second".to_owned(), "has to be 1 or more");
+        }
         let (mut identities, mut serial_numbers) = (BTreeSet::new(), BTreeSet::new());
         for (index, station) in config.stations.iter().enumerate() {
             let field = |name: &str| format!("station[{index}].{name}");
-            if let Err(error) = ocpp_transport::Identity::try_from(station.identity.as_str()) {
-                return refuse(field("identity"), &error.to_string());
-            }
-            if !identities.insert(&station.identity) {
-                return refuse(field("identity"), "stands twice");
+            let identity = match ocpp_transport::Identity::try_from(station.identity.as_str()) {
+                Ok(identity) => identity,
+                Err(error) => return refuse(field("identity"), &error.to_string()),
+            };
+            if !identities.insert(identity) {
+                return refuse(field("identity"), "stands twice (the case of letters does not matter)");
             }
             // A00.FR.427: a certificate, and so a serial number, belongs to one station.
             if !serial_numbers.insert(&station.serial_number) {
@@ -181,16 +242,42 @@ impl Config {
     /// The same configuration with its relative paths seen from `folder`.
     #[must_use]
     pub fn relative_to(mut self, folder: &Path) -> Self {
-        for path in [&mut self.directory, &mut self.ca.certificate_file, &mut self.tls.certificate_file] {
+        let Self { directory, ca, tls, .. } = &mut self;
+        let fixed = [directory, &mut ca.certificate_file, &mut tls.certificate_file];
+        let optional = [&mut tls.key_file, &mut tls.client_roots_file];
+        let rsa = tls.rsa.as_mut().map(|rsa| [&mut rsa.key_file, &mut rsa.certificate_file]);
+        let paths = fixed.into_iter().chain(optional.into_iter().flatten()).chain(rsa.into_iter().flatten());
+        for path in paths.chain(&mut tls.crl_files) {
             *path = folder.join(&*path);
         }
         self
     }
 
-    /// The station of an identity.
+    /// The station of an identity, in whichever case its letters are written: `identifierString` of OCPP does not
+    /// distinguish it.
     #[must_use]
     pub fn station(&self, identity: &str) -> Option<&StationSection> {
-        self.stations.iter().find(|station| station.identity == identity)
+        self.stations.iter().find(|station| station.identity.eq_ignore_ascii_case(identity))
+    }
+
+    /// What a running service cannot change: the name of the first section that is different in `other`.
+    #[must_use]
+    pub(crate) fn needs_restart(&self, other: &Self) -> Option<&'static str> {
+        let fixed = |config: &Self| (config.directory.clone(), config.organization.clone());
+        let ca = |config: &Self| {
+            (config.ca.key.clone(), config.ca.certificate_file.clone(), config.ca.validity_days)
+        };
+        if fixed(self) != fixed(other) {
+            Some("directory and organization")
+        } else if self.listen != other.listen {
+            Some("[listen]")
+        } else if self.token.uri != other.token.uri {
+            Some("[token]")
+        } else if ca(self) != ca(other) {
+            Some("[ca]")
+        } else {
+            None
+        }
     }
 
     /// The Unix socket on which the running service takes an operator's commands.
@@ -212,6 +299,14 @@ fn is_argon2id(hash: &str) -> bool {
 
 fn year() -> u32 {
     365
+}
+
+fn ten() -> u32 {
+    10
+}
+
+fn fifty() -> u32 {
+    50
 }
 
 #[cfg(test)]
@@ -246,6 +341,11 @@ mod tests {
             ("\"/ocpp\"", "\"ocpp\"", "listen.path"),
             ("\"CS002\"", "\"CS:02\"", "station[1].identity"),
             ("\"CS002\"", "\"CS001\"", "station[1].identity"),
+            ("\"CS002\"", "\"cs001\"", "station[1].identity"),
+            ("key = \"pkcs11:object=tls\"", "", "tls"),
+            ("key = \"pkcs11:object=tls\"", "key = \"pkcs11:object=tls\"\nkey_file = \"tls.key\"", "tls"),
+            ("[[station]]", "[tls.rsa]\nkey_file = \"a\"\ncertificate_file = \"b\"\n[[station]]", "tls.rsa"),
+            ("path = \"/ocpp\"", "path = \"/ocpp\"\nmessages_per_second = 0", "listen.messages_per_second"),
             ("\"SN-0002\"", "\"SN-0001\"", "station[1].serial_number"),
             (
                 "\"SN-0002\"",
@@ -254,7 +354,7 @@ mod tests {
             ),
             ("\"SN-0002\"", "\"SN-0002\"\npassword_hash = \"hunter2\"", "station[1].password_hash"),
         ] {
-            let error = Config::parse(&GOOD.replace(from, to)).expect_err(field).to_string();
+            let error = Config::parse(&GOOD.replacen(from, to, 1)).expect_err(field).to_string();
             assert!(error.starts_with(field), "{error}");
             assert!(!error.contains("hunter2"));
         }
@@ -265,5 +365,10 @@ mod tests {
         let config = Config::parse(GOOD).expect("good").relative_to(Path::new("/etc/csms"));
         assert_eq!(config.tls.certificate_file, Path::new("/etc/csms/tls.pem"));
         assert_eq!(config.control_socket(), Path::new("/etc/csms/csms/control.sock"));
+        let files = "client_roots_file = \"roots.pem\"\ncrl_files = [\"a.crl\", \"/b.crl\"]\n[[station]]";
+        let config = Config::parse(&GOOD.replacen("[[station]]", files, 1)).expect("good");
+        let tls = config.relative_to(Path::new("/etc/csms")).tls;
+        assert_eq!(tls.client_roots_file.as_deref(), Some(Path::new("/etc/csms/roots.pem")));
+        assert_eq!(tls.crl_files, [Path::new("/etc/csms/a.crl"), Path::new("/b.crl")]);
     }
 }

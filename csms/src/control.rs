@@ -21,11 +21,38 @@ pub enum ControlRequest {
     },
     /// The certificates that were issued.
     Certificates,
+    /// Give a station a new password (A01).
+    SetPassword {
+        /// The station's identity.
+        station: String,
+        /// The password; left out: random characters that nobody gets to see.
+        password: Option<Secret>,
+    },
+    /// Read the configuration again, with certificates, revocation lists and stations.
+    Reload,
     /// Let a station enrol anew with its password although it has used a certificate.
     Release {
         /// The station's identity.
         station: String,
     },
+}
+
+/// A password on its way to the service. `Debug` does not show it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+/// What [`ControlRequest::Reload`] brings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The stations whose connections were closed, for their certificates are revoked or nobody knows them any more.
+    pub closed: Vec<String>,
 }
 
 /// The service's reply.

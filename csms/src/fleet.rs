@@ -52,6 +52,13 @@ impl Fleet {
         }
     }
 
+    /// The station's BootNotification was answered Pending; what is due to it follows the answer.
+    pub(crate) fn handle_pending(&self, identity: &str) {
+        if let Some(member) = self.lock().get_mut(identity) {
+            member.due = Due::SeenTo;
+        }
+    }
+
     /// The stations that were connected at the last call already and have not booted since: a reconnect needs no
     /// BootNotification. Each connection is returned once.
     #[must_use]
@@ -74,6 +81,12 @@ impl Fleet {
     #[must_use]
     pub(crate) fn peer(&self, identity: &str) -> Option<Peer> {
         self.lock().get(identity).map(|member| member.peer.clone())
+    }
+
+    /// The connections of all stations.
+    #[must_use]
+    pub(crate) fn peers(&self) -> Vec<Peer> {
+        self.lock().values().map(|member| member.peer.clone()).collect()
     }
 
     /// All stations that are connected, by identity.

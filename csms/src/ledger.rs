@@ -36,6 +36,24 @@ pub enum Delivery {
     },
 }
 
+/// The hashes of a station's passwords that were changed over a connection (A01).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangedPasswords {
+    /// The one that the station has taken: it counts instead of the configuration's.
+    pub taken: Option<String>,
+    /// The one that it was offered, without an answer so far.
+    pub offered: Option<String>,
+}
+
+/// What became of the password that a station was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordAnswer {
+    /// It has it, and no other one (A01.FR.03).
+    Taken,
+    /// It keeps the one before (A01.FR.04).
+    Refused,
+}
+
 /// A ledger could not be read or written; nothing that relied on it was done.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger failed to {action}")]
@@ -88,7 +106,23 @@ pub trait Ledger: Send + Sync + 'static {
         profile: u8,
     ) -> impl Future<Output = Result<u8, LedgerError>> + Send;
 
-    /// Forgets it, on an operator's word: a replaced station enrols anew.
-    fn release_security_profile(&self, station: &str)
-    -> impl Future<Output = Result<(), LedgerError>> + Send;
+    /// The hashes of a station's passwords that were changed over a connection.
+    fn passwords(&self, station: &str) -> impl Future<Output = Result<ChangedPasswords, LedgerError>> + Send;
+
+    /// Remembers a password before the station learns of it.
+    fn offer_password(
+        &self,
+        station: &str,
+        hash: &str,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Remembers whether the station has the password that it was offered.
+    fn settle_password(
+        &self,
+        station: &str,
+        answer: PasswordAnswer,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Forgets its profile and its changed passwords, on an operator's word: a replaced station enrols anew.
+    fn release(&self, station: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }

@@ -22,10 +22,14 @@ pub mod control;
 mod fleet;
 pub mod io;
 mod ledger;
+mod live;
 mod operator;
 
 pub use crate::{
-    config::{CaSection, Config, ConfigError, ListenSection, StationSection, TlsSection, TokenSection},
-    ledger::{Delivery, Ledger, LedgerEntry, LedgerError},
+    config::{
+        CaSection, Config, ConfigError, ListenSection, NoCommonSubprotocol, RsaSection, StationSection,
+        TlsSection, TokenSection,
+    },
+    ledger::{ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer},
 };
 pub use io::{Server, ServerError, SqliteLedger};

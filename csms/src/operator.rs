@@ -4,7 +4,8 @@ use ocpp_transport::{CallFailure, Peer};
 use ocpp_types::{
     Request,
     v201::{
-        DeleteCertificateRequest, GetInstalledCertificateIdsRequest, InstallCertificateRequest,
+        DeleteCertificateRequest, GetInstalledCertificateIdsRequest, GetVariablesRequest,
+        InstallCertificateRequest, ResetRequest, SetNetworkProfileRequest, SetVariablesRequest,
         TriggerMessageRequest,
     },
 };
@@ -60,6 +61,10 @@ pub(crate) async fn call(peer: &Peer, action: &str, payload: &str) -> Result<Str
             send::<GetInstalledCertificateIdsRequest>(peer, payload).await
         }
         DeleteCertificateRequest::ACTION => send::<DeleteCertificateRequest>(peer, payload).await,
+        SetNetworkProfileRequest::ACTION => send::<SetNetworkProfileRequest>(peer, payload).await,
+        SetVariablesRequest::ACTION => send::<SetVariablesRequest>(peer, payload).await,
+        GetVariablesRequest::ACTION => send::<GetVariablesRequest>(peer, payload).await,
+        ResetRequest::ACTION => send::<ResetRequest>(peer, payload).await,
         _ => Err(OperatorCallError::Action { action: action.to_owned() }),
     }
 }
@@ -72,9 +77,13 @@ async fn send<R: Request>(peer: &Peer, payload: &str) -> Result<String, Operator
     ocpp_types::encode(&response).map_err(|source| OperatorCallError::Response { action, source })
 }
 
-const ACTIONS: [&str; 4] = [
+const ACTIONS: [&str; 8] = [
     TriggerMessageRequest::ACTION,
     InstallCertificateRequest::ACTION,
     GetInstalledCertificateIdsRequest::ACTION,
     DeleteCertificateRequest::ACTION,
+    SetNetworkProfileRequest::ACTION,
+    SetVariablesRequest::ACTION,
+    GetVariablesRequest::ACTION,
+    ResetRequest::ACTION,
 ];

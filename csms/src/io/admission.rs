@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
-use ocpp_transport::{Admission, Admitted, CloseReason, Peer, Refusal, UpgradeRequest};
+use ocpp_transport::{
+    Admission, Admitted, CloseReason, Identity, Password, Peer, Refusal, UpgradeRequest, tls::SecurityEvent,
+};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use x509_cert::{Certificate, der::Decode as _};
 
 use crate::{
-    admission::{LOWER_PROFILE, Proof, Verdict, judge},
-    config::Config,
+    admission::{LOWER_PROFILE, Passwords, Proof, Verdict, judge},
+    config::StationSection,
     control::ConnectedStation,
     fleet::Fleet,
     io::{enrolment::Enrolment, password::verify_password},
-    ledger::{Ledger, LedgerError},
+    ledger::{ChangedPasswords, Ledger, LedgerError, PasswordAnswer},
+    live::LiveConfig,
 };
 
 /// The doorkeeper.
 #[derive(Debug)]
 pub(crate) struct Door<L> {
-    config: Arc<Config>,
+    config: Arc<LiveConfig>,
     enrolment: Arc<Enrolment<L>>,
     fleet: Arc<Fleet>,
     /// Argon2 takes 19 MiB and a core for each password.
@@ -26,36 +29,83 @@ pub(crate) struct Door<L> {
 }
 
 impl<L: Ledger> Door<L> {
-    pub(crate) fn new(config: Arc<Config>, enrolment: Arc<Enrolment<L>>, fleet: Arc<Fleet>) -> Self {
+    pub(crate) fn new(config: Arc<LiveConfig>, enrolment: Arc<Enrolment<L>>, fleet: Arc<Fleet>) -> Self {
         Self { config, enrolment, fleet, hashing: Arc::new(Semaphore::new(MOST_HASHING)) }
     }
 
-    async fn password_fits(&self, password: Vec<u8>, hash: String) -> Result<bool, Refusal> {
+    /// The first of the hashes that a password fits, as its number.
+    async fn fitting(&self, password: Password, hashes: Vec<String>) -> Result<Option<usize>, Refusal> {
         let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| Refusal::Unavailable)?;
         let verify = move || {
             // The permit goes with the work, which a caller that gives up does not end.
             let _permit = permit;
-            verify_password(&password, &hash)
+            // A key of OCPP 1.6 may be sent in several ways; any other password in one.
+            let spellings = password.spellings();
+            let fits =
+                |hash: &String| spellings.iter().any(|spelling| verify_password(spelling.expose(), hash));
+            hashes.iter().position(fits)
         };
         spawn_blocking(verify).await.map_err(|_| Refusal::Unavailable)
     }
 
+    /// Whether a password is the station's: the one that it has taken, or else the configuration's, or one that it was
+    /// offered and has not answered for (A01).
+    async fn password_fits(
+        &self,
+        station: &StationSection,
+        changed: ChangedPasswords,
+        password: Password,
+    ) -> Result<bool, Refusal> {
+        let current = changed.taken.or_else(|| station.password_hash.clone());
+        let before = usize::from(current.is_some());
+        let fitting = self.fitting(password, current.into_iter().chain(changed.offered).collect()).await?;
+        if fitting.is_some_and(|number| number >= before) {
+            let settled =
+                self.enrolment.ledger.settle_password(&station.identity, PasswordAnswer::Taken).await;
+            settled.map_err(|error| unavailable(&station.identity, &error))?;
+        }
+        Ok(fitting.is_some())
+    }
+
     /// Admits a station that has proved who it is, and records its profile. What it proved may have taken a while, so
     /// only now is it known whether it has used a higher one.
-    async fn admit_proved(&self, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
-        let (identity, profile) = (upgrade.identity.as_str(), upgrade.profile.number());
+    async fn admit_proved(
+        &self,
+        station: &StationSection,
+        upgrade: &UpgradeRequest,
+    ) -> Result<Admitted, Refusal> {
+        let (identity, profile) = (station.identity.as_str(), upgrade.profile.number());
         let highest = self.enrolment.ledger.raise_security_profile(identity, profile).await;
         if highest.map_err(|error| unavailable(identity, &error))? > profile {
             return Err(refuse(upgrade, Refusal::WrongProfile, LOWER_PROFILE));
         }
-        Ok(Admitted::new())
+        if upgrade.certificate_expired {
+            tracing::warn!(
+                station = identity,
+                "its certificate has expired, and will be renewed (A00.FR.429)"
+            );
+        }
+        let terms = Terms { certificate_expired: upgrade.certificate_expired };
+        // Everything is kept under the spelling of the configuration.
+        let spelling = Identity::try_from(identity).map_err(|_| Refusal::UnknownStation)?;
+        Ok(Admitted::new().with_identity(spelling).with_context(terms))
     }
+}
+
+/// What a station was admitted with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Its certificate is past its last day: it stays Pending and gets a new one.
+    pub(crate) certificate_expired: bool,
 }
 
 impl<L: Ledger> Admission for Door<L> {
     async fn admit(&self, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
-        let identity = upgrade.identity.as_str();
-        let station = self.config.station(identity).ok_or(Refusal::UnknownStation)?;
+        let config = self.config.get();
+        let station = config.station(upgrade.identity.as_str()).ok_or(Refusal::UnknownStation)?;
+        let identity = station.identity.as_str();
+        let changed = self.enrolment.ledger.passwords(identity).await;
+        let changed = changed.map_err(|error| unavailable(identity, &error))?;
         let reached = self.enrolment.ledger.security_profile(identity).await;
         let reached = reached.map_err(|error| unavailable(identity, &error))?;
         let subject = upgrade.client_subject();
@@ -66,14 +116,17 @@ impl<L: Ledger> Admission for Door<L> {
             (None, Some(credentials)) => Proof::Password { user: credentials.user.as_bytes() },
             (None, None) => Proof::None,
         };
-        match judge(station, reached, proof) {
-            Verdict::Admit => self.admit_proved(upgrade).await,
+        let passwords = match station.password_hash.is_some() || changed != ChangedPasswords::default() {
+            true => Passwords::Some,
+            false => Passwords::None,
+        };
+        match judge(station, reached, passwords, proof) {
+            Verdict::Admit => self.admit_proved(station, upgrade).await,
             Verdict::VerifyPassword => {
-                let password =
-                    upgrade.basic.as_ref().map(|basic| basic.password.expose().to_vec()).unwrap_or_default();
-                let hash = station.password_hash.clone().unwrap_or_default();
-                if self.password_fits(password, hash).await? {
-                    self.admit_proved(upgrade).await
+                let password = upgrade.basic.as_ref().map(|basic| basic.password.clone());
+                let password = password.ok_or(Refusal::BadCredentials)?;
+                if self.password_fits(station, changed, password).await? {
+                    self.admit_proved(station, upgrade).await
                 } else {
                     Err(refuse(upgrade, Refusal::BadCredentials, "the password is wrong (A00.FR.207)"))
                 }
@@ -98,6 +151,11 @@ impl<L: Ledger> Admission for Door<L> {
 
     fn disconnected(&self, peer: &Peer, _: &CloseReason) {
         self.fleet.handle_disconnected(peer.identity().as_str());
+    }
+
+    fn security_event(&self, event: &SecurityEvent) {
+        // A00.FR.408. A CSMS that keeps a security log of its own writes it there; here it is the log.
+        tracing::warn!(event = %event.kind, remote = %event.remote, reason = event.reason, "security event");
     }
 }
 

@@ -7,18 +7,23 @@ use ocpp_types::{
     Timestamp, Version,
     v201::{
         BootNotificationRequest, BootNotificationResponse, HeartbeatRequest, HeartbeatResponse,
-        RegistrationStatusEnumType, SecurityEventNotificationRequest, SecurityEventNotificationResponse,
-        SignCertificateRequest,
+        MessageTriggerEnumType, RegistrationStatusEnumType, SecurityEventNotificationRequest,
+        SecurityEventNotificationResponse, SignCertificateRequest, TriggerMessageRequest,
     },
 };
 use signer_pkcs11::StationIdentity;
 
-use crate::{config::Config, fleet::Fleet, io::enrolment::Enrolment, ledger::Ledger};
+use crate::{
+    fleet::Fleet,
+    io::{admission::Terms, enrolment::Enrolment},
+    ledger::Ledger,
+    live::LiveConfig,
+};
 
 /// What the handlers share.
 #[derive(Debug)]
 pub(crate) struct Desk<L> {
-    pub(crate) config: Arc<Config>,
+    pub(crate) config: Arc<LiveConfig>,
     pub(crate) enrolment: Arc<Enrolment<L>>,
     pub(crate) fleet: Arc<Fleet>,
 }
@@ -46,15 +51,40 @@ impl<L: Ledger> Desk<L> {
                 peer.close(Close::PolicyViolation).await;
             }));
         }
+        if has_expired_certificate(&peer) {
+            // A00.FR.429: nothing but the renewal before it has a valid certificate.
+            self.fleet.handle_pending(&station.identity);
+            let pending =
+                BootNotificationResponse::new(now(), RENEWAL_INTERVAL_S, RegistrationStatusEnumType::Pending);
+            return Ok(Reply::new(pending).then(async move { self.see_to(&peer).await }));
+        }
         self.fleet.handle_booted(&station.identity);
         let accepted =
             BootNotificationResponse::new(now(), HEARTBEAT_INTERVAL_S, RegistrationStatusEnumType::Accepted);
         Ok(Reply::new(accepted).then(async move { self.enrolment.deliver(&peer).await }))
     }
 
+    /// Sends a station what is due to it: certificates that wait for it, and, where its own has expired, the request to
+    /// have it renewed (A02).
+    pub(crate) async fn see_to(&self, peer: &Peer) {
+        self.enrolment.deliver(peer).await;
+        if has_expired_certificate(peer) {
+            let trigger = MessageTriggerEnumType::SignChargingStationCertificate;
+            match peer.call(TriggerMessageRequest::new(trigger)).await {
+                Ok(answer) => {
+                    tracing::info!(station = %peer.identity(), status = %answer.status, "asked to renew its certificate");
+                }
+                Err(error) => {
+                    tracing::warn!(station = %peer.identity(), %error, "the station was not asked to renew its certificate");
+                }
+            }
+        }
+    }
+
     /// The record of the station at the other end, which admission has found.
     fn station(&self, peer: &Peer) -> Result<StationIdentity, CallError> {
-        let record = self.config.station(peer.identity().as_str());
+        let config = self.config.get();
+        let record = config.station(peer.identity().as_str());
         let record = record.ok_or_else(|| CallError::security("the station is not known any more"))?;
         Ok(StationIdentity { identity: record.identity.clone(), serial_number: record.serial_number.clone() })
     }
@@ -80,6 +110,10 @@ pub(crate) fn router<L: Ledger>(desk: &Arc<Desk<L>>) -> Router {
         })
 }
 
+fn has_expired_certificate(peer: &Peer) -> bool {
+    peer.context::<Terms>().is_some_and(|terms| terms.certificate_expired)
+}
+
 fn now() -> Timestamp {
     Timestamp::from(SystemTime::now()).to_milliseconds()
 }
@@ -87,3 +121,6 @@ fn now() -> Timestamp {
 /// Between two heartbeats of a station, in seconds. The clock of a station needs one a day (G02.FR.07); ten minutes show
 /// an operator soon that one is gone.
 const HEARTBEAT_INTERVAL_S: i64 = 600;
+
+/// Before a station whose certificate is being renewed asks again, in seconds: a signature and a reconnect fit well.
+const RENEWAL_INTERVAL_S: i64 = 60;

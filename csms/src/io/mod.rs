@@ -5,13 +5,15 @@ mod control;
 mod enrolment;
 mod handlers;
 mod password;
+mod passwords;
 mod server;
 mod sqlite;
+mod tls;
 
 pub use self::{
     control::{ControlError, send},
     password::{HashPasswordError, hash_password},
-    server::{Server, ServerError},
+    server::{Server, ServerError, read_config},
     sqlite::SqliteLedger,
 };
 
@@ -35,6 +37,20 @@ pub async fn shutdown_signal() {
             }
         }
     }
+}
+
+/// Each time that the process is asked to read its configuration again: SIGHUP.
+pub(crate) async fn reload_signals(mut reload: impl AsyncFnMut()) {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            while hangup.recv().await.is_some() {
+                reload().await;
+            }
+        }
+        Err(error) => tracing::warn!(%error, "SIGHUP cannot be caught; use `ocpp-csms reload`"),
+    }
+    std::future::pending().await
 }
 
 /// Seconds since 1970.

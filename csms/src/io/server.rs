@@ -6,37 +6,39 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use ocpp_transport::{
-    BindError, Csms, CsmsConfig, LinkSettings, record_frames,
-    tls::{ClientTrust, ServerKey, ServerTls, TlsConfigError},
+    BindError, Close, Csms, CsmsConfig, CsmsHandle, LinkSettings, MessageRate, Password, Peer,
+    name_rule::Subject, record_frames, tls::TlsConfigError,
 };
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::value::RawValue;
 use signer_pkcs11::{
-    AuthorityError, CaSettings, CertificateAuthority, KeyError, Token, TokenError, TokenOptions, Uri,
+    AuthorityError, CaSettings, CertificateAuthority, Key, KeyError, Token, TokenError, TokenOptions, Uri,
     UriError, module_from_environment,
 };
 use tokio::{
+    sync::Mutex,
     task::{JoinSet, spawn_blocking},
     time::sleep,
 };
-use x509_cert::{Certificate, der::Decode as _};
 
 use crate::{
-    config::Config,
-    control::{ControlReply, ControlRequest, IssuedCertificate, Status},
+    config::{self, Config, ConfigError},
+    control::{ControlReply, ControlRequest, IssuedCertificate, Reloaded, Status},
     fleet::Fleet,
     io::{
         admission::Door,
         control::{ControlError, ControlSocket},
         enrolment::Enrolment,
         handlers::{Desk, router},
+        passwords, reload_signals,
         sqlite::SqliteLedger,
+        tls::{read_certificates, server_tls},
     },
     ledger::{Delivery, Ledger, LedgerEntry, LedgerError},
+    live::LiveConfig,
     operator,
 };
 
@@ -46,6 +48,7 @@ pub struct Server {
     csms: Csms,
     control: ControlSocket,
     desk: Arc<Desk<SqliteLedger>>,
+    reloader: Reloader<SqliteLedger>,
     url: String,
 }
 
@@ -71,6 +74,27 @@ pub enum ServerError {
         #[source]
         source: rustls_pki_types::pem::Error,
     },
+    /// A configuration cannot be used.
+    #[error("{} cannot be used", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: ConfigError,
+    },
+    /// What was changed cannot change while the service runs.
+    #[error("{section} in the configuration cannot change while the service runs; start it again")]
+    NeedsRestart {
+        /// Where the change is.
+        section: &'static str,
+    },
+    /// No key for TLS is named.
+    #[error("the configuration names no key for TLS; set tls.key or tls.key_file")]
+    NoTlsKey,
+    /// The configuration asks for OpenSSL, which is not built in.
+    #[error("tls.rsa needs OpenSSL; build this program with `--features openssl`")]
+    WithoutOpenSsl,
     /// A URI in the configuration is none.
     #[error("{field} in the configuration is no PKCS #11 URI")]
     Uri {
@@ -123,9 +147,12 @@ impl Server {
     /// # Cancel safety
     /// Dropping the future gives everything back.
     pub async fn bind(config: Config, frames: Option<&Path>) -> Result<Self, ServerError> {
-        let config = Arc::new(config);
-        let opened = Arc::clone(&config);
-        let Keys { authority, tls, roots } = spawn_blocking(move || open_keys(&opened)).await??;
+        let open = move || {
+            let (token, authority) = open_authority(&config)?;
+            let (tls, host) = (server_tls(&config, &token)?, own_name(&config)?);
+            Ok::<_, ServerError>((config, token, authority, tls, host))
+        };
+        let (config, token, authority, tls, host) = spawn_blocking(open).await??;
         let ledger = SqliteLedger::open(&config.directory.join("ledger.sqlite")).await?;
         let control = ControlSocket::bind(&config.control_socket()).await?;
 
@@ -135,12 +162,22 @@ impl Server {
                 .map_err(|source| ServerError::File { path: path.to_path_buf(), source })?;
             link = link.with_tap(tap);
         }
-        let host = ocpp_transport::name_rule::Subject::of(&tls.chain()[0]).map(|subject| subject.common_name);
-        let clients = ClientTrust::new(roots, vec![config.organization.clone()]);
-        let transport = CsmsConfig::new(config.listen.address, ServerTls::rustls(tls, &clients)?)
-            .with_base_path(config.listen.path.clone())
+        let listen = &config.listen;
+        let per_second = listen.messages_per_second;
+        let transport = CsmsConfig::new(listen.address, tls)
+            .with_base_path(listen.path.clone())
+            .with_drain(Duration::from_secs(listen.drain_seconds.into()))
+            .with_message_rate(MessageRate { per_second, burst: per_second.saturating_mul(10) })
+            .with_no_common_subprotocol(match listen.no_common_subprotocol {
+                config::NoCommonSubprotocol::Refuse => ocpp_transport::NoCommonSubprotocol::Refuse,
+                config::NoCommonSubprotocol::OpenAndClose => {
+                    ocpp_transport::NoCommonSubprotocol::OpenAndClose
+                }
+            })
             .with_link(link);
 
+        let path = listen.path.clone();
+        let config = Arc::new(LiveConfig::new(config));
         let fleet = Arc::new(Fleet::default());
         let enrolment = Arc::new(Enrolment::new(authority, ledger));
         let desk = Arc::new(Desk {
@@ -150,9 +187,24 @@ impl Server {
         });
         let csms = Csms::bind(transport, router(&desk), Door::new(config, enrolment, fleet)).await?;
         let address = csms.local_addr();
-        let host = host.unwrap_or_else(|_| address.ip().to_string());
-        let url = format!("wss://{host}:{}{}", address.port(), desk.config.listen.path);
-        Ok(Self { csms, control, desk, url })
+        let host = host.unwrap_or_else(|| address.ip().to_string());
+        let url = format!("wss://{host}:{}{path}", address.port());
+        let reloader = Reloader {
+            desk: Arc::clone(&desk),
+            csms: csms.handle(),
+            token,
+            file: None,
+            turn: Mutex::default(),
+        };
+        Ok(Self { csms, control, desk, reloader, url })
+    }
+
+    /// Reads its configuration again from this file when it is asked to reload; without it, only the files that the
+    /// configuration names.
+    #[must_use]
+    pub fn with_config_file(mut self, file: PathBuf) -> Self {
+        self.reloader.file = Some(file);
+        self
     }
 
     /// The URL that stations connect to, without their identity.
@@ -166,13 +218,22 @@ impl Server {
     /// # Cancel safety
     /// Dropping the future cuts all connections; what was answered is in the ledger.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let Self { csms, control, desk, url } = self;
-        let url = Arc::new(url);
+        let Self { csms, control, desk, reloader, url } = self;
+        let (url, reloader) = (Arc::new(url), Arc::new(reloader));
+        let reloads = {
+            let reloader = Arc::clone(&reloader);
+            reload_signals(async move || match reloader.reload().await {
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(error = in_one_line(error), "nothing was changed by the reload")
+                }
+            })
+        };
         let deliveries = deliver_without_boot(Arc::clone(&desk));
         let operators = control.serve(move |request| {
-            let (desk, url) = (Arc::clone(&desk), Arc::clone(&url));
+            let (desk, url, reloader) = (Arc::clone(&desk), Arc::clone(&url), Arc::clone(&reloader));
             async move {
-                match answer(&desk, &url, request).await {
+                match answer(&desk, &url, &reloader, request).await {
                     Ok(value) => ControlReply::Done(value),
                     Err(reason) => ControlReply::Failed(reason),
                 }
@@ -182,6 +243,7 @@ impl Server {
             () = csms.serve(shutdown) => {}
             () = operators => {}
             () = deliveries => {}
+            () = reloads => {}
         }
     }
 }
@@ -193,8 +255,8 @@ async fn deliver_without_boot<L: Ledger>(desk: Arc<Desk<L>>) {
     loop {
         sleep(DELIVERY_ROUND).await;
         for peer in desk.fleet.take_unbooted() {
-            let enrolment = Arc::clone(&desk.enrolment);
-            deliveries.spawn(async move { enrolment.deliver(&peer).await });
+            let desk = Arc::clone(&desk);
+            deliveries.spawn(async move { desk.see_to(&peer).await });
         }
         while deliveries.try_join_next().is_some() {}
     }
@@ -204,14 +266,14 @@ async fn deliver_without_boot<L: Ledger>(desk: Arc<Desk<L>>) {
 async fn answer<L: Ledger>(
     desk: &Desk<L>,
     url: &str,
+    reloader: &Reloader<L>,
     request: ControlRequest,
 ) -> Result<Box<RawValue>, String> {
     let ledger = &desk.enrolment.ledger;
     match request {
         ControlRequest::Status => raw(&Status { url: url.to_owned(), stations: desk.fleet.stations() }),
         ControlRequest::Call { station, action, payload } => {
-            let not_connected = || format!("{station} is not connected; `ocpp-csms status` shows who is");
-            let peer = desk.fleet.peer(&station).ok_or_else(not_connected)?;
+            let peer = connected(desk, &station)?;
             let response = operator::call(&peer, &action, payload.get()).await.map_err(in_one_line)?;
             RawValue::from_string(response).map_err(in_one_line)
         }
@@ -219,15 +281,77 @@ async fn answer<L: Ledger>(
             let entries = ledger.certificates(MOST_LISTED).await.map_err(in_one_line)?;
             raw(&entries.into_iter().map(shown).collect::<Vec<_>>())
         }
-        ControlRequest::Release { station } => {
-            if desk.config.station(&station).is_none() {
-                return Err(format!(
-                    "{station} is not in the configuration; are its letters right, also in case?"
-                ));
-            }
-            ledger.release_security_profile(&station).await.map_err(in_one_line)?;
-            raw(&station)
+        ControlRequest::SetPassword { station, password } => {
+            let peer = connected(desk, &station)?;
+            let password = password.map(|password| Password::from(password.0.as_str()));
+            raw(&passwords::change(ledger, &peer, password).await.map_err(in_one_line)?)
         }
+        ControlRequest::Reload => raw(&reloader.reload().await.map_err(in_one_line)?),
+        ControlRequest::Release { station } => {
+            let config = desk.config.get();
+            let record = config.station(&station);
+            let record = record
+                .ok_or_else(|| format!("{station} is not in the configuration; is it spelled right?"))?;
+            ledger.release(&record.identity).await.map_err(in_one_line)?;
+            raw(&record.identity)
+        }
+    }
+}
+
+/// The connection of a station that an operator names.
+fn connected<L>(desk: &Desk<L>, station: &str) -> Result<Peer, String> {
+    let config = desk.config.get();
+    let spelling = config.station(station).map_or(station, |record| record.identity.as_str());
+    let peer = desk.fleet.peer(spelling);
+    peer.ok_or_else(|| format!("{station} is not connected; `ocpp-csms status` shows who is"))
+}
+
+/// Puts a changed configuration into force while the service runs.
+#[derive(Debug)]
+struct Reloader<L> {
+    desk: Arc<Desk<L>>,
+    csms: CsmsHandle,
+    token: Token,
+    file: Option<PathBuf>,
+    /// One after the other, so that the last one to begin is the one that counts.
+    turn: Mutex<()>,
+}
+
+impl<L: Ledger> Reloader<L> {
+    /// Reads everything again, and changes all of it or nothing.
+    async fn reload(&self) -> Result<Reloaded, ServerError> {
+        let _turn = self.turn.lock().await;
+        let (before, token, file) = (self.desk.config.get(), self.token.clone(), self.file.clone());
+        let read = move || {
+            let config = match &file {
+                Some(file) => Arc::new(read_config(file)?),
+                None => Arc::clone(&before),
+            };
+            match before.needs_restart(&config) {
+                Some(section) => Err(ServerError::NeedsRestart { section }),
+                None => server_tls(&config, &token).map(|tls| (config, tls)),
+            }
+        };
+        let (config, tls) = spawn_blocking(read).await??;
+        self.desk.config.replace(Arc::clone(&config));
+        let revoked = self.csms.reload_tls(tls).await.unwrap_or_default();
+        let mut closed = revoked.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut closing = JoinSet::new();
+        for peer in self.desk.fleet.peers() {
+            let identity = peer.identity().as_str();
+            if config.station(identity).is_none() {
+                tracing::warn!(
+                    station = identity,
+                    "it is not in the configuration any more; its connection is closed"
+                );
+                closed.push(identity.to_owned());
+                closing.spawn(async move { peer.close(Close::PolicyViolation).await });
+            }
+        }
+        // Each within its own deadlines.
+        closing.join_all().await;
+        tracing::info!(stations = config.stations.len(), "the configuration was read again");
+        Ok(Reloaded { closed })
     }
 }
 
@@ -255,62 +379,50 @@ fn in_one_line(error: impl std::error::Error + Send + Sync + 'static) -> String 
     format!("{:#}", anyhow::Error::new(error))
 }
 
-struct Keys {
-    authority: CertificateAuthority,
-    tls: ServerKey,
-    /// What stations' certificates have to lead to.
-    roots: Vec<CertificateDer<'static>>,
-}
-
-/// Opens the token and finds its keys. Blocks.
-fn open_keys(config: &Config) -> Result<Keys, ServerError> {
+/// Opens the token, and the authority whose key is in it. Blocks.
+fn open_authority(config: &Config) -> Result<(Token, CertificateAuthority), ServerError> {
     fs::create_dir_all(&config.directory)
         .map_err(|source| ServerError::File { path: config.directory.clone(), source })?;
-    let uri = |field, text: &str| text.parse::<Uri>().map_err(|source| ServerError::Uri { field, source });
     let mut options = TokenOptions::new();
     options.module = module_from_environment();
     let token = Token::open(&uri("token.uri", &config.token.uri)?, &options)?;
-    let key = |field, text: &str| {
-        let uri = uri(field, text)?;
-        token.find_key(&uri).map_err(|source| ServerError::Key { field, source })
-    };
-
-    let chain = read_certificates(&config.tls.certificate_file)?;
-    warn_of_expiry(&config.tls.certificate_file, &chain);
-    let names = chain.first().and_then(|leaf| ocpp_transport::name_rule::Subject::of(leaf).ok());
     // A station whose serial number were the CSMS's name could pass for it.
     let settings = CaSettings::new(&config.organization)
         .station_validity(config.certificate_validity())
-        .reserved_names(names.map(|subject| subject.common_name));
+        .reserved_names(own_name(config)?);
     let path = &config.ca.certificate_file;
     let pem = fs::read_to_string(path).map_err(|source| ServerError::File { path: path.clone(), source })?;
-    let authority = CertificateAuthority::new(key("ca.key", &config.ca.key)?, &pem, settings)?;
-    let tls = ServerKey::new(chain, key("tls.key", &config.tls.key)?.signing_key());
-    Ok(Keys { authority, tls, roots: read_certificates(path)? })
+    let key = find_key(&token, "ca.key", &config.ca.key)?;
+    let authority = CertificateAuthority::new(key, &pem, settings)?;
+    Ok((token, authority))
 }
 
-/// A CSMS whose own certificate has expired starts all the same, and every station refuses it (A00.FR.310).
-fn warn_of_expiry(path: &Path, chain: &[CertificateDer<'static>]) {
-    let leaf = chain.first().and_then(|leaf| Certificate::from_der(leaf).ok());
-    let not_after = leaf.map(|leaf| leaf.tbs_certificate().validity().not_after);
-    if let Some(not_after) = not_after.filter(|not_after| not_after.to_system_time() <= SystemTime::now()) {
-        tracing::error!(
-            file = %path.display(),
-            %not_after,
-            "the certificate of this service has expired, and no station will connect; issue a new one and start again"
-        );
-    }
+/// The common name of the CSMS's own certificate, which stations know it by. Blocks.
+fn own_name(config: &Config) -> Result<Option<String>, ServerError> {
+    let chain = read_certificates(&config.tls.certificate_file)?;
+    Ok(chain.first().and_then(|own| Subject::of(own).ok()).map(|subject| subject.common_name))
 }
 
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServerError> {
-    let text = fs::read(path).map_err(|source| ServerError::File { path: path.to_path_buf(), source })?;
-    let failed = |source| ServerError::Pem { path: path.to_path_buf(), source };
-    let certificates =
-        CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    if certificates.is_empty() {
-        return Err(failed(rustls_pki_types::pem::Error::NoItemsFound));
-    }
-    Ok(certificates)
+/// Finds a key in the token. Blocks.
+pub(crate) fn find_key(token: &Token, field: &'static str, text: &str) -> Result<Key, ServerError> {
+    token.find_key(&uri(field, text)?).map_err(|source| ServerError::Key { field, source })
+}
+
+fn uri(field: &'static str, text: &str) -> Result<Uri, ServerError> {
+    text.parse().map_err(|source| ServerError::Uri { field, source })
+}
+
+/// Reads a configuration; its relative paths are seen from its folder. Blocks.
+///
+/// # Errors
+/// [`ServerError::File`] and [`ServerError::Config`].
+pub fn read_config(path: &Path) -> Result<Config, ServerError> {
+    let file_error = |source| ServerError::File { path: path.to_path_buf(), source };
+    let text = fs::read_to_string(path).map_err(file_error)?;
+    let config =
+        Config::parse(&text).map_err(|source| ServerError::Config { path: path.to_path_buf(), source })?;
+    let absolute = path.canonicalize().map_err(file_error)?;
+    Ok(config.relative_to(absolute.parent().unwrap_or(&absolute)))
 }
 
 /// Between two looks for stations that have connected without BootNotification; one that boots does so within it.

@@ -7,7 +7,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 
-use crate::ledger::{Delivery, Ledger, LedgerEntry, LedgerError};
+use crate::ledger::{ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer};
 
 /// The ledger in one SQLite file, durable after each call (write-ahead log, synced at every commit).
 #[derive(Clone, Debug)]
@@ -128,13 +128,52 @@ impl Ledger for SqliteLedger {
         .map_err(failed("raise a security profile"))
     }
 
-    async fn release_security_profile(&self, station: &str) -> Result<(), LedgerError> {
-        sqlx::query("DELETE FROM station WHERE identity = ?")
+    async fn passwords(&self, station: &str) -> Result<ChangedPasswords, LedgerError> {
+        let row = sqlx::query_as("SELECT taken, offered FROM password WHERE identity = ?")
+            .bind(station)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read a station's passwords"))?;
+        let (taken, offered) = row.unwrap_or_default();
+        Ok(ChangedPasswords { taken, offered })
+    }
+
+    async fn offer_password(&self, station: &str, hash: &str) -> Result<(), LedgerError> {
+        sqlx::query(
+            "INSERT INTO password (identity, offered) VALUES (?1, ?2)
+             ON CONFLICT (identity) DO UPDATE SET offered = ?2",
+        )
+        .bind(station)
+        .bind(hash)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("record a password"))?;
+        Ok(())
+    }
+
+    async fn settle_password(&self, station: &str, answer: PasswordAnswer) -> Result<(), LedgerError> {
+        let statement = match answer {
+            PasswordAnswer::Taken => {
+                "UPDATE password SET taken = offered, offered = NULL WHERE identity = ? AND offered IS NOT NULL"
+            }
+            PasswordAnswer::Refused => "UPDATE password SET offered = NULL WHERE identity = ?",
+        };
+        sqlx::query(statement)
             .bind(station)
             .execute(&self.pool)
             .await
-            .map_err(failed("release a security profile"))?;
+            .map_err(failed("record a station's password"))?;
         Ok(())
+    }
+
+    async fn release(&self, station: &str) -> Result<(), LedgerError> {
+        let action = "release a station";
+        let mut transaction = self.pool.begin().await.map_err(failed(action))?;
+        for statement in ["DELETE FROM station WHERE identity = ?", "DELETE FROM password WHERE identity = ?"]
+        {
+            sqlx::query(statement).bind(station).execute(&mut *transaction).await.map_err(failed(action))?;
+        }
+        transaction.commit().await.map_err(failed(action))
     }
 }
 
@@ -233,8 +272,34 @@ mod tests {
         assert_eq!(ledger.raise_security_profile("CS001", 3).await.expect("raises"), 3);
         assert_eq!(ledger.raise_security_profile("CS001", 2).await.expect("keeps"), 3);
         assert_eq!(ledger.security_profile("CS001").await.expect("reads"), Some(3));
-        ledger.release_security_profile("CS001").await.expect("releases");
+        ledger.release("CS001").await.expect("releases");
         assert_eq!(ledger.security_profile("CS001").await.expect("reads"), None);
+    }
+
+    #[tokio::test]
+    async fn a01_fr_03_a01_fr_04_a_password_counts_as_the_station_has_answered() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+        let known = async || {
+            let ChangedPasswords { taken, offered } = ledger.passwords("CS001").await.expect("reads");
+            (taken.unwrap_or_default(), offered.unwrap_or_default())
+        };
+        let pair = |taken: &str, offered: &str| (taken.to_owned(), offered.to_owned());
+        assert_eq!(known().await, pair("", ""));
+        ledger.offer_password("CS001", "first").await.expect("records");
+        assert_eq!(known().await, pair("", "first"));
+        ledger.settle_password("CS001", PasswordAnswer::Taken).await.expect("records");
+        assert_eq!(known().await, pair("first", ""));
+        ledger.offer_password("CS001", "second").await.expect("records");
+        ledger.settle_password("CS001", PasswordAnswer::Refused).await.expect("records");
+        assert_eq!(known().await, pair("first", ""));
+        // Twice, as when the station connects with it before its answer is recorded.
+        for _ in 0..2 {
+            ledger.settle_password("CS001", PasswordAnswer::Taken).await.expect("records");
+            assert_eq!(known().await, pair("first", ""));
+        }
+        ledger.release("CS001").await.expect("releases");
+        assert_eq!(known().await, pair("", ""));
     }
 
     #[tokio::test]

@@ -12,6 +12,8 @@ fn tc_a_01_tc_a_02_tc_a_03_basic_authentication() {
     assert_eq!(stage.station_with_password("CS001", &["--no-boot"]).step("connected"), "ocpp2.0.1");
     assert_eq!(stage.station("CS001", &["--password", "wrong-horse-battery"]).step("refused"), 401);
     assert_eq!(stage.station("CS001", &[]).step("refused"), 401);
+    // `identifierString` does not distinguish case; what is on record counts.
+    assert_eq!(stage.station_with_password("cs001", &["--no-boot"]).step("connected"), "ocpp2.0.1");
     // OCPP-J 3.1.1: an unknown identity is HTTP 404.
     assert_eq!(stage.station_with_password("CS999", &[]).step("refused"), 404);
     assert!(!stage.log().contains("wrong-horse-battery"), "a password in the log");
@@ -75,8 +77,8 @@ fn what_an_operator_types_wrong_is_named() {
         assert!(!output.status.success(), "{arguments:?}");
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let error = refused(&stage, &["release", "cs001"]);
-    assert!(error.contains("cs001 is not in the configuration"), "{error}");
+    let error = refused(&stage, &["release", "CS0O1"]);
+    assert!(error.contains("CS0O1 is not in the configuration"), "{error}");
     // The flags may stand behind the command, too.
     let error = refused(&stage, &["status", "--config", "missing.toml", "--log", "json"]);
     assert!(error.contains("cannot read missing.toml"), "{error}");

@@ -25,7 +25,7 @@ use crate::stage::{PASSWORD, Stage};
 const SUBJECT: &str = "/O=Test CSO/CN=SN-0001";
 
 /// The stage brings a runtime of its own while it starts, so a test has one only after that.
-fn in_runtime(test: impl Future<Output = ()>) {
+pub(crate) fn in_runtime(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(test);
 }

@@ -4,4 +4,6 @@ mod admission;
 mod bad_input;
 mod delivery;
 mod enrolment;
+mod passwords;
+mod reload;
 mod stage;

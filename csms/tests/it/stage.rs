@@ -70,6 +70,12 @@ impl Stage {
         Self { folder, process: None, url: String::new() }
     }
 
+    /// Starts the program on what was prepared.
+    pub(crate) fn launched(mut self) -> Self {
+        self.launch();
+        self
+    }
+
     pub(crate) fn launch(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("a log");
         let child = self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().expect("starts");
@@ -88,6 +94,33 @@ impl Stage {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Changes the configuration file of the running program.
+    pub(crate) fn configure(&self, from: &str, to: &str) {
+        let path = self.path("csms.toml");
+        let text = fs::read_to_string(&path).expect("reads");
+        assert!(text.contains(from), "{from}: {text}");
+        fs::write(path, text.replacen(from, to, 1)).expect("writes");
+    }
+
+    /// Runs an operator's command while the stations of this runtime go on, and returns what it printed, or what it
+    /// said was wrong.
+    pub(crate) async fn operate(&self, arguments: &[&str]) -> Result<Value, String> {
+        let mut command = self.command(arguments);
+        let output =
+            tokio::task::spawn_blocking(move || command.output()).await.expect("runs").expect("starts");
+        match output.status.success() {
+            true => Ok(serde_json::from_slice(&output.stdout).expect("JSON")),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+
+    /// Sends the program a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.process.as_ref().expect("runs").id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill starts");
+        assert!(sent.success());
     }
 
     /// Ends the program without any chance to tidy up.
@@ -167,7 +200,11 @@ impl Stage {
 
     /// Runs OpenSSL in the stage's folder and returns what it printed.
     pub(crate) fn openssl(&self, arguments: &[&str]) -> String {
-        let output = Command::new("openssl").current_dir(self.folder.path()).args(arguments).output();
+        let output = Command::new("openssl")
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output();
         let output = output.expect("openssl is missing; install it: sudo apt-get install openssl");
         let text =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

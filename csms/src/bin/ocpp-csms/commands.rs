@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use csms::control::{ControlReply, ControlRequest, IssuedCertificate, Status};
+use csms::control::{ControlReply, ControlRequest, IssuedCertificate, Reloaded, Secret, Status};
 use ocpp_types::{
     BoundedString,
     v201::{
@@ -52,6 +52,25 @@ pub(crate) enum OperatorCommand {
         #[arg(long)]
         hash_data: String,
     },
+    /// Send a station a request by its action and payload, such as Reset '{"type": "OnIdle"}'
+    Call {
+        /// The station's identity
+        station: String,
+        /// The action
+        action: String,
+        /// The payload, JSON
+        payload: String,
+    },
+    /// Give a station a new password over its connection; the old one is not accepted any more
+    SetPassword {
+        /// The station's identity
+        station: String,
+        /// The file with the password; left out: random characters that nobody gets to see
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
+    /// Read the configuration again, with certificates, revocation lists and stations, as SIGHUP does
+    Reload,
     /// List the certificates that were issued, newest first
     Certificates,
     /// Let a station enrol anew with its password although it has used a certificate (a replaced controller)
@@ -80,6 +99,12 @@ pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> 
         OperatorCommand::Release { station } => {
             println!("{station} may connect on security profile 2 again.")
         }
+        OperatorCommand::Call { .. } => println!("{value}"),
+        OperatorCommand::SetPassword { station, .. } => println!("{station} has a new password."),
+        OperatorCommand::Reload => {
+            let reloaded: Reloaded = serde_json::from_str(value.get())?;
+            println!("read again; connections closed: {}", reloaded.closed.join(", "));
+        }
         _ => print_answer(&serde_json::from_str(value.get())?),
     }
     Ok(())
@@ -88,6 +113,20 @@ pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> 
 fn request(command: &OperatorCommand) -> Result<ControlRequest> {
     Ok(match command {
         OperatorCommand::Status => ControlRequest::Status,
+        OperatorCommand::Call { station, action, payload } => {
+            let payload = RawValue::from_string(payload.clone()).context("the payload is no JSON")?;
+            ControlRequest::Call { station: station.clone(), action: action.clone(), payload }
+        }
+        OperatorCommand::SetPassword { station, file } => {
+            let read = |path: &PathBuf| {
+                let text = fs::read_to_string(path);
+                let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+                anyhow::Ok(Secret(text.trim_end_matches(['\r', '\n']).to_owned()))
+            };
+            let password = file.as_ref().map(read).transpose()?;
+            ControlRequest::SetPassword { station: station.clone(), password }
+        }
+        OperatorCommand::Reload => ControlRequest::Reload,
         OperatorCommand::Certificates => ControlRequest::Certificates,
         OperatorCommand::Release { station } => ControlRequest::Release { station: station.clone() },
         OperatorCommand::Trigger { station, message } => {

@@ -2,7 +2,12 @@
 
 mod commands;
 
-use std::{fs, io::IsTerminal as _, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
@@ -70,6 +75,7 @@ fn run(arguments: Arguments) -> Result<()> {
             let config = read_config(&arguments.config)?;
             runtime.block_on(async {
                 let server = Server::bind(config, frames.as_deref()).await?;
+                let server = server.with_config_file(arguments.config);
                 println!("listening on {}", server.url());
                 server.serve(csms::io::shutdown_signal()).await;
                 Ok(())
@@ -92,12 +98,12 @@ fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-fn read_config(path: &PathBuf) -> Result<Config> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("cannot read {}; name the configuration with --config", path.display()))?;
-    let config = Config::parse(&text).with_context(|| format!("{} cannot be used", path.display()))?;
-    let folder = path.canonicalize()?;
-    Ok(config.relative_to(folder.parent().unwrap_or(&folder)))
+fn read_config(path: &Path) -> Result<Config> {
+    let unreadable = || format!("cannot read {}; name the configuration with --config", path.display());
+    match csms::io::read_config(path) {
+        Err(csms::ServerError::File { source, .. }) => Err(source).with_context(unreadable),
+        read => Ok(read?),
+    }
 }
 
 fn start_log(format: LogFormat) {

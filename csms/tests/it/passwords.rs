@@ -1,0 +1,206 @@
+//! A01 and A05: new passwords and higher profiles, over a live connection.
+
+use std::{fs, time::Duration};
+
+use ocpp_transport::{
+    CallError, Close, ConnectError, Connection, Identity, Peer, Router, Security, StationConfig, connect,
+    tls::{ClientKey, software_key},
+};
+use ocpp_types::{
+    Version,
+    v201::{
+        ResetRequest, ResetResponse, ResetStatusEnumType, SetNetworkProfileRequest,
+        SetNetworkProfileResponse, SetNetworkProfileStatusEnumType, SetVariableResultType,
+        SetVariableStatusEnumType, SetVariablesRequest, SetVariablesResponse,
+    },
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use serde_json::json;
+use tokio::{sync::mpsc, time::timeout};
+
+use crate::{
+    delivery::in_runtime,
+    stage::{PASSWORD, Stage},
+};
+
+const NEW: &str = "battery-horse-correct-2";
+
+fn root(stage: &Stage) -> Vec<CertificateDer<'static>> {
+    vec![CertificateDer::from_pem_file(stage.path("root.pem")).expect("a root")]
+}
+
+async fn connect_with(stage: &Stage, security: Security, router: Router) -> Result<Connection, ConnectError> {
+    let identity = Identity::try_from("CS001").expect("an identity");
+    let config = StationConfig::new(stage.url().parse().expect("a URL"), identity, security);
+    timeout(Duration::from_secs(20), connect(&config, router)).await.expect("in time")
+}
+
+async fn with_password(stage: &Stage, password: &str, router: Router) -> Result<Connection, ConnectError> {
+    connect_with(stage, Security::profile_2(password.into(), root(stage)).expect("a root"), router).await
+}
+
+/// Whether a password opens a connection; if not, it is for the password.
+async fn opens(stage: &Stage, password: &str) -> bool {
+    match with_password(stage, password, Router::new(Version::V201)).await {
+        Ok(connection) => {
+            connection.close(Close::Normal).await;
+            true
+        }
+        Err(ConnectError::Refused { status: 401, .. }) => false,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// Answers SetVariables with one status, and tells what was set.
+fn answering(status: SetVariableStatusEnumType) -> (Router, mpsc::UnboundedReceiver<String>) {
+    let (told, values) = mpsc::unbounded_channel();
+    let router = Router::new(Version::V201).handle(move |_: Peer, request: SetVariablesRequest| {
+        let data = &request.set_variable_data[0];
+        assert_eq!(
+            (data.component.name.as_str(), data.variable.name.as_str()),
+            ("SecurityCtrlr", "BasicAuthPassword")
+        );
+        told.send(data.attribute_value.as_str().to_owned()).expect("the test listens");
+        let result = SetVariableResultType::new(status, data.component.clone(), data.variable.clone());
+        let results = vec![result].try_into().expect("one");
+        async move { Ok::<_, CallError>(SetVariablesResponse::new(results)) }
+    });
+    (router, values)
+}
+
+#[test]
+fn tc_a_09_a01_fr_03_the_old_password_ends_when_the_station_has_accepted_the_new_one() {
+    let stage = Stage::start();
+    fs::write(stage.path("new"), NEW).expect("writes");
+    for (status, before, after) in [
+        (SetVariableStatusEnumType::Accepted, PASSWORD, NEW),
+        (SetVariableStatusEnumType::RebootRequired, NEW, "another-one-of-16-or-more"),
+    ] {
+        fs::write(stage.path("new"), after).expect("writes");
+        in_runtime(async {
+            let (router, mut values) = answering(status);
+            let connection = with_password(&stage, before, router).await.expect("connects");
+            stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect("changed");
+            assert_eq!(values.recv().await.as_deref(), Some(after));
+            // The station reconnects, as it has to.
+            connection.close(Close::Normal).await;
+            assert!(!opens(&stage, before).await, "{}", stage.log());
+            assert!(opens(&stage, after).await, "{}", stage.log());
+        });
+        assert!(!stage.log().contains(after), "A01.FR.12");
+    }
+}
+
+#[test]
+fn tc_a_10_a01_fr_04_the_old_password_stays_when_the_station_rejects_the_new_one() {
+    let stage = Stage::start();
+    fs::write(stage.path("new"), NEW).expect("writes");
+    in_runtime(async {
+        let (router, mut values) = answering(SetVariableStatusEnumType::Rejected);
+        let connection = with_password(&stage, PASSWORD, router).await.expect("connects");
+        let error = stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect_err("rejected");
+        assert!(error.contains("Rejected") && error.contains("keeps its old password"), "{error}");
+        assert_eq!(values.recv().await.as_deref(), Some(NEW));
+        connection.close(Close::Normal).await;
+        assert!(!opens(&stage, NEW).await);
+        assert!(opens(&stage, PASSWORD).await);
+        // A00.FR.205: shorter than 16 characters, and nothing is sent.
+        fs::write(stage.path("new"), "too-short").expect("writes");
+        let (router, mut values) = answering(SetVariableStatusEnumType::Accepted);
+        let _connection = with_password(&stage, PASSWORD, router).await.expect("connects");
+        let error = stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect_err("too short");
+        assert!(error.contains("16 to 64"), "{error}");
+        assert!(values.try_recv().is_err());
+    });
+}
+
+#[test]
+fn a_password_without_an_answer_is_accepted_beside_the_old_one_until_it_is_used() {
+    let stage = Stage::start();
+    in_runtime(async {
+        // It hangs up instead of answering: nobody knows whether it has written the password down.
+        let (told, mut values) = mpsc::unbounded_channel();
+        let router = Router::new(Version::V201).handle(move |_: Peer, request: SetVariablesRequest| {
+            told.send(request.set_variable_data[0].attribute_value.as_str().to_owned())
+                .expect("the test listens");
+            std::future::pending::<Result<SetVariablesResponse, CallError>>()
+        });
+        let connection = with_password(&stage, PASSWORD, router).await.expect("connects");
+        let (command, random) = tokio::join!(stage.operate(&["set-password", "CS001"]), async {
+            let random = values.recv().await.expect("a password");
+            drop(connection);
+            random
+        });
+        assert!(command.expect_err("no answer").contains("either password"));
+        // A01.FR.07: random, and long enough.
+        assert_eq!(random.chars().count(), 40);
+        assert!(opens(&stage, PASSWORD).await);
+        assert!(opens(&stage, &random).await);
+        assert!(!opens(&stage, PASSWORD).await, "the station has shown which one it has");
+        assert!(!stage.log().contains(&random));
+    });
+}
+
+#[test]
+fn tc_a_19_a05_fr_07_a_station_that_was_moved_to_profile_3_is_refused_on_profile_2() {
+    let stage = Stage::start();
+    let csr = stage.request("/O=Test CSO/CN=SN-0001", &[]);
+    let arguments = ["--serial-number", "SN-0001", "--csr", csr, "--chain-out", "chain.pem"];
+    stage.station_with_password("CS001", &arguments).step("finished");
+    in_runtime(async {
+        let (told, mut slots) = mpsc::unbounded_channel();
+        let router = Router::new(Version::V201)
+            .handle(move |_: Peer, request: SetNetworkProfileRequest| {
+                let profile = &request.connection_data;
+                told.send((request.configuration_slot, profile.security_profile)).expect("the test listens");
+                let status = SetNetworkProfileStatusEnumType::Accepted;
+                async move { Ok::<_, CallError>(SetNetworkProfileResponse::new(status)) }
+            })
+            .handle(|_: Peer, request: SetVariablesRequest| {
+                let data = &request.set_variable_data[0];
+                assert_eq!(data.variable.name.as_str(), "NetworkConfigurationPriority");
+                let status = SetVariableStatusEnumType::Accepted;
+                let result =
+                    SetVariableResultType::new(status, data.component.clone(), data.variable.clone());
+                let results = vec![result].try_into().expect("one");
+                async move { Ok::<_, CallError>(SetVariablesResponse::new(results)) }
+            })
+            .handle(|_: Peer, _: ResetRequest| async {
+                Ok::<_, CallError>(ResetResponse::new(ResetStatusEnumType::Scheduled))
+            });
+        let connection = with_password(&stage, PASSWORD, router).await.expect("connects");
+        let profile = json!({
+            "configurationSlot": 2,
+            "connectionData": {
+                "ocppVersion": "OCPP20", "ocppTransport": "JSON", "ocppCsmsUrl": stage.url(),
+                "messageTimeout": 30, "securityProfile": 3, "ocppInterface": "Wired0",
+            },
+        });
+        let priority = json!({ "setVariableData": [{
+            "attributeValue": "2,1", "component": { "name": "OCPPCommCtrlr" },
+            "variable": { "name": "NetworkConfigurationPriority" },
+        }] });
+        for (action, payload) in [
+            ("SetNetworkProfile", profile),
+            ("SetVariables", priority),
+            ("Reset", json!({ "type": "OnIdle" })),
+        ] {
+            stage.operate(&["call", "CS001", action, &payload.to_string()]).await.expect(action);
+        }
+        assert_eq!(slots.recv().await, Some((2, 3)));
+        connection.close(Close::Normal).await;
+
+        // Until it has used the new profile, the old one is its way back (A05.FR.08 of 1.6, B10.FR.07).
+        assert!(opens(&stage, PASSWORD).await);
+        let chain = CertificateDer::pem_file_iter(stage.path("chain.pem")).expect("opens");
+        let chain = chain.collect::<Result<Vec<_>, _>>().expect("certificates");
+        let key = PrivateKeyDer::from_pem_file(stage.path("key.pem")).expect("a key");
+        let key = ClientKey { chain, key: software_key(key).expect("a key") };
+        let security = Security::profile_3(key, root(&stage)).expect("fits");
+        let connection = connect_with(&stage, security, Router::new(Version::V201)).await.expect("connects");
+        connection.close(Close::Normal).await;
+
+        let error = with_password(&stage, PASSWORD, Router::new(Version::V201)).await.expect_err("lower");
+        assert!(matches!(error, ConnectError::Refused { status: 403, .. }), "{error:?}");
+    });
+}
