@@ -106,6 +106,7 @@ impl Driver {
     /// Dropping it cuts the connection and drops the handlers that run.
     // As a block and not as an `async fn`, which would keep a second place for what it was given; and what comes at the end
     // takes its memory then. Both double what an idle connection needs.
+    #[allow(clippy::manual_async_fn, reason = "an `async fn` keeps a second place for `self`")]
     pub(crate) fn run(mut self) -> impl Future<Output = (CloseReason, Remains)> + Send {
         async move {
             let (reason, ending) = poll_fn(|context| self.poll(context)).await;
