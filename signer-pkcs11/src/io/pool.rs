@@ -166,20 +166,23 @@ impl Pool {
 
     /// Ordered end: no more jobs, those that wait are served, threads joined, their sessions closed.
     ///
-    /// A thread that hangs in the module cannot be stopped. After the limit it is left behind.
-    pub(crate) fn close(&self, limit: Duration) {
+    /// A thread that hangs in the module cannot be stopped. After the limit it is left behind, and the module must not be
+    /// called any more: `false`.
+    pub(crate) fn close(&self, limit: Duration) -> bool {
         self.queue.close();
         let threads = std::mem::take(&mut self.threads().all);
         if threads.is_empty() {
-            return;
+            return true;
         }
         if self.running.wait_for_end(limit) {
             for (thread, _) in threads {
                 // A panic of a worker was reported by the thread itself.
                 let _ = thread.join();
             }
+            true
         } else {
             tracing::error!("the token does not answer, a signing thread is left behind");
+            false
         }
     }
 

@@ -35,6 +35,11 @@ impl OwnSession {
         Ok(self.alive(&pass).map(run))
     }
 
+    /// Leaves the session open, because closing it would hang as the module does.
+    pub(crate) fn abandon(mut self) {
+        self.session = None;
+    }
+
     /// The session, for whoever is inside.
     pub(crate) fn alive(&self, pass: &Pass<'_>) -> Option<&Session> {
         self.session.as_ref().filter(|_| pass.epoch == self.epoch)

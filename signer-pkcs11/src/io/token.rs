@@ -194,9 +194,12 @@ impl Inner {
     }
 
     fn close(&self) {
-        self.pool.close(self.sign_timeout);
+        let answers = self.pool.close(self.sign_timeout);
         // Last, because the login ends with the last session.
-        *self.control() = Control::ShutDown;
+        let last = std::mem::replace(&mut *self.control(), Control::ShutDown);
+        if let (Control::Open(session), false) = (last, answers) {
+            session.abandon();
+        }
     }
 }
 

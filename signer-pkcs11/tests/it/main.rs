@@ -1,8 +1,10 @@
 //! Tests on a real token, judged by OpenSSL and webpki.
 #![allow(clippy::unwrap_used, reason = "in the helpers of tests, as in tests")]
 
+mod child;
 mod csr;
 mod editions;
+mod faults;
 mod hsm;
 mod issuance;
 mod key_kinds;
@@ -13,6 +15,7 @@ mod profiles;
 mod python;
 mod record;
 mod refusals;
+mod remote;
 mod shutdown;
 mod signing;
 mod softhsm;

@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Csr(Csr),
     /// List the keys of a token and how they are protected
     List(List),
+    /// Destroy a key pair, which nothing brings back
+    Destroy(Destroy),
 }
 
 #[derive(Args)]
@@ -146,6 +148,15 @@ pub(crate) struct Csr {
     /// Where the request is written, as PEM; an existing file is replaced. Default: printed
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Destroy {
+    #[command(flatten)]
+    pub(crate) token: TokenArguments,
+    /// The key's whole URI, with token, object and id, as `hsm list` prints it
+    #[arg(long, value_name = "URI")]
+    pub(crate) key: String,
 }
 
 #[derive(Args)]

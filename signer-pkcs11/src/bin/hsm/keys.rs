@@ -1,4 +1,4 @@
-//! Tokens and keys: `init`, `keygen`, `list`.
+//! Tokens and keys: `init`, `keygen`, `list`, `destroy`.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use signer_pkcs11::{KeyInfo, KeyName, PinSource, TokenError, Uri, init_token};
 
 use crate::{
-    arguments::{Init, Keygen, List},
+    arguments::{Destroy, Init, Keygen, List},
     output::{Fact, Report, quoted},
 };
 
@@ -64,6 +64,14 @@ pub(crate) fn list(module: Option<PathBuf>, arguments: &List) -> Result<Report> 
             "key \"{label}\" can leave the token or be read: destroy it and generate a new one"
         ))
     }))
+}
+
+pub(crate) fn destroy(module: Option<PathBuf>, arguments: &Destroy) -> Result<Report> {
+    let key: Uri = arguments.key.parse()?;
+    let token = arguments.token.open(module)?;
+    token.destroy_key(&key)?;
+    let next = "make sure that no configuration names the key any more, and revoke the certificates for it";
+    Ok(Report::new("The key pair is destroyed, both halves.", next).fact("key", key.to_string()))
 }
 
 fn is_protected(key: &KeyInfo) -> bool {

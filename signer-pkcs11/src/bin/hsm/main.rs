@@ -40,6 +40,7 @@ fn run(arguments: Arguments) -> Result<Report> {
         Command::Init(init) => keys::init(module, &init),
         Command::Keygen(keygen) => keys::generate(module, &keygen),
         Command::List(list) => keys::list(module, &list),
+        Command::Destroy(destroy) => keys::destroy(module, &destroy),
         Command::Csr(csr) => certificates::csr(module, &csr),
         Command::Root(root) => certificates::root(module, &root),
         Command::ServerCert(server) => certificates::server(module, &server),

@@ -1,0 +1,94 @@
+//! Tests that run in a process of their own: with an environment of its own, or to be killed.
+
+use std::{
+    env,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Names the test that a child runs.
+const CHILD: &str = "SIGNER_PKCS11_TEST_CHILD";
+
+/// Whether this process is the child of the test; then the rest of the test is its part.
+pub(crate) fn is_child() -> bool {
+    env::var_os(CHILD).is_some()
+}
+
+/// Runs the calling test (`module::name`) again as a child with an environment, and asserts that it passes.
+pub(crate) fn run(test: &str, environment: &[(&str, &str)]) {
+    let output = command(test, environment).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{test}: {}\n{text}", output.status);
+    assert!(text.contains("1 passed"), "{test}: {text}");
+}
+
+fn command(test: &str, environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env(CHILD, "1").envs(environment.iter().copied());
+    command
+}
+
+/// What an environment variable of the child says.
+pub(crate) fn told(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("{name} is set by the parent"))
+}
+
+/// Tries until it works, at most for so long, and returns what it says; else what it said last.
+pub(crate) fn until<T, E: std::fmt::Debug>(limit: Duration, mut attempt: impl FnMut() -> Result<T, E>) -> T {
+    let begin = Instant::now();
+    loop {
+        match attempt() {
+            Ok(value) => return value,
+            Err(error) if begin.elapsed() > limit => panic!("not within {limit:?}: {error:?}"),
+            // Not to wait for something, but to leave the other process some room.
+            Err(_) => thread::yield_now(),
+        }
+    }
+}
+
+/// A PKCS #11 module of the system, or what installs it.
+pub(crate) fn system_module(file: &str, package: &str) -> PathBuf {
+    let folders = [
+        "/usr/lib/x86_64-linux-gnu/pkcs11",
+        "/usr/lib/aarch64-linux-gnu/pkcs11",
+        "/usr/lib64/pkcs11",
+        "/usr/lib/pkcs11",
+    ];
+    let found = folders.iter().map(|folder| PathBuf::from(folder).join(file)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{file} is missing: `sudo apt-get install {package}`"))
+}
+
+/// A program that runs beside the test, with all that it starts; killed at the end.
+pub(crate) struct Server {
+    child: Child,
+}
+
+impl Server {
+    pub(crate) fn start(mut command: Command, package: &str) -> Self {
+        use std::os::unix::process::CommandExt as _;
+        // A group of its own: such servers start a process per client.
+        let command = command.process_group(0).stdin(Stdio::null());
+        let child =
+            command.spawn().unwrap_or_else(|error| panic!("{error}: `sudo apt-get install {package}`"));
+        Self { child }
+    }
+
+    pub(crate) fn group(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        signal(self.group(), "KILL");
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal to all processes of a group.
+pub(crate) fn signal(group: u32, name: &str) {
+    let status = Command::new("kill").args([format!("-{name}"), "--".into(), format!("-{group}")]).output();
+    drop(status.unwrap());
+}

@@ -1,0 +1,128 @@
+//! What happens to a token in the same process, and how signing heals.
+
+use std::{
+    fs,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use signer_pkcs11::{Key, KeyAlgorithm, KeyName, Pin, SignError, Token, init_token};
+
+use crate::{
+    child::{is_child, run, told, until},
+    softhsm::{PIN, SO_PIN, module, options, stranger, token},
+};
+
+fn generate(token: &Token) -> Key {
+    token.generate_key(&KeyName::random("k").unwrap(), KeyAlgorithm::EcdsaP256).unwrap()
+}
+
+fn sign(key: &Key) -> Result<(), SignError> {
+    let signature = key.sign_blocking(b"x")?;
+    key.public_key().verify_with(key.signature_algorithm(), b"x", &signature).unwrap();
+    Ok(())
+}
+
+#[test]
+fn a_stranger_finalises_the_module() {
+    if !is_child() {
+        return run("faults::a_stranger_finalises_the_module", &[]);
+    }
+    let token = token("finalised");
+    let key = generate(&token);
+    for _ in 0..3 {
+        sign(&key).unwrap();
+        stranger().finalize().unwrap();
+        // Nobody notices: the module is begun anew, and the login with it.
+        (0..8).for_each(|_| sign(&key).unwrap());
+        stranger().finalize().unwrap();
+        assert_eq!(token.find_key(key.uri()).unwrap().public_key(), key.public_key());
+    }
+    // In the middle of many signatures.
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let signing = || {
+            while !stop.load(Ordering::SeqCst) {
+                drop(sign(&key))
+            }
+        };
+        (0..4).for_each(|_| drop(scope.spawn(signing)));
+        until(Duration::from_secs(20), || sign(&key));
+        stop.store(true, Ordering::SeqCst);
+    });
+    until(Duration::from_secs(100), || sign(&key));
+}
+
+#[test]
+fn the_folder_of_the_token_is_moved_away_and_back() {
+    if !is_child() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tokens, configuration) = (folder.path().join("tokens"), folder.path().join("softhsm2.conf"));
+        fs::create_dir(&tokens).unwrap();
+        let text = format!(
+            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+            tokens.display()
+        );
+        fs::write(&configuration, text).unwrap();
+        let environment =
+            [("SOFTHSM2_CONF", configuration.to_str().unwrap()), ("TOKENS", tokens.to_str().unwrap())];
+        return run("faults::the_folder_of_the_token_is_moved_away_and_back", &environment);
+    }
+    let uri = init_token(&module(), "moving", &Pin::new(SO_PIN), &Pin::new(PIN)).unwrap();
+    let token = Token::open(&uri, &options()).unwrap();
+    let key = generate(&token);
+    sign(&key).unwrap();
+    let (tokens, away) = (told("TOKENS"), format!("{}-away", told("TOKENS")));
+    fs::rename(&tokens, &away).unwrap();
+    sign(&key).unwrap_err();
+    fs::rename(&away, &tokens).unwrap();
+    until(Duration::from_secs(100), || sign(&key));
+    assert_eq!(token.find_key(key.uri()).unwrap().public_key(), key.public_key());
+}
+
+#[test]
+fn a_key_is_destroyed_by_another_process() {
+    let token = token("destroyed");
+    let (key, kept) = (generate(&token), generate_named(&token, "kept"));
+    sign(&key).unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_hsm"))
+        .args(["destroy", "--token", &format!("pkcs11:token={}?pin-source=env:HSM_PIN", token.label())])
+        .args(["--key", &key.uri().to_string()])
+        .env("PKCS11_MODULE", module())
+        .env("HSM_PIN", PIN)
+        .output()
+        .unwrap();
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+    for _ in 0..5 {
+        let error = sign(&key).unwrap_err();
+        assert!(matches!(error, SignError::KeyGone { .. }), "{error}");
+        sign(&kept).unwrap();
+    }
+}
+
+fn generate_named(token: &Token, label: &str) -> Key {
+    token.generate_key(&KeyName::random(label).unwrap(), KeyAlgorithm::EcdsaP256).unwrap()
+}
+
+#[test]
+fn processes_are_started_while_signing() {
+    let token = token("fork");
+    let key = generate(&token);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    sign(&key).unwrap();
+                }
+            });
+        }
+        // Each is forked from this process, with the module in it, and runs another program at once.
+        for _ in 0..40 {
+            assert!(Command::new("true").status().unwrap().success());
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+}
