@@ -18,16 +18,16 @@ pub(crate) fn is_child() -> bool {
 
 /// Runs the calling test (`module::name`) again as a child with an environment, and asserts that it passes.
 pub(crate) fn run(test: &str, environment: &[(&str, &str)]) {
-    let output = command(test, environment).output().unwrap();
+    run_by(Command::new(env::current_exe().unwrap()), test, environment);
+}
+
+/// The same by a program that is given this one's path and arguments.
+pub(crate) fn run_by(mut command: Command, test: &str, environment: &[(&str, &str)]) {
+    command.args(["--exact", test, "--nocapture"]).env(CHILD, "1").envs(environment.iter().copied());
+    let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{test}: {}\n{text}", output.status);
     assert!(text.contains("1 passed"), "{test}: {text}");
-}
-
-fn command(test: &str, environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture"]).env(CHILD, "1").envs(environment.iter().copied());
-    command
 }
 
 /// What an environment variable of the child says.

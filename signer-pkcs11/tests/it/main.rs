@@ -19,5 +19,6 @@ mod remote;
 mod shutdown;
 mod signing;
 mod softhsm;
+mod suite;
 mod tls;
 mod tokens;

@@ -16,7 +16,7 @@ fn ordered_shutdown_while_signing() {
     }
     let uri = new_token("exit").to_string();
     let test = format!("{}::ordered_shutdown_while_signing", module_path!().split_once("::").unwrap().1);
-    for run in 0..10 {
+    for run in 0..50 {
         let output = Command::new(env::current_exe().unwrap())
             .args(["--exact", &test, "--nocapture"])
             .env(CHILD, &uri)
