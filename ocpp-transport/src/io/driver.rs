@@ -208,6 +208,10 @@ impl Driver {
     fn end_call(&mut self, key: CallKey, outcome: CallOutcome) {
         let Some(index) = self.calls.iter().position(|call| call.key == key) else { return };
         let PendingCall { action, outcome: tell, .. } = self.calls.swap_remove(index);
+        if self.calls.is_empty() {
+            // An idle connection keeps no room.
+            self.calls = Vec::new();
+        }
         let mut answered = None;
         let result = match outcome {
             CallOutcome::Result(response) => {

@@ -4,6 +4,7 @@
 //! then take out what follows until nothing is left (`poll_transmit`, `poll_event`), then sleep until `poll_timeout`.
 
 mod event;
+mod fifo;
 mod gate;
 mod queue;
 mod retry;
@@ -18,6 +19,7 @@ use crate::frame::{
     self, Frame, FrameError, FrameText, Incoming, IncomingResult, MessageKind, Refused, check_limits,
 };
 use crate::message_id::{MessageId, MessageIds};
+use crate::session::fifo::Fifo;
 use crate::session::gate::{BOOT, Gate};
 use crate::session::queue::{Next, Queue, Queued, Retrying};
 
@@ -43,8 +45,8 @@ pub struct Session {
     in_flight: Option<InFlight>,
     waiting: VecDeque<Incoming>,
     answering: Option<Answering>,
-    transmits: VecDeque<Transmit>,
-    events: VecDeque<Event>,
+    transmits: Fifo<Transmit>,
+    events: Fifo<Event>,
     counters: Counters,
     disconnected: bool,
 }
@@ -77,8 +79,8 @@ impl Session {
             in_flight: None,
             waiting: VecDeque::new(),
             answering: None,
-            transmits: VecDeque::new(),
-            events: VecDeque::new(),
+            transmits: Fifo::new(),
+            events: Fifo::new(),
             counters: Counters::default(),
             disconnected: false,
         }
@@ -169,7 +171,7 @@ impl Session {
             return Err(CallRefused::QueueFull { max: SessionSettings::MAX_TRANSMITS });
         }
         let (id, text) = self.write(MessageKind::Send, &send)?;
-        self.transmits.push_back(Transmit { kind: TransmitKind::Send(id), text });
+        self.transmits.push(Transmit { kind: TransmitKind::Send(id), text });
         Ok(())
     }
 
@@ -205,7 +207,7 @@ impl Session {
             return;
         }
         let text = frame::call_result_error(self.version, id, code, description, None);
-        self.transmits.push_back(Transmit { kind: TransmitKind::ResultRefusal(id.clone()), text });
+        self.transmits.push(Transmit { kind: TransmitKind::ResultRefusal(id.clone()), text });
     }
 
     /// Ends what has waited too long. Call it when the time of [`Session::poll_timeout`] has come.
@@ -225,8 +227,9 @@ impl Session {
     pub fn disconnect(&mut self) {
         self.disconnected = true;
         let in_flight = self.in_flight.take().map(|in_flight| in_flight.call);
-        let keys = in_flight.into_iter().chain(self.queue.drain()).map(|call| call.key);
-        self.events.extend(keys.map(|key| Event::CallEnded { key, outcome: CallOutcome::Disconnected }));
+        for call in in_flight.into_iter().chain(self.queue.drain()) {
+            self.events.push(Event::CallEnded { key: call.key, outcome: CallOutcome::Disconnected });
+        }
         self.waiting.clear();
         self.answering = None;
         self.transmits.clear();
@@ -235,13 +238,13 @@ impl Session {
     /// The next frame to be sent.
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        self.transmits.pop()
     }
 
     /// The next event.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     /// When [`Session::handle_timeout`] is to be called, if nothing happens before.
@@ -313,7 +316,7 @@ impl Session {
             Frame::CallResultError(Refused { id, code, description, .. }) => {
                 // 2.1: there is no answer to it, and the handler has done its work.
                 self.counters.refused_results += 1;
-                self.events.push_back(Event::ResultRefused { id, code, description });
+                self.events.push(Event::ResultRefused { id, code, description });
             }
         }
     }
@@ -359,7 +362,7 @@ impl Session {
         let deadline = now + self.settings.answer_deadline;
         let is_boot = self.gate.role() == Role::Csms && incoming.action() == BOOT;
         self.answering = Some(Answering { id: incoming.id().clone(), is_boot, deadline });
-        self.events.push_back(Event::Call(incoming));
+        self.events.push(Event::Call(incoming));
     }
 
     fn answer_next(&mut self, now: Instant) {
@@ -372,7 +375,7 @@ impl Session {
     /// FR.07: there is no answer, whatever happens.
     fn handle_send(&mut self, incoming: Incoming) {
         if self.gate.may_receive(incoming.action()) {
-            self.events.push_back(Event::Send(incoming));
+            self.events.push(Event::Send(incoming));
         } else {
             self.handle_not_accepted(&incoming);
         }
@@ -381,7 +384,7 @@ impl Session {
     fn handle_not_accepted(&mut self, incoming: &Incoming) {
         self.counters.not_accepted += 1;
         let (id, action) = (incoming.id().clone(), incoming.action().to_owned());
-        self.events.push_back(Event::NotAccepted { id, action });
+        self.events.push(Event::NotAccepted { id, action });
     }
 
     fn handle_result(&mut self, now: Instant, result: IncomingResult) {
@@ -391,13 +394,13 @@ impl Session {
         if call.action == BOOT && self.gate.role() == Role::ChargingStation {
             self.gate.handle_boot_response(result.payload());
         }
-        self.events.push_back(Event::CallEnded { key: call.key, outcome: CallOutcome::Result(result) });
+        self.events.push(Event::CallEnded { key: call.key, outcome: CallOutcome::Result(result) });
         self.send_next_call(now);
     }
 
     fn handle_unmatched(&mut self, id: MessageId, code: Option<RpcErrorCode>) {
         self.counters.unmatched_answers += 1;
-        self.events.push_back(Event::UnmatchedAnswer { id, code });
+        self.events.push(Event::UnmatchedAnswer { id, code });
     }
 
     fn handle_invalid(&mut self, now: Instant, error: FrameError) {
@@ -421,7 +424,7 @@ impl Session {
             self.end_call(now, call, CallOutcome::Unreadable(error.clone()));
             self.send_next_call(now);
         }
-        self.events.push_back(Event::Refused(error));
+        self.events.push(Event::Refused(error));
     }
 
     fn send_next_call(&mut self, now: Instant) {
@@ -431,7 +434,7 @@ impl Session {
                 None => return,
                 Some(Next::NotAccepted(call)) => {
                     let outcome = CallOutcome::NotAccepted;
-                    self.events.push_back(Event::CallEnded { key: call.key, outcome });
+                    self.events.push(Event::CallEnded { key: call.key, outcome });
                     continue;
                 }
                 Some(Next::Send(call)) => call,
@@ -448,7 +451,7 @@ impl Session {
                 }
             };
             let kind = TransmitKind::Call { key: call.key, id: call.id.clone() };
-            self.transmits.push_back(Transmit { kind, text });
+            self.transmits.push(Transmit { kind, text });
             self.in_flight = Some(InFlight { call, deadline: now + self.settings.call_timeout });
         }
     }
@@ -466,10 +469,10 @@ impl Session {
         });
         if let Some(attempts) = retried {
             self.counters.retries += 1;
-            self.events.push_back(Event::CallRetried { key, attempts });
+            self.events.push(Event::CallRetried { key, attempts });
             self.queue.put_back(call);
         } else {
-            self.events.push_back(Event::CallEnded { key, outcome });
+            self.events.push(Event::CallEnded { key, outcome });
         }
     }
 
@@ -495,7 +498,7 @@ impl Session {
             if let Some(payload) = result.filter(|_| answering.is_boot) {
                 self.gate.handle_boot_response(payload);
             }
-            self.transmits.push_back(Transmit { kind: TransmitKind::Answer(answering.id), text });
+            self.transmits.push(Transmit { kind: TransmitKind::Answer(answering.id), text });
             Ok(())
         };
         self.answer_next(now);
@@ -506,7 +509,7 @@ impl Session {
 
     fn end_overdue(&mut self, id: MessageId) {
         self.refuse(&id, &RpcErrorCode::InternalError, "no answer in time");
-        self.events.push_back(Event::AnswerOverdue { id });
+        self.events.push(Event::AnswerOverdue { id });
     }
 
     fn refuse(&mut self, id: &MessageId, code: &RpcErrorCode, description: &str) {
@@ -519,7 +522,7 @@ impl Session {
             return;
         }
         let text = frame::call_error(self.version, id, code, description, None);
-        self.transmits.push_back(Transmit { kind: TransmitKind::Refusal, text });
+        self.transmits.push(Transmit { kind: TransmitKind::Refusal, text });
     }
 
     fn has_room(&self) -> bool {

@@ -63,6 +63,7 @@ async fn lab_with_large_response() -> (Lab, mpsc::Receiver<()>, mpsc::Receiver<u
     (Lab::plain(router, link).await, followed, taps)
 }
 
+/// Seen elsewhere (a simulator of SAP, tfocpp): the socket closed before the answer was flushed, or a pause of 3 s instead.
 #[tokio::test]
 async fn what_follows_waits_until_the_response_is_flushed() {
     let (lab, mut followed, mut taps) = lab_with_large_response().await;

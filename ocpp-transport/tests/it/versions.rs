@@ -221,9 +221,9 @@ async fn started(lab: &Lab, router: Router) -> Connection {
     within(connect(&config.with_registration(Registration::NotBooted), router)).await.unwrap()
 }
 
-/// libocpp #984: a security event must not overtake the acceptance of the BootNotification.
+/// Seen elsewhere (libocpp #984): a security event that overtook the acceptance of the BootNotification.
 #[tokio::test]
-async fn lesson_66_no_security_event_before_boot_notification_is_accepted() {
+async fn b01_fr_08_no_security_event_before_boot_notification_is_accepted() {
     let (lab, mut calls) = boot_lab().await;
     let connection = started(&lab, Router::new(V201)).await;
     let peer = connection.peer().clone();
@@ -288,9 +288,9 @@ async fn tc_b_30_cs_answers_security_error_to_a_csms_that_has_rejected_it() {
     within(station.call(clear())).await.unwrap();
 }
 
-/// libocpp #1097: one answer that takes its time holds up neither the calls of the other direction nor other stations.
+/// Seen elsewhere (libocpp #1097): while one answer took its time, neither the other direction nor other stations were served.
 #[tokio::test]
-async fn lesson_68_a_slow_handler_holds_up_nothing_else() {
+async fn a_slow_handler_holds_up_nothing_else() {
     let (go, gate) = tokio::sync::watch::channel(false);
     let router = Router::new(V201)
         .handle(move |_: Peer, _: v201::GetCertificateStatusRequest| {
