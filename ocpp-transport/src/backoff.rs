@@ -43,6 +43,11 @@ impl BackOff {
         Self { settings, waits: 0 }
     }
 
+    /// The variables have changed. The waits so far count on.
+    pub fn set_settings(&mut self, settings: BackOffSettings) {
+        self.settings = settings;
+    }
+
     /// A connection stood: the next wait is the minimum again (errata 2025-04).
     pub fn handle_success(&mut self) {
         self.waits = 0;

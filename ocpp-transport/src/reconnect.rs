@@ -139,6 +139,12 @@ impl Reconnect {
         self.last_that_worked = Some(slot);
     }
 
+    /// The variables have changed. The waits so far count on.
+    pub fn set_settings(&mut self, settings: ReconnectSettings) {
+        self.settings = settings;
+        self.back_off.set_settings(settings.back_off);
+    }
+
     /// `NetworkConfigurationPriority` has changed. It holds from the next round on: changing profiles takes a restart, or
     /// the loss of the connection (B10.FR.03).
     pub fn set_priority(&mut self, priority: Vec<u32>) {

@@ -29,7 +29,7 @@ mod security_events;
 
 pub use crate::{
     config::{Config, ConfigError, CsmsSection, StationSection, TokenSection},
-    reconnect::{BackOff, presented},
+    reconnect::presented,
     security_events::{Noted, SecurityEvent, SecurityEventQueue, Severity},
 };
 pub use io::{Agent, AgentError};

@@ -23,6 +23,9 @@ pub trait Station: Send + Sync {
     /// Why [`Station::prepare`] has nothing to connect with.
     type Error: Error + Send + Sync + 'static;
 
+    /// The variables that set back-off and attempts. Asked before each attempt.
+    fn settings(&self) -> ReconnectSettings;
+
     /// `NetworkConfigurationPriority`: the slots of the profiles that have one, in order. Asked before each attempt.
     fn priority(&self) -> Vec<u32>;
 
@@ -66,6 +69,10 @@ pub trait Station: Send + Sync {
 
 impl<S: Station> Station for Arc<S> {
     type Error = S::Error;
+
+    fn settings(&self) -> ReconnectSettings {
+        S::settings(self)
+    }
 
     fn priority(&self) -> Vec<u32> {
         S::priority(self)
@@ -157,8 +164,9 @@ enum Ended {
 impl<S: Station> Supervisor<S> {
     /// A station that has just started.
     #[must_use]
-    pub fn new(station: S, settings: ReconnectSettings) -> Self {
-        let reconnect = Reconnect::new(settings, station.priority(), Instant::now().into_std());
+    pub fn new(station: S) -> Self {
+        let now = Instant::now().into_std();
+        let reconnect = Reconnect::new(station.settings(), station.priority(), now);
         Self { station, reconnect, episode: Episode::default() }
     }
 
@@ -178,7 +186,7 @@ impl<S: Station> Supervisor<S> {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
-            self.reconnect.set_priority(self.station.priority());
+            self.configure();
             let now = Instant::now();
             let Some(attempt) = self.reconnect.poll_attempt(now.into_std()) else {
                 let due = self.reconnect.poll_timeout().map(Instant::from_std);
@@ -206,6 +214,11 @@ impl<S: Station> Supervisor<S> {
                 },
             }
         }
+    }
+
+    fn configure(&mut self) {
+        self.reconnect.set_settings(self.station.settings());
+        self.reconnect.set_priority(self.station.priority());
     }
 
     async fn attempt(&self, attempt: &Attempt) -> Result<Connection, AttemptError<S::Error>> {
@@ -245,7 +258,7 @@ impl<S: Station> Supervisor<S> {
                 match next {
                     Next::Renew => self.reconnect.handle_renewed(now),
                     Next::Restart => {
-                        self.reconnect.set_priority(self.station.priority());
+                        self.configure();
                         self.reconnect.handle_restart(now);
                     }
                 }

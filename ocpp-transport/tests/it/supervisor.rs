@@ -25,6 +25,7 @@ use crate::pki::{Authority, Leaf};
 
 /// A station whose application tells the test what happens, and does what the test says.
 struct Puppet {
+    settings: ReconnectSettings,
     priority: Mutex<Vec<u32>>,
     configs: Mutex<HashMap<(u32, Credential), StationConfig>>,
     router: Box<dyn Fn() -> Router + Send + Sync>,
@@ -42,6 +43,10 @@ enum Told {
 
 impl Station for Puppet {
     type Error = Infallible;
+
+    fn settings(&self) -> ReconnectSettings {
+        self.settings
+    }
 
     fn priority(&self) -> Vec<u32> {
         self.priority.lock().unwrap().clone()
@@ -99,6 +104,7 @@ impl Strings {
         let (next, next_receiver) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();
         let puppet = Arc::new(Puppet {
+            settings,
             priority: Mutex::new(profiles.iter().map(|(slot, _)| *slot).collect()),
             configs: Mutex::default(),
             router: Box::new(router),
@@ -108,7 +114,7 @@ impl Strings {
         for (slot, config) in profiles {
             puppet.configs.lock().unwrap().insert((slot, Credential::Newest), config);
         }
-        let supervisor = Supervisor::new(Arc::clone(&puppet), settings);
+        let supervisor = Supervisor::new(Arc::clone(&puppet));
         let life = tokio::spawn(supervisor.run(async {
             let _ = stopped.await;
         }));

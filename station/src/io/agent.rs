@@ -1,11 +1,20 @@
 //! The agent: connects, boots, serves the CSMS, and connects anew with what it has got.
 
-use std::{collections::BTreeMap, future::Future, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use ocpp_transport::{
-    CallFailure, Close, ConnectError, Connection, FrameTap, LinkSettings, Password, Peer, Security,
-    SecurityProfile, StationConfig, connect, record_frames,
-    tls::{ClientKey, TlsConfigError, TlsFailure},
+    Attempt, AttemptError, AttemptFailure, BackOffSettings, CallFailure, ConnectionEvent, Credential,
+    FrameTap, LinkSettings, Next, Password, Peer, ReconnectSettings, Router, Security, SecurityProfile,
+    SessionSettings, Station, StationConfig, Supervisor,
+    name_rule::Wildcards,
+    record_frames,
+    tls::{ClientKey, TlsConfigError, client_config_with},
 };
 use ocpp_types::{
     BoundedString, TooLong,
@@ -22,7 +31,7 @@ use tokio::time::sleep;
 
 use crate::{
     config::{Config, ConfigError},
-    device_model::{Defaults, NetworkConfiguration, Variable},
+    device_model::{Defaults, DeviceModel, NetworkConfiguration, Variable},
     io::{
         EnrolmentError, ModelError, OpenStoreError, ReadPasswordError,
         enrolment::Keyring,
@@ -31,7 +40,7 @@ use crate::{
         open_store_of, read_password,
         security_log::SecurityLog,
     },
-    reconnect::{BackOff, presented},
+    reconnect::presented,
     security_events::SecurityEvent,
 };
 
@@ -42,6 +51,12 @@ pub struct Agent {
     boot: BootNotificationRequest,
     shared: Arc<Shared>,
     frames: Option<Frames>,
+    /// With which certificate the attempt in hand is made.
+    presented: Mutex<Option<OwnCertificate>>,
+    /// Held while the certificate of a connection is being confirmed.
+    confirming: Arc<tokio::sync::Mutex<()>>,
+    /// On which slot, and under which profile, the CSMS has accepted the station.
+    booted: Mutex<Option<(u32, SecurityProfile)>>,
 }
 
 /// Why the agent cannot start, or had to stop.
@@ -124,7 +139,15 @@ impl Agent {
         let events = SecurityLog::open(&config.directory).map_err(failed)?;
         let shared = Arc::new(Shared::new(store, keyring, events, model, config.certificates.clone()));
         shared.record(SecurityEvent::StartupOfTheDevice, "the certificate agent has started");
-        Ok(Self { config, boot, shared, frames })
+        Ok(Self {
+            config,
+            boot,
+            shared,
+            frames,
+            presented: Mutex::default(),
+            confirming: Arc::default(),
+            booted: Mutex::default(),
+        })
     }
 
     /// Stays connected until `shutdown` is ready.
@@ -135,101 +158,82 @@ impl Agent {
     /// # Cancel safety
     /// Dropping the future cuts the connection; what was answered is durable.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
-        let mut shutdown = std::pin::pin!(shutdown);
-        let mut back_off = self.back_off();
-        let mut refusals = 0;
-        let mut booted_on = None;
-        loop {
-            let attempt = tokio::select! {
-                () = &mut shutdown => return Ok(()),
-                attempt = self.attempt(refusals) => attempt,
-            };
-            match attempt {
-                Ok((mut connection, own)) => {
-                    back_off.handle_success();
-                    refusals = 0;
-                    self.shared.events.handle_connected();
-                    self.shared.handle_slot(FACTORY_SLOT);
-                    self.confirm(own).await;
-                    tracing::info!(profile = %connection.peer().profile(), "connected");
-                    let peer = connection.peer().clone();
-                    let end = tokio::select! {
-                        () = &mut shutdown => End::Shutdown,
-                        () = self.shared.reconnect.notified() => End::Reconnect,
-                        reason = connection.closed() => End::Closed(reason),
-                        () = self.serve(&peer, &mut booted_on) => End::Reconnect,
-                    };
-                    match end {
-                        End::Shutdown => {
-                            connection.close(Close::GoingAway).await;
-                            return Ok(());
-                        }
-                        // At once, with what has just been stored.
-                        End::Reconnect => {
-                            connection.close(Close::Normal).await;
-                            continue;
-                        }
-                        End::Closed(reason) => tracing::warn!(%reason, "the connection ended"),
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "not connected");
-                    refusals += u32::from(error.is_refusal());
-                    self.raise_for(&error).await;
-                }
-            }
-            let wait = back_off.next_wait(getrandom::u32().unwrap_or(u32::MAX));
-            tracing::info!(seconds = wait.as_secs_f32(), "connecting again");
-            tokio::select! {
-                () = &mut shutdown => return Ok(()),
-                () = sleep(wait) => {}
-            }
-        }
+        Supervisor::new(self).run(shutdown).await;
+        Ok(())
     }
 
-    /// One attempt, with the certificate whose turn it is, or with the password where there is none.
-    async fn attempt(&self, refusals: u32) -> Result<(Connection, Option<OwnCertificate>), AttemptError> {
-        self.shared.handle_attempt();
+    /// The security of an attempt, and the certificate that it presents.
+    async fn security(
+        &self,
+        model: &DeviceModel,
+        profile: &NetworkConnectionProfileType,
+        credential: Credential,
+    ) -> Result<(Security, Option<OwnCertificate>), PrepareError> {
         let roots = self.shared.store.roots(InstallCertificateUseEnumType::CSMSRootCertificate);
-        let own = self.shared.store.own_certificates();
-        let own = presented(&own, |own| own.state == OwnState::InUse, refusals).cloned();
+        let wildcards = if model.allows_wildcards() { Wildcards::Allow } else { Wildcards::Refuse };
+        let mut own = None;
+        if profile.security_profile == i64::from(SecurityProfile::TlsWithClientCertificate.number()) {
+            let all = self.shared.store.own_certificates();
+            own = presented(&all, |own| own.state == OwnState::InUse, credential).cloned();
+        }
         let security = match &own {
             // A00.FR.401, A00.FR.402; an expired certificate is offered too (A00.FR.430).
             Some(own) => {
                 let (shared, uri) = (Arc::clone(&self.shared), own.key_uri.clone());
                 let key = on_blocking_thread(move || shared.keyring.key(&uri)).await??;
-                Security::profile_3(ClientKey { chain: own.chain.clone(), key: key.signing_key() }, roots)?
+                let key = ClientKey { chain: own.chain.clone(), key: key.signing_key() };
+                let tls = Arc::new(client_config_with(roots, Some(key), wildcards)?);
+                Security::TlsWithClientCertificate { tls }
             }
-            None => Security::profile_2(self.shared.model.current().password().clone(), roots)?,
+            None => {
+                let tls = Arc::new(client_config_with(roots, None, wildcards)?);
+                Security::TlsWithBasicAuth { password: model.password().clone(), tls }
+            }
         };
-        let mut link = LinkSettings::default();
-        if let Some(Frames(tap)) = &self.frames {
-            link = link.with_tap(Arc::clone(tap));
-        }
-        let config = StationConfig::new(self.config.csms.url.clone(), self.config.identity()?, security)
-            .with_link(link);
-        Ok((connect(&config, router(&self.shared)).await?, own))
+        Ok((security, own))
     }
 
     /// The station is connected with `own`: the other certificate is discarded (A02.FR.10).
     async fn confirm(&self, own: Option<OwnCertificate>) {
         if let Some(own) = own {
             let shared = Arc::clone(&self.shared);
-            if let Err(error) = on_blocking_thread(move || confirm(&shared, &own)).await {
+            // It goes on if the connection ends meanwhile; the next attempt waits for it.
+            let confirming = Arc::clone(&self.confirming).lock_owned().await;
+            let confirm = move || {
+                confirm(&shared, &own);
+                drop(confirming);
+            };
+            if let Err(error) = on_blocking_thread(confirm).await {
                 tracing::error!(%error, "the former certificate is kept");
             }
         }
         self.shared.handle_confirmed();
     }
 
+    /// A05.FR.06: once connected by a higher profile, those of a lower level are gone.
+    async fn discard_lower_profiles(&self, connected: SecurityProfile) {
+        let shared = Arc::clone(&self.shared);
+        let discard = move || shared.model.change(|model| ((), model.handle_connected(connected)));
+        match on_blocking_thread(discard).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, "network profiles of a lower level are kept");
+            }
+            Err(error) => tracing::error!(%error, "network profiles of a lower level are kept"),
+        }
+    }
+
     /// Boots where that is due, then reports events and shows signs of life until the connection ends.
-    async fn serve(&self, peer: &Peer, booted_on: &mut Option<SecurityProfile>) {
-        // B01.FR.01: after a start. B10.FR.10: and after the profile has changed.
-        if *booted_on != Some(peer.profile()) {
+    async fn live(&self, peer: &Peer, slot: u32) {
+        // B01.FR.01: after a start. B10.FR.10: and after the network profile has changed.
+        let now = (slot, peer.profile());
+        let booted = *lock(&self.booted);
+        if booted != Some(now) {
             if self.boot(peer).await.is_none() {
                 return std::future::pending().await;
             }
-            *booted_on = Some(peer.profile());
+            *lock(&self.booted) = Some(now);
         }
         // Requests that a restart interrupted, or that were never answered.
         self.shared.send_requests(peer).await;
@@ -306,76 +310,108 @@ impl Agent {
             tracing::error!(%error, "a confirmed security event will be reported again");
         }
     }
+}
 
-    async fn raise_for(&self, error: &AttemptError) {
-        let AttemptError::Connect(error) = error else { return };
-        let (event, info) = match error {
+impl Station for Agent {
+    type Error = PrepareError;
+
+    fn settings(&self) -> ReconnectSettings {
+        let model = self.shared.model.current();
+        let (wait_minimum, random_range, repeat_times) = model.back_off();
+        ReconnectSettings::default()
+            .with_back_off(BackOffSettings::new(wait_minimum, random_range, repeat_times))
+            .with_attempts_per_profile(model.connection_attempts())
+    }
+
+    fn priority(&self) -> Vec<u32> {
+        self.shared.model.current().network().priority().to_vec()
+    }
+
+    /// With the certificate whose turn it is, or with the password where there is none.
+    async fn prepare(&self, attempt: &Attempt) -> Result<(StationConfig, Router), PrepareError> {
+        drop(self.confirming.lock().await);
+        self.shared.handle_attempt();
+        let model = self.shared.model.current();
+        let profile = model.network().profile(attempt.slot).ok_or(PrepareError::NoProfile)?;
+        let (security, own) = self.security(&model, profile, attempt.credential).await?;
+        *lock(&self.presented) = own;
+        let message_timeout = u64::try_from(profile.message_timeout).unwrap_or_default();
+        let session = SessionSettings::default().with_call_timeout(Duration::from_secs(message_timeout));
+        let mut link =
+            LinkSettings::default().with_session(session).with_ping_interval(model.ping_interval());
+        if let Some(Frames(tap)) = &self.frames {
+            link = link.with_tap(Arc::clone(tap));
+        }
+        let url = profile.ocpp_csms_url.as_str().parse()?;
+        let config = StationConfig::new(url, self.config.identity()?, security).with_link(link);
+        Ok((config, router(&self.shared)))
+    }
+
+    async fn serve(&self, peer: &Peer, attempt: &Attempt) -> Next {
+        self.shared.events.handle_connected();
+        self.shared.handle_slot(attempt.slot);
+        let own = lock(&self.presented).take();
+        self.confirm(own).await;
+        self.discard_lower_profiles(peer.profile()).await;
+        tracing::info!(profile = %peer.profile(), slot = attempt.slot, "connected");
+        tokio::select! {
+            // At once, with what has just been stored.
+            () = self.shared.reconnect.notified() => Next::Renew,
+            () = self.live(peer, attempt.slot) => Next::Renew,
+        }
+    }
+
+    fn failed(&self, _: &Attempt, error: &AttemptError<PrepareError>) -> AttemptFailure {
+        match error {
+            // A certificate whose key is gone is none (A02.FR.28).
+            AttemptError::Prepare(PrepareError::Key(EnrolmentError::Key(KeyError::NotFound { .. }))) => {
+                AttemptFailure::Refused
+            }
+            error => error.failure(),
+        }
+    }
+
+    async fn security_event(&self, event: ConnectionEvent, info: &str) {
+        let event = match event {
             // A00.FR.310, A00.FR.413
-            ConnectError::Tls { source: TlsFailure::BadServerCertificate { reason }, .. } => {
-                (SecurityEvent::InvalidCsmsCertificate, reason.to_string())
-            }
+            ConnectionEvent::InvalidCsmsCertificate => SecurityEvent::InvalidCsmsCertificate,
             // A00.FR.317, A00.FR.420
-            ConnectError::Tls { source: source @ TlsFailure::Version, .. } => {
-                (SecurityEvent::InvalidTlsVersion, source.to_string())
-            }
+            ConnectionEvent::InvalidTlsVersion => SecurityEvent::InvalidTlsVersion,
             // A00.FR.323, A00.FR.426
-            ConnectError::Tls { source: source @ TlsFailure::CipherSuite, .. } => {
-                (SecurityEvent::InvalidTlsCipherSuite, source.to_string())
-            }
-            ConnectError::Tls { source: source @ TlsFailure::OwnCertificateRefused { .. }, .. } => {
-                (SecurityEvent::FailedToAuthenticateAtCsms, source.to_string())
-            }
-            ConnectError::Refused { status: 401 | 403, .. } => {
-                (SecurityEvent::FailedToAuthenticateAtCsms, error.to_string())
-            }
-            _ => return,
+            ConnectionEvent::InvalidTlsCipherSuite => SecurityEvent::InvalidTlsCipherSuite,
+            _ => SecurityEvent::FailedToAuthenticateAtCsms,
         };
-        self.shared.raise(event, info).await;
-    }
-
-    fn back_off(&self) -> BackOff {
-        let (wait_minimum, random_range, repeat_times) = self.shared.model.current().back_off();
-        BackOff::new(wait_minimum, random_range, repeat_times)
+        self.shared.raise(event, info.to_owned()).await;
     }
 }
 
-/// How a connection ended.
-enum End {
-    Shutdown,
-    Reconnect,
-    Closed(ocpp_transport::CloseReason),
-}
-
-/// Why an attempt brought no connection.
+/// Why the agent has nothing to connect with.
 #[derive(Debug, thiserror::Error)]
-enum AttemptError {
-    #[error("the connection could not be made")]
-    Connect(#[from] ConnectError),
+#[non_exhaustive]
+pub enum PrepareError {
+    /// The slot has lost its profile meanwhile.
+    #[error("the slot holds no network profile")]
+    NoProfile,
+    /// The profile's URL is none.
+    #[error("ocppCsmsUrl of the network profile is no URL")]
+    Url(#[from] url::ParseError),
+    /// TLS cannot be set up.
     #[error("TLS cannot be set up; is a CSMS root installed? `ocpp-station provision` installs one")]
     Tls(#[from] TlsConfigError),
+    /// The key of the certificate is not in the token, or the token fails.
     #[error("the key of the station's certificate cannot be used")]
     Key(#[from] EnrolmentError),
+    /// The configuration breaks a rule.
     #[error("the identity cannot be used")]
     Config(#[from] ConfigError),
+    /// The thread that looked for the key failed.
     #[error("the thread that looked for the key failed")]
     Thread(#[from] tokio::task::JoinError),
 }
 
-impl AttemptError {
-    /// Whether the CSMS was reached and did not want this certificate: the other one's turn (A02.FR.28). What may pass by
-    /// itself is none, for to connect with the other certificate is to discard this one (A02.FR.10).
-    fn is_refusal(&self) -> bool {
-        match self {
-            Self::Connect(ConnectError::Refused { status, .. }) => *status < 500,
-            Self::Key(EnrolmentError::Key(KeyError::NotFound { .. })) => true,
-            Self::Connect(ConnectError::Tls { source, .. }) => {
-                !matches!(source, TlsFailure::BadServerCertificate { .. })
-            }
-            // TLS 1.3: the CSMS's refusal comes after the station's side of the handshake has ended.
-            Self::Connect(ConnectError::Handshake { .. }) => true,
-            _ => false,
-        }
-    }
+/// Locks what nothing leaves half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Keeps `own`, with which the station is connected, and discards what is kept beside it. Blocks.
@@ -442,9 +478,6 @@ fn boot_notification(config: &Config) -> Result<BootNotificationRequest, TooLong
     };
     Ok(BootNotificationRequest::new(itself, BootReasonEnumType::PowerUp))
 }
-
-/// The slot of the profile that the configuration names.
-const FACTORY_SLOT: u32 = 1;
 
 /// What the specification suggests (2.0.1 Part 4, 4.1).
 const MESSAGE_TIMEOUT_S: i64 = 30;
