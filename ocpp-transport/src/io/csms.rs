@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -279,32 +280,50 @@ impl fmt::Debug for Shared {
     }
 }
 
-async fn serve_connection(
+/// Serves one connection. A handshake needs several times the memory of a connection that has nothing to say, so each of
+/// the two has its own.
+fn serve_connection(
+    shared: Arc<Shared>,
+    tcp: TcpStream,
+    remote: SocketAddr,
+    entry: Entry,
+    phase: watch::Receiver<Phase>,
+) -> impl Future<Output = ()> + Send {
+    let opening = Box::pin(open_connection(shared, tcp, remote, entry, phase));
+    async move {
+        if let Some(opened) = opening.await {
+            opened.await;
+        }
+    }
+}
+
+/// Opens one connection, and returns what serves it.
+async fn open_connection(
     shared: Arc<Shared>,
     tcp: TcpStream,
     remote: SocketAddr,
     entry: Entry,
     mut phase: watch::Receiver<Phase>,
-) {
-    // Boxed, because a handshake needs several times what a connection does that has nothing to say.
-    let opening = Box::pin(open_in_turn(&shared, tcp, remote, &entry));
+) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    let opening = open_in_turn(&shared, tcp, remote, &entry);
     let opened = tokio::select! {
         opened = opening => opened,
-        () = reached(&mut phase, Phase::Draining) => return,
+        () = reached(&mut phase, Phase::Draining) => return None,
     };
     let (socket, link) = match opened {
         Ok(opened) => opened,
         Err(not_opened) => {
             shared.handle_refused(remote, &not_opened.error);
             // Still counted as pending, but no longer in anybody's way.
-            return not_opened.say_farewell().await;
+            not_opened.say_farewell().await;
+            return None;
         }
     };
     drop(entry);
     let mut seed = [0; 16];
     if let Err(error) = getrandom::fill(&mut seed) {
         warn!(%remote, %error, "no random numbers from the operating system");
-        return;
+        return None;
     }
     let span = info_span!("connection", station = %link.identity, profile = %link.profile, version = %link.version, %remote);
     let serve = async move {
@@ -330,7 +349,7 @@ async fn serve_connection(
         drop(place);
         remains.join().await;
     };
-    serve.instrument(span).await;
+    Some(Box::pin(serve.instrument(span)))
 }
 
 /// Waits for the first byte, then for the connection's turn, and then opens it.
@@ -348,7 +367,8 @@ async fn open_in_turn(
     }
     let opened = async {
         let _turn = entry.turn().await;
-        open(shared, tcp, remote).await
+        // Those that wait for their turn need no room for it yet.
+        Box::pin(open(shared, tcp, remote)).await
     };
     let opened = timeout_at(deadline, opened).await.unwrap_or(Err(OpenError::Timeout.into()))?;
     shared.episodes.lock().unwrap_or_else(PoisonError::into_inner).handle_success(remote.ip());
