@@ -3,6 +3,8 @@
 //! It is the CertID of OCSP (RFC 6960, 4.1.1): a digest over the issuer's Name, a digest over the issuer's key, and the
 //! serial number. Two certificates with the same hash data are one certificate to a CSMS.
 
+use std::sync::OnceLock;
+
 use ocpp_types::BoundedString;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
@@ -34,12 +36,22 @@ impl HashAlgorithm {
 }
 
 /// What the hash data of one certificate are made from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct CertificateId {
     issuer: Vec<u8>,
     issuer_key: Vec<u8>,
     serial: Vec<u8>,
+    /// By algorithm, once they were asked for: an inventory is listed far more often than it changes.
+    hashes: [OnceLock<CertificateHash>; 3],
 }
+
+impl PartialEq for CertificateId {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.serial, &self.issuer, &self.issuer_key) == (&other.serial, &other.issuer, &other.issuer_key)
+    }
+}
+
+impl Eq for CertificateId {}
 
 impl CertificateId {
     /// Names `certificate`, which the holder of `issuer_key` signed.
@@ -52,6 +64,7 @@ impl CertificateId {
             issuer: certificate.issuer().to_vec(),
             issuer_key: issuer_key.to_vec(),
             serial: certificate.serial().to_vec(),
+            hashes: [const { OnceLock::new() }; 3],
         }
     }
 
@@ -62,6 +75,10 @@ impl CertificateId {
 
     /// The hash data by `algorithm`, as they are sent.
     pub fn hash(&self, algorithm: HashAlgorithm) -> CertificateHash {
+        self.hashes[algorithm as usize].get_or_init(|| self.compute(algorithm)).clone()
+    }
+
+    fn compute(&self, algorithm: HashAlgorithm) -> CertificateHash {
         let serial = hex::encode(&self.serial);
         let digits = serial.trim_start_matches('0');
         let digits = if digits.is_empty() { "0" } else { digits };

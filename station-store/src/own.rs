@@ -61,30 +61,25 @@ pub(crate) struct Own {
     /// `requestId` of the CSR, OCPP 2.1.
     pub(crate) request_id: Option<i64>,
     pub(crate) state: OwnState,
+    /// Of each certificate of the chain, as far as the key of its issuer is known: see [`ids`].
+    pub(crate) ids: Vec<CertificateId>,
+}
+
+/// What names the certificates of a chain, leaf first; without the last where `anchor_key`, that of its issuer, is unknown.
+pub(crate) fn ids(chain: &[Certificate], anchor_key: Option<&[u8]>) -> Vec<CertificateId> {
+    let issuer_keys = chain.iter().skip(1).map(Certificate::public_key).chain(anchor_key);
+    chain.iter().zip(issuer_keys).map(|(certificate, key)| CertificateId::new(certificate, key)).collect()
 }
 
 impl Own {
-    /// What hash data name the certificate at `position` of the chain; `None` where its issuer's key is unknown.
-    pub(crate) fn certificate_id(&self, position: usize) -> Option<CertificateId> {
-        let certificate = self.chain.get(position)?;
-        let issuer_key = match self.chain.get(position + 1) {
-            Some(issuer) => issuer.public_key(),
-            None => self.anchor_key.as_deref()?,
-        };
-        Some(CertificateId::new(certificate, issuer_key))
-    }
-
     /// What the inventory says of the chain, leaf first: nothing of one that serves the connection only.
-    pub(crate) fn listed(&self) -> Vec<CertificateId> {
-        if !self.use_.is_for_vehicles() {
-            return Vec::new();
-        }
-        (0..self.chain.len()).filter_map(|position| self.certificate_id(position)).collect()
+    pub(crate) fn listed(&self) -> &[CertificateId] {
+        if self.use_.is_for_vehicles() { &self.ids } else { &[] }
     }
 
     /// Whether `hash` names the leaf, or a sub-CA that was listed with it.
     pub(crate) fn names(&self, hash: &CertificateHash) -> bool {
-        self.certificate_id(0).is_some_and(|leaf| leaf.is_named_by(hash))
+        self.ids.first().is_some_and(|leaf| leaf.is_named_by(hash))
             || self.listed().iter().any(|id| id.is_named_by(hash))
     }
 
@@ -123,6 +118,7 @@ impl Catalog {
     ) -> Result<(Own, Vec<Transition>), TooManyOwn> {
         let own = Own {
             id: OwnId(self.next),
+            ids: ids(&verified.chain, verified.anchor_key.as_deref()),
             chain: verified.chain,
             anchor_key: verified.anchor_key,
             key_uri,
@@ -191,12 +187,12 @@ impl Catalog {
     fn without_chains_unless(&self, gone: &[OwnId], needed: &str) -> (Vec<String>, Vec<Transition>) {
         let (leaving, staying): (Vec<&Own>, Vec<&Own>) =
             self.own.iter().partition(|own| gone.contains(&own.id));
-        let still_listed: Vec<CertificateId> = staying.iter().flat_map(|own| own.listed()).collect();
+        let still_listed: Vec<&CertificateId> = staying.iter().flat_map(|own| own.listed()).collect();
         let mut transitions = Vec::new();
         let mut destroy: Vec<String> = Vec::new();
         for own in leaving {
             transitions.push(Transition::RemoveOwn(own.id));
-            let answers = own.listed().into_iter().filter(|id| !still_listed.contains(id));
+            let answers = own.listed().iter().filter(|id| !still_listed.contains(id));
             let known = answers.map(|id| id.fingerprint()).filter(|name| self.ocsp.contains_key(name));
             transitions.extend(known.map(Transition::RemoveOcsp));
             let uri = &own.key_uri;

@@ -13,7 +13,7 @@ use crate::asn1::Spki;
 use crate::catalog::{Catalog, Root, RootUse, Standing, Transition};
 use crate::certificate::{Certificate, CertificateError};
 use crate::ocsp::{CachedOcsp, OcspStatus, seconds};
-use crate::own::{Own, OwnId, OwnState};
+use crate::own::{self, Own, OwnId, OwnState};
 use crate::pending::{CertificateSigningUse, Csr, Pending, PendingId};
 use crate::storage::{Change, Damaged, Loaded, Record, StorageError, Table};
 
@@ -142,6 +142,7 @@ fn read(record: &Record) -> Result<Transition, BadRecord> {
             }
             Ok(Transition::PutOwn(Own {
                 id: OwnId(number(&record.key)?),
+                ids: own::ids(&chain, anchor_key.as_deref()),
                 chain,
                 anchor_key,
                 key_uri: content.key_uri,

@@ -107,12 +107,11 @@ impl From<StorageError> for OcspError {
 impl Catalog {
     /// The certificates whose status is to be asked for at `now`, each once.
     pub(crate) fn ocsp_due(&self, now: SystemTime, settings: &Settings) -> Vec<OcspDue> {
-        let mut seen: Vec<CertificateId> = Vec::new();
+        let mut seen: Vec<&CertificateId> = Vec::new();
         let mut due = Vec::new();
         for own in self.own.iter().filter(|own| own.use_.is_for_vehicles()) {
             // M06.FR.06, .07: the leaf and every sub-CA.
-            for (position, certificate) in own.chain.iter().enumerate() {
-                let Some(id) = own.certificate_id(position) else { continue };
+            for (certificate, id) in own.chain.iter().zip(&own.ids) {
                 // A certificate that names no responder cannot be asked about: the URL is mandatory in OCPP.
                 let Some(responder_url) = responder_url(certificate) else { continue };
                 if seen.contains(&id) {
@@ -142,7 +141,7 @@ impl Catalog {
         let (id, issuer) = self.vehicle_certificate(hash).ok_or(OcspError::UnknownCertificate)?;
         let refused = |source| OcspError::Refused { source };
         let issuer = issuer.ok_or(refused(OcspRefused::IssuerNotInstalled))?;
-        let answer = verify::verify(response, &id, issuer, now, skew).map_err(refused)?;
+        let answer = verify::verify(response, id, issuer, now, skew).map_err(refused)?;
         let cached = CachedOcsp {
             fingerprint: id.fingerprint(),
             response: response.to_vec(),
@@ -156,8 +155,8 @@ impl Catalog {
     /// The answers for a chain, leaf first; `None` where there is none that holds at `now`.
     pub(crate) fn ocsp_answers(&self, id: OwnId, now: SystemTime) -> Vec<Option<OcspAnswer>> {
         let Some(own) = self.own.iter().find(|own| own.id == id) else { return Vec::new() };
-        let answer = |position| {
-            let cached = self.ocsp.get(&own.certificate_id(position)?.fingerprint())?;
+        let answer = |position: usize| {
+            let cached = self.ocsp.get(&own.ids.get(position)?.fingerprint())?;
             let CachedOcsp { response, status, next_update, .. } = cached.clone();
             let holds = next_update.is_none_or(|end| now <= end);
             holds.then_some(OcspAnswer { response, status, next_update })
@@ -166,21 +165,15 @@ impl Catalog {
     }
 
     /// The certificate of a V2G chain that `hash` names, and its issuer where that is at hand.
-    fn vehicle_certificate(&self, hash: &CertificateHash) -> Option<(CertificateId, Option<&Certificate>)> {
-        for own in self.own.iter().filter(|own| own.use_.is_for_vehicles()) {
-            for position in 0..own.chain.len() {
-                let Some(id) = own.certificate_id(position).filter(|id| id.is_named_by(hash)) else {
-                    continue;
-                };
-                let root = || {
-                    self.roots_for(&[RootUse::V2g])
-                        .map(|root| &root.certificate)
-                        .find(|root| Some(root.public_key()) == own.anchor_key.as_deref())
-                };
-                return Some((id, own.chain.get(position + 1).or_else(root)));
-            }
-        }
-        None
+    fn vehicle_certificate(&self, hash: &CertificateHash) -> Option<(&CertificateId, Option<&Certificate>)> {
+        let own = self.own.iter().filter(|own| own.use_.is_for_vehicles());
+        let (own, position) =
+            own.filter_map(|own| Some((own, own.ids.iter().position(|id| id.is_named_by(hash))?))).next()?;
+        let root = || {
+            let mut roots = self.roots_for(&[RootUse::V2g]).map(|root| &root.certificate);
+            roots.find(|root| Some(root.public_key()) == own.anchor_key.as_deref())
+        };
+        Some((&own.ids[position], own.chain.get(position + 1).or_else(root)))
     }
 }
 
