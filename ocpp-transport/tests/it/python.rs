@@ -85,7 +85,7 @@ const ODD_FRAMES: &[(&str, Answer, Answer)] = &[
         ("raw-6", "FormationViolation"), ("raw-6", "FormatViolation")),
     (r#"[2,"raw-7","Heartbeat"]"#, ("raw-7", "FormationViolation"), ("raw-7", "RpcFrameworkError")),
     (r#"{"not":"a frame"}"#, ("-1", "FormationViolation"), ("-1", "RpcFrameworkError")),
-    (r#"[2,"raw-8","#, ("-1", "FormationViolation"), ("-1", "RpcFrameworkError")),
+    (r#"[2,"raw-8","#, ("raw-8", "FormationViolation"), ("raw-8", "RpcFrameworkError")),
 ];
 
 /// One version of OCPP: the types of the calls that these tests make.
