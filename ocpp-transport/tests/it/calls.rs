@@ -276,3 +276,52 @@ async fn what_a_response_changes_holds_for_the_call_behind_it() {
         within(call).await.unwrap().unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_handler_may_call_the_peer_before_it_answers() {
+    let router = nothing().handle(async |peer: Peer, _: v201::HeartbeatRequest| {
+        let answer = peer.call(trigger()).await.map_err(|error| CallError::internal(error.to_string()))?;
+        assert_eq!(answer.status, v201::TriggerMessageStatusEnumType::Accepted);
+        Ok(v201::HeartbeatResponse::new("2026-01-01T00:00:00Z".parse().unwrap()))
+    });
+    let lab = Lab::plain(router, LinkSettings::default()).await;
+    let station = nothing().handle(async |_: Peer, _: v201::TriggerMessageRequest| Ok(triggered()));
+    let connection = lab.station(station).await;
+    for _ in 0..3 {
+        within(connection.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_follows_answers_is_bounded() {
+    let (follow, mut followed) = mpsc::channel(64);
+    let go = Arc::new(Notify::new());
+    let router = heartbeats().handle({
+        let go = Arc::clone(&go);
+        move |_: Peer, _: v201::TriggerMessageRequest| {
+            let (follow, go) = (follow.clone(), Arc::clone(&go));
+            async move {
+                Ok(Reply::new(triggered()).then(async move {
+                    follow.send(()).await.unwrap();
+                    go.notified().await;
+                    follow.send(()).await.unwrap();
+                }))
+            }
+        }
+    });
+    let lab = Lab::plain(router, LinkSettings::default()).await;
+    let connection = lab.station(nothing()).await;
+    for _ in 0..16 {
+        within(connection.peer().call(trigger())).await.unwrap();
+        within(followed.recv()).await.unwrap();
+    }
+    let failure = within(connection.peer().call(trigger())).await.unwrap_err();
+    assert!(
+        matches!(failure, CallFailure::CallError { code: RpcErrorCode::GenericError, .. }),
+        "{failure:?}"
+    );
+    go.notify_one();
+    within(followed.recv()).await.unwrap();
+    // There is room again as soon as the connection has seen it.
+    within(async { while connection.peer().call(trigger()).await.is_err() {} }).await;
+}
