@@ -52,15 +52,15 @@ async fn opens(stage: &Stage, password: &str) -> bool {
 }
 
 /// Answers SetVariables with one status, and tells what was set.
-fn answering(status: SetVariableStatusEnumType) -> (Router, mpsc::UnboundedReceiver<String>) {
-    let (told, values) = mpsc::unbounded_channel();
+fn answering(status: SetVariableStatusEnumType) -> (Router, mpsc::Receiver<String>) {
+    let (told, values) = mpsc::channel(8);
     let router = Router::new(Version::V201).handle(move |_: Peer, request: SetVariablesRequest| {
         let data = &request.set_variable_data[0];
         assert_eq!(
             (data.component.name.as_str(), data.variable.name.as_str()),
             ("SecurityCtrlr", "BasicAuthPassword")
         );
-        told.send(data.attribute_value.as_str().to_owned()).expect("the test listens");
+        told.try_send(data.attribute_value.as_str().to_owned()).expect("the test listens");
         let result = SetVariableResultType::new(status, data.component.clone(), data.variable.clone());
         let results = vec![result].try_into().expect("one");
         async move { Ok::<_, CallError>(SetVariablesResponse::new(results)) }
@@ -119,9 +119,9 @@ fn a_password_without_an_answer_is_accepted_beside_the_old_one_until_it_is_used(
     let stage = Stage::start();
     in_runtime(async {
         // It hangs up instead of answering: nobody knows whether it has written the password down.
-        let (told, mut values) = mpsc::unbounded_channel();
+        let (told, mut values) = mpsc::channel(8);
         let router = Router::new(Version::V201).handle(move |_: Peer, request: SetVariablesRequest| {
-            told.send(request.set_variable_data[0].attribute_value.as_str().to_owned())
+            told.try_send(request.set_variable_data[0].attribute_value.as_str().to_owned())
                 .expect("the test listens");
             std::future::pending::<Result<SetVariablesResponse, CallError>>()
         });
@@ -148,11 +148,12 @@ fn tc_a_19_a05_fr_07_a_station_that_was_moved_to_profile_3_is_refused_on_profile
     let arguments = ["--serial-number", "SN-0001", "--csr", csr, "--chain-out", "chain.pem"];
     stage.station_with_password("CS001", &arguments).step("finished");
     in_runtime(async {
-        let (told, mut slots) = mpsc::unbounded_channel();
+        let (told, mut slots) = mpsc::channel(8);
         let router = Router::new(Version::V201)
             .handle(move |_: Peer, request: SetNetworkProfileRequest| {
                 let profile = &request.connection_data;
-                told.send((request.configuration_slot, profile.security_profile)).expect("the test listens");
+                told.try_send((request.configuration_slot, profile.security_profile))
+                    .expect("the test listens");
                 let status = SetNetworkProfileStatusEnumType::Accepted;
                 async move { Ok::<_, CallError>(SetNetworkProfileResponse::new(status)) }
             })

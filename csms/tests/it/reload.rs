@@ -255,7 +255,7 @@ fn a00_fr_429_a_station_with_an_expired_certificate_is_kept_pending_and_gets_a_n
         );
         stage.operate(&["reload"]).await.expect("read");
 
-        let (received, mut certificates) = mpsc::unbounded_channel();
+        let (received, mut certificates) = mpsc::channel(8);
         let router = nothing()
             .handle(move |peer: Peer, request: TriggerMessageRequest| {
                 assert_eq!(request.requested_message.as_str(), "SignChargingStationCertificate");
@@ -268,7 +268,7 @@ fn a00_fr_429_a_station_with_an_expired_certificate_is_kept_pending_and_gets_a_n
                 }
             })
             .handle(move |_: Peer, request: CertificateSignedRequest| {
-                received.send(request.certificate_chain.as_str().to_owned()).expect("the test listens");
+                received.try_send(request.certificate_chain.as_str().to_owned()).expect("the test listens");
                 let status = CertificateSignedStatusEnumType::Accepted;
                 async move { Ok::<_, CallError>(CertificateSignedResponse::new(status)) }
             });
