@@ -15,7 +15,7 @@ use crate::{
     csr::{Subject, pem},
     issue::{IssueError, Unsigned},
     profile::{Kind, Plan, SERIAL_BYTES, serial_number},
-    profiles::{Hierarchy, Profile},
+    profiles::{Hierarchy, Profile, SubAuthority},
     public_key::{PublicKey, PublicKeyError, VerifyError},
     root_hash::{RootHash, RootIdentity},
     sign::RemoteKey,
@@ -212,11 +212,11 @@ impl Issuer {
         &self,
         subject: &Subject,
         key: &PublicKey,
-        path_len: Option<u8>,
-        validity: Duration,
+        profile: &SubAuthority,
         random: [u8; SERIAL_BYTES],
         now: SystemTime,
     ) -> Result<Unsigned, IssueError> {
+        let path_len = profile.path_len;
         // RFC 5280 §4.2.1.9
         let fits = match (self.path_len, path_len) {
             (Some(0), _) | (Some(_), None) => false,
@@ -226,7 +226,9 @@ impl Issuer {
         if !fits {
             return Err(IssueError::PathLength);
         }
-        let plan = self.plan(Kind::SubAuthority { path_len }, subject, key, validity, random, now)?;
+        let kind = Kind::SubAuthority { path_len };
+        let mut plan = self.plan(kind, subject, key, profile.validity, random, now)?;
+        plan.crl_urls.clone_from(&profile.crl_urls);
         Unsigned::new(plan, self.remote_key(), &self.above)
     }
 

@@ -69,7 +69,7 @@ pub use crate::{
     pin::Pin,
     policy::{IssuancePolicy, Limits, Order, ReasonCode, Refused, StandardPolicy, StationIdentity},
     profile::Lint,
-    profiles::{Hierarchy, LeafUsage, Profile, Profiles, ProfilesError},
+    profiles::{Hierarchy, LeafUsage, Profile, Profiles, ProfilesError, SubAuthority},
     public_key::{KeyKind, PublicKey, PublicKeyError, VerifyError},
     record::{AuditEvent, Intent, IssuanceRecord, RecordError, RecordFuture, RevocationReason},
     server_name::ServerName,
@@ -83,6 +83,7 @@ pub use io::{
     init::init_token,
     inventory::KeyInfo,
     key::{Key, KeyError, KeyName},
+    pin_source::{is_readable_by_others, read_pin},
     record_file::{FileRecord, FileRecordError},
-    token::{FinalTry, Token, TokenError, TokenOptions, module_from_environment, read_pin},
+    token::{FinalTry, Token, TokenError, TokenOptions, module_from_environment},
 };

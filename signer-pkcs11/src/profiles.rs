@@ -73,6 +73,40 @@ pub struct Profile {
     pub ocsp_urls: Vec<String>,
 }
 
+/// What the certificate of an authority below another looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SubAuthority {
+    /// Lifetime from now on; never beyond the issuer's own end.
+    pub validity: Duration,
+    /// How many authorities may stand below it; absent: as many as its issuer allows. Default 0: it issues to stations.
+    pub path_len: Option<u8>,
+    /// Where the issuer's CRL is found.
+    pub crl_urls: Vec<String>,
+}
+
+impl SubAuthority {
+    /// An authority that issues to stations.
+    pub fn new(validity: Duration) -> Self {
+        Self { validity, path_len: Some(0), crl_urls: Vec::new() }
+    }
+
+    /// Sets how many authorities may stand below it.
+    pub fn path_len(mut self, path_len: Option<u8>) -> Self {
+        self.path_len = path_len;
+        self
+    }
+
+    /// Adds where the issuer's CRL is found.
+    ///
+    /// # Errors
+    /// [`ProfilesError::Url`]
+    pub fn crl_url(mut self, url: impl Into<String>) -> Result<Self, ProfilesError> {
+        self.crl_urls.extend(urls(Some(vec![url.into()]))?);
+        Ok(self)
+    }
+}
+
 /// A use of a leaf's key (RFC 5280 §4.2.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]

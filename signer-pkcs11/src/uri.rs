@@ -4,6 +4,8 @@ use std::{fmt, fmt::Write, path::PathBuf, str::FromStr};
 
 use percent_encoding::percent_decode_str;
 
+use crate::pin::Pin;
+
 /// A PKCS #11 URI: names a token, or a key in it, and how to reach it. It never holds a PIN.
 ///
 /// An attribute that is absent matches everything. Attributes this crate has no use for are kept and written out again.
@@ -59,6 +61,12 @@ pub enum PinSource {
     File(PathBuf),
     /// `env:NAME`: an environment variable.
     Environment(String),
+    /// `fd:NUMBER`: a file descriptor that the process was started with, read to its end.
+    Descriptor(u32),
+    /// `prompt:`: a person at the terminal is asked, without an echo.
+    Prompt,
+    /// `credential:NAME`: a credential of the systemd service (`LoadCredential=`).
+    Credential(String),
 }
 
 /// Why a text is not a PKCS #11 URI for us.
@@ -84,7 +92,7 @@ pub enum UriError {
     #[error("type \"{0}\" is none of public, private, cert, secret-key, data")]
     ObjectType(String),
     /// `pin-source` names a source that is not supported. It is not repeated, for it may be the PIN itself.
-    #[error("pin-source is neither file:/path nor env:NAME")]
+    #[error("pin-source is none of file:/path, env:NAME, fd:NUMBER, prompt: and credential:NAME")]
     PinSource,
     /// A PIN in a URI ends up in logs, process lists and databases.
     #[error(
@@ -189,6 +197,27 @@ impl Uri {
     /// Where the PIN is to be read.
     pub fn pin_source(&self) -> Option<&PinSource> {
         self.pin_source.as_ref()
+    }
+
+    /// Reads a URI that may hold the PIN itself (`pin-value`), and returns the PIN beside the URI, which does not hold it.
+    ///
+    /// For a person's own tools only: whoever sees the text, in a list of processes or in a file, sees the PIN.
+    ///
+    /// # Errors
+    /// [`UriError`]
+    pub fn parse_with_pin_value(text: &str) -> Result<(Self, Option<Pin>), UriError> {
+        let Some((path, query)) = text.split_once('?') else { return Ok((text.parse()?, None)) };
+        let mut pin = None;
+        let mut rest = Vec::new();
+        for part in query.split('&') {
+            match part.split_once('=') {
+                Some(("pin-value", value)) => {
+                    set(&mut pin, "pin-value", Pin::new(self::text("pin-value", value)?))?;
+                }
+                _ => rest.push(part),
+            }
+        }
+        Ok((format!("{path}?{}", rest.join("&")).parse()?, pin))
     }
 
     /// The same token, without what names an object in it.
@@ -306,6 +335,18 @@ impl PinSource {
         if let Some(name) = text.strip_prefix("env:").filter(|name| !name.is_empty()) {
             return Ok(Self::Environment(name.to_owned()));
         }
+        if let Some(number) = text.strip_prefix("fd:") {
+            let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+            return number.parse().ok().filter(|_| digits).map(Self::Descriptor).ok_or(UriError::PinSource);
+        }
+        if text == "prompt:" || text == "prompt" {
+            return Ok(Self::Prompt);
+        }
+        if let Some(name) = text.strip_prefix("credential:") {
+            // A name, never a path: it is looked for in the folder of the service's credentials only.
+            let is_name = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
+            return if is_name { Ok(Self::Credential(name.to_owned())) } else { Err(UriError::PinSource) };
+        }
         let path = text.strip_prefix("file:").unwrap_or(text);
         let path = path.strip_prefix("//").filter(|rest| rest.starts_with('/')).unwrap_or(path);
         // "|command" (RFC 7512 §2.4) would run a program named by a configuration: not supported.
@@ -319,6 +360,9 @@ impl fmt::Display for PinSource {
         match self {
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Environment(name) => write!(f, "env:{name}"),
+            Self::Descriptor(number) => write!(f, "fd:{number}"),
+            Self::Prompt => f.write_str("prompt:"),
+            Self::Credential(name) => write!(f, "credential:{name}"),
         }
     }
 }
@@ -460,7 +504,38 @@ mod tests {
             check(&format!("pkcs11:token=a{wrong}"), Err(UriError::PinValue));
         }
         check("pkcs11:?pin-source=|echo", Err(UriError::PinSource));
-        check("pkcs11:?pin-source=env:", Err(UriError::PinSource));
+        for wrong in ["env:", "fd:", "fd:-1", "fd:+3", "credential:", "credential:a/b", "credential:.."] {
+            check(&format!("pkcs11:?pin-source={wrong}"), Err(UriError::PinSource));
+        }
+    }
+
+    #[test]
+    fn pin_sources() {
+        for (text, source) in [
+            ("file:/run/pin", PinSource::File("/run/pin".into())),
+            ("env:HSM_PIN", PinSource::Environment("HSM_PIN".into())),
+            ("fd:3", PinSource::Descriptor(3)),
+            ("prompt:", PinSource::Prompt),
+            ("credential:hsm-pin", PinSource::Credential("hsm-pin".into())),
+        ] {
+            let uri: Uri = format!("pkcs11:?pin-source={text}").parse().unwrap();
+            assert_eq!(uri.pin_source(), Some(&source));
+            assert_eq!(uri.to_string(), format!("pkcs11:?pin-source={text}"));
+        }
+    }
+
+    #[test]
+    fn a_pin_value_is_taken_only_when_it_is_asked_for() {
+        let text = "pkcs11:token=a?pin-value=47%2011&module-path=/m";
+        let (uri, pin) = Uri::parse_with_pin_value(text).unwrap();
+        assert_eq!(pin.unwrap().expose(), "47 11");
+        assert_eq!(uri.to_string(), "pkcs11:token=a?module-path=/m");
+        assert!(Uri::parse_with_pin_value("pkcs11:token=a").unwrap().1.is_none());
+        assert_eq!(text.parse::<Uri>(), Err(UriError::PinValue));
+        let twice = Uri::parse_with_pin_value("pkcs11:?pin-value=1&pin-value=2").unwrap_err();
+        assert_eq!(twice, UriError::Twice("pin-value".into()));
+        let error = format!("{:?}", Uri::parse_with_pin_value("pkcs11:?pin-value=%ff4711").unwrap_err());
+        assert!(!error.contains("4711"), "{error}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
     issuer::{Issuer, IssuerError, Leaf},
     policy::{IssuancePolicy, Refused, StandardPolicy, StationIdentity},
     profile::SERIAL_BYTES,
-    profiles::Hierarchy,
+    profiles::{Hierarchy, SubAuthority},
     public_key::PublicKey,
     record::{AuditEvent, Intent, IssuanceRecord},
     server_name::ServerName,
@@ -160,8 +160,6 @@ impl CertificateAuthority {
     /// Makes the certificate of an authority below this one, for the key of a request whose sender is known to be that
     /// authority, and returns the chain as PEM: it and the authorities above it, without the root.
     ///
-    /// `path_len` is how many authorities may stand below it: 0 for one that issues to stations.
-    ///
     /// # Errors
     /// [`IssueError`]
     ///
@@ -171,13 +169,11 @@ impl CertificateAuthority {
         &self,
         csr: &Csr,
         subject: &Subject,
-        path_len: Option<u8>,
-        validity: Duration,
+        profile: &SubAuthority,
     ) -> Result<IssuedCertificate, IssueError> {
         let issuing = self.issuer_for(Hierarchy::Cso, csr.public_key()).ok_or(IssueError::NoIssuer)?;
         let now = SystemTime::now();
-        let unsigned =
-            issuing.issuer.sub_authority(subject, csr.public_key(), path_len, validity, random()?, now)?;
+        let unsigned = issuing.issuer.sub_authority(subject, csr.public_key(), profile, random()?, now)?;
         let mut intent = intent(&unsigned, &issuing.issuer, csr.public_key(), "authority");
         intent.csr_sha256 = hex::encode(Sha256::digest(csr.der()));
         self.sign(issuing, unsigned, intent).await

@@ -12,6 +12,7 @@ pub(crate) mod key_name;
 pub(crate) mod login;
 pub(crate) mod module;
 pub(crate) mod options;
+pub(crate) mod pin_source;
 pub(crate) mod pool;
 pub(crate) mod queue;
 pub(crate) mod record_file;

@@ -1,8 +1,7 @@
 //! Tokens: found by URI, logged in to once, with threads that sign.
 
 use std::{
-    env::VarError,
-    fmt, io,
+    fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -22,11 +21,11 @@ use crate::{
         gate::Hung,
         login::{self, Credentials},
         module::{Module, trimmed},
+        pin_source::read_pin,
         pool::Pool,
         session::OwnSession,
     },
-    pin::Pin,
-    uri::{PinSource, Uri},
+    uri::Uri,
 };
 
 /// A token that is open and logged in to. Clones share it.
@@ -273,26 +272,6 @@ impl Access {
 
     pub(crate) fn failed(&self, error: &cryptoki::error::Error) -> TokenError {
         TokenError::Token { token: self.credentials.token.clone(), source: fault::fault(error) }
-    }
-}
-
-/// Reads a PIN from its source.
-///
-/// # Errors
-/// [`TokenError::PinUnreadable`], [`TokenError::PinEmpty`]
-pub fn read_pin(source: &PinSource) -> Result<Pin, TokenError> {
-    let read = match source {
-        PinSource::File(path) => std::fs::read_to_string(path).map(Pin::from_file_text),
-        PinSource::Environment(name) => std::env::var(name).map(Pin::new).map_err(|error| match error {
-            VarError::NotPresent => io::Error::from(io::ErrorKind::NotFound),
-            // Its own text repeats the value.
-            VarError::NotUnicode(_) => io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"),
-        }),
-    };
-    match read {
-        Ok(pin) if pin.is_empty() => Err(TokenError::PinEmpty { pin_source: source.clone() }),
-        Ok(pin) => Ok(pin),
-        Err(error) => Err(TokenError::PinUnreadable { pin_source: source.clone(), source: error }),
     }
 }
 

@@ -64,7 +64,7 @@ pub enum TokenError {
     },
     /// No PIN was given.
     #[error(
-        "token \"{token}\" asks for a PIN: add ?pin-source=file:/path or ?pin-source=env:NAME to the URI"
+        "token \"{token}\" asks for a PIN: add ?pin-source=file:/path to the URI, or another of env:NAME, fd:NUMBER, credential:NAME and prompt:"
     )]
     PinMissing {
         /// The token's label.
@@ -163,6 +163,17 @@ pub enum TokenError {
     NoFreeSlot {
         /// As loaded.
         path: PathBuf,
+    },
+    /// The token was initialised, and its user PIN could not be set.
+    #[error(
+        "token \"{token}\" is initialised, but its user PIN could not be set: repeat the same command, which takes up there"
+    )]
+    HalfMade {
+        /// The token's label.
+        token: String,
+        /// Its answer.
+        #[source]
+        source: TokenFault,
     },
     /// A PIN of a length that the token does not take.
     #[error("the token takes PINs of {min} to {max} bytes")]

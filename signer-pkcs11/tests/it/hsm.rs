@@ -19,6 +19,11 @@ impl Desk {
     fn new() -> Self {
         let openssl = Openssl::new();
         openssl.write("pin", format!("{PIN}\n"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(openssl.path("pin"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
         openssl.write("so-pin", SO_PIN);
         let label = new_token("desk").token().unwrap().to_owned();
         Self { openssl, label }
@@ -204,4 +209,169 @@ fn errors_end_with_the_mend() {
     // A PIN is no argument, and a URI with a PIN is refused without repeating it.
     let error = desk.error(&["list", "--token", &format!("{token}?pin-value=4711")]);
     assert!(error.contains("pin-value is refused") && !error.contains("4711"), "{error}");
+}
+
+#[test]
+fn a_key_ceremony_with_record_and_transcript() {
+    let desk = Desk::new();
+    let log = ["--record", "record", "--transcript", "transcript"];
+    let run = |arguments: &[&str]| desk.json(&[arguments, &log].concat());
+    let name = ["--organization", "Example", "--common-name"];
+    let root = [
+        "root",
+        "--token",
+        "TOKEN",
+        "--label",
+        "root",
+        "--algorithm",
+        "rsa-3072",
+        "--pss",
+        "--out",
+        "root.pem",
+    ];
+    run(&[&root[..], &name, &["Root"]].concat());
+    let url = ["--crl-url", "http://pki.example.com/root.crl"];
+    let ca = ["--ca-label", "root", "--ca-cert", "root.pem", "--pss"];
+    let sub =
+        ["sub-ca", "--token", "TOKEN", "--label", "sub", "--algorithm", "ecdsa-p384", "--out", "sub.pem"];
+    let made = run(&[&sub[..], &ca, &url, &name, &["Sub"]].concat());
+    assert!(made["key"].as_str().unwrap().contains("object=sub"), "{made}");
+    desk.openssl.run("verify -x509_strict -CAfile root.pem sub.pem");
+    let text = desk.openssl.run("x509 -in sub.pem -noout -text");
+    assert!(text.contains("CA:TRUE, pathlen:0") && text.contains("rsassaPss"), "{text}");
+
+    // An authority whose key is in another token sends a request.
+    let other = Desk::new();
+    other.run(&["keygen", "--token", "TOKEN", "--label", "far", "--algorithm", "rsa-2048"]);
+    let csr =
+        ["csr", "--token", "TOKEN", "--label", "far", "--common-name", "Far", "--organization", "Example"];
+    desk.openssl.write("far.csr", other.run(&csr));
+    let far = ["sub-ca", "--token", "TOKEN", "--csr", "far.csr", "--out", "far.pem"];
+    let far = run(&[&far[..], &ca, &url, &name, &["Far"]].concat());
+    desk.openssl.run("verify -x509_strict -CAfile root.pem far.pem");
+
+    // The sub-authority issues for the CSMS: its chain is its own certificate, then the root.
+    desk.openssl.write("chain.pem", desk.openssl.read("sub.pem") + &desk.openssl.read("root.pem"));
+    let server =
+        ["server-cert", "--token", "TOKEN", "--label", "tls", "--ca-label", "sub", "--ca-cert", "chain.pem"];
+    let server =
+        [&server[..], &["--name", "csms.example.com", "--organization", "Example", "--out", "tls.pem"]]
+            .concat();
+    run(&server);
+    desk.openssl.run("verify -x509_strict -purpose sslserver -CAfile root.pem -untrusted tls.pem tls.pem");
+
+    // A sub-authority is revoked; the list is the root's.
+    let serial = far["serial"].as_str().unwrap();
+    desk.run(&["revoke", "--record", "record", "--serial", serial, "--reason", "superseded"]);
+    let error = desk.error(&["revoke", "--record", "record", "--serial", "4711"]);
+    assert!(error.contains("no certificate on record"), "{error}");
+    let crl = ["crl", "--token", "TOKEN", "--record", "record", "--url", "http://pki.example.com/root.crl"];
+    let made = desk.json(&[&crl[..], &ca, &["--out", "root.crl"]].concat());
+    assert_eq!(made["number"], 1);
+    desk.run(&[&crl[..], &ca, &["--out", "root.der", "--der"]].concat());
+    let text = desk.openssl.run("crl -inform DER -in root.der -noout -text -CAfile root.pem");
+    assert!(text.contains("verify OK") && text.contains("Superseded"), "{text}");
+    let refused = desk.openssl.output("verify -crl_check -CAfile root.pem -CRLfile root.crl far.pem");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("certificate revoked"));
+    desk.openssl.run("verify -crl_check -CAfile root.pem -CRLfile root.crl sub.pem");
+
+    // The record is whole, up to the hash that was kept; a changed one is not.
+    let whole = desk.json(&["audit", "verify", "--record", "record"]);
+    assert_eq!((&whole["certificates"], &whole["revoked"]), (&3.into(), &1.into()), "{whole}");
+    let head = whole["head"].as_str().unwrap();
+    desk.run(&["audit", "verify", "--record", "record", "--head", head]);
+    let record = desk.openssl.read("record");
+    let (shorter, _) = record.trim_end().rsplit_once('\n').unwrap();
+    desk.openssl.write("shorter", format!("{shorter}\n"));
+    let error = desk.error(&["audit", "verify", "--record", "shorter", "--head", head]);
+    assert!(error.contains("the end of the record was taken away"), "{error}");
+    desk.openssl.write("changed", record.replacen("superseded", "unspecified", 1));
+    let error = desk.error(&["audit", "verify", "--record", "changed"]);
+    assert!(error.contains("was changed"), "{error}");
+
+    let transcript = desk.openssl.read("transcript");
+    for expected in
+        ["hsm root --token", "The root \"Root\" is made.", "record head: ", "sub-ca", "server-cert"]
+    {
+        assert!(transcript.contains(expected), "{expected} in {transcript}");
+    }
+    assert!(!transcript.contains(PIN), "{transcript}");
+    let text = desk.run(&["selftest", "--token", "TOKEN"]);
+    assert!(text.contains("passed with 3 keys") && text.contains("rsa-3072"), "{text}");
+}
+
+#[test]
+fn a_failed_step_is_in_the_transcript_and_leaves_nothing() {
+    let desk = Desk::new();
+    let root =
+        ["root", "--token", "TOKEN", "--label", "root", "--out", "root.pem", "--transcript", "transcript"];
+    // A name too long for a certificate: known only once the key is there.
+    let name = "x".repeat(65);
+    let error = desk.error(&[&root[..], &["--common-name", &name, "--organization", "Example"]].concat());
+    assert!(error.contains("65 characters"), "{error}");
+    assert!(!desk.openssl.path("root.pem").exists());
+    assert!(desk.json(&["list", "--token", "TOKEN"])["keys"].as_array().unwrap().is_empty());
+    assert!(desk.openssl.read("transcript").contains("Failed: "));
+}
+
+#[test]
+fn a_key_is_destroyed_by_its_whole_identity_only() {
+    let desk = Desk::new();
+    let made = desk.json(&["keygen", "--token", "TOKEN", "--label", "cs"]);
+    let token = format!("pkcs11:token={};object=cs", desk.label);
+    let error = desk.error(&["destroy", "--token", "TOKEN", "--key", &token]);
+    assert!(error.contains("not the whole identity"), "{error}");
+    desk.run(&["destroy", "--token", "TOKEN", "--key", made["uri"].as_str().unwrap()]);
+    let text = desk.run(&["list", "--token", "TOKEN"]);
+    assert!(text.contains("holds no keys"), "{text}");
+    let error = desk.error(&["selftest", "--token", "TOKEN", "--label", "cs"]);
+    assert!(error.contains("no key is labelled"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_pin_by_descriptor_credential_and_prompt() {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+    let desk = Desk::new();
+    let shell = |script: &str| {
+        let output = Command::new("sh")
+            .args(["-c", script])
+            .env("HSM", env!("CARGO_BIN_EXE_hsm"))
+            .env("TOKEN", format!("pkcs11:token={}", desk.label))
+            .env("PKCS11_MODULE", module())
+            .env("CREDENTIALS_DIRECTORY", desk.openssl.path(""))
+            .current_dir(desk.openssl.path(""))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), text.into_owned())
+    };
+    for script in [
+        "$HSM list --token \"$TOKEN?pin-source=fd:3\" 3<pin",
+        "cat pin | $HSM list --token \"$TOKEN\" --pin-source fd:0",
+        "$HSM list --token \"$TOKEN?pin-source=credential:pin\"",
+        // A terminal, on which the PIN is typed.
+        "script --quiet --return --command \"$HSM list --token $TOKEN --pin-source prompt:\" /dev/null < pin",
+    ] {
+        let (success, text) = shell(script);
+        assert!(success && text.contains("holds no keys"), "{script}: {text}");
+    }
+    for (script, expected) in [
+        ("$HSM list --token \"$TOKEN?pin-source=fd:9\"", "cannot read the PIN from fd:9"),
+        (
+            "$HSM list --token \"$TOKEN?pin-source=credential:none\"",
+            "cannot read the PIN from credential:none",
+        ),
+        ("head -c 5000 /dev/zero | $HSM list --token \"$TOKEN?pin-source=fd:0\"", "too long for a PIN"),
+    ] {
+        let (success, text) = shell(script);
+        assert!(!success && text.contains(expected), "{script}: {text}");
+    }
+    // A file that others may read is used, and warned of.
+    let pin = desk.openssl.path("pin");
+    fs::set_permissions(&pin, fs::Permissions::from_mode(0o644)).unwrap();
+    let warned = desk.json(&["list", "--token", "TOKEN"])["warnings"].to_string();
+    assert!(warned.contains("readable by other users"), "{warned}");
+    fs::set_permissions(&pin, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(desk.json(&["list", "--token", "TOKEN"])["warnings"].to_string(), "[]");
 }

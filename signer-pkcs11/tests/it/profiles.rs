@@ -8,8 +8,8 @@ use ocpp_types::{
 };
 use signer_pkcs11::{
     AuditEvent, CaSettings, CertificateAuthority, Csr, FileRecord, Hierarchy, IssueError, Key, KeyAlgorithm,
-    KeyKind, KeyName, KeyRules, Profiles, Refused, RevocationReason, RsaPadding, ServerName, Subject, Token,
-    csr,
+    KeyKind, KeyName, KeyRules, Profiles, Refused, RevocationReason, RsaPadding, ServerName, SubAuthority,
+    Subject, Token, csr,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -72,7 +72,8 @@ impl Ceremony {
         let above = CertificateAuthority::new(root_key.clone(), &root, settings()).unwrap();
         let subject = Subject::new("Example Sub-CA", "Example");
         let csr = Csr::parse(&csr::build(sub_key, &subject).unwrap()).unwrap();
-        let made = above.issue_sub_authority(&csr, &subject, Some(0), 5 * YEAR);
+        let wanted = SubAuthority::new(5 * YEAR);
+        let made = above.issue_sub_authority(&csr, &subject, &wanted);
         let chain = runtime.block_on(made).unwrap().chain_pem + &root;
 
         let folder = tempfile::tempdir().unwrap();
@@ -83,8 +84,9 @@ impl Ceremony {
             .unwrap()
             .with_record(Arc::new(record.clone()));
         // RFC 5280 §4.2.1.9: below a path length of 0 there is no authority.
-        let none =
-            runtime.block_on(authority.issue_sub_authority(&csr, &subject, Some(0), YEAR)).unwrap_err();
+        let none = runtime
+            .block_on(authority.issue_sub_authority(&csr, &subject, &SubAuthority::new(YEAR)))
+            .unwrap_err();
         assert!(matches!(none, IssueError::PathLength), "{none}");
         Self { authority, record, root, runtime, folder }
     }

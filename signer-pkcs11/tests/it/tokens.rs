@@ -138,3 +138,28 @@ fn initialising_does_not_touch_what_exists() {
     assert!(matches!(error, TokenError::PinLength { min: 4, max: 255 }), "{error}");
     Token::open(&uri, &options()).unwrap();
 }
+
+#[test]
+fn a_token_that_was_left_without_a_user_pin_gets_it() {
+    let uri = new_token("neighbour");
+    let context = stranger();
+    let label = format!("half-{}", &uri.token().unwrap()["neighbour-".len()..]);
+    let free = {
+        let slots = context.get_slots_with_token().unwrap();
+        let is_free = |slot: &cryptoki::slot::Slot| {
+            context.get_token_info(*slot).is_ok_and(|info| !info.token_initialized())
+        };
+        slots.into_iter().find(is_free).unwrap()
+    };
+    let so_pin = AuthPin::from(SO_PIN.to_owned());
+    context.init_token(free, &so_pin, &label).unwrap();
+    let pins = (Pin::new(SO_PIN), Pin::new(PIN));
+    // Another security officer does not take it over.
+    let error = init_token(&module(), &label, &Pin::new("87654321"), &pins.1).unwrap_err();
+    assert!(matches!(error, TokenError::HalfMade { .. }), "{error}");
+    assert!(error.to_string().contains("repeat the same command"), "{error}");
+    let made = init_token(&module(), &label, &pins.0, &pins.1).unwrap();
+    Token::open(&made, &options()).unwrap();
+    let error = init_token(&module(), &label, &pins.0, &pins.1).unwrap_err();
+    assert!(matches!(error, TokenError::TokenExists { .. }), "{error}");
+}

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
-use signer_pkcs11::{KeyAlgorithm, Pin, PinSource, Token, TokenOptions, read_pin};
+use signer_pkcs11::{
+    EntryHash, FileRecord, KeyAlgorithm, Pin, PinSource, RevocationReason, RsaPadding, Token, TokenOptions,
+    Uri, is_readable_by_others, read_pin,
+};
 
 use crate::output::Form;
 
@@ -13,8 +16,9 @@ use crate::output::Form;
 /// No private key ever leaves its token. A ceremony for a CSMS:
 ///
 ///   hsm init --label csms --pin-file pin --so-pin-file so-pin
-///   hsm root --token 'pkcs11:token=csms?pin-source=file:pin' --label cso-root --common-name 'Example Root' --organization Example --out root.pem
-///   hsm server-cert --token 'pkcs11:token=csms?pin-source=file:pin' --label tls --ca-label cso-root --ca-cert root.pem --name csms.example.com --organization Example --out tls.pem
+///   hsm root --token 'pkcs11:token=csms?pin-source=file:pin' --label cso-root --common-name 'Example Root' --organization Example --record record --out root.pem
+///   hsm server-cert --token 'pkcs11:token=csms?pin-source=file:pin' --label tls --ca-label cso-root --ca-cert root.pem --name csms.example.com --organization Example --record record --out tls.pem
+///   hsm audit verify --record record
 #[derive(Parser)]
 #[command(version, verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -26,6 +30,9 @@ pub(crate) struct Arguments {
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
     json: bool,
+    /// Append what was done to this file: the transcript of a ceremony
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) transcript: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -34,16 +41,27 @@ pub(crate) enum Command {
     Init(Init),
     /// Generate a key pair inside a token
     Keygen(Keygen),
-    /// Generate a CSO root: a key in the token and its self-signed certificate
+    /// Generate a root: a key in the token and its self-signed certificate
     Root(Root),
+    /// Certify an authority below a root: a new key in the same token, or the key of a request
+    SubCa(SubCa),
     /// Issue the CSMS's own TLS certificate, its key being in the token (generated at the first call)
     ServerCert(ServerCert),
     /// Make a certificate signing request for a key in the token
     Csr(Csr),
     /// List the keys of a token and how they are protected
     List(List),
+    /// Sign with each key of a token and verify the signatures
+    Selftest(Selftest),
     /// Destroy a key pair, which nothing brings back
     Destroy(Destroy),
+    /// Put on record that certificates are revoked
+    Revoke(Revoke),
+    /// Sign the list of revoked certificates, from the record
+    Crl(Crl),
+    /// Look at a record of what was signed
+    #[command(subcommand)]
+    Audit(Audit),
 }
 
 #[derive(Args)]
@@ -64,9 +82,151 @@ pub(crate) struct Keygen {
     /// Label of the new key
     #[arg(long)]
     pub(crate) label: String,
-    /// Kind of key: ecdsa-p256
+    #[command(flatten)]
+    pub(crate) kind: KindArguments,
+}
+
+/// What sort of key is generated.
+#[derive(Args)]
+pub(crate) struct KindArguments {
+    /// Kind of key: ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096 or ed25519
     #[arg(long, default_value_t)]
     pub(crate) algorithm: KeyAlgorithm,
+}
+
+/// Which authority signs.
+#[derive(Args)]
+pub(crate) struct AuthorityArguments {
+    /// Label of the authority's key
+    #[arg(long)]
+    pub(crate) ca_label: String,
+    /// Certificate of the authority, then those above it, as PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_cert: PathBuf,
+    #[command(flatten)]
+    pub(crate) padding: PaddingArguments,
+}
+
+/// How an RSA key signs certificates.
+#[derive(Args)]
+pub(crate) struct PaddingArguments {
+    /// Signatures of an RSA authority by RSASSA-PSS (A00.FR.505) in place of PKCS #1 v1.5
+    #[arg(long)]
+    pss: bool,
+}
+
+/// Where it is put on record what is signed.
+#[derive(Args)]
+pub(crate) struct RecordArguments {
+    /// The record: a file that is appended to, before and after each signature
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct SubCa {
+    #[command(flatten)]
+    pub(crate) token: TokenArguments,
+    /// Label of the new key, in the same token
+    #[arg(long, required_unless_present = "csr", conflicts_with = "csr")]
+    pub(crate) label: Option<String>,
+    /// Request of an authority whose key is in another token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csr: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) kind: KindArguments,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArguments,
+    #[command(flatten)]
+    pub(crate) record: RecordArguments,
+    /// CN of the new authority
+    #[arg(long)]
+    pub(crate) common_name: String,
+    /// O of the new authority: the operator's name
+    #[arg(long)]
+    pub(crate) organization: String,
+    /// C of the new authority: two letters
+    #[arg(long)]
+    pub(crate) country: Option<String>,
+    /// DC of the new authority, as ISO 15118-2 wants it: CPO
+    #[arg(long)]
+    pub(crate) domain_component: Option<String>,
+    /// Where the CRL of the signing authority is published
+    #[arg(long = "crl-url", value_name = "URL")]
+    pub(crate) crl_urls: Vec<String>,
+    /// How many authorities may stand below it
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub(crate) path_len: u8,
+    /// Lifetime in days
+    #[arg(long, default_value_t = 1825, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub(crate) validity_days: u32,
+    /// Where the chain is written, as PEM, without the root; an existing file is never replaced
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Selftest {
+    #[command(flatten)]
+    pub(crate) token: TokenArguments,
+    /// Label of the one key that is to be tested
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Revoke {
+    /// The record in which the certificates are
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: PathBuf,
+    /// Serial number in hexadecimal
+    #[arg(long, required_unless_present = "station", conflicts_with = "station")]
+    pub(crate) serial: Option<String>,
+    /// Identity of a station, all of whose valid certificates are revoked
+    #[arg(long)]
+    pub(crate) station: Option<String>,
+    /// unspecified, key-compromise, affiliation-changed, superseded or cessation-of-operation
+    #[arg(long, default_value = "unspecified", value_parser = reason)]
+    pub(crate) reason: RevocationReason,
+}
+
+#[derive(Args)]
+pub(crate) struct Crl {
+    #[command(flatten)]
+    pub(crate) token: TokenArguments,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArguments,
+    /// The record in which the revocations are
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: PathBuf,
+    /// Where the list is published, if certificates name it
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Until the next list, in hours
+    #[arg(long, default_value_t = 168, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=87600))]
+    pub(crate) validity_hours: u32,
+    /// Where the list is written; an existing file is replaced
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Write DER, as web servers hand it out, in place of PEM
+    #[arg(long)]
+    pub(crate) der: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Audit {
+    /// Prove that no entry was removed or changed
+    Verify(AuditVerify),
+}
+
+#[derive(Args)]
+pub(crate) struct AuditVerify {
+    /// The record
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: PathBuf,
+    /// A hash that was kept elsewhere: nothing up to that entry was taken away
+    #[arg(long, value_name = "HASH")]
+    pub(crate) head: Option<EntryHash>,
 }
 
 #[derive(Args)]
@@ -85,6 +245,12 @@ pub(crate) struct Root {
     /// C of the root: two letters
     #[arg(long)]
     pub(crate) country: Option<String>,
+    #[command(flatten)]
+    pub(crate) kind: KindArguments,
+    #[command(flatten)]
+    pub(crate) padding: PaddingArguments,
+    #[command(flatten)]
+    pub(crate) record: RecordArguments,
     /// Lifetime in days
     #[arg(long, default_value_t = 3650, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36500))]
     pub(crate) validity_days: u32,
@@ -100,12 +266,12 @@ pub(crate) struct ServerCert {
     /// Label of the CSMS's TLS key; generated if there is none, else used again
     #[arg(long)]
     pub(crate) label: String,
-    /// Label of the authority's key
-    #[arg(long)]
-    pub(crate) ca_label: String,
-    /// Certificate of the authority, then those above it, as PEM
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca_cert: PathBuf,
+    #[command(flatten)]
+    pub(crate) kind: KindArguments,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArguments,
+    #[command(flatten)]
+    pub(crate) record: RecordArguments,
     /// Fully qualified domain name of the CSMS: CN and dNSName
     #[arg(long, value_name = "FQDN")]
     pub(crate) name: String,
@@ -185,6 +351,9 @@ pub(crate) struct PinArguments {
     /// Environment variable that holds the PIN
     #[arg(long, value_name = "NAME")]
     pin_env: Option<String>,
+    /// Where the PIN is: file:PATH, env:NAME, fd:NUMBER, prompt: or credential:NAME
+    #[arg(long, value_name = "SOURCE")]
+    pin_source: Option<PinSource>,
 }
 
 #[derive(Args)]
@@ -196,6 +365,9 @@ pub(crate) struct SoPinArguments {
     /// Environment variable that holds the security officer's PIN
     #[arg(long, value_name = "NAME")]
     so_pin_env: Option<String>,
+    /// Where the security officer's PIN is: file:PATH, env:NAME, fd:NUMBER, prompt: or credential:NAME
+    #[arg(long, value_name = "SOURCE")]
+    so_pin_source: Option<PinSource>,
 }
 
 impl Arguments {
@@ -217,22 +389,58 @@ impl TokenArguments {
     pub(crate) fn uri(&self) -> &str {
         &self.token
     }
+
+    /// The file with the PIN, if others may read it.
+    pub(crate) fn careless_pin(&self) -> Option<PinSource> {
+        let in_uri = || self.token.parse::<Uri>().ok()?.pin_source().cloned();
+        self.pin.source().or_else(in_uri).filter(is_readable_by_others)
+    }
 }
 
 impl PinArguments {
     pub(crate) fn read(&self) -> Result<Option<Pin>> {
-        source(self.pin_file.as_ref(), self.pin_env.as_ref()).map(|source| Ok(read_pin(&source)?)).transpose()
+        self.source().map(|source| Ok(read_pin(&source)?)).transpose()
+    }
+
+    pub(crate) fn source(&self) -> Option<PinSource> {
+        source(self.pin_file.as_ref(), self.pin_env.as_ref(), self.pin_source.as_ref())
     }
 }
 
 impl SoPinArguments {
     pub(crate) fn read(&self) -> Result<Pin> {
-        let source = source(self.so_pin_file.as_ref(), self.so_pin_env.as_ref());
-        Ok(read_pin(&source.context("give --so-pin-file or --so-pin-env")?)?)
+        let source = source(self.so_pin_file.as_ref(), self.so_pin_env.as_ref(), self.so_pin_source.as_ref());
+        Ok(read_pin(&source.context("give --so-pin-file, --so-pin-env or --so-pin-source")?)?)
     }
 }
 
-fn source(file: Option<&PathBuf>, variable: Option<&String>) -> Option<PinSource> {
+impl PaddingArguments {
+    pub(crate) fn padding(&self) -> RsaPadding {
+        if self.pss { RsaPadding::Pss } else { RsaPadding::Pkcs1 }
+    }
+}
+
+impl RecordArguments {
+    /// Opens the record, if one was named.
+    pub(crate) fn open(&self) -> Result<Option<FileRecord>> {
+        self.record.as_ref().map(|path| Ok(FileRecord::open(path)?)).transpose()
+    }
+}
+
+fn source(
+    file: Option<&PathBuf>,
+    variable: Option<&String>,
+    source: Option<&PinSource>,
+) -> Option<PinSource> {
     let file = file.map(|path| PinSource::File(path.clone()));
-    file.or_else(|| variable.map(|name| PinSource::Environment(name.clone())))
+    let variable = || variable.map(|name| PinSource::Environment(name.clone()));
+    file.or_else(variable).or_else(|| source.cloned())
+}
+
+fn reason(text: &str) -> Result<RevocationReason, String> {
+    let found = RevocationReason::ALL.iter().find(|reason| reason.as_str() == text);
+    found.copied().ok_or_else(|| {
+        let all: Vec<_> = RevocationReason::ALL.iter().map(|reason| reason.as_str()).collect();
+        format!("write one of {}", all.join(", "))
+    })
 }

@@ -1,24 +1,26 @@
-//! Requests and certificates: `csr`, `root`, `server-cert`.
+//! Requests and certificates: `csr`, `root`, `sub-ca`, `server-cert`.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
+    fs,
+    path::PathBuf,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use anyhow::{Context as _, Result};
 use signer_pkcs11::{
-    CaSettings, CertificateAuthority, Key, KeyAlgorithm, KeyError, KeyName, ServerName, Subject, Token, Uri,
-    csr,
+    AuditEvent, CaSettings, CertificateAuthority, Csr, FileRecord, IssuedCertificate, Key, KeyError,
+    ServerName, SubAuthority, Subject, Token, Uri, csr,
 };
 
 use crate::{
-    arguments::{Csr, Root, ServerCert},
+    arguments::{AuthorityArguments, Csr as CsrArguments, KindArguments, Root, ServerCert, SubCa},
+    files,
     output::Report,
+    progress,
 };
 
-pub(crate) fn csr(module: Option<PathBuf>, arguments: &Csr) -> Result<Report> {
+pub(crate) fn csr(module: Option<PathBuf>, arguments: &CsrArguments) -> Result<Report> {
     let token = arguments.token.open(module)?;
     let key = by_label(&token, &arguments.label)?;
     let mut subject = Subject::new(&arguments.common_name, &arguments.organization);
@@ -29,11 +31,12 @@ pub(crate) fn csr(module: Option<PathBuf>, arguments: &Csr) -> Result<Report> {
         format!("The request for \"{}\" is signed by the token.", arguments.common_name),
         "check it by `openssl req -verify -noout -text -in FILE`, then send it to the authority",
     )
-    .fact("key", key.uri().to_string());
+    .fact("key", key.uri().to_string())
+    .careless(&arguments.token);
     match &arguments.out {
         None => Ok(report.raw("csr", pem)),
         Some(path) => {
-            replace(path, &pem)?;
+            files::replace(path, pem.as_bytes())?;
             Ok(report.fact("file", path.display().to_string()))
         }
     }
@@ -41,44 +44,92 @@ pub(crate) fn csr(module: Option<PathBuf>, arguments: &Csr) -> Result<Report> {
 
 pub(crate) fn root(module: Option<PathBuf>, arguments: &Root) -> Result<Report> {
     let path = &arguments.out;
+    let record = arguments.record.open()?;
+    let token = arguments.token.open(module)?;
+    let mut subject = Subject::new(&arguments.common_name, &arguments.organization);
+    subject.country = arguments.country.clone();
     // Before the key is generated: a key without a certificate would be left in the token.
-    let mut file = File::create_new(path).with_context(|| match path.symlink_metadata() {
-        Ok(_) => format!("{} exists: a root is never overwritten, choose another file", path.display()),
-        Err(_) => format!("cannot create {}: its folder must exist and be writable", path.display()),
+    let key = files::create(path, |keep| {
+        with_new_key(&token, &arguments.label, &arguments.kind, |key| {
+            let key = key.clone().with_rsa_padding(arguments.padding.padding());
+            put_down(record.as_ref(), "root", &key)?;
+            let validity = days(arguments.validity_days);
+            keep(&CertificateAuthority::create_root(&key, &subject, validity, SystemTime::now())?)
+        })
     })?;
-    let made = make_root(module, arguments, |pem| {
-        let written = file.write_all(pem.as_bytes()).and_then(|()| file.sync_all());
-        written.and_then(|()| sync_folder(path)).with_context(|| format!("cannot write {}", path.display()))
-    });
-    if made.is_err() {
-        drop(file);
-        fs::remove_file(path).with_context(|| format!("cannot remove the unfinished {}", path.display()))?;
-    }
-    let key = made?;
     let next = format!(
         "check it by `openssl x509 -noout -text -in {0}`, install it on the stations as CSMSRootCertificate, and issue the CSMS's own certificate by `hsm server-cert`",
         path.display()
     );
     Ok(Report::new(format!("The root \"{}\" is made.", arguments.common_name), next)
         .fact("key", key.uri().to_string())
+        .fact("algorithm", key.algorithm().to_string())
+        .fact("protection", "sensitive and not extractable, as read back")
         .fact("file", path.display().to_string())
-        .fact("validity_days", arguments.validity_days))
+        .fact("validity_days", arguments.validity_days)
+        .head(record.as_ref())
+        .careless(&arguments.token))
 }
 
-/// The key, once `keep` has kept the certificate. Otherwise it is destroyed again: its label would be taken at the next
-/// attempt, and nobody trusts it yet.
-fn make_root(
-    module: Option<PathBuf>,
-    arguments: &Root,
-    keep: impl FnOnce(&str) -> Result<()>,
-) -> Result<Key> {
+pub(crate) fn sub_authority(module: Option<PathBuf>, arguments: &SubCa) -> Result<Report> {
+    let record = arguments.record.open()?;
     let token = arguments.token.open(module)?;
+    let authority = open_authority(&token, &arguments.authority, &arguments.organization, record.as_ref())?;
     let mut subject = Subject::new(&arguments.common_name, &arguments.organization);
     subject.country = arguments.country.clone();
-    let validity = Duration::from_secs(u64::from(arguments.validity_days) * 24 * 3600);
-    let key = token.generate_key(&KeyName::random(arguments.label.as_str())?, KeyAlgorithm::EcdsaP256)?;
-    let made = CertificateAuthority::create_root(&key, &subject, validity, SystemTime::now());
-    match made.map_err(anyhow::Error::from).and_then(|pem| keep(&pem)) {
+    subject.domain_component = arguments.domain_component.clone();
+    let mut profile = SubAuthority::new(days(arguments.validity_days)).path_len(Some(arguments.path_len));
+    for url in &arguments.crl_urls {
+        profile = profile.crl_url(url)?;
+    }
+    let certify = |csr: &Csr| -> Result<IssuedCertificate> {
+        Ok(runtime()?.block_on(authority.issue_sub_authority(csr, &subject, &profile))?)
+    };
+    let path = &arguments.out;
+    let (serial, key) = files::create(path, |keep| match (&arguments.csr, &arguments.label) {
+        (Some(file), _) => {
+            let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let certificate = certify(&Csr::parse(&text)?)?;
+            keep(&certificate.chain_pem)?;
+            Ok((certificate.serial, None))
+        }
+        (None, label) => {
+            let mut serial = String::new();
+            let label = label.as_deref().context("give --label or --csr")?;
+            let key = with_new_key(&token, label, &arguments.kind, |key| {
+                let certificate = certify(&Csr::parse(&csr::build(key, &subject)?)?)?;
+                keep(&certificate.chain_pem)?;
+                serial = certificate.serial;
+                Ok(())
+            })?;
+            Ok((serial, Some(key)))
+        }
+    })?;
+    let next = format!(
+        "append the root's certificate to {} where an authority is configured: stations are sent the chain without it",
+        path.display()
+    );
+    let report = Report::new(format!("The authority \"{}\" is certified.", arguments.common_name), next)
+        .fact("file", path.display().to_string())
+        .fact("serial", serial)
+        .head(record.as_ref())
+        .careless(&arguments.token);
+    Ok(match key {
+        Some(key) => report.fact("key", key.uri().to_string()).fact("algorithm", key.algorithm().to_string()),
+        None => report,
+    })
+}
+
+/// A new key, once `keep` has done with it. Otherwise it is destroyed again: its label would be taken at the next attempt,
+/// and nobody trusts it yet.
+fn with_new_key(
+    token: &Token,
+    label: &str,
+    kind: &KindArguments,
+    keep: impl FnOnce(&Key) -> Result<()>,
+) -> Result<Key> {
+    let key = progress::generate(token, label, kind.algorithm)?;
+    match keep(&key) {
         Ok(()) => Ok(key),
         Err(error) => {
             let destroyed = token.destroy_key(key.uri());
@@ -88,6 +139,47 @@ fn make_root(
             })
         }
     }
+}
+
+/// Puts a step of the ceremony on record before it is made.
+fn put_down(record: Option<&FileRecord>, step: &str, key: &Key) -> Result<()> {
+    let event = AuditEvent::Ceremony { step: step.to_owned(), key: key.uri().to_string() };
+    record.map_or(Ok(0), |record| record.append_blocking(&event))?;
+    Ok(())
+}
+
+/// The authority that the arguments name.
+pub(crate) fn open_authority(
+    token: &Token,
+    arguments: &AuthorityArguments,
+    organization: &str,
+    record: Option<&FileRecord>,
+) -> Result<CertificateAuthority> {
+    authority_with(token, arguments, CaSettings::new(organization), record)
+}
+
+fn authority_with(
+    token: &Token,
+    arguments: &AuthorityArguments,
+    settings: CaSettings,
+    record: Option<&FileRecord>,
+) -> Result<CertificateAuthority> {
+    let chain = fs::read_to_string(&arguments.ca_cert)
+        .with_context(|| format!("cannot read {}", arguments.ca_cert.display()))?;
+    let key = by_label(token, &arguments.ca_label)?.with_rsa_padding(arguments.padding.padding());
+    let authority = CertificateAuthority::new(key, &chain, settings)?;
+    Ok(match record {
+        Some(record) => authority.with_record(Arc::new(record.clone())),
+        None => authority,
+    })
+}
+
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_time().build()?)
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 24 * 3600)
 }
 
 pub(crate) fn server(module: Option<PathBuf>, arguments: &ServerCert) -> Result<Report> {
@@ -100,20 +192,17 @@ pub(crate) fn server(module: Option<PathBuf>, arguments: &ServerCert) -> Result<
     }
     let validity = Duration::from_secs(u64::from(arguments.validity_hours) * 3600);
     let settings = CaSettings::new(&arguments.organization).server_validity(validity);
-    let chain = fs::read_to_string(&arguments.ca_cert)
-        .with_context(|| format!("cannot read {}", arguments.ca_cert.display()))?;
-
+    let record = arguments.record.open()?;
     let token = arguments.token.open(module)?;
-    let authority = CertificateAuthority::new(by_label(&token, &arguments.ca_label)?, &chain, settings)?;
+    let authority = authority_with(&token, &arguments.authority, settings, record.as_ref())?;
     let key = match by_label(&token, &arguments.label) {
         Err(KeyError::NotFound { .. }) => {
-            token.generate_key(&KeyName::random(arguments.label.as_str())?, KeyAlgorithm::EcdsaP256)?
+            progress::generate(&token, &arguments.label, arguments.kind.algorithm)?
         }
         found => found?,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let certificate = runtime.block_on(authority.issue_server_certificate(&name, key.public_key()))?;
-    replace(&arguments.out, &certificate.chain_pem)?;
+    let certificate = runtime()?.block_on(authority.issue_server_certificate(&name, key.public_key()))?;
+    files::replace(&arguments.out, certificate.chain_pem.as_bytes())?;
 
     let lifetime = certificate.not_after.duration_since(certificate.not_before).unwrap_or_default();
     let next = format!(
@@ -124,7 +213,9 @@ pub(crate) fn server(module: Option<PathBuf>, arguments: &ServerCert) -> Result<
     let report = Report::new(format!("The certificate of the CSMS \"{}\" is issued.", name.fqdn()), next)
         .fact("key", key.uri().to_string())
         .fact("file", arguments.out.display().to_string())
-        .fact("serial", certificate.serial);
+        .fact("serial", certificate.serial)
+        .head(record.as_ref())
+        .careless(&arguments.token);
     Ok(if lifetime < Duration::from_secs(24 * 3600) {
         report
     } else {
@@ -134,30 +225,4 @@ pub(crate) fn server(module: Option<PathBuf>, arguments: &ServerCert) -> Result<
 
 fn by_label(token: &Token, label: &str) -> Result<Key, KeyError> {
     token.find_key(&Uri::new().with_object(label))
-}
-
-/// Writes beside the file, then renames: a reader sees the old text or the new one.
-fn replace(path: &Path, text: &str) -> Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let write = || {
-        let mut file = File::create(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        sync_folder(path)
-    };
-    write()
-        .inspect_err(|_| {
-            // Absent if it could not be made.
-            let _ = fs::remove_file(&beside);
-        })
-        .with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// A new name is durable only when its folder is; elsewhere than on Unix a folder cannot be synced.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

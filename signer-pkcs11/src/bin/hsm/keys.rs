@@ -1,13 +1,14 @@
-//! Tokens and keys: `init`, `keygen`, `list`, `destroy`.
+//! Tokens and keys: `init`, `keygen`, `list`, `selftest`, `destroy`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Instant};
 
-use anyhow::{Context as _, Result};
-use signer_pkcs11::{KeyInfo, KeyName, PinSource, TokenError, Uri, init_token};
+use anyhow::{Context as _, Result, bail};
+use signer_pkcs11::{KeyInfo, PinSource, TokenError, Uri, init_token};
 
 use crate::{
-    arguments::{Destroy, Init, Keygen, List},
+    arguments::{Destroy, Init, Keygen, List, Selftest},
     output::{Fact, Report, quoted},
+    progress,
 };
 
 pub(crate) fn init(module: Option<PathBuf>, arguments: &Init) -> Result<Report> {
@@ -27,7 +28,7 @@ pub(crate) fn init(module: Option<PathBuf>, arguments: &Init) -> Result<Report> 
 
 pub(crate) fn generate(module: Option<PathBuf>, arguments: &Keygen) -> Result<Report> {
     let token = arguments.token.open(module)?;
-    let key = token.generate_key(&KeyName::random(arguments.label.as_str())?, arguments.algorithm)?;
+    let key = progress::generate(&token, &arguments.label, arguments.kind.algorithm)?;
     let next = format!(
         "have it certified: hsm csr --token {} --label {} --common-name SERIAL_NUMBER --organization OPERATOR",
         quoted(arguments.token.uri()),
@@ -39,7 +40,8 @@ pub(crate) fn generate(module: Option<PathBuf>, arguments: &Keygen) -> Result<Re
     )
     .fact("uri", key.uri().to_string())
     .fact("algorithm", key.algorithm().to_string())
-    .fact("public_key", hex::encode(key.public_key().spki_der())))
+    .fact("public_key", hex::encode(key.public_key().spki_der()))
+    .careless(&arguments.token))
 }
 
 pub(crate) fn list(module: Option<PathBuf>, arguments: &List) -> Result<Report> {
@@ -58,12 +60,53 @@ pub(crate) fn list(module: Option<PathBuf>, arguments: &List) -> Result<Report> 
     };
     let unprotected =
         keys.iter().filter(|key| !is_protected(key)).map(|key| key.label.clone()).collect::<Vec<_>>();
-    let report = Report::new(sentence, next).items("keys", keys.iter().map(describe).collect());
+    let report = Report::new(sentence, next)
+        .items("keys", keys.iter().map(describe).collect())
+        .careless(&arguments.token);
     Ok(unprotected.into_iter().fold(report, |report, label| {
         report.warning(format!(
             "key \"{label}\" can leave the token or be read: destroy it and generate a new one"
         ))
     }))
+}
+
+pub(crate) fn selftest(module: Option<PathBuf>, arguments: &Selftest) -> Result<Report> {
+    let token = arguments.token.open(module)?;
+    let wanted = |key: &KeyInfo| arguments.label.as_ref().is_none_or(|label| *label == key.label);
+    let keys: Vec<_> = token.keys()?.into_iter().filter(wanted).collect();
+    if let (Some(label), true) = (&arguments.label, keys.is_empty()) {
+        bail!("no key is labelled \"{label}\": `hsm list` shows the keys of the token");
+    }
+    let mut failed = Vec::new();
+    let items = keys.iter().map(|info| {
+        let begin = Instant::now();
+        let proven = token.find_key(&info.uri).and_then(|key| key.prove());
+        let verdict = match proven {
+            Ok(()) => format!("signs, and the signature verifies ({} ms)", begin.elapsed().as_millis()),
+            Err(error) => {
+                failed.push(info.label.clone());
+                format!("{:#}", anyhow::Error::from(error))
+            }
+        };
+        vec![
+            ("label", info.label.as_str().into()),
+            ("kind", info.kind.as_str().into()),
+            ("verdict", verdict.into()),
+        ]
+    });
+    let items = items.collect();
+    let (sentence, next) = match failed.len() {
+        0 => (
+            format!("Token \"{}\" passed with {} keys.", token.label(), keys.len()),
+            "nothing has to be done",
+        ),
+        count => (
+            format!("Token \"{}\" failed with {count} of {} keys.", token.label(), keys.len()),
+            "do what the verdicts say, or generate new keys",
+        ),
+    };
+    let report = Report::new(sentence, next).items("keys", items).careless(&arguments.token);
+    Ok(if failed.is_empty() { report } else { report.failed() })
 }
 
 pub(crate) fn destroy(module: Option<PathBuf>, arguments: &Destroy) -> Result<Report> {

@@ -5,27 +5,36 @@
 
 mod arguments;
 mod certificates;
+mod files;
 mod keys;
 mod output;
+mod progress;
+mod records;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode, time::SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Parser as _;
 
 use crate::{
-    arguments::{Arguments, Command},
+    arguments::{Arguments, Audit, Command},
     output::Report,
 };
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let form = arguments.form();
+    let transcript = arguments.transcript.clone();
     // The token is closed when `run` has returned: a process that ends while a thread signs may crash.
-    match run(arguments) {
+    let ran = run(arguments);
+    let told = match &transcript {
+        Some(path) => write_down(path, &ran),
+        None => Ok(()),
+    };
+    match ran.and_then(|report| told.map(|()| report)) {
         Ok(report) => {
             report.print(form);
-            ExitCode::SUCCESS
+            if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
         Err(error) => {
             output::print_error(&error, form);
@@ -40,9 +49,26 @@ fn run(arguments: Arguments) -> Result<Report> {
         Command::Init(init) => keys::init(module, &init),
         Command::Keygen(keygen) => keys::generate(module, &keygen),
         Command::List(list) => keys::list(module, &list),
+        Command::Selftest(selftest) => keys::selftest(module, &selftest),
         Command::Destroy(destroy) => keys::destroy(module, &destroy),
         Command::Csr(csr) => certificates::csr(module, &csr),
         Command::Root(root) => certificates::root(module, &root),
+        Command::SubCa(sub) => certificates::sub_authority(module, &sub),
         Command::ServerCert(server) => certificates::server(module, &server),
+        Command::Revoke(revoke) => records::revoke(&revoke),
+        Command::Crl(crl) => records::crl(module, &crl),
+        Command::Audit(Audit::Verify(verify)) => records::verify(&verify),
     }
+}
+
+/// Appends to the transcript when, by which words, and with what outcome. No PIN is among the words.
+fn write_down(path: &Path, ran: &Result<Report>) -> Result<()> {
+    let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
+    let words: Vec<_> = std::env::args().skip(1).map(|word| output::quoted(&word)).collect();
+    let outcome = match ran {
+        Ok(report) => report.text(),
+        Err(error) => format!("Failed: {error:#}\n"),
+    };
+    let text = format!("[{at} seconds since 1970] hsm {}\n{outcome}\n", words.join(" "));
+    files::append(path, &text).with_context(|| format!("cannot write the transcript {}", path.display()))
 }

@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
+use signer_pkcs11::FileRecord;
+
+use crate::arguments::TokenArguments;
 
 /// How it is printed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub(crate) struct Report {
     raw: Option<(&'static str, String)>,
     warnings: Vec<String>,
     next: String,
+    /// What was looked at is not as it should be: the command fails.
+    failed: bool,
 }
 
 impl Report {
@@ -35,6 +40,35 @@ impl Report {
             raw: None,
             warnings: Vec::new(),
             next: next.into(),
+            failed: false,
+        }
+    }
+
+    /// The command fails, having told what it found.
+    pub(crate) fn failed(mut self) -> Self {
+        self.failed = true;
+        self
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Warns of a PIN that others may read.
+    pub(crate) fn careless(self, token: &TokenArguments) -> Self {
+        match token.careless_pin() {
+            Some(source) => {
+                self.warning(format!("the PIN in {source} is readable by other users: chmod 600"))
+            }
+            None => self,
+        }
+    }
+
+    /// Adds the hash of the last entry of a record, which is to be kept elsewhere.
+    pub(crate) fn head(self, record: Option<&FileRecord>) -> Self {
+        match record {
+            Some(record) => self.fact("record_head", record.chain().head().to_string()),
+            None => self,
         }
     }
 
@@ -74,7 +108,7 @@ impl Report {
         }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("{}\n", self.sentence);
         // Writing into a String never fails.
         for (name, value) in &self.facts {

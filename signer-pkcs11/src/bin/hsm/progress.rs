@@ -1,0 +1,17 @@
+//! Something that moves while a token makes a key.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use indicatif::ProgressBar;
+use signer_pkcs11::{Key, KeyAlgorithm, KeyName, Token};
+
+/// Generates a key. An RSA key takes seconds, in a TPM minutes; on a terminal a spinner shows that the token is alive.
+pub(crate) fn generate(token: &Token, label: &str, algorithm: KeyAlgorithm) -> Result<Key> {
+    // Drawn on standard error, and only if that is a terminal.
+    let spinner = ProgressBar::new_spinner().with_message(format!("the token makes a key of {algorithm}"));
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    let key = token.generate_key(&KeyName::random(label)?, algorithm);
+    spinner.finish_and_clear();
+    Ok(key?)
+}
