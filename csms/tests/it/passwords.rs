@@ -3,7 +3,8 @@
 use std::{fs, time::Duration};
 
 use ocpp_transport::{
-    CallError, Close, ConnectError, Connection, Identity, Peer, Router, Security, StationConfig, connect,
+    CallError, Close, ConnectError, Connection, Identity, Password, Peer, Router, Security, StationConfig,
+    connect,
     tls::{ClientKey, software_key},
 };
 use ocpp_types::{
@@ -111,6 +112,30 @@ fn tc_a_10_a01_fr_04_the_old_password_stays_when_the_station_rejects_the_new_one
         let error = stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect_err("too short");
         assert!(error.contains("16 to 64"), "{error}");
         assert!(values.try_recv().is_err());
+    });
+}
+
+/// The security whitepaper of 1.6 has a station send the bytes of its key, its certification test (TC_085) the text.
+#[test]
+fn the_key_of_1_6_is_accepted_as_bytes_and_as_text() {
+    let key = "0001020304050607FFFFFFFFFFFFFFFFFFFFFFFF";
+    let bytes = [&[0, 1, 2, 3, 4, 5, 6, 7][..], &[0xff; 12]].concat();
+    let stage = Stage::start();
+    fs::write(stage.path("new"), key).expect("writes");
+    in_runtime(async {
+        let (router, _values) = answering(SetVariableStatusEnumType::Accepted);
+        let connection = with_password(&stage, PASSWORD, router).await.expect("connects");
+        stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect("changed");
+        connection.close(Close::Normal).await;
+        assert!(opens(&stage, key).await);
+        assert!(opens(&stage, &key.to_lowercase()).await);
+        for (sent, expected) in
+            [(bytes.clone(), true), (bytes[..19].to_vec(), false), ([0xff; 20].to_vec(), false)]
+        {
+            let security = Security::profile_2(Password::new(sent), root(&stage)).expect("a root");
+            let opened = connect_with(&stage, security, Router::new(Version::V201)).await.is_ok();
+            assert_eq!(opened, expected);
+        }
     });
 }
 

@@ -73,6 +73,7 @@ fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Run { frames } => {
             let config = read_config(&arguments.config)?;
+            raise_open_files();
             runtime.block_on(async {
                 let server = Server::bind(config, frames.as_deref()).await?;
                 let server = server.with_config_file(arguments.config);
@@ -103,6 +104,14 @@ fn read_config(path: &Path) -> Result<Config> {
     match csms::io::read_config(path) {
         Err(csms::ServerError::File { source, .. }) => Err(source).with_context(unreadable),
         read => Ok(read?),
+    }
+}
+
+/// One file for each station, and some for the database.
+fn raise_open_files() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
     }
 }
 
