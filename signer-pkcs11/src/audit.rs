@@ -113,7 +113,7 @@ impl AuditChain {
     ///
     /// # Errors
     /// [`AuditError`] for the first entry that is not as it was written. [`AuditError::Cut`] if the text does not end
-    /// with a line end: [`whole_lines`] is the part before.
+    /// with a line end.
     pub fn read(text: &str) -> Result<Self, AuditError> {
         let mut chain = Self::new();
         for line in whole_lines(text).lines() {

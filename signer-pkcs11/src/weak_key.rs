@@ -38,24 +38,23 @@ pub(crate) fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), PublicKey
 fn small_factor(modulus: &BigUint) -> Option<u32> {
     PRIMES.products.iter().find_map(|(product, primes)| {
         let remainder = low_word(&(modulus % *product));
-        primes.iter().copied().find(|prime| remainder % u64::from(*prime) == 0)
+        primes.iter().copied().find(|prime| remainder.is_multiple_of(u64::from(*prime)))
     })
 }
 
 /// Fermat's method: n = a² − b² with a just above √n, if both factors are close to √n. CVE-2022-26320.
 fn has_close_factors(modulus: &BigUint) -> bool {
     let root = modulus.sqrt();
-    let mut a = &root + u32::from(&root * &root != *modulus);
-    let mut square = &a * &a - modulus;
-    for _ in 0..FERMAT_ROUNDS {
-        if is_square(&square) {
-            return true;
-        }
-        // (a + 1)² − n
-        square += (&a << 1u8) + 1u8;
-        a += 1u8;
-    }
-    false
+    let first = &root + u32::from(&root * &root != *modulus);
+    let mut square = &first * &first - modulus;
+    // From a² − n to (a + 1)² − n.
+    let mut step = (first << 1u8) + 1u8;
+    (0..FERMAT_ROUNDS).any(|_| {
+        let found = is_square(&square);
+        square += &step;
+        step += 2u8;
+        found
+    })
 }
 
 fn is_square(number: &BigUint) -> bool {
