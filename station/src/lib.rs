@@ -11,7 +11,7 @@
 //! let config = Config::parse(&std::fs::read_to_string("station.toml")?)?;
 //! let agent = Agent::open(config, None)?;
 //! let runtime = tokio::runtime::Runtime::new()?;
-//! runtime.block_on(agent.run(station::io::shutdown_signal()))?;
+//! runtime.block_on(agent.run(station::io::shutdown_signal()));
 //! # Ok(())
 //! # }
 //! ```
@@ -25,6 +25,7 @@ mod config;
 pub mod device_model;
 pub mod io;
 mod reconnect;
+pub mod renewal;
 mod security_events;
 
 pub use crate::{
@@ -32,4 +33,4 @@ pub use crate::{
     reconnect::presented,
     security_events::{Noted, SecurityEvent, SecurityEventQueue, Severity},
 };
-pub use io::{Agent, AgentError};
+pub use io::{Agent, AgentError, Ended};

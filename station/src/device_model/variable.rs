@@ -159,12 +159,8 @@ impl Variable {
     /// When a new value holds.
     pub(super) fn effect(self) -> Effect {
         match self {
-            // They are given to the store and to what keeps the station connected when those are made.
-            Self::OrganizationName
-            | Self::NetworkProfileConnectionAttempts
-            | Self::RetryBackOffRepeatTimes
-            | Self::RetryBackOffRandomRange
-            | Self::RetryBackOffWaitMinimum => Effect::AfterRestart,
+            // The store and the requests that wait for a certificate know the one before.
+            Self::OrganizationName => Effect::AfterRestart,
             _ => Effect::AtOnce,
         }
     }

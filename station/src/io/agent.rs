@@ -104,6 +104,15 @@ pub enum AgentError {
     },
 }
 
+/// Why an agent has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to, by its owner.
+    Shutdown,
+    /// It was asked to start anew, by the CSMS: open another one, with the reason `RemoteReset`.
+    Reset,
+}
+
 impl Agent {
     /// Opens token and store and finishes what a crash interrupted. Blocks.
     ///
@@ -150,16 +159,29 @@ impl Agent {
         })
     }
 
-    /// Stays connected until `shutdown` is ready.
-    ///
-    /// # Errors
-    /// [`AgentError`] where the configuration cannot be used; what goes wrong on the way is logged and tried again.
+    /// Says in BootNotification why the station starts; without it, that its power came up.
+    #[must_use]
+    pub fn with_boot_reason(mut self, reason: BootReasonEnumType) -> Self {
+        self.boot.reason = reason;
+        self
+    }
+
+    /// Stays connected until `shutdown` is ready or the CSMS wants a reset. What goes wrong on the way is logged and tried
+    /// again.
     ///
     /// # Cancel safety
     /// Dropping the future cuts the connection; what was answered is durable.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
-        Supervisor::new(self).run(shutdown).await;
-        Ok(())
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Ended {
+        let shared = Arc::clone(&self.shared);
+        let mut ended = Ended::Shutdown;
+        let stop = async {
+            tokio::select! {
+                () = shutdown => {}
+                () = shared.reset.notified() => ended = Ended::Reset,
+            }
+        };
+        Supervisor::new(self).run(stop).await;
+        ended
     }
 
     /// The security of an attempt, and the certificate that it presents.

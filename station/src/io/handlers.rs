@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) events_wait: Notify,
     /// Wakes the agent: connect anew, with the certificate that has come.
     pub(crate) reconnect: Notify,
+    /// Wakes the agent: it is to start anew.
+    pub(crate) reset: Notify,
     /// Wakes the agent: BootNotification was asked for.
     pub(crate) boot: Notify,
     /// Wakes the agent: a certificate request was made; whoever made it may be gone with its connection.
@@ -80,6 +82,7 @@ impl Shared {
             slot: AtomicU32::new(1),
             events_wait: Notify::new(),
             reconnect: Notify::new(),
+            reset: Notify::new(),
             boot: Notify::new(),
             request_made: Notify::new(),
             registration: Mutex::default(),

@@ -14,7 +14,7 @@ use ocpp_transport::Password;
 use station_store::{AdditionalRootCheck, OpenError, Settings, Store};
 
 pub use self::{
-    agent::{Agent, AgentError},
+    agent::{Agent, AgentError, Ended},
     enrolment::EnrolmentError,
     model_file::ModelError,
     security_log::{LoggedEvent, security_log},

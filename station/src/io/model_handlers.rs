@@ -6,9 +6,9 @@ use ocpp_transport::{CallError, Peer, Reply, Router, SecurityProfile};
 use ocpp_types::{
     Timestamp,
     v201::{
-        GetBaseReportRequest, GetBaseReportResponse, GetVariablesRequest, NotifyReportRequest,
-        SetNetworkProfileRequest, SetNetworkProfileResponse, SetNetworkProfileStatusEnumType,
-        SetVariablesRequest, SetVariablesResponse,
+        GetBaseReportRequest, GetBaseReportResponse, GetVariablesRequest, NotifyReportRequest, ResetRequest,
+        ResetResponse, ResetStatusEnumType, SetNetworkProfileRequest, SetNetworkProfileResponse,
+        SetNetworkProfileStatusEnumType, SetVariablesRequest, SetVariablesResponse,
     },
 };
 use station_store::Certificate;
@@ -103,6 +103,15 @@ impl Shared {
         }
     }
 
+    /// The station as a whole starts anew after the answer has left; it has no EVSE that could do so alone.
+    fn reset(self: Arc<Self>, request: &ResetRequest) -> Reply<ResetResponse> {
+        if request.evse_id.is_some() {
+            return Reply::new(ResetResponse::new(ResetStatusEnumType::Rejected));
+        }
+        Reply::new(ResetResponse::new(ResetStatusEnumType::Accepted))
+            .then(async move { self.reset.notify_one() })
+    }
+
     /// The reports follow the answer (B07).
     fn base_report(&self, peer: Peer, request: &GetBaseReportRequest) -> Reply<GetBaseReportResponse> {
         let now = Timestamp::from(SystemTime::now()).to_milliseconds();
@@ -113,8 +122,15 @@ impl Shared {
 
 /// Adds the handlers of the device model.
 pub(crate) fn with_model(router: Router, shared: &Arc<Shared>) -> Router {
-    let [get, set, profile, report] = [shared; 4].map(Arc::clone);
+    let [get, set, profile, report, reset] = [shared; 5].map(Arc::clone);
     router
+        .handle(move |_, request: ResetRequest| {
+            let shared = Arc::clone(&reset);
+            async move {
+                shared.permit()?;
+                Ok::<_, CallError>(shared.reset(&request))
+            }
+        })
         .handle(move |peer: Peer, request: GetVariablesRequest| {
             let shared = Arc::clone(&get);
             async move {

@@ -134,3 +134,25 @@ fn b07_the_report_follows_the_answer_and_tells_every_variable() {
     }
     station.terminate();
 }
+
+#[test]
+fn a_new_organization_name_holds_after_a_reset() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = start(&stage);
+    let result = set(&mut csms, &stage, "SecurityCtrlr", "OrganizationName", "Another CSO");
+    assert_eq!(result["attributeStatus"], "RebootRequired");
+    let answer = csms.call(&stage, "Reset", json!({ "type": "OnIdle", "evseId": 1 }));
+    assert_eq!(answer["status"], "Rejected");
+    let answer = csms.call(&stage, "Reset", json!({ "type": "OnIdle" }));
+    assert_eq!(answer["status"], "Accepted");
+    assert_eq!(csms.wait_for(&stage, "boot"), "RemoteReset");
+    let trigger = json!({ "requestedMessage": "SignChargingStationCertificate" });
+    assert_eq!(csms.call(&stage, "TriggerMessage", trigger)["status"], "Accepted");
+    let csr = csms.wait_for(&stage, "sign certificate");
+    fs::write(stage.path("request.pem"), csr.as_str().expect("PEM")).expect("writes");
+    // A00.FR.509
+    let subject = stage.openssl(&["req", "-in", "request.pem", "-noout", "-subject", "-nameopt", "RFC2253"]);
+    assert!(subject.contains("O=Another CSO"), "{subject}");
+    // The process is the same one.
+    station.terminate();
+}

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::IsTerminal as _,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
     time::SystemTime,
@@ -11,10 +12,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use ocpp_types::v201::{
-    CertificateHashDataType, GetInstalledCertificateIdsRequest, HashAlgorithmEnumType,
+    BootReasonEnumType, CertificateHashDataType, GetInstalledCertificateIdsRequest, HashAlgorithmEnumType,
     InstallCertificateUseEnumType,
 };
-use station::{Agent, Config, io::security_log};
+use station::{Agent, Config, Ended, io::security_log};
 use station_store::{Certificate, CertificateId};
 
 /// A charging station's certificate agent: keys in a PKCS #11 token, certificates over OCPP 2.0.1.
@@ -41,6 +42,9 @@ enum Command {
         /// Append every frame to this file, one JSON object a line; it holds whole payloads
         #[arg(long)]
         frames: Option<PathBuf>,
+        /// Set by the program itself when the CSMS resets the station
+        #[arg(long, hide = true)]
+        after_reset: bool,
     },
     /// Install the first CSMS root, as the factory or the installer does
     Provision {
@@ -88,10 +92,16 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let config = || read_config(&arguments.config);
     match &arguments.command {
-        Command::Run { frames } => {
-            let agent = Agent::open(config()?, frames.as_deref())?;
+        Command::Run { frames, after_reset } => {
+            let mut agent = Agent::open(config()?, frames.as_deref())?;
+            if *after_reset {
+                agent = agent.with_boot_reason(BootReasonEnumType::RemoteReset);
+            }
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            Ok(runtime.block_on(agent.run(station::io::shutdown_signal()))?)
+            match runtime.block_on(agent.run(station::io::shutdown_signal())) {
+                Ended::Shutdown => Ok(()),
+                Ended::Reset => Err(start_anew(*after_reset)),
+            }
         }
         Command::Provision { csms_root } => {
             let pem = fs::read_to_string(csms_root)
@@ -121,6 +131,20 @@ fn run(arguments: &Arguments) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Replaces this process by a new one of the same program, so that nothing of before is left. Returns only if that fails.
+fn start_anew(again: bool) -> anyhow::Error {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return error.into(),
+    };
+    let mut command = std::process::Command::new(program);
+    command.args(std::env::args_os().skip(1));
+    if !again {
+        command.arg("--after-reset");
+    }
+    anyhow::Error::new(command.exec()).context("the station cannot start anew; start it by hand")
 }
 
 fn inventory(config: &Config, json: bool) -> Result<()> {
