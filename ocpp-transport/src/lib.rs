@@ -54,7 +54,10 @@
 pub mod basic;
 pub mod deflate;
 pub mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod message_id;
+pub mod metrics;
 pub mod name_rule;
 pub mod session;
 pub mod tls;
@@ -73,6 +76,7 @@ mod message_rate;
 mod peer;
 mod profile;
 mod reconnect;
+mod redact;
 mod reply;
 mod router;
 mod tap;

@@ -18,6 +18,7 @@ use crate::frame::{Fault, FrameError, IncomingResult, MessageKind, PayloadError}
 use crate::identity::Identity;
 use crate::mailbox::{Command, DriverEnd, Mailbox};
 use crate::message_id::MessageId;
+use crate::metrics::Metrics;
 use crate::name_rule::Subject;
 use crate::profile::SecurityProfile;
 use crate::session::{Outgoing, Registration, Retry, Role};
@@ -47,6 +48,7 @@ pub(crate) struct Link {
     pub(crate) remote: SocketAddr,
     pub(crate) client_certificate: Option<Vec<CertificateDer<'static>>>,
     pub(crate) context: Option<Arc<dyn Any + Send + Sync>>,
+    pub(crate) metrics: Metrics,
 }
 
 /// How a call is made, where it is not the usual way.
@@ -104,6 +106,11 @@ impl Peer {
     #[must_use]
     pub fn profile(&self) -> SecurityProfile {
         self.inner.link.profile
+    }
+
+    /// Where this connection counts what happens on it.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.link.metrics
     }
 
     /// The network address of the other end.

@@ -28,6 +28,7 @@ use crate::io::head::{HeadError, read_head};
 use crate::io::settings::LinkSettings;
 use crate::io::socket::Socket;
 use crate::io::stream::Stream;
+use crate::metrics::Metrics;
 use crate::peer::{Link, Peer};
 use crate::profile::SecurityProfile;
 use crate::router::Router;
@@ -302,6 +303,16 @@ impl Drop for Connection {
 /// # Cancel safety
 /// Dropping the future abandons the attempt and hangs up; only a key that is signing just then is not interrupted.
 pub async fn connect(config: &StationConfig, router: Router) -> Result<Connection, ConnectError> {
+    let metrics = Metrics::new(session::Role::ChargingStation);
+    let connected = connect_counted(config, router, metrics.clone()).await;
+    connected.inspect_err(|error| metrics.handshake_refused(error.label()))
+}
+
+async fn connect_counted(
+    config: &StationConfig,
+    router: Router,
+    metrics: Metrics,
+) -> Result<Connection, ConnectError> {
     let target = Target::new(config)?;
     let endpoint = || target.endpoint.clone();
     let deadline = Instant::now() + config.connect_timeout;
@@ -325,7 +336,7 @@ pub async fn connect(config: &StationConfig, router: Router) -> Result<Connectio
         .map_err(|_| ConnectError::Timeout { endpoint: endpoint() })??;
 
     let version = opened.version;
-    let socket = Socket::open(stream, tail, Role::Client, &config.link, opened.deflate).await;
+    let socket = Socket::open(stream, tail, Role::Client, &config.link, opened.deflate, &metrics).await;
     let link = Link {
         role: session::Role::ChargingStation,
         registration: config.registration,
@@ -335,6 +346,7 @@ pub async fn connect(config: &StationConfig, router: Router) -> Result<Connectio
         remote,
         client_certificate: None,
         context: None,
+        metrics,
     };
     let mut seed = [0; 16];
     getrandom::fill(&mut seed).map_err(ConnectError::Random)?;
@@ -348,6 +360,27 @@ pub async fn connect(config: &StationConfig, router: Router) -> Result<Connectio
         remains.join().await;
     };
     Ok(Connection { peer, driver: Some(tokio::spawn(run.instrument(span))) })
+}
+
+impl ConnectError {
+    /// It, among few, as a label of the metrics.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Url { .. } => "url",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Tls { source: TlsFailure::BadServerCertificate { .. }, .. } => "certificate",
+            Self::Tls { .. } => "tls",
+            Self::Refused { status: 401, .. } => "bad_credentials",
+            Self::Refused { status: 403, .. } => "wrong_profile",
+            Self::Refused { status: 404, .. } => "unknown_station",
+            Self::Refused { .. } => "http",
+            Self::NoSubprotocol { .. } => "no_common_subprotocol",
+            Self::NotWebSocket { .. } => "not_web_socket",
+            Self::Handshake { .. } => "connection_lost",
+            Self::Timeout { .. } => "timeout",
+            Self::Random(_) => "no_random_numbers",
+        }
+    }
 }
 
 /// Where a configuration leads.

@@ -25,6 +25,7 @@ use crate::io::open::{NotOpened, OpenError, open};
 use crate::io::registry::Registry;
 use crate::io::socket::Socket;
 use crate::io::tls_accept::MAX_SIGNERS;
+use crate::metrics::Metrics;
 use crate::peer::{Link, Peer};
 use crate::router::Router;
 use crate::tls::{BadCertificate, SecurityEvent, ServerTls};
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) signers: Arc<Semaphore>,
     registry: Registry,
     episodes: Mutex<Episodes>,
+    pub(crate) metrics: Metrics,
 }
 
 /// How far a shutdown is.
@@ -112,6 +114,7 @@ impl Csms {
             tls: RwLock::new(config.tls.clone()),
             signers: Arc::new(Semaphore::new(MAX_SIGNERS)),
             registry: Registry::default(),
+            metrics: Metrics::new(crate::session::Role::Csms),
             episodes: Mutex::default(),
             config,
         };
@@ -155,7 +158,10 @@ impl Csms {
                             let task = serve_connection(Arc::clone(&shared), tcp, remote, entry, watched.clone());
                             connections.spawn(task);
                         }
-                        None => turned_away.count(remote),
+                        None => {
+                            shared.metrics.handshake_refused("too_many");
+                            turned_away.count(remote);
+                        }
                     },
                     Err(error) => {
                         // Out of file descriptors, mostly: those of closed connections come back.
@@ -247,6 +253,7 @@ impl Shared {
 
     /// Logs why a connection was refused, and tells the application of a security event once per episode.
     fn handle_refused(&self, remote: SocketAddr, error: &OpenError) {
+        self.metrics.handshake_refused(error.label());
         let reason = WithCause(error);
         let Some(kind) = error.event() else {
             match error {

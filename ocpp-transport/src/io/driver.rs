@@ -23,7 +23,9 @@ use crate::io::socket::{Reading, Socket, SocketEvent};
 use crate::mailbox::{Command, DriverEnd, Outcome};
 use crate::message_id::MessageId;
 use crate::message_rate::{Bucket, MessageRate};
+use crate::metrics::{CallEnd, CallTimer};
 use crate::peer::Peer;
+use crate::redact::Redacted;
 use crate::reply::Next;
 use crate::router::{Handled, Router};
 use crate::session::{
@@ -41,6 +43,8 @@ pub(crate) struct Driver {
     mail: DriverEnd,
     /// The CALLs of this side; as many as the session takes on.
     calls: Vec<PendingCall>,
+    /// The CALL of the peer that is being answered.
+    answering: Option<CallTimer>,
     /// What follows the answers that are not flushed yet, oldest first. As long as the socket's own queue at most.
     next: VecDeque<(MessageId, Next)>,
     bucket: Option<Bucket>,
@@ -56,6 +60,7 @@ struct PendingCall {
     key: CallKey,
     action: String,
     outcome: Outcome,
+    timer: CallTimer,
 }
 
 /// A close that waits for pending answers.
@@ -83,6 +88,7 @@ impl Driver {
             peer,
             mail,
             calls: Vec::new(),
+            answering: None,
             next: VecDeque::new(),
             bucket: None,
             read_again: None,
@@ -109,7 +115,10 @@ impl Driver {
     #[allow(clippy::manual_async_fn, reason = "an `async fn` keeps a second place for `self`")]
     pub(crate) fn run(mut self) -> impl Future<Output = (CloseReason, Remains)> + Send {
         async move {
+            let open = self.peer.metrics().opened(self.peer.version(), self.peer.profile());
             let (reason, ending) = poll_fn(|context| self.poll(context)).await;
+            self.peer.metrics().closed(&reason);
+            drop(open);
             Box::pin(self.end(reason, ending)).await
         }
     }
@@ -171,7 +180,7 @@ impl Driver {
                 TransmitKind::Refusal => debug!("CALLERROR sent"),
                 TransmitKind::ResultRefusal(id) => debug!(message_id = %id, "CALLRESULTERROR sent"),
             }
-            trace!(frame = transmit.text, "out");
+            trace!(frame = %Redacted(&transmit.text), "out");
             self.tap(Direction::Out, &transmit.text);
             self.socket.send(Instant::now(), transmit);
         }
@@ -180,23 +189,33 @@ impl Driver {
     fn handle_event(&mut self, event: Event, context: &mut Context<'_>) {
         match event {
             Event::Call(incoming) => {
+                self.answering = Some(self.time_call(Direction::In, incoming.action()));
                 if let Some(answered) = self.handlers.start(&incoming, context) {
                     self.answer(answered);
                 }
             }
             Event::Send(incoming) => self.handlers.start_send(incoming),
-            Event::AnswerOverdue { id } => self.handlers.drop_overdue(&id),
+            Event::AnswerOverdue { id } => {
+                self.end_answering(&CallEnd::Error(RpcErrorCode::InternalError));
+                self.handlers.drop_overdue(&id);
+            }
             Event::CallEnded { key, outcome } => self.end_call(key, outcome),
             Event::CallRetried { key, attempts } => {
                 let call = self.calls.iter().find(|call| call.key == key);
                 let action = call.map(|call| call.action.as_str());
                 warn!(action, attempts, "a CALL failed and will be sent again");
             }
-            Event::Refused(error) => warn!(%error, "a frame of the peer was refused"),
+            Event::Refused(error) => {
+                self.peer.metrics().frame_refused(&error);
+                warn!(%error, "a frame of the peer was refused");
+            }
             Event::NotAccepted { id, action } => {
+                let refused = CallEnd::Error(RpcErrorCode::SecurityError);
+                self.time_call(Direction::In, &action).end(Instant::now().into_std(), &refused);
                 warn!(action, message_id = %id, "refused before BootNotification is accepted");
             }
             Event::UnmatchedAnswer { id, code } => {
+                self.peer.metrics().unmatched_answer();
                 warn!(message_id = %id, ?code, "an answer that nobody waits for was ignored");
             }
             Event::ResultRefused { id, code, description } => {
@@ -207,7 +226,8 @@ impl Driver {
 
     fn end_call(&mut self, key: CallKey, outcome: CallOutcome) {
         let Some(index) = self.calls.iter().position(|call| call.key == key) else { return };
-        let PendingCall { action, outcome: tell, .. } = self.calls.swap_remove(index);
+        let PendingCall { action, outcome: tell, timer, .. } = self.calls.swap_remove(index);
+        let mut end = CallEnd::of(&outcome);
         if self.calls.is_empty() {
             // An idle connection keeps no room.
             self.calls = Vec::new();
@@ -235,14 +255,20 @@ impl Driver {
             warn!(action, message_id = %id, %error, "the peer's response is invalid");
             // FR.06 (2.1)
             self.session.refuse_result(&id, &error.rpc_code(self.peer.version()), &error.to_string());
+            end = CallEnd::InvalidResponse;
         }
+        timer.end(Instant::now().into_std(), &end);
     }
 
     fn answer(&mut self, (id, result): Answered) {
         let now = Instant::now().into_std();
         let (outcome, next) = match result {
-            Ok(Handled { payload, then }) => (self.session.answer_result(now, &id, &payload), then),
+            Ok(Handled { payload, then }) => {
+                self.end_answering(&CallEnd::Ok);
+                (self.session.answer_result(now, &id, &payload), then)
+            }
             Err(CallError { code, description }) => {
+                self.end_answering(&CallEnd::Error(code.clone()));
                 // InternalError is this side's fault, the others are the peer's.
                 if code == RpcErrorCode::InternalError {
                     error!(message_id = %id, description, "answered with CALLERROR InternalError");
@@ -278,11 +304,12 @@ impl Driver {
             if next > now {
                 self.read_again = Some(Instant::from_std(next));
                 self.socket.set_reading(Reading::Paused);
+                self.peer.metrics().rate_limited();
             }
         }
         match message {
             Message::Text(text) => {
-                trace!(frame = text.as_str(), "in");
+                trace!(frame = %Redacted(&text), "in");
                 self.tap(Direction::In, &text);
                 // Once this side is closing, the peer's CALLs are not taken on any more.
                 if self.closing.is_none() {
@@ -331,13 +358,14 @@ impl Driver {
 
     fn call(&mut self, outgoing: Outgoing, outcome: Outcome) {
         let action = outgoing.action().to_owned();
+        let timer = self.time_call(Direction::Out, &action);
         let taken = if self.closing.is_some() {
             Err(CallFailure::Disconnected)
         } else {
             self.session.call(Instant::now().into_std(), outgoing).map_err(failure)
         };
         match taken {
-            Ok(key) => self.calls.push(PendingCall { key, action, outcome }),
+            Ok(key) => self.calls.push(PendingCall { key, action, outcome, timer }),
             // Nothing was sent, so there is no response that could be invalid.
             Err(failure) => drop(outcome(Err(failure))),
         }
@@ -400,7 +428,18 @@ impl Driver {
             .unwrap_or_else(|| Instant::now() + IDLE)
     }
 
+    fn time_call(&self, direction: Direction, action: &str) -> CallTimer {
+        self.peer.metrics().call(direction, self.peer.version(), action, Instant::now().into_std())
+    }
+
+    fn end_answering(&mut self, end: &CallEnd) {
+        if let Some(timer) = self.answering.take() {
+            timer.end(Instant::now().into_std(), end);
+        }
+    }
+
     fn tap(&self, direction: Direction, text: &str) {
+        self.peer.metrics().frame(direction, text);
         if let Some(tap) = &self.settings.tap {
             tap(&TappedFrame { direction, identity: self.peer.identity(), text });
         }

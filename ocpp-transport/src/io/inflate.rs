@@ -1,4 +1,4 @@
-//! The bytes under a WebSocket, with the peer's compressed messages inflated.
+//! The bytes under a WebSocket, with the peer's messages inflated and in short frames.
 
 use std::io;
 use std::pin::Pin;
@@ -8,20 +8,23 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::deflate::{DeflateError, Inbound};
 use crate::io::stream::Stream;
+use crate::metrics::Metrics;
+use crate::tap::Direction;
 
-/// A [`Stream`] whose reader sees no compressed frames. Writing is left alone.
+/// A [`Stream`] whose reader sees no compressed and no long frames. Writing is left alone.
 pub(crate) struct Inflating {
     stream: Stream,
-    /// None: no compression was agreed, and everything goes through.
-    inbound: Option<Box<Inbound>>,
+    inbound: Inbound,
     /// What was read and not looked at, because the reader had no more room.
     unread: Vec<u8>,
+    metrics: Metrics,
 }
 
 impl Inflating {
     /// `tail` came from the stream already.
-    pub(crate) fn new(stream: Stream, tail: Vec<u8>, inbound: Option<Inbound>) -> Self {
-        Self { stream, inbound: inbound.map(Box::new), unread: tail }
+    pub(crate) fn new(stream: Stream, tail: Vec<u8>, inbound: Inbound, metrics: Metrics) -> Self {
+        metrics.wire(Direction::In, tail.len());
+        Self { stream, inbound, unread: tail, metrics }
     }
 
     pub(crate) fn into_inner(self) -> Stream {
@@ -35,16 +38,7 @@ impl AsyncRead for Inflating {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, inbound, unread } = self.get_mut();
-        let Some(inbound) = inbound else {
-            if unread.is_empty() {
-                return Pin::new(stream).poll_read(context, buffer);
-            }
-            let length = unread.len().min(buffer.remaining());
-            buffer.put_slice(&unread[..length]);
-            forget(unread, length);
-            return Poll::Ready(Ok(()));
-        };
+        let Self { stream, inbound, unread, metrics } = self.get_mut();
         loop {
             if !unread.is_empty() || inbound.is_waiting() {
                 let progress = inbound.handle_bytes(unread, buffer.initialize_unfilled()).map_err(invalid)?;
@@ -58,17 +52,28 @@ impl AsyncRead for Inflating {
             let mut piece = [0; PIECE_BYTES];
             let mut read = ReadBuf::new(&mut piece);
             ready!(Pin::new(&mut *stream).poll_read(context, &mut read))?;
-            if read.filled().is_empty() {
+            let read = read.filled();
+            if read.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            unread.extend_from_slice(read.filled());
+            metrics.wire(Direction::In, read.len());
+            let progress = inbound.handle_bytes(read, buffer.initialize_unfilled()).map_err(invalid)?;
+            buffer.advance(progress.given);
+            // What is left finds room next time.
+            unread.extend_from_slice(&read[progress.taken..]);
+            if progress.given > 0 {
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 }
 
 impl AsyncWrite for Inflating {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+        let Self { stream, metrics, .. } = self.get_mut();
+        let result = ready!(Pin::new(stream).poll_write(context, bytes));
+        metrics.wire(Direction::Out, result.as_ref().copied().unwrap_or_default());
+        Poll::Ready(result)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -56,6 +56,26 @@ impl OpenError {
     }
 }
 
+impl OpenError {
+    /// It, among few, as a label of the metrics.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Tls(HandshakeError::Version) => "tls_version",
+            Self::Tls(HandshakeError::CipherSuite(_)) => "tls_cipher_suite",
+            Self::Tls(HandshakeError::Certificate(_)) => "certificate",
+            Self::Tls(HandshakeError::Other(_)) => "tls",
+            Self::Tls(HandshakeError::Io(_)) | Self::Io(_) => "connection_lost",
+            Self::Http(_) => "http",
+            Self::Refused { refusal: Refusal::UnknownStation, .. } => "unknown_station",
+            Self::Refused { refusal: Refusal::BadCredentials, .. } => "bad_credentials",
+            Self::Refused { refusal: Refusal::WrongProfile, .. } => "wrong_profile",
+            Self::Refused { .. } => "unavailable",
+            Self::Silent => "silent",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
 /// A connection that does not become a WebSocket, and what is left of it.
 pub(crate) struct NotOpened {
     pub(crate) error: OpenError,
@@ -161,7 +181,8 @@ pub(crate) async fn open(
         stream.flush().await
     };
     written.await.map_err(OpenError::Io)?;
-    let socket = Socket::open(stream, head.tail, Role::Server, &config.link, upgrade.deflate()).await;
+    let socket =
+        Socket::open(stream, head.tail, Role::Server, &config.link, upgrade.deflate(), &shared.metrics).await;
     let link = Link {
         role: session::Role::Csms,
         registration: admitted.registration,
@@ -171,6 +192,7 @@ pub(crate) async fn open(
         remote,
         client_certificate: request.client_certificate,
         context: admitted.context,
+        metrics: shared.metrics.clone(),
     };
     Ok((socket, link))
 }

@@ -18,6 +18,7 @@ use crate::deflate::{Agreed, Compressor, Inbound};
 use crate::io::inflate::Inflating;
 use crate::io::settings::LinkSettings;
 use crate::io::stream::Stream;
+use crate::metrics::Metrics;
 use crate::session::{Transmit, TransmitKind};
 
 /// The socket, and what waits to be written to it.
@@ -63,13 +64,12 @@ impl Socket {
         role: Role,
         settings: &LinkSettings,
         agreed: Option<Agreed>,
+        metrics: &Metrics,
     ) -> Self {
-        let (mut inbound, mut compressor) = (None, None);
-        if let (Some(deflate), Some(agreed)) = (&settings.deflate, agreed) {
-            inbound = Some(Inbound::new(deflate.clone(), agreed, settings.session.limits.max_bytes));
-            compressor = Some(Compressor::new(deflate.clone(), agreed));
-        }
-        let stream = Inflating::new(stream, tail, inbound);
+        let agreed = settings.deflate.clone().zip(agreed);
+        let inbound = Inbound::new(agreed.clone(), settings.session.limits.max_bytes);
+        let compressor = agreed.map(|(deflate, agreed)| Compressor::new(deflate, agreed));
+        let stream = Inflating::new(stream, tail, inbound, metrics.clone());
         let web_socket = WebSocketStream::from_raw_socket(stream, role, Some(settings.web_socket())).await;
         Self {
             web_socket,

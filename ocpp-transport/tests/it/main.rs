@@ -8,6 +8,7 @@ mod error_table;
 mod lab;
 mod lifecycle;
 mod malformed;
+mod observability;
 mod pki;
 mod python;
 mod s_client;
