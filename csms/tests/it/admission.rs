@@ -57,6 +57,30 @@ fn tc_a_08_client_certificates_of_another_authority_or_station_are_refused() {
     report.step("ended");
 }
 
+/// Everything that the test looks at but the cipher suites, which are in `reload` and in the transport's own tests.
+#[test]
+fn tc_a_04_the_certificate_of_the_csms_is_as_it_has_to_be() {
+    let stage = Stage::start();
+    let address = stage.url().trim_start_matches("wss://").trim_end_matches("/ocpp");
+    let arguments = ["s_client", "-connect", address, "-CAfile", "root.pem", "-verify_return_error"];
+    let text = stage.openssl(&arguments);
+    assert!(text.contains("Verification: OK"), "{text}");
+    // A00.FR.507: PEM; OpenSSL reads the first certificate of the text.
+    fs::write(stage.path("presented.pem"), &text).expect("writes");
+    let text = stage.openssl(&["x509", "-in", "presented.pem", "-noout", "-text", "-nameopt", "RFC2253"]);
+    // A00.FR.510, A00.FR.509: the name that stations connect to, and the operator.
+    assert!(text.contains("Subject: CN=localhost,O=Test CSO\n"), "{text}");
+    // A00.FR.503, A00.FR.506, A00.FR.508
+    assert!(text.contains("Public-Key: (256 bit)") && text.contains("ecdsa-with-SHA256"), "{text}");
+    assert!(text.contains("Serial Number:"), "{text}");
+    // TC_A_06: nothing older than TLS 1.2.
+    for version in ["-tls1", "-tls1_1"] {
+        let old = [&arguments[..], &[version, "-cipher", "ALL:@SECLEVEL=0"]].concat();
+        assert!(stage.openssl_in_vain(&old).contains("alert protocol version"));
+    }
+    assert!(stage.log().contains("InvalidTLSVersion"), "{}", stage.log());
+}
+
 #[test]
 fn a05_fr_07_a_connection_with_a_certificate_is_enough_to_refuse_the_password() {
     let stage = Stage::start();

@@ -169,6 +169,24 @@ fn a_new_certificate_of_the_csms_is_served_after_a_reload_and_old_connections_li
 }
 
 #[test]
+fn sigterm_says_farewell_to_every_station_and_ends_in_order() {
+    let mut stage = Stage::start();
+    in_runtime(async {
+        let mut stations = Vec::new();
+        for identity in ["CS001", "CS002"] {
+            let security = profile_2(&stage, "root.pem");
+            stations.push(station(&stage, identity, security, nothing()).await.expect("connects"));
+        }
+        stage.signal("TERM");
+        for station in &mut stations {
+            let reason = timeout(Duration::from_secs(15), station.closed()).await.expect("closed");
+            assert!(matches!(reason, CloseReason::Peer { code: Some(1001), .. }), "{reason:?}");
+        }
+    });
+    assert!(stage.ended(), "{}", stage.log());
+}
+
+#[test]
 fn what_cannot_change_in_a_running_service_is_named() {
     let stage = Stage::start();
     stage.configure("path = \"/ocpp\"", "path = \"/other\"");

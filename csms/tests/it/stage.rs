@@ -123,6 +123,19 @@ impl Stage {
         assert!(sent.success());
     }
 
+    /// Waits for the program's own end, and whether that was without an error.
+    pub(crate) fn ended(&mut self) -> bool {
+        let mut process = self.process.take().expect("runs");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = process.try_wait().expect("a state") {
+                return status.success();
+            }
+            assert!(Instant::now() < deadline, "it does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Ends the program without any chance to tidy up.
     pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().expect("runs");
@@ -200,16 +213,25 @@ impl Stage {
 
     /// Runs OpenSSL in the stage's folder and returns what it printed.
     pub(crate) fn openssl(&self, arguments: &[&str]) -> String {
-        let output = Command::new("openssl")
-            .current_dir(self.folder.path())
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output();
+        let (text, success) = self.run_openssl(arguments);
+        assert!(success, "openssl {}: {text}", arguments.join(" "));
+        text
+    }
+
+    /// Runs OpenSSL, which fails, and returns what it printed.
+    pub(crate) fn openssl_in_vain(&self, arguments: &[&str]) -> String {
+        let (text, success) = self.run_openssl(arguments);
+        assert!(!success, "openssl {}: {text}", arguments.join(" "));
+        text
+    }
+
+    fn run_openssl(&self, arguments: &[&str]) -> (String, bool) {
+        let mut command = Command::new("openssl");
+        let output = command.current_dir(self.folder.path()).args(arguments).stdin(Stdio::null()).output();
         let output = output.expect("openssl is missing; install it: sudo apt-get install openssl");
         let text =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "openssl {}: {text}", arguments.join(" "));
-        text
+        (text, output.status.success())
     }
 }
 
