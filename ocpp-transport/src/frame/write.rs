@@ -1,7 +1,5 @@
 //! From frame to text.
 
-use std::fmt::Write as _;
-
 use ocpp_types::{RpcErrorCode, Version};
 use serde_json::value::RawValue;
 
@@ -71,7 +69,13 @@ fn refused(
 /// `[2,"id",`, with room for `more` bytes and what separates them.
 fn begin(kind: MessageKind, id: &MessageId, more: usize) -> String {
     let mut text = String::with_capacity(id.as_str().len() + more + 16);
-    let _ = write!(text, "[{},", kind.number());
+    text.push('[');
+    // All numbers that are sent have one digit, and the machinery of formatting costs more than the rest of this.
+    match u32::try_from(kind.number()).ok().and_then(|number| char::from_digit(number, 10)) {
+        Some(digit) => text.push(digit),
+        None => text.push_str(&kind.number().to_string()),
+    }
+    text.push(',');
     push_quoted(&mut text, id.as_str());
     text.push(',');
     text
