@@ -1,15 +1,18 @@
 //! The peer's frames, with compressed messages inflated: bytes in, bytes out.
 //!
 //! tungstenite knows no extension and refuses frames with RSV1. This stands below it and turns each compressed message
-//! into one that is not, in frames of at most a few kilobytes; all other frames go through as they came, also between
-//! the fragments of a message. Whatever is wrong with the frames themselves is left for tungstenite to find.
+//! into one that is not, in frames of at most [`FRAME_BYTES`]. Frames of other messages that are longer are divided, too:
+//! tungstenite keeps a buffer as long as the longest frame that it has seen, for as long as the connection lives. All
+//! other frames go through as they came, also between the fragments of a message. Whatever is wrong with the frames
+//! themselves is left for tungstenite to find.
 
 use crate::deflate::codec::TAIL;
 use crate::deflate::{Agreed, Decompressor, Deflate, DeflateError};
 
 /// Rewrites the stream of frames that comes from a peer.
 pub struct Inbound {
-    decompressor: Decompressor,
+    /// None: no compression was agreed.
+    decompressor: Option<Decompressor>,
     max_bytes: usize,
     state: State,
     /// The header that is being read.
@@ -38,6 +41,14 @@ enum State {
     Through {
         left: u64,
     },
+    /// The payload of a frame that is divided. `part` bytes are left of the frame that has been begun.
+    Divided {
+        left: u64,
+        part: usize,
+        mask: [u8; 4],
+        mask_at: usize,
+        begin: Begin,
+    },
     /// The payload of a frame of a compressed message.
     Compressed {
         left: u64,
@@ -53,6 +64,15 @@ enum State {
     Failed(DeflateError),
 }
 
+/// How the next of the frames that one is divided into begins.
+#[derive(Clone, Copy)]
+struct Begin {
+    opcode: u8,
+    masked: bool,
+    /// FIN of the last one.
+    fin: u8,
+}
+
 struct Message {
     /// Text or binary for the first frame that is given out, then continuation.
     opcode: u8,
@@ -65,12 +85,12 @@ struct Message {
 }
 
 impl Inbound {
-    /// For the connection of which `agreed` was agreed. A message may have `max_bytes`, inflated and, but for the little
-    /// by which compression can enlarge it, also compressed.
+    /// For a connection, and what was agreed for it. A message may have `max_bytes`, inflated and, but for the little by
+    /// which compression can enlarge it, also compressed.
     #[must_use]
-    pub fn new(deflate: Deflate, agreed: Agreed, max_bytes: usize) -> Self {
+    pub fn new(agreed: Option<(Deflate, Agreed)>, max_bytes: usize) -> Self {
         Self {
-            decompressor: Decompressor::new(deflate, agreed),
+            decompressor: agreed.map(|(deflate, agreed)| Decompressor::new(deflate, agreed)),
             max_bytes,
             state: State::Header,
             header: [0; MAX_HEADER_BYTES],
@@ -118,6 +138,29 @@ impl Inbound {
                     let length = rest.len().min(room.len()).min(usize::try_from(left).unwrap_or(usize::MAX));
                     room[..length].copy_from_slice(&rest[..length]);
                     self.state = State::Through { left: left - length as u64 };
+                    progress.given += length;
+                    Ok(Step { taken: length, waits: length == 0 })
+                }
+                State::Divided { left: 0, part: 0, .. } => {
+                    self.state = State::Header;
+                    continue;
+                }
+                State::Divided { left, part: 0, mask, mask_at, begin } => {
+                    let part = usize::try_from(left).unwrap_or(FRAME_BYTES).min(FRAME_BYTES);
+                    let left = left - part as u64;
+                    let fin = if left == 0 { begin.fin } else { 0 };
+                    push_header(&mut self.out, fin | begin.opcode, begin.masked, part);
+                    let begin = Begin { opcode: CONTINUATION, ..begin };
+                    self.state = State::Divided { left, part, mask, mask_at, begin };
+                    continue;
+                }
+                State::Divided { left, part, mask, mask_at, begin } => {
+                    let length = rest.len().min(room.len()).min(part);
+                    for (at, (byte, unmasked)) in rest[..length].iter().zip(room).enumerate() {
+                        *unmasked = byte ^ mask[(mask_at + at) % 4];
+                    }
+                    let mask_at = (mask_at + length) % 4;
+                    self.state = State::Divided { left, part: part - length, mask, mask_at, begin };
                     progress.given += length;
                     Ok(Step { taken: length, waits: length == 0 })
                 }
@@ -178,7 +221,7 @@ impl Inbound {
         if begins && self.message.is_some() {
             return Err(DeflateError::Interrupted);
         }
-        let begins_compressed = begins && reserved == RSV1;
+        let begins_compressed = begins && reserved == RSV1 && self.decompressor.is_some();
         if begins_compressed {
             self.message =
                 Some(Box::new(Message { opcode, masked, compressed: 0, inflated: 0, frame: Vec::new() }));
@@ -194,6 +237,15 @@ impl Inbound {
                 // A mask is needed from a client, and forbidden to a server: the first frame tells for all.
                 message.masked = masked;
                 self.state = State::Compressed { left, mask, mask_at: 0, last };
+            }
+            // One that is over the limit is left as it is: tungstenite refuses it by its header.
+            _ if left > FRAME_BYTES as u64
+                && left <= self.max_bytes as u64
+                && reserved == 0
+                && (begins || opcode == CONTINUATION) =>
+            {
+                let begin = Begin { opcode, masked, fin: first & FIN };
+                self.state = State::Divided { left, part: 0, mask, mask_at: 0, begin };
             }
             _ => {
                 self.out.extend_from_slice(header);
@@ -235,7 +287,9 @@ impl Inbound {
         let at = at + taken;
         self.state = State::Tail { at };
         if at == TAIL.len() && all_given {
-            self.decompressor.finish();
+            if let Some(decompressor) = &mut self.decompressor {
+                decompressor.finish();
+            }
             if let Some(message) = self.message.take() {
                 self.give_frame(*message, FIN);
             }
@@ -246,14 +300,16 @@ impl Inbound {
 
     /// Inflates a piece of the message; returns how much was taken, and whether nothing is left inside the decompressor.
     fn inflate(&mut self, input: &[u8]) -> Result<(usize, bool), DeflateError> {
-        // Both callers are in a message.
-        let Some(mut message) = self.message.take() else { return Ok((input.len(), true)) };
+        // Both callers are in a compressed message.
+        let (Some(decompressor), Some(mut message)) = (&mut self.decompressor, self.message.take()) else {
+            return Ok((input.len(), true));
+        };
         if message.frame.is_empty() {
             message.frame.resize(HEADER_ROOM, 0);
         }
         let begin = message.frame.len();
         message.frame.resize(HEADER_ROOM + FRAME_BYTES, 0);
-        let inflated = self.decompressor.inflate(input, &mut message.frame[begin..]);
+        let inflated = decompressor.inflate(input, &mut message.frame[begin..]);
         let (taken, given) = inflated?;
         message.frame.truncate(begin + given);
         message.inflated += given;
@@ -276,24 +332,28 @@ impl Inbound {
         }
         let length = message.frame.len() - HEADER_ROOM;
         let mut header = Vec::with_capacity(HEADER_ROOM);
-        header.push(fin | message.opcode);
-        let masked = if message.masked { MASKED } else { 0 };
-        match u8::try_from(length) {
-            Ok(short) if short <= 125 => header.push(masked | short),
-            // No frame is longer than FRAME_BYTES.
-            _ => {
-                header.push(masked | 126);
-                header.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
-            }
-        }
-        if message.masked {
-            // A mask of zeros changes nothing.
-            header.extend_from_slice(&[0; 4]);
-        }
+        push_header(&mut header, fin | message.opcode, message.masked, length);
         let begin = HEADER_ROOM - header.len();
         message.frame[begin..HEADER_ROOM].copy_from_slice(&header);
         self.out = message.frame;
         self.out_at = begin;
+    }
+}
+
+/// The header of a frame of at most [`FRAME_BYTES`].
+fn push_header(header: &mut Vec<u8>, first: u8, masked: bool, length: usize) {
+    header.push(first);
+    let mask = if masked { MASKED } else { 0 };
+    match u8::try_from(length) {
+        Ok(short) if short <= 125 => header.push(mask | short),
+        _ => {
+            header.push(mask | 126);
+            header.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
+        }
+    }
+    if masked {
+        // A mask of zeros changes nothing.
+        header.extend_from_slice(&[0; 4]);
     }
 }
 
@@ -325,8 +385,8 @@ const MAX_HEADER_BYTES: usize = 14;
 /// Room for the header of a frame of at most [`FRAME_BYTES`].
 const HEADER_ROOM: usize = 8;
 
-/// The longest frame that is given out, in bytes; what is inflated waits there for tungstenite to take it.
-const FRAME_BYTES: usize = 4096;
+/// The longest frame of a message that is given out, in bytes of payload. With its header it fits into a buffer of 1 KiB.
+const FRAME_BYTES: usize = 1000;
 
 /// How much is unmasked and inflated at once, in bytes; it stands on the stack.
 const STEP_BYTES: usize = 512;

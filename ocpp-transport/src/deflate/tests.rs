@@ -3,7 +3,7 @@
 use std::io::{self, Cursor, Read, Write};
 
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::deflate::{
@@ -71,7 +71,7 @@ impl Write for OneWay {
 }
 
 fn inbound() -> Inbound {
-    Inbound::new(Deflate::default(), AGREED, MAX)
+    Inbound::new(Some((Deflate::default(), AGREED)), MAX)
 }
 
 #[track_caller]
@@ -98,7 +98,7 @@ fn rfc_7692_7_2_3_2_sharing_lz77_sliding_window() {
 
     // Without context takeover the second refers to what nobody has.
     let agreed = Agreed { peer_takeover: ContextTakeover::Forbidden, ..AGREED };
-    let mut alone = Inbound::new(Deflate::default(), agreed, MAX);
+    let mut alone = Inbound::new(Some((Deflate::default(), agreed)), MAX);
     let messages = read(rewrite(&mut alone, &[first, first].concat(), usize::MAX, 4096).unwrap());
     assert_eq!(messages.len(), 2);
     let refused = rewrite(&mut alone, second, usize::MAX, 4096);
@@ -142,6 +142,38 @@ fn control_frames_and_plain_messages_go_through_unchanged() {
     check(&[plain, first, pong, second, plain], &["ok", "hi", "Hello", "ok"]);
     let fragments: &[u8] = &[0x01, 0x01, b'o', 0x80, 0x01, b'k'];
     check(&[fragments, first, second], &["ok", "Hello"]);
+}
+
+#[test]
+fn long_frames_are_divided_so_that_nobody_needs_a_buffer_for_them() {
+    let texts: Vec<String> = [125, 126, 1000, 1001, 2000, 65_000].map(|length| "é".repeat(length / 2)).into();
+    for mask in [None, Some([1, 2, 3, 4])] {
+        let mut input = Vec::new();
+        for text in &texts {
+            input.extend_from_slice(&[0x81, 0x7f | mask.map_or(0, |_| 0x80)]);
+            input.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            input.extend_from_slice(&mask.unwrap_or_default()[..mask.map_or(0, |_| 4)]);
+            let mask = mask.unwrap_or_default();
+            input.extend(text.bytes().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        }
+        for (piece, room) in [(usize::MAX, 4096), (7, 4096), (usize::MAX, 3)] {
+            let mut plain = Inbound::new(None, MAX);
+            let frames = rewrite(&mut plain, &input, piece, room).unwrap();
+            let role = if mask.is_some() { Role::Server } else { Role::Client };
+            let config = WebSocketConfig::default().max_frame_size(Some(1000));
+            let stream = OneWay(Cursor::new(frames));
+            let mut socket = WebSocket::from_raw_socket(stream, role, Some(config));
+            for text in &texts {
+                assert_eq!(socket.read().unwrap(), Message::text(text.as_str()));
+            }
+        }
+    }
+}
+
+#[test]
+fn without_an_agreement_compressed_frames_are_left_for_tungstenite() {
+    let frame = &[0xc1, 0x07, 0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    assert_eq!(rewrite(&mut Inbound::new(None, MAX), frame, 3, 64).unwrap(), frame);
 }
 
 #[test]
@@ -266,7 +298,7 @@ proptest! {
                 }
             }
         }
-        let mut inbound = Inbound::new(deflate, agreed, MAX);
+        let mut inbound = Inbound::new(Some((deflate, agreed)), MAX);
         let read = read(rewrite(&mut inbound, &frames, piece, room).unwrap());
         let texts: Vec<_> = read.iter().filter_map(|message| match message {
             Message::Text(text) => Some(text.as_str()),
@@ -280,7 +312,7 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..2000),
         room in 1_usize..5000,
     ) {
-        let mut inbound = Inbound::new(Deflate::default(), AGREED, 1000);
+        let mut inbound = Inbound::new(Some((Deflate::default(), AGREED)), 1000);
         let mut begun = vec![0xc1, 0x7e, 0x07, 0xd0];
         begun.extend_from_slice(&bytes);
         if let Ok(frames) = rewrite(&mut inbound, &begun, usize::MAX, room) {
