@@ -1,0 +1,420 @@
+//! The renewal of the station's certificates (A02, A03), as a state machine without clock, socket, disk or token.
+//!
+//! For each [`Subject`] there is at most one series: a key, its CSR, and the sends of it. A series is begun by a trigger of the
+//! CSMS (A02.FR.02) or by an expiry that comes near (A03.FR.02). The CSR is sent again after a wait that doubles
+//! (A02.FR.17, .18) until the number of doublings is reached (.19); then only a trigger helps.
+//!
+//! # Order of calls
+//! Call [`Renewal::poll_action`] after each `handle_*` and when [`Renewal::poll_timeout`] has passed, do what it says, and
+//! report with the `handle_*` that the action names. What an action asks to be written down is durable before the rest of
+//! it is done: so a crash at any point loses nothing that was promised.
+//!
+//! A trigger is answered `Accepted` only after [`Renewal::handle_announced`]: the record of a key that is to be made is what
+//! survives a crash between the answer and the CSR (F06.FR.10).
+//!
+//! ```text
+//!  trigger, expiry ─► Announce ─► MakeKey ─► Send ─► (SignCertificateResponse) ─► wait ─► Send again ─► … ─► end
+//!                        │ durable             │ durable: note                     CertificateSigned ─► end
+//! ```
+
+mod schedule;
+mod series;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+pub use schedule::{Schedule, Validity};
+pub use series::{Note, Stage};
+
+use series::Series;
+
+/// What a certificate is for; each has a series of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// The connection to the CSMS: `ChargingStationCertificate`.
+    Station,
+    /// The connection and vehicles: `certificateType` left out.
+    Combined,
+    /// Vehicles, by ISO 15118-2: `V2GCertificate`. One for each SeccId, however many EVSEs share it.
+    Vehicle {
+        /// `ISO15118Ctrlr.SeccId`, the common name.
+        secc_id: String,
+    },
+    /// Vehicles, by ISO 15118-20: `V2G20Certificate`, OCPP 2.1.
+    Vehicle20 {
+        /// `ISO15118Ctrlr.SeccId`, the common name.
+        secc_id: String,
+    },
+}
+
+/// Something to be done. `P` names a pending key in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Action<P> {
+    /// Write down that a key is to be made for this subject; then [`Renewal::handle_announced`], or
+    /// [`Renewal::handle_not_announced`].
+    Announce {
+        /// For what.
+        subject: Subject,
+    },
+    /// Make the key and its CSR, and write the CSR down; then [`Renewal::handle_key`].
+    MakeKey {
+        /// For what.
+        subject: Subject,
+        /// Under which name.
+        pending: P,
+    },
+    /// Write `note` down, then send SignCertificate with the CSR; then [`Renewal::handle_answer`].
+    Send {
+        /// For what.
+        subject: Subject,
+        /// Whose CSR.
+        pending: P,
+        /// What a restart needs to go on from here.
+        note: Note,
+    },
+    /// Write `note` down. Nothing is to be reported.
+    Note {
+        /// Of which key.
+        pending: P,
+        /// What a restart needs.
+        note: Note,
+    },
+    /// Give this key up: nothing will be signed for it. Nothing is to be reported.
+    Drop {
+        /// Which.
+        pending: P,
+    },
+    /// Say that a series has ended. Nothing is to be reported.
+    Ended {
+        /// Of what.
+        subject: Subject,
+        /// How.
+        end: End,
+    },
+}
+
+/// How a series ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum End {
+    /// A certificate was accepted.
+    Certificate,
+    /// The CSMS rejected the CSR (A02.FR.12). For vehicles: turn `ISO15118Ctrlr.PnCEnabled` off (A02.FR.21).
+    Rejected,
+    /// The certificate was invalid: nothing is sent again before a trigger (A02.FR.20).
+    Invalid,
+    /// All sends are used up (A02.FR.19). A late certificate is accepted all the same.
+    Exhausted,
+    /// The token or the disk failed; tried again in a while where an expiry was the cause.
+    NoKey,
+    /// A newer trigger began anew.
+    Replaced,
+}
+
+/// The answer to SignCertificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SignAnswer {
+    /// The certificate will follow (A02.FR.11).
+    Accepted,
+    /// It will not (A02.FR.12); a CALLERROR means the same.
+    Rejected,
+    /// None came: it may have been accepted or not.
+    None,
+}
+
+/// What became of a certificate in CertificateSigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SignedVerdict {
+    /// It is durable.
+    Accepted,
+    /// It was refused (A02.FR.07).
+    Invalid,
+}
+
+/// A pending key as the store remembers it over a restart, the oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Record<P> {
+    /// Its name.
+    pub pending: P,
+    /// For what.
+    pub subject: Subject,
+    /// `None`: announced, and the token may hold the key or not. `Some` without a note: the CSR was never sent.
+    pub csr: Option<Option<Note>>,
+}
+
+/// The renewal of all certificates of one station.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Renewal<P> {
+    schedule: Schedule,
+    series: BTreeMap<Subject, Series<P>>,
+    /// The newest certificate of each subject, and before when none is asked for unasked.
+    held: BTreeMap<Subject, Held>,
+    /// Whether the CSMS takes requests now.
+    connected: bool,
+    /// What is to be done apart from the series, in order.
+    actions: Vec<Action<P>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Held {
+    validity: Option<Validity>,
+    not_before: Option<SystemTime>,
+    announcing: bool,
+}
+
+impl<P: Copy + Eq> Renewal<P> {
+    /// Of a station that waits for nothing.
+    #[must_use]
+    pub fn new(schedule: Schedule) -> Self {
+        Self {
+            schedule,
+            series: BTreeMap::new(),
+            held: BTreeMap::new(),
+            connected: false,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Of a station that starts, from what its store remembers. Nothing is lost: a key that was announced is made, a CSR
+    /// that was made is sent, one that was sent is sent again when its wait is over.
+    #[must_use]
+    pub fn restore(
+        schedule: Schedule,
+        now: SystemTime,
+        records: impl IntoIterator<Item = Record<P>>,
+    ) -> Self {
+        let mut renewal = Self::new(schedule);
+        for Record { pending, subject, csr } in records {
+            let stage = match csr {
+                None => Stage::Announced,
+                Some(None) => Stage::Ready { accepted: 0, due: now },
+                Some(Some(note)) => renewal.schedule.restored(note, now),
+            };
+            renewal.begin(subject, Series::new(pending, stage));
+        }
+        // Those before them were replaced in an earlier life, and told then.
+        renewal.actions.retain(|action| !matches!(action, Action::Ended { .. }));
+        renewal
+    }
+
+    /// The CSMS takes requests: the station is connected and its boot accepted.
+    pub fn handle_connected(&mut self) {
+        self.connected = true;
+    }
+
+    /// The connection is gone; what was not answered will not be.
+    pub fn handle_disconnected(&mut self, now: SystemTime) {
+        self.connected = false;
+        for series in self.series.values_mut() {
+            if let Stage::InFlight { accepted } = series.stage {
+                series.stage = Stage::Ready { accepted, due: now };
+            }
+        }
+    }
+
+    /// A certificate of the station's own is the newest of its subject: when it is due depends on `validity`.
+    pub fn handle_held(&mut self, subject: Subject, validity: Validity) {
+        self.held.entry(subject).or_default().validity = Some(validity);
+    }
+
+    /// A key for `subject` is announced, durably: after a trigger, which may be answered `Accepted` now, or after
+    /// [`Action::Announce`]. A series that is under way is replaced by the new one (A02.FR.02: a new key each time).
+    pub fn handle_announced(&mut self, subject: Subject, pending: P) {
+        self.held.entry(subject.clone()).or_default().announcing = false;
+        self.begin(subject, Series::new(pending, Stage::Announced));
+    }
+
+    /// The key of [`Action::Announce`] could not be announced.
+    pub fn handle_not_announced(&mut self, now: SystemTime, subject: Subject) {
+        let held = self.held.entry(subject.clone()).or_default();
+        held.announcing = false;
+        held.not_before = Some(now + RETRY);
+        self.actions.push(Action::Ended { subject, end: End::NoKey });
+    }
+
+    /// The key of [`Action::MakeKey`] and its CSR exist and are written down; or they could not be made.
+    pub fn handle_key<E>(&mut self, now: SystemTime, pending: P, made: Result<(), E>) {
+        let Some((subject, series)) = self.current(pending) else { return };
+        if series.stage != Stage::Making {
+            return;
+        }
+        if made.is_ok() {
+            series.stage = Stage::Ready { accepted: 0, due: now };
+        } else {
+            self.end(now, &subject, End::NoKey);
+        }
+    }
+
+    /// The answer to [`Action::Send`].
+    pub fn handle_answer(&mut self, now: SystemTime, pending: P, answer: SignAnswer) {
+        let schedule = self.schedule;
+        let Some((subject, series)) = self.current(pending) else { return };
+        let Stage::InFlight { accepted } = series.stage else { return };
+        match answer {
+            SignAnswer::Accepted => match schedule.wait_after(accepted + 1) {
+                // A02.FR.17, .18: the wait begins with the acceptance, which may come long after the send. What was written
+                // down before the send would have the CSR sent again too early after a restart.
+                Some(wait) => {
+                    let (accepted, due) = (accepted + 1, now + wait);
+                    series.stage = Stage::Waiting { accepted, due };
+                    self.actions.push(Action::Note { pending, note: Note { accepted, due: Some(due) } });
+                }
+                // A02.FR.19
+                None => {
+                    series.stage = Stage::Stopped;
+                    self.actions.push(Action::Ended { subject, end: End::Exhausted });
+                }
+            },
+            SignAnswer::Rejected => self.end(now, &subject, End::Rejected),
+            // What was not accepted does not count; it is sent again on the next occasion.
+            SignAnswer::None => series.stage = Stage::Ready { accepted, due: now + schedule.wait_minimum() },
+        }
+    }
+
+    /// CertificateSigned came for the key `pending`: of the series that is under way, or late, of an earlier one (TC_A_23).
+    pub fn handle_certificate(&mut self, now: SystemTime, pending: P, verdict: SignedVerdict) {
+        if verdict == SignedVerdict::Accepted {
+            // The store has taken this key for its certificate: nothing is left to write a note on, or to give up.
+            self.actions.retain(|action| match action {
+                Action::Note { pending: on, .. } | Action::Drop { pending: on } => *on != pending,
+                _ => true,
+            });
+        }
+        let known = self.series.iter_mut().find(|(_, series)| series.knows(pending));
+        let Some((subject, series)) = known.map(|(subject, series)| (subject.clone(), series)) else {
+            return;
+        };
+        match verdict {
+            // F06.FR.10: a trigger that was accepted still leads to its CSR, though an earlier one was answered meanwhile.
+            SignedVerdict::Accepted if series.pending != pending && !series.sent => {
+                series.earlier.retain(|key| *key != pending);
+            }
+            SignedVerdict::Accepted => {
+                // Nothing will come for the other keys that is wanted.
+                let others: Vec<P> = series.keys().filter(|other| *other != pending).collect();
+                self.series.remove(&subject);
+                // A certificate that is due as it comes would be renewed for ever.
+                self.held.entry(subject.clone()).or_default().not_before = Some(now + RETRY);
+                self.actions.push(Action::Ended { subject, end: End::Certificate });
+                self.actions.extend(others.into_iter().map(|pending| Action::Drop { pending }));
+            }
+            SignedVerdict::Invalid => {
+                // A late answer to an earlier series says nothing about this one.
+                if series.pending != pending || series.stage == Stage::Stopped {
+                    return;
+                }
+                // A02.FR.20. The key stays: the CSMS may send a better one.
+                series.stage = Stage::Stopped;
+                self.actions.push(Action::Note { pending, note: Note::STOPPED });
+                self.actions.push(Action::Ended { subject, end: End::Invalid });
+            }
+        }
+    }
+
+    /// The next thing to do at `now`. `None`: nothing before [`Renewal::poll_timeout`], or before something happens.
+    #[must_use]
+    pub fn poll_action(&mut self, now: SystemTime) -> Option<Action<P>> {
+        if !self.actions.is_empty() {
+            return Some(self.actions.remove(0));
+        }
+        for (subject, series) in &mut self.series {
+            let (subject, pending) = (subject.clone(), series.pending);
+            match series.stage {
+                Stage::Announced => {
+                    series.stage = Stage::Making;
+                    return Some(Action::MakeKey { subject, pending });
+                }
+                Stage::Ready { accepted, due } | Stage::Waiting { accepted, due }
+                    if self.connected && due <= now =>
+                {
+                    series.stage = Stage::InFlight { accepted };
+                    series.sent = true;
+                    // Written down as if it had been accepted: after a crash nobody knows, and too late a send is better
+                    // than one too early.
+                    let note = self.schedule.note_of_send(accepted, now);
+                    return Some(Action::Send { subject, pending, note });
+                }
+                _ => {}
+            }
+        }
+        let schedule = self.schedule;
+        let is_idle = |subject: &Subject| !self.series.contains_key(subject);
+        let due = self.held.iter_mut().find(|(subject, held)| {
+            is_idle(subject) && !held.announcing && held.due(&schedule).is_some_and(|due| due <= now)
+        });
+        due.map(|(subject, held)| {
+            held.announcing = true;
+            Action::Announce { subject: subject.clone() }
+        })
+    }
+
+    /// When [`Renewal::poll_action`] has something new to say, if nothing happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<SystemTime> {
+        let sends = self.series.values().filter_map(|series| match series.stage {
+            Stage::Ready { due, .. } | Stage::Waiting { due, .. } if self.connected => Some(due),
+            _ => None,
+        });
+        let idle = self
+            .held
+            .iter()
+            .filter(|(subject, held)| !held.announcing && !self.series.contains_key(*subject));
+        sends.chain(idle.filter_map(|(_, held)| held.due(&self.schedule))).min()
+    }
+
+    /// How far the series of `subject` has come; `None` where there is none.
+    #[must_use]
+    pub fn stage(&self, subject: &Subject) -> Option<&Stage> {
+        self.series.get(subject).map(|series| &series.stage)
+    }
+
+    fn current(&mut self, pending: P) -> Option<(Subject, &mut Series<P>)> {
+        let found = self.series.iter_mut().find(|(_, series)| series.pending == pending);
+        found.map(|(subject, series)| (subject.clone(), series))
+    }
+
+    fn begin(&mut self, subject: Subject, mut series: Series<P>) {
+        if let Some(old) = self.series.remove(&subject) {
+            if old.stage != Stage::Stopped {
+                self.actions.push(Action::Ended { subject: subject.clone(), end: End::Replaced });
+            }
+            let dropped = series.inherit(old);
+            self.actions.extend(dropped.into_iter().map(|pending| Action::Drop { pending }));
+        }
+        self.series.insert(subject, series);
+    }
+
+    /// Ends a series whose key nobody will sign.
+    fn end(&mut self, now: SystemTime, subject: &Subject, end: End) {
+        let Some(series) = self.series.remove(subject) else { return };
+        // Not again by itself at once: the CSMS would reject it again, the token fail again.
+        self.held.entry(subject.clone()).or_default().not_before = match end {
+            End::Rejected => now.checked_add(AFTER_REJECTION),
+            _ => now.checked_add(RETRY),
+        };
+        // Told before it is forgotten: after a crash between the two the series goes on, and ends once more.
+        self.actions.push(Action::Ended { subject: subject.clone(), end });
+        self.actions.extend(series.keys().map(|pending| Action::Drop { pending }));
+    }
+}
+
+impl Held {
+    fn due(&self, schedule: &Schedule) -> Option<SystemTime> {
+        let due = schedule.renewal_due(self.validity?);
+        Some(self.not_before.map_or(due, |not_before| due.max(not_before)))
+    }
+}
+
+/// After the token or the disk has failed, and between two renewals of one certificate.
+const RETRY: Duration = Duration::from_secs(3600);
+
+/// After a rejection the station tries by itself once a day: a certificate that is about to expire should not do so in
+/// silence, and a CSMS that said no should not be asked all the time.
+const AFTER_REJECTION: Duration = Duration::from_secs(86_400);

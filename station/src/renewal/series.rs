@@ -1,0 +1,90 @@
+//! One series: a key, how far its CSR has come, and the keys before it whose certificates may still come.
+
+use std::time::SystemTime;
+
+/// How far a series has come.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// A key is to be made.
+    Announced,
+    /// The key is being made.
+    Making,
+    /// The CSR is to be sent at `due`; it was accepted so many times before.
+    Ready {
+        /// Accepted sends.
+        accepted: u32,
+        /// When.
+        due: SystemTime,
+    },
+    /// SignCertificate was sent and is not answered.
+    InFlight {
+        /// Accepted sends before this one.
+        accepted: u32,
+    },
+    /// The CSMS has accepted the CSR; it is sent again at `due` (A02.FR.17).
+    Waiting {
+        /// Accepted sends.
+        accepted: u32,
+        /// When.
+        due: SystemTime,
+    },
+    /// Nothing is sent before a new trigger (A02.FR.19, .20). A certificate that comes is accepted.
+    Stopped,
+}
+
+/// What is remembered of a CSR over a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Note {
+    /// How often the CSMS has accepted it, the send that is under way counted as accepted.
+    pub accepted: u32,
+    /// When it is to be sent again. `None`: not before a new trigger.
+    pub due: Option<SystemTime>,
+}
+
+impl Note {
+    /// Of a CSR that is not sent again.
+    pub const STOPPED: Self = Self { accepted: u32::MAX, due: None };
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Series<P> {
+    pub(super) pending: P,
+    pub(super) stage: Stage,
+    /// Whether the CSMS may know the CSR.
+    pub(super) sent: bool,
+    /// Keys of series that this one has replaced, the oldest first, at most [`MOST_EARLIER`].
+    pub(super) earlier: Vec<P>,
+}
+
+impl<P: Copy + Eq> Series<P> {
+    pub(super) fn new(pending: P, stage: Stage) -> Self {
+        let sent = matches!(stage, Stage::Waiting { .. } | Stage::Stopped);
+        Self { pending, stage, sent, earlier: Vec::new() }
+    }
+
+    /// Takes over the keys of `old` whose certificates may still come; returns those that are given up.
+    pub(super) fn inherit(&mut self, old: Self) -> Vec<P> {
+        let mut dropped = Vec::new();
+        self.earlier = old.earlier;
+        if old.sent {
+            self.earlier.push(old.pending);
+        } else {
+            dropped.push(old.pending);
+        }
+        while self.earlier.len() > MOST_EARLIER {
+            dropped.push(self.earlier.remove(0));
+        }
+        dropped
+    }
+
+    pub(super) fn knows(&self, pending: P) -> bool {
+        self.keys().any(|key| key == pending)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = P> {
+        self.earlier.iter().copied().chain([self.pending])
+    }
+}
+
+/// A CSMS that triggers anew before it has answered gets room for a few late answers; each is a key in the token.
+const MOST_EARLIER: usize = 3;

@@ -1,0 +1,373 @@
+//! The renewal core on a clock of its own: each rule, one at a time.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{
+    Action, End, Note, Record, Renewal, Schedule, SignAnswer, SignedVerdict, Stage, Subject, Validity,
+};
+
+const W: Duration = Duration::from_secs(30);
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_000_000_000 + seconds)
+}
+
+/// A core, and a shell that does at once whatever it says.
+struct Station {
+    core: Renewal<u32>,
+    now: SystemTime,
+    next: u32,
+    sends: Vec<(u32, SystemTime)>,
+    dropped: Vec<u32>,
+    ended: Vec<(Subject, End)>,
+    notes: Vec<(u32, Note)>,
+}
+
+impl Station {
+    fn new(repeat_times: u32) -> Self {
+        let mut core = Renewal::new(Schedule::new(W, repeat_times));
+        core.handle_connected();
+        Self::with(core)
+    }
+
+    fn with(core: Renewal<u32>) -> Self {
+        let (sends, dropped, ended, notes) = Default::default();
+        Self { core, now: at(0), next: 1, sends, dropped, ended, notes }
+    }
+
+    /// A trigger whose key can be announced; returns the key.
+    fn trigger(&mut self, subject: Subject) -> u32 {
+        let key = self.next;
+        self.next += 1;
+        self.core.handle_announced(subject, key);
+        key
+    }
+
+    /// Does what is to be done now; a CSR is answered with `answer`.
+    fn work(&mut self, answer: SignAnswer) {
+        while let Some(action) = self.core.poll_action(self.now) {
+            match action {
+                Action::Announce { subject } => {
+                    self.trigger(subject);
+                }
+                Action::MakeKey { pending, .. } => self.core.handle_key(self.now, pending, Ok::<(), ()>(())),
+                Action::Send { pending, note, .. } => {
+                    self.notes.push((pending, note));
+                    self.sends.push((pending, self.now));
+                    self.core.handle_answer(self.now, pending, answer);
+                }
+                Action::Note { pending, note } => self.notes.push((pending, note)),
+                Action::Drop { pending } => self.dropped.push(pending),
+                Action::Ended { subject, end } => self.ended.push((subject, end)),
+            }
+        }
+    }
+
+    /// Lets the time pass until `end`, stopping wherever the core wants to be asked.
+    fn run_until(&mut self, end: SystemTime, answer: SignAnswer) {
+        self.work(answer);
+        while let Some(next) = self.core.poll_timeout().filter(|next| *next <= end) {
+            assert!(next > self.now, "the core is asked again and again without end");
+            self.now = next;
+            self.work(answer);
+        }
+        self.now = end;
+    }
+
+    fn seconds(&self) -> Vec<u64> {
+        self.sends
+            .iter()
+            .map(|(_, when)| when.duration_since(at(0)).expect("after the start").as_secs())
+            .collect()
+    }
+
+    fn ends(&self) -> Vec<End> {
+        self.ended.iter().map(|(_, end)| *end).collect()
+    }
+}
+
+/// One doubling: two sends after the first, after W and after 2 W more, never early; the same CSR each time.
+/// Seen elsewhere: a floor of 250 s and milliseconds for seconds (EVerest #1982, libocpp #969).
+#[test]
+fn tc_a_23_a02_fr_17_to_19_resends_double_and_end() {
+    for (repeat_times, expected) in [(0, &[0, 30][..]), (1, &[0, 30, 90]), (3, &[0, 30, 90, 210, 450])] {
+        let mut station = Station::new(repeat_times);
+        let key = station.trigger(Subject::Station);
+        station.run_until(at(100_000), SignAnswer::Accepted);
+        assert_eq!(station.seconds(), expected);
+        assert!(station.sends.iter().all(|(sent, _)| *sent == key));
+        assert_eq!(station.ends(), [End::Exhausted]);
+        assert_eq!(station.core.stage(&Subject::Station), Some(&Stage::Stopped));
+        assert!(station.dropped.is_empty(), "a late certificate is still accepted");
+        // A02.FR.19: until a trigger.
+        let next = station.trigger(Subject::Station);
+        station.work(SignAnswer::Accepted);
+        assert_eq!(station.sends.last().map(|(sent, _)| *sent), Some(next));
+    }
+}
+
+/// TC_A_23 by its errata: a certificate for each accepted send; the first ends the series.
+#[test]
+fn tc_a_23_late_certificates() {
+    let mut station = Station::new(1);
+    let first = station.trigger(Subject::Station);
+    station.work(SignAnswer::Accepted);
+    let second = station.trigger(Subject::Station);
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.ends(), [End::Replaced]);
+    assert!(station.dropped.is_empty(), "the first may still be answered");
+    station.core.handle_certificate(station.now, first, SignedVerdict::Accepted);
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.dropped, [second]);
+    assert_eq!(station.ends(), [End::Replaced, End::Certificate]);
+    assert_eq!(station.core.stage(&Subject::Station), None);
+    station.core.handle_certificate(station.now, first, SignedVerdict::Accepted);
+    station.run_until(at(10_000), SignAnswer::Accepted);
+    assert_eq!(station.sends.len(), 2, "nothing is sent any more");
+}
+
+/// A CSR that nobody has seen is not kept, and only a few that somebody may have.
+#[test]
+fn a02_fr_02_keys_of_replaced_series_are_bounded() {
+    let mut station = Station::new(1);
+    station.core.handle_disconnected(station.now);
+    let unseen = station.trigger(Subject::Station);
+    station.work(SignAnswer::Accepted);
+    station.core.handle_connected();
+    let seen: Vec<_> = (0..5)
+        .map(|_| {
+            let key = station.trigger(Subject::Station);
+            station.work(SignAnswer::Accepted);
+            key
+        })
+        .collect();
+    assert_eq!(station.dropped, [unseen, seen[0]]);
+}
+
+#[test]
+fn tc_a_15_a02_fr_12_rejected_request_ends_the_series() {
+    let mut station = Station::new(5);
+    let key = station.trigger(Subject::Station);
+    station.run_until(at(80_000), SignAnswer::Rejected);
+    assert_eq!((station.seconds(), station.ends()), (vec![0], vec![End::Rejected]));
+    assert_eq!(station.dropped, [key]);
+    station.trigger(Subject::Station);
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.sends.len(), 2, "a trigger begins anew");
+}
+
+#[test]
+fn tc_a_14_a02_fr_20_invalid_certificate_stops_the_resends() {
+    let mut station = Station::new(5);
+    let key = station.trigger(Subject::Station);
+    station.work(SignAnswer::Accepted);
+    station.core.handle_certificate(station.now, key, SignedVerdict::Invalid);
+    station.run_until(at(100_000), SignAnswer::Accepted);
+    assert_eq!((station.sends.len(), station.ends()), (1, vec![End::Invalid]));
+    assert_eq!(station.notes.last(), Some(&(key, Note::STOPPED)), "over a restart as well");
+    // The CSMS may make good for it.
+    station.core.handle_certificate(station.now, key, SignedVerdict::Accepted);
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.ends(), [End::Invalid, End::Certificate]);
+}
+
+/// No answer is no acceptance: sent again when the connection is back, or after the shortest wait, and not counted.
+#[test]
+fn a02_fr_17_what_was_not_answered_is_sent_again() {
+    let mut station = Station::new(0);
+    station.trigger(Subject::Station);
+    station.run_until(at(70), SignAnswer::None);
+    assert_eq!(station.seconds(), [0, 30, 60]);
+    station.core.handle_disconnected(station.now);
+    station.run_until(at(500), SignAnswer::None);
+    assert_eq!(station.core.poll_timeout(), None, "nothing to do without a connection");
+    station.core.handle_connected();
+    station.run_until(at(10_000), SignAnswer::Accepted);
+    assert_eq!(station.seconds(), [0, 30, 60, 500, 530], "two accepted ones, as many as there are");
+}
+
+/// In flight when the connection goes.
+#[test]
+fn a02_fr_17_sent_again_on_the_next_connection() {
+    let mut station = Station::new(0);
+    let key = station.trigger(Subject::Station);
+    assert!(matches!(station.core.poll_action(station.now), Some(Action::MakeKey { .. })));
+    station.core.handle_key(station.now, key, Ok::<(), ()>(()));
+    assert!(matches!(station.core.poll_action(station.now), Some(Action::Send { .. })));
+    station.core.handle_disconnected(at(1));
+    // The answer to the lost send comes to nobody.
+    station.core.handle_answer(at(1), key, SignAnswer::Accepted);
+    station.core.handle_connected();
+    station.now = at(2);
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.seconds(), [2]);
+}
+
+/// A03.FR.02: within a month of the end; a short-lived certificate in the last third of its life.
+/// Seen elsewhere (libocpp #1032): thirty days, and short-lived certificates in a loop.
+#[test]
+fn a03_fr_02_renewed_before_it_expires() {
+    for (life, due) in [(365 * DAY, 334 * DAY), (30 * DAY, 20 * DAY), (3 * DAY, 2 * DAY)] {
+        let mut station = Station::new(0);
+        let validity = Validity { not_before: at(0), not_after: at(0) + life };
+        station.core.handle_held(Subject::Station, validity);
+        station.run_until(at(0) + due - Duration::from_secs(1), SignAnswer::Accepted);
+        assert!(station.sends.is_empty());
+        station.run_until(at(0) + due, SignAnswer::Accepted);
+        assert_eq!(station.sends.len(), 1);
+        // The next one is valid as long again.
+        let key = station.sends[0].0;
+        station.core.handle_certificate(station.now, key, SignedVerdict::Accepted);
+        let next = Validity { not_before: station.now, not_after: station.now + life };
+        station.core.handle_held(Subject::Station, next);
+        station.run_until(at(0) + due + due, SignAnswer::Accepted);
+        assert_eq!(station.sends.len(), 2);
+    }
+}
+
+/// A certificate that comes when it is due already is not renewed at once again.
+#[test]
+fn a03_fr_02_certificates_that_expire_at_once_make_no_loop() {
+    let mut station = Station::new(0);
+    let hour = 3600;
+    for round in 0..5 {
+        let validity = Validity { not_before: at(0), not_after: at(round * hour + 1) };
+        station.core.handle_held(Subject::Station, validity);
+        station.run_until(at((round + 1) * hour - 1), SignAnswer::Accepted);
+        if let Some((key, _)) = station.sends.last().copied() {
+            station.core.handle_certificate(station.now, key, SignedVerdict::Accepted);
+            station.work(SignAnswer::Accepted);
+        }
+    }
+    let keys: std::collections::BTreeSet<_> = station.sends.iter().map(|(key, _)| *key).collect();
+    assert!(keys.len() <= 5, "{keys:?}");
+}
+
+/// After a rejection the station asks by itself once a day.
+#[test]
+fn a03_fr_02_rejected_renewal_is_tried_again_the_next_day() {
+    let mut station = Station::new(0);
+    station.core.handle_held(Subject::Station, Validity { not_before: at(0), not_after: at(9) });
+    station.run_until(at(0) + 3 * DAY, SignAnswer::Rejected);
+    assert_eq!(station.seconds(), [6, 6 + 86_400, 6 + 2 * 86_400]);
+}
+
+/// F06.FR.10, and seen elsewhere (EVerest #2479): a trigger that was accepted leads to a CSR, also over a crash.
+#[test]
+fn f06_fr_10_announced_key_survives_a_restart() {
+    let record = Record { pending: 7, subject: Subject::Station, csr: None };
+    let mut station = Station::with(Renewal::restore(Schedule::new(W, 1), at(0), [record]));
+    station.core.handle_connected();
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.sends, [(7, at(0))]);
+}
+
+/// A key that cannot be made: a stated end, and the renewal that is due is tried again later.
+#[test]
+fn f06_fr_10_token_failure_is_a_stated_end() {
+    let mut station = Station::new(1);
+    station.core.handle_held(Subject::Station, Validity { not_before: at(0), not_after: at(0) });
+    let key = station.trigger(Subject::Station);
+    assert!(matches!(station.core.poll_action(station.now), Some(Action::MakeKey { .. })));
+    station.core.handle_key(station.now, key, Err("the token was pulled"));
+    station.work(SignAnswer::Accepted);
+    assert_eq!((station.ends(), station.dropped.as_slice()), (vec![End::NoKey], &[key][..]));
+    assert!(station.sends.is_empty());
+    station.run_until(at(3600), SignAnswer::Accepted);
+    assert_eq!(station.seconds(), [3600]);
+    // And a disk that takes no announcement.
+    let mut station = Station::new(1);
+    station.core.handle_held(Subject::Station, Validity { not_before: at(0), not_after: at(0) });
+    let announce = Action::Announce { subject: Subject::Station };
+    assert_eq!(station.core.poll_action(station.now), Some(announce.clone()));
+    assert_eq!(station.core.poll_action(station.now), None, "asked once");
+    station.core.handle_not_announced(station.now, Subject::Station);
+    assert!(matches!(station.core.poll_action(station.now), Some(Action::Ended { end: End::NoKey, .. })));
+    assert_eq!(station.core.poll_timeout(), Some(at(3600)));
+    assert_eq!(station.core.poll_action(at(3600)), Some(announce));
+}
+
+/// A restart in the middle of a wait goes on with it, neither earlier nor from the beginning.
+#[test]
+fn a02_fr_18_waits_survive_a_restart() {
+    let mut station = Station::new(2);
+    station.trigger(Subject::Station);
+    station.run_until(at(40), SignAnswer::Accepted);
+    let (pending, note) = *station.notes.last().expect("written down before the send");
+    assert_eq!(note, Note { accepted: 2, due: Some(at(90)) });
+    let restart = |now| {
+        let record = Record { pending, subject: Subject::Station, csr: Some(Some(note)) };
+        let mut station = Station::with(Renewal::restore(Schedule::new(W, 2), now, [record]));
+        (station.now, station.next) = (now, 100);
+        station.core.handle_connected();
+        station
+    };
+    let mut again = restart(at(50));
+    again.run_until(at(10_000), SignAnswer::Accepted);
+    assert_eq!(again.seconds(), [90, 210]);
+    // Too late already: at once, as soon as there is a connection.
+    let mut again = restart(at(1000));
+    again.run_until(at(1000), SignAnswer::Accepted);
+    assert_eq!(again.seconds(), [1000]);
+    // A clock that was set back a year makes no wait of a year.
+    let back = at(90) - 365 * DAY;
+    let mut again = restart(back);
+    assert_eq!(again.core.poll_timeout(), Some(back + 2 * W));
+    again.now = back + 2 * W;
+    again.work(SignAnswer::Accepted);
+    assert_eq!(again.sends.len(), 1);
+}
+
+/// Records of several series of one subject: the newest goes on, those before it wait for late answers.
+#[test]
+fn restart_with_keys_of_replaced_series() {
+    let note = Note { accepted: 1, due: Some(at(30)) };
+    let record = |pending, csr| Record { pending, subject: Subject::Station, csr };
+    let records = [record(1, None), record(2, Some(Some(note))), record(3, Some(None))];
+    let mut station = Station::with(Renewal::restore(Schedule::new(W, 2), at(0), records));
+    station.core.handle_connected();
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.dropped, [1], "nobody knows it");
+    assert_eq!(station.sends, [(3, at(0))]);
+    assert!(station.ended.is_empty(), "told before the restart");
+    station.core.handle_certificate(at(1), 2, SignedVerdict::Accepted);
+    station.work(SignAnswer::Accepted);
+    assert_eq!((station.dropped.as_slice(), station.ends()), (&[1, 3][..], vec![End::Certificate]));
+}
+
+/// Seen elsewhere (EVerest #1655): each SECC has a series of its own, and one for each edition of ISO 15118.
+#[test]
+fn a02_v2g_series_of_each_secc_are_independent() {
+    let secc = |name: &str| Subject::Vehicle { secc_id: name.to_owned() };
+    let subjects = [
+        Subject::Station,
+        Subject::Combined,
+        secc("A"),
+        secc("B"),
+        Subject::Vehicle20 { secc_id: "A".to_owned() },
+    ];
+    let mut station = Station::new(0);
+    let keys = subjects.clone().map(|subject| station.trigger(subject));
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.sends.len(), 5);
+    station.core.handle_certificate(station.now, keys[2], SignedVerdict::Accepted);
+    station.core.handle_certificate(station.now, keys[0], SignedVerdict::Invalid);
+    station.run_until(at(31), SignAnswer::Accepted);
+    let resent: Vec<_> = station.sends[5..].iter().map(|(key, _)| *key).collect();
+    assert_eq!(resent.len(), 3);
+    assert!([keys[1], keys[3], keys[4]].iter().all(|key| resent.contains(key)), "{resent:?}");
+}
+
+#[test]
+fn enormous_settings_do_not_overflow() {
+    let mut station = Station::new(u32::MAX);
+    station.core = Renewal::new(Schedule::new(Duration::MAX, u32::MAX));
+    station.core.handle_connected();
+    station.trigger(Subject::Station);
+    for _ in 0..70 {
+        station.work(SignAnswer::Accepted);
+        station.now = station.core.poll_timeout().expect("sent again");
+    }
+    assert_eq!(station.sends.len(), 70);
+}
