@@ -1,0 +1,96 @@
+//! From the request to the certificate: parsed, proven, decided, linted, signed, verified; without and with a record.
+
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context as _, Result};
+use ocpp_types::{BoundedString, v201::SignCertificateRequest};
+use signer_pkcs11::{
+    CaSettings, CertificateAuthority, FileRecord, Key, Limits, Profile, Profiles, StationIdentity, Subject, Token,
+};
+
+use crate::{
+    cpu, median,
+    pki::{REQUESTS, Request, requests},
+    tell, token,
+};
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How often all requests are certified in a round.
+const REPEATS: usize = 20;
+
+pub(crate) fn measure(rounds: usize) -> Result<()> {
+    let token = token::new(4)?;
+    let key = token::key(&token, "ca")?;
+    let root = root(&key)?;
+    let requests = requests()?;
+    let folder = tempfile::tempdir()?;
+    let record = FileRecord::open(folder.path().join("record"))?;
+    let plain = CertificateAuthority::new(key.clone(), &root, settings()?)?;
+    let recorded = CertificateAuthority::new(key, &root, settings()?)?.with_record(Arc::new(record));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        without.push(runtime.block_on(cost(&plain, &requests))?);
+        with.push(runtime.block_on(cost(&recorded, &requests))?);
+    }
+    tell("issue", "ours", median(without), "us");
+    tell("issue-recorded", "ours", median(with), "us");
+    Ok(())
+}
+
+/// Eight extensions, as much as others write.
+fn settings() -> Result<CaSettings> {
+    let mut profiles = Profiles::default();
+    let mut station = Profile::station();
+    station.crl_urls = vec!["http://pki.example.com/cso.crl".to_owned()];
+    station.ocsp_urls = vec!["http://ocsp.example.com/".to_owned()];
+    profiles.station = station;
+    let limits = Limits::default().certificates(1_000_000, YEAR).same_answer(Duration::ZERO);
+    Ok(CaSettings::new("Example").profiles(profiles).limits(limits))
+}
+
+fn root(key: &Key) -> Result<String> {
+    let subject = Subject::new("Example Root", "Example");
+    Ok(CertificateAuthority::create_root(key, &subject, 10 * YEAR, SystemTime::now())?)
+}
+
+/// CPU per certificate.
+async fn cost(authority: &CertificateAuthority, requests: &[Request]) -> Result<f64> {
+    let prepared: Vec<_> = requests
+        .iter()
+        .map(|request| {
+            let station = StationIdentity {
+                identity: request.serial_number.clone(),
+                serial_number: request.serial_number.clone(),
+            };
+            let csr = BoundedString::try_from(request.pem.as_str()).ok().context("a request of a station fits")?;
+            Ok((station, SignCertificateRequest::new(csr)))
+        })
+        .collect::<Result<_>>()?;
+    let before = cpu::used_us()?;
+    for _ in 0..REPEATS {
+        for (station, request) in &prepared {
+            let (_, pending) = authority.answer(request, station);
+            let issued = authority.issue(pending?).await?;
+            authority.delivered(&issued);
+        }
+    }
+    #[allow(clippy::cast_precision_loss)]
+    Ok((cpu::used_us()? - before) / (REPEATS * REQUESTS) as f64)
+}
+
+/// A root in the token, for other programs that use the same key: its certificate, and the token's and the key's names.
+pub(crate) fn write_authority(folder: &Path) -> Result<()> {
+    let token: Token = token::new(1)?;
+    let key = token::key(&token, "ca")?;
+    fs::write(folder.join("root.pem"), root(&key)?)?;
+    fs::write(folder.join("key.uri"), key.uri().to_string())?;
+    fs::write(folder.join("pin"), token::PIN)?;
+    Ok(())
+}
