@@ -19,10 +19,14 @@ pub(crate) struct TestArguments {
 
 /// `cargo xtask test`: provisions SoftHSM and the peers in Python and JavaScript, then runs doctests and tests.
 pub(crate) fn run_command(arguments: &TestArguments) -> Result<()> {
-    if !on_path("openssl") {
-        bail!(
-            "openssl is missing, which judges the certificates; install it: `sudo apt-get install openssl`"
-        );
+    for (program, what, package) in [
+        ("openssl", "judges the certificates and the TLS of the CSMS", "openssl"),
+        ("pkg-config", "finds the OpenSSL that the CSMS's second TLS is built on", "pkg-config libssl-dev"),
+        ("testssl", "knows the weaknesses of TLS", "testssl.sh"),
+    ] {
+        if !on_path(program) {
+            bail!("{program} is missing, which {what}; install it: `sudo apt-get install {package}`");
+        }
     }
     let module = softhsm::module()?;
     let tokens = TokenFolder::create()?;
