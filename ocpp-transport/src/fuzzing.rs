@@ -1,0 +1,60 @@
+//! What the fuzz targets need of the private parts; no other build has it.
+
+use ocpp_types::Version;
+
+use crate::deflate::Deflate;
+use crate::identity::Identity;
+use crate::upgrade;
+
+const VERSIONS: [Version; 3] = [Version::V21, Version::V201, Version::V16];
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+/// Reads the head of a request as a CSMS does, and answers it.
+///
+/// # Panics
+/// If what is read and what is answered do not fit.
+pub fn request(head: &[u8]) {
+    let deflate = Deflate::default();
+    let Ok(upgrade) = upgrade::parse_request(head, "/ocpp", &VERSIONS, Some(&deflate)) else { return };
+    let Some(version) = upgrade.version else { return };
+    // An identity that is taken comes back the same in a request of our own.
+    let path = format!("/ocpp/{}", upgrade.identity.to_path_segment());
+    let again = upgrade::request("csms", &path, KEY, &[version], Some(&deflate), None);
+    let again =
+        upgrade::parse_request(again.as_bytes(), "/ocpp", &VERSIONS, Some(&deflate)).expect("is ours");
+    assert_eq!((&again.identity, again.version), (&upgrade.identity, Some(version)));
+    assert!(again.deflate().is_some());
+    // The answer to it is one that a station takes.
+    let response = upgrade::accept(&again, version);
+    let opened = upgrade::check_response(response.as_bytes(), KEY, &VERSIONS, Some(&deflate)).expect("opens");
+    assert_eq!((opened.version, opened.deflate), (version, again.deflate()));
+    // What is answered to a stranger is one head without anything behind it.
+    let response = upgrade::accept(&upgrade, version);
+    assert!(response.ends_with("\r\n\r\n"));
+    assert_eq!(response.matches("\r\n\r\n").count(), 1, "{response}");
+}
+
+/// Reads the head of a response as a station does.
+///
+/// # Panics
+/// If a version is taken that was not offered.
+pub fn response(head: &[u8]) {
+    for offered in [&VERSIONS[..], &VERSIONS[1..2]] {
+        for deflate in [Some(Deflate::default()), None] {
+            let Ok(opened) = upgrade::check_response(head, KEY, offered, deflate.as_ref()) else { continue };
+            assert!(offered.contains(&opened.version));
+            assert!(deflate.is_some() || opened.deflate.is_none());
+        }
+    }
+}
+
+/// Reads a segment of a path as an identity.
+///
+/// # Panics
+/// If it is written in another way than it is read.
+pub fn identity(segment: &str) {
+    if let Ok(identity) = Identity::from_path_segment(segment) {
+        let again = Identity::from_path_segment(&identity.to_path_segment());
+        assert_eq!(again.as_ref(), Ok(&identity));
+    }
+}
