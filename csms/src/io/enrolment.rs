@@ -117,6 +117,8 @@ impl<L: Ledger> Enrolment<L> {
             state: Delivery::Issued,
         };
         self.ledger.issued(&entry, now).await?;
+        // From here on it is the ledger that knows of it, also after a restart.
+        self.authority.delivered(&issued);
         tracing::info!(station = station.identity, serial_number = entry.serial_number, "certificate issued");
         Ok(())
     }

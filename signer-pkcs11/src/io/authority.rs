@@ -216,7 +216,8 @@ impl CertificateAuthority {
         Ok(issued.clone())
     }
 
-    /// Tells that a certificate has arrived at its station, or was rejected by it: the same request is a new one now.
+    /// Tells that a certificate has arrived at its station, or was rejected by it, or that the caller keeps it until then:
+    /// the same request is a new one now.
     pub fn delivered(&self, issued: &Issued) {
         lock(&self.answers).remove(&issued.request);
     }
