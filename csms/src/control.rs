@@ -30,6 +30,8 @@ pub enum ControlRequest {
     },
     /// Read the configuration again, with certificates, revocation lists and stations.
     Reload,
+    /// What was counted since the start, a text that Prometheus reads.
+    Metrics,
     /// Let a station enrol anew with its password although it has used a certificate.
     Release {
         /// The station's identity.

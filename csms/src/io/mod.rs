@@ -4,6 +4,7 @@ mod admission;
 mod control;
 mod enrolment;
 mod handlers;
+mod metrics;
 mod password;
 mod passwords;
 mod server;
@@ -12,6 +13,7 @@ mod tls;
 
 pub use self::{
     control::{ControlError, send},
+    metrics::{Metrics, MetricsError},
     password::{HashPasswordError, hash_password},
     server::{Server, ServerError, read_config},
     sqlite::SqliteLedger,

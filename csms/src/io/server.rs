@@ -33,6 +33,7 @@ use crate::{
         control::{ControlError, ControlSocket},
         enrolment::Enrolment,
         handlers::{Desk, router},
+        metrics::Metrics,
         passwords, reload_signals,
         sqlite::SqliteLedger,
         tls::{read_certificates, server_tls},
@@ -49,6 +50,7 @@ pub struct Server {
     control: ControlSocket,
     desk: Arc<Desk<SqliteLedger>>,
     reloader: Reloader<SqliteLedger>,
+    metrics: Option<Metrics>,
     url: String,
 }
 
@@ -196,7 +198,7 @@ impl Server {
             file: None,
             turn: Mutex::default(),
         };
-        Ok(Self { csms, control, desk, reloader, url })
+        Ok(Self { csms, control, desk, reloader, metrics: None, url })
     }
 
     /// Reads its configuration again from this file when it is asked to reload; without it, only the files that the
@@ -205,6 +207,12 @@ impl Server {
     pub fn with_config_file(mut self, file: PathBuf) -> Self {
         self.reloader.file = Some(file);
         self
+    }
+
+    /// Shows operators what these count.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// The URL that stations connect to, without their identity.
@@ -218,7 +226,7 @@ impl Server {
     /// # Cancel safety
     /// Dropping the future cuts all connections; what was answered is in the ledger.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let Self { csms, control, desk, reloader, url } = self;
+        let Self { csms, control, desk, reloader, metrics, url } = self;
         let (url, reloader) = (Arc::new(url), Arc::new(reloader));
         let reloads = {
             let reloader = Arc::clone(&reloader);
@@ -230,10 +238,18 @@ impl Server {
             })
         };
         let deliveries = deliver_without_boot(Arc::clone(&desk));
+        let sorting = metrics.clone();
+        let sorting = async {
+            match sorting {
+                Some(metrics) => metrics.sort().await,
+                None => std::future::pending().await,
+            }
+        };
         let operators = control.serve(move |request| {
             let (desk, url, reloader) = (Arc::clone(&desk), Arc::clone(&url), Arc::clone(&reloader));
+            let metrics = metrics.clone();
             async move {
-                match answer(&desk, &url, &reloader, request).await {
+                match answer(&desk, &url, &reloader, metrics.as_ref(), request).await {
                     Ok(value) => ControlReply::Done(value),
                     Err(reason) => ControlReply::Failed(reason),
                 }
@@ -244,6 +260,7 @@ impl Server {
             () = operators => {}
             () = deliveries => {}
             () = reloads => {}
+            () = sorting => {}
         }
     }
 }
@@ -267,6 +284,7 @@ async fn answer<L: Ledger>(
     desk: &Desk<L>,
     url: &str,
     reloader: &Reloader<L>,
+    metrics: Option<&Metrics>,
     request: ControlRequest,
 ) -> Result<Box<RawValue>, String> {
     let ledger = &desk.enrolment.ledger;
@@ -286,6 +304,10 @@ async fn answer<L: Ledger>(
             let password = password.map(|password| Password::from(password.0.as_str()));
             raw(&passwords::change(ledger, &peer, password).await.map_err(in_one_line)?)
         }
+        ControlRequest::Metrics => match metrics {
+            Some(metrics) => raw(&metrics.text()),
+            None => Err("this service counts nothing".to_owned()),
+        },
         ControlRequest::Reload => raw(&reloader.reload().await.map_err(in_one_line)?),
         ControlRequest::Release { station } => {
             let config = desk.config.get();

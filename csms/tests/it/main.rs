@@ -4,6 +4,7 @@ mod admission;
 mod bad_input;
 mod delivery;
 mod enrolment;
+mod metrics;
 mod passwords;
 mod reload;
 mod stage;

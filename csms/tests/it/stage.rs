@@ -77,8 +77,15 @@ impl Stage {
     }
 
     pub(crate) fn launch(&mut self) {
+        self.launch_with_log("info");
+    }
+
+    /// Starts the program with a log of this level.
+    pub(crate) fn launch_with_log(&mut self, level: &str) {
         let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("a log");
-        let child = self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().expect("starts");
+        let mut command = self.command(&["run"]);
+        command.env("RUST_LOG", level).stdout(Stdio::null()).stderr(log);
+        let child = command.spawn().expect("starts");
         self.process = Some(child);
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {

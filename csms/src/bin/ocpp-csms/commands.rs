@@ -73,6 +73,8 @@ pub(crate) enum OperatorCommand {
     Reload,
     /// List the certificates that were issued, newest first
     Certificates,
+    /// Print what was counted since the start, in the text format of Prometheus
+    Metrics,
     /// Let a station enrol anew with its password although it has used a certificate (a replaced controller)
     Release {
         /// The station's identity
@@ -100,6 +102,7 @@ pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> 
             println!("{station} may connect on security profile 2 again.")
         }
         OperatorCommand::Call { .. } => println!("{value}"),
+        OperatorCommand::Metrics => print!("{}", serde_json::from_str::<String>(value.get())?),
         OperatorCommand::SetPassword { station, .. } => println!("{station} has a new password."),
         OperatorCommand::Reload => {
             let reloaded: Reloaded = serde_json::from_str(value.get())?;
@@ -128,6 +131,7 @@ fn request(command: &OperatorCommand) -> Result<ControlRequest> {
         }
         OperatorCommand::Reload => ControlRequest::Reload,
         OperatorCommand::Certificates => ControlRequest::Certificates,
+        OperatorCommand::Metrics => ControlRequest::Metrics,
         OperatorCommand::Release { station } => ControlRequest::Release { station: station.clone() },
         OperatorCommand::Trigger { station, message } => {
             call(station, &TriggerMessageRequest::new(*message))?

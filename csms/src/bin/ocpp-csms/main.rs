@@ -74,9 +74,10 @@ fn run(arguments: Arguments) -> Result<()> {
         Command::Run { frames } => {
             let config = read_config(&arguments.config)?;
             raise_open_files();
+            let metrics = csms::io::Metrics::install()?;
             runtime.block_on(async {
                 let server = Server::bind(config, frames.as_deref()).await?;
-                let server = server.with_config_file(arguments.config);
+                let server = server.with_config_file(arguments.config).with_metrics(metrics);
                 println!("listening on {}", server.url());
                 server.serve(csms::io::shutdown_signal()).await;
                 Ok(())
