@@ -48,6 +48,10 @@
 //! # }
 //! ```
 //!
+//! What it counts for operators is in [`metrics`]; it logs through `tracing`, payloads at TRACE only and secrets never. The
+//! WebSocket library below it logs whole frames at TRACE through the crate `log`: build programs with `log`'s feature
+//! `max_level_debug`.
+//!
 //! The core ([`frame`], [`session`], the rules for names) touches no clock and no socket; those are in a private
 //! module that drives it.
 
