@@ -52,6 +52,12 @@
 //! WebSocket library below it logs whole frames at TRACE through the crate `log`: build programs with `log`'s feature
 //! `max_level_debug`.
 //!
+//! # Features
+//!
+//! * `v16`, `v201` (default), `v21`: the messages of each version, which [`Router`] and [`Peer::call`] are for.
+//! * `openssl`: a second TLS for a [`Csms`], on the system's OpenSSL (`libssl-dev` and `pkg-config` to build), with all
+//!   four cipher suites that OCPP demands of a CSMS: [`tls::ServerTls`].
+//!
 //! The core ([`frame`], [`session`], the rules for names) touches no clock and no socket; those are in a private
 //! module that drives it.
 

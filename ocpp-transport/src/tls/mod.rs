@@ -1,8 +1,9 @@
 //! TLS as OCPP's security profiles 2 and 3 demand it.
 //!
-//! TLS 1.2 and 1.3 only (A00.FR.312, A00.FR.415), forward secrecy and AES-GCM only, no compression
-//! (A00.FR.321, A00.FR.424: rustls has none), no resumption, because each connection is to be verified anew.
-//! Certificates are judged by webpki (RFC 5280, section 6) and by OCPP's own rules for names.
+//! TLS 1.2 and 1.3 only (A00.FR.312, A00.FR.415), AES-GCM only, no compression (A00.FR.321, A00.FR.424), no resumption,
+//! because each connection is to be verified anew. Forward secrecy with rustls; what the specification demands without
+//! it, with OpenSSL: see [`ServerTls`]. Certificates are judged by webpki (RFC 5280, section 6) and by OCPP's own rules
+//! for names, whichever library does the handshake.
 
 mod client_verifier;
 mod event;

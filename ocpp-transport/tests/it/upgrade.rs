@@ -1,6 +1,9 @@
 //! The HTTP request that opens a connection, by our client and by another one.
 
-use ocpp_transport::{ConnectError, NoCommonSubprotocol, Password, Router, Security, StationConfig, connect};
+use ocpp_transport::{
+    Admission, Admitted, ConnectError, Csms, NoCommonSubprotocol, Password, Refusal, Router, Security,
+    StationConfig, UpgradeRequest, connect,
+};
 use ocpp_types::Version;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -126,6 +129,27 @@ async fn another_spelling_is_the_same_station() {
     // It replaces the first, and is called as the CSMS calls it.
     assert_eq!(lab.connected_again().await.identity().as_str(), "CS001");
     drop(first);
+}
+
+/// Admits everybody as somebody else.
+struct Confused;
+
+impl Admission for Confused {
+    async fn admit(&self, _: &UpgradeRequest) -> Result<Admitted, Refusal> {
+        Ok(Admitted::new().with_identity("CS002".parse().unwrap()))
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_admitted_as_another_station() {
+    let csms = Csms::bind(Lab::unsecured_config(), nothing(), Confused).await.unwrap();
+    let url = format!("ws://{}", csms.local_addr()).parse().unwrap();
+    let server = tokio::spawn(csms.serve(std::future::pending()));
+    let security = Security::profile_1(Password::from(PASSWORD));
+    let config = StationConfig::new(url, "CS001".parse().unwrap(), security);
+    let error = within(connect(&config, nothing())).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Refused { status: 503, .. }), "{error:?}");
+    server.abort();
 }
 
 #[tokio::test]
