@@ -87,7 +87,9 @@ pub use message::SignedOutcome;
 pub use ocsp::{OcspAnswer, OcspDue, OcspError, OcspRefused, OcspStatus};
 pub use outcome::{DeleteError, InstallError, TrustError};
 pub use own::{OwnCertificate, OwnId, OwnState};
-pub use pending::{CertificateSigningUse, NewPending, PendingCsr, PendingError, PendingId, PendingState};
+pub use pending::{
+    CertificateSigningUse, NewPending, PendingCsr, PendingError, PendingId, PendingState, SendNote,
+};
 /// The disk below [`Store::on_backend`].
 pub use redb::StorageBackend;
 pub use rules::RootRefused;

@@ -4,6 +4,8 @@
 //! written down before it exists ([`Store::begin_pending`](crate::Store::begin_pending)), and stays written down until it
 //! has been destroyed ([`Store::key_destroyed`](crate::Store::key_destroyed)).
 
+use std::time::SystemTime;
+
 use crate::asn1::Spki;
 use crate::catalog::{Catalog, Transition};
 use crate::certificate::Certificate;
@@ -106,8 +108,19 @@ pub struct PendingCsr {
     pub common_name: Option<String>,
     /// `requestId` of its SignCertificate request, OCPP 2.1.
     pub request_id: Option<i64>,
+    /// What was written down before the CSR was sent ([`Store::note_send`](crate::Store::note_send)); `None`: it never was.
+    pub sent: Option<SendNote>,
     /// How far it has come.
     pub state: PendingState,
+}
+
+/// How often a CSR was sent, so that a restart goes on where the station was (A02.FR.17–19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SendNote {
+    /// How often the CSMS has accepted it, the send that is under way counted.
+    pub accepted: u32,
+    /// When it is to be sent again, to the millisecond. `None`: not before a new trigger.
+    pub due: Option<SystemTime>,
 }
 
 /// How far a pending key has come.
@@ -206,6 +219,7 @@ pub(crate) struct Pending {
     pub(crate) organization: Option<String>,
     pub(crate) request_id: Option<i64>,
     pub(crate) csr: Option<Csr>,
+    pub(crate) sent: Option<SendNote>,
 }
 
 /// The request that was made with a pending key.
@@ -272,6 +286,7 @@ impl Catalog {
             organization: new.organization.clone(),
             request_id: new.request_id,
             csr: None,
+            sent: None,
         };
         Ok((id, vec![Transition::PutPending(pending), Transition::Next(self.next + 1)]))
     }
@@ -303,6 +318,18 @@ impl Catalog {
             return Err(PendingError::KeyKnown);
         }
         Ok(vec![Transition::PutPending(Pending { csr: Some(csr), ..pending.clone() })])
+    }
+
+    pub(crate) fn plan_note(&self, id: PendingId, note: SendNote) -> Result<Vec<Transition>, PendingError> {
+        let pending = self
+            .pending
+            .iter()
+            .find(|known| known.id == id && known.csr.is_some())
+            .ok_or(PendingError::UnknownPending { id })?;
+        if pending.sent == Some(note) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Transition::PutPending(Pending { sent: Some(note), ..pending.clone() })])
     }
 
     /// Drops a pending key; returns its name, which is condemned by the same change.
@@ -405,6 +432,7 @@ impl From<&Pending> for PendingCsr {
             use_: pending.use_,
             common_name: pending.common_name.clone(),
             request_id: pending.request_id,
+            sent: pending.sent,
             state,
         }
     }

@@ -14,7 +14,7 @@ use crate::catalog::{Catalog, Root, RootUse, Standing, Transition};
 use crate::certificate::{Certificate, CertificateError};
 use crate::ocsp::{CachedOcsp, OcspStatus, seconds};
 use crate::own::{self, Own, OwnId, OwnState};
-use crate::pending::{CertificateSigningUse, Csr, Pending, PendingId};
+use crate::pending::{CertificateSigningUse, Csr, Pending, PendingId, SendNote};
 use crate::storage::{Change, Damaged, Loaded, Record, StorageError, Table};
 
 /// Builds the catalog from what the storage holds, and names what it had to leave out.
@@ -89,6 +89,9 @@ pub(crate) fn write(transition: &Transition) -> Result<Change, StorageError> {
                     .csr
                     .as_ref()
                     .map(|csr| CsrRecord { spki: Base64::encode_string(&csr.spki), pem: csr.pem.clone() }),
+                sent: pending
+                    .sent
+                    .map(|note| SentRecord { accepted: note.accepted, due: note.due.map(milliseconds) }),
             }),
         ),
         Transition::RemovePending(id) => remove(Table::Pending, number_key(id.0)),
@@ -168,6 +171,13 @@ fn read(record: &Record) -> Result<Transition, BadRecord> {
                 common_name: content.common_name,
                 organization: content.organization,
                 request_id: content.request_id,
+                sent: match content.sent {
+                    None => None,
+                    Some(SentRecord { accepted, due }) => {
+                        let due = due.map(|due| instant(Duration::from_millis(due))).transpose()?;
+                        Some(SendNote { accepted, due })
+                    }
+                },
                 csr,
             }))
         }
@@ -249,6 +259,15 @@ struct PendingRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     request_id: Option<i64>,
     csr: Option<CsrRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent: Option<SentRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SentRecord {
+    accepted: u32,
+    /// Milliseconds since 1970.
+    due: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -335,7 +354,17 @@ fn is_false(value: &bool) -> bool {
 }
 
 fn time(seconds: u64) -> Result<SystemTime, BadRecord> {
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(BadRecord::Time)
+    instant(Duration::from_secs(seconds))
+}
+
+fn instant(since_1970: Duration) -> Result<SystemTime, BadRecord> {
+    UNIX_EPOCH.checked_add(since_1970).ok_or(BadRecord::Time)
+}
+
+/// Rounded up: what is due is not due earlier after a restart.
+fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn seal(table: Table, key: &str, json: &[u8]) -> Vec<u8> {

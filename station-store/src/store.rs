@@ -13,7 +13,7 @@ use crate::leaf::Names;
 use crate::ocsp::{OcspAnswer, OcspDue, OcspError, OcspStatus};
 use crate::outcome::{DeleteError, InstallError, Signed, SignedError, TrustError};
 use crate::own::{Own, OwnCertificate, OwnId, OwnState};
-use crate::pending::{Answered, Match, NewPending, PendingCsr, PendingError, PendingId};
+use crate::pending::{Answered, Match, NewPending, PendingCsr, PendingError, PendingId, SendNote};
 use crate::record;
 use crate::roots::{Deletion, NoRoom};
 use crate::rules::{self, RootRefused};
@@ -246,6 +246,15 @@ impl Store {
         csr_pem: &str,
     ) -> Result<(), PendingError> {
         self.change(|catalog| Ok(((), catalog.plan_complete(id, spki_der, csr_pem)?)))
+    }
+
+    /// Notes that the CSR of a pending key is about to be sent, so that a restart sends it neither too early nor too often
+    /// (A02.FR.17–19).
+    ///
+    /// # Errors
+    /// [`PendingError`]; it must not be sent then.
+    pub fn note_send(&self, id: PendingId, note: SendNote) -> Result<(), PendingError> {
+        self.change(|catalog| Ok(((), catalog.plan_note(id, note)?)))
     }
 
     /// The keys that wait for a certificate, oldest first.

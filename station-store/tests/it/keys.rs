@@ -2,7 +2,7 @@
 
 use ocpp_types::v201::InstallCertificateUseEnumType;
 use rcgen::PublicKeyData;
-use station_store::{CertificateSigningUse, NewPending, OwnState, PendingError, PendingState};
+use station_store::{CertificateSigningUse, NewPending, OwnState, PendingError, PendingState, SendNote};
 
 use crate::pki::{Station, key, leaf, leaf_params, new_pending, root, uri};
 
@@ -81,6 +81,27 @@ fn a02_fr_10_the_certificate_that_did_not_connect_is_discarded() {
         let lost_id = if new_one_connects { old.id } else { new.id };
         assert!(matches!(station.store.confirm_own(lost_id), Err(PendingError::UnknownOwn { .. })));
     }
+}
+
+/// A restart goes on with the wait that it interrupted.
+#[test]
+fn a02_fr_18_sends_are_noted_over_a_restart() {
+    let station = Station::new();
+    let announced = station.store.begin_pending(&new_pending("announced")).expect("announced");
+    let due = crate::pki::now() + std::time::Duration::from_nanos(1_000_001);
+    let note = SendNote { accepted: 2, due: Some(due) };
+    let error = station.store.note_send(announced, note);
+    assert!(matches!(error, Err(PendingError::UnknownPending { .. })), "there is no CSR to send");
+    let id = station.request("ready", &key());
+    assert_eq!(station.store.pending()[1].sent, None);
+    station.store.note_send(id, note).expect("noted");
+    let station = station.restart();
+    let sent = station.store.pending()[1].sent.expect("noted");
+    assert_eq!(sent.accepted, 2);
+    let late = sent.due.expect("due").duration_since(due).expect("not earlier than it was");
+    assert!(late < std::time::Duration::from_millis(1));
+    station.store.note_send(id, SendNote { accepted: 3, due: None }).expect("the last one");
+    assert_eq!(station.restart().store.pending()[1].sent, Some(SendNote { accepted: 3, due: None }));
 }
 
 #[test]

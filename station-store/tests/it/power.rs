@@ -14,7 +14,8 @@ use ocpp_types::v201::{
 };
 use rcgen::PublicKeyData;
 use station_store::{
-    AdditionalRootCheck, CertificateHash, NewPending, RootUse, Settings, StorageBackend, StorageError, Store,
+    AdditionalRootCheck, CertificateHash, NewPending, RootUse, SendNote, Settings, StorageBackend,
+    StorageError, Store,
 };
 
 use crate::disk::{Disk, Fault};
@@ -156,6 +157,15 @@ const OPERATIONS: &[Operation] = &[
         run: |store| {
             let id = store.pending().last().expect("announced").id;
             store.complete_pending(id, &PKI.keys[4].subject_public_key_info(), "a CSR").is_ok()
+        },
+    },
+    Operation {
+        name: "A02.FR.17 note a send",
+        settings: plain,
+        before: full,
+        run: |store| {
+            let id = store.pending()[0].id;
+            store.note_send(id, SendNote { accepted: 1, due: Some(now()) }).is_ok()
         },
     },
     Operation {
@@ -314,7 +324,8 @@ fn power_lost_at_every_write_and_sync() {
 /// The store is repaired when it opens after a crash, and the power goes again while it is.
 #[test]
 fn power_lost_while_repairing() {
-    let operation = &OPERATIONS[10];
+    let vehicles = |operation: &&Operation| operation.name == "CertificateSigned for vehicles";
+    let operation = OPERATIONS.iter().find(vehicles).expect("above");
     let content = operation.disk();
     let disk = Disk::new(&content);
     let store = open(&disk, operation.settings);

@@ -494,11 +494,11 @@ fn check(bounds: &Bounds) {
 /// Two triggers, a crash, a lost connection, two certificates.
 #[test]
 fn every_interleaving_with_a_crash() {
-    check(&Bounds { triggers: 1, crashes: 1, disconnects: 0, certificates: 1, root_changes: 0, ticks: 3 });
+    check(&Bounds { triggers: 2, crashes: 1, disconnects: 0, certificates: 1, root_changes: 0, ticks: 3 });
 }
 
 /// The CSMS moves to another root meanwhile.
 #[test]
 fn every_interleaving_with_a_change_of_roots() {
-    check(&Bounds { triggers: 1, crashes: 0, disconnects: 1, certificates: 2, root_changes: 2, ticks: 2 });
+    check(&Bounds { triggers: 1, crashes: 1, disconnects: 1, certificates: 2, root_changes: 2, ticks: 2 });
 }

@@ -319,6 +319,32 @@ fn a02_fr_18_waits_survive_a_restart() {
     assert_eq!(again.sends.len(), 1);
 }
 
+/// Found by the model checker: an answer that comes long after the send moves the next one, also over a restart.
+#[test]
+fn a02_fr_17_slow_answers_do_not_hasten_the_next_send() {
+    let mut station = Station::new(2);
+    let key = station.trigger(Subject::Station);
+    assert!(matches!(station.core.poll_action(at(0)), Some(Action::MakeKey { .. })));
+    station.core.handle_key(at(0), key, Ok::<(), ()>(()));
+    assert!(matches!(station.core.poll_action(at(0)), Some(Action::Send { .. })));
+    station.core.handle_answer(at(25), key, SignAnswer::Accepted);
+    let note = Note { accepted: 1, due: Some(at(55)) };
+    assert_eq!(station.core.poll_action(at(25)), Some(Action::Note { pending: key, note }));
+}
+
+/// Found by the model checker: a late certificate does not take the place of a CSR that a trigger was promised.
+#[test]
+fn f06_fr_10_late_certificate_before_the_promised_request() {
+    let mut station = Station::new(1);
+    let first = station.trigger(Subject::Station);
+    station.work(SignAnswer::Accepted);
+    let second = station.trigger(Subject::Station);
+    station.core.handle_certificate(station.now, first, SignedVerdict::Accepted);
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.sends.last().map(|(key, _)| *key), Some(second));
+    assert!(station.dropped.is_empty(), "{:?}", station.dropped);
+}
+
 /// Records of several series of one subject: the newest goes on, those before it wait for late answers.
 #[test]
 fn restart_with_keys_of_replaced_series() {
