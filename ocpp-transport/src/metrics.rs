@@ -1,4 +1,4 @@
-//! What a CSMS or a station counts, through the facade of the crate [`metrics`](::metrics).
+//! What a CSMS or a station counts, through the facade of the crate [`metrics`].
 //!
 //! Whoever wants the figures installs a recorder of that crate before [`Csms::bind`](crate::Csms::bind) or
 //! [`connect`](crate::connect); without one, nothing is kept. `role` is this side, `csms` or `station`.
