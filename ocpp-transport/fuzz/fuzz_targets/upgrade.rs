@@ -1,0 +1,16 @@
+//! Any bytes as the head of an upgrade request, and as that of its response.
+//!
+//! Nothing may panic, and what each side writes the other takes.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ocpp_transport::fuzzing;
+
+fuzz_target!(|bytes: &[u8]| {
+    fuzzing::request(bytes);
+    fuzzing::response(bytes);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        fuzzing::identity(text);
+    }
+});
