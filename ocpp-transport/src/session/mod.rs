@@ -184,6 +184,8 @@ impl Session {
         match answer {
             Answer::Result(payload) => self.answer_result(now, id, payload.get()),
             Answer::Error { code, description } => {
+                // Who reads the payload may find that the frame is none.
+                self.counters.invalid_frames += u64::from(code == RpcErrorCode::RpcFrameworkError);
                 let text = frame::call_error(self.version, id, &code, &description, None);
                 self.finish_answer(now, id, text, None)
             }

@@ -524,3 +524,16 @@ fn a_malformed_answer_ends_its_call_and_nothing_else() {
         assert_eq!(pair.ended().0, next);
     }
 }
+
+#[test]
+fn a_payload_that_is_no_json_is_found_by_who_reads_it_and_counted() {
+    let mut pair = Pair::new();
+    pair.csms.handle_text(pair.now, r#"[2,"x","A",{"a":]}]"#);
+    let Some(Event::Call(call)) = pair.csms.poll_event() else { panic!() };
+    let error = call.check(Version::V201).unwrap_err();
+    let code = error.answer(Version::V201).unwrap().code;
+    let answer = Answer::Error { code, description: error.to_string() };
+    pair.csms.answer(pair.now, call.id(), answer).unwrap();
+    assert_eq!(texts(&mut pair.csms), [r#"[4,"x","RpcFrameworkError","the frame is not a JSON array",{}]"#]);
+    assert_eq!(pair.csms.counters().invalid_frames, 1);
+}
