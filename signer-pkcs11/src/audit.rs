@@ -4,7 +4,11 @@
 //! the one before it. Taking entries away at the end is noticed by whoever has kept the hash of a later one: the
 //! transcript of a ceremony, another machine, a sheet of paper.
 
-use std::{collections::HashMap, fmt, time::SystemTime};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    time::SystemTime,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -24,12 +28,12 @@ pub struct AuditChain {
     index: AuditIndex,
 }
 
-/// What a record says, gathered while it was read.
+/// What a record says, gathered while it was read: half a kilobyte for each certificate.
 #[derive(Clone, Debug, Default)]
 pub struct AuditIndex {
     /// By the number of the entry that announced it.
     announced: HashMap<u64, Intent>,
-    signed: Vec<u64>,
+    signed: BTreeSet<u64>,
     /// By SHA-256 over the SubjectPublicKeyInfo: the first station.
     owners: HashMap<String, String>,
     revoked: Vec<Revocation>,
@@ -196,8 +200,7 @@ impl AuditIndex {
 
     /// Certificates that were announced and of which it is not known what became: the token may have signed them.
     pub fn unfinished(&self) -> u64 {
-        self.announced.len() as u64
-            - self.announced.keys().filter(|entry| self.signed.contains(entry)).count() as u64
+        self.announced.keys().filter(|entry| !self.signed.contains(entry)).count() as u64
     }
 
     /// Every revocation, in order; a certificate that was revoked twice counts once.
@@ -235,7 +238,7 @@ impl AuditIndex {
                 }
                 self.announced.insert(number, intent.clone());
             }
-            AuditEvent::Signed { entry, .. } => self.signed.push(*entry),
+            AuditEvent::Signed { entry, .. } => drop(self.signed.insert(*entry)),
             AuditEvent::NotSigned { entry, .. } => drop(self.announced.remove(entry)),
             AuditEvent::Revoked { serial, at, reason } => {
                 if !self.revoked.iter().any(|earlier| earlier.serial == *serial) {

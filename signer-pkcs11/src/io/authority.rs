@@ -174,8 +174,10 @@ impl CertificateAuthority {
         let issuing = self.issuer_for(Hierarchy::Cso, csr.public_key()).ok_or(IssueError::NoIssuer)?;
         let now = SystemTime::now();
         let unsigned = issuing.issuer.sub_authority(subject, csr.public_key(), profile, random()?, now)?;
-        let mut intent = intent(&unsigned, &issuing.issuer, csr.public_key(), "authority");
-        intent.csr_sha256 = hex::encode(Sha256::digest(csr.der()));
+        let intent = |unsigned: &Unsigned| Intent {
+            csr_sha256: hex::encode(Sha256::digest(csr.der())),
+            ..intent(unsigned, &issuing.issuer, csr.public_key(), "authority")
+        };
         self.sign(issuing, unsigned, intent).await
     }
 
@@ -247,7 +249,7 @@ impl CertificateAuthority {
             backdate: self.settings.backdate,
         };
         let unsigned = issuing.issuer.leaf(&leaf, random()?, SystemTime::now())?;
-        let intent = intent(&unsigned, &issuing.issuer, public_key, "server");
+        let intent = |unsigned: &Unsigned| intent(unsigned, &issuing.issuer, public_key, "server");
         self.sign(issuing, unsigned, intent).await
     }
 
@@ -376,9 +378,11 @@ impl CertificateAuthority {
         };
         let unsigned = issuing.issuer.leaf(&leaf, random()?, SystemTime::now())?;
         let profile = pending.certificate_type().map_or("combined", CertificateUse::as_str);
-        let mut intent = intent(&unsigned, &issuing.issuer, key, profile);
-        intent.station.clone_from(station);
-        intent.csr_sha256 = hex::encode(Sha256::digest(pending.csr().der()));
+        let intent = |unsigned: &Unsigned| Intent {
+            station: station.clone(),
+            csr_sha256: hex::encode(Sha256::digest(pending.csr().der())),
+            ..intent(unsigned, &issuing.issuer, key, profile)
+        };
         let certificate = self.sign(issuing, unsigned, intent).await?;
         let issued = pending.issued(certificate)?;
         lock(&self.admissions).certified(key.spki_sha256(), station);
@@ -389,12 +393,13 @@ impl CertificateAuthority {
         &self,
         issuing: &IssuingKey,
         unsigned: Unsigned,
-        intent: Intent,
+        intent: impl FnOnce(&Unsigned) -> Intent,
     ) -> Result<IssuedCertificate, IssueError> {
         let Some(record) = &self.record else {
             return sign(&issuing.key, unsigned).await;
         };
-        let entry = record.append(&AuditEvent::Signing(intent)).await.map_err(IssueError::Record)?;
+        let entry =
+            record.append(&AuditEvent::Signing(intent(&unsigned))).await.map_err(IssueError::Record)?;
         let made = sign(&issuing.key, unsigned).await;
         let outcome = match &made {
             Ok(certificate) => {

@@ -118,8 +118,14 @@ impl Gate {
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        self.gate.lock().inside -= 1;
-        self.gate.changed.notify_all();
+        let mut state = self.gate.lock();
+        state.inside -= 1;
+        // Waking is a call of the system, and hardly ever does anybody wait.
+        let wake = state.waiting && state.inside == 0;
+        drop(state);
+        if wake {
+            self.gate.changed.notify_all();
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Key {
 
 struct Inner {
     token: Token,
-    name: KeyName,
+    name: Arc<KeyName>,
     algorithm: KeyAlgorithm,
     public_key: PublicKey,
     uri: Uri,
@@ -221,7 +221,7 @@ impl Token {
             Some(Err(source)) => return Err(KeyError::PublicKey { key, source }),
             Some(Ok(public_key)) => public_key,
         };
-        let name = KeyName::read(info.label, info.id);
+        let name = Arc::new(KeyName::read(info.label, info.id));
         let inner = Inner { token: self.clone(), name, algorithm, public_key, uri: *key };
         Ok(Key { inner: Arc::new(inner), padding: RsaPadding::default(), spares: Arc::default() })
     }
@@ -416,7 +416,7 @@ impl Key {
             KeyAlgorithm::Rsa4096 => 512,
         };
         self.inner.token.0.pool.submit(Job {
-            key: self.inner.name.clone(),
+            key: Arc::clone(&self.inner.name),
             algorithm,
             input: algorithm.token_input(message),
             raw_bytes,

@@ -63,7 +63,7 @@ struct Watch {
 
 /// One signature to be made.
 pub(crate) struct Job {
-    pub(crate) key: KeyName,
+    pub(crate) key: Arc<KeyName>,
     pub(crate) algorithm: SignatureAlgorithm,
     /// What the token signs: see [`SignatureAlgorithm::token_input`].
     pub(crate) input: Vec<u8>,
@@ -241,7 +241,7 @@ struct Worker {
     access: Arc<Access>,
     session: Option<OwnSession>,
     /// Finding an object is linear in their number on many tokens.
-    handles: HashMap<KeyName, ObjectHandle>,
+    handles: HashMap<Arc<KeyName>, ObjectHandle>,
     /// The life of the module in which the last attempt was made.
     epoch: u64,
 }
@@ -344,7 +344,7 @@ impl Worker {
                     let is_empty = any.map_err(Attempt::Module)?.is_empty();
                     return Err(if is_empty { Attempt::TokenEmpty } else { Attempt::KeyGone });
                 };
-                self.handles.insert(job.key.clone(), handle);
+                self.handles.insert(Arc::clone(&job.key), handle);
                 handle
             }
         };

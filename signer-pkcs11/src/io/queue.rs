@@ -15,6 +15,8 @@ pub(crate) struct Queue<T> {
 struct State<T> {
     waiting: VecDeque<T>,
     closed: bool,
+    /// Workers that wait for a job.
+    idle: usize,
 }
 
 /// Why a job was not taken.
@@ -26,7 +28,7 @@ pub(crate) enum PushError {
 
 impl<T> Queue<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let state = Mutex::new(State { waiting: VecDeque::with_capacity(capacity), closed: false });
+        let state = Mutex::new(State { waiting: VecDeque::with_capacity(capacity), closed: false, idle: 0 });
         Self { state, filled: Condvar::new(), capacity }
     }
 
@@ -44,8 +46,12 @@ impl<T> Queue<T> {
             return Err(PushError::Full);
         }
         state.waiting.push_back(job);
+        // Waking is a call of the system. Under load nobody waits: whoever is done finds the job.
+        let wake = state.idle > 0;
         drop(state);
-        self.filled.notify_one();
+        if wake {
+            self.filled.notify_one();
+        }
         Ok(())
     }
 
@@ -59,7 +65,9 @@ impl<T> Queue<T> {
             if state.closed {
                 return None;
             }
+            state.idle += 1;
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
         }
     }
 
