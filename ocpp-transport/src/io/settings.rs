@@ -78,7 +78,7 @@ impl LinkSettings {
         let max_bytes = self.session.limits.max_bytes;
         WebSocketConfig::default()
             // Frames are cut to fit, so this is all that a connection keeps for reading.
-            .read_buffer_size(1024)
+            .read_buffer_size(2 * 1024)
             // Each frame is flushed, so nothing is gained by collecting more.
             .write_buffer_size(0)
             // What waits here is one frame and a few pings, for the driver adds only when there is room.
