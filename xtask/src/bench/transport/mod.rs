@@ -210,7 +210,7 @@ fn latency(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables
         .chain(ATTACKS.iter().map(|(kind, _)| Some(*kind)))
         .map(|kind| (kind, vec![]))
         .collect();
-    let server = programs.start(Contestant::Ours, Link::Plain)?;
+    let server = programs.start_limited()?;
     for round in 1..=scale.rounds {
         for (attack, samples) in &mut p99 {
             eprintln!(
@@ -218,9 +218,8 @@ fn latency(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables
                 scale.rounds,
                 attack.unwrap_or("nobody misbehaves")
             );
-            let attacker =
+            let mut attacker =
                 attack.map(|kind| server.load("attack", &[("kind", kind.to_owned())])).transpose()?;
-            let mut attacker = attacker;
             if let Some(attacker) = &mut attacker {
                 attacker.result()?;
             }

@@ -77,8 +77,17 @@ impl Programs {
         Ok(Self { python: python::environment()?, certificate, key })
     }
 
-    /// Starts a server, and returns when it listens.
+    /// Starts a server that reads each station as fast as it sends, and returns when it listens.
     pub(super) fn start(&self, contestant: Contestant, link: Link) -> Result<Server> {
+        self.start_with(contestant, link, &[])
+    }
+
+    /// Starts ours as an operator runs it: with the limit of messages per second that a CSMS has by default.
+    pub(super) fn start_limited(&self) -> Result<Server> {
+        self.start_with(Contestant::Ours, Link::Plain, &["--message-rate"])
+    }
+
+    fn start_with(&self, contestant: Contestant, link: Link, options: &[&str]) -> Result<Server> {
         let mut command = match contestant {
             Contestant::Ours => Command::new(program("server-ours")),
             Contestant::Echo => Command::new(program("server-echo")),
@@ -88,7 +97,7 @@ impl Programs {
         if link == Link::Tls {
             command.arg("--certificate").arg(&self.certificate).arg("--key").arg(&self.key);
         }
-        let mut process = Running::start(&mut command)?;
+        let mut process = Running::start(command.args(options))?;
         let line = process.line()?;
         let port = line.trim().parse().with_context(|| format!("{} printed {line:?}", contestant.name()))?;
         Ok(Server { contestant, link, port, process })

@@ -13,7 +13,7 @@ use ocpp_transport::{
 use ocpp_types::{Version, v201};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-/// The options that all servers of the bench have.
+/// The options that all servers of the bench have, and one more.
 #[derive(clap::Parser)]
 struct Arguments {
     /// Serve TLS with this certificate chain, in PEM
@@ -22,6 +22,9 @@ struct Arguments {
     /// The key of the certificate, PKCS #8 in PEM
     #[arg(long)]
     key: Option<PathBuf>,
+    /// Read no more messages of one station than a CSMS does by default
+    #[arg(long)]
+    message_rate: bool,
 }
 
 /// Knows every station by the same password. What an application does here is its own cost, not the transport's.
@@ -64,7 +67,8 @@ async fn main() -> Result<()> {
             Ok(v201::DataTransferResponse::new(v201::DataTransferStatusEnumType::Accepted))
         });
     // What is measured is the server, not its patience.
-    let config = config.with_max_connections(usize::MAX >> 4).with_unlimited_message_rate();
+    let config = config.with_max_connections(usize::MAX >> 4);
+    let config = if arguments.message_rate { config } else { config.with_unlimited_message_rate() };
     let csms = Csms::bind(config, router, OnePassword(Password::from("0123456789abcdef"))).await?;
     println!("{}", csms.local_addr().port());
     std::io::stdout().flush()?;
