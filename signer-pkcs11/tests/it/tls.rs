@@ -10,9 +10,14 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
-use signer_pkcs11::{CaSettings, Key, ServerName};
+use signer_pkcs11::{
+    CaSettings, Key, KeyAlgorithm, KeyKind, KeyName, KeyRules, ServerName, Subject, Token, csr,
+};
 
-use crate::issuance::{Stage, key};
+use crate::{
+    issuance::{Stage, key, request, station},
+    softhsm::token,
+};
 
 fn chain(pem: &str) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect()
@@ -44,16 +49,33 @@ fn carry(from: &mut Connection, to: &mut Connection) -> Result<usize, rustls::Er
     Ok(bytes.len())
 }
 
+fn generate(token: &Token, algorithm: KeyAlgorithm) -> Key {
+    token.generate_key(&KeyName::random(format!("tls-{algorithm}")).unwrap(), algorithm).unwrap()
+}
+
 #[test]
 fn both_keys_in_tokens_tls_1_2_and_1_3() {
-    let stage = Stage::new(CaSettings::new("Example"));
-    let server_key = key(&stage.csms, "tls");
+    let kinds = [KeyKind::P256, KeyKind::P384, KeyKind::Ed25519, KeyKind::Rsa { bits: 2048 }];
+    let stage = Stage::new(CaSettings::new("Example").keys(KeyRules::new().kinds(kinds)));
+    let station_token = token("tls-stations");
+    for algorithm in
+        [KeyAlgorithm::EcdsaP256, KeyAlgorithm::EcdsaP384, KeyAlgorithm::Rsa2048, KeyAlgorithm::Ed25519]
+    {
+        check(&stage, &generate(&stage.csms, algorithm), &generate(&station_token, algorithm));
+    }
+}
+
+/// Handshakes of both versions with these keys of the CSMS and of the station.
+fn check(stage: &Stage, server_key: &Key, station_key: &Key) {
     let host = ServerName::new("localhost").unwrap();
     let server_certificate = stage
         .runtime
         .block_on(stage.authority.issue_server_certificate(&host, server_key.public_key()))
         .unwrap();
-    let station_certificate = stage.issue().certificate;
+    let pem = csr::build(station_key, &Subject::new("SN-0001", "Example")).unwrap();
+    let (_, pending) = stage.authority.answer(&request(&pem), &station());
+    let station_certificate =
+        stage.runtime.block_on(stage.authority.issue(pending.unwrap())).unwrap().certificate;
 
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(chain(&stage.root_pem));
@@ -67,7 +89,7 @@ fn both_keys_in_tokens_tls_1_2_and_1_3() {
             .with_protocol_versions(&[version])
             .unwrap()
             .with_client_cert_verifier(verifier)
-            .with_cert_resolver(certified(&server_certificate.chain_pem, &server_key));
+            .with_cert_resolver(certified(&server_certificate.chain_pem, server_key));
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
             .build()
             .unwrap();
@@ -75,7 +97,7 @@ fn both_keys_in_tokens_tls_1_2_and_1_3() {
             .with_protocol_versions(&[version])
             .unwrap()
             .with_webpki_verifier(verifier)
-            .with_client_cert_resolver(certified(&station_certificate.chain_pem, &stage.station_key));
+            .with_client_cert_resolver(certified(&station_certificate.chain_pem, station_key));
         let host = Host::try_from("localhost").unwrap();
         let mut client = Connection::from(ClientConnection::new(Arc::new(client), host).unwrap());
         let mut server = Connection::from(ServerConnection::new(Arc::new(server)).unwrap());
