@@ -79,7 +79,9 @@ async fn measure(
         })
         .await;
     stop.set(true);
-    timeout(Duration::from_secs(120), local).await.context("the last calls were not answered within two minutes")?;
+    timeout(Duration::from_secs(120), local)
+        .await
+        .context("the last calls were not answered within two minutes")?;
     if let Some(error) = failure.take() {
         return Err(error.context("a station failed"));
     }

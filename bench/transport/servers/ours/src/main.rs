@@ -48,8 +48,7 @@ async fn main() -> Result<()> {
         (Some(certificate), Some(key)) => {
             let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
             let key = tls::SoftwareKey { chain, key: PrivateKeyDer::from_pem_file(key)? };
-            let tls =
-                tls::ServerTls::rustls(tls::ServerKey::software(key)?, &tls::ClientTrust::default())?;
+            let tls = tls::ServerTls::rustls(tls::ServerKey::software(key)?, &tls::ClientTrust::default())?;
             CsmsConfig::new(address, tls)
         }
         _ => CsmsConfig::unsecured(address),
