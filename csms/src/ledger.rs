@@ -106,6 +106,12 @@ pub trait Ledger: Send + Sync + 'static {
         profile: u8,
     ) -> impl Future<Output = Result<u8, LedgerError>> + Send;
 
+    /// Whether a BootNotification of a station was ever accepted.
+    fn registered(&self, station: &str) -> impl Future<Output = Result<bool, LedgerError>> + Send;
+
+    /// Remembers that a station's BootNotification is accepted, before the station learns of it.
+    fn register(&self, station: &str, now: i64) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
     /// The hashes of a station's passwords that were changed over a connection.
     fn passwords(&self, station: &str) -> impl Future<Output = Result<ChangedPasswords, LedgerError>> + Send;
 
@@ -123,6 +129,6 @@ pub trait Ledger: Send + Sync + 'static {
         answer: PasswordAnswer,
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// Forgets its profile and its changed passwords, on an operator's word: a replaced station enrols anew.
+    /// Forgets its profile, its registration and its changed passwords, on an operator's word: a replaced station enrols anew.
     fn release(&self, station: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ocpp_transport::{
-    Admission, Admitted, CloseReason, Identity, Password, Peer, Refusal, UpgradeRequest, tls::SecurityEvent,
+    Admission, Admitted, CloseReason, Identity, Password, Peer, Refusal, Registration, UpgradeRequest,
+    tls::SecurityEvent,
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use x509_cert::{Certificate, der::Decode as _};
@@ -85,10 +86,16 @@ impl<L: Ledger> Door<L> {
                 "its certificate has expired, and will be renewed (A00.FR.429)"
             );
         }
+        // B01.FR.08: who was never accepted has to boot first. One that was only connects again.
+        let registered = self.enrolment.ledger.registered(identity).await;
+        let registration = match registered.map_err(|error| unavailable(identity, &error))? {
+            true => Registration::Accepted,
+            false => Registration::NotBooted,
+        };
         let terms = Terms { certificate_expired: upgrade.certificate_expired };
         // Everything is kept under the spelling of the configuration.
         let spelling = Identity::try_from(identity).map_err(|_| Refusal::UnknownStation)?;
-        Ok(Admitted::new().with_identity(spelling).with_context(terms))
+        Ok(Admitted::new().with_identity(spelling).with_registration(registration).with_context(terms))
     }
 }
 

@@ -15,7 +15,7 @@ use signer_pkcs11::StationIdentity;
 
 use crate::{
     fleet::Fleet,
-    io::{admission::Terms, enrolment::Enrolment},
+    io::{admission::Terms, enrolment::Enrolment, unix_now},
     ledger::Ledger,
     live::LiveConfig,
 };
@@ -57,6 +57,11 @@ impl<L: Ledger> Desk<L> {
             let pending =
                 BootNotificationResponse::new(now(), RENEWAL_INTERVAL_S, RegistrationStatusEnumType::Pending);
             return Ok(Reply::new(pending).then(async move { self.see_to(&peer).await }));
+        }
+        let noted = self.enrolment.ledger.register(&station.identity, unix_now()).await;
+        if let Err(error) = noted {
+            tracing::error!(station = station.identity, %error, "the registration cannot be recorded");
+            return Err(CallError::internal("the registration cannot be recorded"));
         }
         self.fleet.handle_booted(&station.identity);
         let accepted =

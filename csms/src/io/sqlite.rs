@@ -128,6 +128,30 @@ impl Ledger for SqliteLedger {
         .map_err(failed("raise a security profile"))
     }
 
+    async fn registered(&self, station: &str) -> Result<bool, LedgerError> {
+        let row: Option<Option<i64>> =
+            sqlx::query_scalar("SELECT accepted_at FROM station WHERE identity = ?")
+                .bind(station)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failed("read a registration"))?;
+        Ok(row.flatten().is_some())
+    }
+
+    async fn register(&self, station: &str, now: i64) -> Result<(), LedgerError> {
+        // Mostly it is recorded already, and a write costs a sync of the disk.
+        if self.registered(station).await? {
+            return Ok(());
+        }
+        sqlx::query("UPDATE station SET accepted_at = ? WHERE identity = ?")
+            .bind(now)
+            .bind(station)
+            .execute(&self.pool)
+            .await
+            .map_err(failed("record a registration"))?;
+        Ok(())
+    }
+
     async fn passwords(&self, station: &str) -> Result<ChangedPasswords, LedgerError> {
         let row = sqlx::query_as("SELECT taken, offered FROM password WHERE identity = ?")
             .bind(station)
@@ -274,6 +298,22 @@ mod tests {
         assert_eq!(ledger.security_profile("CS001").await.expect("reads"), Some(3));
         ledger.release("CS001").await.expect("releases");
         assert_eq!(ledger.security_profile("CS001").await.expect("reads"), None);
+    }
+
+    #[tokio::test]
+    async fn b01_fr_08_a_registration_is_remembered_until_it_is_released() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.sqlite");
+        let ledger = SqliteLedger::open(&path).await.expect("opens");
+        assert!(!ledger.registered("CS001").await.expect("reads"));
+        ledger.raise_security_profile("CS001", 2).await.expect("raises");
+        assert!(!ledger.registered("CS001").await.expect("reads"));
+        ledger.register("CS001", 1_000).await.expect("records");
+        drop(ledger);
+        let ledger = SqliteLedger::open(&path).await.expect("opens again");
+        assert!(ledger.registered("CS001").await.expect("reads"));
+        ledger.release("CS001").await.expect("releases");
+        assert!(!ledger.registered("CS001").await.expect("reads"));
     }
 
     #[tokio::test]

@@ -57,6 +57,20 @@ fn frames_that_break_the_rules_get_the_callerror_of_the_rule() {
 }
 
 #[test]
+fn b01_fr_08_nothing_is_taken_of_a_station_that_was_never_accepted() {
+    let stage = Stage::start();
+    fs::write(stage.path("early"), json!([2, "raw-1", "Heartbeat", {}]).to_string()).expect("writes");
+    let arguments = ["--serial-number", "SN-0001", "--no-boot", "--raw", "early"];
+    let report = stage.station_with_password("CS001", &arguments);
+    let answer = report.step("raw");
+    assert_eq!((&answer[0], &answer[2]), (&json!(4), &json!("SecurityError")), "{answer}");
+    // Once it was, it only connects again: no BootNotification is due then.
+    stage.station_with_password("CS001", &["--serial-number", "SN-0001"]);
+    let report = stage.station_with_password("CS001", &arguments);
+    assert_eq!(report.step("raw")[0], json!(3));
+}
+
+#[test]
 fn a02_fr_12_requests_that_cannot_be_certified_are_rejected_with_a_reason() {
     let stage = Stage::start();
     let good = stage.path(stage.request("/O=Test CSO/CN=SN-0001", &[]));

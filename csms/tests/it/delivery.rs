@@ -10,8 +10,9 @@ use ocpp_transport::{CallError, Connection, Identity, Peer, Router, Security, St
 use ocpp_types::{
     RpcErrorCode, Version,
     v201::{
-        CertificateSignedRequest, CertificateSignedResponse, CertificateSignedStatusEnumType,
-        GenericStatusEnumType, SignCertificateRequest,
+        BootNotificationRequest, BootReasonEnumType, CertificateSignedRequest, CertificateSignedResponse,
+        CertificateSignedStatusEnumType, ChargingStationType, GenericStatusEnumType,
+        RegistrationStatusEnumType, SignCertificateRequest,
     },
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
@@ -30,13 +31,24 @@ pub(crate) fn in_runtime(test: impl Future<Output = ()>) {
     runtime.block_on(test);
 }
 
-/// Connects CS001 with its password.
+/// Connects CS001 with its password, and boots.
 async fn station(stage: &Stage, router: Router) -> Connection {
     let root = CertificateDer::from_pem_file(stage.path("root.pem")).expect("a root");
     let security = Security::profile_2(PASSWORD.into(), vec![root]).expect("a configuration");
     let identity = Identity::try_from("CS001").expect("an identity");
     let config = StationConfig::new(stage.url().parse().expect("a URL"), identity, security);
-    connect(&config, router).await.expect("connects")
+    let connection = connect(&config, router).await.expect("connects");
+    boot(connection.peer()).await;
+    connection
+}
+
+/// Boots, which comes before everything else (B01.FR.08).
+pub(crate) async fn boot(peer: &Peer) {
+    let (model, vendor) = ("Rust".try_into().expect("short"), "Interop".try_into().expect("short"));
+    let itself = ChargingStationType::new(model, vendor);
+    let request = BootNotificationRequest::new(itself, BootReasonEnumType::PowerUp);
+    let answer = peer.call(request).await.expect("an answer");
+    assert_eq!(answer.status, RegistrationStatusEnumType::Accepted);
 }
 
 /// Asks for a certificate for a new key; the answer has to come long before a call times out.

@@ -22,7 +22,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    delivery::in_runtime,
+    delivery::{boot, in_runtime},
     stage::{PASSWORD, Stage},
 };
 
@@ -137,6 +137,7 @@ fn a_new_certificate_of_the_csms_is_served_after_a_reload_and_old_connections_li
     ca.issue("new", "/O=Test CSO/CN=localhost", &[], ALWAYS);
     in_runtime(async {
         let old = station(&stage, "CS001", profile_2(&stage, "root.pem"), nothing()).await.expect("connects");
+        boot(old.peer()).await;
         stage.configure("key = \"pkcs11:object=tls\"", "key_file = \"new.key\"");
         stage.configure("certificate_file = \"tls.pem\"", "certificate_file = \"new.pem\"");
         // Nothing is changed by what cannot be used.
@@ -204,6 +205,7 @@ fn a_station_that_is_taken_out_is_closed_and_one_that_is_put_in_may_connect() {
             station(&stage, "CS002", profile_2(&stage, "root.pem"), nothing()).await.expect("connects");
         let stays =
             station(&stage, "CS001", profile_2(&stage, "root.pem"), nothing()).await.expect("connects");
+        boot(stays.peer()).await;
         stage.configure("identity = \"CS002\"", "identity = \"CS003\"");
         assert_eq!(stage.operate(&["reload"]).await.expect("read")["closed"], serde_json::json!(["CS002"]));
         let reason = timeout(Duration::from_secs(15), out.closed()).await.expect("closed");
@@ -233,6 +235,7 @@ fn a00_fr_705_a_revoked_station_is_closed_refused_and_reported() {
             station(&stage, "CS001", profile_3(&stage, "first"), nothing()).await.expect("connects");
         let second =
             station(&stage, "CS002", profile_3(&stage, "second"), nothing()).await.expect("connects");
+        boot(second.peer()).await;
         ca.revoke("first");
         stage.configure(
             "client_roots_file",
