@@ -17,7 +17,7 @@ use super::report::{Figure, print_figures, print_table};
 /// Options of `cargo xtask bench transport`.
 ///
 /// Needs Node with npm, Python with venv, OpenSSL, Linux (`/proc`), and an open file per connection, in the server and in the generator: for all
-/// 20,000 in one server `ulimit -n` has to permit 20,100, else a second server takes the rest. A full run takes a quarter of an hour.
+/// 20,000 in one server `ulimit -n` has to permit 20,300, else a second server takes the rest. A full run takes a quarter of an hour.
 #[derive(clap::Args)]
 pub(crate) struct TransportArguments {
     /// Print one line of JSON per target instead of tables
