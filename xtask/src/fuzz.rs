@@ -22,6 +22,9 @@ pub(crate) struct FuzzArguments {
     /// For how long to look for new inputs in each target, after all of its corpus has been tried
     #[arg(long, default_value_t = 60)]
     seconds: u32,
+    /// Try the same inputs in the same order as before, as long as corpus and code are the same
+    #[arg(long)]
+    seed: Option<u32>,
     /// Write inputs that reach new code into the committed corpus, the smallest for each
     #[arg(long)]
     grow_corpus: bool,
@@ -73,6 +76,9 @@ fn fuzz(name: &str, folder: &Path, arguments: &FuzzArguments) -> Result<()> {
     let mut search = fuzzer();
     search.args([format!("-max_total_time={}", arguments.seconds), "-verbosity=0".to_owned()]);
     search.arg("-print_final_stats=1");
+    if let Some(seed) = arguments.seed {
+        search.arg(format!("-seed={seed}"));
+    }
     // New inputs go into the first folder.
     run(search.args([&found, &corpus])).with_context(|| {
         format!(
