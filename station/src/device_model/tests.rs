@@ -217,7 +217,7 @@ fn b10_fr_02_a_slot_without_a_profile_is_rejected() {
 }
 
 #[test]
-fn a05_fr_02_no_higher_profile_without_a_root() {
+fn tc_a_20_a05_fr_02_no_higher_profile_without_a_root() {
     let mut model = model(2);
     let bare = Situation { csms_root: Installed::No, ..situation(2) };
     assert_eq!(store(&mut model, 2, "wss://two.example", 3, &bare), accepted());
@@ -226,7 +226,7 @@ fn a05_fr_02_no_higher_profile_without_a_root() {
 }
 
 #[test]
-fn a05_fr_03_no_profile_3_without_a_certificate() {
+fn tc_a_21_a05_fr_03_no_profile_3_without_a_certificate() {
     let mut model = model(2);
     let bare = Situation { own_certificate: Installed::No, ..situation(2) };
     assert_eq!(store(&mut model, 2, "wss://two.example", 3, &bare), accepted());
@@ -247,7 +247,7 @@ fn a05_fr_06_lower_profiles_are_deleted_once_the_higher_one_has_connected() {
 }
 
 #[test]
-fn a05_fr_08_to_10_downgrades() {
+fn tc_a_22_a05_fr_08_to_10_downgrades() {
     // A05.FR.10: a lower profile is rejected.
     let mut strict = model(3);
     assert_eq!(

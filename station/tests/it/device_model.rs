@@ -76,7 +76,7 @@ fn tc_a_10_a_short_password_is_rejected_and_the_old_one_stays() {
 }
 
 #[test]
-fn a05_fr_02_and_b09_profiles_are_stored_and_only_usable_ones_are_put_in_order() {
+fn tc_a_21_tc_a_22_b09_profiles_are_stored_and_only_usable_ones_are_put_in_order() {
     let stage = Stage::prepare();
     let (mut csms, station) = start(&stage);
     let profile = |url: &str, level: u8, slot: u8| {
