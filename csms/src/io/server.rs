@@ -10,7 +10,7 @@ use std::{
 };
 
 use ocpp_transport::{
-    BindError, Close, Csms, CsmsConfig, CsmsHandle, LinkSettings, MessageRate, Password, Peer,
+    BindError, Close, Csms, CsmsConfig, CsmsHandle, LinkSettings, MessageRate, NotTls, Password, Peer,
     name_rule::Subject, record_frames, tls::TlsConfigError,
 };
 use serde_json::value::RawValue;
@@ -91,6 +91,9 @@ pub enum ServerError {
         /// Where the change is.
         section: &'static str,
     },
+    /// The transport serves no TLS whose certificates could be read anew.
+    #[error("the certificates cannot be read anew")]
+    Reload(#[from] NotTls),
     /// No key for TLS is named.
     #[error("the configuration names no key for TLS; set tls.key or tls.key_file")]
     NoTlsKey,
@@ -356,7 +359,7 @@ impl<L: Ledger> Reloader<L> {
         };
         let (config, tls) = spawn_blocking(read).await??;
         self.desk.config.replace(Arc::clone(&config));
-        let revoked = self.csms.reload_tls(tls).await.unwrap_or_default();
+        let revoked = self.csms.reload_tls(tls).await?;
         let mut closed = revoked.iter().map(ToString::to_string).collect::<Vec<_>>();
         let mut closing = JoinSet::new();
         for peer in self.desk.fleet.peers() {

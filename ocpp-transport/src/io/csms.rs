@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tracing::{Instrument, debug, info, info_span, warn};
+use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::admission::{Admission, DynAdmission};
 use crate::close::Close;
@@ -218,7 +218,10 @@ impl CsmsHandle {
             let now = UnixTime::now();
             peers.into_iter().filter(|peer| is_revoked(peer, &tls, now)).collect::<Vec<_>>()
         });
-        let revoked = revoked.await.unwrap_or_default();
+        let revoked = revoked.await.unwrap_or_else(|error| {
+            error!(%error, "open connections were not compared with the new revocation lists; reload again");
+            Vec::new()
+        });
         for peer in &revoked {
             warn!(station = %peer.identity(), "its certificate is revoked; the connection is closed");
             peer.begin_close(Close::PolicyViolation);

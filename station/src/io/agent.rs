@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -35,7 +35,7 @@ use crate::{
     io::{
         EnrolmentError, ModelError, OpenStoreError, ReadPasswordError,
         enrolment::Keyring,
-        handlers::{Shared, on_blocking_thread, router},
+        handlers::{Shared, lock, on_blocking_thread, router},
         model_file::ModelFile,
         open_store_of, read_password,
         security_log::SecurityLog,
@@ -429,11 +429,6 @@ pub enum PrepareError {
     /// The thread that looked for the key failed.
     #[error("the thread that looked for the key failed")]
     Thread(#[from] tokio::task::JoinError),
-}
-
-/// Locks what nothing leaves half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Keeps `own`, with which the station is connected, and discards what is kept beside it. Blocks.

@@ -304,7 +304,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
 }
 
 /// Nothing that holds one of these locks can leave what is in it half changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
