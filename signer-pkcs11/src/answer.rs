@@ -67,6 +67,11 @@ impl PendingCertificate {
         self.certificate_type
     }
 
+    /// As in the request (OCPP 2.1).
+    pub fn request_id(&self) -> Option<i64> {
+        self.request_id
+    }
+
     /// Sets how many characters the station takes: its variable MaxCertificateChainSize (A02.FR.16). Without it, as many
     /// as CertificateSigned holds.
     pub fn with_longest_chain(mut self, characters: usize) -> Self {
