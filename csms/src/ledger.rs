@@ -11,6 +11,8 @@ pub struct LedgerEntry {
     pub station: String,
     /// As SignCertificate carried it; `None`: for both uses.
     pub certificate_type: Option<String>,
+    /// As SignCertificate carried it (OCPP 2.1).
+    pub request_id: Option<i64>,
     /// The SHA-256 of the certified key's SubjectPublicKeyInfo, hexadecimal.
     pub spki_sha256: String,
     /// PEM, leaf first: what CertificateSigned carries.
@@ -69,6 +71,14 @@ pub struct LedgerError {
 pub trait Ledger: Send + Sync + 'static {
     /// Remembers a certificate before anybody else learns of it.
     fn issued(&self, entry: &LedgerEntry, now: i64) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Remembers that a certificate that is due was asked for again, in a request with this id: CertificateSigned repeats
+    /// the newest (A02.FR.25).
+    fn asked_again(
+        &self,
+        serial_number: &str,
+        request_id: Option<i64>,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
     /// Remembers the station's answer to CertificateSigned.
     fn answered(

@@ -92,7 +92,8 @@ impl<L: Ledger> Enrolment<L> {
             }
             Some(_) => {
                 let due = self.ledger.undelivered(&station.identity, now).await?;
-                if due.iter().any(|entry| entry.spki_sha256 == key) {
+                if let Some(entry) = due.iter().find(|entry| entry.spki_sha256 == key) {
+                    self.ledger.asked_again(&entry.serial_number, pending.request_id()).await?;
                     return Ok(());
                 }
             }
@@ -111,6 +112,7 @@ impl<L: Ledger> Enrolment<L> {
             certificate_type: issued
                 .certificate_type
                 .map(|certificate_type| certificate_type.as_str().to_owned()),
+            request_id: issued.request_id,
             spki_sha256: key,
             chain: issued.certificate.chain_pem.clone(),
             not_after: unix_seconds(issued.certificate.not_after),

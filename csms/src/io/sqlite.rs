@@ -44,12 +44,13 @@ impl SqliteLedger {
 impl Ledger for SqliteLedger {
     async fn issued(&self, entry: &LedgerEntry, now: i64) -> Result<(), LedgerError> {
         sqlx::query(
-            "INSERT INTO certificate (serial_number, station, certificate_type, spki_sha256, chain, not_after, issued_at, state)
-             VALUES (?, ?, ?, ?, ?, ?, ?, 'Issued')",
+            "INSERT INTO certificate (serial_number, station, certificate_type, request_id, spki_sha256, chain, not_after, issued_at, state)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'Issued')",
         )
         .bind(&entry.serial_number)
         .bind(&entry.station)
         .bind(&entry.certificate_type)
+        .bind(entry.request_id)
         .bind(&entry.spki_sha256)
         .bind(&entry.chain)
         .bind(entry.not_after)
@@ -57,6 +58,16 @@ impl Ledger for SqliteLedger {
         .execute(&self.pool)
         .await
         .map_err(failed("record an issued certificate"))?;
+        Ok(())
+    }
+
+    async fn asked_again(&self, serial_number: &str, request_id: Option<i64>) -> Result<(), LedgerError> {
+        sqlx::query("UPDATE certificate SET request_id = ? WHERE serial_number = ?")
+            .bind(request_id)
+            .bind(serial_number)
+            .execute(&self.pool)
+            .await
+            .map_err(failed("record a repeated request"))?;
         Ok(())
     }
 
@@ -215,6 +226,7 @@ fn entry(row: &SqliteRow) -> Result<LedgerEntry, LedgerError> {
             serial_number: row.try_get("serial_number")?,
             station: row.try_get("station")?,
             certificate_type: row.try_get("certificate_type")?,
+            request_id: row.try_get("request_id")?,
             spki_sha256: row.try_get("spki_sha256")?,
             chain: row.try_get("chain")?,
             not_after: row.try_get("not_after")?,
@@ -250,6 +262,7 @@ mod tests {
             serial_number: serial_number.to_owned(),
             station: "CS001".to_owned(),
             certificate_type: Some("ChargingStationCertificate".to_owned()),
+            request_id: None,
             spki_sha256: "ab".repeat(32),
             chain: "-----BEGIN CERTIFICATE-----".to_owned(),
             not_after: 2_000,
@@ -277,6 +290,17 @@ mod tests {
         let states = ledger.certificates(10).await.expect("reads").into_iter().map(|entry| entry.state);
         assert_eq!(states.collect::<Vec<_>>(), [Delivery::Issued, rejected, Delivery::Accepted]);
         assert_eq!(ledger.station_of_key(&"ab".repeat(32)).await.expect("reads").as_deref(), Some("CS001"));
+    }
+
+    #[tokio::test]
+    async fn a02_fr_25_the_id_of_the_newest_request_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+        ledger.issued(&LedgerEntry { request_id: Some(7), ..issued("a1") }, 1_000).await.expect("records");
+        ledger.issued(&issued("a2"), 1_000).await.expect("records");
+        ledger.asked_again("a1", Some(i64::MIN)).await.expect("records");
+        let due = ledger.undelivered("CS001", 1_500).await.expect("reads");
+        assert_eq!(due.iter().map(|entry| entry.request_id).collect::<Vec<_>>(), [Some(i64::MIN), None]);
     }
 
     #[tokio::test]
