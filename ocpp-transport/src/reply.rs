@@ -42,6 +42,12 @@ impl<T> Reply<T> {
         Self { then: Some(then), ..self }
     }
 
+    /// The same, with another response; what follows it stays.
+    #[must_use]
+    pub fn map<U>(self, response: impl FnOnce(T) -> U) -> Reply<U> {
+        Reply { response: response(self.response), then: self.then }
+    }
+
     /// The response.
     #[must_use]
     pub fn response(&self) -> &T {

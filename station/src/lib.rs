@@ -31,6 +31,6 @@ mod security_events;
 pub use crate::{
     config::{Config, ConfigError, CsmsSection, StationSection, TokenSection},
     reconnect::presented,
-    security_events::{Noted, SecurityEvent, SecurityEventQueue, Severity},
+    security_events::{Noted, QueuedEvent, SecurityEvent, SecurityEventQueue, Severity},
 };
-pub use io::{Agent, AgentError, Ended};
+pub use io::{Agent, AgentError, BootReason, Ended};

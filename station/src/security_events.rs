@@ -1,14 +1,12 @@
 //! Security events that wait to be reported (A04).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
-use ocpp_types::{
-    BoundedString, DecodeError, EncodeError, Timestamp, decode, encode,
-    v201::SecurityEventNotificationRequest,
-};
+use ocpp_types::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// The events of OCPP's list that this station knows (A04).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[non_exhaustive]
 pub enum SecurityEvent {
     /// A00.FR.207, A00.FR.324: the CSMS refused the station's password or certificate.
@@ -22,8 +20,10 @@ pub enum SecurityEvent {
     /// A00.FR.310, A00.FR.413: the CSMS's certificate was refused.
     InvalidCsmsCertificate,
     /// A00.FR.317, A00.FR.420: the CSMS speaks no TLS that is new enough.
+    #[serde(rename = "InvalidTLSVersion")]
     InvalidTlsVersion,
     /// A00.FR.323, A00.FR.426: the CSMS offers no permitted cipher suite.
+    #[serde(rename = "InvalidTLSCipherSuite")]
     InvalidTlsCipherSuite,
     /// A02.FR.29, A03.FR.25: of two client certificates, the renewed one was discarded.
     DiscardedRenewedClientCertificate,
@@ -39,7 +39,7 @@ pub enum Severity {
 }
 
 impl SecurityEvent {
-    /// The name in OCPP's list.
+    /// The name in the list of OCPP 2.x.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -62,17 +62,6 @@ impl SecurityEvent {
             _ => Severity::Critical,
         }
     }
-
-    /// Whether it prevents a connection, and so comes again with each attempt.
-    fn prevents_connection(self) -> bool {
-        matches!(
-            self,
-            Self::FailedToAuthenticateAtCsms
-                | Self::InvalidCsmsCertificate
-                | Self::InvalidTlsVersion
-                | Self::InvalidTlsCipherSuite
-        )
-    }
 }
 
 /// What becomes of an event.
@@ -82,81 +71,84 @@ pub enum Noted {
     Queued,
     /// It belongs into the log only.
     Logged,
-    /// The same was noted since the last connection.
-    Again,
+}
+
+/// An event that waits to be reported, in terms of no version of OCPP.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct QueuedEvent {
+    /// What happened.
+    #[serde(rename = "type")]
+    pub event: SecurityEvent,
+    /// When, to the millisecond.
+    #[serde(rename = "timestamp")]
+    pub time: Timestamp,
+    /// For people, at most 255 characters.
+    #[serde(rename = "techInfo", default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<String>,
 }
 
 /// Events in the order in which they happened, kept while the station is not connected (A04.FR.02).
 ///
-/// [`SecurityEventQueue::to_json_lines`] is what has to be durable of it.
+/// [`SecurityEventQueue::to_json_lines`] is what has to be durable of it. While the CSMS cannot be reached, one notification
+/// of each reason is enough however many attempts fail (A00.FR.316, A00.FR.419, note): the transport's supervisor raises each
+/// once until a connection stands.
 #[derive(Debug, Default)]
 pub struct SecurityEventQueue {
-    waiting: VecDeque<SecurityEventNotificationRequest>,
-    /// Raised since the last connection, and not to be raised again before the next.
-    episode: BTreeSet<SecurityEvent>,
+    waiting: VecDeque<QueuedEvent>,
 }
 
 impl SecurityEventQueue {
-    /// Notes an event. While the CSMS cannot be reached, one notification of each reason is enough however many attempts
-    /// fail (A00.FR.316, A00.FR.419, note).
+    /// Notes an event.
     pub fn push(&mut self, event: SecurityEvent, now: Timestamp, info: &str) -> Noted {
-        if event.prevents_connection() && !self.episode.insert(event) {
-            return Noted::Again;
-        }
         if event.severity() == Severity::Logged {
             return Noted::Logged;
         }
         if self.waiting.len() == MOST_WAITING {
             self.waiting.pop_front();
         }
-        // Every name of the list is shorter than the 50 characters that `type` takes.
-        let Ok(name) = BoundedString::try_from(event.name()) else { return Noted::Logged };
-        let mut request = SecurityEventNotificationRequest::new(name, now);
-        let shortened: String = info.chars().take(255).collect();
-        request.tech_info =
-            BoundedString::try_from(shortened).ok().filter(|text: &BoundedString<255>| !text.is_empty());
-        self.waiting.push_back(request);
+        let info: String = info.chars().take(MOST_INFO).collect();
+        let info = (!info.is_empty()).then_some(info);
+        self.waiting.push_back(QueuedEvent { event, time: now, info });
         Noted::Queued
-    }
-
-    /// A connection stands: the next event that prevents one begins a new episode.
-    pub fn handle_connected(&mut self) {
-        self.episode.clear();
     }
 
     /// The oldest event, which stays in the queue until [`Self::handle_confirmed`].
     #[must_use]
-    pub fn first(&self) -> Option<&SecurityEventNotificationRequest> {
+    pub fn first(&self) -> Option<&QueuedEvent> {
         self.waiting.front()
     }
 
     /// The events that wait, oldest first.
-    pub fn waiting(&self) -> impl Iterator<Item = &SecurityEventNotificationRequest> {
+    pub fn waiting(&self) -> impl Iterator<Item = &QueuedEvent> {
         self.waiting.iter()
     }
 
     /// The CSMS confirmed an event (A04.FR.03). Where the queue has overflowed meanwhile, it is gone already.
-    pub fn handle_confirmed(&mut self, event: &SecurityEventNotificationRequest) {
+    pub fn handle_confirmed(&mut self, event: &QueuedEvent) {
         self.waiting.pop_front_if(|oldest| oldest == event);
     }
 
-    /// The events that wait, a JSON line each, as their notifications will say it.
+    /// The events that wait, a JSON line each.
     ///
     /// # Errors
     /// None of a queue that was built by this type's functions.
-    pub fn to_json_lines(&self) -> Result<String, EncodeError> {
-        self.waiting.iter().map(|event| Ok(encode(event)? + "\n")).collect()
+    pub fn to_json_lines(&self) -> Result<String, serde_json::Error> {
+        self.waiting.iter().map(|event| Ok(serde_json::to_string(event)? + "\n")).collect()
     }
 
     /// Reads back what [`SecurityEventQueue::to_json_lines`] wrote.
     ///
     /// # Errors
-    /// If a line is no notification.
-    pub fn from_json_lines(text: &str) -> Result<Self, DecodeError> {
-        let waiting = text.lines().take(MOST_WAITING).map(decode).collect::<Result<_, _>>()?;
-        Ok(Self { waiting, episode: BTreeSet::new() })
+    /// If a line is no event.
+    pub fn from_json_lines(text: &str) -> Result<Self, serde_json::Error> {
+        let waiting = text.lines().take(MOST_WAITING).map(serde_json::from_str).collect::<Result<_, _>>()?;
+        Ok(Self { waiting })
     }
 }
+
+/// `techInfo`, in characters.
+const MOST_INFO: usize = 255;
 
 /// Events that wait; beyond it the oldest is dropped, for the newest tell what is wrong now.
 const MOST_WAITING: usize = 64;
@@ -170,35 +162,17 @@ mod tests {
     }
 
     #[test]
-    fn a00_fr_316_one_event_for_repeated_failures() {
-        let mut queue = SecurityEventQueue::default();
-        for second in 0..10 {
-            queue.push(SecurityEvent::InvalidCsmsCertificate, at(second), "wrong CN");
-        }
-        queue.push(SecurityEvent::InvalidTlsVersion, at(10), "TLS 1.1");
-        for name in ["InvalidCsmsCertificate", "InvalidTLSVersion"] {
-            let event = queue.first().expect("waits").clone();
-            assert_eq!(event.type_.as_str(), name);
-            queue.handle_confirmed(&event);
-        }
-        assert!(queue.first().is_none());
-        queue.handle_connected();
-        queue.push(SecurityEvent::InvalidCsmsCertificate, at(11), "wrong CN");
-        assert!(queue.first().is_some());
-    }
-
-    #[test]
     fn a04_fr_02_events_wait_in_order_until_confirmed() {
         let mut queue = SecurityEventQueue::default();
         queue.push(SecurityEvent::InvalidChargingStationCertificate, at(1), &"é".repeat(300));
         queue.push(SecurityEvent::DiscardedRenewedClientCertificate, at(2), "");
         let first = queue.first().expect("waits").clone();
-        assert_eq!(first.type_.as_str(), "InvalidChargingStationCertificate");
-        assert_eq!(first.tech_info.as_ref().map(|text| text.chars().count()), Some(255));
+        assert_eq!(first.event, SecurityEvent::InvalidChargingStationCertificate);
+        assert_eq!(first.info.as_ref().map(|text| text.chars().count()), Some(255));
         queue.handle_confirmed(&first);
         queue.handle_confirmed(&first);
-        assert_eq!(queue.first().expect("waits").type_.as_str(), "DiscardedRenewedClientCertificate");
-        assert!(queue.first().is_some_and(|request| request.tech_info.is_none()));
+        let second = queue.first().expect("waits");
+        assert_eq!((second.event, &second.info), (SecurityEvent::DiscardedRenewedClientCertificate, &None));
     }
 
     #[test]
@@ -207,9 +181,7 @@ mod tests {
         for second in 0..100 {
             queue.push(SecurityEvent::InvalidChargingStationCertificate, at(second), &second.to_string());
         }
-        let oldest =
-            queue.first().and_then(|request| request.tech_info.as_ref()).map(|text| text.as_str().to_owned());
-        assert_eq!(oldest.as_deref(), Some("36"));
+        assert_eq!(queue.first().and_then(|event| event.info.as_deref()), Some("36"));
     }
 
     #[test]
@@ -224,11 +196,27 @@ mod tests {
     }
 
     #[test]
+    fn a04_the_names_on_disk_are_those_of_the_list() {
+        for event in [
+            SecurityEvent::FailedToAuthenticateAtCsms,
+            SecurityEvent::StartupOfTheDevice,
+            SecurityEvent::ReconfigurationOfSecurityParameters,
+            SecurityEvent::InvalidChargingStationCertificate,
+            SecurityEvent::InvalidCsmsCertificate,
+            SecurityEvent::InvalidTlsVersion,
+            SecurityEvent::InvalidTlsCipherSuite,
+            SecurityEvent::DiscardedRenewedClientCertificate,
+        ] {
+            let name = serde_json::to_value(event).expect("writes");
+            assert_eq!(name, event.name());
+        }
+    }
+
+    #[test]
     fn a04_fr_04_what_is_not_critical_is_logged_and_not_sent() {
         let mut queue = SecurityEventQueue::default();
         assert_eq!(queue.push(SecurityEvent::ReconfigurationOfSecurityParameters, at(1), ""), Noted::Logged);
         assert_eq!(queue.push(SecurityEvent::FailedToAuthenticateAtCsms, at(1), ""), Noted::Logged);
-        assert_eq!(queue.push(SecurityEvent::FailedToAuthenticateAtCsms, at(2), ""), Noted::Again);
         assert!(queue.first().is_none());
     }
 }

@@ -10,8 +10,8 @@ use std::{
 
 use ocpp_transport::{
     Attempt, AttemptError, AttemptFailure, BackOffSettings, CallFailure, ConnectionEvent, Credential,
-    FrameTap, LinkSettings, Next, Password, Peer, ReconnectSettings, Router, Security, SecurityProfile,
-    SessionSettings, Station, StationConfig, Supervisor,
+    FrameTap, LinkSettings, Next, Password, Peer, ReconnectSettings, Registration, Router, Security,
+    SecurityProfile, SessionSettings, Station, StationConfig, Supervisor,
     name_rule::Wildcards,
     record_frames,
     tls::{ClientKey, TlsConfigError, client_config_with},
@@ -19,10 +19,8 @@ use ocpp_transport::{
 use ocpp_types::{
     BoundedString, TooLong,
     v201::{
-        BootNotificationRequest, BootNotificationResponse, BootReasonEnumType, ChargingStationType,
-        HeartbeatRequest, InstallCertificateUseEnumType, NetworkConnectionProfileType, OCPPInterfaceEnumType,
-        OCPPTransportEnumType, OCPPVersionEnumType, RegistrationStatusEnumType,
-        SecurityEventNotificationRequest,
+        InstallCertificateUseEnumType, NetworkConnectionProfileType, OCPPInterfaceEnumType,
+        OCPPTransportEnumType, OCPPVersionEnumType,
     },
 };
 use signer_pkcs11::{KeyError, Subject, Token, TokenError, TokenOptions, UriError, module_from_environment};
@@ -34,6 +32,7 @@ use crate::{
     device_model::{Defaults, DeviceModel, NetworkConfiguration, Variable},
     io::{
         EnrolmentError, ModelError, OpenStoreError, ReadPasswordError,
+        csms::{self, AskError, Boot, BootReason},
         enrolment::Keyring,
         handlers::{Shared, lock, on_blocking_thread, router},
         model_file::ModelFile,
@@ -41,14 +40,14 @@ use crate::{
         security_log::SecurityLog,
     },
     reconnect::presented,
-    security_events::SecurityEvent,
+    security_events::{QueuedEvent, SecurityEvent},
 };
 
 /// A charging station that serves its CSMS.
 #[derive(Debug)]
 pub struct Agent {
     config: Config,
-    boot: BootNotificationRequest,
+    boot: Boot,
     shared: Arc<Shared>,
     frames: Option<Frames>,
     /// With which certificate the attempt in hand is made.
@@ -66,9 +65,9 @@ pub enum AgentError {
     /// A value of the configuration breaks a rule.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A value of the configuration is longer than BootNotification carries.
-    #[error("the configuration holds a text that BootNotification cannot carry")]
-    Boot(#[from] TooLong),
+    /// A value of the configuration is longer than a message carries.
+    #[error("the configuration holds a text that no message can carry")]
+    TooLong(#[from] TooLong),
     /// The password cannot be read.
     #[error(transparent)]
     Password(#[from] ReadPasswordError),
@@ -122,7 +121,7 @@ impl Agent {
     /// [`AgentError`].
     pub fn open(config: Config, frames: Option<&Path>) -> Result<Self, AgentError> {
         let password = read_password(&config)?;
-        let boot = boot_notification(&config)?;
+        let boot = boot(&config);
         let mut options = TokenOptions::new();
         options.module = module_from_environment();
         let token = Token::open(&config.token.uri.parse()?, &options)?;
@@ -161,7 +160,7 @@ impl Agent {
 
     /// Says in BootNotification why the station starts; without it, that its power came up.
     #[must_use]
-    pub fn with_boot_reason(mut self, reason: BootReasonEnumType) -> Self {
+    pub fn with_boot_reason(mut self, reason: BootReason) -> Self {
         self.boot.reason = reason;
         self
     }
@@ -265,7 +264,7 @@ impl Agent {
                 () = self.shared.events_wait.notified() => {}
                 () = self.shared.request_made.notified() => self.shared.send_requests(peer).await,
                 () = sleep(self.shared.model.current().heartbeat_interval()) => {
-                    if let Err(error) = peer.call(HeartbeatRequest::new()).await {
+                    if let Err(error) = csms::heartbeat(peer).await {
                         tracing::warn!(%error, "a heartbeat brought no answer");
                     }
                 }
@@ -275,28 +274,29 @@ impl Agent {
 
     /// BootNotification until the CSMS accepts; `None` where the connection ended.
     async fn boot(&self, peer: &Peer) -> Option<()> {
-        self.shared.handle_registration(None);
+        self.shared.handle_registration(Registration::NotBooted);
         loop {
             // A CALL may come right behind the answer, and what it may do depends on the answer.
             let shared = Arc::clone(&self.shared);
-            let register =
-                move |answer: &BootNotificationResponse| shared.handle_registration(Some(answer.status));
-            let wait = match peer.call_observed(self.boot.clone(), register).await {
+            let register = move |registration| shared.handle_registration(registration);
+            let wait = match csms::boot(peer, &self.boot, register).await {
                 Ok(answer) => {
-                    let interval = u64::try_from(answer.interval).unwrap_or(0);
                     let interval =
-                        if interval == 0 { DEFAULT_HEARTBEAT } else { Duration::from_secs(interval) };
-                    if answer.status == RegistrationStatusEnumType::Accepted {
+                        if answer.interval.is_zero() { DEFAULT_HEARTBEAT } else { answer.interval };
+                    if answer.registration == Registration::Accepted {
                         self.shared.model.adopt_heartbeat_interval(interval);
                         tracing::info!("the CSMS accepted the station");
                         return Some(());
                     }
-                    tracing::warn!(status = %answer.status, "the CSMS does not accept the station yet");
+                    tracing::warn!(status = ?answer.registration, "the CSMS does not accept the station yet");
                     interval
                 }
-                Err(CallFailure::Disconnected) => return None,
+                Err(AskError::Call(CallFailure::Disconnected)) => return None,
                 Err(error) => {
-                    tracing::warn!(%error, "BootNotification brought no answer");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "BootNotification brought no answer"
+                    );
                     DEFAULT_HEARTBEAT
                 }
             };
@@ -311,10 +311,10 @@ impl Agent {
     async fn report_events(&self, peer: &Peer) {
         loop {
             let Some(event) = self.shared.events.first() else { return };
-            match peer.call(event.clone()).await {
-                Ok(_) => self.event_confirmed(event).await,
-                Err(CallFailure::CallError { code, description }) => {
-                    tracing::warn!(?code, description, "the CSMS does not take a security event");
+            match csms::security_event(peer, &event).await {
+                Ok(()) => self.event_confirmed(event).await,
+                Err(error) if error.is_answer() => {
+                    tracing::warn!(%error, "the CSMS does not take a security event");
                     self.event_confirmed(event).await;
                 }
                 Err(error) => {
@@ -326,7 +326,7 @@ impl Agent {
     }
 
     /// A04.FR.03
-    async fn event_confirmed(&self, event: SecurityEventNotificationRequest) {
+    async fn event_confirmed(&self, event: QueuedEvent) {
         let shared = Arc::clone(&self.shared);
         if let Err(error) = on_blocking_thread(move || shared.events.handle_confirmed(&event)).await {
             tracing::error!(%error, "a confirmed security event will be reported again");
@@ -370,7 +370,6 @@ impl Station for Agent {
     }
 
     async fn serve(&self, peer: &Peer, attempt: &Attempt) -> Next {
-        self.shared.events.handle_connected();
         self.shared.handle_slot(attempt.slot);
         let own = lock(&self.presented).take();
         self.confirm(own).await;
@@ -484,16 +483,15 @@ fn open_model(config: &Config, password: Password) -> Result<ModelFile, AgentErr
     Ok(ModelFile::open(&config.directory, defaults, NetworkConfiguration::new(profile))?)
 }
 
-fn boot_notification(config: &Config) -> Result<BootNotificationRequest, TooLong> {
+fn boot(config: &Config) -> Boot {
     let station = &config.station;
-    let model = BoundedString::try_from(station.model.as_str())?;
-    let mut itself = ChargingStationType::new(model, BoundedString::try_from(station.vendor.as_str())?);
-    itself.serial_number = Some(BoundedString::try_from(station.serial_number.as_str())?);
-    itself.firmware_version = match &station.firmware_version {
-        Some(version) => Some(BoundedString::try_from(version.as_str())?),
-        None => None,
-    };
-    Ok(BootNotificationRequest::new(itself, BootReasonEnumType::PowerUp))
+    Boot {
+        model: station.model.clone(),
+        vendor: station.vendor.clone(),
+        serial_number: station.serial_number.clone(),
+        firmware_version: station.firmware_version.clone(),
+        reason: BootReason::default(),
+    }
 }
 
 /// What the specification suggests (2.0.1 Part 4, 4.1).

@@ -1,6 +1,7 @@
 //! What touches the world: the token, the store's file, the clock and the network.
 
 mod agent;
+mod csms;
 mod durable;
 mod enrolment;
 mod handlers;
@@ -15,6 +16,7 @@ use station_store::{AdditionalRootCheck, OpenError, Settings, Store};
 
 pub use self::{
     agent::{Agent, AgentError, Ended},
+    csms::BootReason,
     enrolment::EnrolmentError,
     model_file::ModelError,
     security_log::{LoggedEvent, security_log},

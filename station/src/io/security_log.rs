@@ -9,12 +9,12 @@ use std::{
     time::SystemTime,
 };
 
-use ocpp_types::{Timestamp, v201::SecurityEventNotificationRequest};
+use ocpp_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     io::durable::replace,
-    security_events::{Noted, SecurityEvent, SecurityEventQueue, Severity},
+    security_events::{Noted, QueuedEvent, SecurityEvent, SecurityEventQueue, Severity},
 };
 
 /// The events of a station, in its folder.
@@ -68,9 +68,6 @@ impl SecurityLog {
         let now = Timestamp::from(SystemTime::now()).to_milliseconds();
         let mut queue = self.queue();
         let noted = queue.push(event, now, info);
-        if noted == Noted::Again {
-            return noted;
-        }
         tracing::warn!(event = event.name(), info, "security event");
         if noted == Noted::Queued {
             self.save(&queue);
@@ -81,18 +78,13 @@ impl SecurityLog {
         noted
     }
 
-    /// A connection stands.
-    pub(crate) fn handle_connected(&self) {
-        self.queue().handle_connected();
-    }
-
     /// The oldest event that waits to be reported.
-    pub(crate) fn first(&self) -> Option<SecurityEventNotificationRequest> {
+    pub(crate) fn first(&self) -> Option<QueuedEvent> {
         self.queue().first().cloned()
     }
 
     /// The CSMS has confirmed an event. Blocks.
-    pub(crate) fn handle_confirmed(&self, event: &SecurityEventNotificationRequest) {
+    pub(crate) fn handle_confirmed(&self, event: &QueuedEvent) {
         let mut queue = self.queue();
         queue.handle_confirmed(event);
         self.save(&queue);
@@ -149,7 +141,7 @@ pub fn security_log(folder: &Path) -> io::Result<Vec<LoggedEvent>> {
     Ok(events)
 }
 
-/// The events that wait to be reported, a notification a line.
+/// The events that wait to be reported, one a line.
 const QUEUE: &str = "security-events.jsonl";
 
 /// The log, and the one before it: a rolling log of at most twice [`MOST_LOG_BYTES`] (A04.FR.04).

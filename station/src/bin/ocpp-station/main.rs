@@ -12,10 +12,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use ocpp_types::v201::{
-    BootReasonEnumType, CertificateHashDataType, GetInstalledCertificateIdsRequest, HashAlgorithmEnumType,
+    CertificateHashDataType, GetInstalledCertificateIdsRequest, HashAlgorithmEnumType,
     InstallCertificateUseEnumType,
 };
-use station::{Agent, Config, Ended, io::security_log};
+use station::{Agent, BootReason, Config, Ended, io::security_log};
 use station_store::{Certificate, CertificateId};
 
 /// A charging station's certificate agent: keys in a PKCS #11 token, certificates over OCPP 2.0.1.
@@ -95,7 +95,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Run { frames, after_reset } => {
             let mut agent = Agent::open(config()?, frames.as_deref())?;
             if *after_reset {
-                agent = agent.with_boot_reason(BootReasonEnumType::RemoteReset);
+                agent = agent.with_boot_reason(BootReason::RemoteReset);
             }
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             match runtime.block_on(agent.run(station::io::shutdown_signal())) {

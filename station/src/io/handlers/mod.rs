@@ -1,4 +1,8 @@
-//! What the station does when the CSMS calls.
+//! What the station does when the CSMS calls, in terms of no version of OCPP.
+//!
+//! A file for each version translates its messages to and from what stands here, and decides nothing.
+
+mod v201;
 
 use std::{
     collections::BTreeSet,
@@ -10,17 +14,12 @@ use std::{
     time::SystemTime,
 };
 
-use ocpp_transport::{CallError, CallFailure, Peer, Reply, Router};
-use ocpp_types::{
-    Version,
-    v201::{
-        CertificateSignedRequest, CertificateSignedResponse, CertificateSigningUseEnumType,
-        DeleteCertificateRequest, GenericStatusEnumType, GetInstalledCertificateIdsRequest, HeartbeatRequest,
-        InstallCertificateRequest, MessageTriggerEnumType, RegistrationStatusEnumType,
-        SignCertificateRequest, TriggerMessageRequest, TriggerMessageResponse, TriggerMessageStatusEnumType,
-    },
+use ocpp_transport::{CallError, Peer, Registration, Reply, Router};
+use ocpp_types::Version;
+use station_store::{
+    CertificateSigningUse, PendingId, Store,
+    message::{DeleteMessage, InstallMessage, InventoryMessage, SignedMessage},
 };
-use station_store::{PendingId, Store};
 use tokio::{
     sync::{Notify, watch},
     task::spawn_blocking,
@@ -29,9 +28,9 @@ use tokio::{
 use crate::{
     config::CertificatesSection,
     io::{
+        csms::{self, SignAnswer, SignRequest},
         enrolment::{Keyring, ReadyRequest},
         model_file::ModelFile,
-        model_handlers::with_model,
         security_log::SecurityLog,
     },
     security_events::{Noted, SecurityEvent},
@@ -58,11 +57,33 @@ pub(crate) struct Shared {
     /// Wakes the agent: a certificate request was made; whoever made it may be gone with its connection.
     pub(crate) request_made: Notify,
     /// What the CSMS answered to the last BootNotification.
-    registration: Mutex<Option<RegistrationStatusEnumType>>,
+    registration: Mutex<Registration>,
     /// The requests that were sent on this connection; each is sent once on it.
     asked: Mutex<BTreeSet<PendingId>>,
     /// Whether the certificate of this connection is confirmed. None is taken in before: confirming one discards the others.
     confirmed: watch::Sender<bool>,
+}
+
+/// What a CSMS asks for with TriggerMessage (1.6: ExtendedTriggerMessage).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trigger {
+    BootNotification,
+    Heartbeat,
+    /// SignCertificate, for the EVSE that is named.
+    Sign {
+        use_: CertificateSigningUse,
+        evse: Option<i64>,
+    },
+    /// What this station does not send.
+    Other,
+}
+
+/// The answer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TriggerAnswer {
+    Accepted,
+    Rejected,
+    NotImplemented,
 }
 
 impl Shared {
@@ -85,7 +106,7 @@ impl Shared {
             reset: Notify::new(),
             boot: Notify::new(),
             request_made: Notify::new(),
-            registration: Mutex::default(),
+            registration: Mutex::new(Registration::NotBooted),
             asked: Mutex::default(),
             confirmed: watch::Sender::new(false),
         }
@@ -116,15 +137,15 @@ impl Shared {
         self.confirmed.send_replace(true);
     }
 
-    /// What the CSMS answered to BootNotification; `None`: a new one is under way.
-    pub(crate) fn handle_registration(&self, status: Option<RegistrationStatusEnumType>) {
-        *lock(&self.registration) = status;
+    /// What the CSMS answered to BootNotification.
+    pub(crate) fn handle_registration(&self, registration: Registration) {
+        *lock(&self.registration) = registration;
     }
 
     /// Refuses to serve a CSMS that has rejected the station (B03.FR.08, TC_B_30).
     pub(crate) fn permit(&self) -> Result<(), CallError> {
         match *lock(&self.registration) {
-            Some(RegistrationStatusEnumType::Rejected) => {
+            Registration::Rejected => {
                 Err(CallError::security("the CSMS has rejected the station's BootNotification"))
             }
             _ => Ok(()),
@@ -178,20 +199,18 @@ impl Shared {
         if !lock(&self.asked).insert(id) {
             return;
         }
-        let mut message = SignCertificateRequest::new(csr);
-        // A02.FR.13
-        message.certificate_type = Some(CertificateSigningUseEnumType::ChargingStationCertificate);
-        match peer.call(message).await {
-            Ok(answer) if answer.status == GenericStatusEnumType::Accepted => {
+        let use_ = CertificateSigningUse::ChargingStation;
+        let request = SignRequest { csr: csr.as_str().to_owned(), use_, request_id: None, root: None };
+        match csms::sign_certificate(peer, &request).await {
+            Ok(SignAnswer::Accepted) => {
                 tracing::info!(request = %id, "the CSMS accepted the certificate request; the certificate will follow");
             }
-            Ok(answer) => {
-                let reason = answer.status_info.as_ref().map(|info| info.reason_code.as_str());
+            Ok(SignAnswer::Rejected { reason }) => {
                 tracing::warn!(request = %id, reason, "the CSMS rejected the certificate request; a new trigger starts anew");
                 self.give_up(id).await;
             }
-            Err(CallFailure::CallError { code, description }) => {
-                tracing::warn!(request = %id, ?code, description, "the CSMS could not read the certificate request");
+            Err(error) if error.is_answer() => {
+                tracing::warn!(request = %id, %error, "the CSMS could not read the certificate request");
                 self.give_up(id).await;
             }
             Err(error) => {
@@ -212,10 +231,15 @@ impl Shared {
     }
 
     /// Answers CertificateSigned after the certificate is durable, and reconnects after the answer has left (A02.FR.08).
-    async fn certificate_signed(
+    pub(crate) async fn certificate_signed<M>(
         self: Arc<Self>,
-        request: CertificateSignedRequest,
-    ) -> Result<Reply<CertificateSignedResponse>, CallError> {
+        request: M,
+    ) -> Result<Reply<M::Response>, CallError>
+    where
+        M: SignedMessage + Send + 'static,
+        M::Response: Send + 'static,
+    {
+        self.permit()?;
         // The sender lives as long as `self`.
         let _ = self.confirmed.subscribe().wait_for(|confirmed| *confirmed).await;
         let store = Arc::clone(&self.store);
@@ -234,73 +258,59 @@ impl Shared {
         })
     }
 
-    fn trigger(
-        self: Arc<Self>,
-        peer: Peer,
-        request: &TriggerMessageRequest,
-    ) -> Reply<TriggerMessageResponse> {
-        use TriggerMessageStatusEnumType::{Accepted, NotImplemented, Rejected};
-        let accepted = Reply::new(TriggerMessageResponse::new(Accepted));
-        match request.requested_message {
+    /// Answers InstallCertificate (M05).
+    pub(crate) async fn install<M>(self: Arc<Self>, request: M) -> Result<M::Response, CallError>
+    where
+        M: InstallMessage + Send + 'static,
+        M::Response: Send + 'static,
+    {
+        self.permit()?;
+        blocking(move || self.store.install(&request, SystemTime::now())).await
+    }
+
+    /// Answers GetInstalledCertificateIds (M03).
+    pub(crate) fn list<M: InventoryMessage>(&self, request: &M) -> Result<M::Response, CallError> {
+        self.permit()?;
+        Ok(self.store.installed_certificate_ids(request))
+    }
+
+    /// Answers DeleteCertificate (M04).
+    pub(crate) async fn delete<M>(self: Arc<Self>, request: M) -> Result<M::Response, CallError>
+    where
+        M: DeleteMessage + Send + 'static,
+        M::Response: Send + 'static,
+    {
+        self.permit()?;
+        blocking(move || self.store.delete(&request)).await
+    }
+
+    /// Answers a request for a message, which follows the answer (F06.FR.04).
+    pub(crate) fn trigger(self: Arc<Self>, peer: Peer, wanted: Trigger) -> Reply<TriggerAnswer> {
+        let accepted = Reply::new(TriggerAnswer::Accepted);
+        match wanted {
             // A02: the response first, then the key and the request (F06.FR.04, A02.FR.02).
-            MessageTriggerEnumType::SignChargingStationCertificate => accepted.then(self.enrol(peer)),
-            MessageTriggerEnumType::Heartbeat => accepted.then(async move {
-                if let Err(error) = peer.call(HeartbeatRequest::new()).await {
+            Trigger::Sign { use_: CertificateSigningUse::ChargingStation, .. } => {
+                accepted.then(self.enrol(peer))
+            }
+            Trigger::Heartbeat => accepted.then(async move {
+                if let Err(error) = csms::heartbeat(&peer).await {
                     tracing::warn!(%error, "the heartbeat that was asked for brought no answer");
                 }
             }),
             // F06.FR.17
-            MessageTriggerEnumType::BootNotification
-                if *lock(&self.registration) == Some(RegistrationStatusEnumType::Accepted) =>
-            {
-                Reply::new(TriggerMessageResponse::new(Rejected))
+            Trigger::BootNotification if *lock(&self.registration) == Registration::Accepted => {
+                Reply::new(TriggerAnswer::Rejected)
             }
-            MessageTriggerEnumType::BootNotification => accepted.then(async move { self.boot.notify_one() }),
+            Trigger::BootNotification => accepted.then(async move { self.boot.notify_one() }),
             // F06.FR.08, TC_F_27
-            _ => Reply::new(TriggerMessageResponse::new(NotImplemented)),
+            Trigger::Sign { .. } | Trigger::Other => Reply::new(TriggerAnswer::NotImplemented),
         }
     }
 }
 
-/// The router of the station's handlers.
+/// The handlers of every version that the station speaks, the one that it prefers first.
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
-    let [trigger, signed, install, list, delete] = [shared; 5].map(Arc::clone);
-    with_model(Router::new(Version::V201), shared)
-        .handle(move |peer, request: TriggerMessageRequest| {
-            let shared = Arc::clone(&trigger);
-            async move {
-                shared.permit()?;
-                Ok::<_, CallError>(shared.trigger(peer, &request))
-            }
-        })
-        .handle(move |_, request: CertificateSignedRequest| {
-            let shared = Arc::clone(&signed);
-            async move {
-                shared.permit()?;
-                shared.certificate_signed(request).await
-            }
-        })
-        .handle(move |_, request: InstallCertificateRequest| {
-            let shared = Arc::clone(&install);
-            async move {
-                shared.permit()?;
-                blocking(move || shared.store.install(&request, SystemTime::now())).await
-            }
-        })
-        .handle(move |_, request: GetInstalledCertificateIdsRequest| {
-            let shared = Arc::clone(&list);
-            async move {
-                shared.permit()?;
-                Ok::<_, CallError>(shared.store.installed_certificate_ids(&request))
-            }
-        })
-        .handle(move |_, request: DeleteCertificateRequest| {
-            let shared = Arc::clone(&delete);
-            async move {
-                shared.permit()?;
-                blocking(move || shared.store.delete(&request)).await
-            }
-        })
+    v201::with_handlers(Router::new(Version::V201), shared)
 }
 
 /// Nothing that holds one of these locks can leave what is in it half changed.

@@ -1,0 +1,140 @@
+//! What the station asks of its CSMS, in terms of no version of OCPP.
+//!
+//! Each function picks the message of the version that both sides agreed on; a file for each version says it there, and
+//! decides nothing.
+
+mod v201;
+
+use std::time::{Duration, SystemTime};
+
+use ocpp_transport::{CallFailure, Peer, Registration};
+use ocpp_types::{TooLong, Version};
+use station_store::{CertificateHash, CertificateSigningUse, OcspDue};
+
+use crate::security_events::QueuedEvent;
+
+/// What the station says of itself when it boots.
+#[derive(Clone, Debug)]
+pub(crate) struct Boot {
+    pub(crate) model: String,
+    pub(crate) vendor: String,
+    pub(crate) serial_number: String,
+    pub(crate) firmware_version: Option<String>,
+    pub(crate) reason: BootReason,
+}
+
+/// Why a station starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BootReason {
+    /// Its power came up, or its program was started.
+    #[default]
+    PowerUp,
+    /// The CSMS reset it.
+    RemoteReset,
+}
+
+/// The answer to BootNotification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BootAnswer {
+    pub(crate) registration: Registration,
+    /// Between heartbeats, or before the next attempt to boot; zero leaves it to the station.
+    pub(crate) interval: Duration,
+    /// The clock of the CSMS.
+    pub(crate) time: SystemTime,
+}
+
+/// A certificate to be asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct SignRequest {
+    /// PKCS #10 in PEM.
+    pub(crate) csr: String,
+    pub(crate) use_: CertificateSigningUse,
+    /// `requestId`, where the version has it (A02.FR.24).
+    pub(crate) request_id: Option<i64>,
+    /// `hashRootCertificate`, where the version has it (A02.FR.27).
+    pub(crate) root: Option<CertificateHash>,
+}
+
+/// The answer to SignCertificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SignAnswer {
+    /// The certificate will follow (A02.FR.11).
+    Accepted,
+    /// It will not (A02.FR.12).
+    Rejected { reason: Option<String> },
+}
+
+/// The answer to GetCertificateStatus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StatusAnswer {
+    /// `ocspResult`
+    Accepted { ocsp_result: String },
+    /// The CSMS could not find it out (M06.FR.04).
+    Failed { reason: Option<String> },
+}
+
+/// Why the CSMS gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    /// The connection failed, or the CSMS did.
+    #[error(transparent)]
+    Call(#[from] CallFailure),
+    /// The message has no room for what is to be said.
+    #[error("the message has no room for it")]
+    TooLong(#[from] TooLong),
+    /// The version of the connection has no such message.
+    #[error("{version} has no {message}")]
+    NoSuchMessage { message: &'static str, version: Version },
+}
+
+impl AskError {
+    /// Whether the CSMS has answered, by CALLERROR: to say the same again would bring the same.
+    pub(crate) fn is_answer(&self) -> bool {
+        matches!(self, Self::Call(CallFailure::CallError { .. }))
+    }
+}
+
+/// BootNotification. `register` sees the answer before the CSMS's next frame is looked at.
+pub(crate) async fn boot(
+    peer: &Peer,
+    boot: &Boot,
+    register: impl FnOnce(Registration) + Send + 'static,
+) -> Result<BootAnswer, AskError> {
+    match peer.version() {
+        Version::V201 => v201::boot(peer, boot, register).await,
+        version => Err(AskError::NoSuchMessage { message: "BootNotification", version }),
+    }
+}
+
+/// Heartbeat; returns the clock of the CSMS.
+pub(crate) async fn heartbeat(peer: &Peer) -> Result<SystemTime, AskError> {
+    match peer.version() {
+        Version::V201 => v201::heartbeat(peer).await,
+        version => Err(AskError::NoSuchMessage { message: "Heartbeat", version }),
+    }
+}
+
+/// SecurityEventNotification (A04).
+pub(crate) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<(), AskError> {
+    match peer.version() {
+        Version::V201 => v201::security_event(peer, event).await,
+        version => Err(AskError::NoSuchMessage { message: "SecurityEventNotification", version }),
+    }
+}
+
+/// SignCertificate (A02, A03).
+pub(crate) async fn sign_certificate(peer: &Peer, request: &SignRequest) -> Result<SignAnswer, AskError> {
+    match peer.version() {
+        Version::V201 => v201::sign_certificate(peer, request).await,
+        version => Err(AskError::NoSuchMessage { message: "SignCertificate", version }),
+    }
+}
+
+/// GetCertificateStatus (M06).
+pub(crate) async fn certificate_status(peer: &Peer, due: OcspDue) -> Result<StatusAnswer, AskError> {
+    match peer.version() {
+        Version::V201 => v201::certificate_status(peer, due).await,
+        version => Err(AskError::NoSuchMessage { message: "GetCertificateStatus", version }),
+    }
+}
