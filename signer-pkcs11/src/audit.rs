@@ -20,11 +20,17 @@ use crate::record::{AuditEvent, Intent, RevocationReason};
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct EntryHash([u8; 32]);
 
+/// The end of a record: all that is needed to append to it, or to read on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChainEnd {
+    entries: u64,
+    head: EntryHash,
+}
+
 /// Reads a record from its beginning, and appends to it.
 #[derive(Clone, Debug, Default)]
 pub struct AuditChain {
-    entries: u64,
-    head: EntryHash,
+    end: ChainEnd,
     index: AuditIndex,
 }
 
@@ -121,7 +127,7 @@ impl AuditChain {
     pub fn read(text: &str) -> Result<Self, AuditError> {
         let mut chain = Self::new();
         for line in whole_lines(text).lines() {
-            chain.take(line)?;
+            chain.read_line(line)?;
         }
         if whole_lines(text).len() < text.len() { Err(AuditError::Cut) } else { Ok(chain) }
     }
@@ -139,6 +145,55 @@ impl AuditChain {
 
     /// The line that says what happened, chained to the entries before. It counts as appended.
     pub fn append(&mut self, event: &AuditEvent, now: SystemTime) -> Result<String, AuditError> {
+        let text = self.end.append(event, now)?;
+        self.index.add(self.end.entries, event);
+        Ok(text)
+    }
+
+    /// Reads the line that follows.
+    ///
+    /// # Errors
+    /// [`AuditError`] if it is not as it was written, or does not follow.
+    pub fn read_line(&mut self, text: &str) -> Result<(), AuditError> {
+        let event = self.end.follow(text)?;
+        self.index.add(self.end.entries, &event);
+        Ok(())
+    }
+
+    /// How many entries there are.
+    pub fn entries(&self) -> u64 {
+        self.end.entries
+    }
+
+    /// Hash of the last entry. Kept elsewhere, it proves later that nothing up to it was taken away.
+    pub fn head(&self) -> EntryHash {
+        self.end.head
+    }
+
+    /// What the record says.
+    pub fn index(&self) -> &AuditIndex {
+        &self.index
+    }
+}
+
+impl ChainEnd {
+    /// The end of a record whose last line this is, `number` counted from 1. What stands before it is not looked at.
+    ///
+    /// # Errors
+    /// [`AuditError`] if the line is not as it was written.
+    pub fn at(text: &str, number: u64) -> Result<Self, AuditError> {
+        let (hash, entry) = read(text, number)?;
+        if entry.number != number {
+            return Err(AuditError::Broken { line: number });
+        }
+        Ok(Self { entries: number, head: hash })
+    }
+
+    /// The line that says what happened, chained to the entries before, with a line end. It counts as appended.
+    ///
+    /// # Errors
+    /// [`AuditError::Malformed`] where it cannot be written.
+    pub fn append(&mut self, event: &AuditEvent, now: SystemTime) -> Result<String, AuditError> {
         let line = self.entries + 1;
         let malformed = |error: serde_json::Error| AuditError::Malformed { line, reason: error.to_string() };
         let at = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
@@ -147,28 +202,22 @@ impl AuditChain {
         let hash = EntryHash(Sha256::digest(entry.get()).into());
         let text =
             serde_json::to_string(&Line { hash: hash.to_string(), entry: &entry }).map_err(malformed)?;
-        self.entries = line;
-        self.head = hash;
-        self.index.take(line, event);
+        *self = Self { entries: line, head: hash };
         Ok(text + "\n")
     }
 
-    fn take(&mut self, text: &str) -> Result<(), AuditError> {
+    /// Reads the line that follows, and returns what it says.
+    ///
+    /// # Errors
+    /// [`AuditError`] if it is not as it was written, or does not follow.
+    pub fn follow(&mut self, text: &str) -> Result<AuditEvent, AuditError> {
         let line = self.entries + 1;
-        let malformed = |error: serde_json::Error| AuditError::Malformed { line, reason: error.to_string() };
-        let outer: Line<'_> = serde_json::from_str(text).map_err(malformed)?;
-        let hash = EntryHash(Sha256::digest(outer.entry.get()).into());
-        if hash.to_string() != outer.hash {
-            return Err(AuditError::Changed { line });
-        }
-        let entry: Entry = serde_json::from_str(outer.entry.get()).map_err(malformed)?;
+        let (hash, entry) = read(text, line)?;
         if entry.number != line || entry.previous != self.head.to_string() {
             return Err(AuditError::Broken { line });
         }
-        self.entries = line;
-        self.head = hash;
-        self.index.take(line, &entry.event);
-        Ok(())
+        *self = Self { entries: line, head: hash };
+        Ok(entry.event)
     }
 
     /// How many entries there are.
@@ -176,15 +225,21 @@ impl AuditChain {
         self.entries
     }
 
-    /// Hash of the last entry. Kept elsewhere, it proves later that nothing up to it was taken away.
+    /// Hash of the last entry.
     pub fn head(&self) -> EntryHash {
         self.head
     }
+}
 
-    /// What the record says.
-    pub fn index(&self) -> &AuditIndex {
-        &self.index
+/// Reads one line, whose entry has to be as it was hashed.
+fn read(text: &str, line: u64) -> Result<(EntryHash, Entry), AuditError> {
+    let malformed = |error: serde_json::Error| AuditError::Malformed { line, reason: error.to_string() };
+    let outer: Line<'_> = serde_json::from_str(text).map_err(malformed)?;
+    let hash = EntryHash(Sha256::digest(outer.entry.get()).into());
+    if hash.to_string() != outer.hash {
+        return Err(AuditError::Changed { line });
     }
+    Ok((hash, serde_json::from_str(outer.entry.get()).map_err(malformed)?))
 }
 
 impl AuditIndex {
@@ -230,7 +285,8 @@ impl AuditIndex {
         self.crl_numbers.get(issuer_key_id).copied().unwrap_or(0)
     }
 
-    fn take(&mut self, number: u64, event: &AuditEvent) {
+    /// Takes in what the entry of a number says, for who keeps a record elsewhere and looks at a part of it.
+    pub fn add(&mut self, number: u64, event: &AuditEvent) {
         match event {
             AuditEvent::Signing(intent) => {
                 if !intent.station.is_empty() {

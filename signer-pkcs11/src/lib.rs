@@ -56,7 +56,7 @@ mod weak_key;
 pub use crate::{
     algorithm::{KeyAlgorithm, KeyFamily, RsaPadding, SignatureAlgorithm, UnknownKeyAlgorithm},
     answer::{Issued, PendingCertificate},
-    audit::{AuditChain, AuditError, AuditIndex, EntryHash, Revocation},
+    audit::{AuditChain, AuditError, AuditIndex, ChainEnd, EntryHash, Revocation},
     certificate_use::{CertificateUse, UnknownCertificateUse},
     crl::Crl,
     csr::{Csr, CsrError},
@@ -69,9 +69,12 @@ pub use crate::{
     pin::Pin,
     policy::{IssuancePolicy, Limits, Order, ReasonCode, Refused, StandardPolicy, StationIdentity},
     profile::Lint,
-    profiles::{Hierarchy, LeafUsage, Profile, Profiles, ProfilesError, SubAuthority},
+    profiles::{Hierarchy, LeafUsage, Profile, Profiles, ProfilesError, SubAuthority, parse_duration},
     public_key::{KeyKind, PublicKey, PublicKeyError, VerifyError},
-    record::{AuditEvent, Intent, IssuanceRecord, RecordError, RecordFuture, RevocationReason},
+    record::{
+        AuditEvent, Intent, IssuanceRecord, RecordError, RecordFuture, RevocationReason,
+        UnknownRevocationReason,
+    },
     server_name::ServerName,
     settings::{CaSettings, CommonNameRule},
     sign::{SignError, Signer, TokenFault},

@@ -295,7 +295,7 @@ impl RawProfile {
             return Err(ProfilesError::NoUsage(title));
         }
         Ok(Profile {
-            validity: self.validity.map_or(Ok(default.validity), |text| duration(&text))?,
+            validity: self.validity.map_or(Ok(default.validity), |text| parse_duration(&text))?,
             key_usage,
             hierarchy: self.hierarchy.unwrap_or(default.hierarchy),
             organization: self.organization.or(default.organization),
@@ -320,12 +320,16 @@ fn urls(urls: Option<Vec<String>>) -> Result<Vec<String>, ProfilesError> {
     Ok(urls)
 }
 
-/// `365d`, `23h` or `30m`.
-fn duration(text: &str) -> Result<Duration, ProfilesError> {
+/// Reads a duration as profiles write it: `365d`, `23h`, `30m` or `45s`.
+///
+/// # Errors
+/// [`ProfilesError::Validity`]
+pub fn parse_duration(text: &str) -> Result<Duration, ProfilesError> {
     let unit = match text.as_bytes().last() {
         Some(b'd') => DAY,
         Some(b'h') => Duration::from_secs(3600),
         Some(b'm') => Duration::from_secs(60),
+        Some(b's') => Duration::from_secs(1),
         _ => Duration::ZERO,
     };
     let number = text.get(..text.len().saturating_sub(1)).and_then(|digits| digits.parse::<u32>().ok());

@@ -1,8 +1,11 @@
 //! What is written down before the token signs, and who writes it.
 
-use std::{error::Error, fmt, future::Future, pin::Pin};
+use std::{error::Error, fmt, future::Future, pin::Pin, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{answer::PendingCertificate, issue::IssuedCertificate};
 
 /// The answer of a record, when it comes.
 pub type RecordFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RecordError>> + Send + 'a>>;
@@ -14,6 +17,20 @@ pub type RecordFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RecordError
 pub trait IssuanceRecord: Send + Sync + fmt::Debug {
     /// Appends an entry, durably, and returns its number.
     fn append<'a>(&'a self, event: &'a AuditEvent) -> RecordFuture<'a, u64>;
+
+    /// Appends that the certificate was signed which the entry of this number announced. `pending` is the request of a
+    /// station, where there was one.
+    ///
+    /// A record that keeps certificates too writes both down at once, so that nothing is lost that was signed.
+    fn signed<'a>(
+        &'a self,
+        entry: u64,
+        certificate: &'a IssuedCertificate,
+        pending: Option<&'a PendingCertificate>,
+    ) -> RecordFuture<'a, u64> {
+        let _ = pending;
+        Box::pin(async move { self.append(&AuditEvent::signed(entry, certificate)).await })
+    }
 
     /// The station for which a key was certified, by SHA-256 over the `SubjectPublicKeyInfo` in hexadecimal; of several,
     /// the first.
@@ -69,6 +86,13 @@ pub enum AuditEvent {
     },
 }
 
+impl AuditEvent {
+    /// The certificate that the entry of this number announced was signed.
+    pub fn signed(entry: u64, certificate: &IssuedCertificate) -> Self {
+        Self::Signed { entry, certificate_sha256: hex::encode(Sha256::digest(&certificate.der)) }
+    }
+}
+
 /// A certificate that is about to be signed: who gets it, and what it will be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +134,13 @@ pub enum RevocationReason {
     CessationOfOperation,
 }
 
+/// No such reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "\"{0}\" is no reason of a revocation; write unspecified, key-compromise, affiliation-changed, superseded or cessation-of-operation"
+)]
+pub struct UnknownRevocationReason(String);
+
 /// An entry could not be written or read.
 #[derive(Debug, thiserror::Error)]
 #[error("the record cannot be written or read")]
@@ -141,5 +172,14 @@ impl RevocationReason {
             Self::Superseded => "superseded",
             Self::CessationOfOperation => "cessation-of-operation",
         }
+    }
+}
+
+impl FromStr for RevocationReason {
+    type Err = UnknownRevocationReason;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRevocationReason> {
+        let found = Self::ALL.iter().find(|reason| reason.as_str() == text);
+        found.copied().ok_or_else(|| UnknownRevocationReason(text.to_owned()))
     }
 }

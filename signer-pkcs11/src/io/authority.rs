@@ -178,7 +178,7 @@ impl CertificateAuthority {
             csr_sha256: hex::encode(Sha256::digest(csr.der())),
             ..intent(unsigned, &issuing.issuer, csr.public_key(), "authority")
         };
-        self.sign(issuing, unsigned, intent).await
+        self.sign(issuing, unsigned, None, intent).await
     }
 
     /// Answers a SignCertificateRequest of a station, of any version of OCPP, by everything that can be known without the
@@ -250,7 +250,7 @@ impl CertificateAuthority {
         };
         let unsigned = issuing.issuer.leaf(&leaf, random()?, SystemTime::now())?;
         let intent = |unsigned: &Unsigned| intent(unsigned, &issuing.issuer, public_key, "server");
-        self.sign(issuing, unsigned, intent).await
+        self.sign(issuing, unsigned, None, intent).await
     }
 
     /// Signs a list of revoked certificates for each issuer, from what a record says, numbered one after the last.
@@ -383,7 +383,7 @@ impl CertificateAuthority {
             csr_sha256: hex::encode(Sha256::digest(pending.csr().der())),
             ..intent(unsigned, &issuing.issuer, key, profile)
         };
-        let certificate = self.sign(issuing, unsigned, intent).await?;
+        let certificate = self.sign(issuing, unsigned, Some(pending), intent).await?;
         let issued = pending.issued(certificate)?;
         lock(&self.admissions).certified(key.spki_sha256(), station);
         Ok(issued)
@@ -393,6 +393,7 @@ impl CertificateAuthority {
         &self,
         issuing: &IssuingKey,
         unsigned: Unsigned,
+        pending: Option<&PendingCertificate>,
         intent: impl FnOnce(&Unsigned) -> Intent,
     ) -> Result<IssuedCertificate, IssueError> {
         let Some(record) = &self.record else {
@@ -401,17 +402,37 @@ impl CertificateAuthority {
         let entry =
             record.append(&AuditEvent::Signing(intent(&unsigned))).await.map_err(IssueError::Record)?;
         let made = sign(&issuing.key, unsigned).await;
-        let outcome = match &made {
-            Ok(certificate) => {
-                let certificate_sha256 = hex::encode(Sha256::digest(&certificate.der));
-                AuditEvent::Signed { entry, certificate_sha256 }
-            }
-            Err(error) => AuditEvent::NotSigned { entry, reason: error.to_string() },
-        };
+        // A chain that the station does not take is thrown away, so nothing has become of the signature.
+        let made = made.and_then(|made| match pending {
+            Some(pending) => pending.check_length(&made).map(|()| made),
+            None => Ok(made),
+        });
         // What is not on record does not leave.
-        record.append(&outcome).await.map_err(IssueError::Record)?;
+        record_outcome(&**record, entry, &made, pending).await?;
         made
     }
+}
+
+/// Puts on record what became of an announced certificate.
+pub(crate) async fn record_outcome(
+    record: &dyn IssuanceRecord,
+    entry: u64,
+    made: &Result<IssuedCertificate, IssueError>,
+    pending: Option<&PendingCertificate>,
+) -> Result<(), IssueError> {
+    let written = match made {
+        Ok(certificate) => record.signed(entry, certificate, pending).await,
+        Err(error) => {
+            let mut reason = error.to_string();
+            let mut cause = std::error::Error::source(error);
+            while let Some(error) = cause {
+                reason += &format!(": {error}");
+                cause = error.source();
+            }
+            record.append(&AuditEvent::NotSigned { entry, reason }).await
+        }
+    };
+    written.map(drop).map_err(IssueError::Record)
 }
 
 async fn sign(key: &Key, unsigned: Unsigned) -> Result<IssuedCertificate, IssueError> {

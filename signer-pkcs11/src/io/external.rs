@@ -11,8 +11,9 @@ use crate::{
     admissions::Admissions,
     answer::{self, Issued, PendingCertificate},
     certificate_use::CertificateUse,
-    edition::SignCertificate,
+    edition::{SignCertificate, Wish},
     external::{self, ExternalAuthority},
+    io::authority::record_outcome,
     issue::IssueError,
     issuer::IssuerError,
     policy::{IssuancePolicy, Refused, StandardPolicy, StationIdentity},
@@ -93,6 +94,24 @@ impl ForwardingAuthority {
         (response, decision)
     }
 
+    /// A request that was accepted before, as it is after a restart: decided anew, for the settings may have changed, and
+    /// not counted against the station's limits.
+    ///
+    /// `csr` is the request's PEM, `certificate_use` and `request_id` as they stood in it.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub fn resume(
+        &self,
+        csr: &str,
+        certificate_use: Option<CertificateUse>,
+        request_id: Option<i64>,
+        station: &StationIdentity,
+    ) -> Result<PendingCertificate, Refused> {
+        let wish = Wish { csr, certificate_use, request_id, root: None };
+        answer::decide(wish, station, &self.settings, &*self.policy)
+    }
+
     /// Has the certificate of an accepted request made. It is done when the other authority is, which may be days later:
     /// run it in a task of its own.
     ///
@@ -127,17 +146,12 @@ impl ForwardingAuthority {
             Ok(chain) => external::check(pending, &chain, &self.roots, SystemTime::now()),
             Err(error) => Err(error),
         };
+        let made = made.map_err(IssueError::External);
+        let made = made.and_then(|made| pending.check_length(&made).map(|()| made));
         if let (Some(record), Some(entry)) = (&self.record, entry) {
-            let outcome = match &made {
-                Ok(certificate) => {
-                    let certificate_sha256 = hex::encode(Sha256::digest(&certificate.der));
-                    AuditEvent::Signed { entry, certificate_sha256 }
-                }
-                Err(error) => AuditEvent::NotSigned { entry, reason: error.to_string() },
-            };
-            record.append(&outcome).await.map_err(IssueError::Record)?;
+            record_outcome(&**record, entry, &made, Some(pending)).await?;
         }
-        let issued = pending.issued(made.map_err(IssueError::External)?)?;
+        let issued = pending.issued(made?)?;
         let mut admissions = self.admissions.lock().unwrap_or_else(PoisonError::into_inner);
         admissions.certified(key.spki_sha256(), station);
         Ok(issued)

@@ -186,7 +186,7 @@ pub(crate) struct Revoke {
     #[arg(long)]
     pub(crate) station: Option<String>,
     /// unspecified, key-compromise, affiliation-changed, superseded or cessation-of-operation
-    #[arg(long, default_value = "unspecified", value_parser = reason)]
+    #[arg(long, default_value = "unspecified")]
     pub(crate) reason: RevocationReason,
 }
 
@@ -435,12 +435,4 @@ fn source(
     let file = file.map(|path| PinSource::File(path.clone()));
     let variable = || variable.map(|name| PinSource::Environment(name.clone()));
     file.or_else(variable).or_else(|| source.cloned())
-}
-
-fn reason(text: &str) -> Result<RevocationReason, String> {
-    let found = RevocationReason::ALL.iter().find(|reason| reason.as_str() == text);
-    found.copied().ok_or_else(|| {
-        let all: Vec<_> = RevocationReason::ALL.iter().map(|reason| reason.as_str()).collect();
-        format!("write one of {}", all.join(", "))
-    })
 }
