@@ -1,10 +1,15 @@
 //! What a station has to be told: who it is, where its CSMS is, which token holds its keys.
 
+mod iso15118;
+
 use std::path::{Path, PathBuf};
 
 use ocpp_transport::{Identity, Password};
+use ocpp_types::v201::HashAlgorithmEnumType;
 use serde::Deserialize;
 use url::Url;
+
+pub use self::iso15118::{Iso15118Section, SeccIds};
 
 /// The configuration of one charging station, read from TOML.
 ///
@@ -44,6 +49,9 @@ pub struct Config {
     /// What the station decides about the certificates that are installed.
     #[serde(default)]
     pub certificates: CertificatesSection,
+    /// The station serves vehicles by ISO 15118; left out: it does not, and has no component ISO15118Ctrlr.
+    #[serde(default)]
+    pub iso15118: Option<Iso15118Section>,
 }
 
 /// Who the station is: what BootNotification says and what its certificate must say.
@@ -101,11 +109,27 @@ pub struct CertificatesSection {
     /// `SecurityCtrlr.AdditionalRootCertificateCheck`: whether a new CSMS root has to be signed by the one before it
     /// (M05.FR.09); default no.
     pub additional_root_check: bool,
+    /// `SecurityCtrlr.MaxCertificateChainSize`: the longest chain that CertificateSigned may bring, in characters of PEM; default
+    /// 10000, which is also the most there can be (A02.FR.16). OCPP recommends 5600 or more.
+    pub max_chain_size: u16,
+    /// The digest of the hash data that the inventory reports, default SHA256. A CSMS may delete by any of the three.
+    pub hash_algorithm: HashAlgorithmEnumType,
+    /// How far the clocks of station and CSMS may be apart when a certificate's validity is judged, in seconds; default 300.
+    pub clock_skew_s: u32,
+    /// A folder for one PEM file per use, for neighbours that use OpenSSL; left out: none are written.
+    pub trust_bundles: Option<PathBuf>,
 }
 
 impl Default for CertificatesSection {
     fn default() -> Self {
-        Self { max_entries: 32, additional_root_check: false }
+        Self {
+            max_entries: 32,
+            additional_root_check: false,
+            max_chain_size: MAX_CHAIN_SIZE,
+            hash_algorithm: HashAlgorithmEnumType::SHA256,
+            clock_skew_s: 300,
+            trust_bundles: None,
+        }
     }
 }
 
@@ -149,6 +173,16 @@ impl Config {
         if let Some(version) = &config.station.firmware_version {
             at_most("station.firmware_version", version, 50)?;
         }
+        let chain_size = config.certificates.max_chain_size;
+        if !(MIN_CHAIN_SIZE..=MAX_CHAIN_SIZE).contains(&chain_size) {
+            return Err(ConfigError::Value {
+                field: "certificates.max_chain_size",
+                rule: format!("{chain_size} characters; {MIN_CHAIN_SIZE} to {MAX_CHAIN_SIZE} are possible"),
+            });
+        }
+        if let Some(iso15118) = &config.iso15118 {
+            iso15118.check()?;
+        }
         if config.csms.url.scheme() != "wss" {
             return Err(ConfigError::Value {
                 field: "csms.url",
@@ -163,6 +197,7 @@ impl Config {
     pub fn relative_to(mut self, folder: &Path) -> Self {
         self.directory = folder.join(&self.directory);
         self.csms.password_file = folder.join(&self.csms.password_file);
+        self.certificates.trust_bundles = self.certificates.trust_bundles.map(|bundles| folder.join(bundles));
         self
     }
 
@@ -191,6 +226,12 @@ impl Config {
     }
 }
 
+/// `CertificateSignedRequest.certificateChain` has 10000 characters.
+const MAX_CHAIN_SIZE: u16 = 10_000;
+
+/// Less than one leaf and one sub-CA take: nothing would ever be accepted.
+const MIN_CHAIN_SIZE: u16 = 2_000;
+
 fn five() -> u32 {
     5
 }
@@ -198,6 +239,7 @@ fn five() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device_model::Variable;
 
     const GOOD: &str = r#"
         directory = "store"
@@ -225,6 +267,19 @@ mod tests {
             let error = Config::parse(&GOOD.replace(from, to)).expect_err(field);
             assert!(error.to_string().starts_with(field), "{error}");
         }
+        for (section, field) in [
+            ("[certificates]\nmax_chain_size = 10001", "certificates.max_chain_size"),
+            ("[certificates]\nmax_chain_size = 12", "certificates.max_chain_size"),
+            ("[iso15118]\nevses = [1, 1]", "iso15118.evses"),
+            ("[iso15118]\nevses = [0]", "iso15118.evses"),
+            ("[iso15118]\nevses = [1, 2]\nsecc_id = [\"A\"]", "iso15118.secc_id"),
+            ("[iso15118]\nsecc_id = [\"A\", \"B\"]", "iso15118.secc_id"),
+            ("[iso15118]\nsecc_id = \"\"", "iso15118.secc_id"),
+            ("[iso15118]\ncountry_name = \"NLD\"", "iso15118.country_name"),
+        ] {
+            let error = Config::parse(&format!("{GOOD}\n{section}")).expect_err(section);
+            assert!(error.to_string().starts_with(field), "{section}: {error}");
+        }
     }
 
     #[test]
@@ -243,5 +298,23 @@ mod tests {
     fn paths_are_relative_to_the_file() {
         let config = Config::parse(GOOD).expect("good").relative_to(Path::new("/etc/station"));
         assert_eq!(config.directory, Path::new("/etc/station/store"));
+    }
+
+    #[test]
+    fn iso_15118_has_defaults_of_the_station_itself() {
+        let config = Config::parse(GOOD).expect("good");
+        assert!(config.iso15118_defaults().is_none());
+        let config = Config::parse(&format!("{GOOD}\n[iso15118]\nevses = [1, 2]\nsecc_id = [\"A\", \"B\"]"));
+        let iso15118 = config.expect("good").iso15118_defaults().expect("a section");
+        assert!(!iso15118.combined_certificates);
+        let of = |evse| &iso15118.controllers[&Some(evse)];
+        assert_eq!(of(1)[&Variable::SeccId], "A");
+        assert_eq!(of(2)[&Variable::SeccId], "B");
+        assert_eq!(of(2)[&Variable::SeccOrganizationName], "Example CSO");
+        let config =
+            Config::parse(&format!("{GOOD}\n[iso15118]\ncombined_certificates = true")).expect("good");
+        let iso15118 = config.iso15118_defaults().expect("a section");
+        assert!(iso15118.combined_certificates);
+        assert_eq!(iso15118.controllers[&None][&Variable::SeccId], "SN-0001");
     }
 }

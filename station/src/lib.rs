@@ -29,7 +29,10 @@ pub mod renewal;
 mod security_events;
 
 pub use crate::{
-    config::{Config, ConfigError, CsmsSection, StationSection, TokenSection},
+    config::{
+        CertificatesSection, Config, ConfigError, CsmsSection, Iso15118Section, SeccIds, StationSection,
+        TokenSection,
+    },
     reconnect::presented,
     security_events::{Noted, QueuedEvent, SecurityEvent, SecurityEventQueue, Severity},
 };

@@ -15,7 +15,7 @@ use ocpp_types::{
 
 use super::{
     DeviceModel, Downgrade, Situation,
-    variable::{Effect, Refusal, Rule, Variable},
+    variable::{COMMUNICATION, Effect, ISO15118, Place, Refusal, Rule, SECURITY, Variable},
 };
 
 /// The answer to SetVariables, and what the model is then.
@@ -52,20 +52,20 @@ impl DeviceModel {
                 result.attribute_type = asked.attribute_type;
                 result
             };
-            match find(&asked.component, &asked.variable, asked.attribute_type) {
+            match self.find(&asked.component, &asked.variable, asked.attribute_type) {
                 Err(Unknown::Component) => answer(Status::UnknownComponent),
                 Err(Unknown::Variable) => answer(Status::UnknownVariable),
                 Err(Unknown::Attribute) => answer(Status::NotSupportedAttributeType),
                 // A01: a password is never told.
-                Ok(variable) if variable.mutability() == MutabilityEnumType::WriteOnly => {
+                Ok(place) if place.variable.mutability() == MutabilityEnumType::WriteOnly => {
                     let mut result = answer(Status::Rejected);
                     result.attribute_status_info =
                         Refusal::new("WriteOnly", "it cannot be read").status_info();
                     result
                 }
-                Ok(variable) => {
+                Ok(place) => {
                     let mut result = answer(Status::Accepted);
-                    result.attribute_value = BoundedString::try_from(self.value(variable, situation)).ok();
+                    result.attribute_value = BoundedString::try_from(self.value(place, situation)).ok();
                     result
                 }
             }
@@ -79,14 +79,14 @@ impl DeviceModel {
         let (mut model, mut changed) = (self.clone(), BTreeSet::new());
         let result = |asked: &SetVariableDataType| {
             use SetVariableStatusEnumType as Status;
-            let (status, info) = match find(&asked.component, &asked.variable, asked.attribute_type) {
+            let (status, info) = match self.find(&asked.component, &asked.variable, asked.attribute_type) {
                 Err(Unknown::Component) => (Status::UnknownComponent, None),
                 Err(Unknown::Variable) => (Status::UnknownVariable, None),
                 Err(Unknown::Attribute) => (Status::NotSupportedAttributeType, None),
-                Ok(variable) => match model.set(variable, asked.attribute_value.as_str(), situation) {
+                Ok(place) => match model.set(place, asked.attribute_value.as_str(), situation) {
                     Ok(()) => {
-                        changed.insert(variable);
-                        match variable.effect() {
+                        changed.insert(place.variable);
+                        match place.variable.effect() {
                             Effect::AtOnce => (Status::Accepted, None),
                             Effect::AfterRestart => (Status::RebootRequired, None),
                         }
@@ -104,7 +104,8 @@ impl DeviceModel {
         SetOutcome { response: SetVariablesResponse::new(results), model, changed }
     }
 
-    fn set(&mut self, variable: Variable, value: &str, situation: &Situation) -> Result<(), Refusal> {
+    fn set(&mut self, place: Place, value: &str, situation: &Situation) -> Result<(), Refusal> {
+        let variable = place.variable;
         if variable.mutability() == MutabilityEnumType::ReadOnly {
             return Err(Refusal::new("ReadOnly", "it cannot be set"));
         }
@@ -115,16 +116,19 @@ impl DeviceModel {
             Rule::Slots => {
                 self.network = self.network.with_priority(value, self.defaults.downgrade, situation)?;
             }
-            Rule::Text { .. } | Rule::Integer { .. } | Rule::Boolean => {
-                self.set.insert(variable, value.to_owned());
+            Rule::Text { .. } | Rule::Integer { .. } | Rule::Boolean | Rule::Country => {
+                if variable == Variable::PncEnabled {
+                    self.suspended.remove(&place.evse);
+                }
+                self.set.insert(place, value.to_owned());
             }
         }
         Ok(())
     }
 
     /// The value of a variable that may be read.
-    pub(super) fn value(&self, variable: Variable, situation: &Situation) -> String {
-        match variable {
+    pub(super) fn value(&self, place: Place, situation: &Situation) -> String {
+        match place.variable {
             Variable::BasicAuthPassword => String::new(),
             Variable::Identity => self.defaults.identity.as_str().to_owned(),
             Variable::OrganizationName => self.organization().to_owned(),
@@ -141,27 +145,40 @@ impl DeviceModel {
                 active.map_or(DEFAULT_MESSAGE_TIMEOUT, |profile| profile.message_timeout).to_string()
             }
             Variable::NetworkConfigurationPriority => self.network.priority_list(),
-            _ => self.text(variable).to_owned(),
+            _ => self.text(place).to_owned(),
         }
     }
-}
 
-/// The variable that is meant; an attribute that is not named is `Actual`, and there is no other.
-fn find(
-    component: &ComponentType,
-    variable: &VariableType,
-    attribute: Option<AttributeEnumType>,
-) -> Result<Variable, Unknown> {
-    let name = component.name.as_str();
-    // The controllers are the station's, and there is one of each.
-    if component.evse.is_some() || component.instance.is_some() || !Variable::knows_component(name) {
-        return Err(Unknown::Component);
-    }
-    let instance = variable.instance.as_ref().map(BoundedString::as_str);
-    let found = Variable::find(name, variable.name.as_str(), instance).ok_or(Unknown::Variable)?;
-    match attribute {
-        None | Some(AttributeEnumType::Actual) => Ok(found),
-        Some(_) => Err(Unknown::Attribute),
+    /// The variable that is meant; an attribute that is not named is `Actual`, and there is no other.
+    fn find(
+        &self,
+        component: &ComponentType,
+        variable: &VariableType,
+        attribute: Option<AttributeEnumType>,
+    ) -> Result<Place, Unknown> {
+        let name = component.name.as_str();
+        let evse = match &component.evse {
+            // The controllers are those of whole EVSEs.
+            Some(evse) if evse.connector_id.is_some() => return Err(Unknown::Component),
+            Some(evse) => Some(u32::try_from(evse.id).map_err(|_| Unknown::Component)?),
+            None => None,
+        };
+        let is_there = if ISO15118.eq_ignore_ascii_case(name) {
+            self.controllers().any(|known| known == evse)
+        } else {
+            // Of these there is one each.
+            evse.is_none()
+                && [SECURITY, COMMUNICATION].into_iter().any(|known| known.eq_ignore_ascii_case(name))
+        };
+        if component.instance.is_some() || !is_there {
+            return Err(Unknown::Component);
+        }
+        let instance = variable.instance.as_ref().map(BoundedString::as_str);
+        let variable = Variable::find(name, variable.name.as_str(), instance).ok_or(Unknown::Variable)?;
+        match attribute {
+            None | Some(AttributeEnumType::Actual) => Ok(Place { variable, evse }),
+            Some(_) => Err(Unknown::Attribute),
+        }
     }
 }
 

@@ -5,28 +5,37 @@
 //! each question as [`Situation`].
 
 mod answer;
+mod iso15118;
 mod network;
 mod report;
 mod stored;
 mod variable;
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use ocpp_transport::{Identity, Password, SecurityProfile};
 
 pub use self::{
     answer::SetOutcome,
+    iso15118::{Iso15118, Secc},
     network::{NetworkConfiguration, ProfileOutcome},
     stored::StoredModelError,
     variable::Variable,
 };
+use variable::Place;
 
 /// What a station is configured with and what its CSMS has changed of it.
 #[derive(Clone)]
 pub struct DeviceModel {
     defaults: Defaults,
     /// What the CSMS has set, each checked by its rule.
-    set: BTreeMap<Variable, String>,
+    set: BTreeMap<Place, String>,
+    /// The controllers whose PnCEnabled is off until the station starts anew (A02.FR.21); never written down.
+    suspended: BTreeSet<Option<u32>>,
     /// A01: set by the CSMS, in place of the password that the station was delivered with.
     password: Option<Password>,
     network: NetworkConfiguration,
@@ -46,6 +55,8 @@ pub struct Defaults {
     pub downgrade: Downgrade,
     /// The other variables that a CSMS may set, by their text; those that are missing have the value that [`Variable`] names.
     pub values: BTreeMap<Variable, String>,
+    /// The ISO 15118 controllers; `None`: the station has none, and no such component.
+    pub iso15118: Option<Iso15118>,
 }
 
 impl Defaults {
@@ -58,6 +69,7 @@ impl Defaults {
             password,
             downgrade: Downgrade::Refused,
             values: BTreeMap::new(),
+            iso15118: None,
         }
     }
 }
@@ -106,13 +118,13 @@ impl DeviceModel {
     /// A station as it was delivered.
     #[must_use]
     pub fn new(defaults: Defaults, network: NetworkConfiguration) -> Self {
-        Self { defaults, set: BTreeMap::new(), password: None, network }
+        Self { defaults, set: BTreeMap::new(), suspended: BTreeSet::new(), password: None, network }
     }
 
     /// O of the station's certificate (A00.FR.509).
     #[must_use]
     pub fn organization(&self) -> &str {
-        self.set.get(&Variable::OrganizationName).unwrap_or(&self.defaults.organization)
+        self.set.get(&Variable::OrganizationName.into()).unwrap_or(&self.defaults.organization)
     }
 
     /// The password of security profiles 1 and 2 (A01).
@@ -155,7 +167,7 @@ impl DeviceModel {
     pub fn adopt_heartbeat_interval(&mut self, interval: Duration) {
         let seconds = interval.as_secs().to_string();
         if Variable::HeartbeatInterval.rule().check(&seconds).is_ok() {
-            self.set.insert(Variable::HeartbeatInterval, seconds);
+            self.set.insert(Variable::HeartbeatInterval.into(), seconds);
         }
     }
 
@@ -185,9 +197,17 @@ impl DeviceModel {
     }
 
     /// The value of a variable that the model itself holds.
-    fn text(&self, variable: Variable) -> &str {
-        let default = || self.defaults.values.get(&variable).map(String::as_str);
-        self.set.get(&variable).map(String::as_str).or_else(default).unwrap_or(match variable {
+    fn text(&self, place: impl Into<Place>) -> &str {
+        let place = place.into();
+        let Place { variable, evse } = place;
+        if variable == Variable::PncEnabled && self.suspended.contains(&evse) {
+            return "false";
+        }
+        let default = || match &self.defaults.iso15118 {
+            Some(iso15118) if variable.is_of_iso15118() => iso15118.controllers.get(&evse)?.get(&variable),
+            _ => self.defaults.values.get(&variable),
+        };
+        self.set.get(&place).or_else(default).map(String::as_str).unwrap_or(match variable {
             Variable::CertSigningWaitMinimum => "60",
             Variable::CertSigningRepeatTimes => "3",
             Variable::NetworkProfileConnectionAttempts => "3",

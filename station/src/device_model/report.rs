@@ -3,7 +3,7 @@
 use ocpp_types::{
     BoundedString, BoundedVec, NonEmptyVec, Number, Timestamp,
     v201::{
-        AttributeEnumType, ComponentType, GenericDeviceModelStatusEnumType, GetBaseReportRequest,
+        AttributeEnumType, ComponentType, EVSEType, GenericDeviceModelStatusEnumType, GetBaseReportRequest,
         GetBaseReportResponse, MutabilityEnumType, NotifyReportRequest, ReportBaseEnumType, ReportDataType,
         VariableAttributeType, VariableCharacteristicsType, VariableType,
     },
@@ -11,7 +11,7 @@ use ocpp_types::{
 
 use super::{
     DeviceModel, Situation,
-    variable::{PASSWORD_MAX, Rule, Variable},
+    variable::{PASSWORD_MAX, Place, Rule, Variable},
 };
 
 impl DeviceModel {
@@ -26,17 +26,18 @@ impl DeviceModel {
         now: Timestamp,
     ) -> (GetBaseReportResponse, Vec<NotifyReportRequest>) {
         use GenericDeviceModelStatusEnumType::{Accepted, NotSupported};
-        let wanted = |variable: &Variable| match request.report_base {
+        let wanted = |place: &Place| match request.report_base {
             ReportBaseEnumType::FullInventory => true,
             ReportBaseEnumType::ConfigurationInventory => {
-                variable.mutability() != MutabilityEnumType::ReadOnly
+                place.variable.mutability() != MutabilityEnumType::ReadOnly
             }
             ReportBaseEnumType::SummaryInventory => false,
         };
-        let data = Variable::ALL
+        let data = self
+            .places()
             .into_iter()
             .filter(wanted)
-            .filter_map(|variable| self.report_data(variable, situation))
+            .filter_map(|place| self.report_data(place, situation))
             .collect::<Vec<_>>();
         if data.is_empty() {
             return (GetBaseReportResponse::new(NotSupported), Vec::new());
@@ -53,8 +54,10 @@ impl DeviceModel {
         (GetBaseReportResponse::new(Accepted), reports.collect())
     }
 
-    fn report_data(&self, variable: Variable, situation: &Situation) -> Option<ReportDataType> {
-        let component = ComponentType::new(BoundedString::try_from(variable.component()).ok()?);
+    fn report_data(&self, place: Place, situation: &Situation) -> Option<ReportDataType> {
+        let variable = place.variable;
+        let mut component = ComponentType::new(BoundedString::try_from(variable.component()).ok()?);
+        component.evse = place.evse.map(|evse| EVSEType::new(evse.into()));
         let mut name = VariableType::new(BoundedString::try_from(variable.name()).ok()?);
         name.instance = variable.instance().and_then(|instance| BoundedString::try_from(instance).ok());
 
@@ -65,7 +68,7 @@ impl DeviceModel {
         attribute.constant = Some(false);
         // B07.FR.03: without the value of what cannot be read.
         if variable.mutability() != MutabilityEnumType::WriteOnly {
-            attribute.value = BoundedString::try_from(self.value(variable, situation)).ok();
+            attribute.value = BoundedString::try_from(self.value(place, situation)).ok();
         }
 
         let rule = variable.rule();
@@ -88,6 +91,7 @@ impl DeviceModel {
             Rule::Slots => {
                 characteristics.values_list = BoundedString::try_from(self.network.values_list()).ok();
             }
+            Rule::Country => characteristics.max_limit = Some(Number::from(2)),
             Rule::Boolean => {}
         }
         let attributes = BoundedVec::try_from(vec![attribute]).ok()?;

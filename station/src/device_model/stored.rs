@@ -1,6 +1,6 @@
 //! The model as text: what the CSMS has set, and nothing of the defaults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ocpp_transport::Password;
 use ocpp_types::{decode, encode, v201::NetworkConnectionProfileType};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::{Defaults, DeviceModel, NetworkConfiguration, Variable};
+use super::{Defaults, DeviceModel, NetworkConfiguration, Variable, variable::Place};
 
 /// Why a stored model cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +51,7 @@ impl DeviceModel {
     /// # Errors
     /// None of a model that was built by this module's functions.
     pub fn to_json(&self) -> Result<Zeroizing<String>, StoredModelError> {
-        let variables = self.set.iter().map(|(variable, value)| {
-            (format!("{}.{}", variable.component(), variable.name()), value.clone())
-        });
+        let variables = self.set.iter().map(|(place, value)| (name(*place), value.clone()));
         let profiles = self.network.profiles().iter().map(|(slot, profile)| {
             let text = encode(profile).map_err(|_| StoredModelError::Network)?;
             let raw = RawValue::from_string(text).map_err(StoredModelError::Syntax)?;
@@ -84,13 +82,9 @@ impl DeviceModel {
         }
         let mut set = BTreeMap::new();
         for (name, value) in document.variables {
-            let variable = name.split_once('.').and_then(|(component, variable)| {
-                Variable::ALL
-                    .into_iter()
-                    .find(|known| known.component() == component && known.name() == variable)
-            });
-            match variable {
-                Some(variable) if variable.rule().check(&value).is_ok() => set.insert(variable, value),
+            match place(&name) {
+                // Also of an EVSE that the configuration does not name any more: it may come back.
+                Some(place) if place.variable.rule().check(&value).is_ok() => set.insert(place, value),
                 _ => return Err(StoredModelError::Value { variable: name }),
             };
         }
@@ -103,8 +97,26 @@ impl DeviceModel {
         let network =
             NetworkConfiguration::restore(profiles, document.priority).ok_or(StoredModelError::Network)?;
         let password = document.password.map(|text| Password::from(text.as_str()));
-        Ok(Self { defaults, set, password, network })
+        Ok(Self { defaults, set, suspended: BTreeSet::new(), password, network })
     }
+}
+
+/// How a value is called in the text: `Component.Variable`, or `Component[EVSE].Variable`.
+fn name(Place { variable, evse }: Place) -> String {
+    let evse = evse.map(|evse| format!("[{evse}]")).unwrap_or_default();
+    format!("{}{evse}.{}", variable.component(), variable.name())
+}
+
+/// Which value is called so.
+fn place(name: &str) -> Option<Place> {
+    let (component, name) = name.split_once('.')?;
+    let (component, evse) = match component.strip_suffix(']').map(|text| text.split_once('[')) {
+        Some(parts) => parts.and_then(|(component, evse)| Some((component, Some(evse.parse().ok()?))))?,
+        None => (component, None),
+    };
+    let mut variables = Variable::ALL.into_iter();
+    let variable = variables.find(|known| known.component() == component && known.name() == name)?;
+    (evse.is_none() || variable.is_of_iso15118()).then_some(Place { variable, evse })
 }
 
 /// The format of the text.

@@ -48,11 +48,27 @@ pub enum Variable {
     RetryBackOffWaitMinimum,
     /// `OCPPCommCtrlr.WebSocketPingInterval`, in seconds; 0 is none.
     WebSocketPingInterval,
+    /// `ISO15118Ctrlr.SeccId`: CN of the certificate for vehicles; EVSEs that share a controller have the same one.
+    SeccId,
+    /// `ISO15118Ctrlr.CountryName`: C of the certificate for vehicles, two letters (ISO 3166-1).
+    CountryName,
+    /// `ISO15118Ctrlr.OrganizationName`: O of the certificate for vehicles.
+    SeccOrganizationName,
+    /// `ISO15118Ctrlr.PnCEnabled`: whether vehicles may identify themselves by contract.
+    PncEnabled,
+    /// `ISO15118Ctrlr.V2GCertificateInstallationEnabled`: whether certificates for vehicles are asked for (A02, A03).
+    V2gCertificateInstallationEnabled,
+    /// `ISO15118Ctrlr.ContractCertificateInstallationEnabled`: whether vehicles may have contract certificates installed (M01, M02).
+    ContractCertificateInstallationEnabled,
+    /// `ISO15118Ctrlr.CentralContractValidationAllowed`: whether the CSMS may judge a contract certificate (C07).
+    CentralContractValidationAllowed,
+    /// `ISO15118Ctrlr.ContractValidationOffline`: whether the station judges one while it is offline (C07).
+    ContractValidationOffline,
 }
 
 impl Variable {
     /// All of them, in the order of a report.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 29] = [
         Self::BasicAuthPassword,
         Self::Identity,
         Self::OrganizationName,
@@ -74,6 +90,14 @@ impl Variable {
         Self::RetryBackOffRandomRange,
         Self::RetryBackOffWaitMinimum,
         Self::WebSocketPingInterval,
+        Self::SeccId,
+        Self::CountryName,
+        Self::SeccOrganizationName,
+        Self::PncEnabled,
+        Self::V2gCertificateInstallationEnabled,
+        Self::ContractCertificateInstallationEnabled,
+        Self::CentralContractValidationAllowed,
+        Self::ContractValidationOffline,
     ];
 
     /// The component that it belongs to.
@@ -102,6 +126,14 @@ impl Variable {
             | V::RetryBackOffRandomRange
             | V::RetryBackOffWaitMinimum
             | V::WebSocketPingInterval => COMMUNICATION,
+            V::SeccId
+            | V::CountryName
+            | V::SeccOrganizationName
+            | V::PncEnabled
+            | V::V2gCertificateInstallationEnabled
+            | V::ContractCertificateInstallationEnabled
+            | V::CentralContractValidationAllowed
+            | V::ContractValidationOffline => ISO15118,
         }
     }
 
@@ -130,6 +162,14 @@ impl Variable {
             Self::RetryBackOffRandomRange => "RetryBackOffRandomRange",
             Self::RetryBackOffWaitMinimum => "RetryBackOffWaitMinimum",
             Self::WebSocketPingInterval => "WebSocketPingInterval",
+            Self::SeccId => "SeccId",
+            Self::CountryName => "CountryName",
+            Self::SeccOrganizationName => "OrganizationName",
+            Self::PncEnabled => "PnCEnabled",
+            Self::V2gCertificateInstallationEnabled => "V2GCertificateInstallationEnabled",
+            Self::ContractCertificateInstallationEnabled => "ContractCertificateInstallationEnabled",
+            Self::CentralContractValidationAllowed => "CentralContractValidationAllowed",
+            Self::ContractValidationOffline => "ContractValidationOffline",
         }
     }
 
@@ -156,6 +196,11 @@ impl Variable {
         }
     }
 
+    /// Whether a text may be its value, by its own rule; why not, without the text.
+    pub(crate) fn check(self, value: &str) -> Result<(), String> {
+        self.rule().check(value).map_err(|refusal| refusal.info)
+    }
+
     /// When a new value holds.
     pub(super) fn effect(self) -> Effect {
         match self {
@@ -171,12 +216,20 @@ impl Variable {
             Self::BasicAuthPassword => Rule::Password,
             Self::Identity => Rule::Text { max: 48 },
             // The upper bound of O in a certificate (RFC 5280, ub-organization-name).
-            Self::OrganizationName => Rule::Text { max: 64 },
+            Self::OrganizationName | Self::SeccOrganizationName => Rule::Text { max: 64 },
+            // 2.1's bound, and that of CN in a certificate (RFC 5280, ub-common-name).
+            Self::SeccId => Rule::Text { max: 64 },
+            Self::CountryName => Rule::Country,
             Self::CertificateEntries => Rule::Integer { min: 0, max: i64::MAX, unit: None },
             Self::SecurityProfile => Rule::Integer { min: 1, max: 3, unit: None },
             Self::AdditionalRootCertificateCheck
             | Self::AllowSecurityProfileDowngrade
-            | Self::AllowCsmsTlsWildcards => Rule::Boolean,
+            | Self::AllowCsmsTlsWildcards
+            | Self::PncEnabled
+            | Self::V2gCertificateInstallationEnabled
+            | Self::ContractCertificateInstallationEnabled
+            | Self::CentralContractValidationAllowed
+            | Self::ContractValidationOffline => Rule::Boolean,
             Self::MaxCertificateChainSize => Rule::Integer { min: 0, max: 10_000, unit: None },
             Self::CertSigningWaitMinimum => Rule::Integer { min: 1, max: DAY, unit: Some("s") },
             // Doubled that often, a wait of a day becomes one of 89 years.
@@ -195,6 +248,12 @@ impl Variable {
         }
     }
 
+    /// Whether each ISO 15118 controller has one of its own.
+    #[must_use]
+    pub fn is_of_iso15118(self) -> bool {
+        self.component() == ISO15118
+    }
+
     /// The variable of these names, which are compared without regard to case.
     pub(super) fn find(component: &str, name: &str, instance: Option<&str>) -> Option<Self> {
         Self::ALL.into_iter().find(|variable| {
@@ -207,11 +266,6 @@ impl Variable {
                 }
         })
     }
-
-    /// Whether there is a component of this name.
-    pub(super) fn knows_component(name: &str) -> bool {
-        [SECURITY, COMMUNICATION].into_iter().any(|component| component.eq_ignore_ascii_case(name))
-    }
 }
 
 /// When a new value holds.
@@ -221,6 +275,20 @@ pub(super) enum Effect {
     AtOnce,
     /// When the station has started anew: SetVariables is answered RebootRequired.
     AfterRestart,
+}
+
+/// A variable of one component: the station's, or the controller of an EVSE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) variable: Variable,
+    /// `None`: of the station as a whole.
+    pub(super) evse: Option<u32>,
+}
+
+impl From<Variable> for Place {
+    fn from(variable: Variable) -> Self {
+        Self { variable, evse: None }
+    }
 }
 
 /// What a value may be.
@@ -235,6 +303,8 @@ pub(super) enum Rule {
         unit: Option<&'static str>,
     },
     Boolean,
+    /// ISO 3166-1 alpha-2, as C of a certificate has it.
+    Country,
     /// A passwordString of 16 to 64 characters (A00.FR.205, A00.FR.304; the upper bound is this station's).
     Password,
     /// Numbers of slots, separated by commas; judged beside the slots themselves.
@@ -257,7 +327,7 @@ impl Refusal {
 impl Rule {
     pub(super) fn data_type(self) -> DataEnumType {
         match self {
-            Self::Text { .. } | Self::Password => DataEnumType::String,
+            Self::Text { .. } | Self::Country | Self::Password => DataEnumType::String,
             Self::Integer { .. } => DataEnumType::Integer,
             Self::Boolean => DataEnumType::Boolean,
             Self::Slots => DataEnumType::SequenceList,
@@ -289,6 +359,8 @@ impl Rule {
                 "true" | "false" => Ok(()),
                 _ => Err(Refusal::new("InvalidValue", "neither true nor false")),
             },
+            Self::Country if count == 2 && value.chars().all(|letter| letter.is_ascii_alphabetic()) => Ok(()),
+            Self::Country => Err(Refusal::new("InvalidValue", "two letters (ISO 3166-1)")),
             // A01.FR.12: nothing of the value is said, not even which character is wrong.
             Self::Password if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&count) => {
                 Err(Refusal::new("InvalidValue", format!("{PASSWORD_MIN} to {PASSWORD_MAX} characters")))
@@ -313,5 +385,6 @@ const PASSWORD_MIN: usize = 16;
 pub(super) const PASSWORD_MAX: usize = 64;
 
 const DAY: i64 = 24 * 3600;
-const SECURITY: &str = "SecurityCtrlr";
-const COMMUNICATION: &str = "OCPPCommCtrlr";
+pub(super) const SECURITY: &str = "SecurityCtrlr";
+pub(super) const COMMUNICATION: &str = "OCPPCommCtrlr";
+pub(super) const ISO15118: &str = "ISO15118Ctrlr";

@@ -478,6 +478,7 @@ fn open_model(config: &Config, password: Password) -> Result<ModelFile, AgentErr
         (Variable::RetryBackOffRandomRange, csms.retry_random_range_s.to_string()),
         (Variable::RetryBackOffRepeatTimes, csms.retry_repeat_times.to_string()),
     ]);
+    defaults.iso15118 = config.iso15118_defaults();
     std::fs::create_dir_all(&config.directory)
         .map_err(|source| OpenStoreError::Folder { path: config.directory.clone(), source })?;
     Ok(ModelFile::open(&config.directory, defaults, NetworkConfiguration::new(profile))?)

@@ -9,7 +9,7 @@ mod model_file;
 mod model_handlers;
 mod security_log;
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use ocpp_transport::Password;
 use station_store::{AdditionalRootCheck, OpenError, Settings, Store};
@@ -41,7 +41,10 @@ fn open_store_of(config: &Config, organization: &str) -> Result<Store, OpenStore
     let settings = Settings::new(&config.station.serial_number)
         .organization(organization)
         .max_entries(certificates.max_entries.into())
-        .additional_root_check(check);
+        .additional_root_check(check)
+        .max_chain_size(certificates.max_chain_size.into())
+        .hash_algorithm(certificates.hash_algorithm.into())
+        .skew(Duration::from_secs(certificates.clock_skew_s.into()));
     Store::open(config.directory.join("certificates.redb"), settings).map_err(OpenStoreError::Store)
 }
 

@@ -88,6 +88,11 @@ impl ModelFile {
         Ok(answer)
     }
 
+    /// The CSMS signs no certificate for the SECC: PnCEnabled is off until the next start (A02.FR.21).
+    pub(crate) fn suspend_pnc(&self, secc_id: &str) {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner).suspend_pnc(secc_id);
+    }
+
     /// The CSMS's answer to BootNotification names the interval of heartbeats; the next start asks anew.
     pub(crate) fn adopt_heartbeat_interval(&self, interval: std::time::Duration) {
         self.model.lock().unwrap_or_else(PoisonError::into_inner).adopt_heartbeat_interval(interval);

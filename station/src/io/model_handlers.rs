@@ -38,7 +38,7 @@ impl Shared {
                 own.iter().any(|own| own.chain.first().is_some_and(|leaf| valid(leaf))),
             ),
             additional_root_check: self.certificates.additional_root_check,
-            max_chain_size: MAX_CHAIN_SIZE,
+            max_chain_size: self.certificates.max_chain_size.into(),
             profile: peer.profile(),
             slot: self.slot(),
         }
@@ -180,13 +180,13 @@ fn names(variables: &BTreeSet<Variable>) -> String {
     variables.iter().map(|variable| variable.name()).collect::<Vec<_>>().join(", ")
 }
 
-/// In characters: as many as CertificateSigned can carry, and as the store takes.
-const MAX_CHAIN_SIZE: usize = 10_000;
-
 /// What `ReconfigurationOfSecurityParameters` is about.
-const SECURITY: [Variable; 4] = [
+const SECURITY: [Variable; 7] = [
     Variable::BasicAuthPassword,
     Variable::OrganizationName,
     Variable::AllowCsmsTlsWildcards,
     Variable::NetworkConfigurationPriority,
+    Variable::SeccId,
+    Variable::CountryName,
+    Variable::SeccOrganizationName,
 ];

@@ -1,0 +1,146 @@
+//! The section `[iso15118]`: which controllers there are, and what they hold until the CSMS changes it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Config, ConfigError};
+use crate::device_model::{Iso15118, Variable};
+
+/// How the station serves vehicles by ISO 15118; its texts and switches are the defaults of `ISO15118Ctrlr`'s variables.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Iso15118Section {
+    /// The EVSEs that have a controller each; left out: one controller for the station as a whole.
+    pub evses: Vec<u32>,
+    /// Whether one certificate may serve both the connection to the CSMS and vehicles; default no.
+    pub combined_certificates: bool,
+    /// `SeccId`: one for all controllers, or one for each of `evses` in their order; default: the station's serial number.
+    pub secc_id: Option<SeccIds>,
+    /// `CountryName`, two letters; default: none, and the certificate names no country.
+    pub country_name: Option<String>,
+    /// `OrganizationName`; default: `station.organization`.
+    pub organization_name: Option<String>,
+    /// `PnCEnabled`; default yes.
+    pub pnc_enabled: bool,
+    /// `V2GCertificateInstallationEnabled`; default yes.
+    pub v2g_certificate_installation_enabled: bool,
+    /// `ContractCertificateInstallationEnabled`; default no.
+    pub contract_certificate_installation_enabled: bool,
+    /// `CentralContractValidationAllowed`; default no.
+    pub central_contract_validation_allowed: bool,
+    /// `ContractValidationOffline`; default no.
+    pub contract_validation_offline: bool,
+}
+
+impl Default for Iso15118Section {
+    fn default() -> Self {
+        Self {
+            evses: Vec::new(),
+            combined_certificates: false,
+            secc_id: None,
+            country_name: None,
+            organization_name: None,
+            pnc_enabled: true,
+            v2g_certificate_installation_enabled: true,
+            contract_certificate_installation_enabled: false,
+            central_contract_validation_allowed: false,
+            contract_validation_offline: false,
+        }
+    }
+}
+
+/// The `SeccId` of each controller.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum SeccIds {
+    /// The EVSEs share one SECC.
+    Shared(String),
+    /// One for each of `evses`, in their order.
+    Each(Vec<String>),
+}
+
+impl Iso15118Section {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |field, rule: String| Err(ConfigError::Value { field, rule });
+        if self.evses.len() > MOST_EVSES {
+            return wrong("iso15118.evses", format!("{} EVSEs, at most {MOST_EVSES}", self.evses.len()));
+        }
+        for (position, evse) in self.evses.iter().enumerate() {
+            if *evse == 0 || self.evses[..position].contains(evse) {
+                return wrong(
+                    "iso15118.evses",
+                    format!("{evse}: EVSEs are numbered from 1, each named once"),
+                );
+            }
+        }
+        let ids = match &self.secc_id {
+            Some(SeccIds::Each(ids)) if ids.len() != self.evses.len() => {
+                let (ids, evses) = (ids.len(), self.evses.len());
+                return wrong("iso15118.secc_id", format!("{ids} names for {evses} EVSEs"));
+            }
+            Some(SeccIds::Each(ids)) => ids.as_slice(),
+            Some(SeccIds::Shared(id)) => std::slice::from_ref(id),
+            None => &[],
+        };
+        let texts = [
+            ("iso15118.country_name", Variable::CountryName, self.country_name.as_slice()),
+            ("iso15118.organization_name", Variable::SeccOrganizationName, self.organization_name.as_slice()),
+            ("iso15118.secc_id", Variable::SeccId, ids),
+        ];
+        for (field, variable, texts) in texts {
+            if let Some(rule) = texts.iter().find_map(|text| variable.check(text).err()) {
+                return wrong(field, rule);
+            }
+        }
+        Ok(())
+    }
+
+    fn secc_id(&self, position: usize) -> Option<&String> {
+        match self.secc_id.as_ref()? {
+            SeccIds::Shared(id) => Some(id),
+            SeccIds::Each(ids) => ids.get(position),
+        }
+    }
+}
+
+impl Config {
+    /// The ISO 15118 controllers as the device model takes them; `None`: the station has none.
+    #[must_use]
+    pub fn iso15118_defaults(&self) -> Option<Iso15118> {
+        let section = self.iso15118.as_ref()?;
+        let controller = |position| {
+            let organization = section.organization_name.as_ref().unwrap_or(&self.station.organization);
+            let id = section.secc_id(position).unwrap_or(&self.station.serial_number);
+            let mut values = BTreeMap::from([
+                (Variable::SeccId, id.clone()),
+                (Variable::SeccOrganizationName, organization.clone()),
+            ]);
+            values.extend(section.country_name.clone().map(|country| (Variable::CountryName, country)));
+            for (variable, value) in [
+                (Variable::PncEnabled, section.pnc_enabled),
+                (Variable::V2gCertificateInstallationEnabled, section.v2g_certificate_installation_enabled),
+                (
+                    Variable::ContractCertificateInstallationEnabled,
+                    section.contract_certificate_installation_enabled,
+                ),
+                (Variable::CentralContractValidationAllowed, section.central_contract_validation_allowed),
+                (Variable::ContractValidationOffline, section.contract_validation_offline),
+            ] {
+                values.insert(variable, value.to_string());
+            }
+            values
+        };
+        let controllers = match section.evses.as_slice() {
+            [] => BTreeMap::from([(None, controller(0))]),
+            evses => {
+                let each = evses.iter().enumerate();
+                each.map(|(position, evse)| (Some(*evse), controller(position))).collect()
+            }
+        };
+        Some(Iso15118 { controllers, combined_certificates: section.combined_certificates })
+    }
+}
+
+/// More than a station has; each takes some eight variables of a report.
+const MOST_EVSES: usize = 64;
