@@ -177,16 +177,17 @@ impl AuditChain {
 }
 
 impl ChainEnd {
-    /// The end of a record whose last line this is, `number` counted from 1. What stands before it is not looked at.
+    /// The end of a record whose last line this is, `number` counted from 1, and what the line says. What stands before it
+    /// is not looked at.
     ///
     /// # Errors
     /// [`AuditError`] if the line is not as it was written.
-    pub fn at(text: &str, number: u64) -> Result<Self, AuditError> {
+    pub fn at(text: &str, number: u64) -> Result<(Self, AuditEvent), AuditError> {
         let (hash, entry) = read(text, number)?;
         if entry.number != number {
             return Err(AuditError::Broken { line: number });
         }
-        Ok(Self { entries: number, head: hash })
+        Ok((Self { entries: number, head: hash }, entry.event))
     }
 
     /// The line that says what happened, chained to the entries before, with a line end. It counts as appended.
