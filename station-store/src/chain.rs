@@ -307,6 +307,18 @@ pub enum ChainRefused {
         /// What was asked for.
         expected: String,
     },
+    /// The leaf's C is not what was asked for (`ISO15118Ctrlr.CountryName`).
+    #[error("the country is not {expected}, as the request for this SECC wants it")]
+    Country {
+        /// What was asked for.
+        expected: String,
+    },
+    /// The leaf of a V2GCertificate has not the DC by which vehicles know an SECC (ISO 15118-2, annex F).
+    #[error("the domain component {expected} is missing, by which vehicles know an SECC (ISO 15118-2)")]
+    DomainComponent {
+        /// What it must be.
+        expected: String,
+    },
     /// A key that ISO 15118 does not use.
     #[error(
         "the key of a certificate for vehicles is one of ECDSA with 256 bits or more, or Ed448 (ISO 15118)"

@@ -1,6 +1,6 @@
 //! What the leaf of the station's own chain must say: names, key, use (A00.FR.5xx, ISO 15118).
 
-use crate::certificate::{COMMON_NAME, Certificate, ORGANIZATION};
+use crate::certificate::{COMMON_NAME, COUNTRY, Certificate, DOMAIN_COMPONENT, ORGANIZATION};
 use crate::chain::ChainRefused;
 use crate::key::is_vehicle_key;
 use crate::pending::CertificateSigningUse;
@@ -9,8 +9,10 @@ use crate::pending::CertificateSigningUse;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Names<'a> {
     pub(crate) common_name: &'a str,
-    /// `None`: any.
+    /// `None`: any; of the others too.
     pub(crate) organization: Option<&'a str>,
+    pub(crate) country: Option<&'a str>,
+    pub(crate) domain_component: Option<&'a str>,
 }
 
 /// Checks the leaf of a chain for `use_`.
@@ -24,11 +26,24 @@ pub(crate) fn check(
         [name] if name == names.common_name => {}
         _ => return Err(ChainRefused::CommonName { expected: names.common_name.to_owned(), use_ }),
     }
+    let lacks =
+        |attribute, expected: &str| !leaf.subject_values(attribute).iter().any(|name| name == expected);
     // A00.FR.509
     if let Some(organization) = names.organization
-        && !leaf.subject_values(ORGANIZATION).iter().any(|name| name == organization)
+        && lacks(ORGANIZATION, organization)
     {
         return Err(ChainRefused::Organization { expected: organization.to_owned() });
+    }
+    if let Some(country) = names.country
+        && lacks(COUNTRY, country)
+    {
+        return Err(ChainRefused::Country { expected: country.to_owned() });
+    }
+    // ISO 15118-2, annex F: vehicles refuse an SECC whose certificate lacks it.
+    if let Some(domain_component) = names.domain_component
+        && lacks(DOMAIN_COMPONENT, domain_component)
+    {
+        return Err(ChainRefused::DomainComponent { expected: domain_component.to_owned() });
     }
     // A00.FR.512: keyUsage may be absent; where it restricts, it must leave what TLS needs.
     if leaf.key_usage().is_some_and(|usage| !usage.digital_signature()) {

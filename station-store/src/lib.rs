@@ -94,7 +94,7 @@ pub use pending::{
 pub use redb::StorageBackend;
 pub use rules::RootRefused;
 pub use session::Session;
-pub use settings::{AdditionalRootCheck, RootInUse, Settings};
+pub use settings::{AdditionalRootCheck, DomainComponent, RootInUse, Settings};
 pub use signature::BadSignature;
 pub use storage::StorageError;
 pub use store::Store;

@@ -7,7 +7,7 @@
 use rustls_pki_types::CertificateDer;
 
 use crate::catalog::{Catalog, Transition};
-use crate::certificate::{COMMON_NAME, Certificate, ORGANIZATION};
+use crate::certificate::{COMMON_NAME, COUNTRY, Certificate, DOMAIN_COMPONENT, ORGANIZATION};
 use crate::chain::Verified;
 use crate::hash::{CertificateHash, CertificateId};
 use crate::pending::{CertificateSigningUse, PendingError, PendingId};
@@ -89,7 +89,12 @@ impl Own {
             return Subject::default();
         }
         let first = |attribute| self.chain[0].subject_values(attribute).into_iter().next();
-        Subject { common_name: first(COMMON_NAME), organization: first(ORGANIZATION) }
+        Subject {
+            common_name: first(COMMON_NAME),
+            organization: first(ORGANIZATION),
+            country: first(COUNTRY),
+            domain_component: first(DOMAIN_COMPONENT),
+        }
     }
 
     /// Whether `other` is a certificate for the same vehicles: of the same SECC, under the same root, for the same edition.
@@ -104,6 +109,8 @@ impl Own {
 pub(crate) struct Subject {
     pub(crate) common_name: Option<String>,
     pub(crate) organization: Option<String>,
+    pub(crate) country: Option<String>,
+    pub(crate) domain_component: Option<String>,
 }
 
 impl Catalog {

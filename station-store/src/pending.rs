@@ -52,6 +52,8 @@ pub struct NewPending {
     /// The organization that the certificate must name: `ISO15118Ctrlr.OrganizationName`, for vehicles. Default: that of
     /// the settings for the connection, any for vehicles.
     pub organization: Option<String>,
+    /// The country that the certificate must name: `ISO15118Ctrlr.CountryName`, for vehicles. Default: any.
+    pub country: Option<String>,
     /// `requestId` of the SignCertificate request, which the CSMS repeats (A02.FR.24, OCPP 2.1).
     pub request_id: Option<i64>,
 }
@@ -59,7 +61,14 @@ pub struct NewPending {
 impl NewPending {
     /// A key named `key_uri` whose certificate will be for `use_`.
     pub fn new(key_uri: impl Into<String>, use_: CertificateSigningUse) -> Self {
-        Self { key_uri: key_uri.into(), use_, common_name: None, organization: None, request_id: None }
+        Self {
+            key_uri: key_uri.into(),
+            use_,
+            common_name: None,
+            organization: None,
+            country: None,
+            request_id: None,
+        }
     }
 
     /// Sets [`NewPending::common_name`].
@@ -73,6 +82,13 @@ impl NewPending {
     #[must_use]
     pub fn organization(mut self, name: impl Into<String>) -> Self {
         self.organization = Some(name.into());
+        self
+    }
+
+    /// Sets [`NewPending::country`].
+    #[must_use]
+    pub fn country(mut self, code: impl Into<String>) -> Self {
+        self.country = Some(code.into());
         self
     }
 
@@ -106,6 +122,10 @@ pub struct PendingCsr {
     pub use_: CertificateSigningUse,
     /// The common name that its certificate must have, if that is not the station's serial number.
     pub common_name: Option<String>,
+    /// The organization that its certificate must name, if that is not the default of its use.
+    pub organization: Option<String>,
+    /// The country that its certificate must name, if there is one.
+    pub country: Option<String>,
     /// `requestId` of its SignCertificate request, OCPP 2.1.
     pub request_id: Option<i64>,
     /// What was written down before the CSR was sent ([`Store::note_send`](crate::Store::note_send)); `None`: it never was.
@@ -182,6 +202,9 @@ pub enum PendingError {
     /// A name that no subject can have.
     #[error("common name and organization of a subject have 1 to {MAX_NAME} characters")]
     SubjectName,
+    /// A country that no subject can have.
+    #[error("the country of a subject is a code of two letters (ISO 3166)")]
+    Country,
     /// The CSMS could not tell two requests apart.
     #[error("requestId {request_id} belongs to another request that waits")]
     RequestIdKnown {
@@ -217,6 +240,7 @@ pub(crate) struct Pending {
     pub(crate) use_: CertificateSigningUse,
     pub(crate) common_name: Option<String>,
     pub(crate) organization: Option<String>,
+    pub(crate) country: Option<String>,
     pub(crate) request_id: Option<i64>,
     pub(crate) csr: Option<Csr>,
     pub(crate) sent: Option<SendNote>,
@@ -266,6 +290,10 @@ impl Catalog {
         if names.into_iter().any(|name| name.is_empty() || name.chars().count() > MAX_NAME) {
             return Err(PendingError::SubjectName);
         }
+        let is_code = |code: &String| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if !new.country.iter().all(is_code) {
+            return Err(PendingError::Country);
+        }
         if let Some(request_id) = new.request_id
             && self.pending.iter().any(|pending| pending.request_id == Some(request_id))
         {
@@ -284,6 +312,7 @@ impl Catalog {
             use_: new.use_,
             common_name: new.common_name.clone(),
             organization: new.organization.clone(),
+            country: new.country.clone(),
             request_id: new.request_id,
             csr: None,
             sent: None,
@@ -389,6 +418,9 @@ impl Catalog {
                 subject: Subject {
                     common_name: pending.common_name.clone(),
                     organization: pending.organization.clone(),
+                    country: pending.country.clone(),
+                    // That of the use, which the settings say.
+                    domain_component: None,
                 },
                 request_id: pending.request_id,
                 pending: Some(pending.id),
@@ -431,6 +463,8 @@ impl From<&Pending> for PendingCsr {
             key_uri: pending.key_uri.clone(),
             use_: pending.use_,
             common_name: pending.common_name.clone(),
+            organization: pending.organization.clone(),
+            country: pending.country.clone(),
             request_id: pending.request_id,
             sent: pending.sent,
             state,

@@ -84,6 +84,7 @@ pub(crate) fn write(transition: &Transition) -> Result<Change, StorageError> {
                 use_: UseRecord::from(pending.use_),
                 common_name: pending.common_name.clone(),
                 organization: pending.organization.clone(),
+                country: pending.country.clone(),
                 request_id: pending.request_id,
                 csr: pending
                     .csr
@@ -170,6 +171,7 @@ fn read(record: &Record) -> Result<Transition, BadRecord> {
                 use_: content.use_.into(),
                 common_name: content.common_name,
                 organization: content.organization,
+                country: content.country,
                 request_id: content.request_id,
                 sent: match content.sent {
                     None => None,
@@ -256,6 +258,8 @@ struct PendingRecord {
     common_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     organization: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    country: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     request_id: Option<i64>,
     csr: Option<CsrRecord>,

@@ -12,6 +12,7 @@ use crate::hash::HashAlgorithm;
 pub struct Settings {
     pub(crate) serial_number: String,
     pub(crate) organization: Option<String>,
+    pub(crate) domain_component: DomainComponent,
     pub(crate) hash_algorithm: HashAlgorithm,
     pub(crate) max_entries: usize,
     pub(crate) max_entries_for: BTreeMap<RootUse, usize>,
@@ -27,6 +28,7 @@ impl Settings {
         Self {
             serial_number: serial_number.into(),
             organization: None,
+            domain_component: DomainComponent::Cpo,
             hash_algorithm: HashAlgorithm::Sha256,
             max_entries: 32,
             max_entries_for: BTreeMap::new(),
@@ -42,6 +44,13 @@ impl Settings {
     #[must_use]
     pub fn organization(mut self, organization: impl Into<String>) -> Self {
         self.organization = Some(organization.into());
+        self
+    }
+
+    /// Which DC the leaf of a `V2GCertificate` must have. Default: that of an SECC by ISO 15118-2.
+    #[must_use]
+    pub fn domain_component(mut self, component: DomainComponent) -> Self {
+        self.domain_component = component;
         self
     }
 
@@ -95,6 +104,26 @@ impl Settings {
     pub fn skew(mut self, skew: Duration) -> Self {
         self.skew = skew;
         self
+    }
+}
+
+/// The DC (domain component) of the leaf of a `V2GCertificate`, one for vehicles by ISO 15118-2. Of certificates for
+/// ISO 15118-20, and of those for both the connection and vehicles, no DC is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DomainComponent {
+    /// `CPO`, by which a vehicle knows that it talks to a charging station (ISO 15118-2, annex F).
+    #[default]
+    Cpo,
+    /// Any or none: of a hierarchy that vehicles of its own know.
+    Any,
+}
+
+impl DomainComponent {
+    pub(crate) fn required(self) -> Option<&'static str> {
+        match self {
+            Self::Cpo => Some("CPO"),
+            Self::Any => None,
+        }
     }
 }
 

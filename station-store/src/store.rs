@@ -10,10 +10,12 @@ use crate::certificate::Certificate;
 use crate::chain::{self, Expected};
 use crate::hash::{CertificateHash, CertificateId};
 use crate::leaf::Names;
-use crate::ocsp::{OcspAnswer, OcspDue, OcspError, OcspStatus};
+use crate::ocsp::{OcspAnswer, OcspDue, OcspError, OcspStatus, Patience};
 use crate::outcome::{DeleteError, InstallError, Signed, SignedError, TrustError};
 use crate::own::{Own, OwnCertificate, OwnId, OwnState};
-use crate::pending::{Answered, Match, NewPending, PendingCsr, PendingError, PendingId, SendNote};
+use crate::pending::{
+    Answered, CertificateSigningUse, Match, NewPending, PendingCsr, PendingError, PendingId, SendNote,
+};
 use crate::record;
 use crate::roots::{Deletion, NoRoom};
 use crate::rules::{self, RootRefused};
@@ -36,6 +38,7 @@ pub struct Store {
     writer: Mutex<Writer>,
     catalog: RwLock<Catalog>,
     sessions: Arc<Sessions>,
+    patience: Mutex<Patience>,
     damaged: Vec<Damaged>,
 }
 
@@ -73,6 +76,7 @@ impl Store {
             }),
             catalog: RwLock::new(catalog),
             sessions: Arc::default(),
+            patience: Mutex::default(),
             damaged,
         })
     }
@@ -317,24 +321,47 @@ impl Store {
 
     /// The certificates whose revocation status is to be asked for with GetCertificateStatus (M06.FR.06, .07, .10): leaf and
     /// sub-CAs of each V2G chain, at once after they came, then weekly, and earlier where the last answer ends earlier. A
-    /// certificate that names no OCSP responder is left out.
+    /// certificate that names no OCSP responder is left out, and so is one about which nothing could be learnt lately
+    /// ([`Store::ocsp_failed`]).
     pub fn ocsp_due(&self, now: SystemTime) -> Vec<OcspDue> {
-        self.read().ocsp_due(now, &self.settings)
+        self.read().ocsp_due(now, &self.settings, &self.patience())
+    }
+
+    /// GetCertificateStatus brought no answer about this certificate: it was `Failed` (TC_M_25), or the CSMS did not reply.
+    /// What was known of it stays. It is due again after a minute, and after each further failure in twice the time, at
+    /// most a day; after a restart at once.
+    pub fn ocsp_failed(&self, hash: &CertificateHash, now: SystemTime) {
+        let catalog = self.read();
+        if let Some(fingerprint) = catalog.ocsp_fingerprint(hash) {
+            self.patience().note(fingerprint, now, |name| catalog.has_ocsp_fingerprint(name));
+        }
     }
 
     /// Takes the answer to a request that was due: `ocspResult`, base64 of an OCSPResponse. It is kept if it is valid by
     /// RFC 6960, 3.2, whatever it says of the certificate. Blocks on the disk.
     ///
     /// # Errors
-    /// [`OcspError`]; the certificate stays due.
+    /// [`OcspError`]; the certificate stays due. [`OcspError::Refused`] counts as a failure ([`Store::ocsp_failed`]).
     pub fn ocsp_answered(
         &self,
         hash: &CertificateHash,
         ocsp_result: &str,
         now: SystemTime,
     ) -> Result<OcspStatus, OcspError> {
-        let response = crate::ocsp::decode(ocsp_result).map_err(|source| OcspError::Refused { source })?;
-        self.change(|catalog| catalog.plan_ocsp(hash, &response, now, self.settings.skew))
+        let decoded = crate::ocsp::decode(ocsp_result).map_err(|source| OcspError::Refused { source });
+        let answered = decoded.and_then(|response| {
+            self.change(|catalog| catalog.plan_ocsp(hash, &response, now, self.settings.skew))
+        });
+        match &answered {
+            Ok(_) => {
+                if let Some(fingerprint) = self.read().ocsp_fingerprint(hash) {
+                    self.patience().forget(&fingerprint);
+                }
+            }
+            Err(OcspError::Refused { .. }) => self.ocsp_failed(hash, now),
+            Err(_) => {}
+        }
+        answered
     }
 
     /// The OCSP answers for each certificate of an own chain, leaf first; `None` where none holds at `now`.
@@ -360,9 +387,15 @@ impl Store {
             let roots = |use_| certificates(catalog, use_);
             let default_organization =
                 if use_.connects() { self.settings.organization.as_deref() } else { None };
+            // Where the key has a certificate already, that one says which it is: it may have served the connection before.
+            let is_first = matches!(&found, Match::New { pending: Some(_), .. });
+            let secc = is_first && use_ == CertificateSigningUse::V2g;
+            let default_component = if secc { self.settings.domain_component.required() } else { None };
             let names = Names {
                 common_name: subject.common_name.as_deref().unwrap_or(&self.settings.serial_number),
                 organization: subject.organization.as_deref().or(default_organization),
+                country: subject.country.as_deref(),
+                domain_component: subject.domain_component.as_deref().or(default_component),
             };
             let expected = Expected { use_, roots: &roots, now, skew: self.settings.skew, names };
             // Also what was accepted before: it may have expired since, and its root may have been deleted.
@@ -426,6 +459,11 @@ impl Store {
     /// `poisoned` tells whether the disk is certain.
     fn write(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Taken after `catalog`, never held while that is taken.
+    fn patience(&self) -> MutexGuard<'_, Patience> {
+        self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Catalog> {

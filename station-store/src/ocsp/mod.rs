@@ -3,6 +3,7 @@
 //! The station asks its CSMS by GetCertificateStatus, one certificate at a time, and hands the answers on to vehicles in TLS.
 //! An answer is kept only after it has been verified as RFC 6960 wants it, because the CSMS merely passes it on.
 
+mod patience;
 mod response;
 mod verify;
 
@@ -17,10 +18,11 @@ use x509_cert::ext::pkix::name::GeneralName;
 use crate::catalog::{Catalog, RootUse, Transition};
 use crate::certificate::Certificate;
 use crate::hash::{CertificateHash, CertificateId};
-use crate::own::OwnId;
+use crate::own::{Own, OwnId};
 use crate::settings::Settings;
 use crate::storage::StorageError;
 
+pub(crate) use patience::Patience;
 pub use verify::OcspRefused;
 
 /// A certificate whose status is to be asked for with GetCertificateStatus.
@@ -105,8 +107,8 @@ impl From<StorageError> for OcspError {
 }
 
 impl Catalog {
-    /// The certificates whose status is to be asked for at `now`, each once.
-    pub(crate) fn ocsp_due(&self, now: SystemTime, settings: &Settings) -> Vec<OcspDue> {
+    /// The certificates whose status is to be asked for at `now`, each once; not those that have to wait.
+    pub(crate) fn ocsp_due(&self, now: SystemTime, settings: &Settings, patience: &Patience) -> Vec<OcspDue> {
         let mut seen: Vec<&CertificateId> = Vec::new();
         let mut due = Vec::new();
         for own in self.own.iter().filter(|own| own.use_.is_for_vehicles()) {
@@ -117,11 +119,10 @@ impl Catalog {
                 if seen.contains(&id) {
                     continue;
                 }
-                let fresh = self
-                    .ocsp
-                    .get(&id.fingerprint())
-                    .is_some_and(|answer| is_fresh(answer, now, settings.skew));
-                if !fresh {
+                let name = id.fingerprint();
+                let fresh = self.ocsp.get(&name).is_some_and(|answer| is_fresh(answer, now, settings.skew));
+                // TC_M_25
+                if !fresh && patience.until(&name, now).is_none() {
                     due.push(OcspDue { hash: id.hash(settings.hash_algorithm), responder_url });
                 }
                 seen.push(id);
@@ -150,6 +151,16 @@ impl Catalog {
             fetched: now,
         };
         Ok((answer.status, vec![Transition::PutOcsp(cached)]))
+    }
+
+    /// The fingerprint of the certificate of a V2G chain that `hash` names.
+    pub(crate) fn ocsp_fingerprint(&self, hash: &CertificateHash) -> Option<String> {
+        self.vehicle_certificate(hash).map(|(id, _)| id.fingerprint())
+    }
+
+    /// Whether a certificate of a V2G chain has this fingerprint.
+    pub(crate) fn has_ocsp_fingerprint(&self, fingerprint: &str) -> bool {
+        self.own.iter().flat_map(Own::listed).any(|id| id.fingerprint() == fingerprint)
     }
 
     /// The answers for a chain, leaf first; `None` where there is none that holds at `now`.

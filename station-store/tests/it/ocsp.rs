@@ -9,7 +9,9 @@ use base64ct::{Base64, Encoding};
 use ocpp_types::v201::InstallCertificateUseEnumType::V2GRootCertificate;
 use ocpp_types::v201::{CertificateSigningUseEnumType, DeleteCertificateStatusEnumType};
 use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair, SerialNumber};
-use station_store::{CertificateHash, OcspDue, OcspError, OcspRefused, OcspStatus, OwnId, Settings};
+use station_store::{
+    Certificate, CertificateHash, OcspDue, OcspError, OcspRefused, OcspStatus, OwnId, Settings,
+};
 
 use crate::pki::{Authority, Station, ca_params, key, leaf, root_of, secc_params, sub_ca_of, v2g_pending};
 
@@ -151,6 +153,27 @@ struct Answer<'a> {
 
 const GOOD: Answer<'_> = Answer { status: "V", digest: "-sha256", arguments: &["-ndays", "3"] };
 
+/// What OpenSSL answers about the certificate in `pem`, which `issuer` issued and speaks for itself: base64 as `ocspResult`
+/// has it. It says Good, and holds for `days` from now on.
+pub(crate) fn good_answer(pem: &str, issuer: &Authority, days: &str) -> String {
+    let folder = tempfile::tempdir().expect("temporary directory");
+    let directory = folder.path();
+    let write = |name: &str, text: &str| fs::write(directory.join(name), text).expect("written");
+    let serial = hex::encode_upper(Certificate::from_pem(pem).expect("a certificate").serial());
+    write("index.txt", &format!("V\t491231235959Z\t\t{serial}\tunknown\t/CN=any\n"));
+    write("index.txt.attr", "unique_subject = no\n");
+    write("certificate.pem", pem);
+    write("issuer.pem", &issuer.pem());
+    write("issuer.key", &issuer.key().serialize_pem());
+    let ask =
+        ["ocsp", "-issuer", "issuer.pem", "-cert", "certificate.pem", "-no_nonce", "-reqout", "request"];
+    openssl(directory, &ask);
+    let sign = ["ocsp", "-index", "index.txt", "-CA", "issuer.pem", "-rsigner", "issuer.pem"];
+    let answer = ["-rkey", "issuer.key", "-reqin", "request", "-respout", "response", "-ndays", days];
+    openssl(directory, &[&sign[..], &answer].concat());
+    Base64::encode_string(&fs::read(directory.join("response")).expect("written by openssl"))
+}
+
 fn openssl(directory: &Path, arguments: &[&str]) {
     let output = Command::new("openssl")
         .args(arguments)
@@ -193,6 +216,70 @@ fn tc_m_24_leaf_and_sub_cas_are_asked_about_and_answers_are_kept() {
     assert_eq!(station.store.ocsp_answers(own, now + 4 * DAY), [None, None]);
     // A clock that was set back says nothing about the age of an answer.
     assert_eq!(station.store.ocsp_due(now - DAY).len(), 2);
+}
+
+/// TC_M_25: GetCertificateStatus is answered with Failed. Nothing is kept, nothing that was known is lost, and it is asked
+/// again: later and later, at least once a day.
+#[test]
+fn tc_m_25_failed_is_asked_again_later_and_never_kept() {
+    let scene = Scene::new();
+    let start = SystemTime::now();
+    let [leaf, sub] = <[_; 2]>::try_from(scene.due(start)).expect("leaf and sub-CA");
+    let store = &scene.station.store;
+    let mut at = start;
+    let mut waits = Vec::new();
+    for _ in 0..14 {
+        store.ocsp_failed(&leaf.hash, at);
+        assert_eq!(store.ocsp_answers(scene.own, at), [None, None], "nothing is kept");
+        assert_eq!(store.ocsp_due(at), [sub.clone()], "others do not wait with it");
+        let minutes = (1..=2000_u32).map(|minute| minute * Duration::from_secs(60));
+        let wait =
+            minutes.clone().find(|wait| store.ocsp_due(at + *wait).contains(&leaf)).expect("within a day");
+        waits.push(wait.as_secs() / 60);
+        at += wait;
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1440, 1440, 1440], "minutes");
+    // A clock that was set back does not make it wait for longer.
+    assert!(store.ocsp_due(start - DAY).contains(&leaf));
+    // Nor does a restart.
+    let Scene { station, .. } = scene;
+    let station = station.restart();
+    assert_eq!(station.store.ocsp_due(at), [leaf.clone(), sub]);
+
+    // Unknown hash data are nobody's.
+    let unknown = CertificateHash { serial_number: "77".try_into().expect("short"), ..leaf.hash.clone() };
+    station.store.ocsp_failed(&unknown, at);
+    assert_eq!(station.store.ocsp_due(at).len(), 2);
+}
+
+/// TC_M_25 after a success: the answer of before holds until its end, and the next success ends the waiting.
+#[test]
+fn tc_m_25_what_was_known_stays_and_an_answer_ends_the_wait() {
+    let scene = Scene::new();
+    let store = &scene.station.store;
+    let now = SystemTime::now();
+    let leaf = scene.due(now).remove(0);
+    let weeks = Answer { arguments: &["-ndays", "30"], ..GOOD };
+    scene.answered(&leaf, &scene.response("leaf", "sub", "sub", weeks)).expect("valid");
+    let later = now + 8 * DAY;
+    for _ in 0..5 {
+        store.ocsp_failed(&leaf.hash, later);
+        // One that is no answer counts as a failure too.
+        assert!(store.ocsp_answered(&leaf.hash, "AAAA", later).is_err());
+    }
+    assert!(!store.ocsp_due(later).contains(&leaf));
+    assert!(store.ocsp_answers(scene.own, later)[0].is_some(), "vehicles still get what holds");
+    store
+        .ocsp_answered(
+            &leaf.hash,
+            &Base64::encode_string(&scene.response("leaf", "sub", "sub", weeks)),
+            later,
+        )
+        .expect("valid");
+    store.ocsp_failed(&leaf.hash, later + 8 * DAY);
+    let minute = Duration::from_secs(60);
+    assert!(!store.ocsp_due(later + 8 * DAY).contains(&leaf));
+    assert!(store.ocsp_due(later + 8 * DAY + minute).contains(&leaf), "the waits begin anew");
 }
 
 /// M06.FR.10: weekly, also where an answer would hold for longer or for ever.
@@ -289,7 +376,7 @@ fn m06_fr_08_signers_that_do_not_count() {
     let bare = Answer { arguments: &["-ndays", "1", "-resp_no_certs"], ..GOOD };
     let response = scene.response("leaf", "sub", "delegate", bare);
     assert!(matches!(refused(scene.answered(&due, &response)), OcspRefused::UnknownSigner));
-    assert_eq!(scene.due(SystemTime::now()).len(), 2, "all is still due");
+    assert!(scene.due(SystemTime::now() + DAY).contains(&due), "it is asked for again");
 }
 
 /// An answer about another certificate, and one that came too late. Seen elsewhere (libevse-security #58): kept under

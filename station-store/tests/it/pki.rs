@@ -11,7 +11,7 @@ use ocpp_types::v201::{
     InstallCertificateUseEnumType, StatusInfoType,
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, DnValue, IsCa, KeyPair,
     KeyUsagePurpose, PublicKeyData, date_time_ymd,
 };
 use station_store::{
@@ -53,9 +53,11 @@ pub(crate) fn leaf_params() -> CertificateParams {
     params
 }
 
-/// The leaf that a vehicle sees of the SECC named `secc_id`.
+/// The leaf that a vehicle sees of the SECC named `secc_id`, by ISO 15118-2.
 pub(crate) fn secc_params(secc_id: &str) -> CertificateParams {
     let mut params = params(secc_id);
+    let domain_component = DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 25]);
+    params.distinguished_name.push(domain_component, DnValue::Ia5String("CPO".try_into().expect("ASCII")));
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyAgreement];
     params
 }

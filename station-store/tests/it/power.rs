@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::LazyLock;
+use std::time::SystemTime;
 
 use ocpp_types::v201::{
     CertificateSignedRequest, CertificateSignedStatusEnumType, DeleteCertificateRequest,
@@ -14,12 +15,13 @@ use ocpp_types::v201::{
 };
 use rcgen::PublicKeyData;
 use station_store::{
-    AdditionalRootCheck, CertificateHash, NewPending, RootUse, SendNote, Settings, StorageBackend,
-    StorageError, Store,
+    AdditionalRootCheck, Certificate, CertificateHash, CertificateId, CertificateSigningUse, HashAlgorithm,
+    NewPending, OwnCertificate, RootUse, SendNote, Settings, StorageBackend, StorageError, Store,
 };
 
 use crate::disk::{Disk, Fault};
 use crate::format::format_1;
+use crate::ocsp::good_answer;
 use crate::pki::{
     Authority, ca_params, hash_data, key, leaf, leaf_params, new_pending, now, root, secc_params, settings,
     sub_ca, sub_ca_of, uri, v2g_pending,
@@ -30,22 +32,36 @@ struct Pki {
     csms: Authority,
     /// Signed by `csms`, as AdditionalRootCertificateCheck wants it.
     next: Authority,
+    /// Signed by `next`.
+    last: Authority,
     v2g: Authority,
-    keys: [rcgen::KeyPair; 5],
-    /// Certificates for the connection with the keys 0 and 1.
-    station: [String; 2],
-    /// Chains for vehicles with the keys 2 and 3.
-    vehicle: [String; 2],
+    keys: [rcgen::KeyPair; 7],
+    /// Certificates for the connection with the keys 0 and 1, and another one with the key 1.
+    station: [String; 3],
+    /// Chains for vehicles with the keys 2, 3 and 5.
+    vehicle: [String; 3],
+    /// One for both with the key 6, below the CSMS root.
+    both: String,
+    /// Two answers of OpenSSL about the leaf of the first chain for vehicles.
+    answers: [String; 2],
+    /// The clock that goes with them, which is OpenSSL's.
+    ocsp_now: SystemTime,
 }
 
 static PKI: LazyLock<Pki> = LazyLock::new(|| {
     let (csms, v2g) = (root("CSMS"), root("V2G"));
     let next = sub_ca_of(&csms, ca_params("CSMS 2"));
+    let last = sub_ca_of(&next, ca_params("CSMS 3"));
     let sub = sub_ca(&v2g, "Sub");
-    let keys: [rcgen::KeyPair; 5] = std::array::from_fn(|_| key());
-    let station = [0, 1].map(|number| leaf(&csms, &keys[number], leaf_params()));
-    let vehicle = [2, 3].map(|number| leaf(&sub, &keys[number], secc_params("SECC-1")) + &sub.pem());
-    Pki { csms, next, v2g, keys, station, vehicle }
+    let keys: [rcgen::KeyPair; 7] = std::array::from_fn(|_| key());
+    let station = [0, 1, 1].map(|number| leaf(&csms, &keys[number], leaf_params()));
+    let vehicle = [2, 3, 5].map(|number| leaf(&sub, &keys[number], secc_params("SECC-1")) + &sub.pem());
+    let both = leaf(&csms, &keys[6], leaf_params());
+    let end = "-----END CERTIFICATE-----\n";
+    let first = vehicle[0].split_inclusive(end).next().expect("a leaf").to_owned();
+    let answers = ["2", "3"].map(|days| good_answer(&first, &sub, days));
+    let ocsp_now = SystemTime::now();
+    Pki { csms, next, last, v2g, keys, station, vehicle, both, answers, ocsp_now }
 });
 
 /// One operation: the state before it, and what it does. It returns whether it was accepted.
@@ -82,6 +98,26 @@ fn signed(store: &Store, chain: &str) -> bool {
 fn delete(store: &Store, hash: CertificateHash) -> bool {
     let response = store.delete(&DeleteCertificateRequest::new(hash_data(hash)));
     response.status == DeleteCertificateStatusEnumType::Accepted
+}
+
+/// Keeps an answer about the leaf of the first chain for vehicles.
+fn answered(store: &Store, number: usize) -> bool {
+    let own = store.vehicle_certificates(now()).pop().expect("the oldest");
+    let first = Certificate::from_der(own.chain[0].as_ref()).expect("a certificate");
+    let issuer = Certificate::from_der(own.chain[1].as_ref()).expect("a certificate");
+    let hash = CertificateId::new(&first, issuer.public_key()).hash(HashAlgorithm::Sha256);
+    store.ocsp_answered(&hash, &PKI.answers[number], PKI.ocsp_now).is_ok()
+}
+
+/// A certificate for both uses in use, and a renewed one for the connection alone.
+fn combined(store: &Store) {
+    provision(store, RootUse::Csms, &PKI.csms);
+    provision(store, RootUse::V2g, &PKI.csms);
+    request(store, 6, NewPending::new(uri("both"), CertificateSigningUse::Combined));
+    assert!(signed(store, &PKI.both));
+    store.confirm_own(store.own_certificates()[0].id).expect("confirmed");
+    request(store, 0, new_pending("alone"));
+    assert!(signed(store, &PKI.station[0]));
 }
 
 /// Roots, an own certificate in use and a renewed one, a chain for vehicles, a pending and a condemned key.
@@ -121,6 +157,24 @@ const OPERATIONS: &[Operation] = &[
         run: |store| store.provision_root(RootUse::Csms, &PKI.next.pem(), now()).is_ok(),
     },
     Operation {
+        name: "M05.FR.12 rotate the CSMS root again, before a connection",
+        settings: with_check,
+        before: |store| {
+            full(store);
+            provision(store, RootUse::Csms, &PKI.next);
+        },
+        run: |store| store.provision_root(RootUse::Csms, &PKI.last.pem(), now()).is_ok(),
+    },
+    Operation {
+        name: "M04 delete the new root, so that the fallback is relied on again",
+        settings: with_check,
+        before: |store| {
+            full(store);
+            provision(store, RootUse::Csms, &PKI.next);
+        },
+        run: |store| delete(store, store.installed(&[RootUse::Csms]).remove(1).1),
+    },
+    Operation {
         name: "M05.FR.13 drop the fallback root",
         settings: with_check,
         before: |store| {
@@ -140,6 +194,30 @@ const OPERATIONS: &[Operation] = &[
         settings: plain,
         before: full,
         run: |store| delete(store, store.installed_chains().remove(0).remove(1)),
+    },
+    Operation {
+        name: "delete a chain by its leaf, with its OCSP answer",
+        settings: plain,
+        before: |store| {
+            full(store);
+            assert!(answered(store, 0));
+        },
+        run: |store| delete(store, store.installed_chains().remove(0).remove(0)),
+    },
+    Operation {
+        name: "M06.FR.06 keep an OCSP answer",
+        settings: plain,
+        before: full,
+        run: |store| answered(store, 0),
+    },
+    Operation {
+        name: "M06.FR.10 replace an OCSP answer",
+        settings: plain,
+        before: |store| {
+            full(store);
+            assert!(answered(store, 0));
+        },
+        run: |store| answered(store, 1),
     },
     Operation {
         name: "announce a key",
@@ -175,6 +253,15 @@ const OPERATIONS: &[Operation] = &[
         run: |store| store.drop_pending(store.pending()[0].id).is_ok(),
     },
     Operation {
+        name: "give a key up that was only announced",
+        settings: plain,
+        before: |store| {
+            full(store);
+            store.begin_pending(&new_pending("announced")).expect("announced");
+        },
+        run: |store| store.drop_pending(store.pending().last().expect("announced").id).is_ok(),
+    },
+    Operation {
         name: "CertificateSigned for the connection",
         settings: plain,
         before: |store| {
@@ -188,6 +275,38 @@ const OPERATIONS: &[Operation] = &[
         settings: plain,
         before: full,
         run: |store| signed(store, &PKI.vehicle[1]),
+    },
+    Operation {
+        name: "TC_A_23 CertificateSigned once more for the same key",
+        settings: plain,
+        before: full,
+        run: |store| signed(store, &PKI.station[2]),
+    },
+    Operation {
+        name: "A02.FR.15 CertificateSigned, and the oldest for vehicles goes with key and OCSP answer",
+        settings: plain,
+        before: |store| {
+            full(store);
+            assert!(answered(store, 0) && signed(store, &PKI.vehicle[1]));
+            request(store, 5, v2g_pending("third", "SECC-1"));
+        },
+        run: |store| signed(store, &PKI.vehicle[2]),
+    },
+    Operation {
+        name: "CertificateSigned for both the connection and vehicles",
+        settings: plain,
+        before: |store| {
+            provision(store, RootUse::Csms, &PKI.csms);
+            provision(store, RootUse::V2g, &PKI.csms);
+            request(store, 6, NewPending::new(uri("both"), CertificateSigningUse::Combined));
+        },
+        run: |store| signed(store, &PKI.both),
+    },
+    Operation {
+        name: "A02.FR.10 keep one for the connection; the one for both goes on to serve vehicles",
+        settings: plain,
+        before: combined,
+        run: |store| store.confirm_own(store.own_certificates()[0].id).is_ok(),
     },
     Operation {
         name: "A02.FR.10 keep the renewed certificate",
@@ -218,6 +337,11 @@ fn state(store: &Store) -> String {
             store.installed_chains(),
             store.own_certificates(),
             store.vehicle_certificates(now()),
+            store
+                .vehicle_certificates(now())
+                .iter()
+                .map(|own| store.ocsp_answers(own.id, PKI.ocsp_now))
+                .collect::<Vec<_>>(),
             store.pending(),
             store.condemned_keys(),
             store.fallback_root(),
@@ -237,11 +361,18 @@ fn open(disk: &Disk, settings: fn() -> Settings) -> Store {
     Store::on_backend(disk.clone(), settings()).expect("opens")
 }
 
-/// Whatever is listed can be deleted, and is gone then.
+/// Whatever is listed can be deleted, and is gone then; but not what the station connects with (M04.FR.06).
 fn check_deletable(store: &Store) {
+    let connects = |chain: &Vec<CertificateHash>| {
+        let leaf =
+            |own: &OwnCertificate| Certificate::from_der(own.chain[0].as_ref()).expect("a certificate");
+        let serial = chain[0].serial_number.as_str().trim_start_matches('0').to_owned();
+        let own = store.own_certificates();
+        own.iter().any(|own| hex::encode(leaf(own).serial()).trim_start_matches('0') == serial)
+    };
     loop {
         let mut listed: Vec<_> = store.installed(&RootUse::ALL).into_iter().map(|(_, hash)| hash).collect();
-        listed.extend(store.installed_chains().into_iter().flatten());
+        listed.extend(store.installed_chains().into_iter().filter(|chain| !connects(chain)).flatten());
         let Some(hash) = listed.pop() else { return };
         assert!(delete(store, hash.clone()), "listed, and not deletable: {hash:?}");
         let left = store.installed(&RootUse::ALL).into_iter().map(|(_, hash)| hash);

@@ -7,10 +7,12 @@ use ocpp_types::v201::{
     DeleteCertificateStatusEnumType, HashAlgorithmEnumType,
 };
 use rcgen::{
-    CertifiedIssuer, ExtendedKeyUsagePurpose, KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_time_ymd,
+    CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+    date_time_ymd,
 };
 use station_store::{
-    Certificate, CertificateId, CertificateSigningUse, ChainRefused, HashAlgorithm, NewPending, OwnState,
+    Certificate, CertificateId, CertificateSigningUse, ChainRefused, DomainComponent, HashAlgorithm,
+    NewPending, OwnState, PendingError, Store,
 };
 
 use crate::pki::{
@@ -226,6 +228,67 @@ fn tc_a_12_common_name_is_the_secc_id_and_the_key_is_ecdsa() {
     assert!(station.signed_as(&hierarchy.chain(&ours, "SECC-1"), V2G).installed.is_some());
 }
 
+/// ISO 15118-2, annex F. Seen elsewhere (EVerest #2119): the DC of an SECC was not looked at.
+#[test]
+fn tc_a_12_lesson_35_domain_component_and_country() {
+    let hierarchy = Hierarchy::new();
+    let station = hierarchy.station();
+    let sub_cas = || hierarchy.two.pem() + &hierarchy.one.pem();
+    let bare = |secc_id: &str| {
+        let mut params = leaf_params();
+        params.distinguished_name.push(DnType::CommonName, secc_id);
+        params
+    };
+    let german = |secc_id: &str| {
+        let mut params = secc_params(secc_id);
+        params.distinguished_name.push(DnType::CountryName, "DE");
+        params
+    };
+    let key = key();
+    request(&station, "v2g", "SECC-1", &key);
+    let without = leaf(&hierarchy.two, &key, bare("SECC-1")) + &sub_cas();
+    let outcome = station.signed_as(&without, V2G);
+    assert!(
+        matches!(&outcome.refused, Some(ChainRefused::DomainComponent { expected }) if expected == "CPO")
+    );
+    assert_eq!(reason(&outcome.response.status_info), "InvalidCertificate");
+    let said = detail(&outcome.response.status_info);
+    assert!(said.contains("the domain component CPO is missing"), "{said}");
+    let other = DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 25]);
+    let mut params = bare("SECC-1");
+    params.distinguished_name.push(other, "CPS");
+    let outcome = station.signed_as(&(leaf(&hierarchy.two, &key, params) + &sub_cas()), V2G);
+    assert!(matches!(outcome.refused, Some(ChainRefused::DomainComponent { .. })), "{outcome:?}");
+    assert!(station.signed_as(&hierarchy.chain(&key, "SECC-1"), V2G).installed.is_some());
+    // Further answers for this key are judged as the first was.
+    let outcome = station.signed_as(&without, V2G);
+    assert!(matches!(outcome.refused, Some(ChainRefused::DomainComponent { .. })), "{outcome:?}");
+
+    // `ISO15118Ctrlr.CountryName`, where the request named one; over a restart.
+    let key = crate::pki::key();
+    station.request_for(&v2g_pending("de", "SECC-2").country("DE"), &key);
+    let station = station.restart();
+    let outcome = station.signed_as(&hierarchy.chain(&key, "SECC-2"), V2G);
+    assert!(matches!(&outcome.refused, Some(ChainRefused::Country { expected }) if expected == "DE"));
+    let chain = leaf(&hierarchy.two, &key, german("SECC-2")) + &sub_cas();
+    assert!(station.signed_as(&chain, V2G).installed.is_some());
+    for country in ["D", "DEU", "49", ""] {
+        let refused = station.store.begin_pending(&v2g_pending("bad", "SECC-2").country(country));
+        assert!(matches!(refused, Err(PendingError::Country)), "{country:?}: {refused:?}");
+    }
+
+    // A hierarchy of its own may do without.
+    let Station { directory, settings, store } = station;
+    drop(store);
+    let settings = settings.domain_component(DomainComponent::Any);
+    let store = Store::open(directory.path().join("store.redb"), settings.clone()).expect("opens");
+    let station = Station { directory, settings, store };
+    let key = crate::pki::key();
+    request(&station, "any", "SECC-3", &key);
+    let chain = leaf(&hierarchy.two, &key, bare("SECC-3")) + &sub_cas();
+    assert!(station.signed_as(&chain, V2G).installed.is_some());
+}
+
 /// Seen elsewhere (libocpp #35): roots of different uses in one heap.
 #[test]
 fn a02_fr_06_hierarchy_of_the_use_counts() {
@@ -347,6 +410,8 @@ fn a02_combined_certificate_serves_both() {
     let station = station.restart();
     assert_eq!(station.store.own_certificates().len(), 1);
     assert_eq!(chains(&station).len(), 1);
+    // It was never the certificate of an SECC alone, so its lack of a DC still does no harm.
+    assert!(station.signed_as(&chain, V2G).refused.is_none());
     let hash = chains(&station).remove(0).certificate_hash_data;
     assert_eq!(station.delete(&hash).status, DeleteCertificateStatusEnumType::Accepted);
     assert_eq!(station.store.condemned_keys(), [uri("both")]);
