@@ -3,7 +3,9 @@
 //! Each function picks the message of the version that both sides agreed on; a file for each version says it there, and
 //! decides nothing.
 
+mod v16;
 mod v201;
+mod v21;
 
 use std::time::{Duration, SystemTime};
 
@@ -102,7 +104,9 @@ pub(crate) async fn boot(
     register: impl FnOnce(Registration) + Send + 'static,
 ) -> Result<BootAnswer, AskError> {
     match peer.version() {
+        Version::V16 => v16::boot(peer, boot, register).await,
         Version::V201 => v201::boot(peer, boot, register).await,
+        Version::V21 => v21::boot(peer, boot, register).await,
         version => Err(AskError::NoSuchMessage { message: "BootNotification", version }),
     }
 }
@@ -110,7 +114,9 @@ pub(crate) async fn boot(
 /// Heartbeat; returns the clock of the CSMS.
 pub(crate) async fn heartbeat(peer: &Peer) -> Result<SystemTime, AskError> {
     match peer.version() {
+        Version::V16 => v16::heartbeat(peer).await,
         Version::V201 => v201::heartbeat(peer).await,
+        Version::V21 => v21::heartbeat(peer).await,
         version => Err(AskError::NoSuchMessage { message: "Heartbeat", version }),
     }
 }
@@ -118,7 +124,9 @@ pub(crate) async fn heartbeat(peer: &Peer) -> Result<SystemTime, AskError> {
 /// SecurityEventNotification (A04).
 pub(crate) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<(), AskError> {
     match peer.version() {
+        Version::V16 => v16::security_event(peer, event).await,
         Version::V201 => v201::security_event(peer, event).await,
+        Version::V21 => v21::security_event(peer, event).await,
         version => Err(AskError::NoSuchMessage { message: "SecurityEventNotification", version }),
     }
 }
@@ -126,7 +134,9 @@ pub(crate) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<(
 /// SignCertificate (A02, A03).
 pub(crate) async fn sign_certificate(peer: &Peer, request: &SignRequest) -> Result<SignAnswer, AskError> {
     match peer.version() {
+        Version::V16 => v16::sign_certificate(peer, request).await,
         Version::V201 => v201::sign_certificate(peer, request).await,
+        Version::V21 => v21::sign_certificate(peer, request).await,
         version => Err(AskError::NoSuchMessage { message: "SignCertificate", version }),
     }
 }
@@ -135,6 +145,7 @@ pub(crate) async fn sign_certificate(peer: &Peer, request: &SignRequest) -> Resu
 pub(crate) async fn certificate_status(peer: &Peer, due: OcspDue) -> Result<StatusAnswer, AskError> {
     match peer.version() {
         Version::V201 => v201::certificate_status(peer, due).await,
+        Version::V21 => v21::certificate_status(peer, due).await,
         version => Err(AskError::NoSuchMessage { message: "GetCertificateStatus", version }),
     }
 }
