@@ -83,7 +83,7 @@ pub use crate::{
 pub use io::{
     authority::{AuthorityError, CertificateAuthority},
     external::ForwardingAuthority,
-    init::init_token,
+    init::{init_token, init_token_within},
     inventory::KeyInfo,
     key::{Key, KeyError, KeyName},
     pin_source::{is_readable_by_others, read_pin},

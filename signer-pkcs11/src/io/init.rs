@@ -1,6 +1,6 @@
 //! Initialising a token.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use cryptoki::{session::UserType, types::AuthPin};
 
@@ -8,7 +8,8 @@ use crate::{
     io::{
         fault,
         gate::Hung,
-        module::{Module, trimmed},
+        module::{Library, Module, trimmed},
+        options::CALL_TIMEOUT,
         token::TokenError,
     },
     pin::Pin,
@@ -22,12 +23,30 @@ use crate::{
 /// for soft tokens and TPMs.
 ///
 /// # Errors
-/// [`TokenError`]
+/// [`TokenError`], at the latest after 30 s.
 pub fn init_token(module: &Path, label: &str, so_pin: &Pin, pin: &Pin) -> Result<Uri, TokenError> {
+    init_token_within(CALL_TIMEOUT, module, label, so_pin, pin)
+}
+
+/// The same with another deadline. After [`TokenError::NoAnswer`] the token may be initialised all the same, or half.
+///
+/// # Errors
+/// [`TokenError`]
+pub fn init_token_within(
+    after: Duration,
+    module: &Path,
+    label: &str,
+    so_pin: &Pin,
+    pin: &Pin,
+) -> Result<Uri, TokenError> {
     if !(1..=32).contains(&label.len()) || label.trim() != label || label.chars().any(char::is_control) {
         return Err(TokenError::Label { label: label.to_owned() });
     }
-    let module = Module::load(module)?;
+    let (label, so_pin, pin) = (label.to_owned(), so_pin.clone(), pin.clone());
+    Library::find(module)?.run(after, move |module, _| init(module, &label, &so_pin, &pin))
+}
+
+fn init(module: &Arc<Module>, label: &str, so_pin: &Pin, pin: &Pin) -> Result<Uri, TokenError> {
     // Two threads must not take the same free slot.
     let _pass = module.gate().enter().map_err(|Hung| TokenError::Hung)?;
     let _guard = module.changing_slots();

@@ -57,9 +57,10 @@ impl Token {
     /// [`KeyError`]; nothing is left in the token then, save as [`KeyError::LeftBehind`] says.
     pub fn generate_key(&self, name: &KeyName, algorithm: KeyAlgorithm) -> Result<Key, KeyError> {
         let uri = name.to_uri(self);
-        let taken = self.with_session(|session| {
-            let by_label = session.find_objects(&[Attribute::Label(name.label().into())])?;
-            let by_id = session.find_objects(&[Attribute::Id(name.id().into())])?;
+        let wanted = name.clone();
+        let taken = self.with_session(move |session| {
+            let by_label = session.find_objects(&[Attribute::Label(wanted.label().into())])?;
+            let by_id = session.find_objects(&[Attribute::Id(wanted.id().into())])?;
             Ok(!by_label.is_empty() || !by_id.is_empty())
         })?;
         if taken {
@@ -78,7 +79,8 @@ impl Token {
         if uri.object().is_none() && uri.id().is_none() {
             return Err(KeyError::Unnamed { key: Box::new(uri.clone()) });
         }
-        let found = self.with_session(|session| inventory::find(session, self.uri(), uri))?;
+        let (token, wanted) = (self.uri().clone(), uri.clone());
+        let found = self.with_session(move |session| inventory::find(session, &token, &wanted))?;
         let [read] = <[Read; 1]>::try_from(found).map_err(|found| match found.len() {
             0 => KeyError::NotFound { key: Box::new(uri.clone()) },
             count => KeyError::Ambiguous { key: Box::new(uri.clone()), count },
@@ -91,7 +93,8 @@ impl Token {
     /// # Errors
     /// [`KeyError::Token`]
     pub fn keys(&self) -> Result<Vec<KeyInfo>, KeyError> {
-        let found = self.with_session(|session| inventory::find(session, self.uri(), &Uri::new()))?;
+        let token = self.uri().clone();
+        let found = self.with_session(move |session| inventory::find(session, &token, &Uri::new()))?;
         let mut keys: Vec<_> = found.into_iter().map(|read| read.info).collect();
         keys.sort_by(|a, b| (&a.label, &a.id).cmp(&(&b.label, &b.id)));
         Ok(keys)
@@ -125,15 +128,22 @@ impl Token {
 
     /// Tries the templates in turn.
     fn climb(&self, name: &KeyName, algorithm: KeyAlgorithm) -> Result<(), KeyError> {
-        let mechanism = template::mechanism(algorithm);
         let mut last = None;
-        for (rung, template) in template::ladder(name, algorithm).iter().enumerate() {
+        for (rung, template) in template::ladder(name, algorithm).into_iter().enumerate() {
             // A session fault in the middle must not generate twice, so the outcome is carried out of the closure.
-            let outcome = self.with_session(|session| {
-                Ok(session.generate_key_pair(&mechanism, &template.public, &template.private))
+            let outcome = self.with_session_within(self.0.generate_timeout, move |session, waiting| {
+                let mechanism = template::mechanism(algorithm);
+                let made = session.generate_key_pair(&mechanism, &template.public, &template.private);
+                if let (Ok((public, private)), false) = (&made, waiting.hold()) {
+                    // Whoever asked for the key has been told that there is none.
+                    for object in [private, public] {
+                        destroy(session, *object)?;
+                    }
+                }
+                Ok(made.map(drop))
             })?;
             match outcome {
-                Ok(_) => {
+                Ok(()) => {
                     tracing::debug!(key = name.label(), rung, "key generated");
                     return Ok(());
                 }
@@ -177,7 +187,8 @@ impl Token {
 
     /// Destroys both halves, the private one first, and says how many objects were there.
     fn remove(&self, name: &KeyName) -> Result<usize, KeyError> {
-        let removed = self.with_session(|session| {
+        let name = name.clone();
+        let removed = self.with_session(move |session| {
             let mut removed = 0;
             for class in [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
                 let template = [

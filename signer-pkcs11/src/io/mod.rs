@@ -1,6 +1,8 @@
 //! The shell: everything that touches a token, a thread, a clock, a file or the environment.
 
 pub(crate) mod authority;
+pub(crate) mod control;
+pub(crate) mod errand;
 pub(crate) mod external;
 pub(crate) mod fault;
 pub(crate) mod gate;

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use cryptoki::{
@@ -16,6 +16,7 @@ use cryptoki::{
 use crate::{
     breaker,
     io::{
+        errand::{Errands, Waiting},
         fault,
         gate::{Gate, Hung},
         token::TokenError,
@@ -36,7 +37,16 @@ pub(crate) struct Module {
     /// its list of slots without a lock of its own, and aborts the process if two threads do so at once.
     slots: RwLock<()>,
     gate: Gate,
+    errands: Arc<Errands>,
     restarts: Mutex<Restarts>,
+}
+
+/// A shared library, loaded or not, and the calls that are under way in it.
+pub(crate) struct Library {
+    path: PathBuf,
+    errands: Arc<Errands>,
+    /// Held while it is being loaded and initialised, which may hang.
+    module: Mutex<Option<Arc<Module>>>,
 }
 
 /// How often the module was restarted without avail.
@@ -46,12 +56,12 @@ struct Restarts {
     not_before: Option<Instant>,
 }
 
-/// Every module of the process. C_Initialize works once per process, so they stay.
-static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());
+/// Every library of the process. C_Initialize works once per process, so they stay.
+static LIBRARIES: Mutex<BTreeMap<PathBuf, Arc<Library>>> = Mutex::new(BTreeMap::new());
 
-impl Module {
-    /// Loads the shared library, or finds it loaded already.
-    pub(crate) fn load(path: &Path) -> Result<Arc<Self>, TokenError> {
+impl Library {
+    /// Finds the shared library, without loading it.
+    pub(crate) fn find(path: &Path) -> Result<Arc<Self>, TokenError> {
         // A bare name is left to the loader's search path, which the working folder is not part of: what somebody put
         // there must not be loaded. Otherwise the same library by two paths would be initialised twice.
         let is_bare = path.parent().is_some_and(|parent| parent.as_os_str().is_empty());
@@ -62,33 +72,55 @@ impl Module {
                 return Err(TokenError::ModuleNotFound { path: path.to_owned(), source: source.into() });
             }
         };
-        let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(module) = modules.get(&real) {
+        let mut libraries = LIBRARIES.lock().unwrap_or_else(PoisonError::into_inner);
+        let library = libraries.entry(real).or_insert_with_key(|real| {
+            let path = real.clone();
+            Arc::new(Self { path, errands: Arc::default(), module: Mutex::default() })
+        });
+        Ok(Arc::clone(library))
+    }
+
+    /// Runs something with the module, which is loaded before if need be, and waits for it so long.
+    pub(crate) fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        after: Duration,
+        work: impl FnOnce(&Arc<Module>, &Waiting) -> Result<T, TokenError> + Send + 'static,
+    ) -> Result<T, TokenError> {
+        let library = Arc::clone(self);
+        self.errands.run(after, move |waiting| work(&library.load()?, waiting))
+    }
+
+    fn load(&self) -> Result<Arc<Module>, TokenError> {
+        let mut loaded = self.module.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(module) = &*loaded {
             return Ok(Arc::clone(module));
         }
-        let context = Pkcs11::new(&real)
-            .map_err(|source| TokenError::ModuleNotFound { path: path.to_owned(), source: source.into() })?;
+        let path = || self.path.clone();
+        let context = Pkcs11::new(&self.path)
+            .map_err(|source| TokenError::ModuleNotFound { path: path(), source: source.into() })?;
         match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             Ok(()) => {}
             // Somebody else in this process uses the library too.
             Err(error) if fault::code(&error) == Some(RvError::CryptokiAlreadyInitialized) => {}
             Err(error) => {
-                let source = fault::fault(&error);
-                return Err(TokenError::ModuleInitialize { path: path.to_owned(), source });
+                return Err(TokenError::ModuleInitialize { path: path(), source: fault::fault(&error) });
             }
         }
-        let module = Arc::new(Self {
-            path: real.clone(),
+        let module = Arc::new(Module {
+            path: path(),
             context,
             login: Mutex::new(()),
             slots: RwLock::new(()),
             gate: Gate::default(),
+            errands: Arc::clone(&self.errands),
             restarts: Mutex::default(),
         });
-        modules.insert(real, Arc::clone(&module));
+        *loaded = Some(Arc::clone(&module));
         Ok(module)
     }
+}
 
+impl Module {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -100,6 +132,11 @@ impl Module {
     /// Who is inside, and how often the module was restarted.
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    /// The calls that are waited for.
+    pub(crate) fn errands(&self) -> &Errands {
+        &self.errands
     }
 
     /// Ends and begins the module's life anew, unless somebody has done so since `epoch`, or the last time was in vain

@@ -20,6 +20,14 @@ pub struct TokenOptions {
     pub queue: usize,
     /// Longest wait for one signature, including the time in the queue. Default 10 s.
     pub sign_timeout: Duration,
+    /// Longest wait for anything but a signature and a new key: opening, finding, listing, destroying. Default 30 s.
+    pub call_timeout: Duration,
+    /// Longest wait for a new key. Default 5 min, because a TPM takes minutes for some RSA keys.
+    pub generate_timeout: Duration,
+    /// How often each signing thread that had nothing to do proves its session, by a signature over a fixed text where it
+    /// has signed before. What is wrong is found and healed before somebody needs the token, and some devices close
+    /// sessions that sit idle. `None`: never. Default 1 min.
+    pub keep_alive: Option<Duration>,
     /// What to do when one more wrong PIN would lock the token. Default: refuse.
     pub final_try: FinalTry,
 }
@@ -32,6 +40,9 @@ impl Default for TokenOptions {
             workers: 4,
             queue: 64,
             sign_timeout: Duration::from_secs(10),
+            call_timeout: CALL_TIMEOUT,
+            generate_timeout: Duration::from_secs(300),
+            keep_alive: Some(Duration::from_secs(60)),
             final_try: FinalTry::Refuse,
         }
     }
@@ -73,9 +84,36 @@ impl TokenOptions {
         self
     }
 
+    /// Sets the longest wait for anything but a signature and a new key.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = timeout;
+        self
+    }
+
+    /// Sets the longest wait for a new key.
+    pub fn generate_timeout(mut self, timeout: Duration) -> Self {
+        self.generate_timeout = timeout;
+        self
+    }
+
+    /// Sets how often idle sessions are proved.
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.keep_alive = Some(interval);
+        self
+    }
+
+    /// Proves no idle sessions: for tokens that bill, log or count each signature.
+    pub fn without_keep_alive(mut self) -> Self {
+        self.keep_alive = None;
+        self
+    }
+
     /// Sets what to do when one more wrong PIN would lock the token.
     pub fn final_try(mut self, final_try: FinalTry) -> Self {
         self.final_try = final_try;
         self
     }
 }
+
+/// Longest wait for a call. Network HSMs answer within seconds even while they fail over.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -17,10 +17,11 @@ pub use crate::io::{login::FinalTry, options::TokenOptions, token_error::TokenEr
 use crate::{
     breaker::Breaker,
     io::{
-        fault::{self, Class},
+        control::{self, Control},
+        fault,
         gate::Hung,
         login::{self, Credentials},
-        module::{Module, trimmed},
+        module::{Library, Module, trimmed},
         pin_source::read_pin,
         pool::Pool,
         session::OwnSession,
@@ -41,18 +42,11 @@ pub struct Token(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) access: Arc<Access>,
     pub(crate) pool: Pool,
-    /// Serves everything but signing. Being open it also keeps the login alive, which ends with the last session.
-    control: Mutex<Control>,
+    pub(crate) control: Control,
     uri: Uri,
     sign_timeout: Duration,
-}
-
-/// The control session.
-enum Control {
-    Open(OwnSession),
-    /// To be opened again at the next use.
-    Lost,
-    ShutDown,
+    pub(crate) call_timeout: Duration,
+    pub(crate) generate_timeout: Duration,
 }
 
 /// What is needed to open further sessions with the same token.
@@ -82,39 +76,46 @@ impl Token {
     /// Blocks: call it in `spawn_blocking` where a runtime is running.
     ///
     /// # Errors
-    /// [`TokenError`]
+    /// [`TokenError`]; [`TokenError::NoAnswer`] at the latest after twice [`TokenOptions::call_timeout`].
     pub fn open(uri: &Uri, options: &TokenOptions) -> Result<Self, TokenError> {
         let path = uri.module_path().or(options.module.as_deref()).ok_or(TokenError::NoModule)?;
-        let module = Module::load(path)?;
-        let (epoch, slot, info) = {
+        let (after, wanted) = (options.call_timeout, uri.clone());
+        let found = Library::find(path)?.run(after, move |module, _| {
             let pass = module.gate().enter().map_err(|Hung| TokenError::Hung)?;
-            let (slot, info) = find(&module, uri)?;
-            (pass.epoch, slot, info)
-        };
+            let (slot, info) = find(module, &wanted)?;
+            Ok((Arc::clone(module), pass.epoch, slot, info))
+        });
+        let (module, epoch, slot, info) = found?;
+        // Not under the deadline: a person may be asked for it.
         let pin = match uri.pin_source() {
             Some(source) => Some(read_pin(source)?),
             None => options.pin.clone(),
         };
         let credentials = Credentials::new(&info, pin, options.final_try);
-        let label = credentials.token.clone();
+        let uri = key_base(uri, &credentials.token);
         let access = Arc::new(Access {
-            module,
+            module: Arc::clone(&module),
             slot: Mutex::new((epoch, slot)),
             credentials,
             login_required: info.login_required(),
             breaker: Mutex::new(Breaker::new()),
         });
-        let control = access.open(SessionKind::ReadWrite)?;
-        let pool =
-            Pool::start(&access, worker_count(options, &info), options.queue.max(1), options.sign_timeout)?;
-        let uri = key_base(uri, &label);
-        let sign_timeout = options.sign_timeout;
+        let (workers, queue, sign_timeout) =
+            (worker_count(options, &info), options.queue.max(1), options.sign_timeout);
+        let opening = Arc::clone(&access);
+        let opened = module.errands().run(after, move |_| {
+            let control = opening.open(SessionKind::ReadWrite)?;
+            Ok((control, Pool::start(&opening, workers, queue, sign_timeout)?))
+        });
+        let (control, pool) = opened?;
         Ok(Self(Arc::new(Inner {
             access,
             pool,
-            control: Mutex::new(Control::Open(control)),
+            control: Control::new(control),
             uri,
             sign_timeout,
+            call_timeout: options.call_timeout,
+            generate_timeout: options.generate_timeout,
         })))
     }
 
@@ -143,42 +144,6 @@ impl Token {
     pub fn shutdown(self) {
         self.0.close();
     }
-
-    /// Runs something in the control session; in a new one if that was lost, or logged out by somebody else; and after a
-    /// restart of the module if that is what it takes.
-    pub(crate) fn with_session<T>(
-        &self,
-        mut run: impl FnMut(&Session) -> cryptoki::error::Result<T>,
-    ) -> Result<T, TokenError> {
-        let access = &self.0.access;
-        let mut control = self.0.control();
-        if let Control::ShutDown = *control {
-            return Err(TokenError::ShutDown);
-        }
-        if let Control::Open(session) = &*control {
-            // Without the check, a token that was logged out would simply show no private keys.
-            let ran = session.run(|session| access.sees_private_objects(session).then(|| run(session)));
-            match ran.map_err(|Hung| TokenError::Hung)?.flatten() {
-                Some(Ok(value)) => return Ok(value),
-                Some(Err(error)) => match fault::class(&error) {
-                    Class::Request | Class::Login => return Err(access.failed(&error)),
-                    Class::Session => {}
-                    Class::Module if access.module.restart(session.epoch()) => {}
-                    Class::Module => return Err(access.failed(&error)),
-                },
-                None => {}
-            }
-        }
-        tracing::warn!(token = self.label(), "session lost or logged out, opening a new one");
-        *control = Control::Lost;
-        let session = access.open_healing(SessionKind::ReadWrite)?;
-        let ran = session.run(&mut run).map_err(|Hung| TokenError::Hung)?;
-        *control = Control::Open(session);
-        match ran {
-            Some(result) => result.map_err(|error| access.failed(&error)),
-            None => Err(TokenError::Hung),
-        }
-    }
 }
 
 impl fmt::Debug for Token {
@@ -188,16 +153,13 @@ impl fmt::Debug for Token {
 }
 
 impl Inner {
-    fn control(&self) -> MutexGuard<'_, Control> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn close(&self) {
         let answers = self.pool.close(self.sign_timeout);
         // Last, because the login ends with the last session.
-        let last = std::mem::replace(&mut *self.control(), Control::ShutDown);
-        if let (Control::Open(session), false) = (last, answers) {
-            session.abandon();
+        match self.control.shut_down(self.sign_timeout) {
+            Some(session) if answers => control::close(&self.access, session, self.call_timeout),
+            Some(session) => session.abandon(),
+            None => {}
         }
     }
 }

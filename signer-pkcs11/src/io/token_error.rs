@@ -1,6 +1,6 @@
 //! Why a token cannot be used.
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 use crate::{
     sign::TokenFault,
@@ -183,13 +183,24 @@ pub enum TokenError {
         /// Longest.
         max: usize,
     },
-    /// A call does not come back from the module, so that it can be neither used nor restarted.
+    /// The token did not answer in time. What was asked for may still be done; a key that is generated too late is destroyed
+    /// again.
+    #[error(
+        "the token did not answer within {} ms: restart its server or device; this process heals itself then",
+        after.as_millis()
+    )]
+    NoAnswer {
+        /// [`TokenOptions::call_timeout`](crate::TokenOptions) or
+        /// [`TokenOptions::generate_timeout`](crate::TokenOptions).
+        after: Duration,
+    },
+    /// Calls do not come back from the module, so that it can be neither used nor restarted.
     #[error(
         "the PKCS #11 module hangs: restart the token's server or device; this process heals itself then"
     )]
     Hung,
     /// The operating system gave no thread.
-    #[error("cannot start a signing thread")]
+    #[error("cannot run a thread for the token")]
     Thread(#[source] io::Error),
     /// The token has been shut down by [`Token::shutdown`](crate::Token::shutdown).
     #[error("the token has been shut down")]
