@@ -14,9 +14,11 @@ use ocpp_types::v201::{
     DeleteCertificateStatusEnumType,
 };
 use rcgen::PublicKeyData;
+use rustls_pki_types::CertificateDer;
 use station_store::{
     AdditionalRootCheck, Certificate, CertificateHash, CertificateId, CertificateSigningUse, HashAlgorithm,
-    NewPending, OwnCertificate, RootUse, SendNote, Settings, StorageBackend, StorageError, Store,
+    NewPending, OcspAnswer, OwnCertificate, PendingCsr, RootUse, SendNote, Settings, StorageBackend,
+    StorageError, Store,
 };
 
 use crate::disk::{Disk, Fault};
@@ -329,25 +331,32 @@ const OPERATIONS: &[Operation] = &[
 ];
 
 /// Everything that the store says.
-fn state(store: &Store) -> String {
-    format!(
-        "{:?}",
-        (
-            store.installed(&RootUse::ALL),
-            store.installed_chains(),
-            store.own_certificates(),
-            store.vehicle_certificates(now()),
-            store
-                .vehicle_certificates(now())
-                .iter()
-                .map(|own| store.ocsp_answers(own.id, PKI.ocsp_now))
-                .collect::<Vec<_>>(),
-            store.pending(),
-            store.condemned_keys(),
-            store.fallback_root(),
-            RootUse::ALL.map(|use_| store.roots(use_)),
-        )
-    )
+#[derive(Debug, PartialEq)]
+struct Said {
+    installed: Vec<(RootUse, CertificateHash)>,
+    chains: Vec<Vec<CertificateHash>>,
+    own: Vec<OwnCertificate>,
+    vehicle: Vec<OwnCertificate>,
+    answers: Vec<Vec<Option<OcspAnswer>>>,
+    pending: Vec<PendingCsr>,
+    condemned: Vec<String>,
+    fallback: Option<CertificateDer<'static>>,
+    roots: [Vec<CertificateDer<'static>>; 5],
+}
+
+fn state(store: &Store) -> Said {
+    let vehicle = store.vehicle_certificates(now());
+    Said {
+        installed: store.installed(&RootUse::ALL),
+        chains: store.installed_chains(),
+        own: store.own_certificates(),
+        answers: vehicle.iter().map(|own| store.ocsp_answers(own.id, PKI.ocsp_now)).collect(),
+        vehicle,
+        pending: store.pending(),
+        condemned: store.condemned_keys(),
+        fallback: store.fallback_root(),
+        roots: RootUse::ALL.map(|use_| store.roots(use_)),
+    }
 }
 
 /// Every key that the store names.
@@ -433,7 +442,7 @@ fn power_lost_at_every_write_and_sync() {
                     .unwrap_or_else(|error| panic!("{place}: {error}: {error:?}"));
                 assert!(store.damaged().is_empty(), "{place}: {:?}", store.damaged());
                 let found = state(&store);
-                assert!(found == old || found == new, "{place}: neither old nor new: {found}");
+                assert!(found == old || found == new, "{place}: neither old nor new: {found:?}");
                 assert!(!accepted || found == new, "{place}: accepted, and lost");
                 // A key is named until it is destroyed.
                 let forgotten: Vec<_> = names.difference(&keys(&store)).cloned().collect();
@@ -479,7 +488,7 @@ fn power_lost_while_repairing() {
         assert!(disk.has_failed());
         for image in disk.after_power_loss(at as u64) {
             let found = state(&open(&Disk::new(&image), operation.settings));
-            assert_eq!(found, new, "step {at}; before it was {old}");
+            assert_eq!(found, new, "step {at}; before it was {old:?}");
         }
     }
 }
@@ -536,7 +545,7 @@ fn m05_fr_03_disk_full_or_broken_at_every_write() {
                 for image in std::iter::once(disk.seen()).chain(disk.after_power_loss(at as u64)) {
                     let store = open(&Disk::new(&image), operation.settings);
                     let found = state(&store);
-                    assert!(found == old || found == new, "{name}, {kind}, step {at}: {found}");
+                    assert!(found == old || found == new, "{name}, {kind}, step {at}: {found:?}");
                     assert!(found == new || (operation.run)(&store), "{name}: works again");
                 }
             }
