@@ -8,6 +8,7 @@ use std::{
 };
 
 use argon2::password_hash::phc::PasswordHash;
+use ocpp_types::Version;
 use serde::Deserialize;
 
 /// The configuration of the certificate service, read from TOML.
@@ -75,9 +76,37 @@ pub struct ListenSection {
     /// Messages per second that are read of one station without end, after a burst of ten times as many; default 50.
     #[serde(default = "fifty")]
     pub messages_per_second: u32,
+    /// The versions of OCPP that are served; default all. A station gets the first of its own offer that stands here.
+    #[serde(default = "all_versions")]
+    pub versions: Vec<OcppVersion>,
     /// What a station is told that offers no version of OCPP that is served.
     #[serde(default)]
     pub no_common_subprotocol: NoCommonSubprotocol,
+}
+
+/// A version of OCPP that stations speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub enum OcppVersion {
+    /// OCPP 1.6 with its security extension.
+    #[serde(rename = "1.6")]
+    V16,
+    /// OCPP 2.0.1.
+    #[serde(rename = "2.0.1")]
+    V201,
+    /// OCPP 2.1.
+    #[serde(rename = "2.1")]
+    V21,
+}
+
+impl From<OcppVersion> for Version {
+    fn from(version: OcppVersion) -> Self {
+        match version {
+            OcppVersion::V16 => Self::V16,
+            OcppVersion::V201 => Self::V201,
+            OcppVersion::V21 => Self::V21,
+        }
+    }
 }
 
 /// What a station is told that offers no version of OCPP that is served.
@@ -212,6 +241,9 @@ impl Config {
         if config.listen.messages_per_second == 0 {
             return refuse("listen.messages_per_second".to_owned(), "has to be 1 or more");
         }
+        if config.listen.versions.is_empty() {
+            return refuse("listen.versions".to_owned(), "has to name one of \"1.6\", \"2.0.1\" and \"2.1\"");
+        }
         let (mut identities, mut serial_numbers) = (BTreeSet::new(), BTreeSet::new());
         for (index, station) in config.stations.iter().enumerate() {
             let field = |name: &str| format!("station[{index}].{name}");
@@ -305,6 +337,10 @@ fn ten() -> u32 {
     10
 }
 
+fn all_versions() -> Vec<OcppVersion> {
+    vec![OcppVersion::V21, OcppVersion::V201, OcppVersion::V16]
+}
+
 fn fifty() -> u32 {
     50
 }
@@ -346,6 +382,7 @@ mod tests {
             ("key = \"pkcs11:object=tls\"", "key = \"pkcs11:object=tls\"\nkey_file = \"tls.key\"", "tls"),
             ("[[station]]", "[tls.rsa]\nkey_file = \"a\"\ncertificate_file = \"b\"\n[[station]]", "tls.rsa"),
             ("path = \"/ocpp\"", "path = \"/ocpp\"\nmessages_per_second = 0", "listen.messages_per_second"),
+            ("path = \"/ocpp\"", "path = \"/ocpp\"\nversions = []", "listen.versions"),
             ("\"SN-0002\"", "\"SN-0001\"", "station[1].serial_number"),
             (
                 "\"SN-0002\"",
@@ -358,6 +395,18 @@ mod tests {
             assert!(error.starts_with(field), "{error}");
             assert!(!error.contains("hunter2"));
         }
+    }
+
+    #[test]
+    fn versions_are_those_that_are_served() {
+        let versions = |text: &str| {
+            let config =
+                Config::parse(&GOOD.replacen("path = \"/ocpp\"", &format!("path = \"/ocpp\"\n{text}"), 1));
+            config.map(|config| config.listen.versions.into_iter().map(Version::from).collect::<Vec<_>>())
+        };
+        assert_eq!(versions("").expect("good"), [Version::V21, Version::V201, Version::V16]);
+        assert_eq!(versions("versions = [\"1.6\", \"2.0.1\"]").expect("good"), [Version::V16, Version::V201]);
+        versions("versions = [\"2.0\"]").expect_err("no such version");
     }
 
     #[test]

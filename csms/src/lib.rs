@@ -1,4 +1,5 @@
-//! A central system's certificate service: the authority's key in a PKCS #11 token, certificates over OCPP 2.0.1.
+//! A central system's certificate service: the authority's key in a PKCS #11 token, certificates over OCPP 1.6, 2.0.1 and
+//! 2.1.
 //!
 //! It puts the crates together as a CSMS would: [`signer_pkcs11`] judges requests and signs certificates,
 //! [`ocpp_transport`] talks to the stations, and a [`Ledger`] remembers what was issued before the station is told.
@@ -27,8 +28,8 @@ mod operator;
 
 pub use crate::{
     config::{
-        CaSection, Config, ConfigError, ListenSection, NoCommonSubprotocol, RsaSection, StationSection,
-        TlsSection, TokenSection,
+        CaSection, Config, ConfigError, ListenSection, NoCommonSubprotocol, OcppVersion, RsaSection,
+        StationSection, TlsSection, TokenSection,
     },
     ledger::{ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer},
 };

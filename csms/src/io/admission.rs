@@ -6,7 +6,11 @@ use ocpp_transport::{
     Admission, Admitted, CloseReason, Identity, Password, Peer, Refusal, Registration, UpgradeRequest,
     tls::SecurityEvent,
 };
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use ocpp_types::Version;
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    task::spawn_blocking,
+};
 use x509_cert::{Certificate, der::Decode as _};
 
 use crate::{
@@ -35,13 +39,11 @@ impl<L: Ledger> Door<L> {
     }
 
     /// The first of the hashes that a password fits, as its number.
-    async fn fitting(&self, password: Password, hashes: Vec<String>) -> Result<Option<usize>, Refusal> {
+    async fn fitting(&self, spellings: Vec<Password>, hashes: Vec<String>) -> Result<Option<usize>, Refusal> {
         let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| Refusal::Unavailable)?;
         let verify = move || {
             // The permit goes with the work, which a caller that gives up does not end.
             let _permit = permit;
-            // A key of OCPP 1.6 may be sent in several ways; any other password in one.
-            let spellings = password.spellings();
             let fits =
                 |hash: &String| spellings.iter().any(|spelling| verify_password(spelling.expose(), hash));
             hashes.iter().position(fits)
@@ -55,11 +57,11 @@ impl<L: Ledger> Door<L> {
         &self,
         station: &StationSection,
         changed: ChangedPasswords,
-        password: Password,
+        spellings: Vec<Password>,
     ) -> Result<bool, Refusal> {
         let current = changed.taken.or_else(|| station.password_hash.clone());
         let before = usize::from(current.is_some());
-        let fitting = self.fitting(password, current.into_iter().chain(changed.offered).collect()).await?;
+        let fitting = self.fitting(spellings, current.into_iter().chain(changed.offered).collect()).await?;
         if fitting.is_some_and(|number| number >= before) {
             let settled =
                 self.enrolment.ledger.settle_password(&station.identity, PasswordAnswer::Taken).await;
@@ -92,18 +94,21 @@ impl<L: Ledger> Door<L> {
             true => Registration::Accepted,
             false => Registration::NotBooted,
         };
-        let terms = Terms { certificate_expired: upgrade.certificate_expired };
+        let terms =
+            Terms { certificate_expired: upgrade.certificate_expired, longest_chain: OnceCell::new() };
         // Everything is kept under the spelling of the configuration.
         let spelling = Identity::try_from(identity).map_err(|_| Refusal::UnknownStation)?;
         Ok(Admitted::new().with_identity(spelling).with_registration(registration).with_context(terms))
     }
 }
 
-/// What a station was admitted with.
-#[derive(Clone, Copy, Debug)]
+/// What a station was admitted with, and what its connection has brought to light.
+#[derive(Debug)]
 pub(crate) struct Terms {
     /// Its certificate is past its last day: it stays Pending and gets a new one.
     pub(crate) certificate_expired: bool,
+    /// How long a chain it takes, in characters, once it was asked; `None` where it does not tell.
+    pub(crate) longest_chain: OnceCell<Option<usize>>,
 }
 
 impl<L: Ledger> Admission for Door<L> {
@@ -130,9 +135,9 @@ impl<L: Ledger> Admission for Door<L> {
         match judge(station, reached, passwords, proof) {
             Verdict::Admit => self.admit_proved(station, upgrade).await,
             Verdict::VerifyPassword => {
-                let password = upgrade.basic.as_ref().map(|basic| basic.password.clone());
-                let password = password.ok_or(Refusal::BadCredentials)?;
-                if self.password_fits(station, changed, password).await? {
+                let basic = upgrade.basic.as_ref().ok_or(Refusal::BadCredentials)?;
+                let spellings = spellings(&basic.password, upgrade.version);
+                if self.password_fits(station, changed, spellings).await? {
                     self.admit_proved(station, upgrade).await
                 } else {
                     Err(refuse(upgrade, Refusal::BadCredentials, "the password is wrong (A00.FR.207)"))
@@ -166,6 +171,18 @@ impl<L: Ledger> Admission for Door<L> {
     }
 }
 
+/// The ways to write a password that its hash may have been made from: a key of OCPP 1.6 is sent as bytes or as
+/// hexadecimal digits, any other password in one way. Of 1.6 also bytes are a key that happen to be letters.
+fn spellings(password: &Password, version: Version) -> Vec<Password> {
+    let mut spellings = password.spellings();
+    if version == Version::V16 && (16..=20).contains(&password.expose().len()) && spellings.len() == 1 {
+        let bytes = password.expose();
+        spellings.push(Password::new(hex::encode_upper(bytes)));
+        spellings.push(Password::new(hex::encode(bytes)));
+    }
+    spellings
+}
+
 fn refuse(upgrade: &UpgradeRequest, refusal: Refusal, reason: &str) -> Refusal {
     tracing::warn!(station = %upgrade.identity, remote = %upgrade.remote, reason, "refused");
     refusal
@@ -186,3 +203,18 @@ fn serial_number(der: &[u8]) -> Option<String> {
 
 /// Passwords that are verified at once.
 const MOST_HASHING: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_1_6_may_be_letters() {
+        let count = |text: &str, version| spellings(&Password::from(text), version).len();
+        assert_eq!(count("AAAAAAAAAAAAAAAAAAAA", Version::V16), 3);
+        assert_eq!(count("AAAAAAAAAAAAAAAAAAAA", Version::V201), 1);
+        assert_eq!(count("correct-horse-battery", Version::V16), 1);
+        let found = spellings(&Password::from("ABCDEFGHIJKLMNOP"), Version::V16);
+        assert!(found.iter().any(|spelling| spelling.expose() == b"4142434445464748494A4B4C4D4E4F50"));
+    }
+}

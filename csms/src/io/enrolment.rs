@@ -3,19 +3,16 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ocpp_transport::{CallFailure, Peer, Reply};
-use ocpp_types::{
-    BoundedString,
-    v201::{
-        CertificateSignedRequest, CertificateSignedStatusEnumType, CertificateSigningUseEnumType,
-        GenericStatusEnumType, SignCertificateRequest, SignCertificateResponse, StatusInfoType,
-    },
-};
 use sha2::{Digest as _, Sha256};
-use signer_pkcs11::{CertificateAuthority, StationIdentity};
+use signer_pkcs11::{CertificateAuthority, ReasonCode, Refused, SignCertificate, StationIdentity};
 use tokio::sync::Mutex;
 
 use crate::{
-    io::{unix_now, unix_seconds},
+    io::{
+        admission::Terms,
+        handlers::{NotSent, longest_chain, send_certificate},
+        unix_now, unix_seconds,
+    },
     ledger::{Delivery, Ledger, LedgerEntry, LedgerError},
 };
 
@@ -40,14 +37,14 @@ impl<L: Ledger> Enrolment<L> {
         Self { authority, ledger, stations: Mutex::default() }
     }
 
-    /// Answers SignCertificate. The certificate is issued and in the ledger before Accepted leaves, and is sent after
+    /// Answers SignCertificate of any version. The certificate is issued and in the ledger before Accepted leaves, and is sent after
     /// the answer has left (FR.05); where it does not arrive, the station gets it when it is connected again.
-    pub(crate) async fn answer(
+    pub(crate) async fn answer<R: SignCertificate>(
         self: &Arc<Self>,
         peer: &Peer,
-        request: &SignCertificateRequest,
+        request: &R,
         station: &StationIdentity,
-    ) -> Reply<SignCertificateResponse> {
+    ) -> Reply<R::Response> {
         let (response, decision) = self.authority.answer(request, station);
         let pending = match decision {
             Ok(pending) => pending,
@@ -64,13 +61,13 @@ impl<L: Ledger> Enrolment<L> {
                 let (enrolment, peer) = (Arc::clone(self), peer.clone());
                 Reply::new(response).then(async move { enrolment.deliver(&peer).await })
             }
-            Err(refusal) => {
+            Err(refused) => {
                 tracing::error!(
                     station = station.identity,
-                    reason = refusal.info,
+                    reason = %refused,
                     "a sound certificate request was not served"
                 );
-                Reply::new(refusal.response())
+                Reply::new(R::rejected(&refused))
             }
         }
     }
@@ -80,15 +77,12 @@ impl<L: Ledger> Enrolment<L> {
         pending: signer_pkcs11::PendingCertificate,
         key: String,
         station: &StationIdentity,
-    ) -> Result<(), NotServed> {
+    ) -> Result<(), Refused> {
         let now = unix_now();
         // The same key again: a resend gets what is due already, and nobody else's key is certified.
         match self.ledger.station_of_key(&key).await? {
             Some(owner) if owner != station.identity => {
-                return Err(NotServed {
-                    code: "InvalidCSR",
-                    info: "the key belongs to another station".to_owned(),
-                });
+                return Err(Refused::KeyOfAnother);
             }
             Some(_) => {
                 let due = self.ledger.undelivered(&station.identity, now).await?;
@@ -101,10 +95,7 @@ impl<L: Ledger> Enrolment<L> {
         }
         let issued = self.authority.issue(pending).await.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "the authority issued nothing");
-            NotServed {
-                code: "InternalError",
-                info: "the authority cannot sign now; ask again later".to_owned(),
-            }
+            not_served("the authority cannot sign now; ask again later")
         })?;
         let entry = LedgerEntry {
             serial_number: issued.certificate.serial.clone(),
@@ -147,8 +138,10 @@ impl<L: Ledger> Enrolment<L> {
                     tracing::warn!(station, serial_number = entry.serial_number, %error, "the certificate waits for the next connection");
                     // What the station cannot take does not hold up what came after it.
                     match error {
-                        CallFailure::CallError { .. } => continue,
-                        _ => return,
+                        NotSent::Version { .. }
+                        | NotSent::Chain
+                        | NotSent::Call(CallFailure::CallError { .. }) => continue,
+                        NotSent::Call(_) => return,
                     }
                 }
             };
@@ -168,26 +161,22 @@ impl<L: Ledger> Enrolment<L> {
         }
     }
 
-    async fn send(&self, peer: &Peer, entry: &LedgerEntry) -> Result<Delivery, CallFailure> {
-        // The ledger holds only what was issued within the bound.
-        let Ok(chain) = BoundedString::try_from(entry.chain.as_str()) else {
-            return Ok(Delivery::Rejected {
-                reason: Some("the ledger holds a chain that is too long to be sent".to_owned()),
-            });
-        };
-        let mut request = CertificateSignedRequest::new(chain);
-        // A02.FR.14
-        request.certificate_type = entry
-            .certificate_type
-            .as_deref()
-            .and_then(|text| text.parse::<CertificateSigningUseEnumType>().ok());
-        let answer = peer.call(request).await?;
-        Ok(match answer.status {
-            CertificateSignedStatusEnumType::Accepted => Delivery::Accepted,
-            CertificateSignedStatusEnumType::Rejected => {
-                Delivery::Rejected { reason: answer.status_info.map(|info| info.reason_code.into_string()) }
+    async fn send(&self, peer: &Peer, entry: &LedgerEntry) -> Result<Delivery, NotSent> {
+        let characters = entry.chain.chars().count();
+        if characters > TAKEN_BY_ALL
+            && let Some(terms) = peer.context::<Terms>()
+        {
+            // A02.FR.16: the station would have to reject it; a longer one it may not even be able to read.
+            let longest = *terms.longest_chain.get_or_try_init(|| longest_chain(peer)).await?;
+            if let Some(longest) = longest.filter(|longest| characters > *longest) {
+                return Ok(Delivery::Rejected {
+                    reason: Some(format!(
+                        "not sent: the chain has {characters} characters, the station takes {longest}"
+                    )),
+                });
             }
-        })
+        }
+        send_certificate(peer, entry).await
     }
 
     async fn turns(&self, station: &str) -> Arc<Turns> {
@@ -196,28 +185,18 @@ impl<L: Ledger> Enrolment<L> {
     }
 }
 
-/// Why a sound request is rejected all the same.
-#[derive(Debug)]
-struct NotServed {
-    code: &'static str,
-    info: String,
+/// A sound request that is rejected all the same.
+fn not_served(info: &str) -> Refused {
+    Refused::ByPolicy { code: ReasonCode::InternalError, info: info.to_owned() }
 }
 
-impl NotServed {
-    fn response(self) -> SignCertificateResponse {
-        let mut response = SignCertificateResponse::new(GenericStatusEnumType::Rejected);
-        response.status_info = BoundedString::try_from(self.code).ok().map(|code| {
-            let mut info = StatusInfoType::new(code);
-            info.additional_info = BoundedString::try_from(self.info).ok();
-            info
-        });
-        response
-    }
-}
-
-impl From<LedgerError> for NotServed {
+impl From<LedgerError> for Refused {
     fn from(error: LedgerError) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "without the ledger nothing is issued");
-        Self { code: "InternalError", info: "the request cannot be recorded now; ask again later".to_owned() }
+        not_served("the request cannot be recorded now; ask again later")
     }
 }
+
+/// In characters: a station that takes less than this is beyond what the specification advises
+/// (`MaxCertificateChainSize`), and no station is asked before a longer chain is due to it.
+const TAKEN_BY_ALL: usize = 5600;

@@ -13,6 +13,7 @@ use ocpp_transport::{
     BindError, Close, Csms, CsmsConfig, CsmsHandle, LinkSettings, MessageRate, NotTls, Password, Peer,
     name_rule::Subject, record_frames, tls::TlsConfigError,
 };
+use ocpp_types::Version;
 use serde_json::value::RawValue;
 use signer_pkcs11::{
     AuthorityError, CaSettings, CertificateAuthority, Key, KeyError, Token, TokenError, TokenOptions, Uri,
@@ -182,6 +183,7 @@ impl Server {
             .with_link(link);
 
         let path = listen.path.clone();
+        let versions = listen.versions.iter().copied().map(Version::from).collect::<Vec<_>>();
         let config = Arc::new(LiveConfig::new(config));
         let fleet = Arc::new(Fleet::default());
         let enrolment = Arc::new(Enrolment::new(authority, ledger));
@@ -190,7 +192,8 @@ impl Server {
             enrolment: Arc::clone(&enrolment),
             fleet: Arc::clone(&fleet),
         });
-        let csms = Csms::bind(transport, router(&desk), Door::new(config, enrolment, fleet)).await?;
+        let router = router(&desk, &versions);
+        let csms = Csms::bind(transport, router, Door::new(config, enrolment, fleet)).await?;
         let address = csms.local_addr();
         let host = host.unwrap_or_else(|| address.ip().to_string());
         let url = format!("wss://{host}:{}{path}", address.port());

@@ -1,0 +1,109 @@
+//! The messages of OCPP 2.0.1.
+
+use std::sync::Arc;
+
+use ocpp_transport::{CallError, CallFailure, Peer, Router};
+use ocpp_types::{
+    BoundedString,
+    v201::{
+        BootNotificationRequest, BootNotificationResponse, CertificateSignedRequest,
+        CertificateSignedStatusEnumType, CertificateSigningUseEnumType, ComponentType, GetVariableDataType,
+        GetVariablesRequest, HeartbeatRequest, HeartbeatResponse, MessageTriggerEnumType,
+        RegistrationStatusEnumType, SecurityEventNotificationRequest, SecurityEventNotificationResponse,
+        SetVariableDataType, SetVariableStatusEnumType, SetVariablesRequest, SignCertificateRequest,
+        TriggerMessageRequest, VariableType,
+    },
+};
+
+use super::{Boot, BootStatus, Desk, NotSent, note_security_event, now};
+use crate::ledger::{Delivery, Ledger, LedgerEntry, PasswordAnswer};
+
+pub(super) fn handlers<L: Ledger>(router: Router, desk: &Arc<Desk<L>>) -> Router {
+    let [boot, sign] = [desk; 2].map(Arc::clone);
+    router
+        .handle(move |peer: Peer, request: BootNotificationRequest| {
+            let desk = Arc::clone(&boot);
+            async move {
+                let told = request.charging_station.serial_number.as_deref();
+                Ok::<_, CallError>(desk.boot(peer, told).await?.map(boot_response))
+            }
+        })
+        .handle(|_, _: HeartbeatRequest| async { Ok::<_, CallError>(HeartbeatResponse::new(now())) })
+        .handle(move |peer: Peer, request: SignCertificateRequest| {
+            let desk = Arc::clone(&sign);
+            async move {
+                let station = desk.station(&peer)?;
+                Ok::<_, CallError>(desk.enrolment.answer(&peer, &request, &station).await)
+            }
+        })
+        .handle(|peer: Peer, request: SecurityEventNotificationRequest| async move {
+            note_security_event(&peer, &request.type_, request.tech_info.as_deref());
+            Ok::<_, CallError>(SecurityEventNotificationResponse::new())
+        })
+}
+
+fn boot_response(boot: Boot) -> BootNotificationResponse {
+    let status = match boot.status {
+        BootStatus::Accepted => RegistrationStatusEnumType::Accepted,
+        BootStatus::Pending => RegistrationStatusEnumType::Pending,
+        BootStatus::Rejected => RegistrationStatusEnumType::Rejected,
+    };
+    BootNotificationResponse::new(now(), boot.interval_s, status)
+}
+
+pub(super) async fn ask_to_renew(peer: &Peer) -> Result<&'static str, CallFailure> {
+    let trigger = MessageTriggerEnumType::SignChargingStationCertificate;
+    Ok(peer.call(TriggerMessageRequest::new(trigger)).await?.status.as_str())
+}
+
+pub(super) async fn send_certificate(peer: &Peer, entry: &LedgerEntry) -> Result<Delivery, NotSent> {
+    let chain = BoundedString::try_from(entry.chain.as_str()).map_err(|_| NotSent::Chain)?;
+    let mut request = CertificateSignedRequest::new(chain);
+    // A02.FR.14
+    if let Some(text) = &entry.certificate_type {
+        let certificate_type = text.parse::<CertificateSigningUseEnumType>();
+        request.certificate_type = Some(certificate_type.map_err(|_| NotSent::version(peer, entry))?);
+    }
+    let answer = peer.call(request).await?;
+    Ok(match answer.status {
+        CertificateSignedStatusEnumType::Accepted => Delivery::Accepted,
+        CertificateSignedStatusEnumType::Rejected => {
+            Delivery::Rejected { reason: answer.status_info.map(|info| info.reason_code.into_string()) }
+        }
+    })
+}
+
+pub(super) async fn longest_chain(peer: &Peer) -> Result<Option<String>, CallFailure> {
+    let component = ComponentType::new(name("SecurityCtrlr"));
+    let variable = GetVariableDataType::new(component, VariableType::new(name("MaxCertificateChainSize")));
+    let variables = vec![variable].try_into().expect("one or more, and it is one");
+    let answer = peer.call(GetVariablesRequest::new(variables)).await?;
+    let value = answer.get_variable_result.first().and_then(|result| result.attribute_value.as_deref());
+    Ok(value.map(ToOwned::to_owned))
+}
+
+pub(super) async fn send_password(
+    peer: &Peer,
+    password: &str,
+) -> Result<(PasswordAnswer, &'static str), CallFailure> {
+    let component = ComponentType::new(name("SecurityCtrlr"));
+    let variable = VariableType::new(name("BasicAuthPassword"));
+    // A password has 64 characters at most (A00.FR.205).
+    let value = BoundedString::truncated(password);
+    let variables = vec![SetVariableDataType::new(value, component, variable)];
+    let request = SetVariablesRequest::new(variables.try_into().expect("one or more, and it is one"));
+    let answer = peer.call(request).await?;
+    let status = answer.set_variable_result.first().map(|result| result.attribute_status);
+    let status = status.unwrap_or(SetVariableStatusEnumType::Rejected);
+    let answer = match status {
+        SetVariableStatusEnumType::Accepted | SetVariableStatusEnumType::RebootRequired => {
+            PasswordAnswer::Taken
+        }
+        _ => PasswordAnswer::Refused,
+    };
+    Ok((answer, status.as_str()))
+}
+
+fn name<const N: usize>(text: &'static str) -> BoundedString<N> {
+    BoundedString::try_from(text).expect("all names are short")
+}
