@@ -2,15 +2,15 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc,
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
 use signer_pkcs11::{Pin, init_token};
+
+pub(crate) use crate::python::PythonCsms;
 
 pub(crate) const PASSWORD: &str = "correct-horse-battery";
 
@@ -119,6 +119,14 @@ impl Stage {
         assert!(provision.status.success(), "{}", String::from_utf8_lossy(&provision.stderr));
     }
 
+    /// As [`Stage::configure`], with more sections.
+    pub(crate) fn configure_more(&self, port: u64, sections: &str) {
+        self.configure(port);
+        let file = self.path("station.toml");
+        let text = fs::read_to_string(&file).expect("reads");
+        fs::write(file, text + sections).expect("writes");
+    }
+
     pub(crate) fn configure_with(&self, file: &str, port: u64, token: &str) {
         let configuration = format!(
             r#"
@@ -186,46 +194,12 @@ impl Stage {
 
     /// Starts the Python CSMS that signs and manages certificates by itself, presenting `server`.
     pub(crate) fn csms(&self, server: &str, options: &[&str]) -> PythonCsms {
-        self.python("python_csms.py", server, options)
+        PythonCsms::start(self, "python_csms.py", server, options)
     }
 
     /// Starts the Python CSMS that does what [`PythonCsms::call`] tells it.
     pub(crate) fn operator(&self) -> PythonCsms {
-        self.python("python_operator.py", "server", &[])
-    }
-
-    /// Starts a Python CSMS, presenting `server`, and returns it when it listens.
-    fn python(&self, script: &str, server: &str, options: &[&str]) -> PythonCsms {
-        let python = std::env::var("OCPP_PYTHON")
-            .expect("OCPP_PYTHON is not set; run the tests with `cargo xtask test`");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(script);
-        let errors = fs::File::create(self.path("python.log")).expect("a log");
-        let mut child = Command::new(python)
-            .arg(script)
-            .current_dir(self.folder.path())
-            .args(["--server-chain", &format!("{server}.pem"), "--server-key", &format!("{server}.key")])
-            .args(["--ca", "ca.pem", "--ca-key", "ca.key", "--manufacturer-root", "manufacturer.pem"])
-            .args(["--identity", "CS001", "--password", PASSWORD])
-            .args(options)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            .spawn()
-            .expect("Python starts");
-        let input = child.stdin.take().expect("is piped");
-        let output = BufReader::new(child.stdout.take().expect("is piped"));
-        let (sender, lines) = mpsc::sync_channel(1024);
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                let step = serde_json::from_str::<Value>(&line).expect("JSON");
-                if sender.send(step).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut csms = PythonCsms { process: Process(child), input, lines, waiting: Vec::new(), port: 0 };
-        csms.port = csms.wait_for(self, "listening").as_u64().expect("a port");
-        csms
+        PythonCsms::start(self, "python_operator.py", "server", &[])
     }
 
     /// A TLS server of OpenSSL with the server's certificate, and its port.
@@ -270,6 +244,10 @@ pub(crate) enum Validity {
 pub(crate) struct Process(Child);
 
 impl Process {
+    pub(crate) fn new(child: Child) -> Self {
+        Self(child)
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(mut self) {
         self.0.kill().expect("killed");
@@ -293,60 +271,8 @@ impl Drop for Process {
     }
 }
 
-/// The running Python CSMS and what it reports.
-pub(crate) struct PythonCsms {
-    pub(crate) port: u64,
-    process: Process,
-    input: ChildStdin,
-    lines: mpsc::Receiver<Value>,
-    waiting: Vec<Value>,
-}
-
-impl PythonCsms {
-    /// The result of the next step of this name; steps of other names are kept for their own turn.
-    #[track_caller]
-    pub(crate) fn wait_for(&mut self, stage: &Stage, step: &str) -> Value {
-        loop {
-            if let Some(place) = self.waiting.iter().position(|line| line["step"] == step) {
-                return self.waiting.remove(place)["result"].take();
-            }
-            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
-                let python = fs::read_to_string(stage.path("python.log")).unwrap_or_default();
-                panic!("step `{step}` was not reached: {:#?}\n{python}\n{}", self.waiting, stage.log());
-            };
-            self.waiting.push(line);
-        }
-    }
-
-    /// Has the operator's CSMS call the station, and returns the answer.
-    #[track_caller]
-    pub(crate) fn call(&mut self, stage: &Stage, action: &str, payload: Value) -> Value {
-        self.tell(serde_json::json!({ "action": action, "payload": payload }));
-        self.wait_for(stage, "answer")
-    }
-
-    /// Has the operator's CSMS accept another password from now on.
-    pub(crate) fn accept_password(&mut self, stage: &Stage, password: &str) {
-        self.tell(serde_json::json!({ "password": password }));
-        self.wait_for(stage, "password");
-    }
-
-    fn tell(&mut self, command: Value) {
-        writeln!(self.input, "{command}").expect("it reads");
-    }
-
-    /// How many steps of this name wait for their turn.
-    pub(crate) fn count(&self, step: &str) -> usize {
-        self.waiting.iter().filter(|line| line["step"] == step).count()
-    }
-
-    pub(crate) fn kill(self) {
-        self.process.kill();
-    }
-}
-
 /// The longest wait for a step; only a test that fails waits that long.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What `openssl ca` needs to know.
 const CA_CONFIGURATION: &str = "[ca]\ndefault_ca = only\n[only]\ndatabase = index.txt\nnew_certs_dir = .\nrand_serial = yes\n\

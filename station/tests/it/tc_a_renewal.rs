@@ -1,0 +1,159 @@
+//! The station's certificate, renewed (A02): TC_A_11, TC_A_14, TC_A_15; and TC_F_27.
+
+use serde_json::{Value, json};
+
+use crate::{
+    python::{Frame, Sender},
+    reusable::{booted, csr, renewed, signed},
+    stage::Stage,
+};
+
+#[test]
+fn tc_a_11_renew_the_station_certificate() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    let mut fingerprints = Vec::new();
+    let mut serials: Vec<Value> = Vec::new();
+    // From the password to the first certificate, and from that to the next.
+    for round in 0..2 {
+        let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
+        // A02.FR.13
+        assert_eq!(request["certificateType"], "ChargingStationCertificate");
+        let text = request["csr"].as_str().expect("PEM");
+        assert!(text.starts_with("-----BEGIN CERTIFICATE REQUEST-----\n"), "{text}");
+        let issued = csms.issue(&stage, json!({ "csr": text, "issuer": "ca" }));
+        let asked = &issued["csr"];
+        assert_eq!(asked["valid"], true, "it is signed by its own key");
+        // A00.FR.511, A00.FR.509
+        assert_eq!(asked["subject"]["CN"], json!(["SN-0001"]));
+        assert_eq!(asked["subject"]["O"], json!(["Test CSO"]));
+        // A00.FR.501 to 503
+        assert!(asked["elliptic"] == true && asked["bits"].as_u64() >= Some(224), "{asked}");
+        fingerprints.push(asked["fingerprint"].clone());
+        let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
+        assert_eq!(answer["status"], "Accepted", "{answer}");
+        // A02.FR.08: by itself, without a reset, and without booting anew where the profile stays.
+        let connection = csms.wait_for(&stage, "connection");
+        assert_eq!(connection["profile"], 3);
+        assert_eq!((&connection["serial"], &connection["cn"]), (&issued["serial"], &json!("SN-0001")));
+        serials.push(issued["serial"].clone());
+        // The answer had left before the connection ended.
+        let frames = csms.frames(&stage);
+        assert_answered_before_the_end(&frames, round + 1);
+    }
+    // A02.FR.02: a new key each time.
+    assert_ne!(fingerprints[0], fingerprints[1]);
+    // A02.FR.10: of the two certificates the former is gone.
+    csms.tell(&stage, json!({ "close": true }), "closed");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], serials[1]);
+    station.terminate();
+    let inventory = stage.inventory_text();
+    assert_eq!(inventory.matches("own (InUse)").count(), 1, "{inventory}");
+    assert!(!inventory.contains("own (Renewed)") && !inventory.contains("waiting"), "{inventory}");
+}
+
+/// The CertificateSigned on this connection was answered on it.
+#[track_caller]
+fn assert_answered_before_the_end(frames: &[Frame], connection: u64) {
+    let on_it = |frame: &&Frame| frame.connection == connection;
+    let call = frames.iter().filter(on_it).find(|frame| frame.is_call(Sender::Csms, "CertificateSigned"));
+    let call = call.expect("was sent");
+    let answer = frames.iter().find(|frame| frame.answers(call)).expect("was answered");
+    assert_eq!(answer.message[2]["status"], "Accepted");
+    let next = frames.iter().find(|frame| frame.connection == connection + 1).expect("came again");
+    assert!(answer.at < next.at);
+}
+
+#[test]
+fn tc_a_14_an_invalid_certificate_is_rejected_and_reported() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    let subject = json!({ "O": "Test CSO", "CN": "SN-0001" });
+    csms.issue(
+        &stage,
+        json!({ "file": "sub", "issuer": "manufacturer", "ca": true,
+        "subject": { "O": "Test CSO", "CN": "Test Root" } }),
+    );
+    let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
+    let csr = &request["csr"];
+    for (kind, wanted) in [
+        ("another hierarchy", json!({ "csr": csr, "issuer": "manufacturer" })),
+        ("an authority of the right name", json!({ "csr": csr, "issuer": "sub", "chain": ["sub"] })),
+        ("expired", json!({ "csr": csr, "issuer": "ca", "from": -7200, "to": -3600 })),
+        // Errata: one that is valid only in the future is invalid.
+        ("future", json!({ "csr": csr, "issuer": "ca", "from": 3600, "to": 7200 })),
+        (
+            "another station",
+            json!({ "csr": csr, "issuer": "ca", "subject": { "O": "Test CSO", "CN": "SN-0002" } }),
+        ),
+        (
+            "the station among others",
+            json!({ "csr": csr, "issuer": "ca", "subject": { "O": "Test CSO", "CN": "SN-00011" } }),
+        ),
+        (
+            "another operator",
+            json!({ "csr": csr, "issuer": "ca", "subject": { "O": "Other CSO", "CN": "SN-0001" } }),
+        ),
+        ("without an operator", json!({ "csr": csr, "issuer": "ca", "subject": { "CN": "SN-0001" } })),
+        ("another key", json!({ "issuer": "ca", "subject": subject })),
+        ("a key that may not sign", json!({ "csr": csr, "issuer": "ca", "keyUsage": "agreement" })),
+        ("an authority", json!({ "csr": csr, "issuer": "ca", "ca": true })),
+        ("with its root", json!({ "csr": csr, "issuer": "ca", "chain": ["ca"] })),
+        ("signed by itself", json!({ "subject": subject })),
+    ] {
+        let issued = csms.issue(&stage, wanted);
+        let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
+        assert_eq!(answer["status"], "Rejected", "{kind}: {answer}");
+        assert_eq!(answer["statusInfo"]["reasonCode"], "InvalidCertificate", "{kind}");
+        // A02.FR.07
+        let event = csms
+            .wait_until(&stage, "SecurityEventNotification", |event| event["type"] != "StartupOfTheDevice");
+        assert_eq!(event["type"], "InvalidChargingStationCertificate", "{kind}");
+    }
+    // The station stays as it was, with its password, and the right certificate is still welcome.
+    csms.tell(&stage, json!({ "close": true }), "closed");
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
+    let issued = csms.issue(&stage, json!({ "csr": csr, "issuer": "ca" }));
+    let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
+    assert_eq!(answer["status"], "Accepted", "{answer}");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
+    station.terminate();
+}
+
+#[test]
+fn tc_a_15_a_rejected_request_changes_nothing() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    let serial = renewed(&stage, &mut csms);
+    csms.behave_once(&stage, "SignCertificate", json!({ "payload": { "status": "Rejected" } }));
+    let rejected = csr(&stage, &mut csms, "SignChargingStationCertificate");
+    // It goes on to serve, on the connection that it has, and keeps its certificate.
+    let heartbeat = json!({ "requestedMessage": "Heartbeat" });
+    assert_eq!(csms.call(&stage, "TriggerMessage", heartbeat)["status"], "Accepted");
+    csms.wait_for(&stage, "Heartbeat");
+    assert_eq!(csms.count("connection"), 0);
+    csms.tell(&stage, json!({ "close": true }), "closed");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], serial);
+    // A new trigger begins anew, and the request that was rejected is not sent again.
+    let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
+    assert_ne!(request["csr"], rejected["csr"]);
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+    let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
+    assert_eq!(answer["status"], "Accepted", "{answer}");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
+    let frames = csms.frames(&stage);
+    assert_eq!(frames.iter().filter(|frame| frame.is_call(Sender::Station, "SignCertificate")).count(), 3);
+    station.terminate();
+}
+
+#[test]
+fn tc_f_27_a_trigger_that_is_not_implemented() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    // F06.FR.08. A station without vehicles has no combined certificate, and none of the other messages.
+    for message in ["SignCombinedCertificate", "TransactionEvent", "PublishFirmwareStatusNotification"] {
+        let answer = csms.call(&stage, "TriggerMessage", json!({ "requestedMessage": message }));
+        assert_eq!(answer["status"], "NotImplemented", "{message}");
+    }
+    station.terminate();
+}
