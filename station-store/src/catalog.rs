@@ -43,7 +43,7 @@ impl RootUse {
     }
 
     /// The name in OCPP 2.x.
-    pub(crate) fn root_name(self) -> &'static str {
+    pub fn root_name(self) -> &'static str {
         match self {
             Self::Csms => "CSMSRootCertificate",
             Self::Manufacturer => "ManufacturerRootCertificate",

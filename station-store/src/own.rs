@@ -72,6 +72,11 @@ pub(crate) fn ids(chain: &[Certificate], anchor_key: Option<&[u8]>) -> Vec<Certi
 }
 
 impl Own {
+    /// What names the certificates of the chain, leaf first.
+    pub(crate) fn ids(&self) -> &[CertificateId] {
+        &self.ids
+    }
+
     /// What the inventory says of the chain, leaf first: nothing of one that serves the connection only.
     pub(crate) fn listed(&self) -> &[CertificateId] {
         if self.use_.is_for_vehicles() { &self.ids } else { &[] }

@@ -8,7 +8,7 @@ use rustls_pki_types::CertificateDer;
 use crate::catalog::{Catalog, Root, RootUse, Standing, Transition};
 use crate::certificate::Certificate;
 use crate::chain::{self, Expected};
-use crate::hash::{CertificateHash, CertificateId};
+use crate::hash::{CertificateHash, CertificateId, HashAlgorithm};
 use crate::leaf::Names;
 use crate::ocsp::{OcspAnswer, OcspDue, OcspError, OcspStatus, Patience};
 use crate::outcome::{DeleteError, InstallError, Signed, SignedError, TrustError};
@@ -466,7 +466,11 @@ impl Store {
         self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Catalog> {
+    pub(crate) fn hash_algorithm(&self) -> HashAlgorithm {
+        self.settings.hash_algorithm
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Catalog> {
         self.catalog.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

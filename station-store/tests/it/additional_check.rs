@@ -74,6 +74,11 @@ fn tc_m_30_connected_with_the_new_root() {
     assert_eq!(station.all().into_iter().map(|(_, hash)| hash).collect::<Vec<_>>(), both);
     assert_eq!(station.store.roots(CSMSRootCertificate), [new.der().clone()]);
     assert_eq!(station.store.fallback_root().as_ref(), Some(old.der()));
+    let installed = station.store.installed_roots().into_iter();
+    let installed = installed.map(|root| (root.certificate, root.hash.into(), root.is_fallback));
+    let told = [(old.der(), true), (new.der(), false)].into_iter().zip(both.clone());
+    let told = told.map(|((der, is_fallback), hash)| (der.clone(), hash, is_fallback));
+    assert_eq!(installed.collect::<Vec<_>>(), told.collect::<Vec<_>>());
 
     let (session, dropped) = station.store.session(new.der());
     dropped.expect("written");

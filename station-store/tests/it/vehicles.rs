@@ -87,7 +87,10 @@ fn tc_m_15_m03_fr_05_chain_is_listed_with_its_sub_cas() {
     let children = listed[0].child_certificate_hash_data.clone().expect("sub-CAs");
     let (two, one) =
         (hash(&hierarchy.two.pem(), &hierarchy.one), hash(&hierarchy.one.pem(), &hierarchy.root));
-    assert_eq!(children.to_vec(), [two, one]);
+    assert_eq!(children.to_vec(), [two.clone(), one.clone()]);
+    // The same, for who stands before the station.
+    let own = station.store.own_hashes(own.id).into_iter().map(CertificateHashDataType::from);
+    assert_eq!(own.collect::<Vec<_>>(), [hash(&first(&chain), &hierarchy.two), two, one]);
     // It serves no connection, and is listed among all types.
     assert!(station.store.own_certificates().is_empty());
     assert_eq!(station.list(&[]).certificate_hash_data_chain.map_or(0, |all| all.len()), 2);
