@@ -9,6 +9,7 @@ mod reusable;
 mod stage;
 mod start;
 mod tc_a_renewal;
+mod tc_b_network;
 mod tc_m_delete;
 mod tc_m_install;
 mod tc_m_inventory;

@@ -10,6 +10,7 @@
 {"present": NAME, "port": …}    another server certificate on a port, for connections from now on
 {"shut": PORT}                  stop listening there, and close its connections
 {"refuse": [SERIAL, …]}         HTTP 403 for who comes with one of these certificates; "all" for any
+{"deny": [PORT, …]}             HTTP 503 for whoever comes there
 {"trust": NAME}                 clients may have certificates of this root too
 {"close": true}                 close the connection to the station
 {"send": TEXT}                  send a frame as it is
@@ -74,6 +75,7 @@ class Csms:
         self.behaviours = {}
         self.errors_to_send = 0
         self.refused = []
+        self.denied = []
         self.frames = []
         self.station = None
         self.connections = 0
@@ -108,6 +110,10 @@ class Csms:
         report("listening", port)
 
     def on_request(self, connection, request):
+        port = connection.transport.get_extra_info("sockname")[1]
+        if port in self.denied:
+            report("denied", port)
+            return connection.respond(503, "")
         certificate = connection.transport.get_extra_info("peercert")
         if certificate:
             serial = certificate["serialNumber"].lower().lstrip("0")
@@ -277,6 +283,9 @@ class Csms:
         elif "refuse" in command:
             self.refused = command["refuse"]
             report("refuse", True)
+        elif "deny" in command:
+            self.denied = command["deny"]
+            report("deny", True)
         elif "trust" in command:
             for _, context in self.listeners.values():
                 context.load_verify_locations(f"{command['trust']}.pem")
