@@ -27,7 +27,7 @@ struct Scene {
 }
 
 /// authorityInfoAccess: id-ad-ocsp, the URL.
-fn with_responder(mut params: CertificateParams, url: &str) -> CertificateParams {
+pub(crate) fn with_responder(mut params: CertificateParams, url: &str) -> CertificateParams {
     let oid = [0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01];
     let length = |length: usize| u8::try_from(length).expect("short");
     let mut description = oid.to_vec();
