@@ -21,6 +21,20 @@ impl Password {
         Self(Zeroizing::new(bytes.into()))
     }
 
+    /// The `AuthorizationKey` of OCPP 1.6: 32 to 40 hexadecimal digits for the 16 to 20 bytes that a station sends. `None`: it is
+    /// no such key.
+    #[must_use]
+    pub fn from_authorization_key(hexadecimal: &str) -> Option<Self> {
+        Self::from(hexadecimal).key_bytes()
+    }
+
+    /// The bytes as hexadecimal digits, for a station that has to keep them where only text can be.
+    #[must_use]
+    pub fn to_hexadecimal(&self) -> Zeroizing<String> {
+        let digits = self.to_hex(b"0123456789abcdef");
+        Zeroizing::new(digits.0.iter().map(|digit| char::from(*digit)).collect())
+    }
+
     /// The password itself. Hash or compare it; never log or store it.
     #[must_use]
     pub fn expose(&self) -> &[u8] {

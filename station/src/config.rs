@@ -1,6 +1,7 @@
 //! What a station has to be told: who it is, where its CSMS is, which token holds its keys.
 
 mod iso15118;
+mod versions;
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,10 @@ use ocpp_types::v201::HashAlgorithmEnumType;
 use serde::Deserialize;
 use url::Url;
 
-pub use self::iso15118::{Iso15118Section, SeccIds};
+pub use self::{
+    iso15118::{Iso15118Section, SeccIds},
+    versions::{Versions, VersionsError},
+};
 
 /// The configuration of one charging station, read from TOML.
 ///
@@ -79,8 +83,14 @@ pub struct StationSection {
 pub struct CsmsSection {
     /// The endpoint without the identity, `wss://host[:port]/path`.
     pub url: Url,
+    /// The versions of OCPP that the station offers, the one that it prefers first; default `["2.0.1"]`.
+    #[serde(default)]
+    pub versions: Versions,
     /// The file with the password of security profile 2, used until the station has a certificate of its own.
     pub password_file: PathBuf,
+    /// What the file holds: `text`, the default, or `hexadecimal`, an AuthorizationKey of OCPP 1.6 of 32 to 40 digits.
+    #[serde(default)]
+    pub password_format: PasswordFormat,
     /// `OCPPCommCtrlr.RetryBackOffWaitMinimum`, in seconds; default 5.
     #[serde(default = "five")]
     pub retry_wait_minimum_s: u32,
@@ -90,6 +100,17 @@ pub struct CsmsSection {
     /// `OCPPCommCtrlr.RetryBackOffRandomRange`, in seconds; default 5.
     #[serde(default = "five")]
     pub retry_random_range_s: u32,
+}
+
+/// What a password file holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PasswordFormat {
+    /// The password as it is sent.
+    #[default]
+    Text,
+    /// The bytes that are sent, in hexadecimal digits.
+    Hexadecimal,
 }
 
 /// The token that holds the station's keys.
@@ -214,8 +235,14 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError::Value`] without the password in it.
-    pub fn password(text: &str) -> Result<Password, ConfigError> {
+    pub fn password(&self, text: &str) -> Result<Password, ConfigError> {
         let text = text.trim_end_matches(['\r', '\n']);
+        if self.csms.password_format == PasswordFormat::Hexadecimal {
+            return Password::from_authorization_key(text).ok_or_else(|| ConfigError::Value {
+                field: "csms.password_file",
+                rule: "an AuthorizationKey has 32 to 40 hexadecimal digits, an even number (A01)".to_owned(),
+            });
+        }
         if !(16..=64).contains(&text.chars().count()) {
             return Err(ConfigError::Value {
                 field: "csms.password_file",
@@ -289,9 +316,29 @@ mod tests {
 
     #[test]
     fn a00_fr_304_password_has_16_characters_or_more() {
-        assert!(Config::password("0123456789abcdef\n").is_ok());
-        let error = Config::password("short-secret").expect_err("12 characters");
+        let config = Config::parse(GOOD).expect("good");
+        assert!(config.password("0123456789abcdef\n").is_ok());
+        let error = config.password("short-secret").expect_err("12 characters");
         assert!(!error.to_string().contains("short-secret"));
+    }
+
+    #[test]
+    fn a01_an_authorization_key_is_bytes_in_hexadecimal() {
+        let text = GOOD.replace("[token]", "password_format = \"hexadecimal\"\n[token]");
+        let config = Config::parse(&text).expect("good");
+        let key = config.password("000102030405060708090A0B0C0D0E0f\n").expect("16 bytes");
+        assert_eq!(key.expose(), (0..16).collect::<Vec<u8>>());
+        let error = config.password("000102030405060708090A0B0C0D0E").expect_err("15 bytes");
+        assert!(error.to_string().starts_with("csms.password_file") && !error.to_string().contains("0405"));
+    }
+
+    #[test]
+    fn unknown_version_is_refused() {
+        let text = GOOD.replace("[token]", "versions = [\"2.0\"]\n[token]");
+        let ConfigError::Syntax(error) = Config::parse(&text).expect_err("no version") else {
+            panic!("syntax")
+        };
+        assert!(error.to_string().contains("does not speak OCPP 2.0,"), "{error}");
     }
 
     #[test]

@@ -30,8 +30,8 @@ mod security_events;
 
 pub use crate::{
     config::{
-        CertificatesSection, Config, ConfigError, CsmsSection, Iso15118Section, SeccIds, StationSection,
-        TokenSection,
+        CertificatesSection, Config, ConfigError, CsmsSection, Iso15118Section, PasswordFormat, SeccIds,
+        StationSection, TokenSection, Versions, VersionsError,
     },
     reconnect::presented,
     security_events::{Noted, QueuedEvent, SecurityEvent, SecurityEventQueue, Severity},

@@ -104,7 +104,7 @@ impl DeviceModel {
         SetOutcome { response: SetVariablesResponse::new(results), model, changed }
     }
 
-    fn set(&mut self, place: Place, value: &str, situation: &Situation) -> Result<(), Refusal> {
+    pub(super) fn set(&mut self, place: Place, value: &str, situation: &Situation) -> Result<(), Refusal> {
         let variable = place.variable;
         if variable.mutability() == MutabilityEnumType::ReadOnly {
             return Err(Refusal::new("ReadOnly", "it cannot be set"));

@@ -9,6 +9,8 @@ mod iso15118;
 mod network;
 mod report;
 mod stored;
+mod v16;
+mod v21;
 mod variable;
 
 use std::{
@@ -24,6 +26,8 @@ pub use self::{
     iso15118::{Iso15118, Secc},
     network::{NetworkConfiguration, ProfileOutcome},
     stored::StoredModelError,
+    v16::ConfigurationOutcome,
+    v21::{NotTheSame, same, set_variables},
     variable::Variable,
 };
 use variable::Place;

@@ -71,6 +71,12 @@ impl NetworkConfiguration {
         Some(Self { priority, ..restored })
     }
 
+    /// Raises the security profile of a slot; `None` where it holds no profile.
+    pub(super) fn raise_security_profile(&mut self, slot: u32, security_profile: u8) -> Option<()> {
+        self.profiles.get_mut(&slot)?.security_profile = security_profile.into();
+        Some(())
+    }
+
     /// The numbers of all slots, as `valuesList` of `NetworkConfigurationPriority` has them.
     pub(super) fn values_list(&self) -> String {
         list(1..=self.slots)

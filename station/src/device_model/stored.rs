@@ -41,6 +41,9 @@ struct Document {
     variables: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     password: Option<Zeroizing<String>>,
+    /// The password in hexadecimal, where it is no text: an AuthorizationKey of OCPP 1.6. Since format 2.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    authorization_key: Option<Zeroizing<String>>,
     profiles: BTreeMap<u32, Box<RawValue>>,
     priority: Vec<u32>,
 }
@@ -57,14 +60,17 @@ impl DeviceModel {
             let raw = RawValue::from_string(text).map_err(StoredModelError::Syntax)?;
             Ok((*slot, raw))
         });
-        let password = self.password.as_ref().map(|password| {
-            // It came as text.
-            Zeroizing::new(String::from_utf8_lossy(password.expose()).into_owned())
-        });
+        let text = |password: &Password| {
+            std::str::from_utf8(password.expose()).ok().map(|text| Zeroizing::new(text.to_owned()))
+        };
+        let password = self.password.as_ref().and_then(text);
+        let key = self.password.as_ref().filter(|_| password.is_none());
         let document = Document {
-            format: FORMAT,
+            // A program that does not know such a key can go on reading what has none.
+            format: if key.is_some() { FORMAT } else { 1 },
             variables: variables.collect(),
             password,
+            authorization_key: key.map(Password::to_hexadecimal),
             profiles: profiles.collect::<Result<_, StoredModelError>>()?,
             priority: self.network.priority().to_vec(),
         };
@@ -96,7 +102,14 @@ impl DeviceModel {
         let profiles = profiles.collect::<Result<_, StoredModelError>>()?;
         let network =
             NetworkConfiguration::restore(profiles, document.priority).ok_or(StoredModelError::Network)?;
-        let password = document.password.map(|text| Password::from(text.as_str()));
+        let password = match (document.password, document.authorization_key) {
+            (Some(text), _) => Some(Password::from(text.as_str())),
+            (None, Some(key)) => Some(
+                Password::from_authorization_key(&key)
+                    .ok_or_else(|| StoredModelError::Value { variable: "authorization_key".to_owned() })?,
+            ),
+            (None, None) => None,
+        };
         Ok(Self { defaults, set, suspended: BTreeSet::new(), password, network })
     }
 }
@@ -120,4 +133,4 @@ fn place(name: &str) -> Option<Place> {
 }
 
 /// The format of the text.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;

@@ -17,7 +17,7 @@ use ocpp_transport::{
     tls::{ClientKey, TlsConfigError, client_config_with},
 };
 use ocpp_types::{
-    BoundedString, TooLong,
+    BoundedString, TooLong, Version,
     v201::{
         InstallCertificateUseEnumType, NetworkConnectionProfileType, OCPPInterfaceEnumType,
         OCPPTransportEnumType, OCPPVersionEnumType,
@@ -54,8 +54,8 @@ pub struct Agent {
     presented: Mutex<Option<OwnCertificate>>,
     /// Held while the certificate of a connection is being confirmed.
     confirming: Arc<tokio::sync::Mutex<()>>,
-    /// On which slot, and under which profile, the CSMS has accepted the station.
-    booted: Mutex<Option<(u32, SecurityProfile)>>,
+    /// On which slot, under which profile and in which version the CSMS has accepted the station.
+    booted: Mutex<Option<(u32, SecurityProfile, Version)>>,
 }
 
 /// Why the agent cannot start, or had to stop.
@@ -248,7 +248,7 @@ impl Agent {
     /// Boots where that is due, then reports events and shows signs of life until the connection ends.
     async fn live(&self, peer: &Peer, slot: u32) {
         // B01.FR.01: after a start. B10.FR.10: and after the network profile has changed.
-        let now = (slot, peer.profile());
+        let now = (slot, peer.profile(), peer.version());
         let booted = *lock(&self.booted);
         if booted != Some(now) {
             if self.boot(peer).await.is_none() {
@@ -366,7 +366,7 @@ impl Station for Agent {
         }
         let url = profile.ocpp_csms_url.as_str().parse()?;
         let config = StationConfig::new(url, self.config.identity()?, security).with_link(link);
-        Ok((config, router(&self.shared)))
+        Ok((config, router(&self.shared, &self.config.csms.versions)))
     }
 
     async fn serve(&self, peer: &Peer, attempt: &Attempt) -> Next {

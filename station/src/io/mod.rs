@@ -93,7 +93,7 @@ fn read_password(config: &Config) -> Result<Password, ReadPasswordError> {
     let path = &config.csms.password_file;
     let text =
         fs::read_to_string(path).map_err(|source| ReadPasswordError::File { path: path.clone(), source })?;
-    Config::password(&text).map_err(ReadPasswordError::Content)
+    config.password(&text).map_err(ReadPasswordError::Content)
 }
 
 /// Why the password cannot be used.

@@ -14,14 +14,26 @@ use ocpp_types::{
 use station_store::Certificate;
 
 use crate::{
-    device_model::{Installed, Situation, Variable},
-    io::handlers::{Shared, blocking, explain},
+    device_model::{DeviceModel, Installed, ProfileOutcome, SetOutcome, Situation, Variable},
+    io::{
+        csms,
+        handlers::{Shared, blocking, explain},
+    },
     security_events::SecurityEvent,
 };
 
+/// A change of variables.
+pub(super) struct Change<T> {
+    pub(super) answer: T,
+    /// What the model is then.
+    pub(super) model: DeviceModel,
+    /// The variables that were set; none where nothing is to be changed.
+    pub(super) changed: BTreeSet<Variable>,
+}
+
 impl Shared {
     /// What the answers about the device model depend on.
-    fn situation(&self, peer: &Peer) -> Situation {
+    pub(super) fn situation(&self, peer: &Peer) -> Situation {
         let now = SystemTime::now();
         let valid = |der: &[u8]| {
             Certificate::from_der(der)
@@ -44,18 +56,31 @@ impl Shared {
         }
     }
 
-    async fn set_variables(
+    pub(super) async fn set_variables(
         self: Arc<Self>,
         peer: Peer,
         request: SetVariablesRequest,
     ) -> Result<Reply<SetVariablesResponse>, CallError> {
         let situation = self.situation(&peer);
+        let plan = move |model: &DeviceModel| {
+            let SetOutcome { response, model, changed } = model.set_variables(&request, &situation);
+            Change { answer: response, model, changed }
+        };
+        self.change_variables(peer, plan).await
+    }
+
+    /// Makes a change durable, and does what follows from it.
+    pub(super) async fn change_variables<T: Send + 'static>(
+        self: Arc<Self>,
+        peer: Peer,
+        plan: impl FnOnce(&DeviceModel) -> Change<T> + Send + 'static,
+    ) -> Result<Reply<T>, CallError> {
         let shared = Arc::clone(&self);
         let changed = blocking(move || {
             shared.model.change(|model| {
-                let outcome = model.set_variables(&request, &situation);
-                let model = (!outcome.changed.is_empty()).then_some(outcome.model);
-                ((outcome.response, outcome.changed), model)
+                let Change { answer, model, changed } = plan(model);
+                let model = (!changed.is_empty()).then_some(model);
+                ((answer, changed), model)
             })
         });
         let (response, changed) = changed.await?.map_err(not_durable)?;
@@ -67,9 +92,10 @@ impl Shared {
             self.events_wait.notify_one();
         }
         let reply = Reply::new(response);
-        // A01: with the new password, as soon as the CSMS knows that it holds.
-        let renew = changed.contains(&Variable::BasicAuthPassword)
-            && peer.profile() != SecurityProfile::TlsWithClientCertificate;
+        // A01: with the new password, as soon as the CSMS knows that it holds. A05.FR.06 of the whitepaper: by the new profile.
+        let renew = changed.contains(&Variable::SecurityProfile)
+            || changed.contains(&Variable::BasicAuthPassword)
+                && peer.profile() != SecurityProfile::TlsWithClientCertificate;
         Ok(if renew { reply.then(async move { self.reconnect.notify_one() }) } else { reply })
     }
 
@@ -78,12 +104,20 @@ impl Shared {
         peer: Peer,
         request: SetNetworkProfileRequest,
     ) -> Result<SetNetworkProfileResponse, CallError> {
-        let situation = self.situation(&peer);
+        let (slot, situation) = (request.configuration_slot, self.situation(&peer));
+        self.change_network(slot, move |model| model.set_network_profile(&request, &situation)).await
+    }
+
+    /// Stores a network profile, if `plan` says so.
+    pub(super) async fn change_network(
+        self: Arc<Self>,
+        slot: i64,
+        plan: impl FnOnce(&DeviceModel) -> ProfileOutcome + Send + 'static,
+    ) -> Result<SetNetworkProfileResponse, CallError> {
         let shared = Arc::clone(&self);
-        let slot = request.configuration_slot;
         let response = blocking(move || {
             shared.model.change(|model| {
-                let outcome = model.set_network_profile(&request, &situation);
+                let outcome = plan(model);
                 (outcome.response, outcome.changed)
             })
         });
@@ -104,7 +138,7 @@ impl Shared {
     }
 
     /// The station as a whole starts anew after the answer has left; it has no EVSE that could do so alone.
-    fn reset(self: Arc<Self>, request: &ResetRequest) -> Reply<ResetResponse> {
+    pub(super) fn reset(self: Arc<Self>, request: &ResetRequest) -> Reply<ResetResponse> {
         if request.evse_id.is_some() {
             return Reply::new(ResetResponse::new(ResetStatusEnumType::Rejected));
         }
@@ -113,7 +147,11 @@ impl Shared {
     }
 
     /// The reports follow the answer (B07).
-    fn base_report(&self, peer: Peer, request: &GetBaseReportRequest) -> Reply<GetBaseReportResponse> {
+    pub(super) fn base_report(
+        &self,
+        peer: Peer,
+        request: &GetBaseReportRequest,
+    ) -> Reply<GetBaseReportResponse> {
         let now = Timestamp::from(SystemTime::now()).to_milliseconds();
         let (response, reports) = self.model.current().base_report(request, &self.situation(&peer), now);
         Reply::new(response).then(send_reports(peer, reports))
@@ -163,7 +201,7 @@ pub(crate) fn with_model(router: Router, shared: &Arc<Shared>) -> Router {
 
 async fn send_reports(peer: Peer, reports: Vec<NotifyReportRequest>) {
     for report in reports {
-        if let Err(error) = peer.call(report).await {
+        if let Err(error) = csms::notify_report(&peer, report).await {
             tracing::warn!(%error, "a report of the device model was not delivered");
             return;
         }
@@ -181,8 +219,9 @@ fn names(variables: &BTreeSet<Variable>) -> String {
 }
 
 /// What `ReconfigurationOfSecurityParameters` is about.
-const SECURITY: [Variable; 7] = [
+const SECURITY: [Variable; 8] = [
     Variable::BasicAuthPassword,
+    Variable::SecurityProfile,
     Variable::OrganizationName,
     Variable::AllowCsmsTlsWildcards,
     Variable::NetworkConfigurationPriority,

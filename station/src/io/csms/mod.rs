@@ -10,10 +10,10 @@ mod v21;
 use std::time::{Duration, SystemTime};
 
 use ocpp_transport::{CallFailure, Peer, Registration};
-use ocpp_types::{TooLong, Version};
+use ocpp_types::{TooLong, Version, v201::NotifyReportRequest};
 use station_store::{CertificateHash, CertificateSigningUse, OcspDue};
 
-use crate::security_events::QueuedEvent;
+use crate::{device_model::NotTheSame, security_events::QueuedEvent};
 
 /// What the station says of itself when it boots.
 #[derive(Clone, Debug)]
@@ -85,6 +85,9 @@ pub(crate) enum AskError {
     /// The message has no room for what is to be said.
     #[error("the message has no room for it")]
     TooLong(#[from] TooLong),
+    /// The version of the connection has other words for it than 2.0.1.
+    #[error(transparent)]
+    NotTheSame(#[from] NotTheSame),
     /// The version of the connection has no such message.
     #[error("{version} has no {message}")]
     NoSuchMessage { message: &'static str, version: Version },
@@ -138,6 +141,15 @@ pub(crate) async fn sign_certificate(peer: &Peer, request: &SignRequest) -> Resu
         Version::V201 => v201::sign_certificate(peer, request).await,
         Version::V21 => v21::sign_certificate(peer, request).await,
         version => Err(AskError::NoSuchMessage { message: "SignCertificate", version }),
+    }
+}
+
+/// NotifyReport (B07), which 1.6 does not have.
+pub(crate) async fn notify_report(peer: &Peer, report: NotifyReportRequest) -> Result<(), AskError> {
+    match peer.version() {
+        Version::V201 => v201::notify_report(peer, report).await,
+        Version::V21 => v21::notify_report(peer, &report).await,
+        version => Err(AskError::NoSuchMessage { message: "NotifyReport", version }),
     }
 }
 

@@ -8,7 +8,7 @@ use ocpp_types::{
     v201::{
         BootNotificationRequest, BootNotificationResponse, BootReasonEnumType, CertificateSigningUseEnumType,
         ChargingStationType, GenericStatusEnumType, GetCertificateStatusEnumType,
-        GetCertificateStatusRequest, HeartbeatRequest, RegistrationStatusEnumType,
+        GetCertificateStatusRequest, HeartbeatRequest, NotifyReportRequest, RegistrationStatusEnumType,
         SecurityEventNotificationRequest, SignCertificateRequest, StatusInfoType,
     },
 };
@@ -50,6 +50,11 @@ pub(super) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<(
         SecurityEventNotificationRequest::new(event.event.name().try_into()?, Timestamp::from(event.time));
     request.tech_info = event.info.as_deref().map(BoundedString::try_from).transpose()?;
     peer.call(request).await?;
+    Ok(())
+}
+
+pub(super) async fn notify_report(peer: &Peer, report: NotifyReportRequest) -> Result<(), AskError> {
+    peer.call(report).await?;
     Ok(())
 }
 

@@ -8,13 +8,15 @@ use ocpp_types::{
     v21::{
         BootNotificationRequest, BootNotificationResponse, BootReasonEnumType, CertificateSigningUseEnumType,
         ChargingStationType, GenericStatusEnumType, GetCertificateStatusEnumType,
-        GetCertificateStatusRequest, HeartbeatRequest, RegistrationStatusEnumType,
+        GetCertificateStatusRequest, HeartbeatRequest, NotifyReportRequest, RegistrationStatusEnumType,
         SecurityEventNotificationRequest, SignCertificateRequest, StatusInfoType,
     },
+    v201,
 };
 use station_store::{CertificateSigningUse, OcspDue};
 
 use crate::{
+    device_model::same,
     io::csms::{AskError, Boot, BootAnswer, BootReason, SignAnswer, SignRequest, StatusAnswer},
     security_events::QueuedEvent,
 };
@@ -50,6 +52,12 @@ pub(super) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<(
         SecurityEventNotificationRequest::new(event.event.name().try_into()?, Timestamp::from(event.time));
     request.tech_info = event.info.as_deref().map(BoundedString::try_from).transpose()?;
     peer.call(request).await?;
+    Ok(())
+}
+
+pub(super) async fn notify_report(peer: &Peer, report: &v201::NotifyReportRequest) -> Result<(), AskError> {
+    let report: NotifyReportRequest = same(report)?;
+    peer.call(report).await?;
     Ok(())
 }
 

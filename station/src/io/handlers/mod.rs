@@ -2,7 +2,9 @@
 //!
 //! A file for each version translates its messages to and from what stands here, and decides nothing.
 
+mod v16;
 mod v201;
+mod v21;
 
 use std::{
     collections::BTreeSet,
@@ -26,7 +28,7 @@ use tokio::{
 };
 
 use crate::{
-    config::CertificatesSection,
+    config::{CertificatesSection, Versions},
     io::{
         csms::{self, SignAnswer, SignRequest},
         enrolment::{Keyring, ReadyRequest},
@@ -309,8 +311,14 @@ impl Shared {
 }
 
 /// The handlers of every version that the station speaks, the one that it prefers first.
-pub(crate) fn router(shared: &Arc<Shared>) -> Router {
-    v201::with_handlers(Router::new(Version::V201), shared)
+pub(crate) fn router(shared: &Arc<Shared>, versions: &Versions) -> Router {
+    let router = versions.others().iter().copied().fold(Router::new(versions.preferred()), Router::and);
+    let spoken = router.versions().to_vec();
+    spoken.into_iter().fold(router, |router, version| match version {
+        Version::V16 => v16::with_handlers(router, shared),
+        Version::V21 => v21::with_handlers(router, shared),
+        _ => v201::with_handlers(router, shared),
+    })
 }
 
 /// Nothing that holds one of these locks can leave what is in it half changed.

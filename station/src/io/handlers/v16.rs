@@ -1,0 +1,190 @@
+//! The handlers of OCPP 1.6 with the security whitepaper: what it says, in terms of no version, and back.
+
+use std::sync::Arc;
+
+use ocpp_transport::{CallError, Peer, Reply, Router};
+use ocpp_types::v16::{
+    CertificateSignedRequest, ChangeConfigurationRequest, ChangeConfigurationResponse,
+    DeleteCertificateRequest, ExtendedTriggerMessageRequest, ExtendedTriggerMessageResponse,
+    GetConfigurationRequest, GetInstalledCertificateIdsRequest, InstallCertificateRequest,
+    InstallCertificateResponse, MessageTrigger, MessageTriggerEnumType, ResetRequest, ResetResponse,
+    ResetStatus, TriggerMessageRequest, TriggerMessageResponse, TriggerMessageStatus,
+    TriggerMessageStatusEnumType,
+};
+use station_store::{
+    CertificateSigningUse, RootUse,
+    message::{InstallAnswer, InstallMessage, Refusal},
+};
+
+use crate::{
+    device_model::DeviceModel,
+    io::{
+        handlers::{Shared, Trigger, TriggerAnswer},
+        model_handlers::Change,
+    },
+    security_events::SecurityEvent,
+};
+
+/// Adds the handlers of this version.
+pub(super) fn with_handlers(router: Router, shared: &Arc<Shared>) -> Router {
+    let [extended, trigger, signed, install, list, delete] = [shared; 6].map(Arc::clone);
+    with_configuration(router, shared)
+        .handle(move |peer, request: ExtendedTriggerMessageRequest| {
+            let shared = Arc::clone(&extended);
+            async move {
+                shared.permit()?;
+                let wanted = wanted(request.requested_message);
+                Ok::<_, CallError>(shared.trigger(peer, wanted).map(triggered))
+            }
+        })
+        .handle(move |peer, request: TriggerMessageRequest| {
+            let shared = Arc::clone(&trigger);
+            async move {
+                shared.permit()?;
+                let wanted = core_wanted(request.requested_message);
+                Ok::<_, CallError>(shared.trigger(peer, wanted).map(core_triggered))
+            }
+        })
+        .handle(move |_, request: CertificateSignedRequest| {
+            let shared = Arc::clone(&signed);
+            async move { shared.certificate_signed(request).await }
+        })
+        .handle(move |_, request: InstallCertificateRequest| {
+            let shared = Arc::clone(&install);
+            async move { install_root(shared, request).await }
+        })
+        .handle(move |_, request: GetInstalledCertificateIdsRequest| {
+            let shared = Arc::clone(&list);
+            async move { shared.list(&request) }
+        })
+        .handle(move |_, request: DeleteCertificateRequest| {
+            let shared = Arc::clone(&delete);
+            async move { shared.delete(request).await }
+        })
+}
+
+/// Adds what concerns the station as a whole.
+fn with_configuration(router: Router, shared: &Arc<Shared>) -> Router {
+    let [get, change, reset] = [shared; 3].map(Arc::clone);
+    router
+        .handle(move |peer: Peer, request: GetConfigurationRequest| {
+            let shared = Arc::clone(&get);
+            async move {
+                shared.permit()?;
+                let situation = shared.situation(&peer);
+                Ok::<_, CallError>(shared.model.current().get_configuration(&request, &situation))
+            }
+        })
+        .handle(move |peer: Peer, request: ChangeConfigurationRequest| {
+            let shared = Arc::clone(&change);
+            async move {
+                shared.permit()?;
+                change_configuration(shared, peer, request).await
+            }
+        })
+        .handle(move |_, _: ResetRequest| {
+            let shared = Arc::clone(&reset);
+            async move {
+                shared.permit()?;
+                // Soft or hard: there is no transaction to be ended first.
+                let reply = Reply::new(ResetResponse::new(ResetStatus::Accepted));
+                Ok::<_, CallError>(reply.then(async move { shared.reset.notify_one() }))
+            }
+        })
+}
+
+async fn change_configuration(
+    shared: Arc<Shared>,
+    peer: Peer,
+    request: ChangeConfigurationRequest,
+) -> Result<Reply<ChangeConfigurationResponse>, CallError> {
+    let situation = shared.situation(&peer);
+    let plan = move |model: &DeviceModel| {
+        let outcome = model.change_configuration(&request, &situation);
+        if let Some(reason) = outcome.refused {
+            tracing::warn!(key = request.key.as_str(), reason, "a configuration key was not changed");
+        }
+        Change { answer: outcome.response, model: outcome.model, changed: outcome.changed }
+    };
+    shared.change_variables(peer, plan).await
+}
+
+/// Installs a root. One for the connection that is no valid certificate is worth an event (TC_078), which OCPP 2.x does not
+/// ask for.
+async fn install_root(
+    shared: Arc<Shared>,
+    request: InstallCertificateRequest,
+) -> Result<InstallCertificateResponse, CallError> {
+    let root_use = request.root_use();
+    let (response, refusal) = Arc::clone(&shared).install(Install(request)).await?;
+    if let Some(refusal) = refusal
+        && root_use == RootUse::Csms
+        && INVALID.contains(&refusal.reason_code)
+    {
+        shared.raise(SecurityEvent::InvalidCsmsCertificate, refusal.additional_info).await;
+    }
+    Ok(response)
+}
+
+/// InstallCertificate with the reason of a refusal, which the response of 1.6 has no place for.
+struct Install(InstallCertificateRequest);
+
+impl InstallMessage for Install {
+    type Response = (InstallCertificateResponse, Option<Refusal>);
+
+    fn root_use(&self) -> RootUse {
+        self.0.root_use()
+    }
+
+    fn pem(&self) -> &str {
+        self.0.pem()
+    }
+
+    fn response(answer: InstallAnswer) -> Self::Response {
+        let refusal = match &answer {
+            InstallAnswer::Rejected(refusal) => Some(refusal.clone()),
+            InstallAnswer::Accepted | InstallAnswer::Failed(_) => None,
+        };
+        (InstallCertificateRequest::response(answer), refusal)
+    }
+}
+
+/// F06. The connector does not matter to what this station sends.
+fn wanted(message: MessageTriggerEnumType) -> Trigger {
+    match message {
+        MessageTriggerEnumType::BootNotification => Trigger::BootNotification,
+        MessageTriggerEnumType::Heartbeat => Trigger::Heartbeat,
+        MessageTriggerEnumType::SignChargePointCertificate => {
+            Trigger::Sign { use_: CertificateSigningUse::ChargingStation, evse: None }
+        }
+        _ => Trigger::Other,
+    }
+}
+
+/// The same for TriggerMessage of the core, which knows no certificates.
+fn core_wanted(message: MessageTrigger) -> Trigger {
+    match message {
+        MessageTrigger::BootNotification => Trigger::BootNotification,
+        MessageTrigger::Heartbeat => Trigger::Heartbeat,
+        _ => Trigger::Other,
+    }
+}
+
+fn triggered(answer: TriggerAnswer) -> ExtendedTriggerMessageResponse {
+    ExtendedTriggerMessageResponse::new(match answer {
+        TriggerAnswer::Accepted => TriggerMessageStatusEnumType::Accepted,
+        TriggerAnswer::Rejected => TriggerMessageStatusEnumType::Rejected,
+        TriggerAnswer::NotImplemented => TriggerMessageStatusEnumType::NotImplemented,
+    })
+}
+
+fn core_triggered(answer: TriggerAnswer) -> TriggerMessageResponse {
+    TriggerMessageResponse::new(match answer {
+        TriggerAnswer::Accepted => TriggerMessageStatus::Accepted,
+        TriggerAnswer::Rejected => TriggerMessageStatus::Rejected,
+        TriggerAnswer::NotImplemented => TriggerMessageStatus::NotImplemented,
+    })
+}
+
+/// Why a root is refused for what it is, and not for want of room.
+const INVALID: [&str; 2] = ["InvalidCertificate", "TooLargeElement"];
