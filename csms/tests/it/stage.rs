@@ -123,6 +123,37 @@ impl Stage {
         }
     }
 
+    /// Runs an operator's command and returns what it printed, or what it said was wrong.
+    pub(crate) fn operator(&self, arguments: &[&str]) -> Result<Value, String> {
+        let output = self.command(arguments).output().expect("starts");
+        match output.status.success() {
+            true => Ok(serde_json::from_slice(&output.stdout).expect("JSON")),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+
+    /// Sends a station a request by hand and returns its response.
+    #[track_caller]
+    pub(crate) fn by_hand(&self, station: &str, action: &str, payload: &Value) -> Value {
+        let response = self.operator(&["call", station, action, &payload.to_string()]);
+        response.unwrap_or_else(|error| panic!("{action}: {error}\n{}", self.log()))
+    }
+
+    /// Waits until the certificates in the ledger have these states, newest first.
+    #[track_caller]
+    pub(crate) fn await_states(&self, expected: &[&str]) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let found = self.certificates();
+            if found.iter().map(|row| row["state"].as_str().unwrap_or_default()).eq(expected.iter().copied())
+            {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{found:?}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Sends the program a signal.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.process.as_ref().expect("runs").id().to_string();
