@@ -20,6 +20,21 @@ enum State {
     Probing { since: Instant },
 }
 
+/// How a token does, as its last signatures have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Health {
+    /// The last signature was made, or none was asked for yet.
+    Works,
+    /// The last signature failed; the next one is tried.
+    Fails,
+    /// It failed so often that it is not asked before then. It heals by itself, also where nobody asks for a signature.
+    LeftAlone {
+        /// Until the next attempt.
+        retry_after: Duration,
+    },
+}
+
 /// Whether a signature is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
@@ -32,6 +47,18 @@ pub(crate) enum Admission {
 impl Breaker {
     pub(crate) fn new() -> Self {
         Self { state: State::Closed, failures: 0 }
+    }
+
+    /// How the token does, as the last signatures have it.
+    pub(crate) fn health(&self, now: Instant) -> Health {
+        match (self.state, self.failures) {
+            (State::Closed, 0) => Health::Works,
+            (State::Closed, _) => Health::Fails,
+            (State::Open { until }, _) => {
+                Health::LeftAlone { retry_after: until.saturating_duration_since(now) }
+            }
+            (State::Probing { .. }, _) => Health::LeftAlone { retry_after: Duration::ZERO },
+        }
     }
 
     /// Whether a signature may be tried now.
@@ -92,7 +119,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Admission, Breaker, wait};
+    use super::{Admission, Breaker, Health, wait};
 
     #[test]
     fn three_failures_open_it_and_one_probe_decides() {
@@ -103,16 +130,22 @@ mod tests {
         breaker.succeeded();
         assert_eq!((breaker.failed(at(0), 255), breaker.failed(at(0), 255)), (None, None));
         assert_eq!(breaker.admit(at(0)), Admission::Pass);
+        assert_eq!(breaker.health(at(0)), Health::Fails);
         assert_eq!(breaker.failed(at(0), 255), Some(Duration::from_millis(500)));
+        let left_alone =
+            |milliseconds| Health::LeftAlone { retry_after: Duration::from_millis(milliseconds) };
+        assert_eq!(breaker.health(at(100)), left_alone(400));
         let refuse = |milliseconds| Admission::Refuse { retry_after: Duration::from_millis(milliseconds) };
         assert_eq!(breaker.admit(at(100)), refuse(400));
         // One probe; meanwhile nobody else.
         assert_eq!(breaker.admit(at(500)), Admission::Pass);
         assert_eq!(breaker.admit(at(500)), refuse(500));
+        assert_eq!(breaker.health(at(500)), left_alone(0));
         assert_eq!(breaker.failed(at(600), 255), Some(Duration::from_secs(1)));
         assert_eq!(breaker.admit(at(1599)), refuse(1));
         assert_eq!(breaker.admit(at(1600)), Admission::Pass);
         breaker.succeeded();
+        assert_eq!(breaker.health(at(1600)), Health::Works);
         assert_eq!((breaker.admit(at(1600)), breaker.admit(at(1600))), (Admission::Pass, Admission::Pass));
     }
 

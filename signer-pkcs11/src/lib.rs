@@ -57,6 +57,7 @@ pub use crate::{
     algorithm::{KeyAlgorithm, KeyFamily, RsaPadding, SignatureAlgorithm, UnknownKeyAlgorithm},
     answer::{Issued, PendingCertificate},
     audit::{AuditChain, AuditError, AuditIndex, ChainEnd, EntryHash, Revocation},
+    breaker::Health,
     certificate_use::{CertificateUse, UnknownCertificateUse},
     crl::Crl,
     csr::{Csr, CsrError},

@@ -8,6 +8,7 @@ pub(crate) mod fault;
 pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod inventory;
+pub(crate) mod keeper;
 pub(crate) mod key;
 pub(crate) mod key_error;
 pub(crate) mod key_name;

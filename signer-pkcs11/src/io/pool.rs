@@ -25,7 +25,7 @@ use crate::{
         fault::{self, Class},
         gate::Hung,
         key::KeyName,
-        queue::{PushError, Queue},
+        queue::{Next, PushError, Queue},
         session::OwnSession,
         template::signing_mechanism,
         token::{Access, SessionKind, TokenError},
@@ -131,6 +131,11 @@ impl Pool {
         })
     }
 
+    /// Has every signing thread that had nothing to do prove its session.
+    pub(crate) fn prove(&self) {
+        self.queue.nudge();
+    }
+
     /// A caller has waited in vain: threads that hang are replaced, and where that is no longer possible the token is
     /// left alone.
     pub(crate) fn timed_out(&self) {
@@ -190,15 +195,26 @@ impl Pool {
         let queue = Arc::clone(&self.queue);
         let guard = Running::enter(&self.running);
         let watch = Arc::new(Watch::default());
-        let mut worker =
-            Worker { access: Arc::clone(&self.access), session, handles: HashMap::new(), epoch: 0 };
+        let mut worker = Worker {
+            access: Arc::clone(&self.access),
+            session,
+            handles: HashMap::new(),
+            epoch: 0,
+            last: None,
+            has_signed: false,
+            sign_timeout: self.sign_timeout,
+        };
         let seen = Arc::clone(&watch);
         let thread = thread::Builder::new()
             .name(format!("pkcs11-sign-{}", threads.started))
             .spawn(move || {
-                while let Some(job) = queue.pop() {
+                let mut nudges = 0;
+                while let Some(next) = queue.pop(&mut nudges) {
                     seen.set(Some(Instant::now()));
-                    worker.serve(job);
+                    match next {
+                        Next::Job(job) => worker.serve(job),
+                        Next::Nudge => worker.prove(),
+                    }
                     seen.set(None);
                     if seen.lost.load(Ordering::SeqCst) {
                         tracing::info!("a signing thread has come back from the token and ends");
@@ -244,6 +260,18 @@ struct Worker {
     handles: HashMap<Arc<KeyName>, ObjectHandle>,
     /// The life of the module in which the last attempt was made.
     epoch: u64,
+    /// By which key it has signed last, how, and the length of what came back.
+    last: Option<(Arc<KeyName>, SignatureAlgorithm, usize)>,
+    /// Whether it has signed since it was last told to prove its session.
+    has_signed: bool,
+    sign_timeout: Duration,
+}
+
+/// What is done in a session.
+enum Task<'a> {
+    Sign(&'a Job),
+    /// Whether it is alive and logged in.
+    Look,
 }
 
 /// Why one attempt failed.
@@ -265,41 +293,60 @@ impl Worker {
             return;
         }
         let result = self.sign(&job);
-        if let Err(error) = &result {
-            tracing::warn!(key = job.key.label(), error = %chain(error), "signing failed");
+        match &result {
+            Ok(_) => self.note(&job),
+            Err(error) => tracing::warn!(key = job.key.label(), error = %chain(error), "signing failed"),
         }
         job.reply.send(result);
     }
 
-    /// The ladder: the session at hand, a new session, the module restarted. Each rung is climbed once, and a signature may
-    /// be made twice without harm.
-    fn sign(&mut self, job: &Job) -> Result<Vec<u8>, SignError> {
-        let mut outcome = self.attempt(job);
-        if outcome.as_ref().is_err_and(Attempt::is_of_the_session) && !job.is_abandoned() {
-            tracing::info!("session lost, opening a new one");
-            outcome = self.attempt(job);
+    fn note(&mut self, job: &Job) {
+        self.has_signed = true;
+        let is_same = |(key, algorithm, _): &(Arc<KeyName>, _, _)| {
+            Arc::ptr_eq(key, &job.key) && *algorithm == job.algorithm
+        };
+        if !self.last.as_ref().is_some_and(is_same) {
+            self.last = Some((Arc::clone(&job.key), job.algorithm, job.raw_bytes));
         }
-        if outcome.as_ref().is_err_and(Attempt::is_of_the_module)
-            && !job.is_abandoned()
-            && self.access.module.restart(self.epoch)
-        {
-            outcome = self.attempt(job);
+    }
+
+    /// Finds out whether the session still signs, and heals it if not, unless that is known or the token is left alone.
+    fn prove(&mut self) {
+        if std::mem::take(&mut self.has_signed) {
+            return;
         }
-        match &outcome {
-            Ok(_) => self.access.works(),
-            Err(attempt) if attempt.is_of_the_token() => self.access.fails(),
-            // The token answers.
-            Err(_) => self.access.breaker().succeeded(),
+        if let Admission::Refuse { .. } = self.access.breaker().admit(Instant::now()) {
+            return;
         }
-        let raw = outcome.map_err(|attempt| match attempt {
-            Attempt::Module(error) => SignError::Token(fault::fault(&error)),
-            Attempt::Token(TokenError::Token { source, .. }) => SignError::Token(source),
-            Attempt::Token(error) => {
-                SignError::Token(TokenFault::new("opening a session", error.to_string()))
+        let Some((key, algorithm, raw_bytes)) = self.last.clone() else {
+            if let Err(attempt) = self.climb(&Task::Look) {
+                tracing::warn!(token = self.access.label(), error = %chain(&attempt.told("")), "an idle session does not work");
             }
-            Attempt::SessionGone => SignError::Token(TokenFault::new("C_FindObjects", "no login")),
-            Attempt::KeyGone | Attempt::TokenEmpty => SignError::KeyGone { key: job.key.to_string() },
-        })?;
+            return;
+        };
+        let (reply, _) = mpsc::sync_channel(1);
+        let result = self.sign(&Job {
+            key: Arc::clone(&key),
+            algorithm,
+            input: algorithm.token_input(KEEP_ALIVE_MESSAGE),
+            raw_bytes,
+            asked: Instant::now(),
+            timeout: self.sign_timeout,
+            reply: Reply::Thread(reply),
+        });
+        match result {
+            Ok(_) => {}
+            // Another key may come; until then the session is looked at.
+            Err(SignError::KeyGone { .. }) => self.last = None,
+            Err(error) => {
+                tracing::warn!(key = key.label(), error = %chain(&error), "an idle session does not sign");
+            }
+        }
+    }
+
+    fn sign(&mut self, job: &Job) -> Result<Vec<u8>, SignError> {
+        let outcome = self.climb(&Task::Sign(job));
+        let raw = outcome.map_err(|attempt| attempt.told(&job.key.to_string()))?;
         if raw.len() != job.raw_bytes {
             return Err(SignError::Garbage { bytes: raw.len() });
         }
@@ -311,8 +358,31 @@ impl Worker {
         }
     }
 
-    fn attempt(&mut self, job: &Job) -> Result<Vec<u8>, Attempt> {
-        let result = self.attempt_in_session(job);
+    /// The ladder: the session at hand, a new session, the module restarted. Each rung is climbed once, and a signature may
+    /// be made twice without harm.
+    fn climb(&mut self, task: &Task<'_>) -> Result<Vec<u8>, Attempt> {
+        let mut outcome = self.attempt(task);
+        if outcome.as_ref().is_err_and(Attempt::is_of_the_session) && !task.is_abandoned() {
+            tracing::info!("session lost, opening a new one");
+            outcome = self.attempt(task);
+        }
+        if outcome.as_ref().is_err_and(Attempt::is_of_the_module)
+            && !task.is_abandoned()
+            && self.access.module.restart(self.epoch)
+        {
+            outcome = self.attempt(task);
+        }
+        match &outcome {
+            Ok(_) => self.access.works(),
+            Err(attempt) if attempt.is_of_the_token() => self.access.fails(),
+            // The token answers.
+            Err(_) => self.access.breaker().succeeded(),
+        }
+        outcome
+    }
+
+    fn attempt(&mut self, task: &Task<'_>) -> Result<Vec<u8>, Attempt> {
+        let result = self.attempt_in_session(task);
         if result.is_err() {
             // A failed C_Sign may leave its operation active for ever, and handles die with the login. Nobody holds a
             // pass of the gate here: closing takes one.
@@ -322,7 +392,7 @@ impl Worker {
         result
     }
 
-    fn attempt_in_session(&mut self, job: &Job) -> Result<Vec<u8>, Attempt> {
+    fn attempt_in_session(&mut self, task: &Task<'_>) -> Result<Vec<u8>, Attempt> {
         let hung = |Hung| Attempt::Token(TokenError::Hung);
         if self.session.is_none() {
             self.epoch = self.access.module.gate().enter().map_err(hung)?.epoch;
@@ -332,6 +402,10 @@ impl Worker {
         self.epoch = own.epoch();
         let pass = self.access.module.gate().enter().map_err(hung)?;
         let session = own.alive(&pass).ok_or(Attempt::SessionGone)?;
+        let Task::Sign(job) = task else {
+            let is_alive = self.access.sees_private_objects(session);
+            return if is_alive { Ok(Vec::new()) } else { Err(Attempt::SessionGone) };
+        };
         let handle = match self.handles.get(&job.key) {
             Some(handle) => *handle,
             None => {
@@ -352,7 +426,27 @@ impl Worker {
     }
 }
 
+impl Task<'_> {
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Sign(job) => job.is_abandoned(),
+            Self::Look => false,
+        }
+    }
+}
+
 impl Attempt {
+    /// What the caller is told; `key` names the key.
+    fn told(self, key: &str) -> SignError {
+        match self {
+            Self::Module(error) => SignError::Token(fault::fault(&error)),
+            Self::Token(TokenError::Token { source, .. }) => SignError::Token(source),
+            Self::Token(error) => SignError::Token(TokenFault::new("opening a session", error.to_string())),
+            Self::SessionGone => SignError::Token(TokenFault::new("C_FindObjects", "no login")),
+            Self::KeyGone | Self::TokenEmpty => SignError::KeyGone { key: key.to_owned() },
+        }
+    }
+
     fn is_of_the_session(&self) -> bool {
         match self {
             Self::Module(error) => fault::class(error) == Class::Session,
@@ -482,3 +576,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// What an idle session signs to show that it can. It is no certificate, request or list, nor anything of TLS.
+const KEEP_ALIVE_MESSAGE: &[u8] = b"signer-pkcs11 keep-alive signature";

@@ -17,6 +17,16 @@ struct State<T> {
     closed: bool,
     /// Workers that wait for a job.
     idle: usize,
+    /// How often the workers were nudged.
+    nudges: u64,
+}
+
+/// What a worker does next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next<T> {
+    Job(T),
+    /// Whatever is to be done once in a while where there are no jobs.
+    Nudge,
 }
 
 /// Why a job was not taken.
@@ -28,7 +38,12 @@ pub(crate) enum PushError {
 
 impl<T> Queue<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let state = Mutex::new(State { waiting: VecDeque::with_capacity(capacity), closed: false, idle: 0 });
+        let state = Mutex::new(State {
+            waiting: VecDeque::with_capacity(capacity),
+            closed: false,
+            idle: 0,
+            nudges: 0,
+        });
         Self { state, filled: Condvar::new(), capacity }
     }
 
@@ -55,20 +70,30 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Waits for the next job; `None` once the queue is closed and empty.
-    pub(crate) fn pop(&self) -> Option<T> {
+    /// Waits for the next job, or for a nudge that this worker has not `seen`; `None` once the queue is closed and empty.
+    pub(crate) fn pop(&self, seen: &mut u64) -> Option<Next<T>> {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.waiting.pop_front() {
-                return Some(job);
+                return Some(Next::Job(job));
             }
             if state.closed {
                 return None;
+            }
+            if state.nudges != *seen {
+                *seen = state.nudges;
+                return Some(Next::Nudge);
             }
             state.idle += 1;
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
+    }
+
+    /// Nudges every worker that has no job, and each of the others when it has none.
+    pub(crate) fn nudge(&self) {
+        self.lock().nudges += 1;
+        self.filled.notify_all();
     }
 
     /// Takes no more jobs. Those that wait already are still handed out.
@@ -84,7 +109,7 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PushError, Queue};
+    use super::{Next, PushError, Queue};
 
     #[test]
     fn full_closed_and_drained() {
@@ -92,10 +117,26 @@ mod tests {
         assert_eq!(queue.try_push(1), Ok(()));
         assert_eq!(queue.try_push(2), Ok(()));
         assert_eq!(queue.try_push(3), Err(PushError::Full));
-        assert_eq!(queue.pop(), Some(1));
+        queue.nudge();
+        let mut seen = 0;
+        assert_eq!(queue.pop(&mut seen), Some(Next::Job(1)));
         queue.close();
         assert_eq!(queue.try_push(4), Err(PushError::Closed));
-        assert_eq!(queue.pop(), Some(2));
-        assert_eq!(queue.pop(), None);
+        // Jobs come first, and the end is not kept waiting by nudges.
+        assert_eq!(queue.pop(&mut seen), Some(Next::Job(2)));
+        assert_eq!(queue.pop(&mut seen), None);
+    }
+
+    #[test]
+    fn every_worker_is_nudged_once() {
+        let queue = Queue::<()>::new(1);
+        let (mut one, mut other) = (0, 0);
+        queue.nudge();
+        assert_eq!(queue.pop(&mut one), Some(Next::Nudge));
+        assert_eq!(queue.pop(&mut other), Some(Next::Nudge));
+        assert_eq!(queue.try_push(()), Ok(()));
+        assert_eq!(queue.pop(&mut one), Some(Next::Job(())));
+        queue.nudge();
+        assert_eq!(queue.pop(&mut one), Some(Next::Nudge));
     }
 }

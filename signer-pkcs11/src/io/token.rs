@@ -4,7 +4,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use cryptoki::{
@@ -15,11 +15,12 @@ use cryptoki::{
 
 pub use crate::io::{login::FinalTry, options::TokenOptions, token_error::TokenError};
 use crate::{
-    breaker::Breaker,
+    breaker::{Breaker, Health},
     io::{
         control::{self, Control},
         fault,
         gate::Hung,
+        keeper::Keeper,
         login::{self, Credentials},
         module::{Library, Module, trimmed},
         pin_source::read_pin,
@@ -41,7 +42,9 @@ pub struct Token(pub(crate) Arc<Inner>);
 /// What an open token consists of.
 pub(crate) struct Inner {
     pub(crate) access: Arc<Access>,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
+    /// Stopped before anything is closed.
+    keeper: Mutex<Option<Keeper>>,
     pub(crate) control: Control,
     uri: Uri,
     sign_timeout: Duration,
@@ -108,9 +111,13 @@ impl Token {
             Ok((control, Pool::start(&opening, workers, queue, sign_timeout)?))
         });
         let (control, pool) = opened?;
+        let pool = Arc::new(pool);
+        let keep = |interval| Keeper::start(&access, &pool, interval, sign_timeout);
+        let keeper = options.keep_alive.map(keep).transpose()?;
         Ok(Self(Arc::new(Inner {
             access,
             pool,
+            keeper: Mutex::new(keeper),
             control: Control::new(control),
             uri,
             sign_timeout,
@@ -139,6 +146,12 @@ impl Token {
         self.0.sign_timeout
     }
 
+    /// How the token does, as its last signatures have it, those of idle sessions included
+    /// ([`TokenOptions::keep_alive`]). Asks nothing of the token.
+    pub fn health(&self) -> Health {
+        self.0.access.breaker().health(Instant::now())
+    }
+
     /// Closes the token for all clones and keys: takes no more signatures, lets those that wait be made, joins the
     /// threads and closes the sessions. Blocks, at most for [`TokenOptions::sign_timeout`].
     pub fn shutdown(self) {
@@ -154,6 +167,7 @@ impl fmt::Debug for Token {
 
 impl Inner {
     fn close(&self) {
+        drop(self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take());
         let answers = self.pool.close(self.sign_timeout);
         // Last, because the login ends with the last session.
         match self.control.shut_down(self.sign_timeout) {

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
@@ -17,13 +18,14 @@ pub(crate) fn is_child() -> bool {
 }
 
 /// Runs the calling test (`module::name`) again as a child with an environment, and asserts that it passes.
-pub(crate) fn run(test: &str, environment: &[(&str, &str)]) {
+pub(crate) fn run(test: &str, environment: &[(&str, impl AsRef<OsStr>)]) {
     run_by(Command::new(env::current_exe().unwrap()), test, environment);
 }
 
 /// The same by a program that is given this one's path and arguments.
-pub(crate) fn run_by(mut command: Command, test: &str, environment: &[(&str, &str)]) {
-    command.args(["--exact", test, "--nocapture"]).env(CHILD, "1").envs(environment.iter().copied());
+pub(crate) fn run_by(mut command: Command, test: &str, environment: &[(&str, impl AsRef<OsStr>)]) {
+    let environment = environment.iter().map(|(name, value)| (name, value));
+    command.args(["--exact", test, "--nocapture"]).env(CHILD, "1").envs(environment);
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{test}: {}\n{text}", output.status);

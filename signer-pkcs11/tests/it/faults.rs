@@ -28,7 +28,7 @@ fn sign(key: &Key) -> Result<(), SignError> {
 #[test]
 fn a_stranger_finalises_the_module() {
     if !is_child() {
-        return run("faults::a_stranger_finalises_the_module", &[]);
+        return run("faults::a_stranger_finalises_the_module", &[("", ""); 0]);
     }
     let token = token("finalised");
     let key = generate(&token);

@@ -28,18 +28,36 @@ pub(crate) fn serve(socket: &Path, uri: &Uri) -> Server {
     server
 }
 
-/// The parent's part: a token, a server, and the child with both in its environment.
-fn with_server(test: &str) {
+/// A new token and the server that serves it.
+pub(crate) struct Served {
+    server: Server,
+    uri: Uri,
+    socket: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+/// Serves a new token.
+pub(crate) fn server() -> Served {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let uri = new_token("remote");
-    let server = serve(&socket, &uri);
-    let environment = [
-        (ADDRESS, &*format!("unix:path={}", socket.display())),
-        ("TOKEN", &*uri.to_string()),
-        ("GROUP", &*server.group().to_string()),
-    ];
-    run(test, &environment);
+    Served { server: serve(&socket, &uri), uri, socket, _folder: folder }
+}
+
+impl Served {
+    /// What a child has to know of it.
+    pub(crate) fn environment(&self) -> [(&str, String); 3] {
+        [
+            (ADDRESS, format!("unix:path={}", self.socket.display())),
+            ("TOKEN", self.uri.to_string()),
+            ("GROUP", self.server.group().to_string()),
+        ]
+    }
+}
+
+/// The parent's part: a token, a server, and the child with both in its environment.
+fn with_server(test: &str) {
+    run(test, &server().environment());
 }
 
 pub(crate) fn client() -> PathBuf {
@@ -48,12 +66,12 @@ pub(crate) fn client() -> PathBuf {
 
 /// The child's part: the token through the server.
 fn open(sign_timeout: Duration) -> Token {
-    let options =
-        TokenOptions::new().module(client()).pin(Pin::new(PIN)).workers(2).sign_timeout(sign_timeout);
+    let options = TokenOptions::new().module(client()).pin(Pin::new(PIN)).workers(2);
+    let options = options.sign_timeout(sign_timeout).without_keep_alive();
     Token::open(&told("TOKEN").parse().unwrap(), &options).unwrap()
 }
 
-fn generate(token: &Token) -> Key {
+pub(crate) fn generate(token: &Token) -> Key {
     token.generate_key(&KeyName::random("k").unwrap(), KeyAlgorithm::EcdsaP256).unwrap()
 }
 
@@ -61,7 +79,13 @@ fn socket() -> PathBuf {
     told(ADDRESS).strip_prefix("unix:path=").unwrap().into()
 }
 
-fn group() -> u32 {
+/// Starts another server where the first one was.
+pub(crate) fn restart() -> Server {
+    std::fs::remove_file(socket()).unwrap();
+    serve(&socket(), &told("TOKEN").parse().unwrap())
+}
+
+pub(crate) fn group() -> u32 {
     told("GROUP").parse().unwrap()
 }
 
@@ -89,8 +113,7 @@ fn a_server_that_was_killed_and_started_again() {
         other => Err(other),
     });
     assert!(refused <= Duration::from_secs(60), "{:?}", begin.elapsed());
-    std::fs::remove_file(socket()).unwrap();
-    let _again = serve(&socket(), &told("TOKEN").parse().unwrap());
+    let _again = restart();
     until(Duration::from_secs(100), || sign(&key));
     // Other work than signing has healed too.
     assert_eq!(token.find_key(key.uri()).unwrap().public_key(), key.public_key());

@@ -1,0 +1,214 @@
+//! A token that hangs: a `p11-kit server` that is stopped. Whoever asks for something is told in time, and what happens
+//! to the thread that was left behind is known.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use signer_pkcs11::{
+    Key, KeyAlgorithm, KeyError, KeyName, Pin, Token, TokenError, TokenOptions, init_token_within,
+};
+
+use crate::{
+    child::{is_child, run, signal, told, until},
+    remote::{client, generate, group, server},
+    softhsm::{PIN, SO_PIN, new_token, options},
+};
+
+/// Short, for the tests wait for it to be over; long enough for a busy machine to answer within it.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// For whatever comes back to have come back.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn open() -> Result<Token, TokenError> {
+    let options = TokenOptions::new().module(client()).pin(Pin::new(PIN)).workers(1).without_keep_alive();
+    Token::open(&told("TOKEN").parse().unwrap(), &options.call_timeout(CALL_TIMEOUT))
+}
+
+/// The parent's part: a token, a server, and the child with both in its environment.
+fn with_server(test: &str) {
+    let served = server();
+    run(test, &served.environment());
+}
+
+fn is_no_answer(error: &TokenError) -> bool {
+    matches!(error, TokenError::NoAnswer { after } if *after == CALL_TIMEOUT)
+}
+
+/// Does something while the server is stopped, which must fail in time, and lets the server go on. Other work heals.
+fn hangs<T: std::fmt::Debug>(
+    token: &Token,
+    key: &Key,
+    operation: impl FnOnce() -> Result<T, KeyError>,
+    afterwards: impl Fn() -> Result<(), String>,
+) {
+    signal(group(), "STOP");
+    let begin = Instant::now();
+    let error = operation().unwrap_err();
+    assert!(matches!(&error, KeyError::Token(error) if is_no_answer(error)), "{error}");
+    assert!(begin.elapsed() >= CALL_TIMEOUT, "it was waited for");
+    signal(group(), "CONT");
+    until(LIMIT, || token.keys());
+    until(LIMIT, afterwards);
+    // The one key that the test began with, or none.
+    drop(token.find_key(key.uri()));
+    until(LIMIT, no_calls);
+}
+
+/// No call is under way any more.
+fn no_calls() -> Result<(), String> {
+    let names = fs::read_dir("/proc/self/task").unwrap().filter_map(|task| {
+        // A thread that ends meanwhile has no name any more.
+        fs::read_to_string(task.ok()?.path().join("comm")).ok()
+    });
+    let calls = names.filter(|name| name.trim() == "pkcs11-call").count();
+    if calls == 0 { Ok(()) } else { Err(format!("{calls} calls")) }
+}
+
+#[test]
+fn finding_a_key() {
+    if !is_child() {
+        return with_server("hangs::finding_a_key");
+    }
+    let token = open().unwrap();
+    let key = generate(&token);
+    hangs(&token, &key, || token.find_key(key.uri()), || Ok(()));
+    assert_eq!(token.find_key(key.uri()).unwrap().public_key(), key.public_key());
+}
+
+#[test]
+fn listing_keys() {
+    if !is_child() {
+        return with_server("hangs::listing_keys");
+    }
+    let token = open().unwrap();
+    let key = generate(&token);
+    hangs(&token, &key, || token.keys(), || Ok(()));
+    assert_eq!(token.keys().unwrap().len(), 1);
+}
+
+#[test]
+fn generating_a_key() {
+    if !is_child() {
+        return with_server("hangs::generating_a_key");
+    }
+    let token = open().unwrap();
+    let key = generate(&token);
+    let name = KeyName::random("late").unwrap();
+    hangs(&token, &key, || token.generate_key(&name, KeyAlgorithm::EcdsaP256), || Ok(()));
+    assert_eq!(token.keys().unwrap().len(), 1, "nothing was generated");
+    token.generate_key(&name, KeyAlgorithm::EcdsaP256).unwrap();
+}
+
+#[test]
+fn destroying_a_key() {
+    if !is_child() {
+        return with_server("hangs::destroying_a_key");
+    }
+    let token = open().unwrap();
+    let key = generate(&token);
+    // It may be destroyed all the same; whoever repeats it is told that there is none.
+    let gone = || match token.destroy_key(key.uri()) {
+        Ok(()) | Err(KeyError::NotFound { .. }) => Ok(()),
+        Err(other) => Err(other.to_string()),
+    };
+    hangs(&token, &key, || token.destroy_key(key.uri()), gone);
+    assert!(token.keys().unwrap().is_empty());
+}
+
+#[test]
+fn opening_a_token() {
+    if !is_child() {
+        return with_server("hangs::opening_a_token");
+    }
+    let token = open().unwrap();
+    let key = generate(&token);
+    hangs(&token, &key, || Ok(open()?), || Ok(()));
+    open().unwrap().find_key(key.uri()).unwrap().sign_blocking(b"x").unwrap();
+}
+
+#[test]
+fn loading_the_module() {
+    if !is_child() {
+        return with_server("hangs::loading_the_module");
+    }
+    signal(group(), "STOP");
+    let error = open().unwrap_err();
+    assert!(is_no_answer(&error), "{error}");
+    // Another module is not held up by it.
+    Token::open(&new_token("beside"), &options()).unwrap();
+    signal(group(), "CONT");
+    until(LIMIT, || open().map(|token| token.keys().unwrap()));
+}
+
+#[test]
+fn initialising_a_token() {
+    if !is_child() {
+        return with_server("hangs::initialising_a_token");
+    }
+    let token = open().unwrap();
+    let key = generate(&token);
+    let pins = (Pin::new(SO_PIN), Pin::new(PIN));
+    let initialise = || {
+        let made = init_token_within(CALL_TIMEOUT, &client(), "late", &pins.0, &pins.1);
+        made.map_err(KeyError::from)
+    };
+    hangs(&token, &key, initialise, || Ok(()));
+    // The server shows one token, which is initialised.
+    assert!(matches!(initialise().unwrap_err(), KeyError::Token(TokenError::NoFreeSlot { .. })));
+}
+
+#[test]
+fn closing_a_token() {
+    if !is_child() {
+        return with_server("hangs::closing_a_token");
+    }
+    let token = open().unwrap();
+    generate(&token);
+    signal(group(), "STOP");
+    // The parent sees that the process ends, with a session that could not be closed.
+    token.shutdown();
+}
+
+#[test]
+fn so_many_calls_are_left_behind_and_further_ones_fail_at_once() {
+    if !is_child() {
+        return with_server("hangs::so_many_calls_are_left_behind_and_further_ones_fail_at_once");
+    }
+    let token = open().unwrap();
+    let key = generate(&token);
+    signal(group(), "STOP");
+    let mut left_behind = 0;
+    while let Err(KeyError::Token(TokenError::NoAnswer { .. })) = token.keys() {
+        left_behind += 1;
+        assert!(left_behind < 100, "there is no limit");
+    }
+    assert_eq!(left_behind, 4);
+    // Nobody waits any more, whatever is asked for.
+    let error = token.find_key(key.uri()).unwrap_err();
+    assert!(matches!(&error, KeyError::Token(TokenError::Hung)), "{error}");
+    assert!(matches!(open().unwrap_err(), TokenError::Hung));
+    signal(group(), "CONT");
+    until(LIMIT, || token.keys());
+    until(LIMIT, no_calls);
+    assert_eq!(token.find_key(key.uri()).unwrap().public_key(), key.public_key());
+    key.sign_blocking(b"x").unwrap();
+}
+
+#[test]
+fn a_key_that_is_generated_too_late_is_destroyed_again() {
+    let label = new_token("late");
+    let hasty = options().generate_timeout(Duration::from_millis(1)).without_keep_alive();
+    let token = Token::open(&label, &hasty).unwrap();
+    let name = KeyName::random("late").unwrap();
+    // SoftHSM takes a second or more for it, and the call is not stopped.
+    let error = token.generate_key(&name, KeyAlgorithm::Rsa4096).unwrap_err();
+    assert!(matches!(error, KeyError::Token(TokenError::NoAnswer { .. })), "{error}");
+    assert!(no_calls().is_err(), "it goes on");
+    until(Duration::from_secs(300), no_calls);
+    assert!(token.keys().unwrap().is_empty());
+    let error = token.destroy_key(&name.to_uri(&token)).unwrap_err();
+    assert!(matches!(error, KeyError::NotFound { .. }), "neither half is left: {error}");
+}
