@@ -312,6 +312,12 @@ impl Config {
         }
     }
 
+    /// The file of the ledger and of the authority's record.
+    #[must_use]
+    pub fn ledger_file(&self) -> PathBuf {
+        self.directory.join("ledger.sqlite")
+    }
+
     /// The Unix socket on which the running service takes an operator's commands.
     #[must_use]
     pub fn control_socket(&self) -> PathBuf {

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use signer_pkcs11::IssuanceRecord;
+
 /// A certificate that was issued to a station.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerEntry {
@@ -21,6 +23,17 @@ pub struct LedgerEntry {
     pub not_after: i64,
     /// What became of it.
     pub state: Delivery,
+    /// Whether and why it was revoked.
+    pub revoked: Option<Revoked>,
+}
+
+/// That a certificate was revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// Seconds since 1970.
+    pub at: i64,
+    /// As [`signer_pkcs11::RevocationReason`] writes it.
+    pub reason: String,
 }
 
 /// What became of an issued certificate.
@@ -68,10 +81,10 @@ pub struct LedgerError {
 }
 
 /// The memory of the certificate service. Each method returns after the change is durable.
-pub trait Ledger: Send + Sync + 'static {
-    /// Remembers a certificate before anybody else learns of it.
-    fn issued(&self, entry: &LedgerEntry, now: i64) -> impl Future<Output = Result<(), LedgerError>> + Send;
-
+///
+/// It is the authority's record, too: [`IssuanceRecord::signed`] remembers a certificate before anybody else learns of it,
+/// as due to its station.
+pub trait Ledger: IssuanceRecord + 'static {
     /// Remembers that a certificate that is due was asked for again, in a request with this id: CertificateSigned repeats
     /// the newest (A02.FR.25).
     fn asked_again(
@@ -88,7 +101,7 @@ pub trait Ledger: Send + Sync + 'static {
         now: i64,
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// The certificates that a station has not answered for, oldest first, expired ones left out.
+    /// The certificates that a station has not answered for, oldest first, expired and revoked ones left out.
     fn undelivered(
         &self,
         station: &str,
@@ -98,11 +111,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// Every certificate issued, newest first, at most `limit`.
     fn certificates(&self, limit: u32) -> impl Future<Output = Result<Vec<LedgerEntry>, LedgerError>> + Send;
 
-    /// The station that a key was certified for, where it was.
-    fn station_of_key(
-        &self,
-        spki_sha256: &str,
-    ) -> impl Future<Output = Result<Option<String>, LedgerError>> + Send;
+    /// Whether a key must not be certified again: a certificate for it was revoked because others have the key.
+    fn is_compromised(&self, spki_sha256: &str) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 
     /// The highest security profile that a station has connected with.
     fn security_profile(&self, station: &str)

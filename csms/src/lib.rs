@@ -31,6 +31,6 @@ pub use crate::{
         CaSection, Config, ConfigError, ListenSection, NoCommonSubprotocol, OcppVersion, RsaSection,
         StationSection, TlsSection, TokenSection,
     },
-    ledger::{ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer},
+    ledger::{ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer, Revoked},
 };
 pub use io::{Server, ServerError, SqliteLedger};

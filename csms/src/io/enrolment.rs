@@ -11,7 +11,7 @@ use crate::{
     io::{
         admission::Terms,
         handlers::{NotSent, longest_chain, send_certificate},
-        unix_now, unix_seconds,
+        unix_now,
     },
     ledger::{Delivery, Ledger, LedgerEntry, LedgerError},
 };
@@ -80,7 +80,8 @@ impl<L: Ledger> Enrolment<L> {
     ) -> Result<(), Refused> {
         let now = unix_now();
         // The same key again: a resend gets what is due already, and nobody else's key is certified.
-        match self.ledger.station_of_key(&key).await? {
+        let owner = self.ledger.owner_of_key(&key).await;
+        match owner.map_err(|source| LedgerError { action: "look a key up", source: source.into() })? {
             Some(owner) if owner != station.identity => {
                 return Err(Refused::KeyOfAnother);
             }
@@ -97,22 +98,13 @@ impl<L: Ledger> Enrolment<L> {
             tracing::error!(error = &error as &dyn std::error::Error, "the authority issued nothing");
             not_served("the authority cannot sign now; ask again later")
         })?;
-        let entry = LedgerEntry {
-            serial_number: issued.certificate.serial.clone(),
-            station: station.identity.clone(),
-            certificate_type: issued
-                .certificate_type
-                .map(|certificate_type| certificate_type.as_str().to_owned()),
-            request_id: issued.request_id,
-            spki_sha256: key,
-            chain: issued.certificate.chain_pem.clone(),
-            not_after: unix_seconds(issued.certificate.not_after),
-            state: Delivery::Issued,
-        };
-        self.ledger.issued(&entry, now).await?;
-        // From here on it is the ledger that knows of it, also after a restart.
+        // It is in the ledger since it was signed, also after a restart.
         self.authority.delivered(&issued);
-        tracing::info!(station = station.identity, serial_number = entry.serial_number, "certificate issued");
+        tracing::info!(
+            station = station.identity,
+            serial_number = issued.certificate.serial,
+            "certificate issued"
+        );
         Ok(())
     }
 

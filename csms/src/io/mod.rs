@@ -7,6 +7,7 @@ mod handlers;
 mod metrics;
 mod password;
 mod passwords;
+mod record;
 mod server;
 mod sqlite;
 mod tls;

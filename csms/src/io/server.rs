@@ -159,7 +159,10 @@ impl Server {
             Ok::<_, ServerError>((config, token, authority, tls, host))
         };
         let (config, token, authority, tls, host) = spawn_blocking(open).await??;
-        let ledger = SqliteLedger::open(&config.directory.join("ledger.sqlite")).await?;
+        let ledger = SqliteLedger::open(&config.ledger_file()).await?;
+        // Nothing is appended to a record that is not as it was written.
+        ledger.verify_record(None).await?;
+        let authority = authority.with_record(Arc::new(ledger.clone()));
         let control = ControlSocket::bind(&config.control_socket()).await?;
 
         let mut link = LinkSettings::default();

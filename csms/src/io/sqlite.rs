@@ -2,17 +2,18 @@
 
 use std::{path::Path, time::Duration};
 
+use signer_pkcs11::AuditEvent;
 use sqlx::{
-    Row as _, SqlitePool,
+    Row as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 
-use crate::ledger::{ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer};
+use crate::ledger::{ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer, Revoked};
 
 /// The ledger in one SQLite file, durable after each call (write-ahead log, synced at every commit).
 #[derive(Clone, Debug)]
 pub struct SqliteLedger {
-    pool: SqlitePool,
+    pub(crate) pool: SqlitePool,
 }
 
 impl SqliteLedger {
@@ -25,42 +26,43 @@ impl SqliteLedger {
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
+            .synchronous(SqliteSynchronous::Full);
+        let ledger = Self::connect(options).await?;
+        MIGRATIONS
+            .run(&ledger.pool)
+            .await
+            .map_err(|source| LedgerError { action: "migrate", source: source.into() })?;
+        Ok(ledger)
+    }
+
+    /// Opens a ledger that is there, and changes nothing of it.
+    ///
+    /// # Errors
+    /// [`LedgerError`] where the file cannot be opened.
+    pub async fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
+        Self::connect(SqliteConnectOptions::new().filename(path).read_only(true)).await
+    }
+
+    async fn connect(options: SqliteConnectOptions) -> Result<Self, LedgerError> {
         let pool = SqlitePoolOptions::new()
             .max_connections(MOST_CONNECTIONS)
             .acquire_timeout(BUSY_TIMEOUT)
-            .connect_with(options)
+            .connect_with(options.busy_timeout(BUSY_TIMEOUT))
             .await
             .map_err(failed("open"))?;
-        MIGRATIONS
-            .run(&pool)
-            .await
-            .map_err(|source| LedgerError { action: "migrate", source: source.into() })?;
         Ok(Self { pool })
+    }
+
+    /// A transaction that holds the lock of the one writer from its beginning, so that what it reads stays true.
+    pub(crate) async fn begin(
+        &self,
+        action: &'static str,
+    ) -> Result<Transaction<'static, Sqlite>, LedgerError> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed(action))
     }
 }
 
 impl Ledger for SqliteLedger {
-    async fn issued(&self, entry: &LedgerEntry, now: i64) -> Result<(), LedgerError> {
-        sqlx::query(
-            "INSERT INTO certificate (serial_number, station, certificate_type, request_id, spki_sha256, chain, not_after, issued_at, state)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'Issued')",
-        )
-        .bind(&entry.serial_number)
-        .bind(&entry.station)
-        .bind(&entry.certificate_type)
-        .bind(entry.request_id)
-        .bind(&entry.spki_sha256)
-        .bind(&entry.chain)
-        .bind(entry.not_after)
-        .bind(now)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("record an issued certificate"))?;
-        Ok(())
-    }
-
     async fn asked_again(&self, serial_number: &str, request_id: Option<i64>) -> Result<(), LedgerError> {
         sqlx::query("UPDATE certificate SET request_id = ? WHERE serial_number = ?")
             .bind(request_id)
@@ -86,7 +88,9 @@ impl Ledger for SqliteLedger {
 
     async fn undelivered(&self, station: &str, now: i64) -> Result<Vec<LedgerEntry>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT * FROM certificate WHERE station = ? AND state = 'Issued' AND not_after > ? ORDER BY issued_at, rowid",
+            "SELECT *, NULL AS revocation FROM certificate WHERE station = ? AND state = 'Issued' AND not_after > ?
+             AND NOT EXISTS (SELECT 1 FROM record WHERE serial = serial_number AND kind = 'revoked')
+             ORDER BY issued_at, rowid",
         )
         .bind(station)
         .bind(now)
@@ -97,20 +101,27 @@ impl Ledger for SqliteLedger {
     }
 
     async fn certificates(&self, limit: u32) -> Result<Vec<LedgerEntry>, LedgerError> {
-        let rows = sqlx::query("SELECT * FROM certificate ORDER BY issued_at DESC, rowid DESC LIMIT ?")
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(failed("read certificates"))?;
+        let rows = sqlx::query(
+            "SELECT *, (SELECT line ->> '$.entry.event' FROM record WHERE serial = serial_number AND kind = 'revoked'
+             ORDER BY number LIMIT 1) AS revocation FROM certificate ORDER BY issued_at DESC, rowid DESC LIMIT ?",
+        )
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read certificates"))?;
         rows.iter().map(entry).collect()
     }
 
-    async fn station_of_key(&self, spki_sha256: &str) -> Result<Option<String>, LedgerError> {
-        sqlx::query_scalar("SELECT station FROM certificate WHERE spki_sha256 = ? LIMIT 1")
-            .bind(spki_sha256)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failed("look a key up"))
+    async fn is_compromised(&self, spki_sha256: &str) -> Result<bool, LedgerError> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM certificate WHERE spki_sha256 = ? AND EXISTS (SELECT 1 FROM record WHERE
+             serial = serial_number AND kind = 'revoked' AND line ->> '$.entry.event.reason' = 'key-compromise')",
+        )
+        .bind(spki_sha256)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed("look a key up"))?;
+        Ok(found.is_some())
     }
 
     async fn security_profile(&self, station: &str) -> Result<Option<u8>, LedgerError> {
@@ -212,6 +223,30 @@ impl Ledger for SqliteLedger {
     }
 }
 
+/// Remembers a certificate as due to its station.
+pub(crate) async fn insert_certificate(
+    connection: &mut SqliteConnection,
+    entry: &LedgerEntry,
+    now: i64,
+) -> Result<(), LedgerError> {
+    sqlx::query(
+        "INSERT INTO certificate (serial_number, station, certificate_type, request_id, spki_sha256, chain, not_after, issued_at, state)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'Issued')",
+    )
+    .bind(&entry.serial_number)
+    .bind(&entry.station)
+    .bind(&entry.certificate_type)
+    .bind(entry.request_id)
+    .bind(&entry.spki_sha256)
+    .bind(&entry.chain)
+    .bind(entry.not_after)
+    .bind(now)
+    .execute(connection)
+    .await
+    .map_err(failed("record an issued certificate"))?;
+    Ok(())
+}
+
 fn columns(state: &Delivery) -> (&'static str, Option<&str>) {
     match state {
         Delivery::Issued => ("Issued", None),
@@ -236,12 +271,22 @@ fn entry(row: &SqliteRow) -> Result<LedgerEntry, LedgerError> {
                 "Accepted" => Delivery::Accepted,
                 _ => Delivery::Rejected { reason: row.try_get("reason")? },
             },
+            revoked: row.try_get::<Option<String>, _>("revocation")?.and_then(|event| revoked(&event)),
         })
     };
     read().map_err(failed("read a certificate"))
 }
 
-fn failed(action: &'static str) -> impl FnOnce(sqlx::Error) -> LedgerError {
+fn revoked(event: &str) -> Option<Revoked> {
+    match serde_json::from_str(event) {
+        Ok(AuditEvent::Revoked { at, reason, .. }) => {
+            Some(Revoked { at: i64::try_from(at).ok()?, reason: reason.as_str().to_owned() })
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn failed(action: &'static str) -> impl FnOnce(sqlx::Error) -> LedgerError {
     move |source| LedgerError { action, source: Box::new(source) }
 }
 
@@ -255,6 +300,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
+    use signer_pkcs11::IssuanceRecord as _;
+
     use super::*;
 
     fn issued(serial_number: &str) -> LedgerEntry {
@@ -267,6 +314,15 @@ mod tests {
             chain: "-----BEGIN CERTIFICATE-----".to_owned(),
             not_after: 2_000,
             state: Delivery::Issued,
+            revoked: None,
+        }
+    }
+
+    impl SqliteLedger {
+        async fn issued(&self, entry: &LedgerEntry, now: i64) -> Result<(), LedgerError> {
+            let mut transaction = self.begin("begin").await?;
+            insert_certificate(&mut transaction, entry, now).await?;
+            transaction.commit().await.map_err(failed("commit"))
         }
     }
 
@@ -289,7 +345,7 @@ mod tests {
         assert_eq!(ledger.undelivered("CS002", 1_500).await.expect("reads"), []);
         let states = ledger.certificates(10).await.expect("reads").into_iter().map(|entry| entry.state);
         assert_eq!(states.collect::<Vec<_>>(), [Delivery::Issued, rejected, Delivery::Accepted]);
-        assert_eq!(ledger.station_of_key(&"ab".repeat(32)).await.expect("reads").as_deref(), Some("CS001"));
+        assert_eq!(ledger.owner_of_key(&"ab".repeat(32)).await.expect("reads").as_deref(), Some("CS001"));
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ mod enrolment;
 mod metrics;
 mod passwords;
 mod puppet;
+mod record;
 mod reload;
 mod stage;
 mod v16;

@@ -82,8 +82,31 @@ impl Stage {
 
     /// Starts the program with a log of this level.
     pub(crate) fn launch_with_log(&mut self, level: &str) {
+        let command = self.command(&["run"]);
+        self.launch_command(command, level);
+    }
+
+    /// Starts the program so that it goes on where a limit refuses it a write, as a full disk does.
+    pub(crate) fn launch_within_limits(&mut self) {
+        let run = self.command(&["run"]);
+        let mut command = Command::new("sh");
+        command.current_dir(self.folder.path());
+        command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(run.get_program()).args(run.get_args());
+        self.launch_command(command, "info");
+    }
+
+    /// Lets the running program write no byte of a file beyond this position; `None` lets it write again.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let pid = self.process.as_ref().expect("runs").id().to_string();
+        // The hard limit stays, so that the soft one can be lifted again.
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let set =
+            Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={limit}:unlimited")]).status();
+        assert!(set.expect("prlimit is missing; install it: sudo apt-get install util-linux").success());
+    }
+
+    fn launch_command(&mut self, mut command: Command, level: &str) {
         let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("a log");
-        let mut command = self.command(&["run"]);
         command.env("RUST_LOG", level).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().expect("starts");
         self.process = Some(child);

@@ -1,5 +1,6 @@
 //! A central system's certificate service.
 
+mod audit;
 mod commands;
 
 use std::{
@@ -44,6 +45,9 @@ enum Command {
         #[arg(long)]
         file: Option<PathBuf>,
     },
+    /// The record of what the authority has signed
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     #[command(flatten)]
     Operator(commands::OperatorCommand),
 }
@@ -93,6 +97,10 @@ fn run(arguments: Arguments) -> Result<()> {
             println!("{}", csms::io::hash_password(text.trim_end_matches(['\r', '\n']))?);
             Ok(())
         }
+        Command::Audit(command) => {
+            let config = read_config(&arguments.config)?;
+            runtime.block_on(audit::run(&config.ledger_file(), command, arguments.json))
+        }
         Command::Operator(command) => {
             let config = read_config(&arguments.config)?;
             runtime.block_on(commands::run(&config.control_socket(), command, arguments.json))
@@ -120,8 +128,12 @@ fn start_log(format: LogFormat) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal();
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        // What tells of a line that could not be written panics where that cannot be written either: on a full disk.
+        .log_internal_errors(false);
     match format {
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),

@@ -209,8 +209,12 @@ fn start_log(format: LogFormat) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal();
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        // What tells of a line that could not be written panics where that cannot be written either: on a full disk.
+        .log_internal_errors(false);
     match format {
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),
