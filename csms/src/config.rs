@@ -10,6 +10,7 @@ use std::{
 use argon2::password_hash::phc::PasswordHash;
 use ocpp_types::Version;
 use serde::Deserialize;
+use signer_pkcs11::Hierarchy;
 
 /// The configuration of the certificate service, read from TOML.
 ///
@@ -137,8 +138,29 @@ pub struct CaSection {
     /// The issuer's certificate first, then those above it, PEM.
     pub certificate_file: PathBuf,
     /// How long a station's certificate is valid, in days; default 365.
-    #[serde(default = "year")]
-    pub validity_days: u32,
+    #[serde(default)]
+    pub validity_days: Option<u32>,
+    /// What the certificates of each kind look like, TOML as [`signer_pkcs11::Profiles`] reads it. Without it, stations get
+    /// certificates for their connection with the CSMS and no others.
+    #[serde(default)]
+    pub profiles_file: Option<PathBuf>,
+    /// Other issuers: of another hierarchy, of another family of keys, or under another root, which a station of OCPP 2.1
+    /// may ask for (A02.FR.27).
+    #[serde(default, rename = "issuer")]
+    pub issuers: Vec<IssuerSection>,
+}
+
+/// An issuer beside the first.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerSection {
+    /// Whose certificates it issues: `cso`, the default, or `v2g`.
+    #[serde(default)]
+    pub hierarchy: Hierarchy,
+    /// An RFC 7512 URI that names the key in the token.
+    pub key: String,
+    /// The issuer's certificate first, then those above it, PEM.
+    pub certificate_file: PathBuf,
 }
 
 /// The CSMS's own certificate.
@@ -229,8 +251,14 @@ impl Config {
                 "has to have 1 to 64 characters (X.520 organizationName)",
             );
         }
-        if config.ca.validity_days == 0 {
+        if config.ca.validity_days == Some(0) {
             return refuse("ca.validity_days".to_owned(), "has to be 1 or more");
+        }
+        if config.ca.validity_days.is_some() && config.ca.profiles_file.is_some() {
+            return refuse(
+                "ca.validity_days".to_owned(),
+                "belongs into ca.profiles_file, as [station] validity",
+            );
         }
         if config.tls.key.is_some() == config.tls.key_file.is_some() {
             return refuse("tls".to_owned(), "has to have either key or key_file");
@@ -276,10 +304,11 @@ impl Config {
     pub fn relative_to(mut self, folder: &Path) -> Self {
         let Self { directory, ca, tls, .. } = &mut self;
         let fixed = [directory, &mut ca.certificate_file, &mut tls.certificate_file];
-        let optional = [&mut tls.key_file, &mut tls.client_roots_file];
+        let optional = [&mut tls.key_file, &mut tls.client_roots_file, &mut ca.profiles_file];
+        let issuers = ca.issuers.iter_mut().map(|issuer| &mut issuer.certificate_file);
         let rsa = tls.rsa.as_mut().map(|rsa| [&mut rsa.key_file, &mut rsa.certificate_file]);
         let paths = fixed.into_iter().chain(optional.into_iter().flatten()).chain(rsa.into_iter().flatten());
-        for path in paths.chain(&mut tls.crl_files) {
+        for path in paths.chain(issuers).chain(&mut tls.crl_files) {
             *path = folder.join(&*path);
         }
         self
@@ -297,7 +326,9 @@ impl Config {
     pub(crate) fn needs_restart(&self, other: &Self) -> Option<&'static str> {
         let fixed = |config: &Self| (config.directory.clone(), config.organization.clone());
         let ca = |config: &Self| {
-            (config.ca.key.clone(), config.ca.certificate_file.clone(), config.ca.validity_days)
+            let ca = &config.ca;
+            let first = (ca.key.clone(), ca.certificate_file.clone());
+            (first, ca.validity_days, ca.profiles_file.clone(), ca.issuers.clone())
         };
         if fixed(self) != fixed(other) {
             Some("directory and organization")
@@ -324,19 +355,15 @@ impl Config {
         self.directory.join("control.sock")
     }
 
-    /// How long a station's certificate is valid.
+    /// How long a station's certificate is valid, where no profile says it.
     #[must_use]
     pub fn certificate_validity(&self) -> Duration {
-        Duration::from_secs(u64::from(self.ca.validity_days) * 24 * 60 * 60)
+        Duration::from_secs(u64::from(self.ca.validity_days.unwrap_or(365)) * 24 * 60 * 60)
     }
 }
 
 fn is_argon2id(hash: &str) -> bool {
     PasswordHash::new(hash).is_ok_and(|hash| hash.algorithm.as_str() == "argon2id" && hash.hash.is_some())
-}
-
-fn year() -> u32 {
-    365
 }
 
 fn ten() -> u32 {
@@ -389,6 +416,8 @@ mod tests {
             ("[[station]]", "[tls.rsa]\nkey_file = \"a\"\ncertificate_file = \"b\"\n[[station]]", "tls.rsa"),
             ("path = \"/ocpp\"", "path = \"/ocpp\"\nmessages_per_second = 0", "listen.messages_per_second"),
             ("path = \"/ocpp\"", "path = \"/ocpp\"\nversions = []", "listen.versions"),
+            ("\"root.pem\"", "\"root.pem\"\nvalidity_days = 0", "ca.validity_days"),
+            ("\"root.pem\"", "\"root.pem\"\nvalidity_days = 9\nprofiles_file = \"p\"", "ca.validity_days"),
             ("\"SN-0002\"", "\"SN-0001\"", "station[1].serial_number"),
             (
                 "\"SN-0002\"",
@@ -420,6 +449,11 @@ mod tests {
         let config = Config::parse(GOOD).expect("good").relative_to(Path::new("/etc/csms"));
         assert_eq!(config.tls.certificate_file, Path::new("/etc/csms/tls.pem"));
         assert_eq!(config.control_socket(), Path::new("/etc/csms/csms/control.sock"));
+        let issuer = "profiles_file = \"profiles.toml\"\n[[ca.issuer]]\nkey = \"k\"\ncertificate_file = \"v2g.pem\"\n[tls]";
+        let ca = Config::parse(&GOOD.replacen("[tls]", issuer, 1)).expect("good");
+        let ca = ca.relative_to(Path::new("/etc/csms")).ca;
+        assert_eq!(ca.profiles_file.as_deref(), Some(Path::new("/etc/csms/profiles.toml")));
+        assert_eq!(ca.issuers[0].certificate_file, Path::new("/etc/csms/v2g.pem"));
         let files = "client_roots_file = \"roots.pem\"\ncrl_files = [\"a.crl\", \"/b.crl\"]\n[[station]]";
         let config = Config::parse(&GOOD.replacen("[[station]]", files, 1)).expect("good");
         let tls = config.relative_to(Path::new("/etc/csms")).tls;

@@ -82,6 +82,8 @@ pub struct Status {
 pub struct ConnectedStation {
     /// Its identity.
     pub identity: String,
+    /// The version of OCPP that it speaks, as the WebSocket subprotocol is called: `ocpp2.0.1`.
+    pub subprotocol: String,
     /// The security profile of its connection, 2 or 3.
     pub security_profile: u8,
     /// The serial number of the certificate that it presented, hexadecimal.

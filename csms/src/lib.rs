@@ -28,8 +28,8 @@ mod operator;
 
 pub use crate::{
     config::{
-        CaSection, Config, ConfigError, ListenSection, NoCommonSubprotocol, OcppVersion, RsaSection,
-        StationSection, TlsSection, TokenSection,
+        CaSection, Config, ConfigError, IssuerSection, ListenSection, NoCommonSubprotocol, OcppVersion,
+        RsaSection, StationSection, TlsSection, TokenSection,
     },
     ledger::{ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer, Revoked},
 };

@@ -154,6 +154,7 @@ impl<L: Ledger> Admission for Door<L> {
             peer.clone(),
             ConnectedStation {
                 identity: peer.identity().to_string(),
+                subprotocol: peer.version().subprotocol().to_owned(),
                 security_profile: peer.profile().number(),
                 certificate_serial_number: leaf.and_then(|leaf| serial_number(leaf)),
                 booted: false,

@@ -47,7 +47,11 @@ impl<L: Ledger> Enrolment<L> {
     ) -> Reply<R::Response> {
         let (response, decision) = self.authority.answer(request, station);
         let pending = match decision {
-            Ok(pending) => pending,
+            Ok(pending) => match peer.context::<Terms>().and_then(|terms| *terms.longest_chain.get()?) {
+                // A02.FR.16, where it is known from an earlier delivery.
+                Some(longest) => pending.with_longest_chain(longest),
+                None => pending,
+            },
             Err(refused) => {
                 tracing::warn!(station = station.identity, reason = %refused, "a certificate request was refused");
                 return Reply::new(response);

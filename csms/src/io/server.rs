@@ -16,8 +16,8 @@ use ocpp_transport::{
 use ocpp_types::Version;
 use serde_json::value::RawValue;
 use signer_pkcs11::{
-    AuthorityError, CaSettings, CertificateAuthority, Key, KeyError, Token, TokenError, TokenOptions, Uri,
-    UriError, module_from_environment,
+    AuthorityError, CaSettings, CertificateAuthority, Key, KeyError, Profiles, ProfilesError, Token,
+    TokenError, TokenOptions, Uri, UriError, module_from_environment,
 };
 use tokio::{
     sync::Mutex,
@@ -86,6 +86,15 @@ pub enum ServerError {
         #[source]
         source: ConfigError,
     },
+    /// The profiles of the certificates cannot be used.
+    #[error("{} cannot be used", path.display())]
+    Profiles {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: ProfilesError,
+    },
     /// What was changed cannot change while the service runs.
     #[error("{section} in the configuration cannot change while the service runs; start it again")]
     NeedsRestart {
@@ -123,7 +132,9 @@ pub enum ServerError {
         source: KeyError,
     },
     /// The authority cannot be put together.
-    #[error("the authority cannot start; do ca.key and ca.certificate_file belong together?")]
+    #[error(
+        "the authority cannot start; do the key and the certificate_file of [ca] and of each [[ca.issuer]] belong together?"
+    )]
     Authority(#[from] AuthorityError),
     /// TLS cannot be set up.
     #[error("TLS cannot be set up; do tls.key and tls.certificate_file belong together?")]
@@ -418,14 +429,28 @@ fn open_authority(config: &Config) -> Result<(Token, CertificateAuthority), Serv
     options.module = module_from_environment();
     let token = Token::open(&uri("token.uri", &config.token.uri)?, &options)?;
     // A station whose serial number were the CSMS's name could pass for it.
-    let settings = CaSettings::new(&config.organization)
-        .station_validity(config.certificate_validity())
-        .reserved_names(own_name(config)?);
-    let path = &config.ca.certificate_file;
-    let pem = fs::read_to_string(path).map_err(|source| ServerError::File { path: path.clone(), source })?;
+    let mut settings = CaSettings::new(&config.organization).reserved_names(own_name(config)?);
+    settings = match &config.ca.profiles_file {
+        Some(path) => {
+            let profiles = Profiles::from_toml(&read_text(path)?);
+            settings
+                .profiles(profiles.map_err(|source| ServerError::Profiles { path: path.clone(), source })?)
+        }
+        None => settings.station_validity(config.certificate_validity()),
+    };
+    let pem = read_text(&config.ca.certificate_file)?;
     let key = find_key(&token, "ca.key", &config.ca.key)?;
-    let authority = CertificateAuthority::new(key, &pem, settings)?;
+    let mut authority = CertificateAuthority::new(key, &pem, settings)?;
+    for issuer in &config.ca.issuers {
+        let pem = read_text(&issuer.certificate_file)?;
+        let key = find_key(&token, "ca.issuer.key", &issuer.key)?;
+        authority = authority.with_issuer(issuer.hierarchy, key, &pem)?;
+    }
     Ok((token, authority))
+}
+
+fn read_text(path: &Path) -> Result<String, ServerError> {
+    fs::read_to_string(path).map_err(|source| ServerError::File { path: path.to_path_buf(), source })
 }
 
 /// The common name of the CSMS's own certificate, which stations know it by. Blocks.

@@ -164,7 +164,10 @@ fn print_status(status: &Status) {
             None => "password".to_owned(),
         };
         let booted = if station.booted { "booted" } else { "not booted" };
-        println!("{:<24} profile {}  {certificate}  {booted}", station.identity, station.security_profile);
+        println!(
+            "{:<24} {:<9}  profile {}  {certificate}  {booted}",
+            station.identity, station.subprotocol, station.security_profile
+        );
     }
     println!("{} connected", status.stations.len());
 }

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use csms::{Config, Server};
 
-/// A central system's certificate service: CA key in a PKCS #11 token, stations over OCPP 2.0.1.
+/// A central system's certificate service: CA key in a PKCS #11 token, stations over OCPP 1.6, 2.0.1 and 2.1.
 #[derive(clap::Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
