@@ -218,6 +218,45 @@ fn tc_m_24_leaf_and_sub_cas_are_asked_about_and_answers_are_kept() {
     assert_eq!(station.store.ocsp_due(now - DAY).len(), 2);
 }
 
+/// The errata to TC_M_24: leaf, sub-CA 2 and sub-CA 1 are asked about, each of its own responder, and again after a renewal.
+#[test]
+fn tc_m_24_leaf_and_both_sub_cas_are_due() {
+    let root = root_of(valid_now(ca_params("V2G Root")));
+    let params = |name: &str, url: &str| with_responder(valid_now(ca_params(name)), url);
+    let one = sub_ca_of(&root, params("Sub 1", "http://ocsp.example.com/root"));
+    let two = sub_ca_of(&one, params("Sub 2", "http://ocsp.example.com/one"));
+    let station = Station::new();
+    let now = SystemTime::now();
+    station.store.provision_root(V2GRootCertificate, &root.pem(), now).expect("root");
+    let sign = |name: &str| {
+        let key = key();
+        station.request_for(&v2g_pending(name, "SECC-1"), &key);
+        let params = with_responder(valid_now(secc_params("SECC-1")), "http://ocsp.example.com/two");
+        let leaf = leaf(&two, &key, params);
+        let chain = leaf.clone() + &two.pem() + &one.pem();
+        let request =
+            ocpp_types::v201::CertificateSignedRequest::new(chain.as_str().try_into().expect("short"));
+        assert!(station.store.certificate_signed(&request, now).installed.is_some());
+        leaf
+    };
+    let urls = || -> Vec<String> {
+        let due = station.store.ocsp_due(now).into_iter();
+        due.map(|due| due.responder_url.trim_start_matches("http://ocsp.example.com/").to_owned()).collect()
+    };
+    let first = sign("first");
+    assert_eq!(urls(), ["two", "one", "root"]);
+    for (due, (pem, issuer)) in
+        station.store.ocsp_due(now).iter().zip([(first, &two), (two.pem(), &one), (one.pem(), &root)])
+    {
+        let answer = good_answer(&pem, issuer, "3");
+        assert_eq!(station.store.ocsp_answered(&due.hash, &answer, now).expect("valid"), OcspStatus::Good);
+    }
+    assert!(urls().is_empty());
+    // M06.FR.07: of a renewed certificate the new leaf; about the sub-CAs that it shares the answers still hold.
+    sign("second");
+    assert_eq!(urls(), ["two"]);
+}
+
 /// TC_M_25: GetCertificateStatus is answered with Failed. Nothing is kept, nothing that was known is lost, and it is asked
 /// again: later and later, at least once a day.
 #[test]
