@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use ocpp_types::Timestamp;
 use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible};
 use rustls_pki_types::UnixTime;
 
@@ -40,7 +41,7 @@ pub enum TlsFailure {
 #[non_exhaustive]
 pub enum BadCertificate {
     /// Past its last day. The three times show whether a wrong clock is the cause.
-    #[error("expired at {not_after:?}, it is {now:?}; check the clock")]
+    #[error("expired at {}, it is {}; check the clock", Timestamp::from(*.not_after), Timestamp::from(*.now))]
     Expired {
         /// The time of the check.
         now: SystemTime,
@@ -48,7 +49,7 @@ pub enum BadCertificate {
         not_after: SystemTime,
     },
     /// Before its first day.
-    #[error("not valid before {not_before:?}, it is {now:?}; check the clock")]
+    #[error("not valid before {}, it is {}; check the clock", Timestamp::from(*.not_before), Timestamp::from(*.now))]
     NotYetValid {
         /// The time of the check.
         now: SystemTime,

@@ -4,6 +4,7 @@ mod bad_server;
 mod device_model;
 mod enrolment;
 mod events;
+mod lessons;
 mod python;
 mod reusable;
 mod stage;

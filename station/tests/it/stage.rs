@@ -157,8 +157,15 @@ impl Stage {
 
     /// Starts the agent.
     pub(crate) fn station(&self) -> Process {
+        self.station_that_logs("info")
+    }
+
+    /// Starts the agent, with `RUST_LOG` as given.
+    pub(crate) fn station_that_logs(&self, what: &str) -> Process {
         let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("a log");
-        Process(self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().expect("starts"))
+        let mut command = self.command(&["run"]);
+        command.env("RUST_LOG", what).stdout(Stdio::null()).stderr(log);
+        Process(command.spawn().expect("starts"))
     }
 
     pub(crate) fn log(&self) -> String {
