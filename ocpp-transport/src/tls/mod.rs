@@ -11,6 +11,7 @@ mod failure;
 pub(crate) mod handshake_error;
 #[cfg(feature = "openssl")]
 pub(crate) mod openssl;
+mod proved_by;
 mod server;
 mod server_verifier;
 pub(crate) mod trust;
@@ -29,6 +30,7 @@ use crate::tls::server_verifier::CsmsVerifier;
 
 pub use crate::tls::event::{SecurityEvent, SecurityEventKind};
 pub use crate::tls::failure::{BadCertificate, TlsFailure};
+pub use crate::tls::proved_by::ProvedBy;
 pub use crate::tls::server::{ServerKey, ServerTls, SoftwareKey};
 pub use crate::tls::trust::{ClientTrust, RevocationPolicy};
 
@@ -67,6 +69,19 @@ pub fn client_config_with(
     client: Option<ClientKey>,
     wildcards: Wildcards,
 ) -> Result<ClientConfig, TlsConfigError> {
+    client_config_proving(roots, client, wildcards, ProvedBy::default())
+}
+
+/// As [`client_config_with`]; `proved_by` tells which of the roots has proved the CSMS's certificate.
+///
+/// # Errors
+/// As [`client_config`].
+pub fn client_config_proving(
+    roots: Vec<CertificateDer<'static>>,
+    client: Option<ClientKey>,
+    wildcards: Wildcards,
+    proved_by: ProvedBy,
+) -> Result<ClientConfig, TlsConfigError> {
     let anchors = anchors(&roots)?;
     if anchors.is_empty() {
         return Err(TlsConfigError::NoRoots);
@@ -78,7 +93,13 @@ pub fn client_config_with(
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     ]);
-    let verifier = CsmsVerifier::new(anchors, wildcards, provider.signature_verification_algorithms);
+    let verifier = CsmsVerifier {
+        roots,
+        anchors,
+        wildcards,
+        algorithms: provider.signature_verification_algorithms,
+        proved_by,
+    };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(VERSIONS)
         .map_err(TlsConfigError::Rejected)?

@@ -10,23 +10,16 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use crate::name_rule::{Subject, Wildcards, check_server_name};
 use crate::tls::failure::path_error;
-use crate::tls::{BadCertificate, MAX_INTERMEDIATES};
+use crate::tls::{BadCertificate, MAX_INTERMEDIATES, ProvedBy};
 
 /// Path by RFC 5280 (A00.FR.308, A00.FR.411), then the subject's common name (A00.FR.309, A00.FR.412).
 pub(super) struct CsmsVerifier {
-    anchors: Vec<TrustAnchor<'static>>,
-    wildcards: Wildcards,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl CsmsVerifier {
-    pub(super) fn new(
-        anchors: Vec<TrustAnchor<'static>>,
-        wildcards: Wildcards,
-        algorithms: WebPkiSupportedAlgorithms,
-    ) -> Self {
-        Self { anchors, wildcards, algorithms }
-    }
+    pub(super) roots: Vec<CertificateDer<'static>>,
+    /// Of the roots, in their order.
+    pub(super) anchors: Vec<TrustAnchor<'static>>,
+    pub(super) wildcards: Wildcards,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
+    pub(super) proved_by: ProvedBy,
 }
 
 impl ServerCertVerifier for CsmsVerifier {
@@ -41,8 +34,8 @@ impl ServerCertVerifier for CsmsVerifier {
         if intermediates.len() > MAX_INTERMEDIATES {
             return Err(BadCertificate::TooManyIntermediates { count: intermediates.len() }.into());
         }
-        EndEntityCert::try_from(end_entity)
-            .map_err(path_error)?
+        let certificate = EndEntityCert::try_from(end_entity).map_err(path_error)?;
+        let path = certificate
             .verify_for_usage(
                 self.algorithms.all,
                 &self.anchors,
@@ -56,6 +49,10 @@ impl ServerCertVerifier for CsmsVerifier {
             .map_err(path_error)?;
         let subject = Subject::of(end_entity).map_err(BadCertificate::from)?;
         check_server_name(&subject, &server_name.to_str(), self.wildcards).map_err(BadCertificate::from)?;
+        let proving = self.anchors.iter().position(|anchor| anchor == path.anchor());
+        if let Some(root) = proving.and_then(|position| self.roots.get(position)) {
+            self.proved_by.set(root.clone());
+        }
         Ok(ServerCertVerified::assertion())
     }
 

@@ -3,7 +3,9 @@
 use std::error::Error as _;
 
 use ocpp_transport::name_rule::{NameError, Wildcards};
-use ocpp_transport::tls::{BadCertificate, SecurityEventKind, TlsFailure, client_config_with};
+use ocpp_transport::tls::{
+    BadCertificate, ProvedBy, SecurityEventKind, TlsFailure, client_config_proving, client_config_with,
+};
 use ocpp_transport::{ConnectError, Security, SecurityProfile};
 use ocpp_types::v201;
 
@@ -92,6 +94,23 @@ async fn an_allowed_wildcard_still_has_to_match() {
     let security = Security::TlsWithBasicAuth { password: PASSWORD.into(), tls: tls.into() };
     let error = lab.connect(security, nothing()).await.unwrap_err();
     assert!(matches!(bad_certificate(error), BadCertificate::Name(NameError::Mismatch { .. })));
+}
+
+#[tokio::test]
+async fn the_root_that_has_proved_the_csms_is_known() {
+    let [root, other, impostor] = ["CSO root", "other root", "CSO root"].map(Authority::root);
+    let lab = Lab::tls_as(&root, root.issue(&Leaf::new("localhost")), nothing()).await;
+    for (roots, expected) in [
+        (vec![other.der(), root.der()], Some(root.der())),
+        (vec![impostor.der(), root.der()], Some(root.der())),
+        (vec![other.der()], None),
+    ] {
+        let proved_by = ProvedBy::default();
+        let tls = client_config_proving(roots, None, Wildcards::Refuse, proved_by.clone()).unwrap();
+        let security = Security::TlsWithBasicAuth { password: PASSWORD.into(), tls: tls.into() };
+        assert_eq!(lab.connect(security, nothing()).await.is_ok(), expected.is_some());
+        assert_eq!(proved_by.root(), expected);
+    }
 }
 
 #[tokio::test]

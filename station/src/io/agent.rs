@@ -14,7 +14,7 @@ use ocpp_transport::{
     SecurityProfile, SessionSettings, Station, StationConfig, Supervisor,
     name_rule::Wildcards,
     record_frames,
-    tls::{ClientKey, TlsConfigError, client_config_with},
+    tls::{ClientKey, ProvedBy, TlsConfigError, client_config_proving},
 };
 use ocpp_types::{
     BoundedString, TooLong, Version,
@@ -24,7 +24,7 @@ use ocpp_types::{
     },
 };
 use signer_pkcs11::{KeyError, Subject, Token, TokenError, TokenOptions, UriError, module_from_environment};
-use station_store::{OwnCertificate, OwnState};
+use station_store::{OwnCertificate, OwnState, Session};
 use tokio::time::sleep;
 
 use crate::{
@@ -50,8 +50,8 @@ pub struct Agent {
     boot: Boot,
     shared: Arc<Shared>,
     frames: Option<Frames>,
-    /// With which certificate the attempt in hand is made.
-    presented: Mutex<Option<OwnCertificate>>,
+    /// With which certificate the attempt in hand is made, and which root proves the CSMS's.
+    presented: Mutex<(Option<OwnCertificate>, ProvedBy)>,
     /// Held while the certificate of a connection is being confirmed.
     confirming: Arc<tokio::sync::Mutex<()>>,
     /// On which slot, under which profile and in which version the CSMS has accepted the station.
@@ -189,10 +189,10 @@ impl Agent {
         model: &DeviceModel,
         profile: &NetworkConnectionProfileType,
         credential: Credential,
-    ) -> Result<(Security, Option<OwnCertificate>), PrepareError> {
+    ) -> Result<(Security, Option<OwnCertificate>, ProvedBy), PrepareError> {
         let roots = self.shared.store.roots(InstallCertificateUseEnumType::CSMSRootCertificate);
         let wildcards = if model.allows_wildcards() { Wildcards::Allow } else { Wildcards::Refuse };
-        let mut own = None;
+        let (mut own, proved_by) = (None, ProvedBy::default());
         if profile.security_profile == i64::from(SecurityProfile::TlsWithClientCertificate.number()) {
             let all = self.shared.store.own_certificates();
             own = presented(&all, |own| own.state == OwnState::InUse, credential).cloned();
@@ -203,15 +203,27 @@ impl Agent {
                 let (shared, uri) = (Arc::clone(&self.shared), own.key_uri.clone());
                 let key = on_blocking_thread(move || shared.keyring.key(&uri)).await??;
                 let key = ClientKey { chain: own.chain.clone(), key: key.signing_key() };
-                let tls = Arc::new(client_config_with(roots, Some(key), wildcards)?);
+                let tls = Arc::new(client_config_proving(roots, Some(key), wildcards, proved_by.clone())?);
                 Security::TlsWithClientCertificate { tls }
             }
             None => {
-                let tls = Arc::new(client_config_with(roots, None, wildcards)?);
+                let tls = Arc::new(client_config_proving(roots, None, wildcards, proved_by.clone())?);
                 Security::TlsWithBasicAuth { password: model.password().clone(), tls }
             }
         };
-        Ok((security, own))
+        Ok((security, own, proved_by))
+    }
+
+    /// Tells the store that the station is connected, by which root; until the session is dropped (M04.FR.06 of OCPP 1.6,
+    /// M05.FR.13).
+    async fn session(&self, proved_by: ProvedBy) -> Option<Session> {
+        let (shared, root) = (Arc::clone(&self.shared), proved_by.root()?);
+        let (session, kept) = on_blocking_thread(move || shared.store.session(&root)).await.ok()?;
+        if let Err(error) = kept {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "the fallback root is kept");
+        }
+        Some(session)
     }
 
     /// The station is connected with `own`: the other certificate is discarded (A02.FR.10).
@@ -262,6 +274,12 @@ impl Agent {
             self.report_events(peer).await;
             tokio::select! {
                 () = self.shared.events_wait.notified() => {}
+                // Asked for by a central system of OCPP 1.6.
+                () = self.shared.boot.notified() => {
+                    if self.boot(peer).await.is_none() {
+                        return std::future::pending().await;
+                    }
+                }
                 () = self.shared.request_made.notified() => self.shared.send_requests(peer).await,
                 () = sleep(self.shared.model.current().heartbeat_interval()) => {
                     if let Err(error) = csms::heartbeat(peer).await {
@@ -355,8 +373,8 @@ impl Station for Agent {
         self.shared.handle_attempt();
         let model = self.shared.model.current();
         let profile = model.network().profile(attempt.slot).ok_or(PrepareError::NoProfile)?;
-        let (security, own) = self.security(&model, profile, attempt.credential).await?;
-        *lock(&self.presented) = own;
+        let (security, own, proved_by) = self.security(&model, profile, attempt.credential).await?;
+        *lock(&self.presented) = (own, proved_by);
         let message_timeout = u64::try_from(profile.message_timeout).unwrap_or_default();
         let session = SessionSettings::default().with_call_timeout(Duration::from_secs(message_timeout));
         let mut link =
@@ -371,7 +389,8 @@ impl Station for Agent {
 
     async fn serve(&self, peer: &Peer, attempt: &Attempt) -> Next {
         self.shared.handle_slot(attempt.slot);
-        let own = lock(&self.presented).take();
+        let (own, proved_by) = std::mem::take(&mut *lock(&self.presented));
+        let _session = self.session(proved_by).await;
         self.confirm(own).await;
         self.discard_lower_profiles(peer.profile()).await;
         tracing::info!(profile = %peer.profile(), slot = attempt.slot, "connected");

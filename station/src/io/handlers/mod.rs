@@ -283,6 +283,8 @@ impl Shared {
         M::Response: Send + 'static,
     {
         self.permit()?;
+        // Until then the store may not know that the connection relies on a root.
+        let _ = self.confirmed.subscribe().wait_for(|confirmed| *confirmed).await;
         blocking(move || self.store.delete(&request)).await
     }
 
@@ -299,8 +301,10 @@ impl Shared {
                     tracing::warn!(%error, "the heartbeat that was asked for brought no answer");
                 }
             }),
-            // F06.FR.17
-            Trigger::BootNotification if *lock(&self.registration) == Registration::Accepted => {
+            // F06.FR.17, which 1.6 does not have.
+            Trigger::BootNotification
+                if *lock(&self.registration) == Registration::Accepted && peer.version() != Version::V16 =>
+            {
                 Reply::new(TriggerAnswer::Rejected)
             }
             Trigger::BootNotification => accepted.then(async move { self.boot.notify_one() }),
