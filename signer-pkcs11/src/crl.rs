@@ -156,7 +156,9 @@ fn plan(
 }
 
 fn entry(revocation: &Revocation) -> der::Result<RevokedCert> {
-    let serial = hex::decode(&revocation.serial).map_err(|_| der::ErrorKind::Failed)?;
+    // Records write numbers without leading zeros.
+    let pad = if revocation.serial.len() % 2 == 1 { "0" } else { "" };
+    let serial = hex::decode(format!("{pad}{}", revocation.serial)).map_err(|_| der::ErrorKind::Failed)?;
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(revocation.at);
     let reason = match revocation.reason {
         // RFC 5280 §5.3.1: should be absent instead.

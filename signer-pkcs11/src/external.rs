@@ -120,7 +120,7 @@ pub(crate) fn check(
     Ok(IssuedCertificate {
         der: leaf.to_der().map_err(|_| ExternalError::Malformed)?,
         chain_pem: texts.collect::<der::Result<String>>().map_err(|_| ExternalError::Malformed)?,
-        serial: hex::encode(tbs.serial_number().as_bytes()),
+        serial: hex::encode(tbs.serial_number().as_bytes()).trim_start_matches('0').to_owned(),
         not_before: validity.not_before.to_system_time(),
         not_after: validity.not_after.to_system_time(),
     })

@@ -270,25 +270,46 @@ impl CertificateAuthority {
         lifetime: Duration,
     ) -> Result<Vec<Crl>, IssueError> {
         let mut lists: Vec<Crl> = Vec::new();
-        for issuing in &self.issuers {
-            let issuer_key_id = hex::encode(issuing.issuer.key_id());
+        for issuer_key_id in self.issuer_key_ids() {
             // One key may issue for two hierarchies.
-            if lists.iter().any(|list| list.issuer_key_id == issuer_key_id) {
-                continue;
+            if !lists.iter().any(|list| list.issuer_key_id == issuer_key_id) {
+                lists.push(self.issue_crl(&issuer_key_id, index, url, lifetime).await?);
             }
-            let revoked = index.revoked_by(&issuer_key_id);
-            let number = index.crl_number(&issuer_key_id) + 1;
-            let unsigned =
-                UnsignedCrl::new(&issuing.issuer, &revoked, number, url, SystemTime::now(), lifetime)?;
-            if let Some(record) = &self.record {
-                let revoked = revoked.len() as u64;
-                let event = AuditEvent::CrlSigning { issuer_key_id, number, revoked };
-                record.append(&event).await.map_err(IssueError::Record)?;
-            }
-            let signature = issuing.key.sign(unsigned.to_be_signed()).await.map_err(IssueError::Sign)?;
-            lists.push(unsigned.assemble(&signature)?);
         }
         Ok(lists)
+    }
+
+    /// Signs the list of one issuer, named by its subject key identifier, as [`issue_crls`](Self::issue_crls) does.
+    ///
+    /// # Errors
+    /// [`IssueError`]; [`IssueError::NoIssuer`] where no issuer has this identifier.
+    ///
+    /// # Cancel safety
+    /// As [`issue_crls`](Self::issue_crls).
+    pub async fn issue_crl(
+        &self,
+        issuer_key_id: &str,
+        index: &AuditIndex,
+        url: Option<&str>,
+        lifetime: Duration,
+    ) -> Result<Crl, IssueError> {
+        let named = |issuing: &&IssuingKey| hex::encode(issuing.issuer.key_id()) == issuer_key_id;
+        let issuing = self.issuers.iter().find(named).ok_or(IssueError::NoIssuer)?;
+        let revoked = index.revoked_by(issuer_key_id);
+        let number = index.crl_number(issuer_key_id) + 1;
+        let unsigned = UnsignedCrl::new(&issuing.issuer, &revoked, number, url, SystemTime::now(), lifetime)?;
+        if let Some(record) = &self.record {
+            let (issuer_key_id, revoked) = (issuer_key_id.to_owned(), revoked.len() as u64);
+            let event = AuditEvent::CrlSigning { issuer_key_id, number, revoked };
+            record.append(&event).await.map_err(IssueError::Record)?;
+        }
+        let signature = issuing.key.sign(unsigned.to_be_signed()).await.map_err(IssueError::Sign)?;
+        unsigned.assemble(&signature)
+    }
+
+    /// The subject key identifiers of the issuers, in hexadecimal, in the order in which they were added.
+    pub fn issuer_key_ids(&self) -> Vec<String> {
+        self.issuers.iter().map(|issuing| hex::encode(issuing.issuer.key_id())).collect()
     }
 
     /// The key that signs first.
