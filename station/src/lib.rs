@@ -33,7 +33,7 @@ pub use crate::{
         CertificatesSection, Config, ConfigError, CsmsSection, Iso15118Section, PasswordFormat, SeccIds,
         StationSection, TokenSection, Versions, VersionsError,
     },
-    reconnect::presented,
+    reconnect::{CsmsRoot, RootChoice, RootFailure, presented},
     security_events::{Noted, QueuedEvent, SecurityEvent, SecurityEventQueue, Severity},
 };
 pub use io::{Agent, AgentError, BootReason, Ended};

@@ -1,4 +1,4 @@
-//! What a station presents when it connects.
+//! What a station presents when it connects, and on which root it relies.
 
 use ocpp_transport::Credential;
 
@@ -19,9 +19,155 @@ pub fn presented<T>(
     }
 }
 
+/// On which of its CSMS roots an attempt relies, where one that its CSMS installed has yet to prove itself (M05.FR.12).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CsmsRoot {
+    /// The newest: all but the fallback.
+    #[default]
+    Present,
+    /// The one before it.
+    Fallback,
+}
+
+/// Why an attempt failed, as far as roots are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RootFailure {
+    /// The certificate of the CSMS was not valid under the root.
+    NotProved,
+    /// Anything else, which says nothing about the root.
+    Other,
+}
+
+/// Chooses between the present CSMS root and the fallback (M05.FR.14–16). The order of calls is that of attempts:
+/// [`RootChoice::root`] before each, then [`RootChoice::handle_failed`] or [`RootChoice::handle_connected`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RootChoice {
+    /// The slot of the network profile that worked last.
+    worked: Option<u32>,
+    /// Whether that slot was tried since the last connection: if not, the others are tried because the station migrates.
+    tried_worked: bool,
+    /// What the next attempt that is no migration relies on.
+    next: CsmsRoot,
+}
+
+impl RootChoice {
+    /// Of a station that starts; `worked` is the slot of its last connection, if it had one.
+    #[must_use]
+    pub fn new(worked: Option<u32>) -> Self {
+        Self { worked, ..Self::default() }
+    }
+
+    /// The slots that are tried, which the CSMS may have changed: one that is gone cannot be gone back to.
+    pub fn set_slots(&mut self, slots: &[u32]) {
+        self.worked = self.worked.filter(|worked| slots.contains(worked));
+    }
+
+    /// The slot of the last connection, if it is still tried.
+    #[must_use]
+    pub fn worked(&self) -> Option<u32> {
+        self.worked
+    }
+
+    /// The root for an attempt by the profile in `slot`. Without a fallback there is no choice.
+    #[must_use]
+    pub fn root(&self, slot: u32, has_fallback: bool) -> CsmsRoot {
+        // M05.FR.15: a new CSMS has to prove itself by the new root; it has its attempts as every profile has.
+        if has_fallback && !self.is_migration(slot) { self.next } else { CsmsRoot::Present }
+    }
+
+    /// An attempt that relied on `root` failed.
+    pub fn handle_failed(&mut self, slot: u32, root: CsmsRoot, failure: RootFailure) {
+        if self.is_migration(slot) {
+            // M05.FR.16: the CSMS that the station goes back to is known by the old root.
+            self.next = CsmsRoot::Fallback;
+            return;
+        }
+        self.tried_worked = true;
+        self.next = match (root, failure) {
+            // M05.FR.14
+            (CsmsRoot::Present, RootFailure::NotProved) => CsmsRoot::Fallback,
+            // In turn, for the CSMS may move to the new root meanwhile.
+            (CsmsRoot::Fallback, RootFailure::NotProved) => CsmsRoot::Present,
+            (root, RootFailure::Other) => root,
+        };
+    }
+
+    /// A connection stands.
+    pub fn handle_connected(&mut self, slot: u32) {
+        *self = Self::new(Some(slot));
+    }
+
+    fn is_migration(&self, slot: u32) -> bool {
+        !self.tried_worked && self.worked.is_some_and(|worked| worked != slot)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The roots of failing attempts on these slots.
+    fn roots(choice: &mut RootChoice, attempts: &[(u32, RootFailure)]) -> Vec<CsmsRoot> {
+        let mut roots = Vec::new();
+        for (slot, failure) in attempts {
+            let root = choice.root(*slot, true);
+            roots.push(root);
+            choice.handle_failed(*slot, root, *failure);
+        }
+        roots
+    }
+
+    #[test]
+    fn m05_fr_14_tc_m_31_the_next_attempt_tries_the_fallback() {
+        use RootFailure::{NotProved, Other};
+        let mut choice = RootChoice::new(Some(1));
+        let (present, fallback) = (CsmsRoot::Present, CsmsRoot::Fallback);
+        assert_eq!(roots(&mut choice, &[(1, NotProved); 3]), [present, fallback, present]);
+        choice.handle_connected(1);
+        // That a CSMS is away says nothing about its root.
+        assert_eq!(
+            roots(&mut choice, &[(1, Other), (1, NotProved), (1, Other)]),
+            [present, present, fallback]
+        );
+        assert_eq!(choice.root(1, true), fallback);
+        assert_eq!(choice.root(1, false), present, "there is none");
+        // Whatever the connection relied on, the new root is given a chance with the next one.
+        choice.handle_connected(1);
+        assert_eq!(choice.root(1, true), present);
+        // A station that was never connected is not on the way from one CSMS to another.
+        assert_eq!(roots(&mut RootChoice::new(None), &[(2, NotProved); 2]), [present, fallback]);
+    }
+
+    #[test]
+    fn m05_fr_15_m05_fr_16_tc_b_47_migration_by_the_new_root_and_back_by_the_old_one() {
+        use RootFailure::{NotProved, Other};
+        let (present, fallback) = (CsmsRoot::Present, CsmsRoot::Fallback);
+        for failure in [NotProved, Other] {
+            let mut choice = RootChoice::new(Some(1));
+            let attempts = [(2, failure), (2, failure), (2, failure), (1, Other)];
+            assert_eq!(roots(&mut choice, &attempts), [present, present, present, fallback]);
+        }
+        // TC_B_50: it moved, and the new CSMS is the one that is known now.
+        let mut choice = RootChoice::new(Some(1));
+        choice.handle_connected(2);
+        assert_eq!(roots(&mut choice, &[(2, NotProved), (2, NotProved)]), [present, fallback]);
+    }
+
+    #[test]
+    fn m05_fr_14_a_profile_that_is_gone_cannot_be_gone_back_to() {
+        let mut choice = RootChoice::new(Some(1));
+        choice.set_slots(&[2, 3]);
+        let (present, fallback) = (CsmsRoot::Present, CsmsRoot::Fallback);
+        assert_eq!(roots(&mut choice, &[(2, RootFailure::NotProved); 2]), [present, fallback]);
+    }
+
+    #[test]
+    fn m05_fr_14_another_profile_after_a_loss_is_no_migration() {
+        let mut choice = RootChoice::new(Some(1));
+        let attempts = [(1, RootFailure::Other), (2, RootFailure::NotProved), (2, RootFailure::NotProved)];
+        let expected = [CsmsRoot::Present, CsmsRoot::Present, CsmsRoot::Fallback];
+        assert_eq!(roots(&mut choice, &attempts), expected);
+    }
 
     /// The newest and the last that worked; `in use` is what the certificate in use is called here.
     fn both<'a>(newest_first: &[&'a str]) -> [Option<&'a str>; 2] {

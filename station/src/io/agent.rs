@@ -5,16 +5,16 @@ use std::{
     future::Future,
     path::Path,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use ocpp_transport::{
-    Attempt, AttemptError, AttemptFailure, BackOffSettings, CallFailure, ConnectionEvent, Credential,
-    FrameTap, LinkSettings, Next, Password, Peer, ReconnectSettings, Registration, Router, Security,
-    SecurityProfile, SessionSettings, Station, StationConfig, Supervisor,
+    Attempt, AttemptError, AttemptFailure, BackOffSettings, CallFailure, CloseReason, ConnectError,
+    ConnectionEvent, FrameTap, LinkSettings, Next, Password, Peer, ReconnectSettings, Registration, Router,
+    Security, SecurityProfile, SessionSettings, Station, StationConfig, Supervisor,
     name_rule::Wildcards,
     record_frames,
-    tls::{ClientKey, ProvedBy, TlsConfigError, client_config_proving},
+    tls::{ClientKey, ProvedBy, TlsConfigError, TlsFailure, client_config_proving},
 };
 use ocpp_types::{
     BoundedString, TooLong, Version,
@@ -23,6 +23,7 @@ use ocpp_types::{
         OCPPTransportEnumType, OCPPVersionEnumType,
     },
 };
+use rustls_pki_types::CertificateDer;
 use signer_pkcs11::{KeyError, Subject, Token, TokenError, TokenOptions, UriError, module_from_environment};
 use station_store::{OwnCertificate, OwnState, Session};
 use tokio::time::sleep;
@@ -32,14 +33,16 @@ use crate::{
     device_model::{Defaults, DeviceModel, NetworkConfiguration, Variable},
     io::{
         EnrolmentError, ModelError, OpenStoreError, ReadPasswordError,
+        clock::Clock,
         csms::{self, AskError, Boot, BootReason},
         enrolment::Keyring,
         handlers::{Shared, lock, on_blocking_thread, router},
+        last_slot,
         model_file::ModelFile,
         open_store_of, read_password,
         security_log::SecurityLog,
     },
-    reconnect::presented,
+    reconnect::{CsmsRoot, RootChoice, RootFailure, presented},
     security_events::{QueuedEvent, SecurityEvent},
 };
 
@@ -50,12 +53,26 @@ pub struct Agent {
     boot: Boot,
     shared: Arc<Shared>,
     frames: Option<Frames>,
-    /// With which certificate the attempt in hand is made, and which root proves the CSMS's.
-    presented: Mutex<(Option<OwnCertificate>, ProvedBy)>,
+    /// With what the attempt in hand is made.
+    attempting: Mutex<Attempting>,
+    /// On which CSMS root the next attempt relies.
+    root_choice: Mutex<RootChoice>,
+    clock: Clock,
     /// Held while the certificate of a connection is being confirmed.
     confirming: Arc<tokio::sync::Mutex<()>>,
     /// On which slot, under which profile and in which version the CSMS has accepted the station.
     booted: Mutex<Option<(u32, SecurityProfile, Version)>>,
+}
+
+/// With what an attempt is made.
+#[derive(Debug, Default)]
+struct Attempting {
+    /// The certificate that the station presents; without, it has its password.
+    own: Option<OwnCertificate>,
+    /// On which root it relies.
+    root: CsmsRoot,
+    /// Which root proved the CSMS.
+    proved_by: ProvedBy,
 }
 
 /// Why the agent cannot start, or had to stop.
@@ -130,12 +147,6 @@ impl Agent {
         let store = Arc::new(open_store_of(&config, &organization)?);
         let subject = Subject::new(&config.station.serial_number, organization);
         let keyring = Keyring::new(token, Arc::clone(&store), subject);
-        if let Err(error) = keyring.recover() {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "keys that nothing needs remain in the token for now"
-            );
-        }
         let frames = match frames {
             Some(path) => {
                 let failed = |source| AgentError::Frames { path: path.display().to_string(), source };
@@ -147,12 +158,17 @@ impl Agent {
         let events = SecurityLog::open(&config.directory).map_err(failed)?;
         let shared = Arc::new(Shared::new(store, keyring, events, model, config.certificates.clone()));
         shared.record(SecurityEvent::StartupOfTheDevice, "the certificate agent has started");
+        let root_choice = Mutex::new(RootChoice::new(last_slot::read(&config.directory)));
+        let skew = Duration::from_secs(config.certificates.clock_skew_s.into());
+        let clock = Clock::new(skew, SystemTime::now());
         Ok(Self {
             config,
             boot,
             shared,
             frames,
-            presented: Mutex::default(),
+            attempting: Mutex::default(),
+            root_choice,
+            clock,
             confirming: Arc::default(),
             booted: Mutex::default(),
         })
@@ -179,23 +195,38 @@ impl Agent {
                 () = shared.reset.notified() => ended = Ended::Reset,
             }
         };
-        Supervisor::new(self).run(stop).await;
+        let worked = last_slot::read(&self.config.directory);
+        let mut supervisor = Supervisor::new(self);
+        if let Some(slot) = worked {
+            supervisor = supervisor.with_last_that_worked(slot);
+        }
+        // What the station does whether it is connected or not; it never ends by itself.
+        tokio::select! {
+            () = supervisor.run(stop) => {}
+            () = Arc::clone(&shared).drive_renewal() => {}
+            () = Arc::clone(&shared).dispose_of_keys() => {}
+        }
         ended
     }
 
-    /// The security of an attempt, and the certificate that it presents.
+    /// The security of an attempt, and with what it is made.
     async fn security(
         &self,
         model: &DeviceModel,
         profile: &NetworkConnectionProfileType,
-        credential: Credential,
-    ) -> Result<(Security, Option<OwnCertificate>, ProvedBy), PrepareError> {
-        let roots = self.shared.store.roots(InstallCertificateUseEnumType::CSMSRootCertificate);
+        attempt: &Attempt,
+    ) -> Result<(Security, Attempting), PrepareError> {
+        let fallback = self.shared.store.fallback_root();
+        let root = lock(&self.root_choice).root(attempt.slot, fallback.is_some());
+        let roots = match (root, fallback) {
+            (CsmsRoot::Fallback, Some(fallback)) => vec![fallback],
+            _ => self.shared.store.roots(InstallCertificateUseEnumType::CSMSRootCertificate),
+        };
         let wildcards = if model.allows_wildcards() { Wildcards::Allow } else { Wildcards::Refuse };
         let (mut own, proved_by) = (None, ProvedBy::default());
         if profile.security_profile == i64::from(SecurityProfile::TlsWithClientCertificate.number()) {
             let all = self.shared.store.own_certificates();
-            own = presented(&all, |own| own.state == OwnState::InUse, credential).cloned();
+            own = presented(&all, |own| own.state == OwnState::InUse, attempt.credential).cloned();
         }
         let security = match &own {
             // A00.FR.401, A00.FR.402; an expired certificate is offered too (A00.FR.430).
@@ -211,19 +242,31 @@ impl Agent {
                 Security::TlsWithBasicAuth { password: model.password().clone(), tls }
             }
         };
-        Ok((security, own, proved_by))
+        Ok((security, Attempting { own, root, proved_by }))
     }
 
-    /// Tells the store that the station is connected, by which root; until the session is dropped (M04.FR.06 of OCPP 1.6,
-    /// M05.FR.13).
-    async fn session(&self, proved_by: ProvedBy) -> Option<Session> {
-        let (shared, root) = (Arc::clone(&self.shared), proved_by.root()?);
-        let (session, kept) = on_blocking_thread(move || shared.store.session(&root)).await.ok()?;
-        if let Err(error) = kept {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(error, "the fallback root is kept");
-        }
-        Some(session)
+    /// Takes note of a connection: by which profile, and which root proved the CSMS. What is returned is to be kept as long as
+    /// the connection stands: until then that root is in use.
+    async fn begin_session(&self, slot: u32, root: Option<CertificateDer<'static>>) -> Option<Session> {
+        let known = lock(&self.root_choice).worked() == Some(slot);
+        lock(&self.root_choice).handle_connected(slot);
+        let (shared, folder) = (Arc::clone(&self.shared), self.config.directory.clone());
+        let begin = move || {
+            if !known && let Err(error) = last_slot::write(&folder, slot) {
+                tracing::warn!(%error, "which network profile worked last is not written down");
+            }
+            // M05.FR.13, TC_M_30, TC_M_31
+            let (session, noted) = shared.store.session(&root?);
+            if let Err(error) = noted {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, "the fallback root is kept, though the new one has proved itself");
+            }
+            Some(session)
+        };
+        on_blocking_thread(begin).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "which root is in use is not known");
+            None
+        })
     }
 
     /// The station is connected with `own`: the other certificate is discarded (A02.FR.10).
@@ -241,6 +284,7 @@ impl Agent {
             }
         }
         self.shared.handle_confirmed();
+        self.shared.renewing.handle_change();
     }
 
     /// A05.FR.06: once connected by a higher profile, those of a lower level are gone.
@@ -268,8 +312,13 @@ impl Agent {
             }
             *lock(&self.booted) = Some(now);
         }
-        // Requests that a restart interrupted, or that were never answered.
-        self.shared.send_requests(peer).await;
+        // Requests that a restart interrupted, that a connection cut off, and those that become due.
+        self.shared.renewing.handle_connected(peer);
+        tokio::join!(Arc::clone(&self.shared).keep_statuses(peer), self.report(peer));
+    }
+
+    /// Reports events and shows signs of life.
+    async fn report(&self, peer: &Peer) {
         loop {
             self.report_events(peer).await;
             tokio::select! {
@@ -280,10 +329,10 @@ impl Agent {
                         return std::future::pending().await;
                     }
                 }
-                () = self.shared.request_made.notified() => self.shared.send_requests(peer).await,
                 () = sleep(self.shared.model.current().heartbeat_interval()) => {
-                    if let Err(error) = csms::heartbeat(peer).await {
-                        tracing::warn!(%error, "a heartbeat brought no answer");
+                    match csms::heartbeat(peer).await {
+                        Ok(time) => self.clock.handle_csms_time(time, SystemTime::now()),
+                        Err(error) => tracing::warn!(%error, "a heartbeat brought no answer"),
                     }
                 }
             }
@@ -301,6 +350,7 @@ impl Agent {
                 Ok(answer) => {
                     let interval =
                         if answer.interval.is_zero() { DEFAULT_HEARTBEAT } else { answer.interval };
+                    self.clock.handle_csms_time(answer.time, SystemTime::now());
                     if answer.registration == Registration::Accepted {
                         self.shared.model.adopt_heartbeat_interval(interval);
                         tracing::info!("the CSMS accepted the station");
@@ -373,8 +423,9 @@ impl Station for Agent {
         self.shared.handle_attempt();
         let model = self.shared.model.current();
         let profile = model.network().profile(attempt.slot).ok_or(PrepareError::NoProfile)?;
-        let (security, own, proved_by) = self.security(&model, profile, attempt.credential).await?;
-        *lock(&self.presented) = (own, proved_by);
+        lock(&self.root_choice).set_slots(model.network().priority());
+        let (security, attempting) = self.security(&model, profile, attempt).await?;
+        *lock(&self.attempting) = attempting;
         let message_timeout = u64::try_from(profile.message_timeout).unwrap_or_default();
         let session = SessionSettings::default().with_call_timeout(Duration::from_secs(message_timeout));
         let mut link =
@@ -389,8 +440,8 @@ impl Station for Agent {
 
     async fn serve(&self, peer: &Peer, attempt: &Attempt) -> Next {
         self.shared.handle_slot(attempt.slot);
-        let (own, proved_by) = std::mem::take(&mut *lock(&self.presented));
-        let _session = self.session(proved_by).await;
+        let Attempting { own, proved_by, .. } = std::mem::take(&mut *lock(&self.attempting));
+        let _session = self.begin_session(attempt.slot, proved_by.root()).await;
         self.confirm(own).await;
         self.discard_lower_profiles(peer.profile()).await;
         tracing::info!(profile = %peer.profile(), slot = attempt.slot, "connected");
@@ -401,7 +452,17 @@ impl Station for Agent {
         }
     }
 
-    fn failed(&self, _: &Attempt, error: &AttemptError<PrepareError>) -> AttemptFailure {
+    fn failed(&self, attempt: &Attempt, error: &AttemptError<PrepareError>) -> AttemptFailure {
+        if let AttemptError::Connect(error) = error {
+            let failure = match error {
+                ConnectError::Tls { source: TlsFailure::BadServerCertificate { .. }, .. } => {
+                    RootFailure::NotProved
+                }
+                _ => RootFailure::Other,
+            };
+            let root = lock(&self.attempting).root;
+            lock(&self.root_choice).handle_failed(attempt.slot, root, failure);
+        }
         match error {
             // A certificate whose key is gone is none (A02.FR.28).
             AttemptError::Prepare(PrepareError::Key(EnrolmentError::Key(KeyError::NotFound { .. }))) => {
@@ -409,6 +470,10 @@ impl Station for Agent {
             }
             error => error.failure(),
         }
+    }
+
+    fn disconnected(&self, _: &Peer, _: &CloseReason) {
+        self.shared.renewing.handle_disconnected();
     }
 
     async fn security_event(&self, event: ConnectionEvent, info: &str) {
@@ -463,10 +528,7 @@ fn confirm(shared: &Shared, own: &OwnCertificate) {
             return tracing::error!(error, "the former certificate is kept");
         }
     }
-    if let Err(error) = shared.keyring.destroy_condemned() {
-        let error: &dyn std::error::Error = &error;
-        tracing::warn!(error, "a key that nothing needs remains in the token for now");
-    }
+    shared.disposal.notify_one();
 }
 
 /// The observer of frames, which has no `Debug` of its own.

@@ -1,28 +1,33 @@
 //! Keys of the station's own: made in the token for a request, destroyed when nothing needs them any more.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use ocpp_types::{BoundedString, TooLong};
 use signer_pkcs11::{Key, KeyAlgorithm, KeyError, KeyName, Subject, Token, Uri, UriError, csr};
 use station_store::{
     CertificateSigningUse, NewPending, PendingCsr, PendingError, PendingId, PendingState, StorageError, Store,
 };
+
+use crate::io::handlers::lock;
 
 /// The station's keys: the token that holds them, and the store that knows what each is for. All methods block.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     token: Token,
     store: Arc<Store>,
+    /// What a certificate names that was not announced with names of its own.
     subject: Subject,
-    /// Held while a key is made: making room must not give up a request whose key is just coming into being.
-    making: Mutex<()>,
+    /// Held while a key is made or destroyed: a key whose request is given up while the token makes it must not come into
+    /// being after it was struck out.
+    token_in_use: Mutex<()>,
 }
 
-/// A request that can be sent, as often as needed.
-#[derive(Clone, Debug)]
-pub(crate) struct ReadyRequest {
-    pub(crate) id: PendingId,
-    pub(crate) csr: BoundedString<5500>,
+/// A certificate that is to be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) use_: CertificateSigningUse,
+    pub(crate) common_name: String,
+    pub(crate) organization: String,
+    pub(crate) country: Option<String>,
 }
 
 /// Why there is no request, or why a key could not be destroyed.
@@ -41,9 +46,6 @@ pub enum EnrolmentError {
     /// The request could not be built.
     #[error("the certificate request could not be made")]
     Request(#[from] csr::BuildError),
-    /// The request is longer than SignCertificate carries.
-    #[error("the certificate request is too long to be sent")]
-    TooLong(#[from] TooLong),
     /// The store names a key in a way that is no URI.
     #[error("the store names a key that cannot be looked for")]
     Uri(#[from] UriError),
@@ -51,71 +53,80 @@ pub enum EnrolmentError {
 
 impl Keyring {
     pub(crate) fn new(token: Token, store: Arc<Store>, subject: Subject) -> Self {
-        Self { token, store, subject, making: Mutex::new(()) }
+        Self { token, store, subject, token_in_use: Mutex::new(()) }
     }
 
-    /// Makes a new key pair and a request signed by it (A02.FR.02, A02.FR.03).
+    /// What the certificate for the connection names (A00.FR.509, A00.FR.511).
+    pub(crate) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Writes down that a key is to be made for `wanted`, and what its certificate must name, which may be changed by the CSMS
+    /// before it comes.
     ///
     /// The key's name is written down before the key exists, so a crash leaves no key that nobody knows.
-    pub(crate) fn new_request(&self) -> Result<ReadyRequest, EnrolmentError> {
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        // A late CertificateSigned may still come for an earlier request; the oldest ones make room.
-        let waiting = self.store.pending();
-        for old in waiting.iter().take((waiting.len() + 1).saturating_sub(MOST_REQUESTS)) {
-            self.give_up(old.id)?;
+    pub(crate) fn announce(&self, wanted: &Wanted) -> Result<PendingId, EnrolmentError> {
+        let uri = KeyName::random(key_label()?)?.to_uri(&self.token).to_string();
+        let mut new = NewPending::new(uri, wanted.use_)
+            .common_name(&wanted.common_name)
+            .organization(&wanted.organization)
+            // A02.FR.24; versions that know no id of a request leave it out.
+            .request_id(request_id()?);
+        if let Some(country) = &wanted.country {
+            new = new.country(country);
         }
-        let name = KeyName::random(key_label()?)?;
-        let uri = name.to_uri(&self.token).to_string();
-        let id = self.store.begin_pending(&NewPending::new(uri, CertificateSigningUse::ChargingStation))?;
-        match self.make(&name, id) {
-            Ok(request) => Ok(request),
-            Err(error) => {
-                if let Err(error) = self.give_up(id) {
-                    tracing::warn!(%error, "a key that came to nothing will be destroyed at the next start");
-                }
-                Err(error)
-            }
-        }
+        Ok(self.store.begin_pending(&new)?)
     }
 
-    fn make(&self, name: &KeyName, id: PendingId) -> Result<ReadyRequest, EnrolmentError> {
-        let key = self.token.generate_key(name, KeyAlgorithm::EcdsaP256)?;
-        let csr = csr::build(&key, &self.subject)?;
-        self.store.complete_pending(id, key.public_key().spki_der(), &csr)?;
-        Ok(ReadyRequest { id, csr: BoundedString::try_from(csr)? })
-    }
-
-    /// The requests that wait for a certificate, oldest first.
-    pub(crate) fn ready_requests(&self) -> Vec<ReadyRequest> {
-        let ready = |pending: PendingCsr| match pending.state {
-            PendingState::CsrReady { csr_pem, .. } => {
-                Some(ReadyRequest { id: pending.id, csr: BoundedString::try_from(csr_pem).ok()? })
-            }
-            _ => None,
+    /// Makes the key that was announced, and a request signed by it (A02.FR.02, A02.FR.03).
+    pub(crate) fn make(&self, id: PendingId) -> Result<(), EnrolmentError> {
+        let _token_in_use = lock(&self.token_in_use);
+        let pending = self.pending(id).ok_or(PendingError::UnknownPending { id })?;
+        if pending.state != PendingState::KeyAnnounced {
+            return Ok(());
+        }
+        let uri: Uri = pending.key_uri.parse()?;
+        let (Some(label), Some(key_id)) = (uri.object(), uri.id()) else {
+            return Err(KeyError::IncompleteIdentity { key: Box::new(uri) }.into());
         };
-        self.store.pending().into_iter().filter_map(ready).collect()
-    }
-
-    /// Forgets a request and destroys its key.
-    pub(crate) fn give_up(&self, id: PendingId) -> Result<(), EnrolmentError> {
-        self.store.drop_pending(id)?;
-        self.destroy_condemned()
-    }
-
-    /// Finishes what a crash interrupted: keys that were announced and never came to a request, and keys that were to
-    /// be destroyed.
-    pub(crate) fn recover(&self) -> Result<(), EnrolmentError> {
-        for pending in self.store.pending() {
-            if pending.state == PendingState::KeyAnnounced {
-                self.store.drop_pending(pending.id)?;
+        let name = KeyName::new(label, key_id)?;
+        let key = match self.token.generate_key(&name, KeyAlgorithm::EcdsaP256) {
+            // A crash came between the key and its request: nobody has seen it, and whether it is whole nobody knows.
+            Err(KeyError::Exists { .. }) => {
+                self.token.destroy_key(&uri)?;
+                self.token.generate_key(&name, KeyAlgorithm::EcdsaP256)?
             }
+            made => made?,
+        };
+        let csr = csr::build(&key, &self.subject_of(&pending))?;
+        Ok(self.store.complete_pending(id, key.public_key().spki_der(), &csr)?)
+    }
+
+    /// The request `id`, if it waits for a certificate.
+    pub(crate) fn pending(&self, id: PendingId) -> Option<PendingCsr> {
+        self.store.pending().into_iter().find(|pending| pending.id == id)
+    }
+
+    fn subject_of(&self, pending: &PendingCsr) -> Subject {
+        let named = |name: &Option<String>, default: &String| name.as_ref().unwrap_or(default).clone();
+        let mut subject = Subject::new(
+            named(&pending.common_name, &self.subject.common_name),
+            named(&pending.organization, &self.subject.organization),
+        );
+        if let Some(country) = &pending.country {
+            subject = subject.with_country(country);
         }
-        self.destroy_condemned()
+        // ISO 15118-2, annex F: by this a vehicle knows an SECC.
+        if pending.use_ == CertificateSigningUse::V2g {
+            subject = subject.with_domain_component("CPO");
+        }
+        subject
     }
 
     /// Destroys the keys that nothing needs any more. Only what the store names is touched; a key that cannot be destroyed
     /// does not save those after it.
     pub(crate) fn destroy_condemned(&self) -> Result<(), EnrolmentError> {
+        let _token_in_use = lock(&self.token_in_use);
         let destroyed = self.store.condemned_keys().into_iter().map(|name| self.destroy(&name));
         destroyed.fold(Ok(()), Result::and)
     }
@@ -134,13 +145,17 @@ impl Keyring {
     }
 }
 
-/// Requests that wait at once: the newest and two that a late answer may still come for.
-const MOST_REQUESTS: usize = 3;
-
 /// A label that no other key has: some tokens refuse the same one twice.
 fn key_label() -> Result<String, KeyError> {
     let random = getrandom::u64().map_err(|_| KeyError::Random)?;
     Ok(format!("ocpp-station-{random:016x}"))
+}
+
+/// An id of a request by which the CSMS tells it from others that wait (OCPP 2.1).
+fn request_id() -> Result<i64, KeyError> {
+    let random = getrandom::u32().map_err(|_| KeyError::Random)?;
+    // The type is an integer of 32 bits in many a CSMS.
+    Ok(i64::from(random >> 1))
 }
 
 #[cfg(test)]
@@ -150,27 +165,68 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn requests_at_the_same_time_leave_no_key_that_nobody_knows() {
+    fn keyring(folder: &std::path::Path) -> Keyring {
         let module = std::env::var_os("PKCS11_MODULE");
         let module: std::path::PathBuf =
             module.expect("PKCS11_MODULE is not set; run the tests with `cargo xtask test`").into();
-        let folder = tempfile::tempdir().expect("a folder");
-        let label = folder.path().file_name().expect("a name").to_string_lossy().into_owned();
+        let label = folder.file_name().expect("a name").to_string_lossy().into_owned();
         let pin = Pin::new("test-pin");
         init_token(&module, &label, &Pin::new("so-test-pin"), &pin).expect("a token");
         let uri = format!("pkcs11:token={label}").parse().expect("a URI");
         let token = Token::open(&uri, &TokenOptions::new().module(module).pin(pin)).expect("opens");
-        let store = Store::open(folder.path().join("store"), Settings::new("SN-0001")).expect("opens");
-        let keyring = Keyring::new(token, Arc::new(store), Subject::new("SN-0001", "Test CSO"));
+        let store = Store::open(folder.join("store"), Settings::new("SN-0001")).expect("opens");
+        Keyring::new(token, Arc::new(store), Subject::new("SN-0001", "Test CSO"))
+    }
 
+    fn wanted(use_: CertificateSigningUse, common_name: &str) -> Wanted {
+        let (organization, country) = ("Test CSO".to_owned(), Some("NL".to_owned()));
+        Wanted { use_, common_name: common_name.to_owned(), organization, country }
+    }
+
+    #[test]
+    fn requests_that_are_given_up_while_their_keys_are_made_leave_no_key_that_nobody_knows() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keyring = keyring(folder.path());
+        let wanted = wanted(CertificateSigningUse::ChargingStation, "SN-0001");
+        let announced: Vec<_> = (0..8).map(|_| keyring.announce(&wanted).expect("announced")).collect();
         std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| keyring.new_request().expect("a request"));
+            for (position, id) in announced.iter().enumerate() {
+                let keyring = &keyring;
+                scope.spawn(move || keyring.make(*id));
+                if position % 2 == 0 {
+                    scope.spawn(|| {
+                        keyring.store.drop_pending(*id).expect("dropped");
+                        keyring.destroy_condemned().expect("destroyed");
+                    });
+                }
             }
         });
-        let known = keyring.store.pending().len();
-        assert_eq!(known, MOST_REQUESTS);
-        assert_eq!(keyring.token.keys().expect("lists").len(), known);
+        keyring.destroy_condemned().expect("destroyed");
+        let pending = keyring.store.pending();
+        assert_eq!(pending.len(), 4);
+        assert!(pending.iter().all(|pending| matches!(pending.state, PendingState::CsrReady { .. })));
+        assert_eq!(keyring.token.keys().expect("lists").len(), 4);
+    }
+
+    #[test]
+    fn f06_fr_10_a_key_without_a_request_is_made_anew_after_a_crash() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keyring = keyring(folder.path());
+        let id = keyring.announce(&wanted(CertificateSigningUse::V2g, "SECC-1")).expect("announced");
+        let pending = keyring.pending(id).expect("waits");
+        let uri: Uri = pending.key_uri.parse().expect("a URI");
+        let name = KeyName::new(uri.object().expect("a label"), uri.id().expect("an id")).expect("a name");
+        // The crash: the key is there, and nobody was told.
+        let lost = keyring.token.generate_key(&name, KeyAlgorithm::EcdsaP256).expect("made");
+        let lost = lost.public_key().spki_der().to_vec();
+        keyring.make(id).expect("made");
+        let PendingState::CsrReady { spki_der, csr_pem } = keyring.pending(id).expect("waits").state else {
+            panic!("the request was not made");
+        };
+        assert_ne!(spki_der, lost);
+        assert_eq!(keyring.token.keys().expect("lists").len(), 1);
+        // A02: CN is the SeccId.
+        let csr = csr::Csr::parse(&csr_pem).expect("reads");
+        assert_eq!((csr.common_name(), csr.organization()), (Some("SECC-1"), Some("Test CSO")));
     }
 }

@@ -1,13 +1,18 @@
 //! What touches the world: the token, the store's file, the clock and the network.
 
 mod agent;
+mod clock;
 mod csms;
+mod disposal;
 mod durable;
 mod enrolment;
 mod handlers;
+mod last_slot;
 mod model_file;
 mod model_handlers;
+mod renewing;
 mod security_log;
+mod statuses;
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -19,6 +24,7 @@ pub use self::{
     csms::BootReason,
     enrolment::EnrolmentError,
     model_file::ModelError,
+    renewing::RenewError,
     security_log::{LoggedEvent, security_log},
 };
 use crate::config::{Config, ConfigError};

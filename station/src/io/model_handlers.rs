@@ -91,6 +91,7 @@ impl Shared {
         if changed.contains(&Variable::HeartbeatInterval) {
             self.events_wait.notify_one();
         }
+        self.renewing.handle_change();
         let reply = Reply::new(response);
         // A01: with the new password, as soon as the CSMS knows that it holds. A05.FR.06 of the whitepaper: by the new profile.
         let renew = changed.contains(&Variable::SecurityProfile)

@@ -54,6 +54,17 @@ pub enum Subject {
     },
 }
 
+impl Subject {
+    /// The SECC whose certificate it is.
+    #[must_use]
+    pub fn secc_id(&self) -> Option<&str> {
+        match self {
+            Self::Station | Self::Combined => None,
+            Self::Vehicle { secc_id } | Self::Vehicle20 { secc_id } => Some(secc_id),
+        }
+    }
+}
+
 /// Something to be done. `P` names a pending key in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action<P> {
@@ -219,9 +230,41 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// A certificate of the station's own is the newest of its subject: when it is due depends on `validity`.
-    pub fn handle_held(&mut self, subject: Subject, validity: Validity) {
+    /// Other settings hold for the waits that begin from now on.
+    pub fn set_schedule(&mut self, schedule: Schedule) {
+        self.schedule = schedule;
+    }
+
+    /// The certificates that the station has and wants to keep renewed, the newest of each subject. A subject that is missing
+    /// is renewed by a trigger only.
+    pub fn set_held(&mut self, certificates: impl IntoIterator<Item = (Subject, Validity)>) {
+        for held in self.held.values_mut() {
+            held.validity = None;
+        }
+        for (subject, validity) in certificates {
+            self.handle_held(subject, validity);
+        }
+    }
+
+    /// When a certificate of `subject` is due depends on `validity`.
+    fn handle_held(&mut self, subject: Subject, validity: Validity) {
         self.held.entry(subject).or_default().validity = Some(validity);
+    }
+
+    /// The clock was set: where it would show `expected`, it shows `now`. No wait becomes longer or shorter by that.
+    pub fn handle_clock_set(&mut self, expected: SystemTime, now: SystemTime) {
+        let moved = |due: SystemTime| match due.duration_since(expected) {
+            Ok(left) => now.checked_add(left).unwrap_or(now),
+            Err(_) => now,
+        };
+        for series in self.series.values_mut() {
+            if let Stage::Ready { due, .. } | Stage::Waiting { due, .. } = &mut series.stage {
+                *due = moved(*due);
+            }
+        }
+        for held in self.held.values_mut() {
+            held.not_before = held.not_before.map(moved);
+        }
     }
 
     /// A key for `subject` is announced, durably: after a trigger, which may be answered `Accepted` now, or after
@@ -229,6 +272,19 @@ impl<P: Copy + Eq> Renewal<P> {
     pub fn handle_announced(&mut self, subject: Subject, pending: P) {
         self.held.entry(subject.clone()).or_default().announcing = false;
         self.begin(subject, Series::new(pending, Stage::Announced));
+    }
+
+    /// CertificateSigned came for a key that no series knows, and was invalid: where one series of `is_meant` waits for its
+    /// certificate, it was for that one (A02.FR.20).
+    pub fn handle_invalid_for(&mut self, now: SystemTime, is_meant: impl Fn(&Subject) -> bool) {
+        let mut waiting = self
+            .series
+            .iter()
+            .filter(|(subject, series)| is_meant(subject) && series.sent && series.stage != Stage::Stopped)
+            .map(|(_, series)| series.pending);
+        if let (Some(pending), None) = (waiting.next(), waiting.next()) {
+            self.handle_certificate(now, pending, SignedVerdict::Invalid);
+        }
     }
 
     /// The key of [`Action::Announce`] could not be announced.

@@ -7,7 +7,6 @@ mod v201;
 mod v21;
 
 use std::{
-    collections::BTreeSet,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -19,7 +18,7 @@ use std::{
 use ocpp_transport::{CallError, Peer, Registration, Reply, Router};
 use ocpp_types::Version;
 use station_store::{
-    CertificateSigningUse, PendingId, Store,
+    CertificateSigningUse, Store,
     message::{DeleteMessage, InstallMessage, InventoryMessage, SignedMessage},
 };
 use tokio::{
@@ -30,9 +29,10 @@ use tokio::{
 use crate::{
     config::{CertificatesSection, Versions},
     io::{
-        csms::{self, SignAnswer, SignRequest},
-        enrolment::{Keyring, ReadyRequest},
+        csms,
+        enrolment::Keyring,
         model_file::ModelFile,
+        renewing::{RenewError, Renewing, answered},
         security_log::SecurityLog,
     },
     security_events::{Noted, SecurityEvent},
@@ -46,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) events: SecurityLog,
     pub(crate) model: ModelFile,
     pub(crate) certificates: CertificatesSection,
+    pub(crate) renewing: Renewing,
     /// The slot of the network profile of the connection.
     slot: AtomicU32,
     /// Wakes the agent: an event waits to be reported.
@@ -56,12 +57,12 @@ pub(crate) struct Shared {
     pub(crate) reset: Notify,
     /// Wakes the agent: BootNotification was asked for.
     pub(crate) boot: Notify,
-    /// Wakes the agent: a certificate request was made; whoever made it may be gone with its connection.
-    pub(crate) request_made: Notify,
+    /// Wakes the agent: the store names keys that nothing needs any more.
+    pub(crate) disposal: Notify,
+    /// Wakes the agent: a certificate for vehicles has come, whose status is to be asked for.
+    pub(crate) statuses: Notify,
     /// What the CSMS answered to the last BootNotification.
     registration: Mutex<Registration>,
-    /// The requests that were sent on this connection; each is sent once on it.
-    asked: Mutex<BTreeSet<PendingId>>,
     /// Whether the certificate of this connection is confirmed. None is taken in before: confirming one discards the others.
     confirmed: watch::Sender<bool>,
 }
@@ -96,20 +97,22 @@ impl Shared {
         model: ModelFile,
         certificates: CertificatesSection,
     ) -> Self {
+        let renewing = Renewing::restore(&store, &model.current(), SystemTime::now());
         Self {
             store,
             keyring,
             events,
             model,
             certificates,
+            renewing,
             slot: AtomicU32::new(1),
             events_wait: Notify::new(),
             reconnect: Notify::new(),
             reset: Notify::new(),
             boot: Notify::new(),
-            request_made: Notify::new(),
+            disposal: Notify::new(),
+            statuses: Notify::new(),
             registration: Mutex::new(Registration::NotBooted),
-            asked: Mutex::default(),
             confirmed: watch::Sender::new(false),
         }
     }
@@ -117,7 +120,6 @@ impl Shared {
     /// An attempt to connect begins; what was meant for the connection before is over.
     pub(crate) fn handle_attempt(&self) {
         self.confirmed.send_replace(false);
-        lock(&self.asked).clear();
         for wish in [&self.reconnect, &self.boot] {
             // Takes a wish that nobody waited for any more.
             pin!(wish.notified()).enable();
@@ -169,69 +171,6 @@ impl Shared {
         }
     }
 
-    /// Makes a key and sends a request for its certificate.
-    pub(crate) async fn enrol(self: Arc<Self>, peer: Peer) {
-        let shared = Arc::clone(&self);
-        let make = move || {
-            let request = shared.keyring.new_request();
-            // F06.FR.10: it is sent also if the connection, and with it this handler, is gone meanwhile.
-            shared.request_made.notify_one();
-            request
-        };
-        match on_blocking_thread(make).await {
-            Ok(Ok(request)) => self.send_request(&peer, request).await,
-            Ok(Err(error)) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "no certificate request was made")
-            }
-            Err(error) => tracing::error!(%error, "no certificate request was made"),
-        }
-    }
-
-    /// Sends the requests that wait for a certificate and were not sent on this connection.
-    pub(crate) async fn send_requests(self: &Arc<Self>, peer: &Peer) {
-        for request in self.keyring.ready_requests() {
-            self.send_request(peer, request).await;
-        }
-    }
-
-    /// Sends a request; where the CSMS rejects it, the key goes (A02.FR.12). In doubt it stays and is sent again on the next
-    /// connection.
-    async fn send_request(self: &Arc<Self>, peer: &Peer, request: ReadyRequest) {
-        let ReadyRequest { id, csr } = request;
-        if !lock(&self.asked).insert(id) {
-            return;
-        }
-        let use_ = CertificateSigningUse::ChargingStation;
-        let request = SignRequest { csr: csr.as_str().to_owned(), use_, request_id: None, root: None };
-        match csms::sign_certificate(peer, &request).await {
-            Ok(SignAnswer::Accepted) => {
-                tracing::info!(request = %id, "the CSMS accepted the certificate request; the certificate will follow");
-            }
-            Ok(SignAnswer::Rejected { reason }) => {
-                tracing::warn!(request = %id, reason, "the CSMS rejected the certificate request; a new trigger starts anew");
-                self.give_up(id).await;
-            }
-            Err(error) if error.is_answer() => {
-                tracing::warn!(request = %id, %error, "the CSMS could not read the certificate request");
-                self.give_up(id).await;
-            }
-            Err(error) => {
-                tracing::warn!(request = %id, %error, "no answer; the request is sent again on the next connection")
-            }
-        }
-    }
-
-    async fn give_up(self: &Arc<Self>, id: PendingId) {
-        let shared = Arc::clone(self);
-        match on_blocking_thread(move || shared.keyring.give_up(id)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a key was not destroyed")
-            }
-            Err(error) => tracing::warn!(%error, "a key was not destroyed"),
-        }
-    }
-
     /// Answers CertificateSigned after the certificate is durable, and reconnects after the answer has left (A02.FR.08).
     pub(crate) async fn certificate_signed<M>(
         self: Arc<Self>,
@@ -244,8 +183,15 @@ impl Shared {
         self.permit()?;
         // The sender lives as long as `self`.
         let _ = self.confirmed.subscribe().wait_for(|confirmed| *confirmed).await;
-        let store = Arc::clone(&self.store);
-        let outcome = blocking(move || store.certificate_signed(&request, SystemTime::now())).await?;
+        let shared = Arc::clone(&self);
+        let outcome = blocking(move || {
+            let pending = answered(&shared.store, request.chain());
+            let outcome = shared.store.certificate_signed(&request, SystemTime::now());
+            // Before anybody sends the request again, or gives its key up.
+            shared.renewing.handle_certificate(&outcome, pending, request.signing_use());
+            outcome
+        })
+        .await?;
         if let Some(refused) = &outcome.refused {
             // A02.FR.07
             self.raise(SecurityEvent::InvalidChargingStationCertificate, explain(refused)).await;
@@ -254,8 +200,19 @@ impl Shared {
         Ok(match outcome.installed {
             None => reply,
             Some(own) => {
-                tracing::info!(certificate = %own.id, "the new certificate is stored; connecting anew with it");
-                reply.then(async move { self.reconnect.notify_one() })
+                if own.use_.is_for_vehicles() {
+                    // M06.FR.07
+                    self.statuses.notify_one();
+                    // The one that it replaced may have left a key behind.
+                    self.disposal.notify_one();
+                }
+                if own.use_.connects() {
+                    tracing::info!(certificate = %own.id, "the new certificate is stored; connecting anew with it");
+                    reply.then(async move { self.reconnect.notify_one() })
+                } else {
+                    tracing::info!(certificate = %own.id, "the new certificate for vehicles is stored");
+                    reply
+                }
             }
         })
     }
@@ -285,17 +242,35 @@ impl Shared {
         self.permit()?;
         // Until then the store may not know that the connection relies on a root.
         let _ = self.confirmed.subscribe().wait_for(|confirmed| *confirmed).await;
-        blocking(move || self.store.delete(&request)).await
+        let shared = Arc::clone(&self);
+        let response = blocking(move || shared.store.delete(&request)).await?;
+        // M04.FR.08: the keys of V2G chains are destroyed after the answer, which waits for no token.
+        self.disposal.notify_one();
+        self.renewing.handle_change();
+        Ok(response)
     }
 
     /// Answers a request for a message, which follows the answer (F06.FR.04).
-    pub(crate) fn trigger(self: Arc<Self>, peer: Peer, wanted: Trigger) -> Reply<TriggerAnswer> {
+    pub(crate) async fn trigger(self: Arc<Self>, peer: Peer, wanted: Trigger) -> Reply<TriggerAnswer> {
         let accepted = Reply::new(TriggerAnswer::Accepted);
         match wanted {
-            // A02: the response first, then the key and the request (F06.FR.04, A02.FR.02).
-            Trigger::Sign { use_: CertificateSigningUse::ChargingStation, .. } => {
-                accepted.then(self.enrol(peer))
-            }
+            // A02: the response first, then the key and the request (F06.FR.04, A02.FR.02). That they follow is durable before
+            // it is said (F06.FR.10).
+            Trigger::Sign { use_, evse } => match self.promise(use_, evse).await {
+                Ok(promises) => accepted.then(async move {
+                    // A00.FR.807: also a station that is Pending sends what was triggered (B02.FR.02).
+                    if *lock(&self.registration) != Registration::NotBooted {
+                        self.renewing.handle_connected(&peer);
+                    }
+                    drop(promises);
+                }),
+                // F06.FR.08, TC_F_27
+                Err(RenewError::NotServed) => Reply::new(TriggerAnswer::NotImplemented),
+                Err(error) => {
+                    tracing::error!(error = explain(&error), "a certificate is not asked for");
+                    Reply::new(TriggerAnswer::Rejected)
+                }
+            },
             Trigger::Heartbeat => accepted.then(async move {
                 if let Err(error) = csms::heartbeat(&peer).await {
                     tracing::warn!(%error, "the heartbeat that was asked for brought no answer");
@@ -308,8 +283,7 @@ impl Shared {
                 Reply::new(TriggerAnswer::Rejected)
             }
             Trigger::BootNotification => accepted.then(async move { self.boot.notify_one() }),
-            // F06.FR.08, TC_F_27
-            Trigger::Sign { .. } | Trigger::Other => Reply::new(TriggerAnswer::NotImplemented),
+            Trigger::Other => Reply::new(TriggerAnswer::NotImplemented),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn with_handlers(router: Router, shared: &Arc<Shared>) -> Router {
             async move {
                 shared.permit()?;
                 let wanted = wanted(request.requested_message);
-                Ok::<_, CallError>(shared.trigger(peer, wanted).map(triggered))
+                Ok::<_, CallError>(shared.trigger(peer, wanted).await.map(triggered))
             }
         })
         .handle(move |peer, request: TriggerMessageRequest| {
@@ -42,7 +42,7 @@ pub(super) fn with_handlers(router: Router, shared: &Arc<Shared>) -> Router {
             async move {
                 shared.permit()?;
                 let wanted = core_wanted(request.requested_message);
-                Ok::<_, CallError>(shared.trigger(peer, wanted).map(core_triggered))
+                Ok::<_, CallError>(shared.trigger(peer, wanted).await.map(core_triggered))
             }
         })
         .handle(move |_, request: CertificateSignedRequest| {

@@ -24,7 +24,7 @@ pub(super) fn with_handlers(router: Router, shared: &Arc<Shared>) -> Router {
             async move {
                 shared.permit()?;
                 let wanted = wanted(&request);
-                Ok::<_, CallError>(shared.trigger(peer, wanted).map(triggered))
+                Ok::<_, CallError>(shared.trigger(peer, wanted).await.map(triggered))
             }
         })
         .handle(move |_, request: CertificateSignedRequest| {
