@@ -65,7 +65,7 @@ impl DeviceModel {
     ) -> Result<v201::SetNetworkProfileRequest, Refusal> {
         let invalid = |info: &str| Refusal::new("InvalidNetworkConf", info);
         let data = &request.connection_data;
-        // B09.FR.22: a slot that is in use is changed by nobody.
+        // B09.FR.21, B09.FR.22: a slot that is in use is not changed.
         if self.network().priority().iter().any(|slot| i64::from(*slot) == request.configuration_slot) {
             return Err(Refusal::new("ActiveNetworkConf", "the slot is in NetworkConfigurationPriority"));
         }
@@ -107,3 +107,40 @@ fn refused(refusal: &Refusal) -> ProfileOutcome {
 
 /// The characters of `attributeValue` in 2.0.1.
 const LONGEST_VALUE: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device_model::Variable;
+
+    #[test]
+    fn a_value_that_2_0_1_has_no_room_for_is_refused_by_every_rule() {
+        let refused = "?".repeat(LONGEST_VALUE);
+        for variable in Variable::ALL {
+            // The order of the slots is judged beside the slots.
+            if variable != Variable::NetworkConfigurationPriority {
+                variable.rule().check(&refused).expect_err(variable.name());
+            }
+        }
+        let text = |value: &str| {
+            let component = v21::ComponentType::new("SecurityCtrlr".parse().expect("short"));
+            let variable = v21::VariableType::new("Identity".parse().expect("short"));
+            v21::SetVariableDataType::new(value.parse().expect("short"), component, variable)
+        };
+        let data = vec![text(&"1".repeat(2500)), text(&"1".repeat(1000)), text("1")];
+        let request = v21::SetVariablesRequest::new(NonEmptyVec::try_from(data).expect("three"));
+        let told = set_variables(request).expect("the same");
+        let values: Vec<_> =
+            told.set_variable_data.iter().map(|data| data.attribute_value.as_str()).collect();
+        assert_eq!(values, [refused.as_str(), &"1".repeat(1000), "1"]);
+    }
+
+    #[test]
+    fn what_has_no_word_in_the_other_version_is_an_error() {
+        let any = v21::OCPPInterfaceEnumType::Any;
+        same::<_, v201::OCPPInterfaceEnumType>(&any).expect_err("2.0.1 does not know it");
+        let wired = v21::OCPPInterfaceEnumType::Wired1;
+        let known: v201::OCPPInterfaceEnumType = same(&wired).expect("the same");
+        assert_eq!(known, v201::OCPPInterfaceEnumType::Wired1);
+    }
+}

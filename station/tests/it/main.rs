@@ -14,3 +14,5 @@ mod tc_b_network;
 mod tc_m_delete;
 mod tc_m_install;
 mod tc_m_inventory;
+mod v16;
+mod v21;

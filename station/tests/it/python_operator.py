@@ -2,6 +2,7 @@
 
 {"action": …, "payload": …}     a call; `answer` is what came, or {"error": …}
 {"password": …}                 the password that counts from now on
+{"passwordHex": …}              the same, as bytes (AuthorizationKey of OCPP 1.6)
 {"behave": ACTION, "as": …}     how to answer a request of the station from now on, `times` of them where that is given:
                                 null: as usual; "silent": not at all; {"payload": …}, {"error": CODE, "raw": TEXT with $ID}
 {"issue": …}                    a certificate, see python_pki.py
@@ -71,7 +72,7 @@ class Csms:
         self.calls = importlib.import_module(f"{module}.call")
         self.results = importlib.import_module(f"{module}.call_result")
         self.station_class = station_class(self, importlib.import_module(module).ChargePoint)
-        self.password = arguments.password
+        self.password = arguments.password.encode()
         self.behaviours = {}
         self.errors_to_send = 0
         self.refused = []
@@ -122,8 +123,8 @@ class Csms:
                 return connection.respond(403, "")
             return None
         header = request.headers.get("Authorization", " ").split(" ", 1)[1]
-        user, _, given = base64.b64decode(header).decode().partition(":")
-        if (user, given) != (self.arguments.identity, self.password):
+        user, _, given = base64.b64decode(header).partition(b":")
+        if (user, given) != (self.arguments.identity.encode(), self.password):
             report("refused", True)
             return connection.respond(401, "")
 
@@ -256,7 +257,10 @@ class Csms:
             except Exception as error:
                 report("answer", {"error": repr(error)})
         elif "password" in command:
-            self.password = command["password"]
+            self.password = command["password"].encode()
+            report("password", True)
+        elif "passwordHex" in command:
+            self.password = bytes.fromhex(command["passwordHex"])
             report("password", True)
         elif "behave" in command:
             if command["as"] is None:

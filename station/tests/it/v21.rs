@@ -1,0 +1,229 @@
+//! OCPP 2.1, against a CSMS on Python's `ocpp`: what it has beyond 2.0.1, and the rest in its words.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{
+    python::PythonCsms,
+    stage::{Process, Stage},
+    v16::prepare,
+};
+
+/// A station that has booted, and its CSMS.
+fn start(stage: &Stage) -> (PythonCsms, Process) {
+    let mut csms = prepare(stage, "2.1", &["2.1"]);
+    let station = stage.station();
+    csms.wait_for(stage, "boot");
+    (csms, station)
+}
+
+/// The station's request after a trigger.
+fn request(csms: &mut PythonCsms, stage: &Stage) -> Value {
+    let trigger = json!({ "requestedMessage": "SignChargingStationCertificate" });
+    assert_eq!(csms.call(stage, "TriggerMessage", trigger)["status"], "Accepted");
+    csms.wait_for(stage, "SignCertificate")
+}
+
+fn certificate_signed(csms: &mut PythonCsms, stage: &Stage, pem: &Value, request_id: &Value) -> Value {
+    let payload = json!({ "certificateChain": pem, "certificateType": "ChargingStationCertificate",
+        "requestId": request_id });
+    csms.call(stage, "CertificateSigned", payload)
+}
+
+fn install(csms: &mut PythonCsms, stage: &Stage, type_: &str, file: &str) -> Value {
+    let pem = fs::read_to_string(stage.path(file)).expect("PEM");
+    let payload = json!({ "certificateType": type_, "certificate": pem });
+    csms.call(stage, "InstallCertificate", payload)["status"].take()
+}
+
+/// The types that are installed, of those that are asked for.
+fn types(csms: &mut PythonCsms, stage: &Stage, asked: Value) -> Vec<String> {
+    let listed = csms.call(stage, "GetInstalledCertificateIds", asked);
+    let chains = listed["certificateHashDataChain"].as_array().cloned().unwrap_or_default();
+    let type_ = |chain: &Value| chain["certificateType"].as_str().expect("a type").to_owned();
+    chains.iter().map(type_).collect()
+}
+
+fn get(csms: &mut PythonCsms, stage: &Stage, component: &str, variable: &str) -> Value {
+    let data = json!({ "component": { "name": component }, "variable": { "name": variable } });
+    let mut answer = csms.call(stage, "GetVariables", json!({ "getVariableData": [data] }));
+    answer["getVariableResult"][0].take()
+}
+
+#[test]
+fn a02_fr_24_a_certificate_is_renewed_by_the_id_of_its_request() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = start(&stage);
+    let mut ids = Vec::new();
+    for profile in [2, 3] {
+        assert_eq!(csms.wait_for(&stage, "connected"), profile);
+        let request = request(&mut csms, &stage);
+        assert_eq!(request["certificateType"], "ChargingStationCertificate", "A02.FR.13");
+        let id = request["requestId"].as_i64().expect("A02.FR.24");
+        assert!(!ids.contains(&id), "{ids:?}, {id}");
+        ids.push(id);
+        let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+        // A02.FR.26: nobody asked for it.
+        let unknown = json!(if id == i64::from(i32::MAX) { 0 } else { id + 1 });
+        let answer = certificate_signed(&mut csms, &stage, &issued["pem"], &unknown);
+        assert_eq!(
+            (&answer["status"], &answer["statusInfo"]["reasonCode"]),
+            (&json!("Rejected"), &json!("InvalidValue"))
+        );
+        let answer = certificate_signed(&mut csms, &stage, &issued["pem"], &json!(id));
+        assert_eq!(answer["status"], "Accepted");
+    }
+    assert_eq!(csms.wait_for(&stage, "connected"), 3);
+    station.terminate();
+    let inventory = stage.inventory_text();
+    assert_eq!(inventory.matches("own (").count(), 1, "{inventory}");
+}
+
+#[test]
+fn a02_fr_25_a_certificate_without_the_id_of_its_request_is_recognised_by_its_key() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = start(&stage);
+    let request = request(&mut csms, &stage);
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+    let payload = json!({ "certificateChain": issued["pem"] });
+    assert_eq!(csms.call(&stage, "CertificateSigned", payload)["status"], "Accepted");
+    csms.wait_until(&stage, "connected", |profile| profile == 3);
+    station.terminate();
+}
+
+#[test]
+fn a02_fr_07_an_invalid_certificate_is_rejected_and_reported() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = start(&stage);
+    let request = request(&mut csms, &stage);
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "manufacturer" }));
+    let answer = certificate_signed(&mut csms, &stage, &issued["pem"], &request["requestId"]);
+    assert_eq!(answer["statusInfo"]["reasonCode"], "InvalidCertificate");
+    csms.wait_until(&stage, "security event", |event| event == "InvalidChargingStationCertificate");
+    station.terminate();
+}
+
+#[test]
+fn m03_m04_m05_roots_of_2_1_are_installed_listed_and_deleted() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = start(&stage);
+    assert_eq!(install(&mut csms, &stage, "OEMRootCertificate", "manufacturer.pem"), "Accepted");
+    assert_eq!(install(&mut csms, &stage, "MORootCertificate", "manufacturer.pem"), "Accepted");
+    let mut all = types(&mut csms, &stage, json!({}));
+    all.sort();
+    assert_eq!(all, ["CSMSRootCertificate", "MORootCertificate", "OEMRootCertificate"]);
+    let asked = json!({ "certificateType": ["OEMRootCertificate", "V2GRootCertificate"] });
+    assert_eq!(types(&mut csms, &stage, asked), ["OEMRootCertificate"]);
+    for (algorithm, status) in [("SHA384", "Accepted"), ("SHA256", "NotFound")] {
+        let arguments = ["hash-data", "manufacturer.pem", "--algorithm", algorithm];
+        let hash = stage.command(&arguments).output().expect("starts");
+        let hash: Value = serde_json::from_slice(&hash.stdout).expect("JSON");
+        let answer = csms.call(&stage, "DeleteCertificate", json!({ "certificateHashData": hash }));
+        assert_eq!(answer["status"], status);
+    }
+    assert_eq!(types(&mut csms, &stage, json!({})), ["CSMSRootCertificate"]);
+    station.terminate();
+}
+
+#[test]
+fn variables_are_read_set_and_reported() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = start(&stage);
+    let found = get(&mut csms, &stage, "SecurityCtrlr", "SecurityProfile");
+    assert_eq!((&found["attributeStatus"], &found["attributeValue"]), (&json!("Accepted"), &json!("2")));
+    assert_eq!(get(&mut csms, &stage, "SecurityCtrlr", "Colour")["attributeStatus"], "UnknownVariable");
+    let set = |component: &str, variable: &str, value: &str| json!({ "component": { "name": component }, "variable": { "name": variable }, "attributeValue": value });
+    // 2.1 has room for 2,500 characters, 2.0.1 for 1,000.
+    let long = "9".repeat(2500);
+    let data = [
+        set("OCPPCommCtrlr", "WebSocketPingInterval", "7"),
+        set("OCPPCommCtrlr", "WebSocketPingInterval", &long),
+        set("SecurityCtrlr", "Identity", &long),
+        set("SecurityCtrlr", "Colour", &long),
+        set("Weather", "Colour", "blue"),
+    ];
+    let answer = csms.call(&stage, "SetVariables", json!({ "setVariableData": data }));
+    let results = answer["setVariableResult"].as_array().expect("results");
+    let status: Vec<_> =
+        results.iter().map(|result| result["attributeStatus"].as_str().expect("text")).collect();
+    assert_eq!(status, ["Accepted", "Rejected", "Rejected", "UnknownVariable", "UnknownComponent"]);
+    assert_eq!(results[2]["attributeStatusInfo"]["reasonCode"], "ReadOnly");
+    assert_eq!(get(&mut csms, &stage, "OCPPCommCtrlr", "WebSocketPingInterval")["attributeValue"], "7");
+
+    let wanted = json!({ "requestId": 5, "reportBase": "FullInventory" });
+    assert_eq!(csms.call(&stage, "GetBaseReport", wanted)["status"], "Accepted");
+    let mut told = Vec::new();
+    loop {
+        let report = csms.wait_for(&stage, "report");
+        assert_eq!((&report["requestId"], &report["seqNo"]), (&json!(5), &json!(told.len().div_ceil(8))));
+        let data = report["reportData"].as_array().expect("data").iter();
+        told.extend(data.map(|data| data["variable"]["name"].as_str().expect("a name").to_owned()));
+        if report["tbc"] == false {
+            break;
+        }
+    }
+    for name in ["OrganizationName", "CertificateEntries", "BasicAuthPassword"] {
+        assert!(told.iter().any(|known| known == name), "{told:?}");
+    }
+    station.terminate();
+}
+
+#[test]
+fn b09_fr_22_profiles_are_stored_in_slots_that_are_not_in_use() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = start(&stage);
+    // The package writes this name in another case.
+    let profile = |slot: u8, more: Value| {
+        let mut data = json!({ "ocppTransport": "JSON", "ocppCSMSURL": "wss://two.example/ocpp",
+            "messageTimeout": 30, "securityProfile": 3, "ocppInterface": "Any", "ocppVersion": "OCPP21" });
+        data.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
+        json!({ "configurationSlot": slot, "connectionData": data })
+    };
+    for (slot, more, status, reason) in [
+        (2, json!({}), "Accepted", Value::Null),
+        (1, json!({}), "Rejected", json!("ActiveNetworkConf")),
+        (9, json!({}), "Rejected", json!("InvalidConfSlot")),
+        (3, json!({ "identity": "CS002" }), "Rejected", json!("InvalidNetworkConf")),
+        (3, json!({ "securityProfile": 1 }), "Rejected", json!("NoSecurityDowngrade")),
+        (3, json!({ "securityProfile": 0 }), "Rejected", json!("InvalidNetworkConf")),
+    ] {
+        let answer = csms.call(&stage, "SetNetworkProfile", profile(slot, more));
+        assert_eq!(
+            (&answer["status"], &answer["statusInfo"]["reasonCode"]),
+            (&json!(status), &reason),
+            "{slot}"
+        );
+    }
+    station.terminate();
+}
+
+#[test]
+fn b12_the_station_starts_anew_with_nothing_to_resume() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = start(&stage);
+    let answer = csms.call(&stage, "Reset", json!({ "type": "Immediate", "evseId": 1 }));
+    assert_eq!(answer["status"], "Rejected");
+    let answer = csms.call(&stage, "Reset", json!({ "type": "ImmediateAndResume" }));
+    assert_eq!(answer["status"], "Accepted");
+    assert_eq!(csms.wait_for(&stage, "boot"), "RemoteReset");
+    station.terminate();
+}
+
+#[test]
+fn f06_fr_08_what_the_station_does_not_send_is_not_implemented() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = start(&stage);
+    for message in
+        ["SignV2GCertificate", "SignV2G20Certificate", "SignCombinedCertificate", "StatusNotification"]
+    {
+        let answer = csms.call(&stage, "TriggerMessage", json!({ "requestedMessage": message }));
+        assert_eq!(answer["status"], "NotImplemented", "{message}");
+    }
+    let custom = json!({ "requestedMessage": "CustomTrigger", "customTrigger": "Colour" });
+    assert_eq!(csms.call(&stage, "TriggerMessage", custom)["status"], "NotImplemented");
+    let answer = csms.call(&stage, "TriggerMessage", json!({ "requestedMessage": "Heartbeat" }));
+    assert_eq!(answer["status"], "Accepted");
+    csms.wait_for(&stage, "heartbeat");
+    station.terminate();
+}
