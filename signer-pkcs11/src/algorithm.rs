@@ -19,6 +19,9 @@ pub enum KeyAlgorithm {
     EcdsaP256,
     /// ECDSA on P-384.
     EcdsaP384,
+    /// ECDSA on P-521 (secp521r1), which ISO 15118-20 wants. Some TLS peers do not know it, and tpm2-pkcs11 1.9 cannot
+    /// store it: the key is refused there, and nothing of it stays.
+    EcdsaP521,
     /// RSA of 2048 bits, for stations that know nothing else (A00.FR.319).
     Rsa2048,
     /// RSA of 3072 bits.
@@ -37,6 +40,8 @@ pub enum SignatureAlgorithm {
     EcdsaSha256,
     /// ECDSA with SHA-384.
     EcdsaSha384,
+    /// ECDSA with SHA-512.
+    EcdsaSha512,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RsaPkcs1Sha256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.
@@ -78,13 +83,20 @@ pub enum RsaPadding {
 
 impl KeyAlgorithm {
     /// Every algorithm, the preferred one first.
-    pub const ALL: &[Self] =
-        &[Self::EcdsaP256, Self::EcdsaP384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::Ed25519];
+    pub const ALL: &[Self] = &[
+        Self::EcdsaP256,
+        Self::EcdsaP384,
+        Self::EcdsaP521,
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+        Self::Ed25519,
+    ];
 
     /// Which family it belongs to.
     pub fn family(self) -> KeyFamily {
         match self {
-            Self::EcdsaP256 | Self::EcdsaP384 => KeyFamily::Ecdsa,
+            Self::EcdsaP256 | Self::EcdsaP384 | Self::EcdsaP521 => KeyFamily::Ecdsa,
             Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => KeyFamily::Rsa,
             Self::Ed25519 => KeyFamily::EdDsa,
         }
@@ -96,6 +108,7 @@ impl KeyAlgorithm {
         match (self, padding) {
             (Self::EcdsaP256, _) => SignatureAlgorithm::EcdsaSha256,
             (Self::EcdsaP384, _) => SignatureAlgorithm::EcdsaSha384,
+            (Self::EcdsaP521, _) => SignatureAlgorithm::EcdsaSha512,
             (Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096, RsaPadding::Pkcs1) => {
                 SignatureAlgorithm::RsaPkcs1Sha256
             }
@@ -112,7 +125,7 @@ impl KeyAlgorithm {
             Self::Rsa2048 => Some(2048),
             Self::Rsa3072 => Some(3072),
             Self::Rsa4096 => Some(4096),
-            Self::EcdsaP256 | Self::EcdsaP384 | Self::Ed25519 => None,
+            Self::EcdsaP256 | Self::EcdsaP384 | Self::EcdsaP521 | Self::Ed25519 => None,
         }
     }
 
@@ -121,6 +134,7 @@ impl KeyAlgorithm {
         match self {
             Self::EcdsaP256 => Some(32),
             Self::EcdsaP384 => Some(48),
+            Self::EcdsaP521 => Some(66),
             Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 | Self::Ed25519 => None,
         }
     }
@@ -130,6 +144,7 @@ impl KeyAlgorithm {
         match self {
             Self::EcdsaP256 => Some(oid::SECP256R1),
             Self::EcdsaP384 => Some(oid::SECP384R1),
+            Self::EcdsaP521 => Some(oid::SECP521R1),
             Self::Ed25519 => Some(oid::ED25519),
             Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => None,
         }
@@ -140,7 +155,7 @@ impl SignatureAlgorithm {
     /// Whether a key of this kind makes such signatures.
     pub fn fits(self, key: KeyAlgorithm) -> bool {
         match self {
-            Self::EcdsaSha256 | Self::EcdsaSha384 => key.family() == KeyFamily::Ecdsa,
+            Self::EcdsaSha256 | Self::EcdsaSha384 | Self::EcdsaSha512 => key.family() == KeyFamily::Ecdsa,
             Self::Ed25519 => key.family() == KeyFamily::EdDsa,
             Self::RsaPkcs1Sha256
             | Self::RsaPkcs1Sha384
@@ -156,6 +171,7 @@ impl SignatureAlgorithm {
         match self {
             Self::EcdsaSha256 => alg_id::ECDSA_SHA256,
             Self::EcdsaSha384 => alg_id::ECDSA_SHA384,
+            Self::EcdsaSha512 => alg_id::ECDSA_SHA512,
             Self::RsaPkcs1Sha256 => alg_id::RSA_PKCS1_SHA256,
             Self::RsaPkcs1Sha384 => alg_id::RSA_PKCS1_SHA384,
             Self::RsaPkcs1Sha512 => alg_id::RSA_PKCS1_SHA512,
@@ -181,7 +197,7 @@ impl SignatureAlgorithm {
         match self {
             Self::EcdsaSha256 | Self::RsaPssSha256 => Sha256::digest(message).to_vec(),
             Self::EcdsaSha384 | Self::RsaPssSha384 => Sha384::digest(message).to_vec(),
-            Self::RsaPssSha512 => Sha512::digest(message).to_vec(),
+            Self::EcdsaSha512 | Self::RsaPssSha512 => Sha512::digest(message).to_vec(),
             Self::RsaPkcs1Sha256 => [DIGEST_INFO_SHA256, &Sha256::digest(message)].concat(),
             Self::RsaPkcs1Sha384 => [DIGEST_INFO_SHA384, &Sha384::digest(message)].concat(),
             Self::RsaPkcs1Sha512 => [DIGEST_INFO_SHA512, &Sha512::digest(message)].concat(),
@@ -203,6 +219,7 @@ impl fmt::Display for KeyAlgorithm {
         f.write_str(match self {
             Self::EcdsaP256 => "ecdsa-p256",
             Self::EcdsaP384 => "ecdsa-p384",
+            Self::EcdsaP521 => "ecdsa-p521",
             Self::Rsa2048 => "rsa-2048",
             Self::Rsa3072 => "rsa-3072",
             Self::Rsa4096 => "rsa-4096",
@@ -224,7 +241,7 @@ impl fmt::Display for KeyFamily {
 /// The name is none of [`KeyAlgorithm::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown key algorithm \"{0}\": write ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096 or ed25519"
+    "unknown key algorithm \"{0}\": write ecdsa-p256, ecdsa-p384, ecdsa-p521, rsa-2048, rsa-3072, rsa-4096 or ed25519"
 )]
 pub struct UnknownKeyAlgorithm(String);
 
@@ -287,6 +304,7 @@ mod tests {
         for (algorithm, length) in [
             (SignatureAlgorithm::EcdsaSha256, 32),
             (SignatureAlgorithm::EcdsaSha384, 48),
+            (SignatureAlgorithm::EcdsaSha512, 64),
             (SignatureAlgorithm::RsaPssSha512, 64),
             (SignatureAlgorithm::RsaPkcs1Sha256, 51),
             (SignatureAlgorithm::RsaPkcs1Sha384, 67),

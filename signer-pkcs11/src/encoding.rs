@@ -6,6 +6,9 @@ use der::{Decode, Encode, asn1::OctetStringRef, asn1::UintRef};
 ///
 /// PKCS #11 wants `OCTET STRING(04 ‖ x ‖ y)`; some tokens give the bare point. Both are accepted. The two cannot be
 /// confused, because both begin with 04 but only one of them has the length that the curve demands.
+///
+/// tpm2-pkcs11 1.9 writes the length of a point on P-521 into one octet, where DER has two, and cannot read that itself
+/// the next time: what is refused here is destroyed before it can do harm.
 pub(crate) fn uncompressed_point(value: &[u8], coordinate_bytes: usize) -> Option<&[u8]> {
     let is_point = |bytes: &[u8]| bytes.len() == 1 + 2 * coordinate_bytes && bytes[0] == 4;
     if is_point(value) {
@@ -55,6 +58,14 @@ mod tests {
         // A point whose x begins with 65 looks like an OCTET STRING header: the length decides.
         point[1] = 65;
         assert_eq!(uncompressed_point(&point, 32), Some(&point[..]));
+    }
+
+    #[test]
+    fn a_point_on_p_521_has_a_length_of_two_octets() {
+        let mut point = vec![4];
+        point.extend([7; 132]);
+        assert_eq!(uncompressed_point(&[&[4, 0x81, 133][..], &point].concat(), 66), Some(&point[..]));
+        assert_eq!(uncompressed_point(&[&[4, 133][..], &point].concat(), 66), None);
     }
 
     #[test]

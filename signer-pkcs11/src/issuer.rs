@@ -11,7 +11,7 @@ use x509_cert::{
 };
 
 use crate::{
-    algorithm::SignatureAlgorithm,
+    algorithm::{SignatureAlgorithm, oid},
     csr::{Subject, pem},
     issue::{IssueError, Unsigned},
     profile::{Kind, Plan, SERIAL_BYTES, serial_number},
@@ -71,6 +71,8 @@ pub(crate) struct Issuer {
     root: Option<RootIdentity>,
     /// PEM of the issuer and what is above it, without self-issued roots.
     above: String,
+    /// Which certificate of the chain has a signature that webpki does not know, counted from 1.
+    unknown_to_webpki: Option<usize>,
 }
 
 /// A leaf certificate that is wanted.
@@ -136,6 +138,9 @@ impl Issuer {
         let is_self_issued = |certificate: &Certificate| {
             certificate.tbs_certificate().issuer() == certificate.tbs_certificate().subject()
         };
+        let mut counted = (1..).zip(&chain);
+        let unknown = counted.find(|(_, (below, _))| !is_self_issued(below) && !is_known_to_webpki(below));
+        let unknown_to_webpki = unknown.map(|(position, _)| position);
         let root = chain.last().filter(|(last, _)| is_self_issued(last));
         let root = root.map(|(root, _)| RootIdentity::of(root)).transpose().map_err(malformed)?;
         let sub_authorities = chain.iter().filter(|(certificate, _)| !is_self_issued(certificate));
@@ -152,6 +157,7 @@ impl Issuer {
             may_sign_crls,
             root,
             above: above.map_err(malformed)?,
+            unknown_to_webpki,
         })
     }
 
@@ -163,6 +169,13 @@ impl Issuer {
     /// Whether its own certificate is valid.
     pub(crate) fn is_valid_at(&self, now: SystemTime) -> bool {
         (self.not_before..self.not_after).contains(&now)
+    }
+
+    /// Which certificate of the chain, counted from 1, is signed by RSASSA-PSS with parameters that webpki does not know.
+    /// It compares the whole AlgorithmIdentifier, which says the length of the salt: only that of the hash passes, and
+    /// OpenSSL's default is the longest that fits.
+    pub(crate) fn unknown_to_webpki(&self) -> Option<usize> {
+        self.unknown_to_webpki
     }
 
     /// Whether its certificate allows it to sign lists of revoked certificates.
@@ -267,6 +280,18 @@ impl Issuer {
     }
 }
 
+/// Whether a certificate's signature is none by RSASSA-PSS, or one that webpki verifies.
+fn is_known_to_webpki(certificate: &Certificate) -> bool {
+    let algorithm = certificate.signature_algorithm();
+    let known = [
+        SignatureAlgorithm::RsaPssSha256,
+        SignatureAlgorithm::RsaPssSha384,
+        SignatureAlgorithm::RsaPssSha512,
+    ];
+    algorithm.oid != oid::RSASSA_PSS
+        || known.iter().any(|known| known.identifier_owned().is_ok_and(|known| known == *algorithm))
+}
+
 /// Whether `above`'s key has signed `below`.
 pub(crate) fn verify_certificate(below: &Certificate, above: &Certificate) -> Result<(), VerifyError> {
     let malformed = |_| VerifyError::Malformed;
@@ -277,4 +302,27 @@ pub(crate) fn verify_certificate(below: &Certificate, above: &Certificate) -> Re
     let signed = below.tbs_certificate().to_der().map_err(malformed)?;
     let signature = below.signature().as_bytes().ok_or(VerifyError::Malformed)?;
     key.verify(algorithm.value(), &signed, signature)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Certificate, CertificateDer, Decode, Encode, Hierarchy, Issuer, PemObject, PublicKey};
+    use crate::algorithm::SignatureAlgorithm;
+
+    /// The position of the certificate that webpki does not know.
+    fn unknown(chain_pem: &str) -> Option<usize> {
+        let first = CertificateDer::from_pem_slice(chain_pem.as_bytes()).unwrap();
+        let spki =
+            Certificate::from_der(&first).unwrap().tbs_certificate().subject_public_key_info().to_der();
+        let key = PublicKey::from_spki_der(&spki.unwrap()).unwrap();
+        let issuer = Issuer::parse(Hierarchy::Cso, chain_pem, &key, SignatureAlgorithm::EcdsaSha256);
+        issuer.unwrap().unknown_to_webpki()
+    }
+
+    #[test]
+    fn a00_fr_505_a_chain_by_pss_with_another_salt_than_peers_verify() {
+        // Both by `openssl x509 -req -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:…` below the same root.
+        assert_eq!(unknown(include_str!("../tests/it/pss-max.pem")), Some(1));
+        assert_eq!(unknown(include_str!("../tests/it/pss-digest.pem")), None);
+    }
 }

@@ -45,6 +45,8 @@ pub struct Profiles {
     pub combined: Option<Profile>,
     /// The CSMS's own certificate.
     pub server: Profile,
+    /// An authority below this one.
+    pub sub_authority: SubAuthority,
 }
 
 /// What certificates of one kind look like.
@@ -83,6 +85,13 @@ pub struct SubAuthority {
     pub path_len: Option<u8>,
     /// Where the issuer's CRL is found.
     pub crl_urls: Vec<String>,
+}
+
+impl Default for SubAuthority {
+    /// Five years, for an authority that issues to stations.
+    fn default() -> Self {
+        Self::new(5 * 365 * DAY)
+    }
 }
 
 impl SubAuthority {
@@ -160,7 +169,13 @@ pub enum ProfilesError {
 
 impl Default for Profiles {
     fn default() -> Self {
-        Self { station: Profile::station(), v2g: None, combined: None, server: Profile::server() }
+        Self {
+            station: Profile::station(),
+            v2g: None,
+            combined: None,
+            server: Profile::server(),
+            sub_authority: SubAuthority::default(),
+        }
     }
 }
 
@@ -177,6 +192,7 @@ impl Profiles {
             v2g: raw.v2g.map(|raw| raw.over(Profile::v2g(), "v2g")).transpose()?,
             combined: raw.combined.map(|raw| raw.over(Profile::combined(), "combined")).transpose()?,
             server: raw.server.unwrap_or_default().over(Profile::server(), "server")?,
+            sub_authority: raw.sub_ca.unwrap_or_default().read()?,
         })
     }
 }
@@ -251,6 +267,27 @@ struct RawProfiles {
     v2g: Option<RawProfile>,
     combined: Option<RawProfile>,
     server: Option<RawProfile>,
+    #[serde(rename = "sub-ca")]
+    sub_ca: Option<RawSubAuthority>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSubAuthority {
+    validity: Option<String>,
+    path_len: Option<u8>,
+    crl_urls: Option<Vec<String>>,
+}
+
+impl RawSubAuthority {
+    fn read(self) -> Result<SubAuthority, ProfilesError> {
+        let default = SubAuthority::default();
+        Ok(SubAuthority {
+            validity: self.validity.map_or(Ok(default.validity), |text| parse_duration(&text))?,
+            path_len: self.path_len.or(default.path_len),
+            crl_urls: urls(self.crl_urls)?,
+        })
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -341,7 +378,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[cfg(test)]
 mod tests {
-    use super::{DAY, Hierarchy, LeafUsage, Profile, Profiles, ProfilesError};
+    use super::{DAY, Hierarchy, LeafUsage, Profile, Profiles, ProfilesError, SubAuthority};
     use crate::{public_key::KeyKind, settings::CommonNameRule};
 
     fn check(text: &str, expected: ProfilesError) {
@@ -375,6 +412,10 @@ mod tests {
             CS001 = ["S1", "S2"]
             [server]
             validity = "12h"
+            [sub-ca]
+            validity = "700d"
+            path_len = 1
+            crl_urls = ["http://a.example/root"]
         "#;
         let profiles = Profiles::from_toml(text).unwrap();
         let station = &profiles.station;
@@ -388,6 +429,8 @@ mod tests {
         let Some(CommonNameRule::Table(table)) = v2g.common_name else { panic!("a table") };
         assert!(table["CS001"].contains("S2"));
         assert_eq!(profiles.server.validity, DAY / 2);
+        let expected = SubAuthority::new(700 * DAY).path_len(Some(1));
+        assert_eq!(profiles.sub_authority, expected.crl_url("http://a.example/root").unwrap());
     }
 
     #[test]
@@ -407,6 +450,7 @@ mod tests {
         for text in [
             "[stations]",
             "[station]\neku = [\"clientAuth\"]",
+            "[sub-ca]\norganization = \"O\"",
             "[station]\nkey_usage = [\"keyCertSign\"]",
             "[",
         ] {

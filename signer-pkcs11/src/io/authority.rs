@@ -124,6 +124,14 @@ impl CertificateAuthority {
     ) -> Result<Self, AuthorityError> {
         let issuer = Issuer::parse(hierarchy, chain_pem, key.public_key(), key.signature_algorithm())?;
         key.prove()?;
+        if let Some(position) = issuer.unknown_to_webpki() {
+            tracing::warn!(
+                position,
+                "a certificate of the issuer's chain is signed by RSASSA-PSS with a salt that is not as long as the hash: \
+                 rustls refuses the chain, so use a CSMS with OpenSSL, or have the certificate made anew \
+                 (openssl: -sigopt rsa_pss_saltlen:digest)"
+            );
+        }
         self.issuers.push(IssuingKey { key, issuer });
         Ok(self)
     }

@@ -422,6 +422,7 @@ impl Key {
         let raw_bytes = match self.inner.algorithm {
             KeyAlgorithm::EcdsaP256 | KeyAlgorithm::Ed25519 => 64,
             KeyAlgorithm::EcdsaP384 => 96,
+            KeyAlgorithm::EcdsaP521 => 132,
             KeyAlgorithm::Rsa2048 => 256,
             KeyAlgorithm::Rsa3072 => 384,
             KeyAlgorithm::Rsa4096 => 512,

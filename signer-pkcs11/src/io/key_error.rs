@@ -109,7 +109,7 @@ pub enum KeyError {
     },
     /// Not one of [`KeyAlgorithm`].
     #[error(
-        "{key} is of a kind that cannot be used ({kind}): generate one of ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096 or ed25519"
+        "{key} is of a kind that cannot be used ({kind}): generate one of ecdsa-p256, ecdsa-p384, ecdsa-p521, rsa-2048, rsa-3072, rsa-4096 or ed25519"
     )]
     Kind {
         /// The key.

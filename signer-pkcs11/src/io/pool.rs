@@ -351,7 +351,9 @@ impl Worker {
             return Err(SignError::Garbage { bytes: raw.len() });
         }
         match job.algorithm {
-            SignatureAlgorithm::EcdsaSha256 | SignatureAlgorithm::EcdsaSha384 => {
+            SignatureAlgorithm::EcdsaSha256
+            | SignatureAlgorithm::EcdsaSha384
+            | SignatureAlgorithm::EcdsaSha512 => {
                 ecdsa_signature_to_der(&raw, job.raw_bytes / 2).ok_or(SignError::Garbage { bytes: raw.len() })
             }
             _ => Ok(raw),

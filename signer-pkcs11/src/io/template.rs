@@ -26,7 +26,9 @@ pub(crate) struct Template {
 /// How the pair is generated.
 pub(crate) fn mechanism(algorithm: KeyAlgorithm) -> Mechanism<'static> {
     match algorithm {
-        KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384 => Mechanism::EccKeyPairGen,
+        KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384 | KeyAlgorithm::EcdsaP521 => {
+            Mechanism::EccKeyPairGen
+        }
         KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => Mechanism::RsaPkcsKeyPairGen,
         KeyAlgorithm::Ed25519 => Mechanism::EccEdwardsKeyPairGen,
     }
@@ -38,7 +40,9 @@ pub(crate) fn signing_mechanism(algorithm: SignatureAlgorithm) -> Mechanism<'sta
         Mechanism::RsaPkcsPss(PkcsPssParams { hash_alg, mgf, s_len: c_ulong::from(s_len).into() })
     };
     match algorithm {
-        SignatureAlgorithm::EcdsaSha256 | SignatureAlgorithm::EcdsaSha384 => Mechanism::Ecdsa,
+        SignatureAlgorithm::EcdsaSha256
+        | SignatureAlgorithm::EcdsaSha384
+        | SignatureAlgorithm::EcdsaSha512 => Mechanism::Ecdsa,
         SignatureAlgorithm::RsaPkcs1Sha256
         | SignatureAlgorithm::RsaPkcs1Sha384
         | SignatureAlgorithm::RsaPkcs1Sha512 => Mechanism::RsaPkcs,

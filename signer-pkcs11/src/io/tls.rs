@@ -43,6 +43,9 @@ fn schemes(algorithm: KeyAlgorithm) -> &'static [(SignatureScheme, SignatureAlgo
         KeyAlgorithm::EcdsaP384 => {
             &[(SignatureScheme::ECDSA_NISTP384_SHA384, SignatureAlgorithm::EcdsaSha384)]
         }
+        KeyAlgorithm::EcdsaP521 => {
+            &[(SignatureScheme::ECDSA_NISTP521_SHA512, SignatureAlgorithm::EcdsaSha512)]
+        }
         KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => &[
             (SignatureScheme::RSA_PSS_SHA256, SignatureAlgorithm::RsaPssSha256),
             (SignatureScheme::RSA_PSS_SHA384, SignatureAlgorithm::RsaPssSha384),

@@ -18,6 +18,7 @@ fn openssl_name(algorithm: SignatureAlgorithm) -> &'static str {
     match algorithm {
         SignatureAlgorithm::EcdsaSha256 => "Signature Algorithm: ecdsa-with-SHA256",
         SignatureAlgorithm::EcdsaSha384 => "Signature Algorithm: ecdsa-with-SHA384",
+        SignatureAlgorithm::EcdsaSha512 => "Signature Algorithm: ecdsa-with-SHA512",
         SignatureAlgorithm::RsaPkcs1Sha256 => "Signature Algorithm: sha256WithRSAEncryption",
         SignatureAlgorithm::RsaPssSha256 => "Signature Algorithm: rsassaPss",
         SignatureAlgorithm::Ed25519 => "Signature Algorithm: ED25519",
@@ -91,6 +92,11 @@ fn a00_fr_503_ecdsa_p256() {
 #[test]
 fn a00_fr_503_ecdsa_p384() {
     check(KeyAlgorithm::EcdsaP384);
+}
+
+#[test]
+fn iso_15118_20_ecdsa_p521() {
+    check(KeyAlgorithm::EcdsaP521);
 }
 
 #[test]

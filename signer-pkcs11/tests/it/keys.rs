@@ -109,7 +109,12 @@ fn keys_that_are_refused() {
         &[Attribute::Sensitive(true), Attribute::Extractable(false), Attribute::Sign(false)],
         P256,
     );
-    foreign_key(&token, "p521", &[Attribute::Sensitive(true), Attribute::Extractable(false)], "1.3.132.0.35");
+    foreign_key(
+        &token,
+        "secp256k1",
+        &[Attribute::Sensitive(true), Attribute::Extractable(false)],
+        "1.3.132.0.10",
+    );
     foreign_key(
         &token,
         "pin-each-time",
@@ -122,7 +127,7 @@ fn keys_that_are_refused() {
     assert!(not_protected.to_string().contains("CKA_EXTRACTABLE is true"), "{not_protected}");
     assert!(error("readable").to_string().contains("CKA_SENSITIVE is false"));
     assert!(matches!(error("mute"), KeyError::CannotSign { .. }));
-    assert!(matches!(error("p521"), KeyError::Kind { .. }));
+    assert!(matches!(error("secp256k1"), KeyError::Kind { .. }));
     assert!(matches!(error("pin-each-time"), KeyError::AlwaysAuthenticate { .. }));
     // Listed they are, all the same.
     assert_eq!(token.keys().unwrap().len(), 5);

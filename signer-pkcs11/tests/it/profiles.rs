@@ -8,8 +8,8 @@ use ocpp_types::{
 };
 use signer_pkcs11::{
     AuditEvent, CaSettings, CertificateAuthority, Csr, FileRecord, Hierarchy, IssueError, Key, KeyAlgorithm,
-    KeyKind, KeyName, KeyRules, Profiles, Refused, RevocationReason, RsaPadding, ServerName, SubAuthority,
-    Subject, Token, csr,
+    KeyFamily, KeyKind, KeyName, KeyRules, Profiles, Refused, RevocationReason, RsaPadding, ServerName,
+    SubAuthority, Subject, Token, csr,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -42,7 +42,7 @@ fn generate(token: &Token, algorithm: KeyAlgorithm) -> Key {
 }
 
 fn settings() -> CaSettings {
-    let kinds = [KeyKind::P256, KeyKind::P384, KeyKind::Ed25519, KeyKind::Rsa { bits: 2048 }];
+    let kinds = [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Ed25519, KeyKind::Rsa { bits: 2048 }];
     CaSettings::new("Example")
         .profiles(Profiles::from_toml(PROFILES).unwrap())
         .keys(KeyRules::new().kinds(kinds))
@@ -126,7 +126,7 @@ fn issue_all(openssl: &Openssl, title: &str, root_key: &Key, sub_key: &Key, stat
 
         let v2g_csr = build("DE*ABC*S0001");
         let v2g = Some(CertificateSigningUseEnumType::V2GCertificate);
-        let on_a_curve = matches!(key.algorithm(), KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384);
+        let on_a_curve = key.algorithm().family() == KeyFamily::Ecdsa;
         for (name, certificate_type) in [("v2g", v2g), ("combined", None)] {
             if on_a_curve {
                 let chain = ceremony.issue(&v2g_csr, certificate_type);
@@ -184,10 +184,14 @@ fn issue_all(openssl: &Openssl, title: &str, root_key: &Key, sub_key: &Key, stat
 fn judge(roots: &[(KeyAlgorithm, RsaPadding)]) {
     let openssl = Openssl::new();
     let station_token = token("stations");
-    let stations: Vec<_> =
-        [KeyAlgorithm::EcdsaP256, KeyAlgorithm::EcdsaP384, KeyAlgorithm::Ed25519, KeyAlgorithm::Rsa2048]
-            .map(|algorithm| generate(&station_token, algorithm))
-            .into();
+    let stations = [
+        KeyAlgorithm::EcdsaP256,
+        KeyAlgorithm::EcdsaP384,
+        KeyAlgorithm::EcdsaP521,
+        KeyAlgorithm::Ed25519,
+        KeyAlgorithm::Rsa2048,
+    ]
+    .map(|algorithm| generate(&station_token, algorithm));
     let token = token("authorities");
     for (algorithm, padding) in roots {
         let [root, sub] = [(); 2].map(|()| generate(&token, *algorithm).with_rsa_padding(*padding));
@@ -196,8 +200,8 @@ fn judge(roots: &[(KeyAlgorithm, RsaPadding)]) {
     let mut script = python::script("judge.py");
     script.arg(openssl.path(""));
     let text = python::run(script);
-    // Of 4 kinds of station key, two get all four profiles and two get two of them.
-    let (chains, requests) = (roots.len() * 12, roots.len() * 4);
+    // Of 5 kinds of station key, three get all four profiles and two get two of them.
+    let (chains, requests) = (roots.len() * 16, roots.len() * 5);
     let expected = format!(
         "{} certificates, {} signatures, {} lists, {requests} requests\n",
         chains * 3,
@@ -209,8 +213,8 @@ fn judge(roots: &[(KeyAlgorithm, RsaPadding)]) {
 
 #[test]
 fn a00_fr_505_every_profile_by_issuers_on_curves() {
-    use KeyAlgorithm::{EcdsaP256, EcdsaP384, Ed25519};
-    judge(&[EcdsaP256, EcdsaP384, Ed25519].map(|algorithm| (algorithm, RsaPadding::Pkcs1)));
+    use KeyAlgorithm::{EcdsaP256, EcdsaP384, EcdsaP521, Ed25519};
+    judge(&[EcdsaP256, EcdsaP384, EcdsaP521, Ed25519].map(|algorithm| (algorithm, RsaPadding::Pkcs1)));
 }
 
 #[test]

@@ -26,7 +26,8 @@ fn suite(module: &Path, uri: &Uri) -> Vec<KeyAlgorithm> {
         let name = KeyName::random(format!("{algorithm}")).unwrap();
         match token.generate_key(&name, algorithm) {
             Ok(key) => check(&token, &key),
-            Err(KeyError::Unsupported { .. } | KeyError::Generate { .. }) => {
+            // The last one: what the token made cannot be used, and was destroyed again.
+            Err(KeyError::Unsupported { .. } | KeyError::Generate { .. } | KeyError::PublicKey { .. }) => {
                 println!("absent in {}: {algorithm}", token.label());
                 absent.push(algorithm);
             }
@@ -86,7 +87,7 @@ fn on_a_tpm() {
         return Tpm::start().run("suite::on_a_tpm");
     }
     let absent = suite(&tpm_module(), &new_tpm_token());
-    assert_eq!(absent, [KeyAlgorithm::Rsa4096, KeyAlgorithm::Ed25519]);
+    assert_eq!(absent, [KeyAlgorithm::EcdsaP521, KeyAlgorithm::Rsa4096, KeyAlgorithm::Ed25519]);
 }
 
 #[test]

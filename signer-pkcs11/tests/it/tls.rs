@@ -11,11 +11,13 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use signer_pkcs11::{
-    CaSettings, Key, KeyAlgorithm, KeyKind, KeyName, KeyRules, ServerName, Subject, Token, csr,
+    CaSettings, CertificateAuthority, Key, KeyAlgorithm, KeyKind, KeyName, KeyRules, RsaPadding, ServerName,
+    Subject, Token, csr,
 };
 
 use crate::{
     issuance::{Stage, key, request, station},
+    openssl::Openssl,
     softhsm::token,
 };
 
@@ -55,12 +57,16 @@ fn generate(token: &Token, algorithm: KeyAlgorithm) -> Key {
 
 #[test]
 fn both_keys_in_tokens_tls_1_2_and_1_3() {
-    let kinds = [KeyKind::P256, KeyKind::P384, KeyKind::Ed25519, KeyKind::Rsa { bits: 2048 }];
+    let kinds = [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Ed25519, KeyKind::Rsa { bits: 2048 }];
     let stage = Stage::new(CaSettings::new("Example").keys(KeyRules::new().kinds(kinds)));
     let station_token = token("tls-stations");
-    for algorithm in
-        [KeyAlgorithm::EcdsaP256, KeyAlgorithm::EcdsaP384, KeyAlgorithm::Rsa2048, KeyAlgorithm::Ed25519]
-    {
+    for algorithm in [
+        KeyAlgorithm::EcdsaP256,
+        KeyAlgorithm::EcdsaP384,
+        KeyAlgorithm::EcdsaP521,
+        KeyAlgorithm::Rsa2048,
+        KeyAlgorithm::Ed25519,
+    ] {
         check(&stage, &generate(&stage.csms, algorithm), &generate(&station_token, algorithm));
     }
 }
@@ -106,6 +112,52 @@ fn check(stage: &Stage, server_key: &Key, station_key: &Key) {
         assert_eq!(client.protocol_version(), Some(version.version));
         assert_eq!(server.peer_certificates().unwrap(), chain(&station_certificate.chain_pem));
     }
+}
+
+/// A handshake by TLS 1.3, the server's chain and key being these.
+fn connect(root: &str, chain: &str, key: &Key) -> Result<(), rustls::Error> {
+    let server = ServerConfig::builder().with_no_client_auth().with_cert_resolver(certified(chain, key));
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(self::chain(root));
+    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let host = Host::try_from("csms.example.com").unwrap();
+    let mut client = Connection::from(ClientConnection::new(Arc::new(client), host).unwrap());
+    let mut server = Connection::from(ServerConnection::new(Arc::new(server)).unwrap());
+    shake_hands(&mut client, &mut server)
+}
+
+#[test]
+fn a00_fr_505_a_chain_by_pss_as_we_sign_it_and_as_openssl_does_by_default() {
+    let token = token("pss");
+    let pss = |key: Key| key.with_rsa_padding(RsaPadding::Pss);
+    let [sub, leaf] = ["sub", "leaf"].map(|label| {
+        let name = KeyName::random(label).unwrap();
+        pss(token.generate_key(&name, KeyAlgorithm::Rsa2048).unwrap())
+    });
+    let openssl = Openssl::new();
+    openssl.run("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out root.key");
+    openssl.run("req -x509 -new -key root.key -subj /O=Example/CN=Root -addext keyUsage=critical,keyCertSign -out root.pem");
+    openssl.write("sub.csr", csr::build(&sub, &Subject::new("Sub", "Example")).unwrap());
+    openssl.write("sub.cnf", "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign\n");
+    let root = openssl.read("root.pem");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let connect_below = |salt: &str| {
+        openssl.run(&format!(
+            "x509 -req -in sub.csr -CA root.pem -CAkey root.key -CAcreateserial -extfile sub.cnf -out sub.pem \
+             -sigopt rsa_padding_mode:pss {salt}"
+        ));
+        // Requests and chains with any salt are read; it is the peers that refuse some.
+        let above = openssl.read("sub.pem") + &root;
+        let authority = CertificateAuthority::new(sub.clone(), &above, CaSettings::new("Example")).unwrap();
+        let name = ServerName::new("csms.example.com").unwrap();
+        let issued = runtime.block_on(authority.issue_server_certificate(&name, leaf.public_key())).unwrap();
+        openssl.write("chain.pem", &issued.chain_pem);
+        openssl.run("verify -x509_strict -CAfile root.pem -untrusted chain.pem chain.pem");
+        connect(&root, &issued.chain_pem, &leaf)
+    };
+    connect_below("-sigopt rsa_pss_saltlen:digest").unwrap();
+    let error = connect_below("").unwrap_err().to_string();
+    assert!(error.contains("UnsupportedSignatureAlgorithm"), "{error}");
 }
 
 #[test]

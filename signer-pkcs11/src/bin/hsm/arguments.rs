@@ -89,7 +89,7 @@ pub(crate) struct Keygen {
 /// What sort of key is generated.
 #[derive(Args)]
 pub(crate) struct KindArguments {
-    /// Kind of key: ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096 or ed25519
+    /// Kind of key: ecdsa-p256, ecdsa-p384, ecdsa-p521, rsa-2048, rsa-3072, rsa-4096 or ed25519
     #[arg(long, default_value_t)]
     pub(crate) algorithm: KeyAlgorithm,
 }
