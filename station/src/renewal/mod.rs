@@ -220,11 +220,12 @@ impl<P: Copy + Eq> Renewal<P> {
         self.connected = true;
     }
 
-    /// The connection is gone; what was not answered will not be.
+    /// The connection is gone; what was not answered, or not so that it could be read, will not be. It is sent again on the
+    /// next one.
     pub fn handle_disconnected(&mut self, now: SystemTime) {
         self.connected = false;
         for series in self.series.values_mut() {
-            if let Stage::InFlight { accepted } = series.stage {
+            if let Stage::InFlight { accepted } | Stage::Ready { accepted, .. } = series.stage {
                 series.stage = Stage::Ready { accepted, due: now };
             }
         }

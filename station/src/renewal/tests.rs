@@ -187,6 +187,76 @@ fn a02_fr_17_what_was_not_answered_is_sent_again() {
     assert_eq!(station.seconds(), [0, 30, 60, 500, 530], "two accepted ones, as many as there are");
 }
 
+/// No answer, and then the connection goes: the next one is occasion enough.
+#[test]
+fn a02_fr_17_an_unreadable_answer_is_made_up_for_on_the_next_connection() {
+    let mut station = Station::new(0);
+    station.trigger(Subject::Station);
+    station.work(SignAnswer::None);
+    station.core.handle_disconnected(at(1));
+    station.core.handle_connected();
+    station.now = at(2);
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.seconds(), [0, 2]);
+}
+
+/// Seen elsewhere: clocks that are set backwards make waits of years, and forwards a flood of requests.
+#[test]
+fn a02_fr_18_a_clock_that_is_set_changes_no_wait() {
+    for jump in [-86_400_i64, 86_400] {
+        let mut station = Station::new(1);
+        station.trigger(Subject::Station);
+        station.work(SignAnswer::Accepted);
+        let moved = |seconds: u64| match u64::try_from(jump) {
+            Ok(jump) => at(seconds) + Duration::from_secs(jump),
+            Err(_) => at(seconds) - Duration::from_secs(jump.unsigned_abs()),
+        };
+        station.core.handle_clock_set(at(10), moved(10));
+        assert_eq!(station.core.poll_timeout(), Some(moved(30)), "{jump}");
+    }
+}
+
+/// `CertSigningWaitMinimum` and `CertSigningRepeatTimes` are read anew for every wait.
+#[test]
+fn a02_fr_17_changed_settings_hold_from_then_on() {
+    let mut station = Station::new(0);
+    station.trigger(Subject::Station);
+    station.work(SignAnswer::Accepted);
+    station.core.set_schedule(Schedule::new(W * 2, 3));
+    station.run_until(at(300), SignAnswer::Accepted);
+    // The wait that was running, then the second and the third of the new ones.
+    assert_eq!(station.seconds(), [0, 30, 150]);
+}
+
+/// A02.FR.20, where the certificate was for a key that the station never had.
+#[test]
+fn a02_fr_20_an_invalid_certificate_for_a_foreign_key_answers_the_one_request_that_waits() {
+    let secc = Subject::Vehicle { secc_id: "A".to_owned() };
+    let mut station = Station::new(5);
+    station.trigger(Subject::Station);
+    station.trigger(secc.clone());
+    station.work(SignAnswer::Accepted);
+    station.core.handle_invalid_for(station.now, |_| true);
+    station.work(SignAnswer::Accepted);
+    assert!(station.ended.is_empty(), "two wait, and nobody knows which is meant");
+    station.core.handle_invalid_for(station.now, |subject| *subject == secc);
+    station.run_until(at(40), SignAnswer::Accepted);
+    assert_eq!(station.ended, [(secc.clone(), End::Invalid)]);
+    assert_eq!(station.sends.len(), 3, "the station's own goes on");
+}
+
+/// A certificate that is deleted, or of an SECC that is no more, is not renewed by itself.
+#[test]
+fn a03_fr_02_what_is_not_held_any_more_is_not_renewed() {
+    let mut station = Station::new(0);
+    let validity = Validity { not_before: at(0), not_after: at(90) };
+    station.core.set_held([(Subject::Station, validity)]);
+    assert_eq!(station.core.poll_timeout(), Some(at(60)));
+    station.core.set_held([]);
+    station.run_until(at(1000), SignAnswer::Accepted);
+    assert!(station.sends.is_empty());
+}
+
 /// In flight when the connection goes.
 #[test]
 fn a02_fr_17_sent_again_on_the_next_connection() {
