@@ -222,6 +222,12 @@ impl Config {
         self
     }
 
+    /// The socket on which the running agent takes local commands.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.directory.join("control.sock")
+    }
+
     /// The identity in the connection URL.
     ///
     /// # Errors

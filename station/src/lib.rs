@@ -22,7 +22,9 @@
 //! former certificate is kept until one of the two has connected (A02.FR.10, .28).
 
 mod config;
+pub mod control;
 pub mod device_model;
+pub mod inventory;
 pub mod io;
 mod reconnect;
 pub mod renewal;

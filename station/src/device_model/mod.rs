@@ -125,6 +125,12 @@ impl DeviceModel {
         Self { defaults, set: BTreeMap::new(), suspended: BTreeSet::new(), password: None, network }
     }
 
+    /// The identity in the connection URL.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.defaults.identity
+    }
+
     /// O of the station's certificate (A00.FR.509).
     #[must_use]
     pub fn organization(&self) -> &str {

@@ -32,12 +32,13 @@ use crate::{
     config::{Config, ConfigError},
     device_model::{Defaults, DeviceModel, NetworkConfiguration, Variable},
     io::{
-        EnrolmentError, ModelError, OpenStoreError, ReadPasswordError,
+        ControlError, EnrolmentError, ModelError, OpenStoreError, ReadPasswordError,
         clock::Clock,
+        control::ControlSocket,
         csms::{self, AskError, Boot, BootReason},
         enrolment::Keyring,
-        handlers::{Shared, lock, on_blocking_thread, router},
-        last_slot,
+        handlers::{Shared, explain, lock, on_blocking_thread, router},
+        last_slot, make_folder,
         model_file::ModelFile,
         open_store_of, read_password,
         security_log::SecurityLog,
@@ -58,6 +59,8 @@ pub struct Agent {
     /// On which CSMS root the next attempt relies.
     root_choice: Mutex<RootChoice>,
     clock: Clock,
+    /// Where local commands come in; `None` where it could not be made.
+    control: Option<ControlSocket>,
     /// Held while the certificate of a connection is being confirmed.
     confirming: Arc<tokio::sync::Mutex<()>>,
     /// On which slot, under which profile and in which version the CSMS has accepted the station.
@@ -145,6 +148,11 @@ impl Agent {
         let model = open_model(&config, password)?;
         let organization = model.current().organization().to_owned();
         let store = Arc::new(open_store_of(&config, &organization)?);
+        let control = ControlSocket::bind(&config.control_socket());
+        // The station's work does not depend on it.
+        let unheard =
+            |error: ControlError| tracing::error!(error = explain(&error), "local commands are not served");
+        let control = control.map_err(unheard).ok();
         let subject = Subject::new(&config.station.serial_number, organization);
         let keyring = Keyring::new(token, Arc::clone(&store), subject);
         let frames = match frames {
@@ -169,6 +177,7 @@ impl Agent {
             attempting: Mutex::default(),
             root_choice,
             clock,
+            control,
             confirming: Arc::default(),
             booted: Mutex::default(),
         })
@@ -186,7 +195,7 @@ impl Agent {
     ///
     /// # Cancel safety
     /// Dropping the future cuts the connection; what was answered is durable.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Ended {
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Ended {
         let shared = Arc::clone(&self.shared);
         let mut ended = Ended::Shutdown;
         let stop = async {
@@ -196,6 +205,13 @@ impl Agent {
             }
         };
         let worked = last_slot::read(&self.config.directory);
+        let (control, commands) = (self.control.take(), Arc::clone(&self.shared));
+        let serve_commands = async {
+            match control {
+                Some(control) => control.serve(commands).await,
+                None => std::future::pending().await,
+            }
+        };
         let mut supervisor = Supervisor::new(self);
         if let Some(slot) = worked {
             supervisor = supervisor.with_last_that_worked(slot);
@@ -205,6 +221,7 @@ impl Agent {
             () = supervisor.run(stop) => {}
             () = Arc::clone(&shared).drive_renewal() => {}
             () = Arc::clone(&shared).dispose_of_keys() => {}
+            () = serve_commands => {}
         }
         ended
     }
@@ -442,6 +459,10 @@ impl Station for Agent {
         self.shared.handle_slot(attempt.slot);
         let Attempting { own, proved_by, .. } = std::mem::take(&mut *lock(&self.attempting));
         let _session = self.begin_session(attempt.slot, proved_by.root()).await;
+        let model = self.shared.model.current();
+        let url = model.network().profile(attempt.slot).map(|profile| profile.ocpp_csms_url.to_string());
+        let url = url.unwrap_or_default();
+        let _up = self.shared.link.handle_connected(attempt.slot, url, peer.clone(), own.clone());
         self.confirm(own).await;
         self.discard_lower_profiles(peer.profile()).await;
         tracing::info!(profile = %peer.profile(), slot = attempt.slot, "connected");
@@ -453,6 +474,7 @@ impl Station for Agent {
     }
 
     fn failed(&self, attempt: &Attempt, error: &AttemptError<PrepareError>) -> AttemptFailure {
+        self.shared.link.handle_failed(attempt.slot, explain(error));
         if let AttemptError::Connect(error) = error {
             let failure = match error {
                 ConnectError::Tls { source: TlsFailure::BadServerCertificate { .. }, .. } => {
@@ -560,7 +582,7 @@ fn open_model(config: &Config, password: Password) -> Result<ModelFile, AgentErr
         (Variable::RetryBackOffRepeatTimes, csms.retry_repeat_times.to_string()),
     ]);
     defaults.iso15118 = config.iso15118_defaults();
-    std::fs::create_dir_all(&config.directory)
+    make_folder(&config.directory)
         .map_err(|source| OpenStoreError::Folder { path: config.directory.clone(), source })?;
     Ok(ModelFile::open(&config.directory, defaults, NetworkConfiguration::new(profile))?)
 }

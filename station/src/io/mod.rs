@@ -2,25 +2,34 @@
 
 mod agent;
 mod clock;
+mod commands;
+mod control;
 mod csms;
 mod disposal;
 mod durable;
 mod enrolment;
 mod handlers;
 mod last_slot;
+mod link;
 mod model_file;
 mod model_handlers;
 mod renewing;
 mod security_log;
 mod statuses;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ocpp_transport::Password;
 use station_store::{AdditionalRootCheck, OpenError, Settings, Store};
 
 pub use self::{
     agent::{Agent, AgentError, Ended},
+    control::{ControlError, Conversation},
     csms::BootReason,
     enrolment::EnrolmentError,
     model_file::ModelError,
@@ -39,7 +48,7 @@ pub fn open_store(config: &Config) -> Result<Store, OpenStoreError> {
 
 /// The store of a station whose certificate names `organization`.
 fn open_store_of(config: &Config, organization: &str) -> Result<Store, OpenStoreError> {
-    fs::create_dir_all(&config.directory)
+    make_folder(&config.directory)
         .map_err(|source| OpenStoreError::Folder { path: config.directory.clone(), source })?;
     let certificates = &config.certificates;
     let check =
@@ -52,6 +61,11 @@ fn open_store_of(config: &Config, organization: &str) -> Result<Store, OpenStore
         .hash_algorithm(certificates.hash_algorithm.into())
         .skew(Duration::from_secs(certificates.clock_skew_s.into()));
     Store::open(config.directory.join("certificates.redb"), settings).map_err(OpenStoreError::Store)
+}
+
+/// Makes the station's folder where it is missing, for its owner only: what the CSMS has set, with the password, is in it.
+fn make_folder(path: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Why the store cannot be opened.

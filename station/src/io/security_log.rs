@@ -83,6 +83,11 @@ impl SecurityLog {
         self.queue().first().cloned()
     }
 
+    /// How many events wait to be reported.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue().waiting().count()
+    }
+
     /// The CSMS has confirmed an event. Blocks.
     pub(crate) fn handle_confirmed(&self, event: &QueuedEvent) {
         let mut queue = self.queue();

@@ -1,9 +1,11 @@
 //! The station as a process, with a CSMS that is not ours.
 
 mod bad_server;
+mod control;
 mod device_model;
 mod enrolment;
 mod events;
+mod iso15118;
 mod lessons;
 mod python;
 mod reusable;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use signer_pkcs11::{Pin, init_token};
+use station::inventory::Inventory;
 
 pub(crate) use crate::python::PythonCsms;
 
@@ -149,9 +150,17 @@ impl Stage {
         fs::write(self.path(file), configuration).expect("writes");
     }
 
+    /// The program, which prints JSON.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.plain_command(arguments);
+        command.arg("--json");
+        command
+    }
+
+    /// The program, which prints text for people.
+    pub(crate) fn plain_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-station"));
-        command.current_dir(self.folder.path()).args(["--config", "station.toml", "--json"]).args(arguments);
+        command.current_dir(self.folder.path()).args(["--config", "station.toml"]).args(arguments);
         command
     }
 
@@ -188,15 +197,11 @@ impl Stage {
         }
     }
 
-    /// What the store holds; the agent must not run.
-    pub(crate) fn inventory_text(&self) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_ocpp-station"))
-            .current_dir(self.folder.path())
-            .args(["--config", "station.toml", "inventory"])
-            .output()
-            .expect("starts");
+    /// What the station holds, of the agent if it runs.
+    pub(crate) fn inventory(&self) -> Inventory {
+        let output = self.command(&["inventory"]).output().expect("starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
     /// Starts the Python CSMS that signs and manages certificates by itself, presenting `server`.
@@ -253,6 +258,10 @@ pub(crate) struct Process(Child);
 impl Process {
     pub(crate) fn new(child: Child) -> Self {
         Self(child)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
     }
 
     /// SIGKILL.

@@ -27,16 +27,3 @@ fn wrong_pin_missing_token_and_missing_module_say_what_to_do() {
     let error = run(&good, Some("/nonexistent/module.so"));
     assert!(error.contains("/nonexistent/module.so") && error.contains("install"), "{error}");
 }
-
-#[test]
-fn a_second_agent_on_the_same_store_is_refused() {
-    let stage = Stage::prepare();
-    let mut csms = stage.csms("server", &["--trigger-only"]);
-    stage.configure(csms.port);
-    let station = stage.station();
-    csms.wait_for(&stage, "boot");
-    let output = stage.command(&["inventory"]).output().expect("starts");
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && error.contains("in use by another process"), "{error}");
-    station.terminate();
-}

@@ -47,9 +47,9 @@ fn tc_a_11_renew_the_station_certificate() {
     csms.tell(&stage, json!({ "close": true }), "closed");
     assert_eq!(csms.wait_for(&stage, "connection")["serial"], serials[1]);
     station.terminate();
-    let inventory = stage.inventory_text();
-    assert_eq!(inventory.matches("own (InUse)").count(), 1, "{inventory}");
-    assert!(!inventory.contains("own (Renewed)") && !inventory.contains("waiting"), "{inventory}");
+    let inventory = stage.inventory();
+    assert!(inventory.own.iter().all(|own| own.in_use) && inventory.own.len() == 1, "{inventory:?}");
+    assert!(inventory.pending.is_empty(), "{inventory:?}");
 }
 
 /// The CertificateSigned on this connection was answered on it.

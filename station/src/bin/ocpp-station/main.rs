@@ -1,26 +1,27 @@
 //! A charging station's certificate agent.
 
+mod agent;
+mod events;
+mod factory;
+mod inventory;
+mod run;
+mod status;
+mod text;
+
 use std::{
     fs,
     io::IsTerminal as _,
-    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::SystemTime,
 };
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
-use ocpp_types::v201::{
-    CertificateHashDataType, GetInstalledCertificateIdsRequest, HashAlgorithmEnumType,
-    InstallCertificateUseEnumType,
-};
-use station::{Agent, BootReason, Config, Ended, io::security_log};
-use station_store::{Certificate, CertificateId};
+use station::Config;
 
-/// A charging station's certificate agent: keys in a PKCS #11 token, certificates over OCPP 2.0.1.
+/// A charging station's certificate agent: keys in a PKCS #11 token, certificates over OCPP.
 #[derive(clap::Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Arguments {
     /// The configuration file
     #[arg(long, short, global = true, default_value = "station.toml")]
@@ -38,35 +39,22 @@ struct Arguments {
 #[derive(clap::Subcommand)]
 enum Command {
     /// Connect to the CSMS and stay connected until SIGTERM or Ctrl-C
-    Run {
-        /// Append every frame to this file, one JSON object a line; it holds whole payloads
-        #[arg(long)]
-        frames: Option<PathBuf>,
-        /// Set by the program itself when the CSMS resets the station
-        #[arg(long, hide = true)]
-        after_reset: bool,
-    },
+    Run(run::Run),
     /// Install the first CSMS root, as the factory or the installer does
-    Provision {
-        /// The root certificate, PEM
-        #[arg(long)]
-        csms_root: PathBuf,
-    },
-    /// Show the installed certificates and the station's own; stop the running agent first
+    #[command(after_help = "Example:\n  ocpp-station provision --csms-root root.pem")]
+    Provision(factory::Provision),
+    /// Show what is installed, the station's own certificates and the requests that wait
+    #[command(after_help = inventory::EXAMPLES)]
     Inventory,
+    /// Show where the running agent is connected, with what, and what it will do next
+    #[command(after_help = "Example:\n  ocpp-station status --json | jq .link.up.security_profile")]
+    Status,
     /// Show the security log (A04), oldest first; may be run beside the agent
+    #[command(after_help = "Example:\n  ocpp-station events --json | jq 'select(.critical)'")]
     Events,
     /// Print the certificate hash data of a certificate file; needs no configuration
-    HashData {
-        /// The certificate, PEM; the first one where the file holds a chain
-        certificate: PathBuf,
-        /// The certificate of its issuer; left out for a root
-        #[arg(long)]
-        issuer: Option<PathBuf>,
-        /// SHA256, SHA384 or SHA512
-        #[arg(long, default_value = "SHA256")]
-        algorithm: HashAlgorithmEnumType,
-    },
+    #[command(after_help = "Example:\n  ocpp-station hash-data sub-ca.pem --issuer root.pem")]
+    HashData(factory::HashData),
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -80,124 +68,29 @@ enum LogFormat {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log(arguments.log);
-    match run(&arguments) {
+    match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ocpp-station: {error:#}");
+            eprintln!("ocpp-station: {}", text::printable(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
-    let config = || read_config(&arguments.config);
-    match &arguments.command {
-        Command::Run { frames, after_reset } => {
-            let mut agent = Agent::open(config()?, frames.as_deref())?;
-            if *after_reset {
-                agent = agent.with_boot_reason(BootReason::RemoteReset);
-            }
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            match runtime.block_on(agent.run(station::io::shutdown_signal())) {
-                Ended::Shutdown => Ok(()),
-                Ended::Reset => Err(start_anew(*after_reset)),
-            }
-        }
-        Command::Provision { csms_root } => {
-            let pem = fs::read_to_string(csms_root)
-                .with_context(|| format!("cannot read {}", csms_root.display()))?;
-            let store = station::io::open_store(&config()?)?;
-            let hash = store.provision_root(
-                InstallCertificateUseEnumType::CSMSRootCertificate,
-                &pem,
-                SystemTime::now(),
-            )?;
-            if arguments.json {
-                println!("{}", serde_json::json!({ "serialNumber": hash.serial_number.as_str() }));
-            } else {
-                println!("Installed the CSMS root with serial number {}.", hash.serial_number.as_str());
-                println!("Next: ocpp-station --config {} run", arguments.config.display());
-            }
-            Ok(())
-        }
-        Command::Inventory => inventory(&config()?, arguments.json),
-        Command::Events => events(&config()?, arguments.json),
-        Command::HashData { certificate, issuer, algorithm } => {
-            let certificate = first_certificate(certificate)?;
-            let issuer = issuer.as_deref().map(first_certificate).transpose()?;
-            let issuer_key = issuer.as_ref().unwrap_or(&certificate).public_key();
-            let hash = CertificateId::new(&certificate, issuer_key).hash((*algorithm).into());
-            println!("{}", ocpp_types::encode(&CertificateHashDataType::from(hash))?);
-            Ok(())
-        }
+fn run(arguments: Arguments) -> Result<()> {
+    let Arguments { config: path, json, command, .. } = arguments;
+    let config = || read_config(&path);
+    match command {
+        Command::Run(run) => run.run(config()?),
+        Command::Provision(provision) => provision.run(&config()?, &path, json),
+        Command::Inventory => inventory::run(&config()?, json),
+        Command::Status => status::run(&config()?, json),
+        Command::Events => events::run(&config()?, json),
+        Command::HashData(hash_data) => hash_data.run(),
     }
 }
 
-/// Replaces this process by a new one of the same program, so that nothing of before is left. Returns only if that fails.
-fn start_anew(again: bool) -> anyhow::Error {
-    let program = match std::env::current_exe() {
-        Ok(program) => program,
-        Err(error) => return error.into(),
-    };
-    let mut command = std::process::Command::new(program);
-    command.args(std::env::args_os().skip(1));
-    if !again {
-        command.arg("--after-reset");
-    }
-    anyhow::Error::new(command.exec()).context("the station cannot start anew; start it by hand")
-}
-
-fn inventory(config: &Config, json: bool) -> Result<()> {
-    let store = station::io::open_store(config)?;
-    let listed = store.installed_certificate_ids(&GetInstalledCertificateIdsRequest::new());
-    if json {
-        println!("{}", ocpp_types::encode(&listed)?);
-        return Ok(());
-    }
-    for chain in listed.certificate_hash_data_chain.iter().flat_map(|chains| chains.iter()) {
-        let data = &chain.certificate_hash_data;
-        println!("{:<28} serial number {}", chain.certificate_type.as_str(), data.serial_number);
-    }
-    for own in store.own_certificates() {
-        println!(
-            "{:<28} {} certificates, key {}",
-            format!("own ({:?})", own.state),
-            own.chain.len(),
-            own.key_uri
-        );
-    }
-    for pending in store.pending() {
-        println!("{:<28} key {}", "waiting for a certificate", pending.key_uri);
-    }
-    Ok(())
-}
-
-fn events(config: &Config, json: bool) -> Result<()> {
-    let folder = &config.directory;
-    let events =
-        security_log(folder).with_context(|| format!("cannot read the log in {}", folder.display()))?;
-    if events.is_empty() && !json {
-        println!("Nothing has happened yet; the agent writes the log: ocpp-station run");
-    }
-    for event in events {
-        if json {
-            println!("{}", serde_json::to_string(&event)?);
-        } else {
-            let severity = if event.critical { "reported" } else { "logged" };
-            println!("{}  {severity:<8}  {:<35}  {}", event.time, event.event, event.info);
-        }
-    }
-    Ok(())
-}
-
-fn first_certificate(path: &Path) -> Result<Certificate> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let chain = Certificate::chain_from_pem(&text, LONGEST_CHAIN);
-    let chain = chain.with_context(|| format!("{} holds no certificate", path.display()))?;
-    chain.into_iter().next().with_context(|| format!("{} holds no certificate", path.display()))
-}
-
-fn read_config(path: &PathBuf) -> Result<Config> {
+fn read_config(path: &Path) -> Result<Config> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("cannot read {}; name the configuration with --config", path.display()))?;
     let config = Config::parse(&text).with_context(|| format!("{} cannot be used", path.display()))?;
@@ -221,5 +114,13 @@ fn start_log(format: LogFormat) {
     }
 }
 
-/// Certificates that are read of one file.
-const LONGEST_CHAIN: usize = 16;
+const EXAMPLES: &str = "\
+Examples:
+  ocpp-station provision --csms-root root.pem     once, at the factory
+  ocpp-station run                                from then on, as a service
+  ocpp-station status                             is it connected, and with what?
+  ocpp-station inventory                          which certificates are there, and until when?
+  ocpp-station events                             what has happened?
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. Each command but run and hash-data works beside the running agent; provision
+needs it to be stopped.";

@@ -31,6 +31,7 @@ use crate::{
     io::{
         csms,
         enrolment::Keyring,
+        link::LinkState,
         model_file::ModelFile,
         renewing::{RenewError, Renewing, answered},
         security_log::SecurityLog,
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) model: ModelFile,
     pub(crate) certificates: CertificatesSection,
     pub(crate) renewing: Renewing,
+    /// How the connection is, for local commands.
+    pub(crate) link: LinkState,
     /// The slot of the network profile of the connection.
     slot: AtomicU32,
     /// Wakes the agent: an event waits to be reported.
@@ -105,6 +108,7 @@ impl Shared {
             model,
             certificates,
             renewing,
+            link: LinkState::default(),
             slot: AtomicU32::new(1),
             events_wait: Notify::new(),
             reconnect: Notify::new(),
@@ -144,6 +148,11 @@ impl Shared {
     /// What the CSMS answered to BootNotification.
     pub(crate) fn handle_registration(&self, registration: Registration) {
         *lock(&self.registration) = registration;
+    }
+
+    /// What the CSMS answered to the last BootNotification.
+    pub(crate) fn registration(&self) -> Registration {
+        *lock(&self.registration)
     }
 
     /// Refuses to serve a CSMS that has rejected the station (B03.FR.08, TC_B_30).

@@ -1,0 +1,75 @@
+//! `provision` and `hash-data`: what a factory, an installer or a test bench does with certificate files.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use anyhow::{Context as _, Result};
+use ocpp_types::v201::{CertificateHashDataType, HashAlgorithmEnumType, InstallCertificateUseEnumType};
+use station::Config;
+use station_store::{Certificate, CertificateId};
+
+use crate::agent::{refuse_a_second, runtime};
+
+#[derive(clap::Args)]
+pub(crate) struct Provision {
+    /// The root certificate, PEM
+    #[arg(long)]
+    csms_root: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct HashData {
+    /// The certificate, PEM; the first one where the file holds a chain
+    certificate: PathBuf,
+    /// The certificate of its issuer; left out for a root
+    #[arg(long)]
+    issuer: Option<PathBuf>,
+    /// SHA256, SHA384 or SHA512
+    #[arg(long, default_value = "SHA256")]
+    algorithm: HashAlgorithmEnumType,
+}
+
+impl Provision {
+    pub(crate) fn run(self, config: &Config, path: &Path, json: bool) -> Result<()> {
+        let pem = fs::read_to_string(&self.csms_root)
+            .with_context(|| format!("cannot read {}", self.csms_root.display()))?;
+        runtime()?.block_on(refuse_a_second(config))?;
+        let store = station::io::open_store(config)?;
+        let hash = store.provision_root(
+            InstallCertificateUseEnumType::CSMSRootCertificate,
+            &pem,
+            SystemTime::now(),
+        )?;
+        if json {
+            println!("{}", serde_json::json!({ "serialNumber": hash.serial_number.as_str() }));
+        } else {
+            println!("Installed the CSMS root with serial number {}.", hash.serial_number.as_str());
+            println!("Next: ocpp-station --config {} run", path.display());
+        }
+        Ok(())
+    }
+}
+
+impl HashData {
+    pub(crate) fn run(self) -> Result<()> {
+        let certificate = first_certificate(&self.certificate)?;
+        let issuer = self.issuer.as_deref().map(first_certificate).transpose()?;
+        let issuer_key = issuer.as_ref().unwrap_or(&certificate).public_key();
+        let hash = CertificateId::new(&certificate, issuer_key).hash(self.algorithm.into());
+        println!("{}", ocpp_types::encode(&CertificateHashDataType::from(hash))?);
+        Ok(())
+    }
+}
+
+fn first_certificate(path: &Path) -> Result<Certificate> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let chain = Certificate::chain_from_pem(&text, LONGEST_CHAIN);
+    let chain = chain.with_context(|| format!("{} holds no certificate", path.display()))?;
+    chain.into_iter().next().with_context(|| format!("{} holds no certificate", path.display()))
+}
+
+/// Certificates that are read of one file.
+const LONGEST_CHAIN: usize = 16;

@@ -1,0 +1,52 @@
+//! Texts for people: columns, days, and nothing that a terminal would obey.
+
+use ocpp_types::Timestamp;
+use station::inventory::CertificateEntry;
+
+/// The text without control characters. Names in certificates and the CSMS's words come from elsewhere, and a terminal obeys
+/// some of them.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+}
+
+/// Prints rows with their columns below one another, each indented.
+pub(crate) fn print_rows(rows: &[Vec<String>]) {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        let cells = rows.iter().filter(|row| column + 1 < row.len());
+        cells.map(|row| row[column].chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        println!("  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
+
+/// Until when a certificate is valid.
+pub(crate) fn validity(certificate: &CertificateEntry) -> String {
+    let day = day(certificate.not_after);
+    match certificate.days_left {
+        ..=-1 => format!("expired {day}"),
+        1 => format!("until {day}, 1 day left"),
+        days => format!("until {day}, {days} days left"),
+    }
+}
+
+/// To the minute, in UTC.
+pub(crate) fn minute(time: Timestamp) -> String {
+    let text = time.to_string();
+    format!("{}Z", text.get(..16).unwrap_or(&text).replace('T', " "))
+}
+
+fn day(time: Timestamp) -> String {
+    let text = time.to_string();
+    text.get(..10).unwrap_or(&text).to_owned()
+}
+
+/// `1 time`, `2 times`.
+pub(crate) fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}

@@ -1,0 +1,235 @@
+//! What a station holds, for the people before it and for their scripts. The CSMS gets hash data only.
+
+use std::time::SystemTime;
+
+use ocpp_types::{Timestamp, v201::CertificateHashDataType};
+use serde::{Deserialize, Serialize};
+use station_store::{
+    Certificate, CertificateHash, CertificateSigningUse, OwnCertificate, OwnState, PendingCsr, PendingState,
+    Store,
+};
+use x509_cert::{der::Decode as _, name::Name};
+
+use crate::renewal::Note;
+
+/// Everything that the store holds, keys by their names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// The roots, by use.
+    pub roots: Vec<RootEntry>,
+    /// How many roots may be installed (M05.FR.06).
+    pub max_roots: usize,
+    /// The certificates for the connection, the newest first.
+    pub own: Vec<OwnEntry>,
+    /// The certificates for vehicles, the one to prefer first.
+    pub vehicle: Vec<OwnEntry>,
+    /// Requests that wait for a certificate, the oldest first.
+    pub pending: Vec<PendingEntry>,
+    /// Keys that nothing needs any more and that are yet to be destroyed in the token.
+    pub condemned_keys: Vec<String>,
+    /// Records on the disk that cannot be read; they are left out of everything else.
+    pub damaged: Vec<String>,
+}
+
+/// A certificate in a few words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateEntry {
+    /// The subject as RFC 4514 writes it.
+    pub subject: String,
+    /// The issuer as RFC 4514 writes it.
+    pub issuer: String,
+    /// Hexadecimal.
+    pub serial_number: String,
+    /// The first second of its validity.
+    pub not_before: Timestamp,
+    /// The last second of its validity.
+    pub not_after: Timestamp,
+    /// Whole days until then; negative where it is over.
+    pub days_left: i64,
+    /// By which the CSMS names it; `None` where its issuer is not known.
+    pub hash_data: Option<CertificateHashDataType>,
+}
+
+/// A root certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootEntry {
+    /// As in OCPP, such as `CSMSRootCertificate`.
+    pub certificate_type: String,
+    /// Whether it is the CSMS root before the present one, kept until that has proved itself (M05.FR.12).
+    pub fallback: bool,
+    /// The certificate.
+    pub certificate: CertificateEntry,
+}
+
+/// A certificate of the station's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnEntry {
+    /// As in OCPP, such as `ChargingStationCertificate`.
+    pub certificate_type: String,
+    /// Whether the station relies on it; if not, it has not connected with it yet, and keeps the one before (A02.FR.28).
+    pub in_use: bool,
+    /// The certificate.
+    pub certificate: CertificateEntry,
+    /// The sub-CAs of its chain, the nearest first.
+    pub children: Vec<CertificateEntry>,
+    /// The name of its key in the token.
+    pub key_uri: String,
+}
+
+/// A request that waits for a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingEntry {
+    /// As in OCPP, such as `ChargingStationCertificate`.
+    pub certificate_type: String,
+    /// The SeccId, for vehicles.
+    pub common_name: Option<String>,
+    /// `requestId`, where the CSMS was given one (A02.FR.24).
+    pub request_id: Option<i64>,
+    /// Whether the key is made and the request can be sent.
+    pub ready: bool,
+    /// How often it was sent, and when it is sent again.
+    pub sends: Sends,
+    /// The name of its key in the token.
+    pub key_uri: String,
+}
+
+/// How often a request was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Sends {
+    /// Never; it is as soon as the CSMS takes requests.
+    Never,
+    /// This often; it waits for its certificate, or for the next send.
+    Sent {
+        /// How often the CSMS has accepted it, a send that is under way counted.
+        times: u32,
+        /// When it is sent again; `None`: not before a new trigger (A02.FR.19).
+        next: Option<Timestamp>,
+    },
+    /// The CSMS sent an invalid certificate for it; it is not sent before a new trigger (A02.FR.20).
+    Stopped,
+}
+
+impl Inventory {
+    /// What `store`, which takes at most `max_roots` roots, holds at `now`.
+    #[must_use]
+    pub fn of(store: &Store, max_roots: usize, now: SystemTime) -> Self {
+        let roots = store.installed_roots().into_iter().map(|root| RootEntry {
+            certificate_type: root.use_.root_name().to_owned(),
+            fallback: root.is_fallback,
+            certificate: CertificateEntry::of(&root.certificate, Some(root.hash), now),
+        });
+        let own = |own: OwnCertificate| OwnEntry::of(store, own, now);
+        let vehicle = store.vehicle_certificates(now).into_iter();
+        Self {
+            roots: roots.collect(),
+            max_roots,
+            own: store.own_certificates().into_iter().map(own).collect(),
+            // One for both stands among the station's own.
+            vehicle: vehicle.filter(|own| !own.use_.connects()).map(own).collect(),
+            pending: store.pending().into_iter().map(PendingEntry::from).collect(),
+            condemned_keys: store.condemned_keys(),
+            damaged: store.damaged().iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl CertificateEntry {
+    /// The certificate `der`, listed with `hash`, at `now`. One that cannot be read, which none is that the store has taken, is
+    /// said to be so.
+    #[must_use]
+    pub fn of(der: &[u8], hash: Option<CertificateHash>, now: SystemTime) -> Self {
+        let Ok(certificate) = Certificate::from_der(der) else {
+            let epoch = timestamp(SystemTime::UNIX_EPOCH);
+            return Self {
+                subject: UNREADABLE.to_owned(),
+                issuer: UNREADABLE.to_owned(),
+                serial_number: String::new(),
+                not_before: epoch,
+                not_after: epoch,
+                days_left: 0,
+                hash_data: hash.map(CertificateHashDataType::from),
+            };
+        };
+        let not_after = certificate.not_after();
+        let days_left = match not_after.duration_since(now) {
+            Ok(left) => i64::try_from(left.as_secs() / DAY_S).unwrap_or(i64::MAX),
+            // A second too late is a day too late: 0 would look valid.
+            Err(over) => i64::try_from(over.duration().as_secs() / DAY_S).map_or(i64::MIN, |days| -1 - days),
+        };
+        Self {
+            subject: name(certificate.subject()),
+            issuer: name(certificate.issuer()),
+            serial_number: hexadecimal(certificate.serial()),
+            not_before: timestamp(certificate.not_before()),
+            not_after: timestamp(not_after),
+            days_left,
+            hash_data: hash.map(CertificateHashDataType::from),
+        }
+    }
+}
+
+impl OwnEntry {
+    fn of(store: &Store, own: OwnCertificate, now: SystemTime) -> Self {
+        let mut hashes = store.own_hashes(own.id).into_iter();
+        let mut chain = own.chain.iter().map(|der| CertificateEntry::of(der, hashes.next(), now));
+        let certificate = chain.next().unwrap_or_else(|| CertificateEntry::of(&[], None, now));
+        Self {
+            certificate_type: type_name(own.use_).to_owned(),
+            in_use: own.state == OwnState::InUse,
+            certificate,
+            children: chain.collect(),
+            key_uri: own.key_uri,
+        }
+    }
+}
+
+impl From<PendingCsr> for PendingEntry {
+    fn from(pending: PendingCsr) -> Self {
+        Self {
+            certificate_type: type_name(pending.use_).to_owned(),
+            common_name: pending.common_name,
+            request_id: pending.request_id,
+            ready: matches!(pending.state, PendingState::CsrReady { .. }),
+            sends: match pending.sent {
+                None => Sends::Never,
+                Some(note) if note.accepted == Note::STOPPED.accepted => Sends::Stopped,
+                Some(note) => Sends::Sent { times: note.accepted, next: note.due.map(timestamp) },
+            },
+            key_uri: pending.key_uri,
+        }
+    }
+}
+
+/// As in SignCertificate; a certificate for both has no type there.
+fn type_name(use_: CertificateSigningUse) -> &'static str {
+    match use_ {
+        CertificateSigningUse::ChargingStation => "ChargingStationCertificate",
+        CertificateSigningUse::V2g => "V2GCertificate",
+        CertificateSigningUse::V2g20 => "V2G20Certificate",
+        _ => "CombinedCertificate",
+    }
+}
+
+/// To the millisecond: nobody needs more.
+pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::from(time).to_milliseconds()
+}
+
+/// A Name as RFC 4514 writes it.
+fn name(der: &[u8]) -> String {
+    Name::from_der(der).map_or_else(|_| UNREADABLE.to_owned(), |name| name.to_string())
+}
+
+fn hexadecimal(serial: &[u8]) -> String {
+    if serial.is_empty() {
+        "00".to_owned()
+    } else {
+        serial.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+}
+
+const UNREADABLE: &str = "(cannot be read)";
+
+const DAY_S: u64 = 24 * 3600;
