@@ -296,6 +296,10 @@ fn a_key_ceremony_with_record_and_transcript() {
         assert!(transcript.contains(expected), "{expected} in {transcript}");
     }
     assert!(!transcript.contains(PIN), "{transcript}");
+    // When, by which version, and the attributes as the token tells them.
+    let (stamp, _) = transcript.strip_prefix('[').unwrap().split_once(", hsm ").unwrap();
+    assert!(stamp.len() == 20 && stamp.starts_with("20") && stamp.ends_with('Z'), "{stamp}");
+    assert!(transcript.contains("\n  sensitive: yes\n  extractable: no\n"), "{transcript}");
     let text = desk.run(&["selftest", "--token", "TOKEN"]);
     assert!(text.contains("passed with 3 keys") && text.contains("rsa-3072"), "{text}");
 }
@@ -374,4 +378,106 @@ fn the_pin_by_descriptor_credential_and_prompt() {
     assert!(warned.contains("readable by other users"), "{warned}");
     fs::set_permissions(&pin, fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(desk.json(&["list", "--token", "TOKEN"])["warnings"].to_string(), "[]");
+}
+
+#[test]
+fn profiles_say_what_the_command_line_does_not() {
+    let desk = Desk::new();
+    desk.root();
+    desk.openssl.write(
+        "profiles.toml",
+        "[sub-ca]\nvalidity = \"700d\"\npath_len = 0\ncrl_urls = [\"http://pki.example.com/root.crl\"]\n\
+         [server]\norganization = \"Example\"\nvalidity = \"12h\"\nocsp_urls = [\"http://ocsp.example.com/\"]\n\
+         [v2g]\norganization = \"Example\"\ncountry = \"DE\"\n",
+    );
+    let profiles = ["--profiles", "profiles.toml"];
+    let ca = ["--ca-label", "root", "--ca-cert", "root.pem"];
+    let sub = ["sub-ca", "--token", "TOKEN", "--label", "sub", "--out", "sub.pem"];
+    let name = ["--common-name", "Sub", "--organization", "Example"];
+    let made = desk.json(&[&sub[..], &ca, &profiles, &name].concat());
+    assert!(made["not_after"].as_str().unwrap().ends_with('Z') && made["extractable"] == false, "{made}");
+    let text = desk.openssl.run("x509 -in sub.pem -noout -text -fingerprint -sha256");
+    assert!(text.contains("URI:http://pki.example.com/root.crl") && text.contains("pathlen:0"), "{text}");
+    let fingerprint = text.rsplit('=').next().unwrap().trim().replace(':', "").to_lowercase();
+    assert_eq!(made["sha256"], fingerprint.as_str());
+
+    let server = ["server-cert", "--token", "TOKEN", "--label", "tls", "--name", "csms.example.com"];
+    let out = ["--out", "tls.pem"];
+    desk.run(&[&server[..], &ca, &profiles, &out].concat());
+    let text = desk.openssl.run("x509 -in tls.pem -noout -text");
+    assert!(text.contains("OCSP - URI:http://ocsp.example.com/"), "{text}");
+    desk.openssl.run("x509 -in tls.pem -noout -checkend 36000");
+    assert!(!desk.openssl.output("x509 -in tls.pem -noout -checkend 46000").status.success(), "12 hours");
+    // What is given on the command line goes before it.
+    desk.run(&[&server[..], &ca, &profiles, &out, &["--validity-hours", "20"]].concat());
+    desk.openssl.run("x509 -in tls.pem -noout -checkend 46000");
+    let error = desk.error(&[&server[..], &ca, &out].concat());
+    assert!(error.contains("give --organization"), "{error}");
+
+    let csr = ["csr", "--token", "TOKEN", "--label", "sub", "--common-name", "DE*ABC*S0001"];
+    desk.openssl.write("v2g.csr", desk.run(&[&csr[..], &profiles, &["--profile", "v2g"]].concat()));
+    let text = desk.openssl.run("req -in v2g.csr -verify -noout -subject");
+    assert!(text.contains("DC = CPO, C = DE, O = Example, CN = DE*ABC*S0001"), "{text}");
+    desk.run(&["keygen", "--token", "TOKEN", "--label", "rsa", "--algorithm", "rsa-2048"]);
+    let rsa = csr.map(|word| if word == "sub" { "rsa" } else { word });
+    let error = desk.error(&[&rsa[..], &profiles, &["--profile", "v2g"]].concat());
+    assert!(error.contains("no key of kind rsa-2048: generate one of ecdsa-p256"), "{error}");
+    let error = desk.error(&[&csr[..], &profiles, &["--profile", "combined"]].concat());
+    assert!(error.contains("have no [combined]"), "{error}");
+    desk.openssl.write("wrong.toml", "[server]\nvalidity = \"1y\"\n");
+    let error = desk.error(&[&server[..], &ca, &out, &["--profiles", "wrong.toml"]].concat());
+    assert!(error.contains("wrong.toml cannot be used: validity \"1y\" is not a duration"), "{error}");
+}
+
+#[test]
+fn what_the_help_shows_can_be_pasted() {
+    let desk = Desk::new();
+    let help = desk.run(&["--help"]);
+    let (_, examples) = help.split_once("A ceremony for a CSMS").unwrap();
+    let commands: Vec<_> = examples
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| !line.contains("export"))
+        .collect();
+    assert_eq!(commands.iter().filter(|line| line.starts_with("hsm ")).count(), 8, "{commands:#?}");
+    let label = &desk.label[desk.label.len() - 12..];
+    let script = commands
+        .join("\n")
+        .replace("/etc/csms/pin", "pin")
+        .replace("--so-pin-source prompt:", "--so-pin-file so-pin")
+        .replace("--label csms ", &format!("--label csms-{label} "))
+        .replace("token=csms", &format!("token=csms-{label}"))
+        // The station's token is not made there.
+        .replace(
+            "token=station?pin-source=credential:pin",
+            &format!("token=csms-{label}?pin-source=file:pin"),
+        );
+    let output = Command::new("sh")
+        .args(["-ec", &format!("hsm() {{ \"$HSM\" \"$@\"; }}\n{script}")])
+        .env("HSM", env!("CARGO_BIN_EXE_hsm"))
+        .env("PKCS11_MODULE", module())
+        .current_dir(desk.openssl.path(""))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}\n{text}");
+    desk.openssl.run("verify -x509_strict -CAfile root.pem -untrusted tls.pem tls.pem");
+    desk.openssl.run("req -in cs.csr -verify -noout");
+    assert!(desk.openssl.read("transcript.txt").matches("\n  extractable: no\n").count() == 2);
+    for command in [
+        "init",
+        "keygen",
+        "root",
+        "sub-ca",
+        "server-cert",
+        "csr",
+        "list",
+        "selftest",
+        "destroy",
+        "revoke",
+        "crl",
+    ] {
+        assert!(desk.run(&[command, "--help"]).contains("\nExample"), "{command}");
+    }
+    assert!(desk.run(&["audit", "verify", "--help"]).contains("\nExample"));
 }

@@ -2,25 +2,23 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use signer_pkcs11::{
-    EntryHash, FileRecord, KeyAlgorithm, Pin, PinSource, RevocationReason, RsaPadding, Token, TokenOptions,
-    Uri, is_readable_by_others, read_pin,
-};
+use signer_pkcs11::{EntryHash, FileRecord, KeyAlgorithm, RevocationReason, RsaPadding};
 
-use crate::output::Form;
+use crate::{
+    access::{PinArguments, SoPinArguments, TokenArguments},
+    examples,
+    output::Form,
+    wishes::{ProfileName, ProfilesArguments, SubjectArguments},
+};
 
 /// Makes PKCS #11 tokens, keys and certificates ready for OCPP stations and CSMSs.
 ///
-/// No private key ever leaves its token. A ceremony for a CSMS:
-///
-///   hsm init --label csms --pin-file pin --so-pin-file so-pin
-///   hsm root --token 'pkcs11:token=csms?pin-source=file:pin' --label cso-root --common-name 'Example Root' --organization Example --record record --out root.pem
-///   hsm server-cert --token 'pkcs11:token=csms?pin-source=file:pin' --label tls --ca-label cso-root --ca-cert root.pem --name csms.example.com --organization Example --record record --out tls.pem
-///   hsm audit verify --record record
+/// No private key ever leaves its token, and no PIN is an argument: PINs are read from files, environment variables,
+/// descriptors, systemd credentials, or typed.
 #[derive(Parser)]
-#[command(version, verbatim_doc_comment)]
+#[command(version, after_help = examples::CEREMONY)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -38,26 +36,37 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Initialise the first free token: label, security officer's PIN, user PIN
+    #[command(after_help = examples::INIT)]
     Init(Init),
     /// Generate a key pair inside a token
+    #[command(after_help = examples::KEYGEN)]
     Keygen(Keygen),
     /// Generate a root: a key in the token and its self-signed certificate
+    #[command(after_help = examples::ROOT)]
     Root(Root),
     /// Certify an authority below a root: a new key in the same token, or the key of a request
+    #[command(after_help = examples::SUB_CA)]
     SubCa(SubCa),
     /// Issue the CSMS's own TLS certificate, its key being in the token (generated at the first call)
+    #[command(after_help = examples::SERVER_CERT)]
     ServerCert(ServerCert),
     /// Make a certificate signing request for a key in the token
+    #[command(after_help = examples::CSR)]
     Csr(Csr),
     /// List the keys of a token and how they are protected
+    #[command(after_help = examples::LIST)]
     List(List),
     /// Sign with each key of a token and verify the signatures
+    #[command(after_help = examples::SELFTEST)]
     Selftest(Selftest),
     /// Destroy a key pair, which nothing brings back
+    #[command(after_help = examples::DESTROY)]
     Destroy(Destroy),
     /// Put on record that certificates are revoked
+    #[command(after_help = examples::REVOKE)]
     Revoke(Revoke),
     /// Sign the list of revoked certificates, from the record
+    #[command(after_help = examples::CRL)]
     Crl(Crl),
     /// Look at a record of what was signed
     #[command(subcommand)]
@@ -142,24 +151,19 @@ pub(crate) struct SubCa {
     /// CN of the new authority
     #[arg(long)]
     pub(crate) common_name: String,
-    /// O of the new authority: the operator's name
-    #[arg(long)]
-    pub(crate) organization: String,
-    /// C of the new authority: two letters
-    #[arg(long)]
-    pub(crate) country: Option<String>,
-    /// DC of the new authority, as ISO 15118-2 wants it: CPO
-    #[arg(long)]
-    pub(crate) domain_component: Option<String>,
+    #[command(flatten)]
+    pub(crate) subject: SubjectArguments,
+    #[command(flatten)]
+    pub(crate) profiles: ProfilesArguments,
     /// Where the CRL of the signing authority is published
     #[arg(long = "crl-url", value_name = "URL")]
     pub(crate) crl_urls: Vec<String>,
-    /// How many authorities may stand below it
-    #[arg(long, default_value_t = 0, value_name = "COUNT")]
-    pub(crate) path_len: u8,
-    /// Lifetime in days
-    #[arg(long, default_value_t = 1825, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36500))]
-    pub(crate) validity_days: u32,
+    /// How many authorities may stand below it. Default: the profile's, 0
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) path_len: Option<u8>,
+    /// Lifetime in days. Default: the profile's, 1825
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub(crate) validity_days: Option<u32>,
     /// Where the chain is written, as PEM, without the root; an existing file is never replaced
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
@@ -216,6 +220,7 @@ pub(crate) struct Crl {
 #[derive(Subcommand)]
 pub(crate) enum Audit {
     /// Prove that no entry was removed or changed
+    #[command(after_help = examples::AUDIT_VERIFY)]
     Verify(AuditVerify),
 }
 
@@ -281,12 +286,14 @@ pub(crate) struct ServerCert {
     /// Leave the subject alternative name out; many TLS clients want it, OCPP does not
     #[arg(long, conflicts_with = "dns_names")]
     pub(crate) common_name_only: bool,
-    /// O of the certificate: the operator's name
+    /// O of the certificate: the operator's name. Default: the profile's
     #[arg(long)]
-    pub(crate) organization: String,
-    /// Lifetime in hours; below 24 stations need no revocation check (A00.FR.701)
-    #[arg(long, default_value_t = 23, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=87600))]
-    pub(crate) validity_hours: u32,
+    pub(crate) organization: Option<String>,
+    #[command(flatten)]
+    pub(crate) profiles: ProfilesArguments,
+    /// Lifetime in hours; below 24 stations need no revocation check (A00.FR.701). Default: the profile's, 23
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=87600))]
+    pub(crate) validity_hours: Option<u32>,
     /// Where the chain is written, as PEM; an existing file is replaced
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
@@ -302,15 +309,13 @@ pub(crate) struct Csr {
     /// CN: a station's serial number
     #[arg(long)]
     pub(crate) common_name: String,
-    /// O: the operator's name
-    #[arg(long)]
-    pub(crate) organization: String,
-    /// C: two letters
-    #[arg(long)]
-    pub(crate) country: Option<String>,
-    /// DC, as ISO 15118-2 wants it: CPO
-    #[arg(long)]
-    pub(crate) domain_component: Option<String>,
+    #[command(flatten)]
+    pub(crate) subject: SubjectArguments,
+    /// The profile by which the request is to be certified: it fills the subject in, and refuses other keys
+    #[arg(long, value_enum)]
+    pub(crate) profile: Option<ProfileName>,
+    #[command(flatten)]
+    pub(crate) profiles: ProfilesArguments,
     /// Where the request is written, as PEM; an existing file is replaced. Default: printed
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -331,86 +336,9 @@ pub(crate) struct List {
     pub(crate) token: TokenArguments,
 }
 
-/// Which token, and its PIN.
-#[derive(Args)]
-pub(crate) struct TokenArguments {
-    /// The token, as RFC 7512 URI: 'pkcs11:token=LABEL?pin-source=file:/path/of/pin'
-    // Parsed by us: clap would repeat a refused URI, with the PIN in it, in its message.
-    #[arg(long, value_name = "URI")]
-    token: String,
-    #[command(flatten)]
-    pin: PinArguments,
-}
-
-#[derive(Args)]
-#[group(multiple = false)]
-pub(crate) struct PinArguments {
-    /// File that holds the PIN and nothing else
-    #[arg(long, value_name = "FILE")]
-    pin_file: Option<PathBuf>,
-    /// Environment variable that holds the PIN
-    #[arg(long, value_name = "NAME")]
-    pin_env: Option<String>,
-    /// Where the PIN is: file:PATH, env:NAME, fd:NUMBER, prompt: or credential:NAME
-    #[arg(long, value_name = "SOURCE")]
-    pin_source: Option<PinSource>,
-}
-
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct SoPinArguments {
-    /// File that holds the security officer's PIN and nothing else
-    #[arg(long, value_name = "FILE")]
-    so_pin_file: Option<PathBuf>,
-    /// Environment variable that holds the security officer's PIN
-    #[arg(long, value_name = "NAME")]
-    so_pin_env: Option<String>,
-    /// Where the security officer's PIN is: file:PATH, env:NAME, fd:NUMBER, prompt: or credential:NAME
-    #[arg(long, value_name = "SOURCE")]
-    so_pin_source: Option<PinSource>,
-}
-
 impl Arguments {
     pub(crate) fn form(&self) -> Form {
         if self.json { Form::Json } else { Form::Text }
-    }
-}
-
-impl TokenArguments {
-    /// Opens the token.
-    pub(crate) fn open(&self, module: Option<PathBuf>) -> Result<Token> {
-        let mut options = TokenOptions::new().workers(1);
-        options.module = module;
-        options.pin = self.pin.read()?;
-        Ok(Token::open(&self.token.parse()?, &options)?)
-    }
-
-    /// The URI as it was given, for the hints.
-    pub(crate) fn uri(&self) -> &str {
-        &self.token
-    }
-
-    /// The file with the PIN, if others may read it.
-    pub(crate) fn careless_pin(&self) -> Option<PinSource> {
-        let in_uri = || self.token.parse::<Uri>().ok()?.pin_source().cloned();
-        self.pin.source().or_else(in_uri).filter(is_readable_by_others)
-    }
-}
-
-impl PinArguments {
-    pub(crate) fn read(&self) -> Result<Option<Pin>> {
-        self.source().map(|source| Ok(read_pin(&source)?)).transpose()
-    }
-
-    pub(crate) fn source(&self) -> Option<PinSource> {
-        source(self.pin_file.as_ref(), self.pin_env.as_ref(), self.pin_source.as_ref())
-    }
-}
-
-impl SoPinArguments {
-    pub(crate) fn read(&self) -> Result<Pin> {
-        let source = source(self.so_pin_file.as_ref(), self.so_pin_env.as_ref(), self.so_pin_source.as_ref());
-        Ok(read_pin(&source.context("give --so-pin-file, --so-pin-env or --so-pin-source")?)?)
     }
 }
 
@@ -425,14 +353,4 @@ impl RecordArguments {
     pub(crate) fn open(&self) -> Result<Option<FileRecord>> {
         self.record.as_ref().map(|path| Ok(FileRecord::open(path)?)).transpose()
     }
-}
-
-fn source(
-    file: Option<&PathBuf>,
-    variable: Option<&String>,
-    source: Option<&PinSource>,
-) -> Option<PinSource> {
-    let file = file.map(|path| PinSource::File(path.clone()));
-    let variable = || variable.map(|name| PinSource::Environment(name.clone()));
-    file.or_else(variable).or_else(|| source.cloned())
 }

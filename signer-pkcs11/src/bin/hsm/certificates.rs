@@ -16,16 +16,18 @@ use signer_pkcs11::{
 use crate::{
     arguments::{AuthorityArguments, Csr as CsrArguments, KindArguments, Root, ServerCert, SubCa},
     files,
-    output::Report,
-    progress,
+    output::{Report, utc},
+    progress, wishes,
 };
 
 pub(crate) fn csr(module: Option<PathBuf>, arguments: &CsrArguments) -> Result<Report> {
     let token = arguments.token.open(module)?;
     let key = by_label(&token, &arguments.label)?;
-    let mut subject = Subject::new(&arguments.common_name, &arguments.organization);
-    subject.country = arguments.country.clone();
-    subject.domain_component = arguments.domain_component.clone();
+    let profile = arguments.profile.map(|name| arguments.profiles.profile(name)).transpose()?;
+    if let Some(profile) = &profile {
+        wishes::check_kind(profile, key.public_key())?;
+    }
+    let subject = arguments.subject.subject(&arguments.common_name, profile.as_ref())?;
     let pem = csr::build(&key, &subject)?;
     let report = Report::new(
         format!("The request for \"{}\" is signed by the token.", arguments.common_name),
@@ -49,12 +51,15 @@ pub(crate) fn root(module: Option<PathBuf>, arguments: &Root) -> Result<Report> 
     let mut subject = Subject::new(&arguments.common_name, &arguments.organization);
     subject.country = arguments.country.clone();
     // Before the key is generated: a key without a certificate would be left in the token.
+    let (now, mut fingerprint) = (SystemTime::now(), String::new());
     let key = files::create(path, |keep| {
         with_new_key(&token, &arguments.label, &arguments.kind, |key| {
             let key = key.clone().with_rsa_padding(arguments.padding.padding());
             put_down(record.as_ref(), "root", &key)?;
             let validity = days(arguments.validity_days);
-            keep(&CertificateAuthority::create_root(&key, &subject, validity, SystemTime::now())?)
+            let pem = CertificateAuthority::create_root(&key, &subject, validity, now)?;
+            fingerprint = files::fingerprint(&pem)?;
+            keep(&pem)
         })
     })?;
     let next = format!(
@@ -63,46 +68,41 @@ pub(crate) fn root(module: Option<PathBuf>, arguments: &Root) -> Result<Report> 
     );
     Ok(Report::new(format!("The root \"{}\" is made.", arguments.common_name), next)
         .fact("key", key.uri().to_string())
-        .fact("algorithm", key.algorithm().to_string())
-        .fact("protection", "sensitive and not extractable, as read back")
+        .key(&token, &key)?
         .fact("file", path.display().to_string())
-        .fact("validity_days", arguments.validity_days)
+        .fact("sha256", fingerprint)
+        .fact("not_after", utc(now + days(arguments.validity_days)))
         .head(record.as_ref())
         .careless(&arguments.token))
 }
 
 pub(crate) fn sub_authority(module: Option<PathBuf>, arguments: &SubCa) -> Result<Report> {
+    let subject = arguments.subject.subject(&arguments.common_name, None)?;
+    let profile = sub_profile(arguments)?;
     let record = arguments.record.open()?;
     let token = arguments.token.open(module)?;
-    let authority = open_authority(&token, &arguments.authority, &arguments.organization, record.as_ref())?;
-    let mut subject = Subject::new(&arguments.common_name, &arguments.organization);
-    subject.country = arguments.country.clone();
-    subject.domain_component = arguments.domain_component.clone();
-    let mut profile = SubAuthority::new(days(arguments.validity_days)).path_len(Some(arguments.path_len));
-    for url in &arguments.crl_urls {
-        profile = profile.crl_url(url)?;
-    }
+    let authority = open_authority(&token, &arguments.authority, &subject.organization, record.as_ref())?;
     let certify = |csr: &Csr| -> Result<IssuedCertificate> {
         Ok(runtime()?.block_on(authority.issue_sub_authority(csr, &subject, &profile))?)
     };
     let path = &arguments.out;
-    let (serial, key) = files::create(path, |keep| match (&arguments.csr, &arguments.label) {
+    let (certificate, key) = files::create(path, |keep| match (&arguments.csr, &arguments.label) {
         (Some(file), _) => {
             let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             let certificate = certify(&Csr::parse(&text)?)?;
             keep(&certificate.chain_pem)?;
-            Ok((certificate.serial, None))
+            Ok((certificate, None))
         }
         (None, label) => {
-            let mut serial = String::new();
             let label = label.as_deref().context("give --label or --csr")?;
+            let mut issued = None;
             let key = with_new_key(&token, label, &arguments.kind, |key| {
                 let certificate = certify(&Csr::parse(&csr::build(key, &subject)?)?)?;
                 keep(&certificate.chain_pem)?;
-                serial = certificate.serial;
+                issued = Some(certificate);
                 Ok(())
             })?;
-            Ok((serial, Some(key)))
+            Ok((issued.context("no certificate was issued")?, Some(key)))
         }
     })?;
     let next = format!(
@@ -111,13 +111,24 @@ pub(crate) fn sub_authority(module: Option<PathBuf>, arguments: &SubCa) -> Resul
     );
     let report = Report::new(format!("The authority \"{}\" is certified.", arguments.common_name), next)
         .fact("file", path.display().to_string())
-        .fact("serial", serial)
+        .certificate(&certificate)
         .head(record.as_ref())
         .careless(&arguments.token);
-    Ok(match key {
-        Some(key) => report.fact("key", key.uri().to_string()).fact("algorithm", key.algorithm().to_string()),
-        None => report,
-    })
+    match key {
+        Some(key) => report.fact("key", key.uri().to_string()).key(&token, &key),
+        None => Ok(report),
+    }
+}
+
+/// What the command line says, and the profiles where it says nothing.
+fn sub_profile(arguments: &SubCa) -> Result<SubAuthority> {
+    let mut profile = arguments.profiles.read()?.sub_authority;
+    profile.validity = arguments.validity_days.map_or(profile.validity, days);
+    profile.path_len = arguments.path_len.or(profile.path_len);
+    if !arguments.crl_urls.is_empty() {
+        profile.crl_urls.clear();
+    }
+    arguments.crl_urls.iter().try_fold(profile, |profile, url| Ok(profile.crl_url(url)?))
 }
 
 /// A new key, once `keep` has done with it. Otherwise it is destroyed again: its label would be taken at the next attempt,
@@ -190,8 +201,10 @@ pub(crate) fn server(module: Option<PathBuf>, arguments: &ServerCert) -> Result<
     if arguments.common_name_only {
         name = name.common_name_only();
     }
-    let validity = Duration::from_secs(u64::from(arguments.validity_hours) * 3600);
-    let settings = CaSettings::new(&arguments.organization).server_validity(validity);
+    let mut settings = arguments.profiles.settings(arguments.organization.as_deref())?;
+    if let Some(hours) = arguments.validity_hours {
+        settings = settings.server_validity(Duration::from_secs(u64::from(hours) * 3600));
+    }
     let record = arguments.record.open()?;
     let token = arguments.token.open(module)?;
     let authority = authority_with(&token, &arguments.authority, settings, record.as_ref())?;
@@ -206,14 +219,13 @@ pub(crate) fn server(module: Option<PathBuf>, arguments: &ServerCert) -> Result<
 
     let lifetime = certificate.not_after.duration_since(certificate.not_before).unwrap_or_default();
     let next = format!(
-        "name the key's uri and {} in the configuration of ocpp-csms, and repeat this command before the {} hours are over",
-        arguments.out.display(),
-        arguments.validity_hours
+        "name the key's uri and {} in the configuration of ocpp-csms, and repeat this command before the certificate ends",
+        arguments.out.display()
     );
     let report = Report::new(format!("The certificate of the CSMS \"{}\" is issued.", name.fqdn()), next)
         .fact("key", key.uri().to_string())
         .fact("file", arguments.out.display().to_string())
-        .fact("serial", certificate.serial)
+        .certificate(&certificate)
         .head(record.as_ref())
         .careless(&arguments.token);
     Ok(if lifetime < Duration::from_secs(24 * 3600) {

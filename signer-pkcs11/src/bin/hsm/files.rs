@@ -7,6 +7,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use sha2::{Digest as _, Sha256};
 
 /// Makes a new file, and keeps it only if what goes into it is made.
 ///
@@ -28,6 +30,12 @@ pub(crate) fn create<T>(
         fs::remove_file(path).with_context(|| format!("cannot remove the unfinished {}", path.display()))?;
     }
     made
+}
+
+/// SHA-256 over the first certificate of a PEM text, in hexadecimal.
+pub(crate) fn fingerprint(pem: &str) -> Result<String> {
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).context("there is no certificate")?;
+    Ok(hex::encode(Sha256::digest(&certificate)))
 }
 
 /// Appends, durably.

@@ -7,7 +7,7 @@ use signer_pkcs11::{KeyInfo, PinSource, TokenError, Uri, init_token};
 
 use crate::{
     arguments::{Destroy, Init, Keygen, List, Selftest},
-    output::{Fact, Report, quoted},
+    output::{Fact, Report, protection, quoted},
     progress,
 };
 
@@ -39,7 +39,7 @@ pub(crate) fn generate(module: Option<PathBuf>, arguments: &Keygen) -> Result<Re
         next,
     )
     .fact("uri", key.uri().to_string())
-    .fact("algorithm", key.algorithm().to_string())
+    .key(&token, &key)?
     .fact("public_key", hex::encode(key.public_key().spki_der()))
     .careless(&arguments.token))
 }
@@ -122,17 +122,14 @@ fn is_protected(key: &KeyInfo) -> bool {
 }
 
 fn describe(key: &KeyInfo) -> Vec<Fact> {
-    vec![
+    let mut facts: Vec<Fact> = vec![
         ("label", key.label.as_str().into()),
         ("uri", key.uri.to_string().into()),
         ("id", hex::encode(&key.id).into()),
         ("kind", key.kind.as_str().into()),
-        ("sensitive", key.sensitive.into()),
-        ("extractable", key.extractable.into()),
-        ("always_sensitive", key.always_sensitive.into()),
-        ("never_extractable", key.never_extractable.into()),
-        ("generated_in_token", key.local.into()),
-        ("may_sign", key.sign.into()),
-        ("asks_for_pin_each_time", key.always_authenticate.into()),
-    ]
+    ];
+    facts.extend(protection(key));
+    facts.push(("may_sign", key.sign.into()));
+    facts.push(("asks_for_pin_each_time", key.always_authenticate.into()));
+    facts
 }

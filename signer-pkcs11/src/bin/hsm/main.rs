@@ -3,13 +3,16 @@
 //! A thin shell over the library. PINs come from files, the environment or the URI's pin-source, never from arguments,
 //! which every user of the machine can read.
 
+mod access;
 mod arguments;
 mod certificates;
+mod examples;
 mod files;
 mod keys;
 mod output;
 mod progress;
 mod records;
+mod wishes;
 
 use std::{path::Path, process::ExitCode, time::SystemTime};
 
@@ -63,12 +66,13 @@ fn run(arguments: Arguments) -> Result<Report> {
 
 /// Appends to the transcript when, by which words, and with what outcome. No PIN is among the words.
 fn write_down(path: &Path, ran: &Result<Report>) -> Result<()> {
-    let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
+    let at = output::utc(SystemTime::now());
     let words: Vec<_> = std::env::args().skip(1).map(|word| output::quoted(&word)).collect();
     let outcome = match ran {
         Ok(report) => report.text(),
         Err(error) => format!("Failed: {error:#}\n"),
     };
-    let text = format!("[{at} seconds since 1970] hsm {}\n{outcome}\n", words.join(" "));
+    let version = env!("CARGO_PKG_VERSION");
+    let text = format!("[{at}, hsm {version}] hsm {}\n{outcome}\n", words.join(" "));
     files::append(path, &text).with_context(|| format!("cannot write the transcript {}", path.display()))
 }

@@ -1,11 +1,14 @@
 //! What a command has done, for people and for programs.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::SystemTime};
 
+use anyhow::Result;
+use der::DateTime;
 use serde_json::{Map, Value, json};
-use signer_pkcs11::FileRecord;
+use sha2::{Digest as _, Sha256};
+use signer_pkcs11::{FileRecord, IssuedCertificate, Key, KeyInfo, Token};
 
-use crate::arguments::TokenArguments;
+use crate::access::TokenArguments;
 
 /// How it is printed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,6 +73,23 @@ impl Report {
             Some(record) => self.fact("record_head", record.chain().head().to_string()),
             None => self,
         }
+    }
+
+    /// Tells of a certificate that was issued.
+    pub(crate) fn certificate(self, certificate: &IssuedCertificate) -> Self {
+        self.fact("serial", certificate.serial.as_str())
+            .fact("sha256", hex::encode(Sha256::digest(&certificate.der)))
+            .fact("not_before", utc(certificate.not_before))
+            .fact("not_after", utc(certificate.not_after))
+    }
+
+    /// Tells of a key's kind, and what the token says of it.
+    pub(crate) fn key(self, token: &Token, key: &Key) -> Result<Self> {
+        let report = self
+            .fact("algorithm", key.algorithm().to_string())
+            .fact("public_key_sha256", hex::encode(key.public_key().spki_sha256()));
+        let read = token.keys()?.into_iter().find(|read| read.uri == *key.uri());
+        Ok(read.iter().flat_map(protection).fold(report, |report, (name, value)| report.fact(name, value)))
     }
 
     pub(crate) fn fact(mut self, name: &'static str, value: impl Into<Value>) -> Self {
@@ -138,6 +158,23 @@ impl Report {
         object.insert("next".into(), self.next.clone().into());
         Value::Object(object)
     }
+}
+
+/// The attributes that protect a key.
+pub(crate) fn protection(key: &KeyInfo) -> [Fact; 5] {
+    [
+        ("sensitive", key.sensitive.into()),
+        ("extractable", key.extractable.into()),
+        ("always_sensitive", key.always_sensitive.into()),
+        ("never_extractable", key.never_extractable.into()),
+        ("generated_in_token", key.local.into()),
+    ]
+}
+
+/// A time in seconds, as RFC 3339 writes it.
+pub(crate) fn utc(time: SystemTime) -> String {
+    DateTime::from_system_time(time)
+        .map_or_else(|_| "beyond the year 9999".to_owned(), |time| time.to_string())
 }
 
 fn members(facts: &[Fact]) -> Map<String, Value> {
