@@ -7,6 +7,7 @@ mod node;
 mod python;
 mod regen;
 mod schemas;
+mod soak;
 mod softhsm;
 mod test;
 mod tidy;
@@ -35,6 +36,8 @@ enum Command {
     Bench(bench::BenchCommand),
     /// Run fuzz targets for a while, each on its committed corpus first
     Fuzz(fuzz::FuzzArguments),
+    /// Kill the real station at random instants, again and again, and hold it to what it has answered
+    Soak(soak::SoakArguments),
     /// Find SoftHSM or unpack it into the target folder
     Softhsm(softhsm::SofthsmArguments),
     /// Generate the message types from `schemas/` (or the folder in OCPP_SCHEMAS), or check that they are what the schemas give
@@ -62,6 +65,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test(arguments) => test::run_command(&arguments),
         Command::Bench(command) => bench::run_command(&command),
         Command::Fuzz(arguments) => fuzz::run_command(&arguments),
+        Command::Soak(arguments) => soak::run_command(&arguments),
         Command::Softhsm(arguments) => softhsm::run_command(&arguments),
         Command::Regen(arguments) => regen::run(arguments),
         Command::Schemas(command) => schemas::run(command),

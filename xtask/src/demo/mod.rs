@@ -2,7 +2,7 @@
 
 mod checks;
 mod narrator;
-mod process;
+pub(crate) mod process;
 mod setup;
 
 use std::{

@@ -15,7 +15,7 @@ use crate::workspace::{output, target};
 pub(crate) struct Side {
     pub(crate) folder: PathBuf,
     pub(crate) token: String,
-    module: PathBuf,
+    pub(crate) module: PathBuf,
     softhsm_configuration: PathBuf,
 }
 
@@ -71,13 +71,7 @@ impl Running {
             if let Some(found) = ready() {
                 return Ok(found);
             }
-            if let Some(status) = self.child.try_wait()? {
-                bail!(
-                    "{} ended with {status} while waiting for {what}; its log is {}",
-                    self.name,
-                    self.log.display()
-                );
-            }
+            self.must_run(what)?;
             if Instant::now() > deadline {
                 bail!(
                     "waited {} s in vain for {what}; the log of {} is {}",
@@ -88,6 +82,26 @@ impl Running {
             }
             std::thread::sleep(POLL);
         }
+    }
+
+    /// Fails where the program has ended, though nobody has asked it to.
+    pub(crate) fn must_run(&mut self, what: &str) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!(
+                "{} ended with {status} while waiting for {what}; its log is {}",
+                self.name,
+                self.log.display()
+            );
+        }
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.must_run("the kill")?;
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Asks the program to end, as an operator would, and waits until it has.

@@ -1,0 +1,223 @@
+//! What the soak plays on: an authority made by OpenSSL, and stations that each have a folder and a token of their own.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    demo::process::{Running, Side},
+    softhsm,
+    workspace::output,
+};
+
+/// The folder of the soak, with the authority and the certificate of the CSMS in it.
+pub(super) struct Stage {
+    pub(super) folder: PathBuf,
+    module: PathBuf,
+}
+
+impl Stage {
+    /// Makes `folder` anew, with a root `ca` and a certificate `server` for localhost.
+    pub(super) fn prepare(folder: &Path, module: &Path) -> Result<Self> {
+        if folder.exists() {
+            fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let stage = Self { folder: folder.to_path_buf(), module: module.to_path_buf() };
+        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+        let root =
+            ["-keyout", "ca.key", "-out", "ca.pem", "-subj", "/O=Soak CSO/CN=Soak CSO Root", "-days", "30"];
+        let usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"];
+        stage.openssl(&[&["req", "-x509"], &key[..], &root, &usage].concat())?;
+        let request = ["-keyout", "server.key", "-out", "server.csr", "-subj", "/O=Soak CSO/CN=localhost"];
+        stage.openssl(&[&["req", "-new"], &key[..], &request].concat())?;
+        let extensions = "basicConstraints=critical,CA:false\nkeyUsage=critical,digitalSignature\n";
+        fs::write(stage.folder.join("extensions"), extensions)?;
+        let issuer = ["-CA", "ca.pem", "-CAkey", "ca.key", "-days", "30", "-extfile", "extensions"];
+        stage
+            .openssl(&[&["x509", "-req", "-in", "server.csr", "-out", "server.pem"], &issuer[..]].concat())?;
+        Ok(stage)
+    }
+
+    fn openssl(&self, arguments: &[&str]) -> Result<String> {
+        output(Command::new("openssl").current_dir(&self.folder).args(arguments))
+    }
+
+    /// A station that was never used, provisioned with the root, for the CSMS at `port`.
+    pub(super) fn new_station(&self, number: u32, port: u64) -> Result<Station> {
+        let side = Side::create(&self.folder, &format!("station-{number}"), &self.module)?;
+        for (name, text) in [("pin", PIN), ("so-pin", "so-soak-pin"), ("password", PASSWORD)] {
+            let path = side.folder.join(name);
+            fs::write(&path, text)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        }
+        side.run("hsm", &["init", "--label", &side.token, "--pin-file", "pin", "--so-pin-file", "so-pin"])?;
+        let url = format!("wss://localhost:{port}/ocpp");
+        // The same station, and one that reads a copy of its store.
+        for (name, directory) in [("station.toml", "data"), ("copy.toml", "copy")] {
+            fs::write(side.folder.join(name), configuration(directory, &url, &side.token))?;
+        }
+        let station = Station { side };
+        station.program(&["provision", "--csms-root", "../ca.pem"])?;
+        Ok(station)
+    }
+}
+
+/// One station: its folder, its token, its program.
+pub(super) struct Station {
+    side: Side,
+}
+
+impl Station {
+    /// Starts the program; its log goes on where it was.
+    pub(super) fn start(&self) -> Result<Running> {
+        self.side.start("ocpp-station", &["--config", "station.toml", "run"])
+    }
+
+    /// The log so far.
+    pub(super) fn log(&self) -> Result<String> {
+        let path = self.side.folder.join("ocpp-station.log");
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// How many security events the station's own command shows, which has to read the log beside the running agent.
+    pub(super) fn security_events(&self) -> Result<usize> {
+        let text = self.program(&["--json", "events"])?;
+        for line in text.lines() {
+            let _: serde_json::Value =
+                serde_json::from_str(line).with_context(|| format!("a security event is no JSON: {line}"))?;
+        }
+        Ok(text.lines().count())
+    }
+
+    /// The labels of the keys that the store names, read from a copy of it: the agent holds the store itself.
+    pub(super) fn named_keys(&self) -> Result<BTreeSet<String>> {
+        let copy = self.side.folder.join("copy");
+        fs::create_dir_all(&copy)?;
+        let store = self.side.folder.join("data").join(STORE);
+        fs::copy(&store, copy.join(STORE)).with_context(|| format!("cannot copy {}", store.display()))?;
+        let text = self.side.run("ocpp-station", &["--config", "copy.toml", "inventory"])?;
+        let mut labels = BTreeSet::new();
+        for uri in text.split_whitespace().filter(|word| word.starts_with("pkcs11:")) {
+            let Some(label) = uri.split([';', ':', '?']).find_map(|part| part.strip_prefix("object=")) else {
+                bail!("the inventory names a key without a label: {uri}");
+            };
+            labels.insert(label.to_owned());
+        }
+        Ok(labels)
+    }
+
+    /// What the token holds, as OpenSC's tool sees it.
+    pub(super) fn token_keys(&self) -> Result<TokenKeys> {
+        let mut tool = softhsm::pkcs11_tool()?;
+        tool.arg("--module").arg(&self.side.module);
+        tool.args(["--token-label", &self.side.token, "--login", "--pin", PIN, "--list-objects"]);
+        self.side.environment(&mut tool);
+        TokenKeys::read(&output(&mut tool)?)
+    }
+
+    fn program(&self, arguments: &[&str]) -> Result<String> {
+        self.side.run("ocpp-station", &[&["--config", "station.toml"], arguments].concat())
+    }
+}
+
+/// The keys in a token, by their labels.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct TokenKeys {
+    pub(super) private: BTreeSet<String>,
+    pub(super) public: BTreeSet<String>,
+    /// Objects without a label, an id and a key. SoftHSM makes an object first, and gives it attributes and key in a second step; a
+    /// kill between the two leaves such a shell, of which no program can tell whose it is.
+    pub(super) shells: usize,
+}
+
+impl TokenKeys {
+    /// Reads what `pkcs11-tool --list-objects` prints: a line for each object, and its attributes indented below.
+    fn read(text: &str) -> Result<Self> {
+        let mut keys = Self::default();
+        let mut objects: Vec<Vec<&str>> = Vec::new();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            match objects.last_mut() {
+                Some(object) if line.starts_with(' ') => object.push(line.trim()),
+                _ => objects.push(vec![line]),
+            }
+        }
+        for object in objects {
+            let attribute = |name: &str| {
+                object.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim()
+            };
+            let (label, id) = (attribute("label:"), attribute("ID:"));
+            // `local`: generated in the token, which is set together with the key itself.
+            let is_key = attribute("Access:").split(", ").any(|word| word == "local");
+            let labels = match object[0].split_whitespace().next() {
+                Some("Private") => &mut keys.private,
+                Some("Public") => &mut keys.public,
+                _ => bail!("the token holds something that is no key: {}", object[0]),
+            };
+            if !is_key && label.is_empty() && id.is_empty() {
+                keys.shells += 1;
+            } else if !labels.insert(label.to_owned()) {
+                bail!("the token holds two keys with the label {label:?}");
+            }
+        }
+        Ok(keys)
+    }
+}
+
+fn configuration(directory: &str, url: &str, token: &str) -> String {
+    format!(
+        r#"directory = "{directory}"
+
+[station]
+identity = "{IDENTITY}"
+serial_number = "SN-SOAK-1"
+model = "Soak"
+vendor = "Example"
+organization = "Soak CSO"
+
+[csms]
+url = "{url}"
+password_file = "password"
+retry_wait_minimum_s = 1
+retry_random_range_s = 0
+retry_repeat_times = 0
+
+[token]
+uri = "pkcs11:token={token}?pin-source=file:pin"
+"#
+    )
+}
+
+/// What `ocpp-station` calls its store.
+const STORE: &str = "certificates.redb";
+pub(super) const IDENTITY: &str = "SOAK-1";
+pub(super) const PASSWORD: &str = "correct-horse-battery";
+const PIN: &str = "soak-pin";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_told_from_shells() {
+        let text = "Public Key Object; EC  EC_POINT 256 bits\n  EC_POINT:   0441\n  label:      one\n  ID:         fe89\n  \
+                    Usage:      verify\n  Access:     local\nPrivate Key Object; EC\n  label:      \n  Usage:      decrypt, \
+                    sign, unwrap\n  Access:     never extractable\nPrivate Key Object; EC\n  label:      one\n  ID:         \
+                    fe89\n  Usage:      sign\n  Access:     sensitive, always sensitive, never extractable, local\n";
+        let one = BTreeSet::from(["one".to_owned()]);
+        let expected = TokenKeys { private: one.clone(), public: one.clone(), shells: 1 };
+        assert_eq!(TokenKeys::read(text).expect("keys"), expected);
+        // A key that nobody can name is no shell.
+        let nameless = text.replace("never extractable\nPrivate", "local\nPrivate");
+        let nameless = TokenKeys::read(&nameless).expect("keys");
+        assert_eq!((nameless.private.len(), nameless.shells), (2, 0));
+        assert_eq!(TokenKeys::read("").expect("none"), TokenKeys::default());
+        assert!(TokenKeys::read("Certificate Object; type = X.509 cert\n").is_err());
+    }
+}
