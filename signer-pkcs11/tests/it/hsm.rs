@@ -265,9 +265,11 @@ fn a_key_ceremony_with_record_and_transcript() {
     desk.run(&["revoke", "--record", "record", "--serial", serial, "--reason", "superseded"]);
     let error = desk.error(&["revoke", "--record", "record", "--serial", "4711"]);
     assert!(error.contains("no certificate on record"), "{error}");
+    let error = desk.error(&["revoke", "--record", "recrod", "--serial", serial]);
+    assert!(error.contains("there is no record recrod") && !desk.openssl.path("recrod").exists(), "{error}");
     let crl = ["crl", "--token", "TOKEN", "--record", "record", "--url", "http://pki.example.com/root.crl"];
     let made = desk.json(&[&crl[..], &ca, &["--out", "root.crl"]].concat());
-    assert_eq!(made["number"], 1);
+    assert_eq!((&made["number"], &made["revoked"]), (&1.into(), &1.into()));
     desk.run(&[&crl[..], &ca, &["--out", "root.der", "--der"]].concat());
     let text = desk.openssl.run("crl -inform DER -in root.der -noout -text -CAfile root.pem");
     assert!(text.contains("verify OK") && text.contains("Superseded"), "{text}");
@@ -302,6 +304,12 @@ fn a_key_ceremony_with_record_and_transcript() {
     assert!(transcript.contains("\n  sensitive: yes\n  extractable: no\n"), "{transcript}");
     let text = desk.run(&["selftest", "--token", "TOKEN"]);
     assert!(text.contains("passed with 3 keys") && text.contains("rsa-3072"), "{text}");
+    let tested = desk.json(&["selftest", "--token", "TOKEN", "--label", "root"]);
+    assert_eq!(
+        (&tested["keys"][0]["passed"], &tested["message"].is_string()),
+        (&true.into(), &true),
+        "{tested}"
+    );
 }
 
 #[test]

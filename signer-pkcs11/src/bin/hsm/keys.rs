@@ -81,6 +81,7 @@ pub(crate) fn selftest(module: Option<PathBuf>, arguments: &Selftest) -> Result<
     let items = keys.iter().map(|info| {
         let begin = Instant::now();
         let proven = token.find_key(&info.uri).and_then(|key| key.prove());
+        let passed = proven.is_ok();
         let verdict = match proven {
             Ok(()) => format!("signs, and the signature verifies ({} ms)", begin.elapsed().as_millis()),
             Err(error) => {
@@ -91,6 +92,7 @@ pub(crate) fn selftest(module: Option<PathBuf>, arguments: &Selftest) -> Result<
         vec![
             ("label", info.label.as_str().into()),
             ("kind", info.kind.as_str().into()),
+            ("passed", passed.into()),
             ("verdict", verdict.into()),
         ]
     });

@@ -149,6 +149,7 @@ impl Report {
 
     fn json(&self) -> Value {
         let mut object = members(&self.facts);
+        object.insert("message".into(), self.sentence.clone().into());
         if let Some((name, items)) = &self.items {
             let items = items.iter().map(|item| object_of(item)).collect::<Vec<_>>();
             object.insert((*name).to_owned(), items.into());

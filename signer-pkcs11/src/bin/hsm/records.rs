@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -16,8 +16,19 @@ use crate::{
     output::Report,
 };
 
+/// A record that is there. Others are made when they are opened, and a wrong name would show an empty one.
+fn existing(path: &Path) -> Result<FileRecord> {
+    if !path.try_exists().is_ok_and(|exists| exists) {
+        bail!(
+            "there is no record {}: name the one that was given when the certificates were issued",
+            path.display()
+        );
+    }
+    Ok(FileRecord::open(path)?)
+}
+
 pub(crate) fn revoke(arguments: &Revoke) -> Result<Report> {
-    let record = FileRecord::open(&arguments.record)?;
+    let record = existing(&arguments.record)?;
     let now = SystemTime::now();
     let chain = record.chain();
     let serials = match (&arguments.serial, &arguments.station) {
@@ -54,7 +65,7 @@ pub(crate) fn revoke(arguments: &Revoke) -> Result<Report> {
 }
 
 pub(crate) fn crl(module: Option<PathBuf>, arguments: &Crl) -> Result<Report> {
-    let record = FileRecord::open(&arguments.record)?;
+    let record = existing(&arguments.record)?;
     let token = arguments.token.open(module)?;
     // Nothing but lists is signed here, so the organization of certificates does not matter.
     let authority = open_authority(&token, &arguments.authority, "-", Some(&record))?;
@@ -70,8 +81,14 @@ pub(crate) fn crl(module: Option<PathBuf>, arguments: &Crl) -> Result<Report> {
         arguments.out.display(),
         arguments.validity_hours
     );
-    Ok(Report::new(format!("The list names {} revoked certificates.", list.revoked), next)
+    let sentence = match list.revoked {
+        0 => "The list is signed. It names no certificate.".to_owned(),
+        1 => "The list is signed. It names 1 revoked certificate.".to_owned(),
+        count => format!("The list is signed. It names {count} revoked certificates."),
+    };
+    Ok(Report::new(sentence, next)
         .fact("number", list.number)
+        .fact("revoked", list.revoked)
         .fact("file", arguments.out.display().to_string())
         .head(Some(&record))
         .careless(&arguments.token))
