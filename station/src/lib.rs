@@ -17,9 +17,13 @@
 //! ```
 //!
 //! # The way of a certificate
-//! TriggerMessage is answered, then the key is made in the token and the request sent (A02.FR.02, .03). CertificateSigned is
-//! answered after the certificate is durable; after the answer has left, the station connects anew with it (A02.FR.08). The
-//! former certificate is kept until one of the two has connected (A02.FR.10, .28).
+//! That a key is to be made is written down, TriggerMessage is answered, then the key is made in the token and the request sent
+//! (A02.FR.02, .03). It is sent again until a certificate comes or the settings say that it is enough (A02.FR.17 to .19), across
+//! connections and restarts, and begun without a trigger before a certificate expires (A03.FR.02): see [`renewal`].
+//! CertificateSigned is answered after the certificate is durable. After the answer to one for the connection has left, the
+//! station connects anew with it (A02.FR.08), and the former certificate is kept until one of the two has connected (A02.FR.10,
+//! .28). One for vehicles takes effect at once, and its status is asked for (M06.FR.07). Keys that nothing needs are destroyed
+//! when the token has time for it; nobody waits for that.
 
 mod config;
 pub mod control;
@@ -38,4 +42,4 @@ pub use crate::{
     reconnect::{CsmsRoot, RootChoice, RootFailure, presented},
     security_events::{Noted, QueuedEvent, SecurityEvent, SecurityEventQueue, Severity},
 };
-pub use io::{Agent, AgentError, BootReason, Ended};
+pub use io::{Agent, AgentError, AgentHandle, BootReason, Ended, RenewError};

@@ -303,7 +303,7 @@ fn a_damaged_or_newer_text_is_refused() {
         assert!(error.contains(expected), "{error}");
     };
     check(&good[..good.len() - 1], "not a stored device model");
-    check(&good.replace(r#""format":1"#, r#""format":2"#), "update it");
+    check(&good.replace(r#""format":1"#, r#""format":3"#), "update it");
     check(&good.replace("[1]", "[2]"), "network profiles");
     check(&good.replace("[1]", "[]"), "network profiles");
     check(

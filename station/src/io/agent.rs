@@ -25,14 +25,14 @@ use ocpp_types::{
 };
 use rustls_pki_types::CertificateDer;
 use signer_pkcs11::{KeyError, Subject, Token, TokenError, TokenOptions, UriError, module_from_environment};
-use station_store::{OwnCertificate, OwnState, Session};
+use station_store::{CertificateSigningUse, OwnCertificate, OwnState, Session};
 use tokio::time::sleep;
 
 use crate::{
     config::{Config, ConfigError},
     device_model::{Defaults, DeviceModel, NetworkConfiguration, Variable},
     io::{
-        ControlError, EnrolmentError, ModelError, OpenStoreError, ReadPasswordError,
+        ControlError, EnrolmentError, ModelError, OpenStoreError, ReadPasswordError, RenewError,
         clock::Clock,
         control::ControlSocket,
         csms::{self, AskError, Boot, BootReason},
@@ -123,6 +123,26 @@ pub enum AgentError {
     },
 }
 
+/// What the owner of an agent may ask of it while it runs. Clones are handles to the same agent.
+#[derive(Clone, Debug)]
+pub struct AgentHandle {
+    shared: Arc<Shared>,
+}
+
+impl AgentHandle {
+    /// Asks for new certificates for `use_`, as a trigger of the CSMS does: for vehicles those of the SECCs that serve `evse`,
+    /// or of all. Returns when it is durable that they will be asked for; what is under way for the same use is replaced.
+    ///
+    /// # Errors
+    /// [`RenewError`]; nothing is asked for then.
+    ///
+    /// # Cancel safety
+    /// They may be asked for all the same.
+    pub async fn renew(&self, use_: CertificateSigningUse, evse: Option<i64>) -> Result<(), RenewError> {
+        self.shared.renew(use_, evse).await
+    }
+}
+
 /// Why an agent has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -188,6 +208,12 @@ impl Agent {
     pub fn with_boot_reason(mut self, reason: BootReason) -> Self {
         self.boot.reason = reason;
         self
+    }
+
+    /// What may be asked of the agent while it runs.
+    #[must_use]
+    pub fn handle(&self) -> AgentHandle {
+        AgentHandle { shared: Arc::clone(&self.shared) }
     }
 
     /// Stays connected until `shutdown` is ready or the CSMS wants a reset. What goes wrong on the way is logged and tried
@@ -451,7 +477,14 @@ impl Station for Agent {
             link = link.with_tap(Arc::clone(tap));
         }
         let url = profile.ocpp_csms_url.as_str().parse()?;
-        let config = StationConfig::new(url, self.config.identity()?, security).with_link(link);
+        // B01.FR.08: until the CSMS has accepted the station once, the connection sends nothing that it did not ask for.
+        let registration = match *lock(&self.booted) {
+            Some(_) => Registration::Accepted,
+            None => Registration::NotBooted,
+        };
+        let config = StationConfig::new(url, self.config.identity()?, security)
+            .with_registration(registration)
+            .with_link(link);
         Ok((config, router(&self.shared, &self.config.csms.versions)))
     }
 

@@ -90,11 +90,12 @@ impl Keyring {
             return Err(KeyError::IncompleteIdentity { key: Box::new(uri) }.into());
         };
         let name = KeyName::new(label, key_id)?;
-        let key = match self.token.generate_key(&name, KeyAlgorithm::EcdsaP256) {
+        let algorithm = algorithm(pending.use_);
+        let key = match self.token.generate_key(&name, algorithm) {
             // A crash came between the key and its request: nobody has seen it, and whether it is whole nobody knows.
             Err(KeyError::Exists { .. }) => {
                 self.token.destroy_key(&uri)?;
-                self.token.generate_key(&name, KeyAlgorithm::EcdsaP256)?
+                self.token.generate_key(&name, algorithm)?
             }
             made => made?,
         };
@@ -142,6 +143,14 @@ impl Keyring {
     /// The key of one of the station's own certificates.
     pub(crate) fn key(&self, uri: &str) -> Result<Key, EnrolmentError> {
         Ok(self.token.find_key(&uri.parse::<Uri>()?)?)
+    }
+}
+
+/// ISO 15118-2 and OCPP have P-256 in common; ISO 15118-20 wants P-521.
+fn algorithm(use_: CertificateSigningUse) -> KeyAlgorithm {
+    match use_ {
+        CertificateSigningUse::V2g20 => KeyAlgorithm::EcdsaP521,
+        _ => KeyAlgorithm::EcdsaP256,
     }
 }
 

@@ -28,7 +28,7 @@ use ocpp_transport::Password;
 use station_store::{AdditionalRootCheck, OpenError, Settings, Store};
 
 pub use self::{
-    agent::{Agent, AgentError, Ended},
+    agent::{Agent, AgentError, AgentHandle, Ended},
     control::{ControlError, Conversation},
     csms::BootReason,
     enrolment::EnrolmentError,
@@ -60,7 +60,25 @@ fn open_store_of(config: &Config, organization: &str) -> Result<Store, OpenStore
         .max_chain_size(certificates.max_chain_size.into())
         .hash_algorithm(certificates.hash_algorithm.into())
         .skew(Duration::from_secs(certificates.clock_skew_s.into()));
-    Store::open(config.directory.join("certificates.redb"), settings).map_err(OpenStoreError::Store)
+    let store =
+        Store::open(config.directory.join("certificates.redb"), settings).map_err(OpenStoreError::Store)?;
+    if let Some(folder) = &certificates.trust_bundles {
+        write_trust_bundles(&store, folder);
+    }
+    Ok(store)
+}
+
+/// Writes the roots down for neighbours, now and after each change of them. That this fails hinders the station in nothing:
+/// it does not read them itself.
+fn write_trust_bundles(store: &Store, folder: &Path) {
+    if let Err(error) = fs::create_dir_all(folder) {
+        let folder = folder.display();
+        return tracing::error!(%folder, %error, "no trust bundles are written; check certificates.trust_bundles");
+    }
+    if let Err(error) = store.write_trust_bundles(folder) {
+        let error: &dyn std::error::Error = &error;
+        tracing::error!(error, "no trust bundles are written; check certificates.trust_bundles");
+    }
 }
 
 /// Makes the station's folder where it is missing, for its owner only: what the CSMS has set, with the password, is in it.

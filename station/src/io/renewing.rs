@@ -161,6 +161,21 @@ impl Drop for Promise {
 }
 
 impl Shared {
+    /// Asks for a new certificate without being told to: `evse` as in TriggerMessage.
+    ///
+    /// # Errors
+    /// [`RenewError`]; nothing is asked for then.
+    ///
+    /// # Cancel safety
+    /// It may be asked for all the same.
+    pub(crate) async fn renew(
+        self: &Arc<Self>,
+        use_: CertificateSigningUse,
+        evse: Option<i64>,
+    ) -> Result<(), RenewError> {
+        self.promise(use_, evse).await.map(drop)
+    }
+
     /// Writes down that certificates for `use_` will be asked for; they are when the promises are dropped. `evse` is the one
     /// that TriggerMessage names.
     ///
