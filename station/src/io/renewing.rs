@@ -6,6 +6,7 @@ use std::{
 };
 
 use ocpp_transport::Peer;
+use ocpp_types::Version;
 use station_store::{
     Certificate, CertificateSigningUse, OwnCertificate, PendingCsr, PendingId, PendingState, RootUse,
     SendNote, SignedOutcome, Store,
@@ -91,7 +92,10 @@ impl Renewing {
     pub(crate) fn handle_connected(&self, peer: &Peer) {
         let mut state = self.state();
         state.peer = Some(peer.clone());
-        state.core.handle_connected();
+        match peer.version() {
+            Version::V16 => state.core.handle_connected_without_waits(SystemTime::now()),
+            _ => state.core.handle_connected(),
+        }
         drop(state);
         self.wake.notify_one();
     }
@@ -394,8 +398,11 @@ impl Shared {
                 tracing::warn!(request = %pending, reason, "the CSMS rejected the certificate request");
                 SignAnswer::Rejected
             }
-            // To say the same again would bring the same.
-            Err(error) if error.is_answer() || matches!(error, AskError::TooLong(_)) => {
+            // To say the same again would bring the same. 1.6 has no certificates for vehicles, 2.0.1 none for ISO 15118-20.
+            Err(error)
+                if error.is_answer()
+                    || matches!(error, AskError::TooLong(_) | AskError::NoSuchMessage { .. }) =>
+            {
                 tracing::warn!(request = %pending, %error, "the CSMS cannot take the certificate request");
                 SignAnswer::Rejected
             }

@@ -169,6 +169,8 @@ pub struct Renewal<P> {
     held: BTreeMap<Subject, Held>,
     /// Whether the CSMS takes requests now.
     connected: bool,
+    /// When a CSR that was accepted is sent again over this connection.
+    resend: Resend,
     /// What is to be done apart from the series, in order.
     actions: Vec<Action<P>>,
 }
@@ -189,6 +191,7 @@ impl<P: Copy + Eq> Renewal<P> {
             series: BTreeMap::new(),
             held: BTreeMap::new(),
             connected: false,
+            resend: Resend::AfterWait,
             actions: Vec::new(),
         }
     }
@@ -215,9 +218,24 @@ impl<P: Copy + Eq> Renewal<P> {
         renewal
     }
 
-    /// The CSMS takes requests: the station is connected and its boot accepted.
+    /// The CSMS takes requests: the station is connected and its boot accepted. May be said more than once of a connection.
     pub fn handle_connected(&mut self) {
         self.connected = true;
+        self.resend = Resend::AfterWait;
+    }
+
+    /// As [`Renewal::handle_connected`], of a central system that speaks OCPP 1.6. That has no waits after which a CSR would be
+    /// sent again, so a CSR that no certificate came for is sent once on each new connection instead, as often as with the waits:
+    /// without, the station would wait for ever where the central system has lost it.
+    pub fn handle_connected_without_waits(&mut self, now: SystemTime) {
+        let is_new = !self.connected;
+        self.connected = true;
+        self.resend = Resend::OnNextConnection;
+        for series in self.series.values_mut().filter(|_| is_new) {
+            if let Stage::Waiting { accepted, .. } = series.stage {
+                series.stage = Stage::Ready { accepted, due: now };
+            }
+        }
     }
 
     /// The connection is gone; what was not answered, or not so that it could be read, will not be. It is sent again on the
@@ -389,7 +407,7 @@ impl<P: Copy + Eq> Renewal<P> {
                     return Some(Action::MakeKey { subject, pending });
                 }
                 Stage::Ready { accepted, due } | Stage::Waiting { accepted, due }
-                    if self.connected && due <= now =>
+                    if self.connected && due <= now && self.resend.permits(&series.stage) =>
                 {
                     series.stage = Stage::InFlight { accepted };
                     series.sent = true;
@@ -416,7 +434,11 @@ impl<P: Copy + Eq> Renewal<P> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<SystemTime> {
         let sends = self.series.values().filter_map(|series| match series.stage {
-            Stage::Ready { due, .. } | Stage::Waiting { due, .. } if self.connected => Some(due),
+            Stage::Ready { due, .. } | Stage::Waiting { due, .. }
+                if self.connected && self.resend.permits(&series.stage) =>
+            {
+                Some(due)
+            }
             _ => None,
         });
         let idle = self
@@ -459,6 +481,22 @@ impl<P: Copy + Eq> Renewal<P> {
         // Told before it is forgotten: after a crash between the two the series goes on, and ends once more.
         self.actions.push(Action::Ended { subject: subject.clone(), end });
         self.actions.extend(series.keys().map(|pending| Action::Drop { pending }));
+    }
+}
+
+/// When a CSR that was accepted is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Resend {
+    /// A02.FR.17
+    AfterWait,
+    /// OCPP 1.6 has no `CertSigningWaitMinimum`.
+    OnNextConnection,
+}
+
+impl Resend {
+    /// Whether a CSR may be sent on this connection.
+    fn permits(self, stage: &Stage) -> bool {
+        self == Self::AfterWait || !matches!(stage, Stage::Waiting { .. })
     }
 }
 

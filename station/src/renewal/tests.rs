@@ -467,3 +467,41 @@ fn enormous_settings_do_not_overflow() {
     }
     assert_eq!(station.sends.len(), 70);
 }
+
+#[test]
+fn lesson_34_ocpp_1_6_has_no_waits_but_a_csr_is_sent_again_on_each_new_connection() {
+    let mut station = Station::with(Renewal::new(Schedule::new(W, 1)));
+    station.core.handle_connected_without_waits(at(0));
+    let key = station.trigger(Subject::Station);
+    station.run_until(at(86_400), SignAnswer::Accepted);
+    assert_eq!(station.sends, [(key, at(0))], "no wait makes it send again");
+    // Said again of the same connection: nothing new.
+    station.core.handle_connected_without_waits(at(86_400));
+    station.run_until(at(86_500), SignAnswer::Accepted);
+    assert_eq!(station.sends.len(), 1);
+    for second in [90_000, 90_100, 90_200, 90_300] {
+        station.core.handle_disconnected(at(second));
+        station.now = at(second);
+        station.core.handle_connected_without_waits(at(second));
+        station.run_until(at(second + 50), SignAnswer::Accepted);
+    }
+    // As often as with the waits: one doubling, so two sends after the first.
+    assert_eq!(station.sends, [(key, at(0)), (key, at(90_000)), (key, at(90_100))]);
+    assert_eq!(station.ended, [(Subject::Station, End::Exhausted)]);
+    // A late certificate is welcome.
+    station.core.handle_certificate(at(90_400), key, SignedVerdict::Accepted);
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.ended.last(), Some(&(Subject::Station, End::Certificate)));
+}
+
+#[test]
+fn a_wait_that_began_in_ocpp_1_6_goes_on_where_the_csms_speaks_2_0_1_later() {
+    let mut station = Station::with(Renewal::new(Schedule::new(W, 1)));
+    station.core.handle_connected_without_waits(at(0));
+    let key = station.trigger(Subject::Station);
+    station.work(SignAnswer::Accepted);
+    station.core.handle_disconnected(at(5));
+    station.core.handle_connected();
+    station.run_until(at(60), SignAnswer::Accepted);
+    assert_eq!(station.sends, [(key, at(0)), (key, at(0) + W)]);
+}

@@ -75,8 +75,9 @@ fn a02_fr_24_a_certificate_is_renewed_by_the_id_of_its_request() {
         assert_eq!(answer["status"], "Accepted");
     }
     assert_eq!(csms.wait_for(&stage, "connected"), 3);
+    // A02.FR.10
+    stage.wait_until("one certificate", || stage.inventory().own.len() == 1);
     station.terminate();
-    assert_eq!(stage.inventory().own.len(), 1);
 }
 
 #[test]
