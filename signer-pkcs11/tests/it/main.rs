@@ -39,6 +39,7 @@ mod issuance;
 mod keep_alive;
 mod key_kinds;
 mod keys;
+mod lessons;
 mod negative;
 mod openssl;
 mod profiles;
