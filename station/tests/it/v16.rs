@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     python::{PythonCsms, Sender},
+    reusable::{self, root_hash},
     stage::{PASSWORD, Process, Stage, Validity},
 };
 
@@ -15,6 +16,13 @@ pub(crate) fn prepare(stage: &Stage, version: &str, versions: &[&str]) -> Python
     stage.configure(csms.port);
     set_csms(stage, &format!("versions = {}", json!(versions)));
     csms
+}
+
+/// Adds sections to the station's configuration.
+pub(crate) fn append(stage: &Stage, sections: &str) {
+    let file = stage.path("station.toml");
+    let text = fs::read_to_string(&file).expect("reads");
+    fs::write(file, text + sections).expect("writes");
 }
 
 /// Adds a line to the section `[csms]` of the station's configuration.
@@ -63,20 +71,12 @@ fn certificate_signed(csms: &mut PythonCsms, stage: &Stage, pem: &Value) -> Valu
     answer["status"].take()
 }
 
-fn install(csms: &mut PythonCsms, stage: &Stage, type_: &str, file: &str) -> Value {
-    let pem = fs::read_to_string(stage.path(file)).expect("PEM");
-    let payload = json!({ "certificateType": type_, "certificate": pem });
-    csms.call(stage, "InstallCertificate", payload)["status"].take()
+fn install(csms: &mut PythonCsms, stage: &Stage, type_: &str, name: &str) -> Value {
+    reusable::install(stage, csms, type_, name)["status"].take()
 }
 
 fn listed(csms: &mut PythonCsms, stage: &Stage, type_: &str) -> Value {
     csms.call(stage, "GetInstalledCertificateIds", json!({ "certificateType": type_ }))
-}
-
-/// Hash data that equal those of OpenSSL (`hash_data_of_files_equal_what_openssl_computes`).
-fn hash_data(stage: &Stage, file: &str, algorithm: &str) -> Value {
-    let output = stage.command(&["hash-data", file, "--algorithm", algorithm]).output().expect("starts");
-    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 #[test]
@@ -167,16 +167,15 @@ fn tc_075_1_tc_075_2_roots_are_installed_and_listed() {
     let stage = Stage::prepare();
     stage.root("second", "/O=Test CSO/CN=Second Root");
     let (mut csms, station) = start(&stage);
-    for (type_, file, count) in [
-        ("ManufacturerRootCertificate", "manufacturer.pem", 1),
-        ("CentralSystemRootCertificate", "second.pem", 2),
-    ] {
+    for (type_, file, count) in
+        [("ManufacturerRootCertificate", "manufacturer", 1), ("CentralSystemRootCertificate", "second", 2)]
+    {
         assert_eq!(install(&mut csms, &stage, type_, file), "Accepted");
         let listed = listed(&mut csms, &stage, type_);
         assert_eq!(listed["status"], "Accepted");
         let entries = listed["certificateHashData"].as_array().expect("a flat list");
         assert_eq!(entries.len(), count, "{entries:?}");
-        assert!(entries.contains(&hash_data(&stage, file, "SHA256")), "{entries:?}");
+        assert!(entries.contains(&root_hash(&stage, &mut csms, file)), "{entries:?}");
     }
     station.terminate();
 }
@@ -187,8 +186,8 @@ fn tc_076_roots_are_deleted_by_each_algorithm_and_the_one_in_use_is_not() {
     let (mut csms, station) = start(&stage);
     const TYPE: &str = "ManufacturerRootCertificate";
     for algorithm in ["SHA256", "SHA384", "SHA512"] {
-        assert_eq!(install(&mut csms, &stage, TYPE, "manufacturer.pem"), "Accepted");
-        let payload = json!({ "certificateHashData": hash_data(&stage, "manufacturer.pem", algorithm) });
+        assert_eq!(install(&mut csms, &stage, TYPE, "manufacturer"), "Accepted");
+        let payload = json!({ "certificateHashData": csms.hash_data(&stage, "manufacturer", "manufacturer", algorithm) });
         for expected in ["Accepted", "NotFound"] {
             assert_eq!(csms.call(&stage, "DeleteCertificate", payload.clone())["status"], expected);
         }
@@ -196,7 +195,7 @@ fn tc_076_roots_are_deleted_by_each_algorithm_and_the_one_in_use_is_not() {
         assert_eq!((&listed["status"], &listed["certificateHashData"]), (&json!("NotFound"), &Value::Null));
     }
     // M04.FR.06 of the whitepaper: the root that the connection relies on.
-    let payload = json!({ "certificateHashData": hash_data(&stage, "ca.pem", "SHA256") });
+    let payload = json!({ "certificateHashData": root_hash(&stage, &mut csms, "ca") });
     assert_eq!(csms.call(&stage, "DeleteCertificate", payload)["status"], "Failed");
     assert_eq!(listed(&mut csms, &stage, "CentralSystemRootCertificate")["status"], "Accepted");
     station.terminate();
@@ -225,12 +224,12 @@ fn tc_078_an_invalid_root_for_the_central_system_is_rejected_and_reported() {
         json!({ "subject": { "CN": "Expired Root", "O": "Test CSO" }, "ca": true, "from": -172_800, "to": -86_400, "file": "expired" }),
     );
     // One of another kind is nobody's concern but the operator's.
-    assert_eq!(install(&mut csms, &stage, "ManufacturerRootCertificate", "expired.pem"), "Rejected");
-    assert_eq!(install(&mut csms, &stage, "CentralSystemRootCertificate", "expired.pem"), "Rejected");
+    assert_eq!(install(&mut csms, &stage, "ManufacturerRootCertificate", "expired"), "Rejected");
+    assert_eq!(install(&mut csms, &stage, "CentralSystemRootCertificate", "expired"), "Rejected");
     csms.wait_until(&stage, "security event", |event| event == "InvalidCentralSystemCertificate");
     assert_eq!(csms.count("security event"), 0);
     let listed = listed(&mut csms, &stage, "CentralSystemRootCertificate");
-    assert_eq!(listed["certificateHashData"], json!([hash_data(&stage, "ca.pem", "SHA256")]));
+    assert_eq!(listed["certificateHashData"], json!([root_hash(&stage, &mut csms, "ca")]));
     station.terminate();
 }
 

@@ -1,13 +1,12 @@
 //! OCPP 2.1, against a CSMS on Python's `ocpp`: what it has beyond 2.0.1, and the rest in its words.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use crate::{
     python::PythonCsms,
+    reusable::{csr, delete, holds, install, listed, root_hash},
     stage::{Process, Stage},
-    v16::prepare,
+    v16::{append, prepare},
 };
 
 /// A station that has booted, and its CSMS.
@@ -18,31 +17,10 @@ fn start(stage: &Stage) -> (PythonCsms, Process) {
     (csms, station)
 }
 
-/// The station's request after a trigger.
-fn request(csms: &mut PythonCsms, stage: &Stage) -> Value {
-    let trigger = json!({ "requestedMessage": "SignChargingStationCertificate" });
-    assert_eq!(csms.call(stage, "TriggerMessage", trigger)["status"], "Accepted");
-    csms.wait_for(stage, "SignCertificate")
-}
-
 fn certificate_signed(csms: &mut PythonCsms, stage: &Stage, pem: &Value, request_id: &Value) -> Value {
     let payload = json!({ "certificateChain": pem, "certificateType": "ChargingStationCertificate",
         "requestId": request_id });
     csms.call(stage, "CertificateSigned", payload)
-}
-
-fn install(csms: &mut PythonCsms, stage: &Stage, type_: &str, file: &str) -> Value {
-    let pem = fs::read_to_string(stage.path(file)).expect("PEM");
-    let payload = json!({ "certificateType": type_, "certificate": pem });
-    csms.call(stage, "InstallCertificate", payload)["status"].take()
-}
-
-/// The types that are installed, of those that are asked for.
-fn types(csms: &mut PythonCsms, stage: &Stage, asked: Value) -> Vec<String> {
-    let listed = csms.call(stage, "GetInstalledCertificateIds", asked);
-    let chains = listed["certificateHashDataChain"].as_array().cloned().unwrap_or_default();
-    let type_ = |chain: &Value| chain["certificateType"].as_str().expect("a type").to_owned();
-    chains.iter().map(type_).collect()
 }
 
 fn get(csms: &mut PythonCsms, stage: &Stage, component: &str, variable: &str) -> Value {
@@ -58,7 +36,7 @@ fn a02_fr_24_a_certificate_is_renewed_by_the_id_of_its_request() {
     let mut ids = Vec::new();
     for profile in [2, 3] {
         assert_eq!(csms.wait_for(&stage, "connected"), profile);
-        let request = request(&mut csms, &stage);
+        let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
         assert_eq!(request["certificateType"], "ChargingStationCertificate", "A02.FR.13");
         let id = request["requestId"].as_i64().expect("A02.FR.24");
         assert!(!ids.contains(&id), "{ids:?}, {id}");
@@ -84,7 +62,7 @@ fn a02_fr_24_a_certificate_is_renewed_by_the_id_of_its_request() {
 fn a02_fr_25_a_certificate_without_the_id_of_its_request_is_recognised_by_its_key() {
     let stage = Stage::prepare();
     let (mut csms, station) = start(&stage);
-    let request = request(&mut csms, &stage);
+    let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
     let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
     let payload = json!({ "certificateChain": issued["pem"] });
     assert_eq!(csms.call(&stage, "CertificateSigned", payload)["status"], "Accepted");
@@ -96,7 +74,7 @@ fn a02_fr_25_a_certificate_without_the_id_of_its_request_is_recognised_by_its_ke
 fn a02_fr_07_an_invalid_certificate_is_rejected_and_reported() {
     let stage = Stage::prepare();
     let (mut csms, station) = start(&stage);
-    let request = request(&mut csms, &stage);
+    let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
     let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "manufacturer" }));
     let answer = certificate_signed(&mut csms, &stage, &issued["pem"], &request["requestId"]);
     assert_eq!(answer["statusInfo"]["reasonCode"], "InvalidCertificate");
@@ -108,21 +86,55 @@ fn a02_fr_07_an_invalid_certificate_is_rejected_and_reported() {
 fn m03_m04_m05_roots_of_2_1_are_installed_listed_and_deleted() {
     let stage = Stage::prepare();
     let (mut csms, station) = start(&stage);
-    assert_eq!(install(&mut csms, &stage, "OEMRootCertificate", "manufacturer.pem"), "Accepted");
-    assert_eq!(install(&mut csms, &stage, "MORootCertificate", "manufacturer.pem"), "Accepted");
-    let mut all = types(&mut csms, &stage, json!({}));
-    all.sort();
-    assert_eq!(all, ["CSMSRootCertificate", "MORootCertificate", "OEMRootCertificate"]);
-    let asked = json!({ "certificateType": ["OEMRootCertificate", "V2GRootCertificate"] });
-    assert_eq!(types(&mut csms, &stage, asked), ["OEMRootCertificate"]);
-    for (algorithm, status) in [("SHA384", "Accepted"), ("SHA256", "NotFound")] {
-        let arguments = ["hash-data", "manufacturer.pem", "--algorithm", algorithm];
-        let hash = stage.command(&arguments).output().expect("starts");
-        let hash: Value = serde_json::from_slice(&hash.stdout).expect("JSON");
-        let answer = csms.call(&stage, "DeleteCertificate", json!({ "certificateHashData": hash }));
-        assert_eq!(answer["status"], status);
+    let hash = root_hash(&stage, &mut csms, "manufacturer");
+    for use_ in ["OEMRootCertificate", "MORootCertificate"] {
+        assert_eq!(install(&stage, &mut csms, use_, "manufacturer")["status"], "Accepted");
+        assert!(holds(&listed(&stage, &mut csms, &[use_]), use_, &hash));
     }
-    assert_eq!(types(&mut csms, &stage, json!({})), ["CSMSRootCertificate"]);
+    assert_eq!(listed(&stage, &mut csms, &[]).len(), 3);
+    assert_eq!(listed(&stage, &mut csms, &["OEMRootCertificate", "V2GRootCertificate"]).len(), 1);
+    // Which use is meant, nobody says.
+    let other = csms.hash_data(&stage, "manufacturer", "manufacturer", "SHA384");
+    assert_eq!(delete(&stage, &mut csms, &other)["status"], "Accepted");
+    assert_eq!(delete(&stage, &mut csms, &hash)["status"], "NotFound");
+    assert_eq!(listed(&stage, &mut csms, &[]).len(), 1);
+    station.terminate();
+}
+
+#[test]
+fn a02_fr_22_a02_fr_23_a02_fr_27_certificates_for_vehicles_by_both_standards() {
+    let stage = Stage::prepare();
+    stage.root("v2g", "/O=Test V2G/CN=V2G Root");
+    let mut csms = prepare(&stage, "2.1", &["2.1"]);
+    append(
+        &stage,
+        "\n[iso15118]\nevses = [1, 2]\nsecc_id = [\"SECC-1\", \"SECC-2\"]\ncountry_name = \"NL\"\n",
+    );
+    let station = stage.station();
+    csms.wait_for(&stage, "boot");
+    assert_eq!(install(&stage, &mut csms, "V2GRootCertificate", "v2g")["status"], "Accepted");
+    let root = root_hash(&stage, &mut csms, "v2g");
+    for (trigger, use_, bits) in
+        [("SignV2GCertificate", "V2GCertificate", 256), ("SignV2G20Certificate", "V2G20Certificate", 521)]
+    {
+        let wanted = json!({ "requestedMessage": trigger, "evse": { "id": 2 } });
+        assert_eq!(csms.call(&stage, "TriggerMessage", wanted)["status"], "Accepted");
+        let request = csms.wait_for(&stage, "SignCertificate");
+        assert_eq!(request["certificateType"], use_);
+        assert_eq!(request["hashRootCertificate"], root, "A02.FR.27");
+        let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "v2g", "ocsp": trigger }));
+        assert_eq!(
+            (&issued["csr"]["bits"], &issued["csr"]["subject"]["CN"]),
+            (&json!(bits), &json!(["SECC-2"]))
+        );
+        let payload = json!({ "certificateChain": issued["pem"], "certificateType": use_,
+            "requestId": request["requestId"] });
+        assert_eq!(csms.call(&stage, "CertificateSigned", payload)["status"], "Accepted");
+        // M06.FR.07, in the words of 2.1.
+        let asked = csms.wait_for(&stage, "GetCertificateStatus");
+        assert_eq!(asked["ocspRequestData"]["serialNumber"], issued["serial"]);
+    }
+    assert_eq!(listed(&stage, &mut csms, &["V2GCertificateChain"]).len(), 2);
     station.terminate();
 }
 
