@@ -150,7 +150,7 @@ mod tests {
         }
         let never = Arc::new(());
         let begun = Arc::clone(&never);
-        let error = errands.run(LONG, move |_| Ok(drop(begun))).unwrap_err();
+        let error = errands.run(LONG, move |_| Ok(begun)).unwrap_err();
         assert!(matches!(error, TokenError::Hung), "{error}");
         assert_eq!(Arc::strong_count(&never), 2, "what was not begun is not dropped either");
         drop(release);
