@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn so_many_calls_are_left_behind_and_no_more_until_one_comes_back() {
         let errands = Errands::default();
-        let (release, hangs): (Vec<_>, Vec<_>) = (0..MOST_LOST).map(|_| mpsc::channel::<()>()).unzip();
+        let (release, hangs): (Vec<_>, Vec<_>) = (0..MOST_LOST).map(|_| mpsc::sync_channel::<()>(1)).unzip();
         for hang in hangs {
             let work = move |_: &_| {
                 let _ = hang.recv();
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn whoever_is_told_to_wait_to_the_end_does() {
         let errands = Errands::default();
-        let (held, is_held) = mpsc::channel();
+        let (held, is_held) = mpsc::sync_channel(1);
         let made = errands.run(Duration::from_millis(1), move |waiting| {
             let holds = waiting.hold();
             held.send(holds).unwrap();
