@@ -155,14 +155,19 @@ impl TokenKeys {
             let (label, id) = (attribute("label:"), attribute("ID:"));
             // `local`: generated in the token, which is set together with the key itself.
             let is_key = attribute("Access:").split(", ").any(|word| word == "local");
-            let labels = match object[0].split_whitespace().next() {
+            let kind = object[0].split_whitespace().next();
+            // Without any attribute, not even a class, it is called a data object.
+            if !is_key && id.is_empty() && (label.is_empty() || (kind == Some("Data") && label == "<empty>"))
+            {
+                keys.shells += 1;
+                continue;
+            }
+            let labels = match kind {
                 Some("Private") => &mut keys.private,
                 Some("Public") => &mut keys.public,
                 _ => bail!("the token holds something that is no key: {}", object[0]),
             };
-            if !is_key && label.is_empty() && id.is_empty() {
-                keys.shells += 1;
-            } else if !labels.insert(label.to_owned()) {
+            if !labels.insert(label.to_owned()) {
                 bail!("the token holds two keys with the label {label:?}");
             }
         }
@@ -218,6 +223,10 @@ mod tests {
         let nameless = TokenKeys::read(&nameless).expect("keys");
         assert_eq!((nameless.private.len(), nameless.shells), (2, 0));
         assert_eq!(TokenKeys::read("").expect("none"), TokenKeys::default());
-        assert!(TokenKeys::read("Certificate Object; type = X.509 cert\n").is_err());
+        let bare = "Data object 4\n  label:          <empty>\n  application:    <empty>\n";
+        assert_eq!(TokenKeys::read(bare).expect("a shell"), TokenKeys { shells: 1, ..TokenKeys::default() });
+        assert!(TokenKeys::read(&bare.replace("<empty>", "something")).is_err());
+        let certificate = "Certificate Object; type = X.509 cert\n  label:      one\n";
+        assert!(TokenKeys::read(certificate).is_err());
     }
 }
