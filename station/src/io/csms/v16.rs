@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use ocpp_transport::{Peer, Registration};
 use ocpp_types::{
-    BoundedString, Timestamp,
+    BoundedString,
     v16::{
         BootNotificationRequest, BootNotificationResponse, GenericStatusEnumType, HeartbeatRequest,
         RegistrationStatus, SecurityEventNotificationRequest, SignCertificateRequest,
@@ -44,7 +44,7 @@ pub(super) async fn heartbeat(peer: &Peer) -> Result<SystemTime, AskError> {
 /// An event that 1.6 does not want to be told of is as good as told: it is in the security log (A04.FR.04).
 pub(super) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<(), AskError> {
     let Some(name) = name(event.event) else { return Ok(()) };
-    let mut request = SecurityEventNotificationRequest::new(name.try_into()?, Timestamp::from(event.time));
+    let mut request = SecurityEventNotificationRequest::new(name.try_into()?, event.time);
     request.tech_info = event.info.as_deref().map(BoundedString::try_from).transpose()?;
     peer.call(request).await?;
     Ok(())

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use ocpp_transport::{Peer, Registration};
 use ocpp_types::{
-    BoundedString, Timestamp,
+    BoundedString,
     v21::{
         BootNotificationRequest, BootNotificationResponse, BootReasonEnumType, CertificateSigningUseEnumType,
         ChargingStationType, GenericStatusEnumType, GetCertificateStatusEnumType,
@@ -48,8 +48,7 @@ pub(super) async fn heartbeat(peer: &Peer) -> Result<SystemTime, AskError> {
 }
 
 pub(super) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<(), AskError> {
-    let mut request =
-        SecurityEventNotificationRequest::new(event.event.name().try_into()?, Timestamp::from(event.time));
+    let mut request = SecurityEventNotificationRequest::new(event.event.name().try_into()?, event.time);
     request.tech_info = event.info.as_deref().map(BoundedString::try_from).transpose()?;
     peer.call(request).await?;
     Ok(())
