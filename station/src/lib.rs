@@ -1,4 +1,4 @@
-//! A charging station's certificate agent: its keys in a PKCS #11 token, its certificates over OCPP 2.0.1.
+//! A charging station's certificate agent: its keys in a PKCS #11 token, its certificates over OCPP 1.6, 2.0.1 or 2.1.
 //!
 //! It puts the crates together as a firmware would: [`signer_pkcs11`] makes keys and signs with them, [`station_store`]
 //! keeps the inventory, [`ocpp_transport`] talks to the CSMS. It does nothing else that a charging station does: a firmware
@@ -15,6 +15,11 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Versions of OCPP
+//! [`Versions`] says which the station offers; each connection speaks the one that the CSMS chose. 1.6 is meant with the messages and
+//! configuration keys of the security whitepaper, edition 3. Of 2.1, the component `NetworkConfiguration` is left out: profiles come
+//! by SetNetworkProfile. What was set in one version holds in the others: see [`device_model`].
 //!
 //! # The way of a certificate
 //! That a key is to be made is written down, TriggerMessage is answered, then the key is made in the token and the request sent
