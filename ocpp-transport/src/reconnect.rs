@@ -57,6 +57,10 @@ pub enum Exhausted {
     StartOver,
     /// The last profile that worked, from then on (B10.FR.07); all of them where none ever did.
     LastThatWorked,
+    /// All profiles once more, and with them the last one that worked, where the CSMS has taken it out of
+    /// `NetworkConfigurationPriority` (B10.FR.07 and B10.FR.08). It comes after all others, so that a station that was told to
+    /// go to a CSMS that nobody can reach is not lost, and goes there as soon as it can.
+    StartOverWithLastThatWorked,
 }
 
 /// With what a station proves who it is, where it has a new certificate and the one before it.
@@ -134,9 +138,11 @@ impl Reconnect {
         reconnect
     }
 
-    /// Takes the profile that worked before a restart, for [`Exhausted::LastThatWorked`].
+    /// Takes the profile that worked before a restart, for [`Exhausted::LastThatWorked`] and
+    /// [`Exhausted::StartOverWithLastThatWorked`]. To be called before the first attempt.
     pub fn restore_last_that_worked(&mut self, slot: u32) {
         self.last_that_worked = Some(slot);
+        self.begin_round(None);
     }
 
     /// The variables have changed. The waits so far count on.
@@ -230,6 +236,11 @@ impl Reconnect {
         let first = first.filter(|slot| self.priority.contains(slot));
         let others = self.priority.iter().copied().filter(|slot| Some(*slot) != first);
         self.round = first.into_iter().chain(others).collect();
+        if self.settings.exhausted == Exhausted::StartOverWithLastThatWorked {
+            // B10.FR.07
+            let last = self.last_that_worked.filter(|slot| !self.priority.contains(slot));
+            self.round.extend(last);
+        }
         self.attempts = 0;
         self.refused = false;
     }
@@ -370,6 +381,33 @@ mod tests {
         assert_eq!(station.slots(4), [2, 1, 1, 1]);
         // B10.FR.09: who never was connected does not give up either.
         assert_eq!(Pair::new(settings, &[0, 1]).slots(5), [0, 1, 0, 1, 0]);
+    }
+
+    #[test]
+    fn b10_fr_07_b10_fr_08_the_last_profile_that_worked_is_among_those_that_are_started_over_with() {
+        let settings = settings(2).with_exhausted(Exhausted::StartOverWithLastThatWorked);
+        let mut station = Pair::new(settings, &[1, 2]);
+        assert_eq!(station.connect().slot, 1);
+        station.reconnect.handle_lost(station.now, 0);
+        assert_eq!(station.slots(4), [1, 1, 2, 2], "it is one of the list");
+        station.connect();
+        // The CSMS moves the station to slot 3, where nobody answers.
+        station.reconnect.set_priority(vec![3]);
+        station.reconnect.handle_restart(station.now);
+        assert_eq!(station.slots(7), [3, 3, 1, 1, 3, 3, 1]);
+        // Also where the restart is one of the program.
+        let mut station = Pair::new(settings, &[3]);
+        station.reconnect.restore_last_that_worked(1);
+        assert_eq!(station.slots(4), [3, 3, 1, 1]);
+        station.connect();
+        assert_eq!(station.reconnect.last_that_worked, Some(3));
+        // Old and new certificate alternate after whole rounds, the last profile that worked among them.
+        station.reconnect.set_priority(vec![4]);
+        station.reconnect.handle_restart(station.now);
+        let credentials: Vec<_> =
+            station.fail(5, AttemptFailure::Refused).into_iter().map(|(_, credential)| credential).collect();
+        assert_eq!(credentials[..4], [Credential::Newest; 4]);
+        assert_eq!(credentials[4], Credential::LastThatWorked);
     }
 
     #[test]

@@ -171,7 +171,8 @@ impl<S: Station> Supervisor<S> {
     }
 
     /// Takes the network profile that worked before the station was restarted, for
-    /// [`Exhausted::LastThatWorked`](crate::Exhausted::LastThatWorked).
+    /// [`Exhausted::LastThatWorked`](crate::Exhausted::LastThatWorked) and
+    /// [`Exhausted::StartOverWithLastThatWorked`](crate::Exhausted::StartOverWithLastThatWorked).
     #[must_use]
     pub fn with_last_that_worked(mut self, slot: u32) -> Self {
         self.reconnect.restore_last_that_worked(slot);

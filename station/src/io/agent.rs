@@ -10,8 +10,8 @@ use std::{
 
 use ocpp_transport::{
     Attempt, AttemptError, AttemptFailure, BackOffSettings, CallFailure, CloseReason, ConnectError,
-    ConnectionEvent, FrameTap, LinkSettings, Next, Password, Peer, ReconnectSettings, Registration, Router,
-    Security, SecurityProfile, SessionSettings, Station, StationConfig, Supervisor,
+    ConnectionEvent, Exhausted, FrameTap, LinkSettings, Next, Password, Peer, ReconnectSettings,
+    Registration, Router, Security, SecurityProfile, SessionSettings, Station, StationConfig, Supervisor,
     name_rule::Wildcards,
     record_frames,
     tls::{ClientKey, ProvedBy, TlsConfigError, TlsFailure, client_config_proving},
@@ -454,6 +454,7 @@ impl Station for Agent {
         ReconnectSettings::default()
             .with_back_off(BackOffSettings::new(wait_minimum, random_range, repeat_times))
             .with_attempts_per_profile(model.connection_attempts())
+            .with_exhausted(Exhausted::StartOverWithLastThatWorked)
     }
 
     fn priority(&self) -> Vec<u32> {
@@ -466,7 +467,13 @@ impl Station for Agent {
         self.shared.handle_attempt();
         let model = self.shared.model.current();
         let profile = model.network().profile(attempt.slot).ok_or(PrepareError::NoProfile)?;
-        lock(&self.root_choice).set_slots(model.network().priority());
+        {
+            // B10.FR.07: the profile that worked last is gone back to, unless it is gone itself.
+            let mut choice = lock(&self.root_choice);
+            let worked = choice.worked().filter(|slot| model.network().profile(*slot).is_some());
+            let slots = model.network().priority().iter().copied().chain(worked).collect::<Vec<_>>();
+            choice.set_slots(&slots);
+        }
         let (security, attempting) = self.security(&model, profile, attempt).await?;
         *lock(&self.attempting) = attempting;
         let message_timeout = u64::try_from(profile.message_timeout).unwrap_or_default();

@@ -6,7 +6,6 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use signer_pkcs11::{Pin, Token, TokenOptions};
 
 use crate::{
     python::{PythonCsms, Sender},
@@ -112,7 +111,7 @@ fn lesson_31_the_token_holds_the_key_in_use_and_no_other() {
     for _ in 0..3 {
         renewed(&stage, &mut csms);
     }
-    stage.wait_until("one key", || keys(&stage) == 1);
+    stage.wait_until("one key", || stage.keys() == 1);
     // Nor does a start clean up too much: the key still signs.
     station.terminate();
     let station = stage.station();
@@ -120,24 +119,15 @@ fn lesson_31_the_token_holds_the_key_in_use_and_no_other() {
     let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
     station.kill();
     // One in use, one that waits for its certificate.
-    assert_eq!(keys(&stage), 2);
+    assert_eq!(stage.keys(), 2);
     let station = stage.station();
     assert_eq!(csms.wait_for(&stage, "connection")["profile"], 3);
     let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
     let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
     assert_eq!(answer["status"], "Accepted", "{answer}");
     assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
-    stage.wait_until("one key", || keys(&stage) == 1);
+    stage.wait_until("one key", || stage.keys() == 1);
     station.terminate();
-}
-
-/// How many private keys are in the station's token.
-fn keys(stage: &Stage) -> usize {
-    let module = std::env::var_os("PKCS11_MODULE").expect("checked by the stage");
-    let uri = stage.token_uri();
-    let uri = uri.split('?').next().expect("a URI").parse().expect("a URI");
-    let options = TokenOptions::new().module(module).pin(Pin::new("test-pin"));
-    Token::open(&uri, &options).expect("opens").keys().expect("lists").len()
 }
 
 /// EVerest #2479: a trigger was accepted, and nothing was ever sent.

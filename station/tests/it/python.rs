@@ -6,7 +6,7 @@ use std::{
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -74,11 +74,13 @@ impl PythonCsms {
     /// The result of the next step of this name; steps of other names are kept for their own turn.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, stage: &Stage, step: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(place) = self.waiting.iter().position(|line| line["step"] == step) {
                 return self.waiting.remove(place)["result"].take();
             }
-            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
                 let python = fs::read_to_string(stage.path("python.log")).unwrap_or_default();
                 panic!("step `{step}` was not reached: {:#?}\n{python}\n{}", self.waiting, stage.log());
             };

@@ -35,7 +35,13 @@ pub(crate) fn renewed(stage: &Stage, csms: &mut PythonCsms) -> String {
 /// Has the station make a CSR, and returns its SignCertificate.
 #[track_caller]
 pub(crate) fn csr(stage: &Stage, csms: &mut PythonCsms, trigger: &str) -> Value {
-    let answer = csms.call(stage, "TriggerMessage", json!({ "requestedMessage": trigger }));
+    csr_of(stage, csms, json!({ "requestedMessage": trigger }))
+}
+
+/// As [`csr`], by a whole TriggerMessage.
+#[track_caller]
+pub(crate) fn csr_of(stage: &Stage, csms: &mut PythonCsms, trigger: Value) -> Value {
+    let answer = csms.call(stage, "TriggerMessage", trigger);
     assert_eq!(answer["status"], "Accepted", "{answer}");
     csms.wait_for(stage, "SignCertificate")
 }
@@ -78,4 +84,12 @@ pub(crate) fn holds(list: &[Value], use_: &str, hash: &Value) -> bool {
 #[track_caller]
 pub(crate) fn delete(stage: &Stage, csms: &mut PythonCsms, hash: &Value) -> Value {
     csms.call(stage, "DeleteCertificate", json!({ "certificateHashData": hash }))
+}
+
+/// Sets a variable, which the station accepts.
+#[track_caller]
+pub(crate) fn set(stage: &Stage, csms: &mut PythonCsms, component: &str, variable: &str, value: &str) {
+    let data = json!({ "component": { "name": component }, "variable": { "name": variable }, "attributeValue": value });
+    let answer = csms.call(stage, "SetVariables", json!({ "setVariableData": [data] }));
+    assert_eq!(answer["setVariableResult"][0]["attributeStatus"], "Accepted", "{answer}");
 }

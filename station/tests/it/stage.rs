@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use signer_pkcs11::{Pin, init_token};
+use signer_pkcs11::{Pin, Token, TokenOptions, init_token};
 use station::inventory::Inventory;
 
 pub(crate) use crate::python::PythonCsms;
@@ -47,6 +47,14 @@ impl Stage {
     /// The URI of the station's token with its PIN.
     pub(crate) fn token_uri(&self) -> String {
         format!("pkcs11:token={}?pin-source=file:pin", self.token)
+    }
+
+    /// How many private keys are in the station's token.
+    pub(crate) fn keys(&self) -> usize {
+        let module = std::env::var_os("PKCS11_MODULE").expect("checked by the stage");
+        let uri = format!("pkcs11:token={}", self.token).parse().expect("a URI");
+        let options = TokenOptions::new().module(module).pin(Pin::new("test-pin"));
+        Token::open(&uri, &options).expect("opens").keys().expect("lists").len()
     }
 
     /// A self-signed root, `NAME.pem` with `NAME.key`.

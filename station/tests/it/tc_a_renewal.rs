@@ -1,10 +1,12 @@
-//! The station's certificate, renewed (A02): TC_A_11, TC_A_14, TC_A_15; and TC_F_27.
+//! The station's certificate, renewed (A02): TC_A_11, TC_A_14, TC_A_15, TC_A_23; and TC_F_27.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::{
     python::{Frame, Sender},
-    reusable::{booted, csr, renewed, signed},
+    reusable::{booted, csr, listed, renewed, set, signed},
     stage::Stage,
 };
 
@@ -143,6 +145,79 @@ fn tc_a_15_a_rejected_request_changes_nothing() {
     assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
     let frames = csms.frames(&stage);
     assert_eq!(frames.iter().filter(|frame| frame.is_call(Sender::Station, "SignCertificate")).count(), 3);
+    station.terminate();
+}
+
+#[test]
+fn tc_a_23_the_request_is_sent_again_after_one_wait_and_twice_that_wait() {
+    const WAIT: Duration = Duration::from_secs(1);
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    set(&stage, &mut csms, "SecurityCtrlr", "CertSigningWaitMinimum", "1");
+    set(&stage, &mut csms, "SecurityCtrlr", "CertSigningRepeatTimes", "1");
+    let mut requests = vec![csr(&stage, &mut csms, "SignChargingStationCertificate")];
+    // A02.FR.17 to .19: one doubling makes two sends more.
+    for _ in 0..2 {
+        requests.push(csms.wait_for(&stage, "SignCertificate"));
+    }
+    let frames = csms.frames(&stage);
+    let sends: Vec<&Frame> =
+        frames.iter().filter(|frame| frame.is_call(Sender::Station, "SignCertificate")).collect();
+    assert_eq!(sends.len(), 3);
+    for (pair, wait) in sends.windows(2).zip([WAIT, 2 * WAIT]) {
+        let accepted = frames.iter().find(|frame| frame.answers(pair[0])).expect("was answered");
+        let waited = pair[1].at - accepted.at;
+        // Never early; the clocks of the two processes differ in what they count as a second.
+        assert!(waited + Duration::from_millis(10) >= wait, "{waited:?} instead of {wait:?}");
+    }
+    // Errata: a certificate for each of them; the station takes one of them at least.
+    let mut accepted = Vec::new();
+    for request in requests {
+        let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+        let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
+        if answer["status"] == "Accepted" {
+            accepted.push(issued["serial"].clone());
+            assert_eq!(csms.wait_for(&stage, "connection")["profile"], 3);
+        }
+    }
+    // Ours takes the first, which is the harder one: every send was of the same request.
+    assert!(!accepted.is_empty());
+    // It is the last: nothing is sent any more.
+    assert_eq!(csms.count("SignCertificate"), 0);
+    station.terminate();
+    assert!(stage.inventory().pending.is_empty());
+}
+
+/// libocpp #1032: thirty days before the end, whatever the life; short-lived certificates were asked for without end.
+#[test]
+fn lesson_48_a03_fr_02_a_certificate_is_renewed_before_its_end_and_not_in_a_loop() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    // A life of 400 s, of which the last third has nearly begun as it comes.
+    let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
+    let wanted = json!({ "csr": request["csr"], "issuer": "ca", "from": -300, "to": 100 });
+    let issued = csms.issue(&stage, wanted);
+    assert_eq!(signed(&stage, &mut csms, &issued, "ChargingStationCertificate")["status"], "Accepted");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
+    csms.wait_for(&stage, "BootNotification");
+    listed(&stage, &mut csms, &[]);
+    assert_eq!(
+        csms.count("SignCertificate"),
+        0,
+        "a certificate that is due as it comes is not renewed at once"
+    );
+    // A station that starts with it asks by itself, once.
+    station.terminate();
+    let station = stage.station();
+    let request = csms.wait_for(&stage, "SignCertificate");
+    assert_eq!(request["certificateType"], "ChargingStationCertificate");
+    let connection = csms.wait_for(&stage, "connection");
+    assert_eq!(connection["serial"], issued["serial"]);
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+    assert_eq!(signed(&stage, &mut csms, &issued, "ChargingStationCertificate")["status"], "Accepted");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
+    listed(&stage, &mut csms, &[]);
+    assert_eq!(csms.count("SignCertificate"), 0);
     station.terminate();
 }
 

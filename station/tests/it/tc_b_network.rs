@@ -1,10 +1,11 @@
-//! From one CSMS to another by network profiles (B09, B10): TC_B_45, TC_B_46, TC_B_50.
+//! From one CSMS to another by network profiles (B09, B10): TC_B_45 to TC_B_47, TC_B_49, TC_B_50.
 
 use serde_json::{Value, json};
 
 use crate::{
-    reusable::{booted, holds, install, listed, renewed, root_hash},
+    reusable::{self, booted, booted_with, holds, install, listed, renewed, root_hash},
     stage::{Process, PythonCsms, Stage},
+    tc_m_additional_check::{self, make_second_root, second_hash},
 };
 
 /// A station that is connected with its certificate, and its CSMS.
@@ -27,12 +28,10 @@ fn store_profile(stage: &Stage, csms: &mut PythonCsms, slot: u8, port: u64) {
     assert_eq!(answer["status"], "Accepted", "{answer}");
 }
 
+/// Sets a variable of the connection.
 #[track_caller]
 fn set(stage: &Stage, csms: &mut PythonCsms, variable: &str, value: &str) {
-    let data = json!({ "component": { "name": "OCPPCommCtrlr" }, "variable": { "name": variable },
-        "attributeValue": value });
-    let answer = csms.call(stage, "SetVariables", json!({ "setVariableData": [data] }));
-    assert_eq!(answer["setVariableResult"][0]["attributeStatus"], "Accepted", "{answer}");
+    reusable::set(stage, csms, "OCPPCommCtrlr", variable, value);
 }
 
 #[track_caller]
@@ -108,5 +107,81 @@ fn tc_b_50_migrate_to_another_csms_under_a_new_root() {
         let hash = root_hash(&stage, &mut csms, name);
         assert!(holds(&list, "CSMSRootCertificate", &hash), "{name}: {list:?}");
     }
+    station.terminate();
+}
+
+/// With AdditionalRootCertificateCheck: the CSMS in slot 2 is under a new root that the old one has signed, that in slot 1
+/// stays under the old one.
+fn start_with_check(stage: &Stage) -> (PythonCsms, Process, u64) {
+    let (mut csms, station) = booted_with(stage, tc_m_additional_check::SECTION);
+    renewed(stage, &mut csms);
+    csms.wait_for(stage, "BootNotification");
+    make_second_root(stage, &mut csms);
+    let other = csms.listen(stage, "server2");
+    let answer = install(stage, &mut csms, "CSMSRootCertificate", "ca2");
+    assert_eq!(answer["status"], "Accepted", "{answer}");
+    store_profile(stage, &mut csms, 2, other);
+    set(stage, &mut csms, "NetworkConfigurationPriority", "2,1");
+    set(stage, &mut csms, "NetworkProfileConnectionAttempts", "2");
+    (csms, station, other)
+}
+
+#[test]
+fn tc_b_47_fall_back_to_the_old_csms_by_the_old_root() {
+    let stage = Stage::prepare();
+    let (mut csms, station, other) = start_with_check(&stage);
+    let first = csms.port;
+    csms.tell(&stage, json!({ "deny": [other] }), "deny");
+    reset(&stage, &mut csms);
+    // M05.FR.15, .16: the new CSMS has its attempts; the old one is known by the fallback root.
+    assert_eq!(csms.wait_for(&stage, "connection")["port"], first);
+    assert_eq!(csms.count("denied"), 2);
+    csms.wait_for(&stage, "BootNotification");
+    assert_eq!(active_slot(&stage, &mut csms), "1");
+    let list = listed(&stage, &mut csms, &["CSMSRootCertificate"]);
+    let old = root_hash(&stage, &mut csms, "ca");
+    assert!(holds(&list, "CSMSRootCertificate", &old), "{list:?}");
+    station.terminate();
+}
+
+#[test]
+fn tc_b_50_migrate_with_the_additional_check() {
+    let stage = Stage::prepare();
+    let (mut csms, station, other) = start_with_check(&stage);
+    reset(&stage, &mut csms);
+    assert_eq!(csms.wait_for(&stage, "connection")["port"], other);
+    csms.wait_for(&stage, "BootNotification");
+    assert_eq!(active_slot(&stage, &mut csms), "2");
+    // M05.FR.13
+    let list = listed(&stage, &mut csms, &["CSMSRootCertificate"]);
+    let new = second_hash(&stage, &mut csms);
+    assert!(holds(&list, "CSMSRootCertificate", &new), "{list:?}");
+    assert_eq!(list.len(), 1, "{list:?}");
+    station.terminate();
+}
+
+#[test]
+fn tc_b_49_fall_back_to_the_profile_that_worked_last() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = start(&stage);
+    let first = csms.port;
+    let other = csms.listen(&stage, "server");
+    csms.tell(&stage, json!({ "deny": [other] }), "deny");
+    store_profile(&stage, &mut csms, 2, other);
+    set(&stage, &mut csms, "NetworkProfileConnectionAttempts", "2");
+    // The slot that works is not among those that are to be tried.
+    set(&stage, &mut csms, "NetworkConfigurationPriority", "2");
+    reset(&stage, &mut csms);
+    // B10.FR.07
+    assert_eq!(csms.wait_for(&stage, "connection")["port"], first);
+    assert!(csms.count("denied") >= 2);
+    csms.wait_for(&stage, "BootNotification");
+    assert_eq!(active_slot(&stage, &mut csms), "1");
+    // B10.FR.08: once the other CSMS is there, the station goes to it when it starts anew.
+    csms.tell(&stage, json!({ "deny": [] }), "deny");
+    reset(&stage, &mut csms);
+    assert_eq!(csms.wait_for(&stage, "connection")["port"], other);
+    csms.wait_for(&stage, "BootNotification");
+    assert_eq!(active_slot(&stage, &mut csms), "2");
     station.terminate();
 }
