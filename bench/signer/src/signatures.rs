@@ -94,10 +94,10 @@ fn each_pooled(key: &Key, callers: usize, count: usize) -> Result<()> {
 }
 
 fn cost(run: impl FnOnce() -> Result<()>) -> Result<f64> {
-    let before = cpu::used_us()?;
+    let before = cpu::used_us("self", cpu::OWN)?;
     run()?;
     #[allow(clippy::cast_precision_loss)]
-    Ok((cpu::used_us()? - before) / SIGNATURES as f64)
+    Ok((cpu::used_us("self", cpu::OWN)? - before) / SIGNATURES as f64)
 }
 
 fn rate(count: usize, run: impl FnOnce() -> Result<()>) -> Result<f64> {

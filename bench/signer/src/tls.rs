@@ -118,10 +118,10 @@ impl Stage {
 
     /// CPU per mutual handshake, both ends together.
     fn cost(&self) -> Result<f64> {
-        let before = cpu::used_us()?;
+        let before = cpu::used_us("self", cpu::OWN)?;
         (0..HANDSHAKES).try_for_each(|_| self.shake_hands())?;
         #[allow(clippy::cast_precision_loss)]
-        Ok((cpu::used_us()? - before) / HANDSHAKES as f64)
+        Ok((cpu::used_us("self", cpu::OWN)? - before) / HANDSHAKES as f64)
     }
 
     fn shake_hands(&self) -> Result<()> {

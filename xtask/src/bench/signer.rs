@@ -19,6 +19,10 @@ use crate::{
     workspace::{cargo, on_path, output, root, run, target},
 };
 
+// By which the program that is measured reads its own CPU time.
+#[path = "../../../bench/signer/src/cpu.rs"]
+mod cpu;
+
 /// Options of `cargo xtask bench signer`.
 #[derive(clap::Args)]
 pub(crate) struct SignerArguments {
@@ -195,12 +199,12 @@ fn openssl_ca(folder: &Path, module: &Path, configuration: &Path) -> Result<f64>
     ]);
     let requests = requests(folder)?;
     command.args(&requests);
-    let before = cpu_us("self", CHILDREN)?;
+    let before = cpu::used_us("self", CHILDREN)?;
     output(&mut command).context("openssl ca failed: `sudo apt-get install libengine-pkcs11-openssl`")?;
     let made = fs::read_dir(work.path().join("new"))?.count();
     ensure!(made == requests.len(), "openssl ca made {made} of {} certificates", requests.len());
     #[allow(clippy::cast_precision_loss, reason = "hundreds")]
-    Ok((cpu_us("self", CHILDREN)? - before) / made as f64)
+    Ok((cpu::used_us("self", CHILDREN)? - before) / made as f64)
 }
 
 /// CPU per certificate of `cfssl serve`, with the key in software.
@@ -232,11 +236,11 @@ fn cfssl(folder: &Path) -> Result<f64> {
     };
     post(&requests[0])?;
     let process = server.0.id().to_string();
-    let before = cpu_us(&process, OWN)?;
+    let before = cpu::used_us(&process, cpu::OWN)?;
     const REPEATS: usize = 5;
     (0..REPEATS).flat_map(|_| &requests).try_for_each(post)?;
     #[allow(clippy::cast_precision_loss, reason = "hundreds")]
-    Ok((cpu_us(&process, OWN)? - before) / (REPEATS * requests.len()) as f64)
+    Ok((cpu::used_us(&process, cpu::OWN)? - before) / (REPEATS * requests.len()) as f64)
 }
 
 /// CPU per certificate of Python's cryptography, with the key in software.
@@ -264,24 +268,12 @@ impl Drop for Server {
     }
 }
 
-/// CPU time of a process, or of its children that have ended, in microseconds.
-fn cpu_us(process: &str, fields: [usize; 2]) -> Result<f64> {
-    let text =
-        fs::read_to_string(format!("/proc/{process}/stat")).context("there is no /proc: Linux only")?;
-    let words: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |field: usize| words.get(field).and_then(|word| word.parse::<f64>().ok());
-    let (user, system) = ticks(fields[0]).zip(ticks(fields[1])).context("/proc/PID/stat has another form")?;
-    // In hundredths of a second.
-    Ok((user + system) * 1e4)
-}
-
 fn median(mut rounds: Vec<f64>) -> f64 {
     rounds.sort_by(f64::total_cmp);
     rounds[rounds.len() / 2]
 }
 
-/// Places in `/proc/PID/stat` behind the name: user and system time.
-const OWN: [usize; 2] = [11, 12];
+/// User and system time of the children of a process that have ended: places behind its name.
 const CHILDREN: [usize; 2] = [13, 14];
 
 const TPM_MODULES: &[&str] = &[
