@@ -111,7 +111,9 @@ impl Token {
             return Err(KeyError::IncompleteIdentity { key: Box::new(uri.clone()) });
         };
         self.check_token(uri)?;
-        match self.remove(&KeyName::read(label.to_owned(), id.to_vec()))? {
+        let name = KeyName::read(label.to_owned(), id.to_vec());
+        self.0.access.forget(&name);
+        match self.remove(&name)? {
             0 => Err(KeyError::NotFound { key: Box::new(uri.clone()) }),
             _ => Ok(()),
         }

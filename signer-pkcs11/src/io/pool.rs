@@ -252,6 +252,9 @@ impl Watch {
     }
 }
 
+/// By what a signature was made: the key, how, and the length of what came back.
+pub(crate) type Proven = (Arc<KeyName>, SignatureAlgorithm, usize);
+
 /// A thread's state: its session, and the key handles found in it.
 struct Worker {
     access: Arc<Access>,
@@ -260,8 +263,8 @@ struct Worker {
     handles: HashMap<Arc<KeyName>, ObjectHandle>,
     /// The life of the module in which the last attempt was made.
     epoch: u64,
-    /// By which key it has signed last, how, and the length of what came back.
-    last: Option<(Arc<KeyName>, SignatureAlgorithm, usize)>,
+    /// By what it has signed last.
+    last: Option<Proven>,
     /// Whether it has signed since it was last told to prove its session.
     has_signed: bool,
     sign_timeout: Duration,
@@ -302,11 +305,11 @@ impl Worker {
 
     fn note(&mut self, job: &Job) {
         self.has_signed = true;
-        let is_same = |(key, algorithm, _): &(Arc<KeyName>, _, _)| {
-            Arc::ptr_eq(key, &job.key) && *algorithm == job.algorithm
-        };
+        let is_same =
+            |(key, algorithm, _): &Proven| Arc::ptr_eq(key, &job.key) && *algorithm == job.algorithm;
         if !self.last.as_ref().is_some_and(is_same) {
             self.last = Some((Arc::clone(&job.key), job.algorithm, job.raw_bytes));
+            *self.access.proven() = self.last.clone();
         }
     }
 
@@ -318,7 +321,10 @@ impl Worker {
         if let Admission::Refuse { .. } = self.access.breaker().admit(Instant::now()) {
             return;
         }
-        let Some((key, algorithm, raw_bytes)) = self.last.clone() else {
+        // Another thread's key will do. Only where none has signed yet the session is looked at: it may be alive on a token
+        // that does not sign.
+        let proven = self.access.proven().clone();
+        let Some((key, algorithm, raw_bytes)) = proven else {
             if let Err(attempt) = self.climb(&Task::Look) {
                 tracing::warn!(token = self.access.label(), error = %chain(&attempt.told("")), "an idle session does not work");
             }
@@ -337,7 +343,10 @@ impl Worker {
         match result {
             Ok(_) => {}
             // Another key may come; until then the session is looked at.
-            Err(SignError::KeyGone { .. }) => self.last = None,
+            Err(SignError::KeyGone { .. }) => {
+                self.last = None;
+                self.access.forget(&key);
+            }
             Err(error) => {
                 tracing::warn!(key = key.label(), error = %chain(&error), "an idle session does not sign");
             }
@@ -481,6 +490,16 @@ impl Attempt {
 impl Access {
     pub(crate) fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// By what a signature was made last.
+    fn proven(&self) -> MutexGuard<'_, Option<Proven>> {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A key is gone: idle sessions are not proved by it.
+    pub(crate) fn forget(&self, gone: &KeyName) {
+        self.proven().take_if(|(key, _, _)| **key == *gone);
     }
 
     fn works(&self) {

@@ -24,7 +24,7 @@ use crate::{
         login::{self, Credentials},
         module::{Library, Module, trimmed},
         pin_source::read_pin,
-        pool::Pool,
+        pool::{Pool, Proven},
         session::OwnSession,
     },
     uri::Uri,
@@ -60,6 +60,7 @@ pub(crate) struct Access {
     credentials: Credentials,
     login_required: bool,
     pub(crate) breaker: Mutex<Breaker>,
+    pub(crate) proven: Mutex<Option<Proven>>,
 }
 
 /// Whether a session may change objects.
@@ -102,6 +103,7 @@ impl Token {
             credentials,
             login_required: info.login_required(),
             breaker: Mutex::new(Breaker::new()),
+            proven: Mutex::default(),
         });
         let (workers, queue, sign_timeout) =
             (worker_count(options, &info), options.queue.max(1), options.sign_timeout);

@@ -55,20 +55,43 @@ fn a_stranger_finalises_the_module() {
     until(Duration::from_secs(100), || sign(&key));
 }
 
+/// The parent's part: a folder for tokens of the child's own, which it may spoil.
+fn with_folder(test: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let (tokens, configuration) = (folder.path().join("tokens"), folder.path().join("softhsm2.conf"));
+    fs::create_dir(&tokens).unwrap();
+    let text = format!(
+        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+        tokens.display()
+    );
+    fs::write(&configuration, text).unwrap();
+    run(test, &[("SOFTHSM2_CONF", &configuration), ("TOKENS", &tokens)]);
+}
+
+#[test]
+fn a_token_that_cannot_be_read_does_not_hide_the_others() {
+    if !is_child() {
+        return with_folder("faults::a_token_that_cannot_be_read_does_not_hide_the_others");
+    }
+    let init = |label: &str| init_token(&module(), label, &Pin::new(SO_PIN), &Pin::new(PIN)).unwrap();
+    let folders = || fs::read_dir(told("TOKENS")).unwrap().map(|entry| entry.unwrap().path());
+    let broken = init("broken");
+    let folder = folders().next().unwrap();
+    let sound = init("sound");
+    fs::remove_dir_all(folder).unwrap();
+    let context = stranger();
+    let slots = context.get_slots_with_token().unwrap();
+    let unreadable = slots.iter().filter(|slot| context.get_token_info(**slot).is_err()).count();
+    assert_eq!(unreadable, 1, "of {}", slots.len());
+    sign(&generate(&Token::open(&sound, &options()).unwrap())).unwrap();
+    let error = Token::open(&broken, &options()).unwrap_err();
+    assert!(error.to_string().contains("present are \"sound\""), "{error}");
+}
+
 #[test]
 fn the_folder_of_the_token_is_moved_away_and_back() {
     if !is_child() {
-        let folder = tempfile::tempdir().unwrap();
-        let (tokens, configuration) = (folder.path().join("tokens"), folder.path().join("softhsm2.conf"));
-        fs::create_dir(&tokens).unwrap();
-        let text = format!(
-            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-            tokens.display()
-        );
-        fs::write(&configuration, text).unwrap();
-        let environment =
-            [("SOFTHSM2_CONF", configuration.to_str().unwrap()), ("TOKENS", tokens.to_str().unwrap())];
-        return run("faults::the_folder_of_the_token_is_moved_away_and_back", &environment);
+        return with_folder("faults::the_folder_of_the_token_is_moved_away_and_back");
     }
     let uri = init_token(&module(), "moving", &Pin::new(SO_PIN), &Pin::new(PIN)).unwrap();
     let token = Token::open(&uri, &options()).unwrap();

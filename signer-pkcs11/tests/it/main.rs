@@ -26,6 +26,7 @@
 //! | more signatures than fit the queue | SoftHSM | `signing::a_full_queue_is_busy_at_once` |
 //! | fork while signing | SoftHSM | `faults::processes_are_started_while_signing` |
 //! | end of the process while signing, 50 times | SoftHSM | `shutdown::ordered_shutdown_while_signing` |
+//! | a token that cannot be read beside others | SoftHSM | `faults::a_token_that_cannot_be_read_does_not_hide_the_others` |
 //! | a module, a token, a slot that is not there | SoftHSM | `tokens` |
 #![allow(clippy::unwrap_used, reason = "in the helpers of tests, as in tests")]
 
@@ -54,3 +55,16 @@ mod suite;
 mod tls;
 mod tokens;
 mod tpm;
+
+/// The table above names tests that exist.
+#[test]
+fn the_table_of_faults_names_tests() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let named = include_str!("main.rs").lines().filter(|line| line.starts_with("//! |"));
+    let named: Vec<_> = named.filter_map(|line| line.split('`').nth(1)?.split_once("::")).collect();
+    assert!(named.len() >= 20, "{named:?}");
+    for (file, test) in named {
+        let text = std::fs::read_to_string(folder.join(file).with_extension("rs")).unwrap();
+        assert!(text.contains(&format!("#[test]\nfn {test}()")), "{file}::{test}");
+    }
+}
