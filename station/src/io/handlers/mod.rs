@@ -66,7 +66,7 @@ pub(crate) struct Shared {
     pub(crate) statuses: Notify,
     /// What the CSMS answered to the last BootNotification.
     registration: Mutex<Registration>,
-    /// Whether the certificate of this connection is confirmed. None is taken in before: confirming one discards the others.
+    /// Whether the store knows by which certificate and root this connection stands: see [`Shared::settled`].
     confirmed: watch::Sender<bool>,
 }
 
@@ -140,6 +140,13 @@ impl Shared {
         self.slot.store(slot, Ordering::Relaxed);
     }
 
+    /// Waits until the store knows by which certificate and root the connection stands: both decide what it holds (A02.FR.10,
+    /// M05.FR.13) and what it refuses. The first messages of a connection may come before.
+    async fn settled(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.confirmed.subscribe().wait_for(|confirmed| *confirmed).await;
+    }
+
     /// The certificate of the connection is confirmed.
     pub(crate) fn handle_confirmed(&self) {
         self.confirmed.send_replace(true);
@@ -190,8 +197,7 @@ impl Shared {
         M::Response: Send + 'static,
     {
         self.permit()?;
-        // The sender lives as long as `self`.
-        let _ = self.confirmed.subscribe().wait_for(|confirmed| *confirmed).await;
+        self.settled().await;
         let shared = Arc::clone(&self);
         let outcome = blocking(move || {
             let pending = answered(&shared.store, request.chain());
@@ -233,13 +239,18 @@ impl Shared {
         M::Response: Send + 'static,
     {
         self.permit()?;
+        self.settled().await;
         blocking(move || self.store.install(&request, SystemTime::now())).await
     }
 
     /// Answers GetInstalledCertificateIds (M03).
-    pub(crate) fn list<M: InventoryMessage>(&self, request: &M) -> Result<M::Response, CallError> {
+    pub(crate) async fn list<M>(self: Arc<Self>, request: M) -> Result<M::Response, CallError>
+    where
+        M: InventoryMessage + Send + 'static,
+    {
         self.permit()?;
-        Ok(self.store.installed_certificate_ids(request))
+        self.settled().await;
+        Ok(self.store.installed_certificate_ids(&request))
     }
 
     /// Answers DeleteCertificate (M04).
@@ -249,8 +260,7 @@ impl Shared {
         M::Response: Send + 'static,
     {
         self.permit()?;
-        // Until then the store may not know that the connection relies on a root.
-        let _ = self.confirmed.subscribe().wait_for(|confirmed| *confirmed).await;
+        self.settled().await;
         let shared = Arc::clone(&self);
         let response = blocking(move || shared.store.delete(&request)).await?;
         // M04.FR.08: the keys of V2G chains are destroyed after the answer, which waits for no token.

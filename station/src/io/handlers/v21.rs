@@ -42,7 +42,7 @@ pub(super) fn with_handlers(router: Router, shared: &Arc<Shared>) -> Router {
         })
         .handle(move |_, request: GetInstalledCertificateIdsRequest| {
             let shared = Arc::clone(&list);
-            async move { shared.list(&request) }
+            async move { shared.list(request).await }
         })
         .handle(move |_, request: DeleteCertificateRequest| {
             let shared = Arc::clone(&delete);

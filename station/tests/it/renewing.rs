@@ -1,0 +1,292 @@
+//! Certificates that the station asks for again, by itself, and for vehicles (A02, A03, M06), on the program.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    python::{Frame, PythonCsms, Sender},
+    reusable::{booted, booted_with, csr, delete, install, listed, renewed, signed},
+    stage::Stage,
+};
+
+#[track_caller]
+fn set(stage: &Stage, csms: &mut PythonCsms, component: Value, variable: &str, value: &str) {
+    let data = json!({ "component": component, "variable": { "name": variable }, "attributeValue": value });
+    let answer = csms.call(stage, "SetVariables", json!({ "setVariableData": [data] }));
+    assert_eq!(answer["setVariableResult"][0]["attributeStatus"], "Accepted", "{answer}");
+}
+
+fn get(stage: &Stage, csms: &mut PythonCsms, component: Value, variable: &str) -> Value {
+    let data = json!({ "component": component, "variable": { "name": variable } });
+    let mut answer = csms.call(stage, "GetVariables", json!({ "getVariableData": [data] }));
+    answer["getVariableResult"][0]["attributeValue"].take()
+}
+
+fn requests(stage: &Stage, csms: &mut PythonCsms) -> Vec<Frame> {
+    let frames = csms.frames(stage);
+    frames.into_iter().filter(|frame| frame.is_call(Sender::Station, "SignCertificate")).collect()
+}
+
+/// TC_A_23's schedule: with one doubling a CSR is sent after W and after 2 W more, never early, and then no more. What is set
+/// while the station runs holds for it.
+#[test]
+fn a02_fr_17_a02_fr_18_a02_fr_19_the_same_request_by_the_doubling_wait() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    let security = json!({ "name": "SecurityCtrlr" });
+    set(&stage, &mut csms, security.clone(), "CertSigningWaitMinimum", "1");
+    set(&stage, &mut csms, security, "CertSigningRepeatTimes", "1");
+    let first = csr(&stage, &mut csms, "SignChargingStationCertificate");
+    for _ in 0..2 {
+        assert_eq!(csms.wait_for(&stage, "SignCertificate"), first);
+    }
+    stage.wait_for_log("no certificate came for a request that was accepted");
+    let sent = requests(&stage, &mut csms);
+    assert_eq!(sent.len(), 3);
+    let second = Duration::from_secs(1);
+    assert!(sent[1].at - sent[0].at >= second && sent[2].at - sent[1].at >= 2 * second, "{sent:?}");
+    // A02.FR.19: it has stopped, and a late certificate is welcome.
+    let issued = csms.issue(&stage, json!({ "csr": first["csr"], "issuer": "ca" }));
+    let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
+    assert_eq!(answer["status"], "Accepted", "{answer}");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
+    station.terminate();
+}
+
+/// A certificate that ends in a minute is in the last third of its life at once, and one is asked for without a trigger.
+#[test]
+fn a03_fr_02_a_certificate_is_renewed_before_it_expires() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
+    // The first renewal would come an hour after a certificate at the earliest: the station has to start anew.
+    let wanted = json!({ "csr": request["csr"], "issuer": "ca", "from": -3600, "to": 600 });
+    let issued = csms.issue(&stage, wanted);
+    signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
+    station.kill();
+    let station = stage.station();
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
+    let request = csms.wait_for(&stage, "SignCertificate");
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+    signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
+    station.terminate();
+    assert!(stage.inventory().pending.is_empty());
+}
+
+/// F06.FR.10, A02.FR.17: killed while the request waits, the station goes on where it was.
+#[test]
+fn a02_fr_17_a_wait_goes_on_after_a_crash_with_the_same_request() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    let security = json!({ "name": "SecurityCtrlr" });
+    set(&stage, &mut csms, security.clone(), "CertSigningWaitMinimum", "3");
+    let first = csr(&stage, &mut csms, "SignChargingStationCertificate");
+    stage.wait_for_log("the certificate will follow");
+    station.kill();
+    let station = stage.station();
+    assert_eq!(csms.wait_for(&stage, "SignCertificate"), first);
+    let sent = requests(&stage, &mut csms);
+    // By the system's clock, which is not the CSMS's monotonic one.
+    assert!(sent[1].at - sent[0].at >= Duration::from_millis(2_900), "{sent:?}");
+    station.terminate();
+}
+
+const VEHICLES: &str =
+    "\n[iso15118]\nevses = [1, 2]\nsecc_id = [\"SECC-1\", \"SECC-2\"]\ncountry_name = \"NL\"\n";
+
+/// A V2G root with two sub-CAs, installed.
+fn vehicle_pki(stage: &Stage, csms: &mut PythonCsms) {
+    let authority = |csms: &mut PythonCsms, name: &str, issuer: Option<&str>| {
+        let mut wanted = json!({ "subject": { "CN": name, "O": "Test V2G" }, "ca": true, "file": name });
+        if let Some(issuer) = issuer {
+            wanted["issuer"] = json!(issuer);
+            wanted["ocsp"] = json!(name);
+        }
+        csms.issue(stage, wanted);
+    };
+    authority(csms, "v2g-root", None);
+    authority(csms, "v2g-sub1", Some("v2g-root"));
+    authority(csms, "v2g-sub2", Some("v2g-sub1"));
+    assert_eq!(install(stage, csms, "V2GRootCertificate", "v2g-root")["status"], "Accepted");
+}
+
+fn vehicle_certificate(stage: &Stage, csms: &mut PythonCsms, request: &Value) -> Value {
+    csms.issue(
+        stage,
+        json!({ "csr": request["csr"], "issuer": "v2g-sub2", "chain": ["v2g-sub2", "v2g-sub1"], "ocsp": "leaf" }),
+    )
+}
+
+#[test]
+fn a02_v2g_one_request_for_each_secc_and_no_reconnect() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted_with(&stage, VEHICLES);
+    vehicle_pki(&stage, &mut csms);
+    // EVSE 2 only.
+    let trigger = |evse: Value| {
+        let mut payload = json!({ "requestedMessage": "SignV2GCertificate" });
+        if !evse.is_null() {
+            payload["evse"] = json!({ "id": evse });
+        }
+        payload
+    };
+    let answer = csms.call(&stage, "TriggerMessage", trigger(json!(2)));
+    assert_eq!(answer["status"], "Accepted");
+    let request = csms.wait_for(&stage, "SignCertificate");
+    assert_eq!(request["certificateType"], "V2GCertificate");
+    let issued = vehicle_certificate(&stage, &mut csms, &request);
+    let asked = &issued["csr"];
+    assert_eq!(asked["subject"], json!({ "CN": ["SECC-2"], "O": ["Test CSO"], "C": ["NL"], "DC": ["CPO"] }));
+    assert!(asked["elliptic"] == true && asked["bits"] == 256, "{asked}");
+    let answer = signed(&stage, &mut csms, &issued, "V2GCertificate");
+    assert_eq!(answer["status"], "Accepted", "{answer}\n{}", stage.log());
+    // M06.FR.07, TC_M_24: leaf and both sub-CAs.
+    for _ in 0..3 {
+        csms.wait_for(&stage, "GetCertificateStatus");
+    }
+    stage.wait_until("three statuses", || stage.log().matches("status=Good").count() == 3);
+    // No such EVSE; and without an EVSE both.
+    assert_eq!(csms.call(&stage, "TriggerMessage", trigger(json!(7)))["status"], "Rejected");
+    assert_eq!(csms.call(&stage, "TriggerMessage", trigger(Value::Null))["status"], "Accepted");
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        let request = csms.wait_for(&stage, "SignCertificate");
+        let issued = vehicle_certificate(&stage, &mut csms, &request);
+        assert_eq!(signed(&stage, &mut csms, &issued, "V2GCertificate")["status"], "Accepted");
+        names.push(issued["csr"]["subject"]["CN"][0].clone());
+    }
+    names.sort_by_key(ToString::to_string);
+    assert_eq!(names, ["SECC-1", "SECC-2"]);
+    assert_eq!(csms.count("connection"), 0, "certificates for vehicles change nothing about the connection");
+    station.terminate();
+}
+
+#[test]
+fn a02_fr_21_pnc_is_off_until_the_next_start_where_no_certificate_is_signed() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted_with(&stage, VEHICLES);
+    csms.behave_once(&stage, "SignCertificate", json!({ "payload": { "status": "Rejected" } }));
+    let payload = json!({ "requestedMessage": "SignV2GCertificate", "evse": { "id": 1 } });
+    assert_eq!(csms.call(&stage, "TriggerMessage", payload)["status"], "Accepted");
+    csms.wait_for(&stage, "SignCertificate");
+    stage.wait_for_log("PnCEnabled is off");
+    let controller = |evse: u32| json!({ "name": "ISO15118Ctrlr", "evse": { "id": evse } });
+    assert_eq!(get(&stage, &mut csms, controller(1), "PnCEnabled"), "false");
+    assert_eq!(get(&stage, &mut csms, controller(2), "PnCEnabled"), "true");
+    station.kill();
+    let station = stage.station();
+    csms.wait_for(&stage, "BootNotification");
+    assert_eq!(get(&stage, &mut csms, controller(1), "PnCEnabled"), "true");
+    station.terminate();
+}
+
+/// TC_M_25: what could not be learnt is asked again later, and nothing else waits for it.
+#[test]
+fn m06_fr_10_a_failed_status_is_not_asked_for_at_once_again() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted_with(&stage, VEHICLES);
+    vehicle_pki(&stage, &mut csms);
+    csms.behave(&stage, "GetCertificateStatus", json!({ "payload": { "status": "Failed" } }));
+    let payload = json!({ "requestedMessage": "SignV2GCertificate", "evse": { "id": 1 } });
+    csms.call(&stage, "TriggerMessage", payload);
+    let request = csms.wait_for(&stage, "SignCertificate");
+    let issued = vehicle_certificate(&stage, &mut csms, &request);
+    assert_eq!(signed(&stage, &mut csms, &issued, "V2GCertificate")["status"], "Accepted");
+    for _ in 0..3 {
+        csms.wait_for(&stage, "GetCertificateStatus");
+    }
+    // Other messages pass, and none of the three comes again before them.
+    renewed(&stage, &mut csms);
+    assert_eq!(csms.count("GetCertificateStatus"), 0);
+    station.terminate();
+}
+
+/// M04.FR.08: the chain goes, and its key leaves the token though nobody waited for that.
+#[test]
+fn m04_fr_08_the_key_of_a_deleted_chain_leaves_the_token() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted_with(&stage, VEHICLES);
+    vehicle_pki(&stage, &mut csms);
+    let payload = json!({ "requestedMessage": "SignV2GCertificate", "evse": { "id": 1 } });
+    csms.call(&stage, "TriggerMessage", payload);
+    let request = csms.wait_for(&stage, "SignCertificate");
+    let issued = vehicle_certificate(&stage, &mut csms, &request);
+    assert_eq!(signed(&stage, &mut csms, &issued, "V2GCertificate")["status"], "Accepted");
+    assert_eq!(stage.keys(), 1);
+    let chains = listed(&stage, &mut csms, &["V2GCertificateChain"]);
+    let leaf = &chains[0]["certificateHashData"];
+    assert_eq!(delete(&stage, &mut csms, leaf)["status"], "Accepted");
+    stage.wait_until("no key", || stage.keys() == 0);
+    station.terminate();
+}
+
+/// The station holds a root that the one before it has signed, and its CSMS presents a certificate under either.
+fn second_root(stage: &Stage) -> (PythonCsms, crate::stage::Process) {
+    let (mut csms, station) = booted_with(stage, "\n[certificates]\nadditional_root_check = true\n");
+    let wanted = json!({ "subject": { "CN": "Root 2", "O": "Test CSO" }, "issuer": "ca", "ca": true, "file": "root2" });
+    csms.issue(stage, wanted);
+    stage.server_certificate("server2", "root2", "/O=Test CSO/CN=localhost", crate::stage::Validity::Now);
+    assert_eq!(install(stage, &mut csms, "CSMSRootCertificate", "root2")["status"], "Accepted");
+    assert_eq!(listed(stage, &mut csms, &["CSMSRootCertificate"]).len(), 2);
+    (csms, station)
+}
+
+#[test]
+fn m05_fr_13_tc_m_30_the_fallback_root_goes_when_the_new_one_has_proved_a_connection() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = second_root(&stage);
+    let port = csms.port;
+    csms.present(&stage, port, "server2");
+    csms.tell(&stage, json!({ "close": true }), "closed");
+    csms.wait_for(&stage, "connection");
+    assert_eq!(listed(&stage, &mut csms, &["CSMSRootCertificate"]).len(), 1);
+    station.terminate();
+}
+
+#[test]
+fn m05_fr_14_tc_m_31_the_fallback_root_is_tried_and_stays() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = second_root(&stage);
+    for _ in 0..2 {
+        csms.tell(&stage, json!({ "close": true }), "closed");
+        csms.wait_for(&stage, "connection");
+        assert_eq!(listed(&stage, &mut csms, &["CSMSRootCertificate"]).len(), 2);
+    }
+    station.terminate();
+}
+
+/// M05.FR.15, .16: on the way to another CSMS the new root counts, on the way back the old one, also over a restart.
+#[test]
+fn m05_fr_16_tc_b_47_back_from_a_migration_by_the_old_root() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = second_root(&stage);
+    stage.server_certificate(
+        "stranger",
+        "manufacturer",
+        "/O=Test CSO/CN=localhost",
+        crate::stage::Validity::Now,
+    );
+    let other = csms.listen(&stage, "stranger");
+    let profile = json!({ "configurationSlot": 2, "connectionData": {
+        "ocppVersion": "OCPP20", "ocppTransport": "JSON", "ocppCsmsUrl": format!("wss://localhost:{other}/ocpp"),
+        "messageTimeout": 30, "securityProfile": 3, "ocppInterface": "Wired0" } });
+    renewed(&stage, &mut csms);
+    assert_eq!(csms.call(&stage, "SetNetworkProfile", profile)["status"], "Accepted");
+    let communication = json!({ "name": "OCPPCommCtrlr" });
+    set(&stage, &mut csms, communication.clone(), "NetworkProfileConnectionAttempts", "2");
+    set(&stage, &mut csms, communication, "NetworkConfigurationPriority", "2,1");
+    // Those of before.
+    let knocks = |csms: &mut PythonCsms| {
+        (0..csms.count("knock")).map(|_| csms.wait_for(&stage, "knock")).collect::<Vec<_>>()
+    };
+    knocks(&mut csms);
+    assert_eq!(csms.call(&stage, "Reset", json!({ "type": "OnIdle" }))["status"], "Accepted");
+    csms.wait_until(&stage, "BootNotification", |boot| boot["reason"] == "RemoteReset");
+    assert_eq!(listed(&stage, &mut csms, &["CSMSRootCertificate"]).len(), 2);
+    // The new CSMS had its attempts, and the old one was not asked to prove itself by the new root.
+    assert_eq!(knocks(&mut csms), [json!(other), json!(other), json!(csms.port)]);
+    station.terminate();
+}
