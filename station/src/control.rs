@@ -1,10 +1,14 @@
-//! What a local command says to the running agent, and what it gets back: one JSON line each way.
+//! What a local command says to the running agent, and what it gets back: one JSON line for the command, then one line or more
+//! of reply, of which the last is [`ControlReply::Done`] or [`ControlReply::Failed`].
 
 use ocpp_types::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::inventory::CertificateEntry;
+use crate::{
+    inventory::CertificateEntry,
+    renewal::{End, Subject},
+};
 
 /// One command for the running agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +19,43 @@ pub enum ControlRequest {
     Status,
     /// What is installed? Brings an [`Inventory`](crate::inventory::Inventory).
     Inventory,
+    /// Ask the CSMS for a new certificate (A03). Brings each [`RenewalStep`] as it happens, and a [`RenewalReport`].
+    Renew {
+        /// What the certificate is for.
+        #[serde(rename = "use")]
+        use_: RenewalUse,
+        /// For vehicles: of which SECC; left out: of each.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        secc_id: Option<String>,
+        /// When the command is done.
+        until: Until,
+    },
+}
+
+/// What a renewed certificate is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RenewalUse {
+    /// The connection to the CSMS: `ChargingStationCertificate`.
+    #[default]
+    Station,
+    /// Vehicles by ISO 15118-2: `V2GCertificate`.
+    V2g,
+    /// Vehicles by ISO 15118-20: `V2G20Certificate`, OCPP 2.1.
+    V2g20,
+    /// The connection and vehicles: `certificateType` left out.
+    Combined,
+}
+
+/// When a command that begins something is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// When it is written down that the request will be made and sent.
+    #[default]
+    Begun,
+    /// When a certificate has come, or none will before somebody asks again.
+    Ended,
 }
 
 /// A line of the agent's reply.
@@ -22,10 +63,80 @@ pub enum ControlRequest {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ControlReply {
+    /// It goes on; this has happened.
+    Progress(RenewalStep),
     /// It was done; what it brought.
     Done(Box<RawValue>),
     /// It was not done; why, and what to do.
     Failed(String),
+}
+
+/// What has happened to the request for one certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewalStep {
+    /// Which certificate, such as `station`, `combined` or `v2g SECC-1`.
+    pub subject: String,
+    /// What has happened.
+    pub step: Step,
+}
+
+/// A step on the way to a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Step {
+    /// Its key is being made.
+    Begun,
+    /// The key is in the token, and the request can be sent.
+    KeyMade,
+    /// The request is on its way.
+    Sent,
+    /// The CSMS will send a certificate; the request is sent again at `again` where it does not.
+    Accepted {
+        /// `None`: it is not sent again (A02.FR.19).
+        again: Option<Timestamp>,
+    },
+    /// The CSMS did not answer; the request is sent again.
+    NotAnswered,
+    /// It is over.
+    Ended(Outcome),
+}
+
+/// What became of the request for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The certificate is stored.
+    Certificate,
+    /// The CSMS rejected the request (A02.FR.12).
+    Rejected,
+    /// The certificate was invalid (A02.FR.07); a better one is still accepted.
+    Invalid,
+    /// The request was sent as often as CertSigningRepeatTimes allows (A02.FR.19); a late certificate is still accepted.
+    Exhausted,
+    /// The token or the disk failed.
+    NoKey,
+    /// Somebody has asked anew meanwhile.
+    Replaced,
+}
+
+/// What a renewal has led to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewalReport {
+    /// The certificates that were asked for.
+    pub renewals: Vec<RenewalEnd>,
+    /// Whether the CSMS takes requests; if not, they are sent as soon as it does.
+    pub connected: bool,
+}
+
+/// What became of the request for one certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewalEnd {
+    /// As in [`RenewalStep::subject`].
+    pub subject: String,
+    /// `None`: it goes on.
+    pub outcome: Option<Outcome>,
 }
 
 /// How the agent is.
@@ -39,6 +150,8 @@ pub struct Status {
     pub identity: String,
     /// The connection to the CSMS.
     pub link: Link,
+    /// What is under way or will be, each certificate once.
+    pub renewals: Vec<RenewalStatus>,
     /// How many security events wait to be reported (A04).
     pub events_waiting: usize,
 }
@@ -74,6 +187,41 @@ pub enum Link {
     },
 }
 
+/// How far the renewal of one certificate is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewalStatus {
+    /// As in [`RenewalStep::subject`].
+    pub subject: String,
+    /// What is being waited for, for people.
+    pub state: String,
+    /// When something happens by itself; `None`: nothing does.
+    pub next: Option<Timestamp>,
+}
+
+impl From<End> for Outcome {
+    fn from(end: End) -> Self {
+        match end {
+            End::Certificate => Self::Certificate,
+            End::Rejected => Self::Rejected,
+            End::Invalid => Self::Invalid,
+            End::Exhausted => Self::Exhausted,
+            End::NoKey => Self::NoKey,
+            End::Replaced => Self::Replaced,
+        }
+    }
+}
+
+/// How people call the certificate of a renewal.
+#[must_use]
+pub fn subject_name(subject: &Subject) -> String {
+    match subject {
+        Subject::Station => "station".to_owned(),
+        Subject::Combined => "combined".to_owned(),
+        Subject::Vehicle { secc_id } => format!("v2g {secc_id}"),
+        Subject::Vehicle20 { secc_id } => format!("v2g20 {secc_id}"),
+    }
+}
+
 /// The longest line of a command or a reply, in bytes: an inventory of several hundred certificates fits.
 pub const LONGEST_LINE: usize = 1024 * 1024;
 
@@ -91,6 +239,11 @@ mod tests {
     fn a_command_is_one_line_and_comes_back_the_same() {
         check(r#""inventory""#, &ControlRequest::Inventory);
         check(r#""status""#, &ControlRequest::Status);
+        let (use_, secc_id) = (RenewalUse::V2g, Some("SECC 1".to_owned()));
+        let request = ControlRequest::Renew { use_, secc_id, until: Until::Ended };
+        check(r#"{"renew":{"use":"v2g","secc_id":"SECC 1","until":"ended"}}"#, &request);
+        serde_json::from_str::<ControlRequest>(r#"{"renew":{"use":"v2g","until":"ended","colour":1}}"#)
+            .expect_err("an unknown member");
         serde_json::from_str::<ControlRequest>(r#""reboot""#).expect_err("an unknown command");
     }
 }

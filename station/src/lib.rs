@@ -33,6 +33,7 @@
 mod config;
 pub mod control;
 pub mod device_model;
+mod following;
 pub mod inventory;
 pub mod io;
 mod reconnect;

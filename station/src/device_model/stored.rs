@@ -66,8 +66,12 @@ impl DeviceModel {
         let password = self.password.as_ref().and_then(text);
         let key = self.password.as_ref().filter(|_| password.is_none());
         let document = Document {
-            // A program that does not know such a key can go on reading what has none.
-            format: if key.is_some() { FORMAT } else { 1 },
+            // A program that knows neither such a key nor ISO 15118 can go on reading what has none.
+            format: if key.is_some() || self.set.keys().any(|place| place.variable.is_of_iso15118()) {
+                FORMAT
+            } else {
+                1
+            },
             variables: variables.collect(),
             password,
             authorization_key: key.map(Password::to_hexadecimal),

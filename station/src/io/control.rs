@@ -15,12 +15,15 @@ use std::{
 
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{UnixListener, UnixStream, unix::OwnedWriteHalf},
+    net::{
+        UnixListener, UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
     task::JoinSet,
     time::timeout,
 };
 
-use crate::control::{ControlReply, ControlRequest, LONGEST_LINE};
+use crate::control::{ControlReply, ControlRequest, LONGEST_LINE, RenewalStep};
 
 /// Why a command did not reach the agent, or its reply did not come back.
 #[derive(Debug, thiserror::Error)]
@@ -112,8 +115,18 @@ impl Conversation {
     /// # Cancel safety
     /// Part of a line may be lost; use the conversation no more.
     pub async fn reply(&mut self) -> Result<ControlReply, ControlError> {
-        let read = timeout(LONGEST_SILENCE, read_line(&mut self.reader));
-        let line = read.await.map_err(|_| ControlError::Timeout)?.map_err(ControlError::Broken)?;
+        timeout(LONGEST_SILENCE, self.awaited_reply()).await.map_err(|_| ControlError::Timeout)?
+    }
+
+    /// The next line of the agent's reply, however long that takes: what the CSMS has to do first may take days.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    ///
+    /// # Cancel safety
+    /// As [`Conversation::reply`].
+    pub async fn awaited_reply(&mut self) -> Result<ControlReply, ControlError> {
+        let line = read_line(&mut self.reader).await.map_err(ControlError::Broken)?;
         serde_json::from_str(&line).map_err(ControlError::Reply)
     }
 }
@@ -127,8 +140,19 @@ pub(crate) struct ControlSocket {
 
 /// What carries out commands.
 pub(crate) trait Answer: Send + Sync + 'static {
-    /// Carries out one.
-    fn answer(&self, request: ControlRequest) -> impl Future<Output = ControlReply> + Send;
+    /// Carries out one, telling `narrator` what happens on the way. The reply is the last line.
+    fn answer(
+        &self,
+        request: ControlRequest,
+        narrator: &mut Narrator,
+    ) -> impl Future<Output = ControlReply> + Send;
+}
+
+/// Where steps of what a command has begun are told while it goes on.
+#[derive(Debug)]
+pub(crate) struct Narrator {
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
 }
 
 impl ControlSocket {
@@ -185,22 +209,43 @@ impl Drop for ControlSocket {
     }
 }
 
-async fn converse(stream: UnixStream, answer: Arc<impl Answer>) {
-    let (reader, mut writer) = stream.into_split();
-    let mut reader = BufReader::new(reader);
-    let Ok(Ok(line)) = timeout(LONGEST_SILENCE, read_line(&mut reader)).await else { return };
-    let reply = match serde_json::from_str(&line) {
-        Ok(request) => answer.answer(request).await,
-        Err(error) => ControlReply::Failed(format!("the command cannot be read: {error}")),
-    };
-    send(&mut writer, &reply).await;
+impl Narrator {
+    /// Tells a step. False: nobody listens any more.
+    pub(crate) async fn tell(&mut self, step: RenewalStep) -> bool {
+        self.send(&ControlReply::Progress(step)).await
+    }
+
+    /// Ready when nobody listens any more.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub(crate) async fn closed(&mut self) {
+        // There is one command in a conversation: more that comes means nothing.
+        while let Ok(more @ 1..) = self.reader.fill_buf().await.map(<[u8]>::len) {
+            self.reader.consume(more);
+        }
+    }
+
+    async fn send(&mut self, reply: &ControlReply) -> bool {
+        let line = line(reply).unwrap_or_else(|_| b"{\"failed\":\"the reply cannot be written\"}\n".to_vec());
+        let written = timeout(LONGEST_SILENCE, self.writer.write_all(&line)).await;
+        let is_there = matches!(written, Ok(Ok(())));
+        if !is_there {
+            tracing::debug!("a local command went away before its reply");
+        }
+        is_there
+    }
 }
 
-async fn send(writer: &mut OwnedWriteHalf, reply: &ControlReply) {
-    let line = line(reply).unwrap_or_else(|_| b"{\"failed\":\"the reply cannot be written\"}\n".to_vec());
-    if !matches!(timeout(LONGEST_SILENCE, writer.write_all(&line)).await, Ok(Ok(()))) {
-        tracing::debug!("a local command went away before its reply");
-    }
+async fn converse(stream: UnixStream, answer: Arc<impl Answer>) {
+    let (reader, writer) = stream.into_split();
+    let mut narrator = Narrator { reader: BufReader::new(reader), writer };
+    let Ok(Ok(line)) = timeout(LONGEST_SILENCE, read_line(&mut narrator.reader)).await else { return };
+    let reply = match serde_json::from_str(&line) {
+        Ok(request) => answer.answer(request, &mut narrator).await,
+        Err(error) => ControlReply::Failed(format!("the command cannot be read: {error}")),
+    };
+    narrator.send(&reply).await;
 }
 
 fn line(message: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {

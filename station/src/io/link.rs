@@ -6,6 +6,7 @@ use std::{
 };
 
 use ocpp_transport::{Peer, Registration};
+use ocpp_types::Version;
 use station_store::OwnCertificate;
 
 use crate::{
@@ -85,6 +86,14 @@ impl LinkState {
                     .as_ref()
                     .and_then(|own| Some(Box::new(CertificateEntry::of(own.chain.first()?, None, now)))),
             },
+        }
+    }
+
+    /// The version of OCPP that is spoken; `None`: there is no connection.
+    pub(crate) fn version(&self) -> Option<Version> {
+        match &*self.state() {
+            State::Up(up) => Some(up.peer.version()),
+            State::New | State::Down { .. } => None,
         }
     }
 

@@ -12,20 +12,24 @@ use station_store::{
     SendNote, SignedOutcome, Store,
 };
 use tokio::{
-    sync::Notify,
+    sync::{Notify, broadcast},
     task::JoinSet,
     time::{Instant, sleep},
 };
 
 use crate::{
     device_model::{DeviceModel, Secc},
+    following::Happened,
+    inventory::timestamp,
     io::{
         EnrolmentError,
         csms::{self, AskError, SignRequest},
         enrolment::Wanted,
         handlers::{Shared, lock, on_blocking_thread},
     },
-    renewal::{Action, End, Note, Record, Renewal, Schedule, SignAnswer, SignedVerdict, Subject, Validity},
+    renewal::{
+        Action, End, Note, Record, Renewal, Schedule, SignAnswer, SignedVerdict, Stage, Subject, Validity,
+    },
 };
 
 /// The renewal of the station's certificates, and the connection over which it asks for them.
@@ -34,6 +38,8 @@ pub(crate) struct Renewing {
     state: Mutex<State>,
     /// Wakes the driver: something has happened.
     wake: Notify,
+    /// Tells what happens to who has asked for it.
+    happened: broadcast::Sender<Happened<PendingId>>,
 }
 
 #[derive(Debug)]
@@ -85,7 +91,11 @@ impl Renewing {
             },
         });
         let core = Renewal::restore(schedule(model), now, records);
-        Self { state: Mutex::new(State { core, peer: None, connection: 0 }), wake: Notify::new() }
+        Self {
+            state: Mutex::new(State { core, peer: None, connection: 0 }),
+            wake: Notify::new(),
+            happened: broadcast::Sender::new(MOST_NEWS),
+        }
     }
 
     /// The CSMS on this connection takes requests.
@@ -139,6 +149,21 @@ impl Renewing {
         self.wake.notify_one();
     }
 
+    /// What happens from now on.
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Happened<PendingId>> {
+        self.happened.subscribe()
+    }
+
+    /// How each certificate stands.
+    pub(crate) fn overview(&self) -> Vec<(Subject, Option<Stage>, Option<SystemTime>)> {
+        self.state().core.overview()
+    }
+
+    fn tell(&self, happened: Happened<PendingId>) {
+        // Mostly nobody has asked for it.
+        drop(self.happened.send(happened));
+    }
+
     fn handle_announced(&self, subject: Subject, pending: PendingId) {
         self.state().core.handle_announced(subject, pending);
         self.wake.notify_one();
@@ -155,6 +180,18 @@ impl Renewing {
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+}
+
+impl Promise {
+    /// Which certificate will be asked for.
+    pub(crate) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Under which name its key is made.
+    pub(crate) fn pending(&self) -> PendingId {
+        self.pending
     }
 }
 
@@ -327,9 +364,11 @@ impl Shared {
                 }
             }
             Action::MakeKey { subject, pending } => {
+                self.renewing.tell(Happened::Begun { subject: subject.clone(), pending });
                 work.spawn(Arc::clone(self).make_key(subject, pending));
             }
             Action::Send { pending, note, .. } => {
+                self.renewing.tell(Happened::Sent { pending });
                 let (peer, connection) = {
                     let state = self.renewing.state();
                     (state.peer.clone(), state.connection)
@@ -337,6 +376,9 @@ impl Shared {
                 work.spawn(Arc::clone(self).send(peer, connection, pending, note));
             }
             Action::Note { pending, note } => {
+                if let Some(again) = note.due {
+                    self.renewing.tell(Happened::Accepted { pending, again: timestamp(again) });
+                }
                 if let Err(error) = self.note(pending, note).await {
                     let error: &dyn std::error::Error = &error;
                     tracing::error!(error, request = %pending, "how far a request has come is not written down");
@@ -348,7 +390,10 @@ impl Shared {
                     tracing::error!(%error, request = %pending, "a request that is over is kept");
                 }
             }
-            Action::Ended { subject, end } => self.handle_end(&subject, end),
+            Action::Ended { subject, end } => {
+                self.handle_end(&subject, end);
+                self.renewing.tell(Happened::Ended { subject, end });
+            }
         }
     }
 
@@ -359,6 +404,9 @@ impl Shared {
             let error: &dyn std::error::Error = error;
             tracing::error!(error, ?subject, request = %pending, "no certificate request was made");
         }
+        if made.is_ok() {
+            self.renewing.tell(Happened::KeyMade { pending });
+        }
         self.renewing.state().core.handle_key(SystemTime::now(), pending, made);
         self.renewing.wake.notify_one();
     }
@@ -368,6 +416,9 @@ impl Shared {
             Some(peer) => self.sign(&peer, pending, note).await,
             None => SignAnswer::None,
         };
+        if answer == SignAnswer::None {
+            self.renewing.tell(Happened::NotAnswered { pending });
+        }
         self.renewing.handle_answer(connection, pending, answer);
     }
 
@@ -526,6 +577,9 @@ fn validity(own: &OwnCertificate) -> Option<Validity> {
 fn common_name(own: &OwnCertificate) -> Option<String> {
     Some(ocpp_transport::name_rule::Subject::of(own.chain.first()?).ok()?.common_name)
 }
+
+/// Steps that are kept for who follows slowly: a dozen requests from their keys to their ends.
+const MOST_NEWS: usize = 64;
 
 /// At least so often the driver looks whether something has changed of which nobody tells, such as the clock.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);

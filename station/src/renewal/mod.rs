@@ -448,6 +448,17 @@ impl<P: Copy + Eq> Renewal<P> {
         sends.chain(idle.filter_map(|(_, held)| held.due(&self.schedule))).min()
     }
 
+    /// How each certificate stands: how far its series has come, or when one is due by itself.
+    #[must_use]
+    pub fn overview(&self) -> Vec<(Subject, Option<Stage>, Option<SystemTime>)> {
+        let series =
+            self.series.iter().map(|(subject, series)| (subject.clone(), Some(series.stage.clone()), None));
+        let idle = self.held.iter().filter(|(subject, _)| !self.series.contains_key(*subject));
+        let due =
+            idle.filter_map(|(subject, held)| Some((subject.clone(), None, Some(held.due(&self.schedule)?))));
+        series.chain(due).collect()
+    }
+
     /// How far the series of `subject` has come; `None` where there is none.
     #[must_use]
     pub fn stage(&self, subject: &Subject) -> Option<&Stage> {

@@ -8,6 +8,7 @@ mod events;
 mod iso15118;
 mod lessons;
 mod python;
+mod renew;
 mod renewing;
 mod reusable;
 mod stage;

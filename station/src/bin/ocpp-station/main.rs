@@ -4,6 +4,7 @@ mod agent;
 mod events;
 mod factory;
 mod inventory;
+mod renew;
 mod run;
 mod status;
 mod text;
@@ -16,7 +17,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use station::Config;
 
 /// A charging station's certificate agent: keys in a PKCS #11 token, certificates over OCPP.
@@ -46,6 +47,9 @@ enum Command {
     /// Show what is installed, the station's own certificates and the requests that wait
     #[command(after_help = inventory::EXAMPLES)]
     Inventory,
+    /// Have the running agent ask the CSMS for a new certificate
+    #[command(after_help = renew::EXAMPLES)]
+    Renew(renew::Renew),
     /// Show where the running agent is connected, with what, and what it will do next
     #[command(after_help = "Example:\n  ocpp-station status --json | jq .link.up.security_profile")]
     Status,
@@ -67,6 +71,11 @@ enum LogFormat {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Command::Renew(renew) = &arguments.command
+        && let Err(conflict) = renew.check()
+    {
+        Arguments::command().error(ErrorKind::ArgumentConflict, conflict).exit();
+    }
     start_log(arguments.log);
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -84,6 +93,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Command::Run(run) => run.run(config()?),
         Command::Provision(provision) => provision.run(&config()?, &path, json),
         Command::Inventory => inventory::run(&config()?, json),
+        Command::Renew(renew) => renew.run(&config()?, json),
         Command::Status => status::run(&config()?, json),
         Command::Events => events::run(&config()?, json),
         Command::HashData(hash_data) => hash_data.run(),
@@ -120,6 +130,7 @@ Examples:
   ocpp-station run                                from then on, as a service
   ocpp-station status                             is it connected, and with what?
   ocpp-station inventory                          which certificates are there, and until when?
+  ocpp-station renew --wait                       a new certificate for the connection, now
   ocpp-station events                             what has happened?
 
 Exit codes: 0 done, 1 failed, 2 wrong usage. Each command but run and hash-data works beside the running agent; provision

@@ -8,7 +8,7 @@ use station::{
 
 use crate::{
     agent::{ask, runtime},
-    text::{counted, minute, printable, validity},
+    text::{counted, minute, print_rows, printable, validity},
 };
 
 pub(crate) fn run(config: &Config, json: bool) -> Result<()> {
@@ -48,6 +48,14 @@ fn print(status: &Status) {
             println!("{}", printable(&format!("not connected, and tries again{slot}{error}")));
         }
         _ => println!("connected in a way that this version does not know"),
+    }
+    if !status.renewals.is_empty() {
+        println!("Renewal");
+        let rows = status.renewals.iter().map(|renewal| {
+            let next = renewal.next.map(|next| format!("next {}", minute(next))).unwrap_or_default();
+            vec![renewal.subject.clone(), renewal.state.clone(), next]
+        });
+        print_rows(&rows.collect::<Vec<_>>());
     }
     let events = counted(status.events_waiting, "security event waits", "security events wait");
     println!("{events} to be reported");

@@ -1,0 +1,139 @@
+//! `renew`: has the agent ask for a new certificate, and follows what comes of it.
+
+use anyhow::{Result, bail};
+use ocpp_types::Timestamp;
+use station::{
+    Config,
+    control::{ControlReply, ControlRequest, Outcome, RenewalReport, RenewalStep, RenewalUse, Step, Until},
+    io::Conversation,
+};
+
+use crate::{
+    agent::runtime,
+    text::{minute, printable},
+};
+
+pub(crate) const EXAMPLES: &str = "\
+The agent makes a new key in the token and sends SignCertificate. Without --wait the command ends when that is written down,
+so that it happens also after a power cut; `ocpp-station inventory` shows the request and, later, the certificate.
+
+Examples:
+  ocpp-station renew                              the certificate for the connection to the CSMS
+  ocpp-station renew --wait                       and tell what happens, until it has come or none will
+  ocpp-station renew --use v2g --secc-id SECC-1   that of one SECC; without --secc-id those of all";
+
+#[derive(clap::Args)]
+pub(crate) struct Renew {
+    /// What the certificate is for
+    #[arg(long = "use", value_enum, default_value_t = Use::Station)]
+    use_: Use,
+    /// For vehicles: of which SECC, by its SeccId; left out: of each
+    #[arg(long)]
+    secc_id: Option<String>,
+    /// Follow the request until the certificate has come, or none will before somebody asks again
+    #[arg(long)]
+    wait: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Use {
+    /// The connection to the CSMS
+    Station,
+    /// Vehicles, by ISO 15118-2
+    V2g,
+    /// Vehicles, by ISO 15118-20; OCPP 2.1
+    V2g20,
+    /// The connection and vehicles at once
+    Combined,
+}
+
+impl Renew {
+    /// What contradicts itself on the command line.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        match (&self.secc_id, self.use_) {
+            (Some(_), Use::Station | Use::Combined) => Err(
+                "--secc-id goes with --use v2g or --use v2g20: other certificates name the station, not an SECC",
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn run(self, config: &Config, json: bool) -> Result<()> {
+        runtime()?.block_on(async {
+            let use_ = match self.use_ {
+                Use::Station => RenewalUse::Station,
+                Use::V2g => RenewalUse::V2g,
+                Use::V2g20 => RenewalUse::V2g20,
+                Use::Combined => RenewalUse::Combined,
+            };
+            let until = if self.wait { Until::Ended } else { Until::Begun };
+            let request = ControlRequest::Renew { use_, secc_id: self.secc_id, until };
+            let mut conversation = Conversation::begin(&config.control_socket(), &request).await?;
+            let mut reply = conversation.reply().await?;
+            let report: RenewalReport = loop {
+                match reply {
+                    ControlReply::Progress(step) if json => println!("{}", serde_json::to_string(&step)?),
+                    ControlReply::Progress(step) => println!("{}", printable(&told(&step))),
+                    ControlReply::Done(report) => {
+                        if json {
+                            println!("{report}");
+                        }
+                        break serde_json::from_str(report.get())?;
+                    }
+                    ControlReply::Failed(reason) => bail!("{reason}"),
+                    _ => bail!("the agent replied in a way that this version does not know"),
+                }
+                reply = conversation.awaited_reply().await?;
+            };
+            conclude(&report, until, json)
+        })
+    }
+}
+
+/// Says what follows; fails where a certificate was waited for and did not come.
+fn conclude(report: &RenewalReport, until: Until, json: bool) -> Result<()> {
+    if until == Until::Begun {
+        if !json {
+            for renewal in &report.renewals {
+                println!("{}: a new key is made, and the request is sent", printable(&renewal.subject));
+            }
+            if !report.connected {
+                println!("The station is not connected; it is sent as soon as the CSMS takes requests.");
+            }
+            println!("Next: ocpp-station inventory shows the request that waits, then the certificate.");
+        }
+        return Ok(());
+    }
+    let missing = report.renewals.iter().filter(|renewal| renewal.outcome != Some(Outcome::Certificate));
+    match missing.count() {
+        0 => Ok(()),
+        1 if report.renewals.len() == 1 => bail!("no certificate has come"),
+        missing => bail!("{missing} of {} certificates have not come", report.renewals.len()),
+    }
+}
+
+fn told(RenewalStep { subject, step }: &RenewalStep) -> String {
+    let again = |again: &Option<Timestamp>| match again {
+        Some(again) => format!("; without one it is sent again at {}", minute(*again)),
+        None => String::new(),
+    };
+    let what = match step {
+        Step::Begun => "a new key is being made in the token".to_owned(),
+        Step::KeyMade => "the key is made; the request is sent when the CSMS takes requests".to_owned(),
+        Step::Sent => "the request is sent".to_owned(),
+        Step::Accepted { again: at } => format!("the CSMS will send a certificate{}", again(at)),
+        Step::NotAnswered => "the CSMS did not answer; the request is sent again".to_owned(),
+        Step::Ended(Outcome::Certificate) => "the certificate has come and is stored".to_owned(),
+        Step::Ended(Outcome::Rejected) => "the CSMS rejected the request; its log says why".to_owned(),
+        Step::Ended(Outcome::Invalid) => {
+            "the certificate that came is invalid; `ocpp-station events` says why".to_owned()
+        }
+        Step::Ended(Outcome::Exhausted) => {
+            "the request was sent as often as CertSigningRepeatTimes allows; a late certificate is still taken".to_owned()
+        }
+        Step::Ended(Outcome::NoKey) => "the token or the disk failed; the agent's log says how".to_owned(),
+        Step::Ended(Outcome::Replaced) => "somebody has asked anew meanwhile; that request goes on".to_owned(),
+        _ => "something happened that this version does not know".to_owned(),
+    };
+    format!("{subject}: {what}")
+}
