@@ -16,7 +16,9 @@ pub(crate) struct Side {
     pub(crate) folder: PathBuf,
     pub(crate) token: String,
     pub(crate) module: PathBuf,
-    softhsm_configuration: PathBuf,
+    pub(crate) softhsm_configuration: PathBuf,
+    /// What else the programs find in their environment.
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 impl Side {
@@ -24,7 +26,8 @@ impl Side {
     pub(crate) fn create(folder: &Path, name: &str, module: &Path) -> Result<Self> {
         let folder = folder.join(name);
         let softhsm_configuration = crate::softhsm::configure(&folder, &folder.join("tokens"))?;
-        Ok(Self { folder, token: name.to_owned(), module: module.to_path_buf(), softhsm_configuration })
+        let (token, module) = (name.to_owned(), module.to_path_buf());
+        Ok(Self { folder, token, module, softhsm_configuration, variables: Vec::new() })
     }
 
     /// A program of this workspace, in this side's environment.
@@ -37,6 +40,7 @@ impl Side {
     /// Gives a command this side's token.
     pub(crate) fn environment(&self, command: &mut Command) {
         command.env("SOFTHSM2_CONF", &self.softhsm_configuration).env("PKCS11_MODULE", &self.module);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(&self.folder);
     }
 

@@ -14,6 +14,8 @@ pub(super) struct Figures {
     pub(super) most_keys: usize,
     /// What SoftHSM was killed before it had made a key of it.
     pub(super) shells: usize,
+    /// What SoftHSM was killed while it wrote.
+    pub(super) tokens_lost: u32,
     pub(super) keys: usize,
     pub(super) security_events: usize,
     pub(super) checks: u32,
@@ -82,6 +84,7 @@ impl Figures {
             "keys": self.keys,
             "most_keys": self.most_keys,
             "empty_objects_left_by_the_module": self.shells,
+            "tokens_lost_by_the_module": self.tokens_lost,
             "security_events": self.security_events,
         })
     }
@@ -118,6 +121,7 @@ impl Figures {
             ("keys in the token at the end", self.keys as u64),
             ("most keys at a check", self.most_keys as u64),
             ("empty objects left by the module", self.shells as u64),
+            ("tokens lost by the module", u64::from(self.tokens_lost)),
             ("security events in the last log", self.security_events as u64),
         ] {
             println!("{what:<34} {value:>6}");

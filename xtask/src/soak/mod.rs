@@ -7,6 +7,7 @@ mod csms;
 mod figures;
 mod knowledge;
 mod stage;
+mod token_server;
 
 use std::{
     collections::BTreeSet,
@@ -21,7 +22,7 @@ use self::{
     csms::{Csms, ROOTS},
     figures::Figures,
     knowledge::{Counts, Knowledge, Operation, USES},
-    stage::{Stage, Station, TokenKeys},
+    stage::{Stage, Station, TokenKeys, TokenPlace},
 };
 use crate::{
     demo::process::Running,
@@ -30,7 +31,7 @@ use crate::{
 
 /// Kill the real station at random instants, two hundred times, and hold it to what it has answered.
 ///
-/// What is checked after each kill: what was answered Accepted holds, what was in flight is old or new and nothing between, nothing
+/// Every second token is in a process of its own, behind p11-kit, and lives on. What is checked after each kill: what was answered Accepted holds, what was in flight is old or new and nothing between, nothing
 /// comes back, the station connects with a certificate that works, an accepted trigger leads to a certificate request, the token
 /// holds exactly the keys that the store names, device model and security log can be read. Ends at the first violation, and keeps
 /// the folder with every log.
@@ -144,7 +145,7 @@ impl Soak {
     fn run(&mut self, arguments: &SoakArguments) -> Result<()> {
         let mut phases = Vec::new();
         for round in 0..arguments.rounds {
-            if round % arguments.rounds_per_station == 0 {
+            if round % arguments.rounds_per_station == 0 || self.station.is_none() {
                 self.new_station()?;
             }
             self.figures.rounds = round + 1;
@@ -169,7 +170,13 @@ impl Soak {
         self.shells = 0;
         self.csms.new_station()?;
         self.knowledge = Knowledge::new(std::mem::take(&mut self.knowledge.counts));
-        let station = self.stage.new_station(self.figures.stations, self.csms.port)?;
+        // In turn: what a kill does to a module in the station's process, and what to a key that comes into being all the same.
+        let place = if self.figures.stations.is_multiple_of(2) {
+            TokenPlace::OwnProcess
+        } else {
+            TokenPlace::InStation
+        };
+        let station = self.stage.new_station(self.figures.stations, self.csms.port, place)?;
         self.station = Some((station, None));
         self.start_station()?;
         self.settle()?;
@@ -227,6 +234,13 @@ impl Soak {
         let longest = typical.as_micros().saturating_mul(3) / 2;
         let wait = self.random.u64(0..u64::try_from(longest).unwrap_or(u64::MAX).max(1));
         self.kill_after(phase, Duration::from_micros(wait))?;
+        let Some((station, _)) = &self.station else { bail!("there is no station") };
+        station.wait_for_token()?;
+        if station.has_lost_token()? {
+            self.figures.tokens_lost += 1;
+            self.station = None;
+            return Ok(());
+        }
         let began = Instant::now();
         self.start_station()?;
         self.listen("a connection", |knowledge| knowledge.connection.is_some())?;

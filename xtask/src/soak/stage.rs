@@ -8,8 +8,9 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
+use super::token_server::TokenServer;
 use crate::{
     demo::process::{Running, Side},
     softhsm,
@@ -50,8 +51,8 @@ impl Stage {
     }
 
     /// A station that was never used, provisioned with the root, for the CSMS at `port`.
-    pub(super) fn new_station(&self, number: u32, port: u64) -> Result<Station> {
-        let side = Side::create(&self.folder, &format!("station-{number}"), &self.module)?;
+    pub(super) fn new_station(&self, number: u32, port: u64, place: TokenPlace) -> Result<Station> {
+        let mut side = Side::create(&self.folder, &format!("station-{number}"), &self.module)?;
         for (name, text) in [("pin", PIN), ("so-pin", "so-soak-pin"), ("password", PASSWORD)] {
             let path = side.folder.join(name);
             fs::write(&path, text)?;
@@ -63,21 +64,44 @@ impl Stage {
         for (name, directory) in [("station.toml", "data"), ("copy.toml", "copy")] {
             fs::write(side.folder.join(name), configuration(directory, &url, &side.token))?;
         }
-        let station = Station { side };
+        let server = match place {
+            TokenPlace::InStation => None,
+            TokenPlace::OwnProcess => {
+                let server = TokenServer::start(&self.module, &side.softhsm_configuration, &side.token)?;
+                side.variables.extend(server.variables()?);
+                Some(server)
+            }
+        };
+        let station = Station { side, server };
         station.program(&["provision", "--csms-root", "../ca.pem"])?;
         Ok(station)
     }
 }
 
+/// Where SoftHSM runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenPlace {
+    /// In the process of the station, and is killed with it.
+    InStation,
+    /// In a process that lives on, as the firmware of an HSM does.
+    OwnProcess,
+}
+
 /// One station: its folder, its token, its program.
 pub(super) struct Station {
     side: Side,
+    server: Option<TokenServer>,
 }
 
 impl Station {
     /// Starts the program; its log goes on where it was.
     pub(super) fn start(&self) -> Result<Running> {
         self.side.start("ocpp-station", &["--config", "station.toml", "run"])
+    }
+
+    /// After a kill: waits until the token, where it lives on, has ended what it had begun.
+    pub(super) fn wait_for_token(&self) -> Result<()> {
+        self.server.as_ref().map_or(Ok(()), TokenServer::wait_until_idle)
     }
 
     /// The log so far.
@@ -111,6 +135,18 @@ impl Station {
             labels.insert(label.to_owned());
         }
         Ok(labels)
+    }
+
+    /// Whether the kill has destroyed the whole token. At each login SoftHSM empties the file of the token's own record and writes it
+    /// anew; a kill between the two leaves an empty file, and no program finds the token again.
+    pub(super) fn has_lost_token(&self) -> Result<bool> {
+        for folder in fs::read_dir(self.side.folder.join("tokens"))? {
+            if fs::metadata(folder?.path().join("token.object"))?.len() == 0 {
+                ensure!(self.server.is_none(), "the token is lost, though nobody has killed its process");
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What the token holds, as OpenSC's tool sees it.
