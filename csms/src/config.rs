@@ -1,16 +1,19 @@
 //! What a CSMS has to be told: where it listens, which token holds its keys, which stations it knows.
 
+mod ca;
+
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use argon2::password_hash::phc::PasswordHash;
 use ocpp_types::Version;
 use serde::Deserialize;
-use signer_pkcs11::Hierarchy;
+use signer_pkcs11::{IssueError, ServerName};
+
+pub use self::ca::{CaSection, ExternalSection, IssuerSection};
 
 /// The configuration of the certificate service, read from TOML.
 ///
@@ -52,8 +55,9 @@ pub struct Config {
     pub organization: String,
     /// Where stations connect.
     pub listen: ListenSection,
-    /// The token that holds the keys.
-    pub token: TokenSection,
+    /// The token that holds the keys, where any key is in one.
+    #[serde(default)]
+    pub token: Option<TokenSection>,
     /// The authority that signs stations' certificates.
     pub ca: CaSection,
     /// The CSMS's own certificate.
@@ -122,45 +126,11 @@ pub enum NoCommonSubprotocol {
 }
 
 /// The token that holds the keys.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenSection {
     /// An RFC 7512 URI with the token's label or serial, and a pin-source.
     pub uri: String,
-}
-
-/// The authority that signs stations' certificates.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CaSection {
-    /// An RFC 7512 URI that names the key in the token.
-    pub key: String,
-    /// The issuer's certificate first, then those above it, PEM.
-    pub certificate_file: PathBuf,
-    /// How long a station's certificate is valid, in days; default 365.
-    #[serde(default)]
-    pub validity_days: Option<u32>,
-    /// What the certificates of each kind look like, TOML as [`signer_pkcs11::Profiles`] reads it. Without it, stations get
-    /// certificates for their connection with the CSMS and no others.
-    #[serde(default)]
-    pub profiles_file: Option<PathBuf>,
-    /// Other issuers: of another hierarchy, of another family of keys, or under another root, which a station of OCPP 2.1
-    /// may ask for (A02.FR.27).
-    #[serde(default, rename = "issuer")]
-    pub issuers: Vec<IssuerSection>,
-}
-
-/// An issuer beside the first.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IssuerSection {
-    /// Whose certificates it issues: `cso`, the default, or `v2g`.
-    #[serde(default)]
-    pub hierarchy: Hierarchy,
-    /// An RFC 7512 URI that names the key in the token.
-    pub key: String,
-    /// The issuer's certificate first, then those above it, PEM.
-    pub certificate_file: PathBuf,
 }
 
 /// The CSMS's own certificate.
@@ -175,6 +145,11 @@ pub struct TlsSection {
     pub key_file: Option<PathBuf>,
     /// The chain that the CSMS presents, leaf first, PEM.
     pub certificate_file: PathBuf,
+    /// Under which names stations reach the CSMS, its FQDN first (A00.FR.510). With them the authority of this service
+    /// issues the certificate itself, writes it to `certificate_file`, and renews it when two thirds of its life are over
+    /// (A00.FR.701); without them somebody else does.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// A second certificate, of RSA: with it TLS is OpenSSL's, which serves all four cipher suites that A00.FR.318 and
     /// A00.FR.421 demand. Needs `key_file`, and a program that was built with the feature `openssl`.
     #[serde(default)]
@@ -251,14 +226,17 @@ impl Config {
                 "has to have 1 to 64 characters (X.520 organizationName)",
             );
         }
-        if config.ca.validity_days == Some(0) {
-            return refuse("ca.validity_days".to_owned(), "has to be 1 or more");
+        if let Err((field, rule)) = config.ca.check() {
+            return refuse(field, &rule);
         }
-        if config.ca.validity_days.is_some() && config.ca.profiles_file.is_some() {
-            return refuse(
-                "ca.validity_days".to_owned(),
-                "belongs into ca.profiles_file, as [station] validity",
-            );
+        if config.token.is_none() && (config.ca.key.is_some() || config.tls.key.is_some()) {
+            return refuse("token".to_owned(), "is needed for the keys that ca.key and tls.key name");
+        }
+        if let Some(Err(error)) = config.tls.server_name() {
+            return refuse("tls.names".to_owned(), &error.to_string());
+        }
+        if !config.tls.names.is_empty() && config.ca.external.is_some() {
+            return refuse("tls.names".to_owned(), "needs keys of its own in [ca], not [ca.external]");
         }
         if config.tls.key.is_some() == config.tls.key_file.is_some() {
             return refuse("tls".to_owned(), "has to have either key or key_file");
@@ -303,12 +281,12 @@ impl Config {
     #[must_use]
     pub fn relative_to(mut self, folder: &Path) -> Self {
         let Self { directory, ca, tls, .. } = &mut self;
-        let fixed = [directory, &mut ca.certificate_file, &mut tls.certificate_file];
-        let optional = [&mut tls.key_file, &mut tls.client_roots_file, &mut ca.profiles_file];
-        let issuers = ca.issuers.iter_mut().map(|issuer| &mut issuer.certificate_file);
+        ca.make_relative_to(folder);
+        let fixed = [directory, &mut tls.certificate_file];
+        let optional = [&mut tls.key_file, &mut tls.client_roots_file];
         let rsa = tls.rsa.as_mut().map(|rsa| [&mut rsa.key_file, &mut rsa.certificate_file]);
         let paths = fixed.into_iter().chain(optional.into_iter().flatten()).chain(rsa.into_iter().flatten());
-        for path in paths.chain(issuers).chain(&mut tls.crl_files) {
+        for path in paths.chain(&mut tls.crl_files) {
             *path = folder.join(&*path);
         }
         self
@@ -325,18 +303,13 @@ impl Config {
     #[must_use]
     pub(crate) fn needs_restart(&self, other: &Self) -> Option<&'static str> {
         let fixed = |config: &Self| (config.directory.clone(), config.organization.clone());
-        let ca = |config: &Self| {
-            let ca = &config.ca;
-            let first = (ca.key.clone(), ca.certificate_file.clone());
-            (first, ca.validity_days, ca.profiles_file.clone(), ca.issuers.clone())
-        };
         if fixed(self) != fixed(other) {
             Some("directory and organization")
         } else if self.listen != other.listen {
             Some("[listen]")
-        } else if self.token.uri != other.token.uri {
+        } else if self.token != other.token {
             Some("[token]")
-        } else if ca(self) != ca(other) {
+        } else if self.ca != other.ca {
             Some("[ca]")
         } else {
             None
@@ -354,11 +327,14 @@ impl Config {
     pub fn control_socket(&self) -> PathBuf {
         self.directory.join("control.sock")
     }
+}
 
-    /// How long a station's certificate is valid, where no profile says it.
-    #[must_use]
-    pub fn certificate_validity(&self) -> Duration {
-        Duration::from_secs(u64::from(self.ca.validity_days.unwrap_or(365)) * 24 * 60 * 60)
+impl TlsSection {
+    /// The names of a certificate that the service's own authority issues; `None`: it issues none.
+    pub(crate) fn server_name(&self) -> Option<Result<ServerName, IssueError>> {
+        let (first, others) = self.names.split_first()?;
+        let first = ServerName::new(first.as_str());
+        Some(others.iter().fold(first, |name, other| name?.with_dns_name(other.as_str())))
     }
 }
 
@@ -412,6 +388,12 @@ mod tests {
             ("\"CS002\"", "\"CS001\"", "station[1].identity"),
             ("\"CS002\"", "\"cs001\"", "station[1].identity"),
             ("key = \"pkcs11:object=tls\"", "", "tls"),
+            ("key = \"pkcs11:object=root\"", "", "ca"),
+            (
+                "key = \"pkcs11:object=tls\"",
+                "key = \"pkcs11:object=tls\"\nnames = [\"*.example.com\"]",
+                "tls.names",
+            ),
             ("key = \"pkcs11:object=tls\"", "key = \"pkcs11:object=tls\"\nkey_file = \"tls.key\"", "tls"),
             ("[[station]]", "[tls.rsa]\nkey_file = \"a\"\ncertificate_file = \"b\"\n[[station]]", "tls.rsa"),
             ("path = \"/ocpp\"", "path = \"/ocpp\"\nmessages_per_second = 0", "listen.messages_per_second"),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use signer_pkcs11::RevocationReason;
 
 /// One command for the running service.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,6 +38,21 @@ pub enum ControlRequest {
         /// The station's identity.
         station: String,
     },
+    /// Revoke a certificate, or all valid ones of a station.
+    Revoke {
+        /// The certificate's serial number, hexadecimal.
+        serial_number: Option<String>,
+        /// The station's identity.
+        station: Option<String>,
+        /// Why.
+        reason: RevocationReason,
+    },
+    /// Sign the lists of revoked certificates anew.
+    SignLists,
+    /// Issue the CSMS's own certificate anew.
+    IssueServerCertificate,
+    /// The requests that wait for another authority, or have failed there.
+    Requests,
 }
 
 /// A password on its way to the service. `Debug` does not show it.
@@ -55,6 +71,47 @@ impl std::fmt::Debug for Secret {
 pub struct Reloaded {
     /// The stations whose connections were closed, for their certificates are revoked or nobody knows them any more.
     pub closed: Vec<String>,
+}
+
+/// What [`ControlRequest::Revoke`] brings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// The certificates that were not revoked before.
+    pub serial_numbers: Vec<String>,
+    /// The stations whose connections were closed.
+    pub closed: Vec<String>,
+    /// The lists that were signed.
+    pub lists: Vec<SignedList>,
+    /// Why a list is not signed or not in force. The certificates are revoked all the same, and refused.
+    pub problem: Option<String>,
+}
+
+/// A list of revoked certificates that was signed; [`ControlRequest::SignLists`] brings one for each issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedList {
+    /// Where it was written, DER; PEM is beside it.
+    pub file: String,
+    /// CRL number.
+    pub number: u64,
+    /// How many certificates are on it.
+    pub revoked: u64,
+    /// Until when it is to be used, in seconds since 1970.
+    pub next_update: u64,
+    /// The list.
+    pub pem: String,
+}
+
+/// A request that waits for another authority, or has failed there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingRequest {
+    /// The identity of its station.
+    pub station: String,
+    /// As SignCertificate carried it; `None`: for all connections.
+    pub certificate_type: Option<String>,
+    /// Seconds since 1970.
+    pub asked_at: i64,
+    /// Why there is no certificate; `None`: it waits.
+    pub failure: Option<String>,
 }
 
 /// The service's reply.
@@ -105,6 +162,10 @@ pub struct IssuedCertificate {
     pub reason: Option<String>,
     /// Seconds since 1970.
     pub not_after: i64,
+    /// When it was revoked, in seconds since 1970.
+    pub revoked_at: Option<i64>,
+    /// Why it was revoked.
+    pub revocation_reason: Option<String>,
 }
 
 /// The longest line of a command or a reply, in bytes: an inventory of several hundred chains fits.

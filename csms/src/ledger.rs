@@ -36,6 +36,27 @@ pub struct Revoked {
     pub reason: String,
 }
 
+/// A request that was accepted and passed on to another authority (A02.FR.04).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardedRequest {
+    /// The ledger's own number.
+    pub id: i64,
+    /// The identity in the station's connection URL.
+    pub station: String,
+    /// The SHA-256 of the key's SubjectPublicKeyInfo, hexadecimal.
+    pub spki_sha256: String,
+    /// As SignCertificate carried it; `None`: for all connections.
+    pub certificate_type: Option<String>,
+    /// As SignCertificate carried it (OCPP 2.1).
+    pub request_id: Option<i64>,
+    /// PEM.
+    pub csr: String,
+    /// Seconds since 1970.
+    pub asked_at: i64,
+    /// Why there is no certificate; `None`: it waits.
+    pub failure: Option<String>,
+}
+
 /// What became of an issued certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -110,6 +131,27 @@ pub trait Ledger: IssuanceRecord + 'static {
 
     /// Every certificate issued, newest first, at most `limit`.
     fn certificates(&self, limit: u32) -> impl Future<Output = Result<Vec<LedgerEntry>, LedgerError>> + Send;
+
+    /// Whether a certificate of a station was revoked.
+    fn is_revoked(
+        &self,
+        station: &str,
+        serial_number: &str,
+    ) -> impl Future<Output = Result<bool, LedgerError>> + Send;
+
+    /// Remembers that a request waits for another authority; its number is of no account. One for the same key and use
+    /// takes the place of the one before. [`IssuanceRecord::signed`] ends it.
+    fn ask(&self, request: &ForwardedRequest) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// The requests that wait, oldest first.
+    fn waiting(&self) -> impl Future<Output = Result<Vec<ForwardedRequest>, LedgerError>> + Send;
+
+    /// The requests that wait or have failed, newest first, at most `limit`.
+    fn requests(&self, limit: u32)
+    -> impl Future<Output = Result<Vec<ForwardedRequest>, LedgerError>> + Send;
+
+    /// Remembers why a request brought no certificate: it waits no longer.
+    fn request_failed(&self, id: i64, reason: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
     /// Whether a key must not be certified again: a certificate for it was revoked because others have the key.
     fn is_compromised(&self, spki_sha256: &str) -> impl Future<Output = Result<bool, LedgerError>> + Send;

@@ -28,9 +28,12 @@ mod operator;
 
 pub use crate::{
     config::{
-        CaSection, Config, ConfigError, IssuerSection, ListenSection, NoCommonSubprotocol, OcppVersion,
-        RsaSection, StationSection, TlsSection, TokenSection,
+        CaSection, Config, ConfigError, ExternalSection, IssuerSection, ListenSection, NoCommonSubprotocol,
+        OcppVersion, RsaSection, StationSection, TlsSection, TokenSection,
     },
-    ledger::{ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer, Revoked},
+    ledger::{
+        ChangedPasswords, Delivery, ForwardedRequest, Ledger, LedgerEntry, LedgerError, PasswordAnswer,
+        Revoked,
+    },
 };
 pub use io::{Server, ServerError, SqliteLedger};

@@ -70,6 +70,14 @@ impl<L: Ledger> Door<L> {
         Ok(fitting.is_some())
     }
 
+    /// Whether the certificate that a station shows was revoked here.
+    async fn is_revoked(&self, station: &StationSection, upgrade: &UpgradeRequest) -> Result<bool, Refusal> {
+        let leaf = upgrade.client_certificate.as_ref().and_then(|chain| chain.first());
+        let Some(serial) = leaf.and_then(|leaf| serial_number(leaf)) else { return Ok(false) };
+        let revoked = self.enrolment.ledger.is_revoked(&station.identity, &serial).await;
+        revoked.map_err(|error| unavailable(&station.identity, &error))
+    }
+
     /// Admits a station that has proved who it is, and records its profile. What it proved may have taken a while, so
     /// only now is it known whether it has used a higher one.
     async fn admit_proved(
@@ -133,6 +141,10 @@ impl<L: Ledger> Admission for Door<L> {
             false => Passwords::None,
         };
         match judge(station, reached, passwords, proof) {
+            // The lists may be late, or another authority's; the record is not.
+            Verdict::Admit if self.is_revoked(station, upgrade).await? => {
+                Err(refuse(upgrade, Refusal::BadCredentials, "its certificate is revoked (A00.FR.705)"))
+            }
             Verdict::Admit => self.admit_proved(station, upgrade).await,
             Verdict::VerifyPassword => {
                 let basic = upgrade.basic.as_ref().ok_or(Refusal::BadCredentials)?;
@@ -196,7 +208,7 @@ fn unavailable(station: &str, error: &LedgerError) -> Refusal {
 }
 
 /// The serial number of a certificate as the ledger writes it.
-fn serial_number(der: &[u8]) -> Option<String> {
+pub(crate) fn serial_number(der: &[u8]) -> Option<String> {
     let certificate = Certificate::from_der(der).ok()?;
     let digits = hex::encode(certificate.tbs_certificate().serial_number().as_bytes());
     Some(digits.trim_start_matches('0').to_owned())

@@ -4,23 +4,29 @@ use std::{collections::HashMap, sync::Arc};
 
 use ocpp_transport::{CallFailure, Peer, Reply};
 use sha2::{Digest as _, Sha256};
-use signer_pkcs11::{CertificateAuthority, ReasonCode, Refused, SignCertificate, StationIdentity};
-use tokio::sync::Mutex;
+use signer_pkcs11::{
+    CertificateUse, IssueError, PendingCertificate, ReasonCode, RecordError, Refused, SignCertificate,
+    StationIdentity,
+};
+use tokio::sync::{Mutex, Notify};
 
 use crate::{
     io::{
         admission::Terms,
+        authority::Authority,
         handlers::{NotSent, longest_chain, send_certificate},
         unix_now,
     },
-    ledger::{Delivery, Ledger, LedgerEntry, LedgerError},
+    ledger::{Delivery, ForwardedRequest, Ledger, LedgerEntry, LedgerError},
 };
 
 /// Decides about stations' requests, issues certificates and delivers them.
 #[derive(Debug)]
 pub(crate) struct Enrolment<L> {
-    authority: CertificateAuthority,
+    pub(crate) authority: Arc<Authority>,
     pub(crate) ledger: L,
+    /// A request waits for another authority.
+    pub(crate) asked: Notify,
     stations: Mutex<HashMap<String, Arc<Turns>>>,
 }
 
@@ -33,8 +39,8 @@ struct Turns {
 }
 
 impl<L: Ledger> Enrolment<L> {
-    pub(crate) fn new(authority: CertificateAuthority, ledger: L) -> Self {
-        Self { authority, ledger, stations: Mutex::default() }
+    pub(crate) fn new(authority: Arc<Authority>, ledger: L) -> Self {
+        Self { authority, ledger, asked: Notify::new(), stations: Mutex::default() }
     }
 
     /// Answers SignCertificate of any version. The certificate is issued and in the ledger before Accepted leaves, and is sent after
@@ -76,34 +82,64 @@ impl<L: Ledger> Enrolment<L> {
         }
     }
 
+    /// Has the certificate of an accepted request issued, or passes the request on. Either is in the ledger when this
+    /// returns.
     async fn issue(
         &self,
-        pending: signer_pkcs11::PendingCertificate,
+        pending: PendingCertificate,
         key: String,
         station: &StationIdentity,
     ) -> Result<(), Refused> {
-        let now = unix_now();
+        let look_up = |source: RecordError| LedgerError { action: "look a key up", source: source.into() };
+        let certificate_type = pending.certificate_type().map(CertificateUse::as_str);
         // The same key again: a resend gets what is due already, and nobody else's key is certified.
-        let owner = self.ledger.owner_of_key(&key).await;
-        match owner.map_err(|source| LedgerError { action: "look a key up", source: source.into() })? {
-            Some(owner) if owner != station.identity => {
-                return Err(Refused::KeyOfAnother);
-            }
+        match self.ledger.owner_of_key(&key).await.map_err(look_up)? {
+            Some(owner) if owner != station.identity => return Err(Refused::KeyOfAnother),
             Some(_) => {
-                let due = self.ledger.undelivered(&station.identity, now).await?;
-                if let Some(entry) = due.iter().find(|entry| entry.spki_sha256 == key) {
+                let due = self.ledger.undelivered(&station.identity, unix_now()).await?;
+                let same = |entry: &&LedgerEntry| {
+                    entry.spki_sha256 == key && entry.certificate_type.as_deref() == certificate_type
+                };
+                if let Some(entry) = due.iter().find(same) {
                     self.ledger.asked_again(&entry.serial_number, pending.request_id()).await?;
                     return Ok(());
+                }
+                if self.ledger.is_compromised(&key).await? {
+                    let info =
+                        "a certificate for this key was revoked because others have the key; make a new one";
+                    return Err(Refused::ByPolicy { code: ReasonCode::InvalidCsr, info: info.to_owned() });
                 }
             }
             None => {}
         }
-        let issued = self.authority.issue(pending).await.map_err(|error| {
+        let authority = match &*self.authority {
+            Authority::Own(authority) => authority,
+            Authority::Forwarding(_) => {
+                let request = ForwardedRequest {
+                    id: 0,
+                    station: station.identity.clone(),
+                    spki_sha256: key,
+                    certificate_type: certificate_type.map(str::to_owned),
+                    request_id: pending.request_id(),
+                    csr: pending.csr().to_pem(),
+                    asked_at: unix_now(),
+                    failure: None,
+                };
+                self.ledger.ask(&request).await?;
+                self.asked.notify_one();
+                return Ok(());
+            }
+        };
+        let issued = authority.issue(pending).await.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "the authority issued nothing");
-            not_served("the authority cannot sign now; ask again later")
+            match error {
+                IssueError::Refused(refused) => refused,
+                IssueError::Record(_) => not_served("the request cannot be recorded now; ask again later"),
+                _ => not_served("the authority cannot sign now; ask again later"),
+            }
         })?;
         // It is in the ledger since it was signed, also after a restart.
-        self.authority.delivered(&issued);
+        authority.delivered(&issued);
         tracing::info!(
             station = station.identity,
             serial_number = issued.certificate.serial,

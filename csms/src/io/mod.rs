@@ -1,22 +1,35 @@
 //! What touches the world: the token, the ledger's file, sockets and the clock.
 
 mod admission;
+mod authority;
 mod control;
 mod enrolment;
+mod external;
+mod files;
+mod forward;
 mod handlers;
+mod lists;
 mod metrics;
+mod operate;
+mod own_certificate;
 mod password;
 mod passwords;
 mod record;
+mod reload;
 mod server;
+mod server_error;
 mod sqlite;
 mod tls;
+mod upkeep;
 
 pub use self::{
     control::{ControlError, send},
     metrics::{Metrics, MetricsError},
+    own_certificate::issue_server_certificate,
     password::{HashPasswordError, hash_password},
-    server::{Server, ServerError, read_config},
+    reload::read_config,
+    server::Server,
+    server_error::ServerError,
     sqlite::SqliteLedger,
 };
 

@@ -32,13 +32,25 @@ impl IssuanceRecord for SqliteLedger {
     ) -> RecordFuture<'a, u64> {
         let write = async move {
             let action = "record an issued certificate";
-            let mut transaction = self.begin(action).await?;
-            let number = append(&mut transaction, &AuditEvent::signed(entry, certificate)).await?;
+            let mut change = self.begin(action).await?;
+            let number = append(&mut change, &AuditEvent::signed(entry, certificate)).await?;
             if let Some(pending) = pending {
-                let entry = due(certificate, pending);
-                insert_certificate(&mut transaction, &entry, unix_now()).await?;
+                let mut entry = due(certificate, pending);
+                // A request that was passed on is answered now, with the id of its newest repetition (A02.FR.25).
+                let request: Option<Option<i64>> = sqlx::query_scalar(
+                    "DELETE FROM request WHERE station = ? AND spki_sha256 = ? AND certificate_type = ?
+                     RETURNING request_id",
+                )
+                .bind(&entry.station)
+                .bind(&entry.spki_sha256)
+                .bind(entry.certificate_type.as_deref().unwrap_or_default())
+                .fetch_optional(&mut *change)
+                .await
+                .map_err(failed(action))?;
+                entry.request_id = request.unwrap_or(entry.request_id);
+                insert_certificate(&mut change, &entry, unix_now()).await?;
             }
-            transaction.commit().await.map_err(failed(action))?;
+            change.commit().await?;
             Ok::<_, LedgerError>(number)
         };
         Box::pin(async move { write.await.map_err(RecordError::new) })
@@ -61,12 +73,12 @@ impl SqliteLedger {
     /// Appends entries, all of them or none, and returns the number of the last one.
     pub(crate) async fn append_all(&self, events: &[AuditEvent]) -> Result<u64, LedgerError> {
         let action = "write into its record";
-        let mut transaction = self.begin(action).await?;
+        let mut change = self.begin(action).await?;
         let mut number = 0;
         for event in events {
-            number = append(&mut transaction, event).await?;
+            number = append(&mut change, event).await?;
         }
-        transaction.commit().await.map_err(failed(action))?;
+        change.commit().await?;
         Ok(number)
     }
 
@@ -162,21 +174,21 @@ impl SqliteLedger {
     ) -> Result<Vec<String>, LedgerError> {
         let action = "record a revocation";
         let at = u64::try_from(unix_now()).unwrap_or_default();
-        let mut transaction = self.begin(action).await?;
+        let mut change = self.begin(action).await?;
         let mut new = Vec::new();
         for serial in serials {
             let known: Option<i64> =
                 sqlx::query_scalar("SELECT number FROM record WHERE serial = ? AND kind = 'revoked'")
                     .bind(serial)
-                    .fetch_optional(&mut *transaction)
+                    .fetch_optional(&mut *change)
                     .await
                     .map_err(failed(action))?;
             if known.is_none() {
-                append(&mut transaction, &AuditEvent::Revoked { serial: serial.clone(), at, reason }).await?;
+                append(&mut change, &AuditEvent::Revoked { serial: serial.clone(), at, reason }).await?;
                 new.push(serial.clone());
             }
         }
-        transaction.commit().await.map_err(failed(action))?;
+        change.commit().await?;
         Ok(new)
     }
 

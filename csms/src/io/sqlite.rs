@@ -1,14 +1,21 @@
 //! The ledger in one SQLite file.
 
-use std::{path::Path, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    path::Path,
+    time::Duration,
+};
 
 use signer_pkcs11::AuditEvent;
 use sqlx::{
-    Row as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    Row as _, Sqlite, SqliteConnection, SqlitePool,
+    pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 
-use crate::ledger::{ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer, Revoked};
+use crate::ledger::{
+    ChangedPasswords, Delivery, ForwardedRequest, Ledger, LedgerEntry, LedgerError, PasswordAnswer, Revoked,
+};
 
 /// The ledger in one SQLite file, durable after each call (write-ahead log, synced at every commit).
 #[derive(Clone, Debug)]
@@ -53,12 +60,55 @@ impl SqliteLedger {
         Ok(Self { pool })
     }
 
-    /// A transaction that holds the lock of the one writer from its beginning, so that what it reads stays true.
-    pub(crate) async fn begin(
-        &self,
-        action: &'static str,
-    ) -> Result<Transaction<'static, Sqlite>, LedgerError> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed(action))
+    /// A change that holds the lock of the one writer from its beginning, so that what it reads stays true.
+    pub(crate) async fn begin(&self, action: &'static str) -> Result<Change, LedgerError> {
+        let connection = self.pool.acquire().await.map_err(failed(action))?;
+        let mut change = Change { connection, action, committed: false };
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *change).await.map_err(failed(action))?;
+        Ok(change)
+    }
+}
+
+/// Statements of which all count, or none.
+///
+/// It is not sqlx's own change, which loses count where SQLite has rolled back by itself, as it does on a full disk,
+/// and leaves a connection in the pool that begins no other.
+#[derive(Debug)]
+pub(crate) struct Change {
+    connection: PoolConnection<Sqlite>,
+    action: &'static str,
+    committed: bool,
+}
+
+impl Change {
+    pub(crate) async fn commit(mut self) -> Result<(), LedgerError> {
+        let action = self.action;
+        sqlx::query("COMMIT").execute(&mut *self).await.map_err(failed(action))?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Deref for Change {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Change {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        // Where it stands is not known, and with the connection everything ends that was not committed.
+        if !self.committed {
+            self.connection.close_on_drop();
+        }
     }
 }
 
@@ -110,6 +160,64 @@ impl Ledger for SqliteLedger {
         .await
         .map_err(failed("read certificates"))?;
         rows.iter().map(entry).collect()
+    }
+
+    async fn is_revoked(&self, station: &str, serial_number: &str) -> Result<bool, LedgerError> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM certificate WHERE serial_number = ?1 AND station = ?2
+             AND EXISTS (SELECT 1 FROM record WHERE serial = ?1 AND kind = 'revoked')",
+        )
+        .bind(serial_number)
+        .bind(station)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed("look a revocation up"))?;
+        Ok(found.is_some())
+    }
+
+    async fn ask(&self, request: &ForwardedRequest) -> Result<(), LedgerError> {
+        sqlx::query(
+            "INSERT INTO request (station, spki_sha256, certificate_type, request_id, csr, asked_at)
+             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (station, spki_sha256, certificate_type) DO UPDATE SET
+             request_id = excluded.request_id, csr = excluded.csr, asked_at = excluded.asked_at, failure = NULL",
+        )
+        .bind(&request.station)
+        .bind(&request.spki_sha256)
+        .bind(request.certificate_type.as_deref().unwrap_or_default())
+        .bind(request.request_id)
+        .bind(&request.csr)
+        .bind(request.asked_at)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("record a request"))?;
+        Ok(())
+    }
+
+    async fn waiting(&self) -> Result<Vec<ForwardedRequest>, LedgerError> {
+        let rows = sqlx::query("SELECT * FROM request WHERE failure IS NULL ORDER BY asked_at, id")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("read requests"))?;
+        rows.iter().map(forwarded).collect()
+    }
+
+    async fn requests(&self, limit: u32) -> Result<Vec<ForwardedRequest>, LedgerError> {
+        let rows = sqlx::query("SELECT * FROM request ORDER BY asked_at DESC, id DESC LIMIT ?")
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("read requests"))?;
+        rows.iter().map(forwarded).collect()
+    }
+
+    async fn request_failed(&self, id: i64, reason: &str) -> Result<(), LedgerError> {
+        sqlx::query("UPDATE request SET failure = ? WHERE id = ?")
+            .bind(reason)
+            .bind(id)
+            .execute(&self.pool)
+            .await
+            .map_err(failed("record a request's failure"))?;
+        Ok(())
     }
 
     async fn is_compromised(&self, spki_sha256: &str) -> Result<bool, LedgerError> {
@@ -214,12 +322,12 @@ impl Ledger for SqliteLedger {
 
     async fn release(&self, station: &str) -> Result<(), LedgerError> {
         let action = "release a station";
-        let mut transaction = self.pool.begin().await.map_err(failed(action))?;
+        let mut change = self.begin(action).await?;
         for statement in ["DELETE FROM station WHERE identity = ?", "DELETE FROM password WHERE identity = ?"]
         {
-            sqlx::query(statement).bind(station).execute(&mut *transaction).await.map_err(failed(action))?;
+            sqlx::query(statement).bind(station).execute(&mut *change).await.map_err(failed(action))?;
         }
-        transaction.commit().await.map_err(failed(action))
+        change.commit().await
     }
 }
 
@@ -277,6 +385,22 @@ fn entry(row: &SqliteRow) -> Result<LedgerEntry, LedgerError> {
     read().map_err(failed("read a certificate"))
 }
 
+fn forwarded(row: &SqliteRow) -> Result<ForwardedRequest, LedgerError> {
+    let read = || -> Result<ForwardedRequest, sqlx::Error> {
+        Ok(ForwardedRequest {
+            id: row.try_get("id")?,
+            station: row.try_get("station")?,
+            spki_sha256: row.try_get("spki_sha256")?,
+            certificate_type: Some(row.try_get("certificate_type")?).filter(|text: &String| !text.is_empty()),
+            request_id: row.try_get("request_id")?,
+            csr: row.try_get("csr")?,
+            asked_at: row.try_get("asked_at")?,
+            failure: row.try_get("failure")?,
+        })
+    };
+    read().map_err(failed("read a request"))
+}
+
 fn revoked(event: &str) -> Option<Revoked> {
     match serde_json::from_str(event) {
         Ok(AuditEvent::Revoked { at, reason, .. }) => {
@@ -320,9 +444,9 @@ mod tests {
 
     impl SqliteLedger {
         async fn issued(&self, entry: &LedgerEntry, now: i64) -> Result<(), LedgerError> {
-            let mut transaction = self.begin("begin").await?;
-            insert_certificate(&mut transaction, entry, now).await?;
-            transaction.commit().await.map_err(failed("commit"))
+            let mut change = self.begin("begin").await?;
+            insert_certificate(&mut change, entry, now).await?;
+            change.commit().await
         }
     }
 

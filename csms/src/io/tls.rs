@@ -1,22 +1,30 @@
 //! The TLS of the service, from the files and keys that its configuration names.
 
-use std::{fs, path::Path, time::SystemTime};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use ocpp_transport::tls::{ClientTrust, RevocationPolicy, ServerKey, ServerTls, SoftwareKey};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject};
-use signer_pkcs11::Token;
+use signer_pkcs11::{Hierarchy, Token};
 use x509_cert::{Certificate, der::Decode as _};
 
 use crate::{
     config::Config,
-    io::{ServerError, server::find_key},
+    io::{ServerError, authority::find_key},
 };
 
-/// Reads certificates, keys, roots and revocation lists. Blocks.
-pub(crate) fn server_tls(config: &Config, token: &Token) -> Result<ServerTls, ServerError> {
+/// Reads certificates, keys, roots and revocation lists, `own_lists` being those of the service's own authority. Blocks.
+pub(crate) fn server_tls(
+    config: &Config,
+    token: Option<&Token>,
+    own_lists: &[PathBuf],
+) -> Result<ServerTls, ServerError> {
     let chain = read_certificates(&config.tls.certificate_file)?;
     warn_of_expiry(&config.tls.certificate_file, &chain);
-    let clients = client_trust(config)?;
+    let clients = client_trust(config, own_lists)?;
     let software = match (&config.tls.key, &config.tls.key_file) {
         (Some(uri), _) => {
             let key = ServerKey::new(chain, find_key(token, "tls.key", uri)?.signing_key());
@@ -46,10 +54,13 @@ fn with_rsa(_: SoftwareKey, _: SoftwareKey, _: &ClientTrust) -> Result<ServerTls
     Err(ServerError::WithoutOpenSsl)
 }
 
-fn client_trust(config: &Config) -> Result<ClientTrust, ServerError> {
-    let roots = config.tls.client_roots_file.as_ref().unwrap_or(&config.ca.certificate_file);
+fn client_trust(config: &Config, own_lists: &[PathBuf]) -> Result<ClientTrust, ServerError> {
     let mut crls = Vec::new();
     for file in &config.tls.crl_files {
+        crls.extend(read_crls(file)?);
+    }
+    // One that could not be signed yet is not there.
+    for file in own_lists.iter().filter(|file| file.exists()) {
         crls.extend(read_crls(file)?);
     }
     let revocation = match config.tls.require_crls {
@@ -58,10 +69,22 @@ fn client_trust(config: &Config) -> Result<ClientTrust, ServerError> {
     };
     // A00.FR.429
     let permitted = config.stations.iter().filter(|station| station.expired_certificate_permitted);
-    Ok(ClientTrust::new(read_certificates(roots)?, vec![config.organization.clone()])
+    Ok(ClientTrust::new(client_roots(config)?, vec![config.organization.clone()])
         .with_crls(crls)
         .with_revocation(revocation)
         .with_expired_permitted(permitted.map(|station| station.serial_number.clone())))
+}
+
+/// The roots of stations' certificates; where none are named, the issuers of the operator's own hierarchy.
+fn client_roots(config: &Config) -> Result<Vec<CertificateDer<'static>>, ServerError> {
+    if let Some(file) = &config.tls.client_roots_file {
+        return read_certificates(file);
+    }
+    let mut roots = read_certificates(&config.ca.certificate_file)?;
+    for issuer in config.ca.issuers.iter().filter(|issuer| issuer.hierarchy == Hierarchy::Cso) {
+        roots.extend(read_certificates(&issuer.certificate_file)?);
+    }
+    Ok(roots)
 }
 
 /// The certificates of a PEM file, at least one.

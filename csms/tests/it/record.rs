@@ -89,7 +89,7 @@ fn a_full_disk_signs_nothing_and_the_station_hears_why() {
     );
     assert!(!answer["info"].as_str().unwrap_or_default().is_empty(), "{answer}");
     assert_eq!(stage.certificates(), [Value::Null; 0]);
-    assert_eq!(verify(&stage)["entries"], 0, "nothing was signed, so nothing is on record");
+    assert!(!export(&stage).contains("\"kind\":\"signing\""), "nothing was signed, so nothing is on record");
 
     // There is room again.
     stage.limit_files(None);
@@ -149,11 +149,13 @@ fn a_kill_between_record_and_ledger_leaves_an_announcement_and_no_certificate() 
     let report = verify(&stage);
     assert_eq!((&report["certificates"], &report["unfinished"]), (&json!(1), &json!(1)), "{report}");
     let text = export(&stage);
-    let events = text.lines().map(event).collect::<Vec<_>>();
+    // The list of revoked certificates, which a service signs first, is an entry too.
+    let certificates = |event: &AuditEvent| !matches!(event, AuditEvent::CrlSigning { .. });
+    let events = text.lines().map(event).filter(certificates).collect::<Vec<_>>();
     assert!(
         matches!(
             &events[..],
-            [AuditEvent::Signing(_), AuditEvent::Signing(_), AuditEvent::Signed { entry: 2, .. }]
+            [AuditEvent::Signing(_), AuditEvent::Signing(_), AuditEvent::Signed { entry: 3, .. }]
         ),
         "{text}"
     );
@@ -169,12 +171,11 @@ fn a_record_that_was_changed_is_noticed_at_the_start() {
         &stage,
         &[
             "DROP TRIGGER record_is_not_changed",
-            "UPDATE record SET line = replace(line, 'CS001', 'CS002') WHERE number = 1",
+            "UPDATE record SET line = replace(line, 'CS001', 'CS002') WHERE station = 'CS001'",
         ],
     );
-    let output = stage.command(&["run"]).output().expect("starts");
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && text.contains("entry 1 was changed"), "{text}");
+    let text = stage.launch_in_vain();
+    assert!(text.contains("entry 2 was changed"), "{text}");
     let output = stage.command(&["audit", "verify"]).output().expect("starts");
     assert!(!output.status.success());
 }

@@ -95,6 +95,15 @@ impl Stage {
         self.launch_command(command, "info");
     }
 
+    /// Starts the program, which ends with an error, and returns what it said.
+    pub(crate) fn launch_in_vain(&mut self) -> String {
+        let log = fs::File::create(self.path("log")).expect("a log");
+        self.process =
+            Some(self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().expect("starts"));
+        assert!(!self.ended(), "{}", self.log());
+        self.log()
+    }
+
     /// Lets the running program write no byte of a file beyond this position; `None` lets it write again.
     pub(crate) fn limit_files(&self, bytes: Option<u64>) {
         let pid = self.process.as_ref().expect("runs").id().to_string();

@@ -6,7 +6,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use csms::control::{ControlReply, ControlRequest, IssuedCertificate, Reloaded, Secret, Status};
+use csms::{
+    Config,
+    control::{
+        ControlReply, ControlRequest, IssuedCertificate, Reloaded, Revoked, Secret, SignedList, Status,
+        WaitingRequest,
+    },
+    io::ControlError,
+};
 use ocpp_types::{
     BoundedString,
     v201::{
@@ -17,6 +24,7 @@ use ocpp_types::{
 };
 use ocpp_types::{Request, encode};
 use serde_json::{Value, value::RawValue};
+use signer_pkcs11::RevocationReason;
 
 /// Commands to the running service.
 #[derive(clap::Subcommand)]
@@ -73,6 +81,23 @@ pub(crate) enum OperatorCommand {
     Reload,
     /// List the certificates that were issued, newest first
     Certificates,
+    /// Revoke a certificate: on record, on the list of revoked certificates, and on the connections of this service
+    #[command(group(clap::ArgGroup::new("which").required(true)))]
+    Revoke {
+        /// The certificate's serial number, hexadecimal, as `certificates` lists it
+        #[arg(long, group = "which")]
+        serial: Option<String>,
+        /// A station's identity: all its certificates that are valid
+        #[arg(long, group = "which")]
+        station: Option<String>,
+        /// unspecified, key-compromise, affiliation-changed, superseded or cessation-of-operation
+        #[arg(long, default_value = "unspecified")]
+        reason: RevocationReason,
+    },
+    /// Sign the lists of revoked certificates anew and print them, PEM; the service does so by itself in time
+    Crl,
+    /// List the requests that wait for another authority, or have failed there, newest first
+    Requests,
     /// Print what was counted since the start, in the text format of Prometheus
     Metrics,
     /// Let a station enrol anew with its password although it has used a certificate (a replaced controller)
@@ -104,6 +129,14 @@ pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> 
         OperatorCommand::Call { .. } => println!("{value}"),
         OperatorCommand::Metrics => print!("{}", serde_json::from_str::<String>(value.get())?),
         OperatorCommand::SetPassword { station, .. } => println!("{station} has a new password."),
+        OperatorCommand::Revoke { .. } => print_revoked(&serde_json::from_str(value.get())?),
+        OperatorCommand::Crl => {
+            for list in serde_json::from_str::<Vec<SignedList>>(value.get())? {
+                println!("# {}: number {}, {} revoked", list.file, list.number, list.revoked);
+                print!("{}", list.pem);
+            }
+        }
+        OperatorCommand::Requests => print_requests(&serde_json::from_str::<Vec<_>>(value.get())?),
         OperatorCommand::Reload => {
             let reloaded: Reloaded = serde_json::from_str(value.get())?;
             println!("read again; connections closed: {}", reloaded.closed.join(", "));
@@ -111,6 +144,17 @@ pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> 
         _ => print_answer(&serde_json::from_str(value.get())?),
     }
     Ok(())
+}
+
+/// Has the running service issue its own certificate, or issues it where none runs. Returns the files.
+pub(crate) async fn issue_server_certificate(config: Config) -> Result<Vec<PathBuf>> {
+    match csms::io::send(&config.control_socket(), &ControlRequest::IssueServerCertificate).await {
+        Ok(ControlReply::Done(files)) => Ok(serde_json::from_str(files.get())?),
+        Ok(ControlReply::Failed(reason)) => bail!("{reason}"),
+        Ok(_) => bail!("the service replied in a way that this version does not know"),
+        Err(ControlError::NotRunning { .. }) => Ok(csms::io::issue_server_certificate(config).await?),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn request(command: &OperatorCommand) -> Result<ControlRequest> {
@@ -131,6 +175,13 @@ fn request(command: &OperatorCommand) -> Result<ControlRequest> {
         }
         OperatorCommand::Reload => ControlRequest::Reload,
         OperatorCommand::Certificates => ControlRequest::Certificates,
+        OperatorCommand::Revoke { serial, station, reason } => ControlRequest::Revoke {
+            serial_number: serial.clone(),
+            station: station.clone(),
+            reason: *reason,
+        },
+        OperatorCommand::Crl => ControlRequest::SignLists,
+        OperatorCommand::Requests => ControlRequest::Requests,
         OperatorCommand::Metrics => ControlRequest::Metrics,
         OperatorCommand::Release { station } => ControlRequest::Release { station: station.clone() },
         OperatorCommand::Trigger { station, message } => {
@@ -174,13 +225,38 @@ fn print_status(status: &Status) {
 
 fn print_certificates(certificates: &[IssuedCertificate]) {
     for certificate in certificates {
-        let reason = certificate.reason.as_deref().unwrap_or_default();
-        println!(
-            "{:<40}  {:<24}  {} {reason}",
-            certificate.serial_number, certificate.station, certificate.state
-        );
+        let (state, reason) = match &certificate.revocation_reason {
+            Some(reason) => ("Revoked", reason.as_str()),
+            None => (certificate.state.as_str(), certificate.reason.as_deref().unwrap_or_default()),
+        };
+        println!("{:<40}  {:<24}  {state} {reason}", certificate.serial_number, certificate.station);
     }
     println!("{} issued", certificates.len());
+}
+
+fn print_revoked(revoked: &Revoked) {
+    for serial_number in &revoked.serial_numbers {
+        println!("revoked {serial_number}");
+    }
+    if revoked.serial_numbers.is_empty() {
+        println!("there is nothing to revoke that is not revoked already");
+    }
+    for list in &revoked.lists {
+        println!("signed {}: number {}, {} revoked", list.file, list.number, list.revoked);
+    }
+    println!("connections closed: {}", revoked.closed.join(", "));
+    if let Some(problem) = &revoked.problem {
+        println!("the list is not in force: {problem}");
+    }
+}
+
+fn print_requests(requests: &[WaitingRequest]) {
+    for request in requests {
+        let certificate_type = request.certificate_type.as_deref().unwrap_or("for all connections");
+        let state = request.failure.as_deref().unwrap_or("waits");
+        println!("{:<24}  {certificate_type:<28}  since {}  {state}", request.station, request.asked_at);
+    }
+    println!("{} without a certificate", requests.len());
 }
 
 fn print_inventory(inventory: &GetInstalledCertificateIdsResponse) {

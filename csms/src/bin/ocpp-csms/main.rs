@@ -45,6 +45,8 @@ enum Command {
         #[arg(long)]
         file: Option<PathBuf>,
     },
+    /// Issue the CSMS's own certificate anew, for `tls.names`; the service does so by itself in time
+    IssueServerCertificate,
     /// The record of what the authority has signed
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -95,6 +97,15 @@ fn run(arguments: Arguments) -> Result<()> {
                 None => std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?,
             };
             println!("{}", csms::io::hash_password(text.trim_end_matches(['\r', '\n']))?);
+            Ok(())
+        }
+        Command::IssueServerCertificate => {
+            let config = read_config(&arguments.config)?;
+            let files = runtime.block_on(commands::issue_server_certificate(config))?;
+            match arguments.json {
+                true => println!("{}", serde_json::to_string(&files)?),
+                false => files.iter().for_each(|file| println!("issued {}", file.display())),
+            }
             Ok(())
         }
         Command::Audit(command) => {

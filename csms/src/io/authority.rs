@@ -1,0 +1,123 @@
+//! The authority as the configuration has it: keys in a token, or a command that asks another authority.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ocpp_transport::name_rule::Subject;
+use signer_pkcs11::{
+    CaSettings, CertificateAuthority, ForwardingAuthority, IssuanceRecord, Key, PendingCertificate, Profiles,
+    Refused, SignCertificate, StationIdentity, Token, TokenOptions, Uri, module_from_environment,
+};
+
+use crate::{
+    config::Config,
+    io::{external::CommandAuthority, server_error::ServerError, tls::read_certificates},
+};
+
+/// Who signs the stations' certificates.
+#[derive(Debug)]
+pub(crate) enum Authority {
+    /// This service, with keys in its token.
+    Own(CertificateAuthority),
+    /// Another one, whose answers come later.
+    Forwarding(ForwardingAuthority),
+}
+
+impl Authority {
+    /// Puts the authority together. Blocks.
+    pub(crate) fn open(
+        config: &Config,
+        token: Option<&Token>,
+        record: Arc<dyn IssuanceRecord>,
+    ) -> Result<Self, ServerError> {
+        // A station whose serial number were the CSMS's name could pass for it.
+        let settings = CaSettings::new(&config.organization)
+            .reserved_names(own_names(config)?)
+            .profiles(profiles(config)?);
+        let pem = read_text(&config.ca.certificate_file)?;
+        let key = match (&config.ca.external, &config.ca.key) {
+            (Some(external), _) => {
+                let command = Arc::new(CommandAuthority::new(external));
+                let authority =
+                    ForwardingAuthority::new(command, &pem, settings).map_err(ServerError::Roots)?;
+                return Ok(Self::Forwarding(authority.with_record(record)));
+            }
+            (None, key) => key.as_deref().unwrap_or_default(),
+        };
+        let mut authority = CertificateAuthority::new(find_key(token, "ca.key", key)?, &pem, settings)?;
+        for issuer in &config.ca.issuers {
+            let pem = read_text(&issuer.certificate_file)?;
+            let key = find_key(token, "ca.issuer.key", &issuer.key)?;
+            authority = authority.with_issuer(issuer.hierarchy, key, &pem)?;
+        }
+        Ok(Self::Own(authority.with_record(record)))
+    }
+
+    /// Answers SignCertificate by everything that can be known without a signature.
+    pub(crate) fn answer<R: SignCertificate>(
+        &self,
+        request: &R,
+        station: &StationIdentity,
+    ) -> (R::Response, Result<PendingCertificate, Refused>) {
+        match self {
+            Self::Own(authority) => authority.answer(request, station),
+            Self::Forwarding(authority) => authority.answer(request, station),
+        }
+    }
+}
+
+/// Opens the token where the configuration has one, and makes the ledger's folder. Blocks.
+pub(crate) fn open_token(config: &Config) -> Result<Option<Token>, ServerError> {
+    fs::create_dir_all(&config.directory)
+        .map_err(|source| ServerError::File { path: config.directory.clone(), source })?;
+    let Some(section) = &config.token else { return Ok(None) };
+    let mut options = TokenOptions::new();
+    options.module = module_from_environment();
+    Ok(Some(Token::open(&uri("token.uri", &section.uri)?, &options)?))
+}
+
+fn profiles(config: &Config) -> Result<Profiles, ServerError> {
+    let file = config.ca.profiles_file.as_ref();
+    let text = file.map(|path| read_text(path)).transpose()?.unwrap_or_default();
+    let path = || file.cloned().unwrap_or_else(|| PathBuf::from("[ca.profiles]"));
+    config.ca.profiles(&text).map_err(|source| ServerError::Profiles { path: path(), source })
+}
+
+/// The names that stations know the CSMS by. Blocks.
+fn own_names(config: &Config) -> Result<Vec<String>, ServerError> {
+    let mut names = config.tls.names.clone();
+    if names.is_empty() {
+        names.extend(common_name(&config.tls.certificate_file)?);
+        if let Some(rsa) = &config.tls.rsa {
+            names.extend(common_name(&rsa.certificate_file)?);
+        }
+    }
+    Ok(names)
+}
+
+/// The name that stations know the CSMS by first. Blocks.
+pub(crate) fn own_name(config: &Config) -> Result<Option<String>, ServerError> {
+    Ok(own_names(config)?.into_iter().next())
+}
+
+fn common_name(path: &Path) -> Result<Option<String>, ServerError> {
+    let chain = read_certificates(path)?;
+    Ok(chain.first().and_then(|own| Subject::of(own).ok()).map(|subject| subject.common_name))
+}
+
+/// Finds a key in the token. Blocks.
+pub(crate) fn find_key(token: Option<&Token>, field: &'static str, text: &str) -> Result<Key, ServerError> {
+    let token = token.ok_or(ServerError::NoToken)?;
+    token.find_key(&uri(field, text)?).map_err(|source| ServerError::Key { field, source })
+}
+
+fn uri(field: &'static str, text: &str) -> Result<Uri, ServerError> {
+    text.parse().map_err(|source| ServerError::Uri { field, source })
+}
+
+fn read_text(path: &Path) -> Result<String, ServerError> {
+    fs::read_to_string(path).map_err(|source| ServerError::File { path: path.to_path_buf(), source })
+}

@@ -1,0 +1,182 @@
+//! What the running service does on an operator's word.
+
+use ocpp_transport::{Password, Peer};
+use serde_json::value::RawValue;
+use signer_pkcs11::RevocationReason;
+
+use crate::{
+    control::{ControlRequest, IssuedCertificate, Revoked, Status, WaitingRequest},
+    io::{
+        admission::serial_number, handlers::Desk, metrics::Metrics, passwords, reload::Reloader,
+        server_error::ServerError, sqlite::SqliteLedger, unix_now, upkeep::When,
+    },
+    ledger::{Delivery, ForwardedRequest, Ledger as _, LedgerEntry},
+    operator,
+};
+
+/// What an operator's commands work on.
+#[derive(Debug)]
+pub(crate) struct Office {
+    pub(crate) reloader: Reloader<SqliteLedger>,
+    pub(crate) metrics: Option<Metrics>,
+    pub(crate) url: String,
+}
+
+/// Carries an operator's command out.
+pub(crate) async fn answer(office: &Office, request: ControlRequest) -> Result<Box<RawValue>, String> {
+    let Office { reloader, metrics, url } = office;
+    let desk = &reloader.desk;
+    let ledger = &desk.enrolment.ledger;
+    match request {
+        ControlRequest::Status => raw(&Status { url: url.clone(), stations: desk.fleet.stations() }),
+        ControlRequest::Call { station, action, payload } => {
+            let peer = connected(desk, &station)?;
+            let response = operator::call(&peer, &action, payload.get()).await.map_err(in_one_line)?;
+            RawValue::from_string(response).map_err(in_one_line)
+        }
+        ControlRequest::Certificates => {
+            let entries = ledger.certificates(MOST_LISTED).await.map_err(in_one_line)?;
+            raw(&entries.into_iter().map(shown).collect::<Vec<_>>())
+        }
+        ControlRequest::SetPassword { station, password } => {
+            let peer = connected(desk, &station)?;
+            let password = password.map(|password| Password::from(password.0.as_str()));
+            raw(&passwords::change(ledger, &peer, password).await.map_err(in_one_line)?)
+        }
+        ControlRequest::Metrics => match metrics {
+            Some(metrics) => raw(&metrics.text()),
+            None => Err("this service counts nothing".to_owned()),
+        },
+        ControlRequest::Reload => raw(&reloader.reload().await.map_err(in_one_line)?),
+        ControlRequest::Release { station } => {
+            let config = desk.config.get();
+            let record = config.station(&station);
+            let record = record
+                .ok_or_else(|| format!("{station} is not in the configuration; is it spelled right?"))?;
+            ledger.release(&record.identity).await.map_err(in_one_line)?;
+            raw(&record.identity)
+        }
+        ControlRequest::Revoke { serial_number, station, reason } => {
+            let identity = match &station {
+                Some(station) => Some(config_spelling(desk, station)),
+                None => None,
+            };
+            raw(&revoke(reloader, serial_number.as_deref(), identity.as_deref(), reason).await?)
+        }
+        ControlRequest::SignLists => {
+            let config = desk.config.get();
+            let lists = reloader.upkeep.sign_lists(&config, When::Now).await.map_err(in_one_line)?;
+            reloader.refresh().await.map_err(in_one_line)?;
+            raw(&lists)
+        }
+        ControlRequest::IssueServerCertificate => {
+            let config = desk.config.get();
+            let files = reloader.upkeep.issue_own(&config, When::Now).await.map_err(in_one_line)?;
+            reloader.refresh().await.map_err(in_one_line)?;
+            raw(&files)
+        }
+        ControlRequest::Requests => {
+            let requests = ledger.requests(MOST_LISTED).await.map_err(in_one_line)?;
+            raw(&requests.into_iter().map(asked).collect::<Vec<_>>())
+        }
+    }
+}
+
+/// Revokes certificates: on record first, then on the lists, then on the connections.
+async fn revoke(
+    reloader: &Reloader<SqliteLedger>,
+    serial: Option<&str>,
+    station: Option<&str>,
+    reason: RevocationReason,
+) -> Result<Revoked, String> {
+    let desk = &reloader.desk;
+    let ledger = &desk.enrolment.ledger;
+    // As people copy it from other programs.
+    let serial = serial.map(|text| {
+        let digits = text.to_ascii_lowercase().replace([':', ' '], "");
+        digits.trim_start_matches("0x").trim_start_matches('0').to_owned()
+    });
+    let found = ledger.revocable(serial.as_deref(), station, unix_now()).await.map_err(in_one_line)?;
+    if let (Some(serial), true) = (&serial, found.is_empty()) {
+        return Err(format!(
+            "no certificate has the serial number {serial}; `ocpp-csms certificates` lists them"
+        ));
+    }
+    let serial_numbers = ledger.revoke(&found, reason).await.map_err(in_one_line)?;
+    tracing::warn!(?serial_numbers, reason = reason.as_str(), "revoked");
+    let config = desk.config.get();
+    // Whatever becomes of the lists, the revocation is on record, and admission asks the record.
+    let lists = reloader.upkeep.sign_lists(&config, When::Now).await;
+    let refreshed = reloader.refresh().await;
+    let mut closed = refreshed.as_ref().cloned().unwrap_or_default();
+    let revoked = |peer: &Peer| {
+        let leaf = peer.client_certificate().and_then(|chain| chain.first());
+        let serial = leaf.and_then(|leaf| serial_number(leaf));
+        serial.is_some_and(|serial| found.contains(&serial))
+            && !closed.iter().any(|one| one == peer.identity().as_str())
+    };
+    let others = reloader.close(revoked, "its certificate is revoked").await;
+    closed.extend(others);
+    let problem = lists.as_ref().err().map(describe).or(refreshed.as_ref().err().map(describe));
+    Ok(Revoked { serial_numbers, closed, lists: lists.unwrap_or_default(), problem })
+}
+
+/// An identity as the configuration writes it.
+fn config_spelling<L>(desk: &Desk<L>, station: &str) -> String {
+    let config = desk.config.get();
+    config.station(station).map_or_else(|| station.to_owned(), |record| record.identity.clone())
+}
+
+/// The connection of a station that an operator names.
+fn connected<L>(desk: &Desk<L>, station: &str) -> Result<Peer, String> {
+    let peer = desk.fleet.peer(&config_spelling(desk, station));
+    peer.ok_or_else(|| format!("{station} is not connected; `ocpp-csms status` shows who is"))
+}
+
+fn shown(entry: LedgerEntry) -> IssuedCertificate {
+    let (state, reason) = match entry.state {
+        Delivery::Issued => ("Issued", None),
+        Delivery::Accepted => ("Accepted", None),
+        Delivery::Rejected { reason } => ("Rejected", reason),
+    };
+    IssuedCertificate {
+        serial_number: entry.serial_number,
+        station: entry.station,
+        state: state.to_owned(),
+        reason,
+        not_after: entry.not_after,
+        revoked_at: entry.revoked.as_ref().map(|revoked| revoked.at),
+        revocation_reason: entry.revoked.map(|revoked| revoked.reason),
+    }
+}
+
+fn raw(value: &impl serde::Serialize) -> Result<Box<RawValue>, String> {
+    serde_json::value::to_raw_value(value).map_err(in_one_line)
+}
+
+fn asked(request: ForwardedRequest) -> WaitingRequest {
+    WaitingRequest {
+        station: request.station,
+        certificate_type: request.certificate_type,
+        asked_at: request.asked_at,
+        failure: request.failure,
+    }
+}
+
+fn describe(error: &ServerError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// An error with its causes, for an operator.
+pub(crate) fn in_one_line(error: impl std::error::Error + Send + Sync + 'static) -> String {
+    format!("{:#}", anyhow::Error::new(error))
+}
+
+/// Certificates that one command lists.
+const MOST_LISTED: u32 = 1000;

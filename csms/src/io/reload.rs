@@ -1,0 +1,100 @@
+//! Puts a changed configuration, or new files that it names, into force while the service runs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ocpp_transport::{Close, CsmsHandle, Peer};
+use tokio::{
+    sync::Mutex,
+    task::{JoinSet, spawn_blocking},
+};
+
+use crate::{
+    config::Config,
+    control::Reloaded,
+    io::{handlers::Desk, server_error::ServerError, tls::server_tls, upkeep::Upkeep},
+    ledger::Ledger,
+};
+
+/// Puts a changed configuration into force while the service runs.
+#[derive(Debug)]
+pub(crate) struct Reloader<L> {
+    pub(crate) desk: Arc<Desk<L>>,
+    pub(crate) csms: CsmsHandle,
+    pub(crate) upkeep: Arc<Upkeep>,
+    /// Where the configuration is read from; without it, only the files that it names are read again.
+    pub(crate) file: Option<PathBuf>,
+    /// One after the other, so that the last one to begin is the one that counts.
+    pub(crate) turn: Mutex<()>,
+}
+
+impl<L: Ledger> Reloader<L> {
+    /// Reads everything again, and changes all of it or nothing.
+    pub(crate) async fn reload(&self) -> Result<Reloaded, ServerError> {
+        let _turn = self.turn.lock().await;
+        let (before, file) = (self.desk.config.get(), self.file.clone());
+        let read = move || {
+            let config = match &file {
+                Some(file) => Arc::new(read_config(file)?),
+                None => Arc::clone(&before),
+            };
+            match before.needs_restart(&config) {
+                Some(section) => Err(ServerError::NeedsRestart { section }),
+                None => Ok(config),
+            }
+        };
+        let config = spawn_blocking(read).await??;
+        let mut closed = self.apply(&config).await?;
+        let unknown = |peer: &Peer| config.station(peer.identity().as_str()).is_none();
+        closed.extend(self.close(unknown, "it is not in the configuration any more").await);
+        tracing::info!(stations = config.stations.len(), "the configuration was read again");
+        Ok(Reloaded { closed })
+    }
+
+    /// Reads the files again that the configuration in force names: certificates, roots, revocation lists. Returns the
+    /// stations whose connections were closed, for their certificates are revoked.
+    pub(crate) async fn refresh(&self) -> Result<Vec<String>, ServerError> {
+        let _turn = self.turn.lock().await;
+        self.apply(&self.desk.config.get()).await
+    }
+
+    /// Closes the connections that are meant, and returns their stations.
+    pub(crate) async fn close(&self, meant: impl Fn(&Peer) -> bool, reason: &str) -> Vec<String> {
+        let mut closed = Vec::new();
+        let mut closing = JoinSet::new();
+        for peer in self.desk.fleet.peers().into_iter().filter(meant) {
+            let station = peer.identity().as_str().to_owned();
+            tracing::warn!(station, reason, "its connection is closed");
+            closed.push(station);
+            closing.spawn(async move { peer.close(Close::PolicyViolation).await });
+        }
+        // Each within its own deadlines.
+        closing.join_all().await;
+        closed
+    }
+
+    async fn apply(&self, config: &Arc<Config>) -> Result<Vec<String>, ServerError> {
+        let (upkeep, config) = (Arc::clone(&self.upkeep), Arc::clone(config));
+        let read = move || server_tls(&config, upkeep.token(), &upkeep.list_files()).map(|tls| (config, tls));
+        let (config, tls) = spawn_blocking(read).await??;
+        self.desk.config.replace(config);
+        let revoked = self.csms.reload_tls(tls).await?;
+        Ok(revoked.iter().map(ToString::to_string).collect())
+    }
+}
+
+/// Reads a configuration; its relative paths are seen from its folder. Blocks.
+///
+/// # Errors
+/// [`ServerError::File`] and [`ServerError::Config`].
+pub fn read_config(path: &Path) -> Result<Config, ServerError> {
+    let file_error = |source| ServerError::File { path: path.to_path_buf(), source };
+    let text = fs::read_to_string(path).map_err(file_error)?;
+    let config =
+        Config::parse(&text).map_err(|source| ServerError::Config { path: path.to_path_buf(), source })?;
+    let absolute = path.canonicalize().map_err(file_error)?;
+    Ok(config.relative_to(absolute.parent().unwrap_or(&absolute)))
+}

@@ -1,0 +1,133 @@
+//! Why the service cannot start or go on.
+
+use std::{io, path::PathBuf};
+
+use ocpp_transport::{BindError, NotTls, tls::TlsConfigError};
+use signer_pkcs11::{AuthorityError, IssueError, IssuerError, KeyError, ProfilesError, TokenError, UriError};
+
+use crate::{config::ConfigError, io::control::ControlError, ledger::LedgerError};
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// A file cannot be read or made.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// A file holds no certificate.
+    #[error("{} holds no PEM certificates", path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: rustls_pki_types::pem::Error,
+    },
+    /// A configuration cannot be used.
+    #[error("{} cannot be used", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: ConfigError,
+    },
+    /// The profiles of the certificates cannot be used.
+    #[error("{} cannot be used", path.display())]
+    Profiles {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: ProfilesError,
+    },
+    /// What was changed cannot change while the service runs.
+    #[error("{section} in the configuration cannot change while the service runs; start it again")]
+    NeedsRestart {
+        /// Where the change is.
+        section: &'static str,
+    },
+    /// The transport serves no TLS whose certificates could be read anew.
+    #[error("the certificates cannot be read anew")]
+    Reload(#[from] NotTls),
+    /// No key for TLS is named.
+    #[error("the configuration names no key for TLS; set tls.key or tls.key_file")]
+    NoTlsKey,
+    /// The configuration asks for OpenSSL, which is not built in.
+    #[error("tls.rsa needs OpenSSL; build this program with `--features openssl`")]
+    WithoutOpenSsl,
+    /// A URI in the configuration is none.
+    #[error("{field} in the configuration is no PKCS #11 URI")]
+    Uri {
+        /// The member.
+        field: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: UriError,
+    },
+    /// A key of the token is named, and no token.
+    #[error("the configuration names a key of the token, and no token; set token.uri")]
+    NoToken,
+    /// The token cannot be opened.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A key cannot be used.
+    #[error("the key that {field} names cannot be used")]
+    Key {
+        /// The member.
+        field: &'static str,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// The authority cannot be put together.
+    #[error(
+        "the authority cannot start; do the key and the certificate_file of [ca] and of each [[ca.issuer]] belong together?"
+    )]
+    Authority(#[from] AuthorityError),
+    /// The roots of another authority cannot be used.
+    #[error("the roots of the other authority cannot be used; see ca.certificate_file")]
+    Roots(#[source] IssuerError),
+    /// Something that the service renews by itself could not be signed.
+    #[error("{what} cannot be signed")]
+    Sign {
+        /// The list or the certificate.
+        what: String,
+        /// Why.
+        #[source]
+        source: IssueError,
+    },
+    /// There is nothing that the service could issue.
+    #[error("the service issues no certificate for itself; set tls.names, and have keys of its own in [ca]")]
+    NoOwnCertificate,
+    /// The key in a file cannot be the CSMS's.
+    #[error("the key in {} cannot be the CSMS's", path.display())]
+    OwnKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up; do tls.key and tls.certificate_file belong together?")]
+    Tls(#[from] TlsConfigError),
+    /// The ledger cannot be opened.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The address cannot be taken.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The control socket cannot be made.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// A thread of the service failed.
+    #[error("a thread of the service failed while it started")]
+    Thread(#[from] tokio::task::JoinError),
+}
