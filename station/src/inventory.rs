@@ -72,6 +72,8 @@ pub struct OwnEntry {
     pub certificate: CertificateEntry,
     /// The sub-CAs of its chain, the nearest first.
     pub children: Vec<CertificateEntry>,
+    /// The whole chain as TLS presents it, PEM, leaf first.
+    pub chain_pem: String,
     /// The name of its key in the token.
     pub key_uri: String,
 }
@@ -180,6 +182,7 @@ impl OwnEntry {
             in_use: own.state == OwnState::InUse,
             certificate,
             children: chain.collect(),
+            chain_pem: own.chain.iter().filter_map(|der| pem(der)).collect(),
             key_uri: own.key_uri,
         }
     }
@@ -210,6 +213,10 @@ fn type_name(use_: CertificateSigningUse) -> &'static str {
         CertificateSigningUse::V2g20 => "V2G20Certificate",
         _ => "CombinedCertificate",
     }
+}
+
+fn pem(der: &[u8]) -> Option<String> {
+    Certificate::from_der(der).ok().map(|certificate| certificate.to_pem())
 }
 
 /// To the millisecond: nobody needs more.

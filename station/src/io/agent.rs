@@ -25,7 +25,7 @@ use ocpp_types::{
 };
 use rustls_pki_types::CertificateDer;
 use signer_pkcs11::{KeyError, Subject, Token, TokenError, TokenOptions, UriError, module_from_environment};
-use station_store::{CertificateSigningUse, OwnCertificate, OwnState, Session};
+use station_store::{CertificateSigningUse, OwnCertificate, OwnState, Session, Store};
 use tokio::time::sleep;
 
 use crate::{
@@ -130,6 +130,12 @@ pub struct AgentHandle {
 }
 
 impl AgentHandle {
+    /// The agent's store, for what is in one process with it: a display, an ISO 15118 stack.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
     /// Asks for new certificates for `use_`, as a trigger of the CSMS does: for vehicles those of the SECCs that serve `evse`,
     /// or of all. Returns when it is durable that they will be asked for; what is under way for the same use is replaced.
     ///

@@ -220,7 +220,12 @@ fn the_documentation_shows_commands_that_exist() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     assert!(commands.len() > 5, "{own}");
-    let text = fs::read_to_string(workspace.join("docs/firmware.md")).expect("reads") + &own;
+    let text = fs::read_to_string(workspace.join("docs/firmware.md")).expect("reads");
+    let (_, example) = text.split_once("```toml\n").expect("an example of the configuration");
+    let (example, _) = example.split_once("```").expect("it ends");
+    let config = station::Config::parse(example).expect("the example is valid");
+    assert!(config.iso15118_defaults().is_some_and(|iso15118| iso15118.controllers.len() == 2));
+    let text = text + &own;
     let mut shown = Vec::new();
     for (position, _) in text.match_indices("ocpp-station ") {
         let line = text[position..].lines().next().unwrap_or_default();
@@ -237,7 +242,7 @@ fn the_documentation_shows_commands_that_exist() {
         }
         shown.push(command);
     }
-    for command in ["run", "provision", "inventory", "status", "events"] {
+    for command in ["run", "provision", "inventory", "status", "renew", "events"] {
         assert!(shown.contains(&command), "{command} is not documented: {shown:?}");
     }
     // And none is shown that does not exist.

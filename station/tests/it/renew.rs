@@ -173,6 +173,10 @@ fn a02_one_request_for_each_secc_and_its_chain_in_the_inventory() {
     let [secc] = inventory.vehicle.as_slice() else { panic!("{inventory:?}") };
     assert!(secc.certificate.subject.contains("CN=SECC-B") && secc.in_use);
     assert_eq!(secc.children.len(), 1);
+    // As it was signed, but for line ends.
+    let signed = station_store::Certificate::chain_from_pem(chain["pem"].as_str().expect("PEM"), 2);
+    let kept = station_store::Certificate::chain_from_pem(&secc.chain_pem, 2);
+    assert!(kept.is_ok_and(|kept| signed.is_ok_and(|signed| signed == kept)));
     assert!(secc.children[0].subject.contains("CN=V2G Sub") && secc.children[0].hash_data.is_some());
     // The other SECC's request waits on.
     assert_eq!(inventory.pending.len(), 1);
