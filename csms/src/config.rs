@@ -62,6 +62,9 @@ pub struct Config {
     pub ca: CaSection,
     /// The CSMS's own certificate.
     pub tls: TlsSection,
+    /// Whom the CSMS asks for stations whether certificates are revoked (M06).
+    #[serde(default)]
+    pub ocsp: OcspSection,
     /// The stations that may connect.
     #[serde(default, rename = "station")]
     pub stations: Vec<StationSection>,
@@ -175,6 +178,21 @@ pub struct RsaSection {
     pub certificate_file: PathBuf,
 }
 
+/// Whom the CSMS asks for stations whether certificates are revoked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OcspSection {
+    /// The hosts of OCSP responders: `name`, or `name:port` for another port than 80. A station chooses the URL, so no
+    /// other host is ever connected to; default none.
+    #[serde(default)]
+    pub allowed_hosts: Vec<String>,
+    /// The authorities whose word counts about the certificates that they have issued, PEM: those above vehicles'
+    /// certificates, of which a station of OCPP 2.1 learns the verdict only (M07). A certificate of another issuer is
+    /// answered Failed.
+    #[serde(default)]
+    pub authorities_file: Option<PathBuf>,
+}
+
 /// One station that may connect.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -280,10 +298,10 @@ impl Config {
     /// The same configuration with its relative paths seen from `folder`.
     #[must_use]
     pub fn relative_to(mut self, folder: &Path) -> Self {
-        let Self { directory, ca, tls, .. } = &mut self;
+        let Self { directory, ca, tls, ocsp, .. } = &mut self;
         ca.make_relative_to(folder);
         let fixed = [directory, &mut tls.certificate_file];
-        let optional = [&mut tls.key_file, &mut tls.client_roots_file];
+        let optional = [&mut tls.key_file, &mut tls.client_roots_file, &mut ocsp.authorities_file];
         let rsa = tls.rsa.as_mut().map(|rsa| [&mut rsa.key_file, &mut rsa.certificate_file]);
         let paths = fixed.into_iter().chain(optional.into_iter().flatten()).chain(rsa.into_iter().flatten());
         for path in paths.chain(&mut tls.crl_files) {

@@ -24,12 +24,13 @@ mod fleet;
 pub mod io;
 mod ledger;
 mod live;
+mod ocsp;
 mod operator;
 
 pub use crate::{
     config::{
         CaSection, Config, ConfigError, ExternalSection, IssuerSection, ListenSection, NoCommonSubprotocol,
-        OcppVersion, RsaSection, StationSection, TlsSection, TokenSection,
+        OcppVersion, OcspSection, RsaSection, StationSection, TlsSection, TokenSection,
     },
     ledger::{
         ChangedPasswords, Delivery, ForwardedRequest, Ledger, LedgerEntry, LedgerError, PasswordAnswer,

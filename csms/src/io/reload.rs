@@ -15,7 +15,9 @@ use tokio::{
 use crate::{
     config::Config,
     control::Reloaded,
-    io::{handlers::Desk, server_error::ServerError, tls::server_tls, upkeep::Upkeep},
+    io::{
+        handlers::Desk, ocsp::read_authorities, server_error::ServerError, tls::server_tls, upkeep::Upkeep,
+    },
     ledger::Ledger,
 };
 
@@ -78,9 +80,14 @@ impl<L: Ledger> Reloader<L> {
 
     async fn apply(&self, config: &Arc<Config>) -> Result<Vec<String>, ServerError> {
         let (upkeep, config) = (Arc::clone(&self.upkeep), Arc::clone(config));
-        let read = move || server_tls(&config, upkeep.token(), &upkeep.list_files()).map(|tls| (config, tls));
-        let (config, tls) = spawn_blocking(read).await??;
+        let read = move || {
+            let tls = server_tls(&config, upkeep.token(), &upkeep.list_files())?;
+            let authorities = read_authorities(&config.ocsp)?;
+            Ok::<_, ServerError>((config, tls, authorities))
+        };
+        let (config, tls, authorities) = spawn_blocking(read).await??;
         self.desk.config.replace(config);
+        self.desk.inquiries.replace_authorities(authorities);
         let revoked = self.csms.reload_tls(tls).await?;
         Ok(revoked.iter().map(ToString::to_string).collect())
     }

@@ -27,6 +27,7 @@ use crate::{
         forward::forward,
         handlers::{Desk, router},
         metrics::Metrics,
+        ocsp::{Inquiries, read_authorities},
         operate::{Office, answer, in_one_line},
         reload::Reloader,
         reload_signals,
@@ -82,11 +83,11 @@ impl Server {
             let upkeep = Arc::clone(&upkeep);
             move || {
                 let tls = server_tls(&config, upkeep.token(), &upkeep.list_files())?;
-                let host = own_name(&config)?;
-                Ok::<_, ServerError>((config, tls, host))
+                let (host, authorities) = (own_name(&config)?, read_authorities(&config.ocsp)?);
+                Ok::<_, ServerError>((config, tls, host, authorities))
             }
         };
-        let (config, tls, host) = spawn_blocking(read).await??;
+        let (config, tls, host, authorities) = spawn_blocking(read).await??;
 
         let mut link = LinkSettings::default();
         if let Some(path) = frames {
@@ -117,6 +118,7 @@ impl Server {
             config: Arc::clone(&config),
             enrolment: Arc::clone(&enrolment),
             fleet: Arc::clone(&fleet),
+            inquiries: Inquiries::new(authorities),
         });
         let router = router(&desk, &versions);
         let csms = Csms::bind(transport, router, Door::new(config, enrolment, fleet)).await?;

@@ -38,6 +38,14 @@ pub enum ServerError {
         #[source]
         source: ConfigError,
     },
+    /// A certificate is none of an authority.
+    #[error("certificate {position} in {} is no authority's", path.display())]
+    NoAuthority {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        position: usize,
+    },
     /// The profiles of the certificates cannot be used.
     #[error("{} cannot be used", path.display())]
     Profiles {

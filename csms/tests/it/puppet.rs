@@ -114,9 +114,14 @@ impl<'a> Puppet<'a> {
     #[track_caller]
     pub(crate) fn command(&mut self, command: Value) -> Value {
         writeln!(self.commands, "{command}").expect("Python reads");
+        self.done(&command)
+    }
+
+    #[track_caller]
+    fn done(&mut self, command: &Value) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let line = self.line(deadline, &command);
+            let line = self.line(deadline, command);
             if line["done"] == command["do"] {
                 return line["result"].clone();
             }
@@ -153,6 +158,18 @@ impl<'a> Puppet<'a> {
     #[track_caller]
     pub(crate) fn call_raw(&mut self, action: &str, payload: Value) -> Value {
         self.command(json!({ "do": "call", "action": action, "payload": payload }))
+    }
+
+    /// Calls the CSMS, and does other things before it looks at the answer.
+    pub(crate) fn begin_call(&mut self, action: &str, payload: Value) {
+        let command = json!({ "do": "call", "action": action, "payload": payload });
+        writeln!(self.commands, "{command}").expect("Python reads");
+    }
+
+    /// The whole answer to what [`Puppet::begin_call`] has begun.
+    #[track_caller]
+    pub(crate) fn end_call(&mut self) -> Value {
+        self.done(&json!({ "do": "call" }))
     }
 
     /// Boots, and is accepted.

@@ -27,10 +27,10 @@ use crate::{
 };
 
 /// An authority that OpenSSL runs, in the stage's folder.
-struct OpenSslCa<'a>(&'a Stage);
+pub(crate) struct OpenSslCa<'a>(&'a Stage);
 
 impl<'a> OpenSslCa<'a> {
-    fn new(stage: &'a Stage) -> Self {
+    pub(crate) fn new(stage: &'a Stage) -> Self {
         fs::write(stage.path("index.txt"), "").expect("writes");
         fs::write(stage.path("serial"), "1000\n").expect("writes");
         fs::write(stage.path("crlnumber"), "01\n").expect("writes");
@@ -43,7 +43,7 @@ impl<'a> OpenSslCa<'a> {
     }
 
     /// Makes `NAME.key` and `NAME.pem`, valid from the one day to the other.
-    fn issue(&self, name: &str, subject: &str, options: &[&str], days: (&str, &str)) {
+    pub(crate) fn issue(&self, name: &str, subject: &str, options: &[&str], days: (&str, &str)) {
         let [key, csr, certificate] = ["key", "csr", "pem"].map(|end| format!("{name}.{end}"));
         let request = ["req", "-new", "-nodes", "-keyout", &key, "-out", &csr, "-subj", subject];
         let ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
@@ -54,14 +54,14 @@ impl<'a> OpenSslCa<'a> {
     }
 
     /// Revokes a certificate and makes `ca.crl`.
-    fn revoke(&self, name: &str) {
+    pub(crate) fn revoke(&self, name: &str) {
         self.0.openssl(&["ca", "-config", "ca.cnf", "-revoke", &format!("{name}.pem")]);
         self.0.openssl(&["ca", "-config", "ca.cnf", "-gencrl", "-crldays", "3650", "-out", "ca.crl"]);
     }
 }
 
-const ALWAYS: (&str, &str) = ("20200101000000Z", "20991231000000Z");
-const LONG_AGO: (&str, &str) = ("20200101000000Z", "20210101000000Z");
+pub(crate) const ALWAYS: (&str, &str) = ("20200101000000Z", "20991231000000Z");
+pub(crate) const LONG_AGO: (&str, &str) = ("20200101000000Z", "20210101000000Z");
 
 const CA_CONFIGURATION: &str = "
 [ca]

@@ -155,6 +155,19 @@ impl Stage {
         }
     }
 
+    /// Makes a key of this name in the token and a root for it in `NAME.pem`, before the program is started.
+    pub(crate) fn make_root(&self, name: &str) {
+        let token = open_token(&self.folder.path().file_name().expect("a name").to_string_lossy());
+        let key = token.generate_key(&KeyName::random(name).expect("a name"), KeyAlgorithm::EcdsaP256);
+        let root = CertificateAuthority::create_root(
+            &key.expect("a key"),
+            &Subject::new(name, ORGANIZATION),
+            YEAR,
+            SystemTime::now(),
+        );
+        fs::write(self.path(&format!("{name}.pem")), root.expect("a root")).expect("writes");
+    }
+
     /// Runs an operator's command and returns what it printed, or what it said was wrong.
     pub(crate) fn operator(&self, arguments: &[&str]) -> Result<Value, String> {
         let output = self.command(arguments).output().expect("starts");
@@ -281,6 +294,23 @@ impl Stage {
         "request.pem"
     }
 
+    /// The hash data of a certificate, by OpenSSL: as OCSP names it, by the digest `sha256`, `sha384` or `sha512`.
+    pub(crate) fn hash_data(&self, issuer: &str, certificate: &str, digest: &str) -> Value {
+        let algorithm = format!("-{digest}");
+        let arguments =
+            ["ocsp", "-issuer", issuer, &algorithm, "-cert", certificate, "-req_text", "-no_nonce"];
+        // It breaks long values into lines.
+        let text = self.openssl(&arguments).replace("\\\n", "");
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.trim().strip_prefix(name));
+            line.unwrap_or_else(|| panic!("{name}: {text}")).replace(' ', "")
+        };
+        serde_json::json!({
+            "hashAlgorithm": digest.to_uppercase(), "issuerNameHash": value("Issuer Name Hash:"),
+            "issuerKeyHash": value("Issuer Key Hash:"), "serialNumber": value("Serial Number:"),
+        })
+    }
+
     /// Runs OpenSSL in the stage's folder and returns what it printed.
     pub(crate) fn openssl(&self, arguments: &[&str]) -> String {
         let (text, success) = self.run_openssl(arguments);
@@ -342,18 +372,23 @@ fn token_uri(label: &str) -> String {
     format!("pkcs11:token={label}?pin-source=file:pin")
 }
 
-fn make_authority(folder: &Path, label: &str) {
+fn open_token(label: &str) -> Token {
     let uri = format!("pkcs11:token={label}").parse().expect("a URI");
     let options = TokenOptions::new().module(module()).pin(Pin::new("test-pin"));
-    let token = Token::open(&uri, &options).expect("opens");
+    Token::open(&uri, &options).expect("opens")
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+fn make_authority(folder: &Path, label: &str) {
+    let token = open_token(label);
     let key = |label: &str| {
         token.generate_key(&KeyName::random(label).expect("a name"), KeyAlgorithm::EcdsaP256).expect("a key")
     };
-    let year = Duration::from_secs(365 * 24 * 60 * 60);
     let root_key = key("cso-root");
     let subject = Subject::new("Test CSO Root", ORGANIZATION);
     let root =
-        CertificateAuthority::create_root(&root_key, &subject, year, SystemTime::now()).expect("a root");
+        CertificateAuthority::create_root(&root_key, &subject, YEAR, SystemTime::now()).expect("a root");
     let authority =
         CertificateAuthority::new(root_key, &root, CaSettings::new(ORGANIZATION)).expect("an authority");
     let name = ServerName::new("localhost").expect("a name");

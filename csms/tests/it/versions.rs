@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     puppet::{Ocpp, Puppet},
+    reload::{LONG_AGO, OpenSslCa},
     stage::{PASSWORD, Stage},
 };
 
@@ -277,6 +278,140 @@ fn b01_fr_12_another_serial_number_than_the_certificates_is_refused_in_each_vers
                 station.close();
             }
         }
+    }
+}
+
+/// The station is kept Pending, and asked for nothing but its new certificate.
+#[test]
+fn a00_fr_429_an_expired_certificate_is_renewed_in_each_version() {
+    for ocpp in Ocpp::ALL {
+        let stage = Stage::prepare();
+        OpenSslCa::new(&stage).issue("expired", "/O=Test CSO/CN=SN-0001", &[], LONG_AGO);
+        stage.configure("[[station]]", "client_roots_file = \"roots.pem\"\n[[station]]");
+        stage.configure(
+            "serial_number = \"SN-0001\"",
+            "serial_number = \"SN-0001\"\nexpired_certificate_permitted = true",
+        );
+        let roots = ["ca.pem", "root.pem"].map(|file| fs::read_to_string(stage.path(file)).expect("reads"));
+        fs::write(stage.path("roots.pem"), roots.concat()).expect("writes");
+        let stage = stage.launched();
+        let mut station = Puppet::new(&stage, "CS001");
+        let (action, payload) = ocpp.trigger();
+        station.answer(action, json!({ "status": "Accepted" }));
+        let result = station.command(json!({
+            "do": "connect", "subprotocols": [ocpp.subprotocol()],
+            "client_chain": "expired.pem", "client_key": "expired.key",
+        }));
+        assert_eq!(result["connected"], ocpp.subprotocol(), "{result}\n{}", stage.log());
+        let answer = station.call("BootNotification", ocpp.boot("SN-0001"));
+        assert_eq!(answer["status"], "Pending", "{ocpp:?}");
+        assert_eq!(station.called(action), payload);
+        // B02.FR.02: what was not asked for is refused.
+        let answer = station.call_raw("Heartbeat", json!({}));
+        assert_eq!((&answer[0], &answer[2]), (&json!(4), &json!("SecurityError")), "{answer}");
+        let csr = station.request("SN-0001");
+        assert_eq!(station.call("SignCertificate", ocpp.sign(&csr))["status"], "Accepted");
+        station.called("CertificateSigned");
+        stage.await_states(&["Accepted"]);
+        station.close();
+        station.connect_with_certificate(ocpp);
+        station.boot(ocpp, "SN-0001");
+    }
+}
+
+/// An issuer so deep below its root that the chain has more than the 5,600 characters that every station takes.
+fn deep_below_its_root() -> Stage {
+    let stage = Stage::prepare();
+    fs::write(
+        stage.path("authority.cnf"),
+        "basicConstraints = critical, CA:true\nkeyUsage = critical, keyCertSign, cRLSign\n\
+         subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n",
+    )
+    .expect("writes");
+    stage.openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:4096", "-out", "deep.key"]);
+    let request =
+        ["req", "-x509", "-new", "-key", "deep.key", "-days", "3650", "-subj", "/O=Test CSO/CN=Deep 0"];
+    let authority = ["-addext", "keyUsage = critical, keyCertSign, cRLSign", "-out", "deep-0.pem"];
+    stage.openssl(&[&request[..], &authority].concat());
+    let sign = |public_key: &str, subject: &str, issuer: &str, out: &str| {
+        let request = ["x509", "-new", "-force_pubkey", public_key, "-subj", subject, "-days", "3000"];
+        let issuer = ["-CA", issuer, "-CAkey", "deep.key", "-extfile", "authority.cnf", "-out", out];
+        stage.openssl(&[&request[..], &issuer].concat());
+    };
+    stage.openssl(&["pkey", "-in", "deep.key", "-pubout", "-out", "deep.pub"]);
+    let own = stage.openssl(&["x509", "-in", "root.pem", "-noout", "-pubkey"]);
+    fs::write(stage.path("own.pub"), own).expect("writes");
+    sign("deep.pub", "/O=Test CSO/CN=Deep 1", "deep-0.pem", "deep-1.pem");
+    sign("deep.pub", "/O=Test CSO/CN=Deep 2", "deep-1.pem", "deep-2.pem");
+    sign("deep.pub", "/O=Test CSO/CN=Deep 3", "deep-2.pem", "deep-3.pem");
+    sign("own.pub", "/O=Test CSO/CN=Test CSO Root", "deep-3.pem", "own.pem");
+    let chain = ["own.pem", "deep-3.pem", "deep-2.pem", "deep-1.pem", "deep-0.pem"]
+        .map(|file| fs::read_to_string(stage.path(file)).expect("reads"));
+    fs::write(stage.path("deep-chain.pem"), chain.concat()).expect("writes");
+    stage.configure("certificate_file = \"root.pem\"", "certificate_file = \"deep-chain.pem\"");
+    stage.launched()
+}
+
+#[test]
+fn a02_fr_16_no_longer_chain_is_sent_than_the_station_takes() {
+    let stage = deep_below_its_root();
+    let configuration = |value: &str| {
+        json!({ "configurationKey": [
+            { "key": "CertificateSignedMaxChainSize", "readonly": true, "value": value },
+        ] })
+    };
+    let variable = |value: Value| {
+        let status = if value.is_null() { "UnknownVariable" } else { "Accepted" };
+        let mut result = json!({
+            "attributeStatus": status, "attributeValue": value, "component": { "name": "SecurityCtrlr" },
+            "variable": { "name": "MaxCertificateChainSize" },
+        });
+        result.as_object_mut().expect("an object").retain(|_, member| !member.is_null());
+        json!({ "getVariableResult": [result] })
+    };
+    let mut states = Vec::new();
+    for (ocpp, action, told, taken) in [
+        (Ocpp::V16, "GetConfiguration", configuration("6000"), false),
+        (Ocpp::V16, "GetConfiguration", configuration("10000"), true),
+        // The key is unknown to the station.
+        (Ocpp::V16, "GetConfiguration", json!({ "unknownKey": ["CertificateSignedMaxChainSize"] }), true),
+        (Ocpp::V201, "GetVariables", variable(json!("6000")), false),
+        (Ocpp::V201, "GetVariables", variable(Value::Null), true),
+        (Ocpp::V21, "GetVariables", variable(json!("6000")), false),
+        (Ocpp::V21, "GetVariables", variable(json!("10000")), true),
+    ] {
+        let mut station = Puppet::new(&stage, "CS001");
+        station.connect(ocpp);
+        station.boot(ocpp, "SN-0001");
+        station.answer(action, told.clone());
+        let csr = station.request("SN-0001");
+        assert_eq!(station.call("SignCertificate", ocpp.sign(&csr))["status"], "Accepted");
+        states.insert(0, if taken { "Accepted" } else { "Rejected" });
+        stage.await_states(&states);
+        station.called(action);
+        if taken {
+            station.called("CertificateSigned");
+            stage.openssl(&[
+                "verify",
+                "-x509_strict",
+                "-CAfile",
+                "deep-0.pem",
+                "-untrusted",
+                "puppet-chain.pem",
+                "puppet-chain.pem",
+            ]);
+        } else {
+            let reason = stage.certificates()[0]["reason"].clone();
+            assert!(reason.as_str().expect("a reason").contains("6000"), "{reason}");
+            // Known now: what could not be sent is not signed again, and asked for is it once.
+            let csr = station.request("SN-0001");
+            assert_eq!(station.call("SignCertificate", ocpp.sign(&csr))["status"], "Rejected");
+            let asked = station.frames().iter().filter(|frame| frame["in"][2] == action).count();
+            assert_eq!(asked, 1);
+            let sent = station.frames().iter().filter(|frame| frame["in"][2] == "CertificateSigned").count();
+            assert_eq!(sent, 0, "{ocpp:?} {told}");
+        }
+        station.close();
     }
 }
 

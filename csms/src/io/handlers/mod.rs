@@ -12,9 +12,15 @@ use signer_pkcs11::StationIdentity;
 
 use crate::{
     fleet::Fleet,
-    io::{admission::Terms, enrolment::Enrolment, unix_now},
+    io::{
+        admission::Terms,
+        enrolment::Enrolment,
+        ocsp::{Inquiries, NoOcsp, Question, Source},
+        unix_now,
+    },
     ledger::{Delivery, Ledger, LedgerEntry, PasswordAnswer},
     live::LiveConfig,
+    ocsp::Verdict,
 };
 
 /// What the handlers share.
@@ -23,6 +29,7 @@ pub(crate) struct Desk<L> {
     pub(crate) config: Arc<LiveConfig>,
     pub(crate) enrolment: Arc<Enrolment<L>>,
     pub(crate) fleet: Arc<Fleet>,
+    pub(crate) inquiries: Inquiries,
 }
 
 /// The answer to BootNotification, in the words of no version.
@@ -87,6 +94,42 @@ impl<L: Ledger> Desk<L> {
                 Err(error) => {
                     tracing::warn!(station = %peer.identity(), %error, "the station was not asked to renew its certificate");
                 }
+            }
+        }
+    }
+
+    /// Asks an OCSP responder what a station wants to know of a certificate (M06.FR.01).
+    async fn ocsp_result(
+        &self,
+        peer: &Peer,
+        question: Question<'_>,
+        url: &str,
+        longest: usize,
+    ) -> Result<String, NoOcsp> {
+        let config = self.config.get();
+        let result = self.inquiries.ocsp_result(&config.ocsp, question, url, longest).await;
+        if let Err(error) = &result {
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(station = %peer.identity(), url, error, "no OCSP answer for the station");
+        }
+        result
+    }
+
+    /// Finds out whether a certificate is revoked (M07).
+    async fn verdict(
+        &self,
+        peer: &Peer,
+        question: Question<'_>,
+        source: Source,
+        urls: impl IntoIterator<Item = &str>,
+    ) -> Option<Verdict> {
+        let config = self.config.get();
+        match self.inquiries.verdict(&config.ocsp, question, source, urls).await {
+            Ok(verdict) => Some(verdict),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(station = %peer.identity(), ?source, error, "no verdict for the station");
+                None
             }
         }
     }
@@ -193,6 +236,18 @@ impl NotSent {
 /// A04.FR.03. A CSMS that keeps its stations' security events writes them there; here it is the log.
 fn note_security_event(peer: &Peer, event: &str, info: Option<&str>) {
     tracing::warn!(station = %peer.identity(), event, info, "security event");
+}
+
+/// An error with its causes, for a station's operator.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 fn has_expired_certificate(peer: &Peer) -> bool {

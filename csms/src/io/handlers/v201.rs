@@ -7,19 +7,25 @@ use ocpp_types::{
     BoundedString,
     v201::{
         BootNotificationRequest, BootNotificationResponse, CertificateSignedRequest,
-        CertificateSignedStatusEnumType, CertificateSigningUseEnumType, ComponentType, GetVariableDataType,
-        GetVariablesRequest, HeartbeatRequest, HeartbeatResponse, MessageTriggerEnumType,
-        RegistrationStatusEnumType, SecurityEventNotificationRequest, SecurityEventNotificationResponse,
-        SetVariableDataType, SetVariableStatusEnumType, SetVariablesRequest, SignCertificateRequest,
+        CertificateSignedStatusEnumType, CertificateSigningUseEnumType, ComponentType,
+        GetCertificateStatusEnumType, GetCertificateStatusRequest, GetCertificateStatusResponse,
+        GetVariableDataType, GetVariablesRequest, HashAlgorithmEnumType, HeartbeatRequest, HeartbeatResponse,
+        MessageTriggerEnumType, OCSPRequestDataType, RegistrationStatusEnumType,
+        SecurityEventNotificationRequest, SecurityEventNotificationResponse, SetVariableDataType,
+        SetVariableStatusEnumType, SetVariablesRequest, SignCertificateRequest, StatusInfoType,
         TriggerMessageRequest, VariableType,
     },
 };
 
-use super::{Boot, BootStatus, Desk, NotSent, note_security_event, now};
-use crate::ledger::{Delivery, Ledger, LedgerEntry, PasswordAnswer};
+use super::{Boot, BootStatus, Desk, NotSent, note_security_event, now, with_causes};
+use crate::{
+    io::ocsp::{NoOcsp, Question},
+    ledger::{Delivery, Ledger, LedgerEntry, PasswordAnswer},
+    ocsp::Digest,
+};
 
 pub(super) fn handlers<L: Ledger>(router: Router, desk: &Arc<Desk<L>>) -> Router {
-    let [boot, sign] = [desk; 2].map(Arc::clone);
+    let [boot, sign, status] = [desk; 3].map(Arc::clone);
     router
         .handle(move |peer: Peer, request: BootNotificationRequest| {
             let desk = Arc::clone(&boot);
@@ -36,6 +42,15 @@ pub(super) fn handlers<L: Ledger>(router: Router, desk: &Arc<Desk<L>>) -> Router
                 Ok::<_, CallError>(desk.enrolment.answer(&peer, &request, &station).await)
             }
         })
+        .handle(move |peer: Peer, request: GetCertificateStatusRequest| {
+            let desk = Arc::clone(&status);
+            async move {
+                let data = &request.ocsp_request_data;
+                let result =
+                    desk.ocsp_result(&peer, question(data), &data.responder_url, LONGEST_RESULT).await;
+                Ok::<_, CallError>(certificate_status(result))
+            }
+        })
         .handle(|peer: Peer, request: SecurityEventNotificationRequest| async move {
             note_security_event(&peer, &request.type_, request.tech_info.as_deref());
             Ok::<_, CallError>(SecurityEventNotificationResponse::new())
@@ -49,6 +64,37 @@ fn boot_response(boot: Boot) -> BootNotificationResponse {
         BootStatus::Rejected => RegistrationStatusEnumType::Rejected,
     };
     BootNotificationResponse::new(now(), boot.interval_s, status)
+}
+
+fn question(data: &OCSPRequestDataType) -> Question<'_> {
+    Question {
+        digest: match data.hash_algorithm {
+            HashAlgorithmEnumType::SHA256 => Digest::Sha256,
+            HashAlgorithmEnumType::SHA384 => Digest::Sha384,
+            HashAlgorithmEnumType::SHA512 => Digest::Sha512,
+        },
+        issuer_name_hash: &data.issuer_name_hash,
+        issuer_key_hash: &data.issuer_key_hash,
+        serial_number: &data.serial_number,
+    }
+}
+
+/// M06.FR.02 to M06.FR.04: Accepted where there is an answer, whatever it says.
+fn certificate_status(result: Result<String, NoOcsp>) -> GetCertificateStatusResponse {
+    match result {
+        Ok(text) => {
+            let mut response = GetCertificateStatusResponse::new(GetCertificateStatusEnumType::Accepted);
+            response.ocsp_result = BoundedString::try_from(text).ok();
+            response
+        }
+        Err(error) => {
+            let mut response = GetCertificateStatusResponse::new(GetCertificateStatusEnumType::Failed);
+            let mut info = StatusInfoType::new(name(error.reason_code()));
+            info.additional_info = Some(BoundedString::truncated(&with_causes(&error)));
+            response.status_info = Some(info);
+            response
+        }
+    }
 }
 
 pub(super) async fn ask_to_renew(peer: &Peer) -> Result<&'static str, CallFailure> {
@@ -107,3 +153,6 @@ pub(super) async fn send_password(
 fn name<const N: usize>(text: &'static str) -> BoundedString<N> {
     BoundedString::try_from(text).expect("all names are short")
 }
+
+/// Of `ocspResult`, in characters.
+const LONGEST_RESULT: usize = 5_500;

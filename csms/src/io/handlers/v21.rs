@@ -4,22 +4,32 @@ use std::sync::Arc;
 
 use ocpp_transport::{CallError, CallFailure, Peer, Router};
 use ocpp_types::{
-    BoundedString,
+    BoundedString, Timestamp,
     v21::{
         BootNotificationRequest, BootNotificationResponse, CertificateSignedRequest,
-        CertificateSignedStatusEnumType, CertificateSigningUseEnumType, ComponentType, GetVariableDataType,
-        GetVariablesRequest, HeartbeatRequest, HeartbeatResponse, MessageTriggerEnumType,
-        RegistrationStatusEnumType, SecurityEventNotificationRequest, SecurityEventNotificationResponse,
-        SetVariableDataType, SetVariableStatusEnumType, SetVariablesRequest, SignCertificateRequest,
+        CertificateSignedStatusEnumType, CertificateSigningUseEnumType, CertificateStatusEnumType,
+        CertificateStatusRequestInfoType, CertificateStatusSourceEnumType, CertificateStatusType,
+        ComponentType, GetCertificateChainStatusRequest, GetCertificateChainStatusResponse,
+        GetCertificateStatusEnumType, GetCertificateStatusRequest, GetCertificateStatusResponse,
+        GetVariableDataType, GetVariablesRequest, HashAlgorithmEnumType, HeartbeatRequest, HeartbeatResponse,
+        MessageTriggerEnumType, OCSPRequestDataType, RegistrationStatusEnumType,
+        SecurityEventNotificationRequest, SecurityEventNotificationResponse, SetVariableDataType,
+        SetVariableStatusEnumType, SetVariablesRequest, SignCertificateRequest, StatusInfoType,
         TriggerMessageRequest, VariableType,
     },
 };
 
-use super::{Boot, BootStatus, Desk, NotSent, note_security_event, now};
-use crate::ledger::{Delivery, Ledger, LedgerEntry, PasswordAnswer};
+use tokio::task::JoinSet;
+
+use super::{Boot, BootStatus, Desk, NotSent, note_security_event, now, with_causes};
+use crate::{
+    io::ocsp::{NoOcsp, Question, Source},
+    ledger::{Delivery, Ledger, LedgerEntry, PasswordAnswer},
+    ocsp::{Digest, Status},
+};
 
 pub(super) fn handlers<L: Ledger>(router: Router, desk: &Arc<Desk<L>>) -> Router {
-    let [boot, sign] = [desk; 2].map(Arc::clone);
+    let [boot, sign, status, chain] = [desk; 4].map(Arc::clone);
     router
         .handle(move |peer: Peer, request: BootNotificationRequest| {
             let desk = Arc::clone(&boot);
@@ -36,6 +46,19 @@ pub(super) fn handlers<L: Ledger>(router: Router, desk: &Arc<Desk<L>>) -> Router
                 Ok::<_, CallError>(desk.enrolment.answer(&peer, &request, &station).await)
             }
         })
+        .handle(move |peer: Peer, request: GetCertificateStatusRequest| {
+            let desk = Arc::clone(&status);
+            async move {
+                let data = &request.ocsp_request_data;
+                let result =
+                    desk.ocsp_result(&peer, question(data), &data.responder_url, LONGEST_RESULT).await;
+                Ok::<_, CallError>(certificate_status(result))
+            }
+        })
+        .handle(move |peer: Peer, request: GetCertificateChainStatusRequest| {
+            let desk = Arc::clone(&chain);
+            async move { chain_status(desk, peer, request).await }
+        })
         .handle(|peer: Peer, request: SecurityEventNotificationRequest| async move {
             note_security_event(&peer, &request.type_, request.tech_info.as_deref());
             Ok::<_, CallError>(SecurityEventNotificationResponse::new())
@@ -49,6 +72,91 @@ fn boot_response(boot: Boot) -> BootNotificationResponse {
         BootStatus::Rejected => RegistrationStatusEnumType::Rejected,
     };
     BootNotificationResponse::new(now(), boot.interval_s, status)
+}
+
+fn question(data: &OCSPRequestDataType) -> Question<'_> {
+    Question {
+        digest: digest(data.hash_algorithm),
+        issuer_name_hash: &data.issuer_name_hash,
+        issuer_key_hash: &data.issuer_key_hash,
+        serial_number: &data.serial_number,
+    }
+}
+
+fn digest(algorithm: HashAlgorithmEnumType) -> Digest {
+    match algorithm {
+        HashAlgorithmEnumType::SHA256 => Digest::Sha256,
+        HashAlgorithmEnumType::SHA384 => Digest::Sha384,
+        HashAlgorithmEnumType::SHA512 => Digest::Sha512,
+    }
+}
+
+/// M06.FR.02 to M06.FR.04: Accepted where there is an answer, whatever it says.
+fn certificate_status(result: Result<String, NoOcsp>) -> GetCertificateStatusResponse {
+    match result {
+        Ok(text) => {
+            let mut response = GetCertificateStatusResponse::new(GetCertificateStatusEnumType::Accepted);
+            response.ocsp_result = BoundedString::try_from(text).ok();
+            response
+        }
+        Err(error) => {
+            let mut response = GetCertificateStatusResponse::new(GetCertificateStatusEnumType::Failed);
+            let mut info = StatusInfoType::new(name(error.reason_code()));
+            info.additional_info = Some(BoundedString::truncated(&with_causes(&error)));
+            response.status_info = Some(info);
+            response
+        }
+    }
+}
+
+/// M07.FR.08: each certificate with what is known of it, in the order of the request.
+async fn chain_status<L: Ledger>(
+    desk: Arc<Desk<L>>,
+    peer: Peer,
+    request: GetCertificateChainStatusRequest,
+) -> Result<GetCertificateChainStatusResponse, CallError> {
+    let mut inquiries = JoinSet::new();
+    for (index, asked) in request.certificate_status_requests.iter().cloned().enumerate() {
+        let (desk, peer) = (Arc::clone(&desk), peer.clone());
+        inquiries.spawn(async move { (index, one_status(&desk, &peer, asked).await) });
+    }
+    let mut found = inquiries.join_all().await;
+    found.sort_by_key(|(index, _)| *index);
+    let found = found.into_iter().map(|(_, status)| status).collect::<Vec<_>>();
+    let found = found.try_into().map_err(|_| CallError::internal("not every certificate has a status"))?;
+    Ok(GetCertificateChainStatusResponse::new(found))
+}
+
+async fn one_status<L: Ledger>(
+    desk: &Desk<L>,
+    peer: &Peer,
+    asked: CertificateStatusRequestInfoType,
+) -> CertificateStatusType {
+    let data = &asked.certificate_hash_data;
+    let question = Question {
+        digest: digest(data.hash_algorithm),
+        issuer_name_hash: &data.issuer_name_hash,
+        issuer_key_hash: &data.issuer_key_hash,
+        serial_number: &data.serial_number,
+    };
+    let source = match asked.source {
+        CertificateStatusSourceEnumType::OCSP => Source::Ocsp,
+        CertificateStatusSourceEnumType::CRL => Source::Crl,
+    };
+    let urls = asked.urls.iter().map(BoundedString::as_str);
+    let verdict = desk.verdict(peer, question, source, urls).await;
+    // M07.FR.02, M07.FR.05: nothing was learnt, and may be asked for again at once.
+    let failed = (CertificateStatusEnumType::Failed, now());
+    let (status, next_update) = verdict.map_or(failed, |verdict| {
+        let status = match verdict.status {
+            Status::Good => CertificateStatusEnumType::Good,
+            Status::Revoked => CertificateStatusEnumType::Revoked,
+            Status::Unknown => CertificateStatusEnumType::Unknown,
+        };
+        // Without one, newer information is to be had at any time (RFC 6960, 4.2.2.1).
+        (status, verdict.next_update.map_or_else(now, Timestamp::from))
+    });
+    CertificateStatusType::new(asked.certificate_hash_data, asked.source, status, next_update)
 }
 
 pub(super) async fn ask_to_renew(peer: &Peer) -> Result<&'static str, CallFailure> {
@@ -109,3 +217,6 @@ pub(super) async fn send_password(
 fn name<const N: usize>(text: &'static str) -> BoundedString<N> {
     BoundedString::try_from(text).expect("all names are short")
 }
+
+/// Of `ocspResult`, in characters.
+const LONGEST_RESULT: usize = 18_000;
