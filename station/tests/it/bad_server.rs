@@ -36,6 +36,21 @@ fn tc_a_05_a00_fr_308_another_authority() {
 }
 
 #[test]
+fn tc_a_05_not_yet_valid() {
+    let stage = Stage::prepare();
+    stage.server_certificate("bad", "ca", "/O=Test CSO/CN=localhost", Validity::Future);
+    check(&stage, "bad", "not valid before");
+}
+
+/// Also libocpp #494, #516: how hosts and wildcards are compared.
+#[test]
+fn tc_a_05_wildcard() {
+    let stage = Stage::prepare();
+    stage.server_certificate("bad", "ca", "/O=Test CSO/CN=*.localhost", Validity::Now);
+    check(&stage, "bad", "wildcard");
+}
+
+#[test]
 fn tc_a_05_expired() {
     let stage = Stage::prepare();
     stage.server_certificate("bad", "ca", "/O=Test CSO/CN=localhost", Validity::Past);

@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
 };
 
 use serde_json::{Value, json};
@@ -471,4 +472,32 @@ fn lesson_67_answers_that_cannot_be_read_end_nothing() {
     csms.tell(&stage, json!({ "close": true }), "closed");
     assert_eq!(csms.wait_for(&stage, "SignCertificate")["csr"], first["csr"]);
     station.terminate();
+}
+
+/// The tables in `main.rs` name tests that there are, in the files that they say.
+#[test]
+fn the_tables_name_tests_that_there_are() {
+    let rows = include_str!("main.rs").lines().filter_map(|line| line.strip_prefix("//! | "));
+    let mut cases = Vec::new();
+    let mut checked = 0;
+    for row in rows.filter(|row| row.contains('`')) {
+        let columns: Vec<&str> = row.trim_end_matches(" |").split(" | ").collect();
+        if columns.len() == 2 {
+            cases.push(columns[0]);
+        }
+        for test in columns.last().expect("columns").split(", ") {
+            let (file, name) = test.trim_matches('`').split_once("::").expect("file::test");
+            let folder = if file.starts_with("src/") { "" } else { "tests/it/" };
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{folder}{file}.rs"));
+            let text =
+                fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert!(text.contains(&format!("#[test]\nfn {name}() {{")), "there is no test {test}");
+            // A test bears the number of the case that it shows.
+            if columns.len() == 2 {
+                assert!(name.contains(&columns[0].to_lowercase()), "{test}");
+            }
+            checked += 1;
+        }
+    }
+    assert!(cases.len() > 35 && checked > 80, "{} cases, {checked} tests", cases.len());
 }

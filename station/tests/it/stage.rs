@@ -112,6 +112,7 @@ impl Stage {
         .expect("writes");
         let dates = match validity {
             Validity::Now => &["-days", "1"][..],
+            Validity::Future => &["-startdate", "20990101000000Z", "-enddate", "20990201000000Z"],
             Validity::Past => &["-startdate", "20200101000000Z", "-enddate", "20210101000000Z"],
         };
         fs::write(self.path("ca.cnf"), CA_CONFIGURATION).expect("writes");
@@ -258,6 +259,7 @@ impl Stage {
 pub(crate) enum Validity {
     Now,
     Past,
+    Future,
 }
 
 /// A process that ends with the test.

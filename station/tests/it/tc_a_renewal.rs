@@ -148,6 +148,29 @@ fn tc_a_15_a_rejected_request_changes_nothing() {
     station.terminate();
 }
 
+/// open-ocpp #43: a renewed certificate that did not connect, and no way back.
+#[test]
+fn a02_fr_28_a02_fr_29_a_renewed_certificate_that_is_refused_is_discarded_and_reported() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    let old = renewed(&stage, &mut csms);
+    let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+    csms.tell(&stage, json!({ "refuse": [issued["serial"]] }), "refuse");
+    assert_eq!(signed(&stage, &mut csms, &issued, "ChargingStationCertificate")["status"], "Accepted");
+    assert_eq!(csms.wait_for(&stage, "certificate refused"), issued["serial"]);
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], old);
+    let event =
+        csms.wait_until(&stage, "SecurityEventNotification", |event| event["type"] != "StartupOfTheDevice");
+    assert_eq!(event["type"], "DiscardedRenewedClientCertificate");
+    // A02.FR.10: it is gone with its key.
+    stage.wait_until("one key", || stage.keys() == 1);
+    csms.tell(&stage, json!({ "refuse": [] }), "refuse");
+    csms.tell(&stage, json!({ "close": true }), "closed");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], old);
+    station.terminate();
+}
+
 #[test]
 fn tc_a_23_the_request_is_sent_again_after_one_wait_and_twice_that_wait() {
     const WAIT: Duration = Duration::from_secs(1);

@@ -97,6 +97,32 @@ fn tc_a_12_renew_the_certificate_of_each_secc() {
     station.terminate();
 }
 
+/// citrineos #1054, libocpp #514: a type that was left out, and nothing was ever signed. It means a certificate for both
+/// the connection and vehicles.
+#[test]
+fn lesson_40_one_certificate_for_the_connection_and_for_vehicles() {
+    let stage = Stage::prepare();
+    let section = "[iso15118]\ncombined_certificates = true\n";
+    let (mut csms, station) = booted_with(&stage, section);
+    // The root of the one hierarchy and of the other.
+    assert_eq!(install(&stage, &mut csms, "V2GRootCertificate", "ca")["status"], "Accepted");
+    let request = csr_of(&stage, &mut csms, json!({ "requestedMessage": "SignCombinedCertificate" }));
+    assert!(request.get("certificateType").is_none(), "{request}");
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca", "file": "both" }));
+    let payload = json!({ "certificateChain": issued["pem"] });
+    let answer = csms.call(&stage, "CertificateSigned", payload);
+    assert_eq!(answer["status"], "Accepted", "{answer}");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
+    let hash = csms.hash_data(&stage, "both", "ca", "SHA256");
+    let list = listed(&stage, &mut csms, &["V2GCertificateChain"]);
+    assert_eq!(list.len(), 1, "{list:?}");
+    assert_eq!(list[0]["certificateHashData"], hash);
+    assert!(list[0].get("childCertificateHashData").is_none(), "an empty list would break the schema");
+    // M04.FR.06: it is the station's own too.
+    assert_eq!(delete(&stage, &mut csms, &hash)["status"], "Failed");
+    station.terminate();
+}
+
 #[test]
 fn tc_m_15_list_the_chain_with_its_sub_cas() {
     let stage = Stage::prepare();
