@@ -77,9 +77,11 @@ impl Breaker {
         }
     }
 
-    /// A signature was made, or refused for a reason of its own.
-    pub(crate) fn succeeded(&mut self) {
+    /// A signature was made, or refused for a reason of its own. Says whether the one before it had failed.
+    pub(crate) fn succeeded(&mut self) -> bool {
+        let had_failed = self.failures > 0;
         *self = Self::new();
+        had_failed
     }
 
     /// The token failed. `jitter` is random, so that a fleet does not come back all at once.

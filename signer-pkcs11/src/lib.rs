@@ -38,6 +38,7 @@ mod io;
 mod issue;
 mod issuer;
 mod key_rules;
+pub mod metrics;
 mod name;
 mod pin;
 mod policy;

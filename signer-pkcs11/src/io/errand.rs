@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use crate::io::token::TokenError;
+use crate::{io::token::TokenError, metrics};
 
 /// The calls of one module.
 #[derive(Debug, Default)]
@@ -96,6 +96,7 @@ impl Waiting {
         if *wait == Wait::ToTheDeadline {
             *wait = Wait::Over;
             lost.fetch_add(1, Ordering::SeqCst);
+            metrics::left_behind();
         }
         *wait == Wait::Over
     }
@@ -115,6 +116,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         if *self.waiting.lock() == Wait::Over {
             self.lost.fetch_sub(1, Ordering::SeqCst);
+            metrics::came_back();
             tracing::info!("a call that nobody waits for any more has come back from the token");
         }
     }

@@ -319,9 +319,21 @@ impl Key {
     }
 
     async fn sign_here(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let asked = Instant::now();
+        let result = self.sign_at(asked, algorithm, message).await;
+        self.inner.token.0.access.metrics.signed(asked, &result);
+        result
+    }
+
+    async fn sign_at(
+        &self,
+        asked: Instant,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+    ) -> Result<Vec<u8>, SignError> {
         let (sender, receiver) = oneshot::channel();
         let after = self.inner.token.sign_timeout();
-        self.submit(algorithm, message, Reply::Task(sender))?;
+        self.submit(asked, algorithm, message, Reply::Task(sender))?;
         match tokio::time::timeout(after, receiver).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(SignError::ShutDown),
@@ -368,9 +380,21 @@ impl Key {
         algorithm: SignatureAlgorithm,
         message: &[u8],
     ) -> Result<Vec<u8>, SignError> {
+        let asked = Instant::now();
+        let result = self.sign_blocking_at(asked, algorithm, message);
+        self.inner.token.0.access.metrics.signed(asked, &result);
+        result
+    }
+
+    fn sign_blocking_at(
+        &self,
+        asked: Instant,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+    ) -> Result<Vec<u8>, SignError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         let after = self.inner.token.sign_timeout();
-        self.submit(algorithm, message, Reply::Thread(sender))?;
+        self.submit(asked, algorithm, message, Reply::Thread(sender))?;
         receiver.recv_timeout(after).map_err(|error| match error {
             mpsc::RecvTimeoutError::Timeout => {
                 self.inner.token.0.pool.timed_out();
@@ -417,7 +441,13 @@ impl Key {
             .map_err(|_| KeyError::Mismatch { key: Box::new(self.uri().clone()) })
     }
 
-    fn submit(&self, algorithm: SignatureAlgorithm, message: &[u8], reply: Reply) -> Result<(), SignError> {
+    fn submit(
+        &self,
+        asked: Instant,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+        reply: Reply,
+    ) -> Result<(), SignError> {
         if !algorithm.fits(self.inner.algorithm) {
             return Err(SignError::Algorithm { algorithm, key: self.inner.algorithm });
         }
@@ -434,7 +464,7 @@ impl Key {
             algorithm,
             input: algorithm.token_input(message),
             raw_bytes,
-            asked: Instant::now(),
+            asked,
             timeout: self.inner.token.sign_timeout(),
             reply,
         })

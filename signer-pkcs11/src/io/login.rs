@@ -22,6 +22,7 @@ use crate::{
         module::{Module, trimmed},
         token::TokenError,
     },
+    metrics,
     pin::Pin,
 };
 
@@ -129,6 +130,7 @@ pub(crate) fn log_in(
     let pin = credentials.pin.as_ref().map(|pin| AuthPin::from(pin.expose().to_owned()));
     let error = match session.login(UserType::User, pin.as_ref()) {
         Ok(()) => {
+            metrics::login(&credentials.token, "ok");
             known().accepted.extend(pin_hash.map(|hash| (token_hash, hash)));
             return Ok(());
         }
@@ -142,8 +144,11 @@ pub(crate) fn log_in(
             | RvError::PinLenRange
             | RvError::PinExpired
             | RvError::PinLocked,
-        ) => known().refused.extend(pin_hash),
-        _ => {}
+        ) => {
+            metrics::login(&credentials.token, "refused");
+            known().refused.extend(pin_hash);
+        }
+        _ => metrics::login(&credentials.token, "failed"),
     }
     Err(match fault::code(&error) {
         Some(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange) => {

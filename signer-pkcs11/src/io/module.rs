@@ -21,6 +21,7 @@ use crate::{
         gate::{Gate, Hung},
         token::TokenError,
     },
+    metrics,
     sign::TokenFault,
 };
 
@@ -167,6 +168,7 @@ impl Module {
         }
         match restarted {
             Ok(Ok(())) => {
+                metrics::restarted();
                 tracing::warn!(module = %self.path.display(), "the PKCS #11 module was restarted");
                 true
             }

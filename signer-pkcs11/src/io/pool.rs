@@ -14,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
+use cryptoki::{
+    error::RvError,
+    object::{Attribute, ObjectClass, ObjectHandle},
+};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -30,6 +33,7 @@ use crate::{
         template::signing_mechanism,
         token::{Access, SessionKind, TokenError},
     },
+    metrics,
     sign::{SignError, TokenFault},
 };
 
@@ -157,6 +161,7 @@ impl Pool {
                 return;
             }
             watch.lost.store(true, Ordering::SeqCst);
+            metrics::left_behind();
             threads.lost += 1;
             tracing::error!(
                 token = self.access.label(),
@@ -217,6 +222,7 @@ impl Pool {
                     }
                     seen.set(None);
                     if seen.lost.load(Ordering::SeqCst) {
+                        metrics::came_back();
                         tracing::info!("a signing thread has come back from the token and ends");
                         break;
                     }
@@ -372,22 +378,30 @@ impl Worker {
     /// The ladder: the session at hand, a new session, the module restarted. Each rung is climbed once, and a signature may
     /// be made twice without harm.
     fn climb(&mut self, task: &Task<'_>) -> Result<Vec<u8>, Attempt> {
-        let mut outcome = self.attempt(task);
+        let mut outcome = self.counted(task);
         if outcome.as_ref().is_err_and(Attempt::is_of_the_session) && !task.is_abandoned() {
             tracing::info!("session lost, opening a new one");
-            outcome = self.attempt(task);
+            outcome = self.counted(task);
         }
         if outcome.as_ref().is_err_and(Attempt::is_of_the_module)
             && !task.is_abandoned()
             && self.access.module.restart(self.epoch)
         {
-            outcome = self.attempt(task);
+            outcome = self.counted(task);
         }
         match &outcome {
             Ok(_) => self.access.works(),
             Err(attempt) if attempt.is_of_the_token() => self.access.fails(),
             // The token answers.
-            Err(_) => self.access.breaker().succeeded(),
+            Err(_) => self.access.succeeded(),
+        }
+        outcome
+    }
+
+    fn counted(&mut self, task: &Task<'_>) -> Result<Vec<u8>, Attempt> {
+        let outcome = self.attempt(task);
+        if let Err(attempt) = &outcome {
+            self.access.metrics.fault(attempt.code());
         }
         outcome
     }
@@ -447,6 +461,19 @@ impl Task<'_> {
 }
 
 impl Attempt {
+    /// The return value, for counting: few, whatever vendors think of.
+    fn code(&self) -> String {
+        match self {
+            Self::Module(error) => match fault::code(error) {
+                None | Some(RvError::VendorDefined(_)) => "other".to_owned(),
+                Some(code) => format!("{code:?}"),
+            },
+            Self::Token(_) => "no_session".to_owned(),
+            Self::SessionGone => "session_gone".to_owned(),
+            Self::KeyGone | Self::TokenEmpty => "key_gone".to_owned(),
+        }
+    }
+
     /// What the caller is told; `key` names the key.
     fn told(self, key: &str) -> SignError {
         match self {
@@ -503,17 +530,25 @@ impl Access {
     }
 
     fn works(&self) {
-        self.breaker().succeeded();
+        self.succeeded();
         self.module.works();
     }
 
+    fn succeeded(&self) {
+        if self.breaker().succeeded() {
+            self.metrics.works_again();
+        }
+    }
+
     fn fails(&self) {
+        self.metrics.fails();
         if let Some(wait) = self.breaker().failed(Instant::now(), jitter()) {
             tracing::error!(token = self.label(), ?wait, "the token does not work and is left alone");
         }
     }
 
     fn left_alone(&self) {
+        self.metrics.fails();
         let wait = self.breaker().open(Instant::now(), jitter());
         tracing::error!(
             token = self.label(),

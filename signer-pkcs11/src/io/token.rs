@@ -27,6 +27,7 @@ use crate::{
         pool::{Pool, Proven},
         session::OwnSession,
     },
+    metrics::TokenMetrics,
     uri::Uri,
 };
 
@@ -61,6 +62,7 @@ pub(crate) struct Access {
     login_required: bool,
     pub(crate) breaker: Mutex<Breaker>,
     pub(crate) proven: Mutex<Option<Proven>>,
+    pub(crate) metrics: TokenMetrics,
 }
 
 /// Whether a session may change objects.
@@ -98,6 +100,7 @@ impl Token {
         let credentials = Credentials::new(&info, pin, options.final_try);
         let uri = key_base(uri, &credentials.token);
         let access = Arc::new(Access {
+            metrics: TokenMetrics::new(&credentials.token),
             module: Arc::clone(&module),
             slot: Mutex::new((epoch, slot)),
             credentials,

@@ -31,6 +31,7 @@
 #![allow(clippy::unwrap_used, reason = "in the helpers of tests, as in tests")]
 
 mod child;
+mod counted;
 mod csr;
 mod editions;
 mod faults;
