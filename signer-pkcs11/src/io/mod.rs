@@ -24,3 +24,4 @@ pub(crate) mod template;
 pub(crate) mod tls;
 pub(crate) mod token;
 pub(crate) mod token_error;
+pub(crate) mod worker;
