@@ -136,7 +136,10 @@ async fn follow(
 fn renewal_status((subject, stage, due): (Subject, Option<Stage>, Option<SystemTime>)) -> RenewalStatus {
     let (state, next) = match stage {
         None => ("is renewed by itself".to_owned(), due),
-        Some(Stage::Announced | Stage::Making) => ("its key is being made".to_owned(), None),
+        Some(Stage::Announced | Stage::Making { .. }) => ("its key is being made".to_owned(), None),
+        Some(Stage::Again { due, .. }) => {
+            ("its key could not be made and is tried again".to_owned(), Some(due))
+        }
         Some(Stage::Ready { due, .. }) => ("its request waits to be sent".to_owned(), Some(due)),
         Some(Stage::InFlight { .. }) => ("its request is on its way".to_owned(), None),
         Some(Stage::Waiting { due, .. }) => {

@@ -277,7 +277,9 @@ impl<P: Copy + Eq> Renewal<P> {
             Err(_) => now,
         };
         for series in self.series.values_mut() {
-            if let Stage::Ready { due, .. } | Stage::Waiting { due, .. } = &mut series.stage {
+            if let Stage::Again { due, .. } | Stage::Ready { due, .. } | Stage::Waiting { due, .. } =
+                &mut series.stage
+            {
                 *due = moved(*due);
             }
         }
@@ -314,14 +316,17 @@ impl<P: Copy + Eq> Renewal<P> {
         self.actions.push(Action::Ended { subject, end: End::NoKey });
     }
 
-    /// The key of [`Action::MakeKey`] and its CSR exist and are written down; or they could not be made.
+    /// The key of [`Action::MakeKey`] and its CSR exist and are written down; or they could not be made, which is tried again a
+    /// few times.
     pub fn handle_key<E>(&mut self, now: SystemTime, pending: P, made: Result<(), E>) {
+        let wait = self.schedule.wait_minimum();
         let Some((subject, series)) = self.current(pending) else { return };
-        if series.stage != Stage::Making {
-            return;
-        }
+        let Stage::Making { failures } = series.stage else { return };
         if made.is_ok() {
             series.stage = Stage::Ready { accepted: 0, due: now };
+        } else if failures < MOST_KEY_RETRIES {
+            // F06.FR.10: a token that was away for a moment does not break a promise.
+            series.stage = Stage::Again { failures: failures + 1, due: now + wait };
         } else {
             self.end(now, &subject, End::NoKey);
         }
@@ -403,7 +408,11 @@ impl<P: Copy + Eq> Renewal<P> {
             let (subject, pending) = (subject.clone(), series.pending);
             match series.stage {
                 Stage::Announced => {
-                    series.stage = Stage::Making;
+                    series.stage = Stage::Making { failures: 0 };
+                    return Some(Action::MakeKey { subject, pending });
+                }
+                Stage::Again { failures, due } if due <= now => {
+                    series.stage = Stage::Making { failures };
                     return Some(Action::MakeKey { subject, pending });
                 }
                 Stage::Ready { accepted, due } | Stage::Waiting { accepted, due }
@@ -433,7 +442,8 @@ impl<P: Copy + Eq> Renewal<P> {
     /// When [`Renewal::poll_action`] has something new to say, if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<SystemTime> {
-        let sends = self.series.values().filter_map(|series| match series.stage {
+        let steps = self.series.values().filter_map(|series| match series.stage {
+            Stage::Again { due, .. } => Some(due),
             Stage::Ready { due, .. } | Stage::Waiting { due, .. }
                 if self.connected && self.resend.permits(&series.stage) =>
             {
@@ -445,7 +455,7 @@ impl<P: Copy + Eq> Renewal<P> {
             .held
             .iter()
             .filter(|(subject, held)| !held.announcing && !self.series.contains_key(*subject));
-        sends.chain(idle.filter_map(|(_, held)| held.due(&self.schedule))).min()
+        steps.chain(idle.filter_map(|(_, held)| held.due(&self.schedule))).min()
     }
 
     /// How each certificate stands: how far its series has come, or when one is due by itself.
@@ -517,6 +527,9 @@ impl Held {
         Some(self.not_before.map_or(due, |not_before| due.max(not_before)))
     }
 }
+
+/// How often a key is tried to be made again, each time after `CertSigningWaitMinimum`, before its series ends.
+const MOST_KEY_RETRIES: u32 = 2;
 
 /// After the token or the disk has failed, and between two renewals of one certificate.
 const RETRY: Duration = Duration::from_secs(3600);

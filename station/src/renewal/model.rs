@@ -364,7 +364,8 @@ impl World {
         }
         match self.core.stage(&Subject::Station) {
             Some(Stage::Announced) => self.core.clone().poll_action(time(self.clock)).is_some(),
-            Some(Stage::Making) => self.making.is_some(),
+            Some(Stage::Making { .. }) => self.making.is_some(),
+            Some(Stage::Again { due, .. }) => self.core.poll_timeout().is_some_and(|next| next <= *due),
             // After a crash the send may have been written down and not done: it is made up for when the wait is over.
             Some(Stage::Ready { due, .. } | Stage::Waiting { due, .. }) => {
                 !self.connected || self.core.poll_timeout().is_some_and(|next| next <= *due)

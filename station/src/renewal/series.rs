@@ -8,7 +8,17 @@ pub enum Stage {
     /// A key is to be made.
     Announced,
     /// The key is being made.
-    Making,
+    Making {
+        /// How often that has failed.
+        failures: u32,
+    },
+    /// The token or the disk has failed; it is tried again at `due`.
+    Again {
+        /// How often.
+        failures: u32,
+        /// When.
+        due: SystemTime,
+    },
     /// The CSR is to be sent at `due`; it was accepted so many times before.
     Ready {
         /// Accepted sends.

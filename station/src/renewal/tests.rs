@@ -333,19 +333,25 @@ fn f06_fr_10_announced_key_survives_a_restart() {
     assert_eq!(station.sends, [(7, at(0))]);
 }
 
-/// A key that cannot be made: a stated end, and the renewal that is due is tried again later.
+/// A key that cannot be made is tried again after the wait, and then there is a stated end. The renewal that is due is tried
+/// again later.
 #[test]
 fn f06_fr_10_token_failure_is_a_stated_end() {
     let mut station = Station::new(1);
     station.core.handle_held(Subject::Station, Validity { not_before: at(0), not_after: at(0) });
     let key = station.trigger(Subject::Station);
-    assert!(matches!(station.core.poll_action(station.now), Some(Action::MakeKey { .. })));
-    station.core.handle_key(station.now, key, Err("the token was pulled"));
+    for seconds in [0, 30, 60] {
+        assert_eq!(station.core.poll_timeout().unwrap_or(at(0)), at(seconds));
+        station.now = at(seconds);
+        let action = station.core.poll_action(station.now);
+        assert!(matches!(action, Some(Action::MakeKey { pending, .. }) if pending == key), "{action:?}");
+        station.core.handle_key(station.now, key, Err("the token was pulled"));
+    }
     station.work(SignAnswer::Accepted);
     assert_eq!((station.ends(), station.dropped.as_slice()), (vec![End::NoKey], &[key][..]));
     assert!(station.sends.is_empty());
-    station.run_until(at(3600), SignAnswer::Accepted);
-    assert_eq!(station.seconds(), [3600]);
+    station.run_until(at(3660), SignAnswer::Accepted);
+    assert_eq!(station.seconds(), [3660]);
     // And a disk that takes no announcement.
     let mut station = Station::new(1);
     station.core.handle_held(Subject::Station, Validity { not_before: at(0), not_after: at(0) });
@@ -356,6 +362,17 @@ fn f06_fr_10_token_failure_is_a_stated_end() {
     assert!(matches!(station.core.poll_action(station.now), Some(Action::Ended { end: End::NoKey, .. })));
     assert_eq!(station.core.poll_timeout(), Some(at(3600)));
     assert_eq!(station.core.poll_action(at(3600)), Some(announce));
+}
+
+/// A token that comes back in time keeps the promise.
+#[test]
+fn f06_fr_10_a_token_that_was_away_for_a_moment() {
+    let mut station = Station::new(1);
+    let key = station.trigger(Subject::Station);
+    assert!(matches!(station.core.poll_action(at(0)), Some(Action::MakeKey { .. })));
+    station.core.handle_key(at(0), key, Err("the token was pulled"));
+    station.run_until(at(30), SignAnswer::Accepted);
+    assert_eq!(station.sends, [(key, at(30))]);
 }
 
 /// A restart in the middle of a wait goes on with it, neither earlier nor from the beginning.
