@@ -5,9 +5,9 @@ use crate::stage::{Stage, Validity};
 /// The station meets a CSMS that presents `server`; it must not boot, and must say why.
 #[track_caller]
 fn check(stage: &Stage, server: &str, told: &str) {
-    let csms = stage.csms(server, &[]);
+    let csms = stage.operator_presenting(server);
     refuses(stage, csms.port, "InvalidCsmsCertificate");
-    assert_eq!(csms.count("connected"), 0);
+    assert_eq!(csms.count("connection"), 0);
     assert!(stage.log().contains(told), "{}", stage.log());
     csms.kill();
 }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
+use crate::{reusable::renewed, stage::Stage};
 
 #[track_caller]
 fn succeeds(output: &Output) -> String {
@@ -50,13 +50,16 @@ fn wait_for_status(stage: &Stage) -> Value {
 #[test]
 fn inventory_and_status_beside_the_running_agent_and_after_it() {
     let stage = Stage::prepare();
-    let mut csms = stage.csms("server", &["--trigger-only"]);
+    let mut csms = stage.operator();
     stage.configure(csms.port);
     // The store itself, for no agent has ever run.
     let before = stage.inventory();
     assert_eq!((before.roots.len(), before.max_roots, before.own.len()), (1, 32, 0));
     let station = stage.station();
-    assert_eq!(csms.wait_for(&stage, "certificate signed")["status"], "Accepted");
+    for step in ["connection", "BootNotification"] {
+        csms.wait_for(&stage, step);
+    }
+    renewed(&stage, &mut csms);
     stage.wait_until("the new certificate is in use", || stage.inventory().own.iter().any(|own| own.in_use));
 
     let status = json_of(&stage, &["status"]);
@@ -96,7 +99,7 @@ fn inventory_and_status_beside_the_running_agent_and_after_it() {
 #[test]
 fn a_second_agent_is_refused_with_the_first_ones_process_and_socket() {
     let stage = Stage::prepare();
-    let csms = stage.csms("server", &["--trigger-only"]);
+    let csms = stage.operator();
     stage.configure(csms.port);
     let station = stage.station();
     wait_for_status(&stage);
@@ -120,7 +123,7 @@ fn a_second_agent_is_refused_with_the_first_ones_process_and_socket() {
 fn status_says_why_the_station_is_not_connected() {
     let stage = Stage::prepare();
     stage.server_certificate("bad", "manufacturer", "/O=Test CSO/CN=localhost", crate::stage::Validity::Now);
-    let csms = stage.csms("bad", &["--trigger-only"]);
+    let csms = stage.operator_presenting("bad");
     stage.configure(csms.port);
     let station = stage.station();
     stage.wait_for_log("InvalidCsmsCertificate");
@@ -137,7 +140,7 @@ fn status_says_why_the_station_is_not_connected() {
 #[test]
 fn nonsense_on_the_socket_gets_a_reply_and_harms_nobody() {
     let stage = Stage::prepare();
-    let csms = stage.csms("server", &["--trigger-only"]);
+    let csms = stage.operator();
     stage.configure(csms.port);
     let station = stage.station();
     wait_for_status(&stage);
@@ -164,7 +167,7 @@ fn nonsense_on_the_socket_gets_a_reply_and_harms_nobody() {
 #[test]
 fn a_folder_whose_path_is_too_long_for_a_socket_hinders_no_station() {
     let stage = Stage::prepare();
-    let mut csms = stage.csms("server", &["--trigger-only"]);
+    let mut csms = stage.operator();
     let long = format!("data/{}", "long".repeat(30));
     stage.configure(csms.port);
     let file = stage.path("station.toml");
@@ -172,7 +175,7 @@ fn a_folder_whose_path_is_too_long_for_a_socket_hinders_no_station() {
     fs::write(&file, text).expect("writes");
     succeeds(&stage.command(&["provision", "--csms-root", "ca.pem"]).output().expect("starts"));
     let station = stage.station();
-    csms.wait_for(&stage, "boot");
+    csms.wait_for(&stage, "BootNotification");
     let error = fails(&stage.command(&["status"]).output().expect("starts"), 1);
     assert!(error.contains("too long for a socket"), "{error}");
     let error = fails(&stage.command(&["run"]).output().expect("starts"), 1);

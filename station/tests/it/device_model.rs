@@ -25,7 +25,7 @@ fn start(stage: &Stage) -> (PythonCsms, crate::stage::Process) {
     let mut csms = stage.operator();
     stage.configure(csms.port);
     let station = stage.station();
-    csms.wait_for(stage, "boot");
+    csms.wait_for(stage, "BootNotification");
     (csms, station)
 }
 
@@ -34,18 +34,18 @@ fn tc_a_09_a_new_password_holds_from_the_next_connection_on_and_after_a_restart(
     const NEW: &str = "a-new-password_0123456789";
     let stage = Stage::prepare();
     let (mut csms, station) = start(&stage);
-    assert_eq!(csms.wait_for(&stage, "connected"), 2);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     csms.accept_password(&stage, NEW);
     let result = set(&mut csms, &stage, "SecurityCtrlr", "BasicAuthPassword", NEW);
     assert_eq!(result["attributeStatus"], "Accepted");
     // A01: it comes again with the new one, at once.
-    assert_eq!(csms.wait_for(&stage, "connected"), 2);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     let result = get(&mut csms, &stage, "SecurityCtrlr", "BasicAuthPassword");
     assert_eq!(result["attributeStatus"], "Rejected");
     assert!(result.get("attributeValue").is_none_or(Value::is_null), "{result}");
     station.kill();
     let station = stage.station();
-    assert_eq!(csms.wait_for(&stage, "connected"), 2);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     assert_eq!(csms.count("refused"), 0);
     station.terminate();
     // A01.FR.12, A01.FR.10
@@ -68,9 +68,9 @@ fn tc_a_10_a_short_password_is_rejected_and_the_old_one_stays() {
     let result = set(&mut csms, &stage, "SecurityCtrlr", "BasicAuthPassword", "0123456789abcde");
     assert_eq!(result["attributeStatus"], "Rejected");
     station.kill();
-    csms.wait_for(&stage, "connected");
+    csms.wait_for(&stage, "connection");
     let station = stage.station();
-    assert_eq!(csms.wait_for(&stage, "connected"), 2);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     assert_eq!(csms.count("refused"), 0);
     station.terminate();
 }
@@ -114,7 +114,7 @@ fn b07_the_report_follows_the_answer_and_tells_every_variable() {
     assert_eq!(answer["status"], "Accepted");
     let mut told = Vec::new();
     loop {
-        let report = csms.wait_for(&stage, "report");
+        let report = csms.wait_for(&stage, "NotifyReport");
         assert_eq!(report["requestId"], 5);
         told.extend(
             report["reportData"]
@@ -145,10 +145,10 @@ fn a_new_organization_name_holds_after_a_reset() {
     assert_eq!(answer["status"], "Rejected");
     let answer = csms.call(&stage, "Reset", json!({ "type": "OnIdle" }));
     assert_eq!(answer["status"], "Accepted");
-    assert_eq!(csms.wait_for(&stage, "boot"), "RemoteReset");
+    assert_eq!(csms.wait_for(&stage, "BootNotification")["reason"], "RemoteReset");
     let trigger = json!({ "requestedMessage": "SignChargingStationCertificate" });
     assert_eq!(csms.call(&stage, "TriggerMessage", trigger)["status"], "Accepted");
-    let csr = csms.wait_for(&stage, "sign certificate");
+    let csr = csms.wait_for(&stage, "SignCertificate")["csr"].take();
     fs::write(stage.path("request.pem"), csr.as_str().expect("PEM")).expect("writes");
     // A00.FR.509
     let subject = stage.openssl(&["req", "-in", "request.pem", "-noout", "-subject", "-nameopt", "RFC2253"]);

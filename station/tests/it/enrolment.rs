@@ -1,141 +1,67 @@
-//! The way to a certificate and what follows, driven by Python's `ocpp`.
+//! The way to the first certificate, and what may go wrong on it.
 
 use serde_json::json;
 
-use crate::stage::{Stage, Validity};
-
-#[test]
-fn tc_a_11_python_triggers_signs_and_manages_certificates() {
-    let stage = Stage::prepare();
-    stage.openssl(&[
-        "req",
-        "-new",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-keyout",
-        "wrong.key",
-        "-out",
-        "wrong.csr",
-        "-subj",
-        "/O=Test CSO/CN=SN-0001",
-    ]);
-    let mut csms = stage.csms("server", &["--send-wrong-certificate-first", "--wrong-csr", "wrong.csr"]);
-    stage.configure(csms.port);
-    let station = stage.station();
-
-    let connected = csms.wait_for(&stage, "connected");
-    assert_eq!(connected, json!({ "profile": 2, "identity": "CS001", "credentials": true }));
-    assert_eq!(csms.wait_for(&stage, "boot")["serialNumber"], "SN-0001");
-    assert_eq!(csms.wait_for(&stage, "trigger"), "Accepted");
-    // A02.FR.07: a certificate for a key that the station does not hold.
-    let wrong = csms.wait_for(&stage, "wrong certificate");
-    assert_eq!(wrong, json!({ "status": "Rejected", "reason": "InvalidCertificate" }));
-    let signed = csms.wait_for(&stage, "certificate signed");
-    assert_eq!(signed, json!({ "type": "ChargingStationCertificate", "status": "Accepted" }));
-
-    // A02.FR.08: it comes back by itself, with the certificate and without the password.
-    let connected = csms.wait_for(&stage, "connected");
-    assert_eq!(connected, json!({ "profile": 3, "identity": "CS001", "cn": "SN-0001" }));
-    // TC_M_19
-    let nothing = csms.wait_for(&stage, "nothing of a type");
-    assert_eq!(nothing, json!({ "status": "NotFound", "chain": null }));
-    // TC_M_02
-    assert_eq!(csms.wait_for(&stage, "install"), "Accepted");
-    // TC_M_18, TC_M_23: both roots, and not the station's own certificate.
-    let listed = csms.wait_for(&stage, "list");
-    let types =
-        listed.as_array().expect("a list").iter().map(|entry| &entry["certificate_type"]).collect::<Vec<_>>();
-    assert_eq!(types, ["CSMSRootCertificate", "ManufacturerRootCertificate"]);
-    // TC_M_20, TC_M_22
-    assert_eq!(csms.wait_for(&stage, "delete"), "Accepted");
-    assert_eq!(csms.wait_for(&stage, "delete again"), "NotFound");
-
-    for (step, code, named) in [
-        (
-            "serial number of 41 characters",
-            "PropertyConstraintViolation",
-            "/certificateHashData/serialNumber",
-        ),
-        ("unknown type", "TypeConstraintViolation", "/certificateType"),
-        ("unknown action", "NotImplemented", ""),
-        ("not offered", "NotSupported", ""),
-        ("not JSON", "RpcFrameworkError", ""),
-    ] {
-        let answer = csms.wait_for(&stage, step);
-        assert_eq!((&answer[0], &answer[2]), (&json!(4), &json!(code)), "{step}: {answer}");
-        assert!(answer[3].as_str().is_some_and(|text| text.contains(named)), "{step}: {answer}");
-    }
-    // TC_F_27
-    assert_eq!(csms.wait_for(&stage, "trigger combined"), "NotImplemented");
-    csms.wait_for(&stage, "finished");
-
-    station.terminate();
-    let inventory = stage.inventory();
-    assert!(inventory.own.iter().all(|own| own.in_use) && inventory.own.len() == 1, "{inventory:?}");
-    assert!(inventory.pending.is_empty(), "{inventory:?}");
-}
+use crate::{
+    reusable::{booted, csr, signed},
+    stage::Stage,
+};
 
 #[test]
 fn a_station_killed_right_after_it_answered_certificate_signed_comes_back_with_the_certificate() {
     let stage = Stage::prepare();
-    let mut csms = stage.csms("server", &["--trigger-only"]);
-    stage.configure(csms.port);
-    let station = stage.station();
-    assert_eq!(csms.wait_for(&stage, "certificate signed")["status"], "Accepted");
+    let (mut csms, station) = booted(&stage);
+    let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+    let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
+    assert_eq!(answer["status"], "Accepted", "{answer}");
     station.kill();
-
-    assert_eq!(stage.inventory().own.len(), 1);
-    // A CSMS of its own, so that what it reports is the second run's.
-    csms.kill();
-    let mut csms = stage.csms("server", &["--trigger-only"]);
-    stage.configure(csms.port);
+    let own = stage.inventory().own;
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert_eq!(
+        own[0].certificate.serial_number.trim_start_matches('0'),
+        issued["serial"].as_str().expect("text")
+    );
+    // It may have come already as it was killed.
+    csms.tell(&stage, json!({ "close": true }), "closed");
     let station = stage.station();
-    let connected = csms.wait_for(&stage, "connected");
-    assert_eq!(connected, json!({ "profile": 3, "identity": "CS001", "cn": "SN-0001" }));
-    station.terminate();
-}
-
-#[test]
-fn a02_fr_07_the_security_event_of_a_refused_certificate_is_reported() {
-    let stage = Stage::prepare();
-    stage.server_certificate("foreign", "manufacturer", "/O=Test CSO/CN=SN-0001", Validity::Now);
-    let mut csms = stage
-        .csms("server", &["--send-wrong-certificate-first", "--wrong-csr", "foreign.csr", "--trigger-only"]);
-    stage.configure(csms.port);
-    let station = stage.station();
-    assert_eq!(csms.wait_for(&stage, "wrong certificate")["status"], "Rejected");
-    assert_eq!(csms.wait_for(&stage, "security event"), "StartupOfTheDevice");
-    assert_eq!(csms.wait_for(&stage, "security event"), "InvalidChargingStationCertificate");
+    csms.wait_until(&stage, "BootNotification", |boot| boot["reason"] == "PowerUp");
+    let connection = csms.wait_until(&stage, "connection", |connection| connection["profile"] == 3);
+    assert_eq!((&connection["serial"], &connection["cn"]), (&issued["serial"], &json!("SN-0001")));
     station.terminate();
 }
 
 #[test]
 fn a02_fr_28_a_first_certificate_that_is_refused_does_not_strand_the_station() {
     let stage = Stage::prepare();
-    let mut csms = stage.csms("server", &["--refuse-certificate", "--trigger-only"]);
-    stage.configure(csms.port);
-    let station = stage.station();
-    assert_eq!(csms.wait_for(&stage, "connected")["profile"], 2);
-    assert_eq!(csms.wait_for(&stage, "certificate signed")["status"], "Accepted");
-    csms.wait_for(&stage, "certificate refused");
+    let (mut csms, station) = booted(&stage);
+    csms.tell(&stage, json!({ "refuse": "all" }), "refuse");
+    let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+    assert_eq!(signed(&stage, &mut csms, &issued, "ChargingStationCertificate")["status"], "Accepted");
+    assert_eq!(csms.wait_for(&stage, "certificate refused"), issued["serial"]);
     // B10.FR.07: the profile that worked, until the new one does.
-    assert_eq!(csms.wait_for(&stage, "connected")["profile"], 2);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     station.terminate();
 }
 
 #[test]
 fn tc_b_30_a_station_whose_boot_was_rejected_serves_nobody() {
     let stage = Stage::prepare();
-    let mut csms = stage.csms("server", &["--reject-first-boot", "--trigger-only"]);
+    let mut csms = stage.operator();
     stage.configure(csms.port);
+    let rejected = json!({ "currentTime": "2026-01-01T00:00:00Z", "interval": 3, "status": "Rejected" });
+    csms.behave_once(&stage, "BootNotification", json!({ "payload": rejected }));
     let station = stage.station();
-    let answer = csms.wait_for(&stage, "trigger before acceptance");
-    assert_eq!((&answer[0], &answer[2]), (&json!(4), &json!("SecurityError")), "{answer}");
+    csms.wait_for(&stage, "BootNotification");
+    let trigger = json!({ "requestedMessage": "Heartbeat" });
+    let command = json!({ "action": "TriggerMessage", "payload": trigger });
+    let answer = csms.tell(&stage, command, "answer");
+    assert!(answer["error"].as_str().is_some_and(|error| error.contains("SecurityError")), "{answer}");
     // It boots again after the interval, and serves then.
-    assert_eq!(csms.wait_for(&stage, "trigger"), "Accepted");
+    csms.wait_for(&stage, "BootNotification");
+    assert_eq!(csms.call(&stage, "TriggerMessage", trigger)["status"], "Accepted");
+    csms.wait_for(&stage, "Heartbeat");
     station.terminate();
 }
 

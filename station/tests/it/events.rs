@@ -23,17 +23,21 @@ fn a04_fr_02_events_of_before_a_crash_are_reported_when_the_csms_is_there() {
     station.kill();
     drop(server);
 
-    let mut csms = stage.csms("server", &["--trigger-only"]);
+    let mut csms = stage.operator();
     stage.configure(csms.port);
     let station = stage.station();
     for event in ["StartupOfTheDevice", "InvalidTLSVersion", "StartupOfTheDevice"] {
-        assert_eq!(csms.wait_for(&stage, "security event"), event);
+        assert_eq!(csms.wait_for(&stage, "SecurityEventNotification")["type"], event);
     }
     station.terminate();
     // A04.FR.04: the log keeps what was reported.
     assert_eq!(noted(), ["StartupOfTheDevice", "InvalidTLSVersion", "StartupOfTheDevice"]);
 
     let station = stage.station();
-    assert_eq!(csms.wait_for(&stage, "security event"), "StartupOfTheDevice", "each is reported once");
+    assert_eq!(
+        csms.wait_for(&stage, "SecurityEventNotification")["type"],
+        "StartupOfTheDevice",
+        "each is reported once"
+    );
     station.terminate();
 }

@@ -35,7 +35,7 @@ fn report(csms: &mut PythonCsms, stage: &Stage, base: &str) -> Vec<(Value, Strin
     assert_eq!(answer["status"], "Accepted");
     let mut told = Vec::new();
     loop {
-        let report = csms.wait_for(stage, "report");
+        let report = csms.wait_for(stage, "NotifyReport");
         for data in report["reportData"].as_array().expect("data") {
             if data["component"]["name"] == "ISO15118Ctrlr" {
                 let attribute = &data["variableAttribute"][0];
@@ -60,7 +60,7 @@ fn controllers_are_read_set_reported_and_kept_over_a_restart() {
     let section = "\n[iso15118]\nevses = [1, 2]\nsecc_id = [\"SECC-1\", \"SECC-2\"]\ncountry_name = \"NL\"\n";
     stage.configure_more(csms.port, section);
     let station = stage.station();
-    csms.wait_for(&stage, "boot");
+    csms.wait_for(&stage, "BootNotification");
     let accepted = |value: &str| (json!("Accepted"), json!(value));
     assert_eq!(get(&mut csms, &stage, Some(2), "SeccId"), accepted("SECC-2"));
     assert_eq!(get(&mut csms, &stage, Some(1), "OrganizationName"), accepted("Test CSO"));
@@ -75,7 +75,7 @@ fn controllers_are_read_set_reported_and_kept_over_a_restart() {
     station.kill();
 
     let station = stage.station();
-    csms.wait_for(&stage, "boot");
+    csms.wait_for(&stage, "BootNotification");
     for base in ["FullInventory", "ConfigurationInventory"] {
         let told = report(&mut csms, &stage, base);
         assert_eq!(told.len(), 16, "{told:?}");
@@ -96,7 +96,7 @@ fn a_station_without_iso_15118_has_no_such_component() {
     let mut csms = stage.operator();
     stage.configure(csms.port);
     let station = stage.station();
-    csms.wait_for(&stage, "boot");
+    csms.wait_for(&stage, "BootNotification");
     assert_eq!(get(&mut csms, &stage, None, "SeccId").0, "UnknownComponent");
     assert_eq!(get(&mut csms, &stage, Some(1), "SeccId").0, "UnknownComponent");
     assert_eq!(set(&mut csms, &stage, None, "SeccId", "X"), "UnknownComponent");
@@ -110,7 +110,7 @@ fn one_controller_stands_for_the_whole_station() {
     let mut csms = stage.operator();
     stage.configure_more(csms.port, "\n[iso15118]\n[certificates]\nmax_chain_size = 5600\n");
     let station = stage.station();
-    csms.wait_for(&stage, "boot");
+    csms.wait_for(&stage, "BootNotification");
     // By default the station's serial number.
     assert_eq!(get(&mut csms, &stage, None, "SeccId"), (json!("Accepted"), json!("SN-0001")));
     assert_eq!(get(&mut csms, &stage, Some(1), "SeccId").0, "UnknownComponent");
@@ -126,7 +126,7 @@ fn a02_fr_16_a_chain_longer_than_max_certificate_chain_size_is_rejected() {
     let mut csms = stage.operator();
     stage.configure_more(csms.port, "\n[certificates]\nmax_chain_size = 2000\n");
     let station = stage.station();
-    csms.wait_for(&stage, "boot");
+    csms.wait_for(&stage, "BootNotification");
     let data = json!({ "component": { "name": "SecurityCtrlr" }, "variable": { "name": "MaxCertificateChainSize" } });
     let answer = csms.call(&stage, "GetVariables", json!({ "getVariableData": [data] }));
     assert_eq!(answer["getVariableResult"][0]["attributeValue"], "2000");

@@ -288,7 +288,7 @@ fn answer_to(stage: &Stage, csms: &mut PythonCsms, id: &str) -> Value {
 fn lesson_49_one_event_for_each_episode_of_failures() {
     let stage = Stage::prepare();
     stage.server_certificate("bad", "ca", "/O=Test CSO/CN=localhost", Validity::Past);
-    let mut csms = PythonCsms::start(&stage, "python_operator.py", "bad", &[]);
+    let mut csms = stage.operator_presenting("bad");
     let port = csms.port;
     stage.configure(port);
     let station = stage.station();
@@ -322,7 +322,7 @@ fn lesson_49_one_event_for_each_episode_of_failures() {
 fn lesson_50_the_log_tells_the_time_and_the_validity() {
     let stage = Stage::prepare();
     stage.server_certificate("bad", "ca", "/O=Test CSO/CN=localhost", Validity::Past);
-    let mut csms = PythonCsms::start(&stage, "python_operator.py", "bad", &[]);
+    let mut csms = stage.operator_presenting("bad");
     stage.configure(csms.port);
     let station = stage.station();
     csms.wait_for(&stage, "knock");

@@ -45,19 +45,17 @@ pub(crate) enum Sender {
 }
 
 impl PythonCsms {
-    /// Starts `script` with the server certificate `server`, and returns it when it listens.
-    pub(crate) fn start(stage: &Stage, script: &str, server: &str, options: &[&str]) -> Self {
+    /// Starts it with the server certificate `server`, and returns it when it listens.
+    pub(crate) fn start(stage: &Stage, server: &str, options: &[&str]) -> Self {
         let python = std::env::var("OCPP_PYTHON")
             .expect("OCPP_PYTHON is not set; run the tests with `cargo xtask test`");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(script);
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python_operator.py");
         let errors = fs::File::create(stage.path("python.log")).expect("a log");
         let mut child = Command::new(python)
             .arg("-B")
             .arg(script)
             .current_dir(stage.path("."))
-            .args(["--server-chain", &format!("{server}.pem"), "--server-key", &format!("{server}.key")])
-            .args(["--ca", "ca.pem", "--ca-key", "ca.key", "--manufacturer-root", "manufacturer.pem"])
-            .args(["--identity", "CS001", "--password", PASSWORD])
+            .args(["--server", server, "--ca", "ca.pem", "--identity", "CS001", "--password", PASSWORD])
             .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

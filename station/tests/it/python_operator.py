@@ -17,6 +17,8 @@
 {"send": TEXT}                  send a frame as it is
 {"frames": true}                all frames so far, each with its time
 
+A request of the station is a step with the name of its action and its payload, a connection the step `connection`.
+
 The package checks requests and answers of both sides against their schemas; what breaks one is told as the step `violation`.
 Prints one JSON line per step: {"step": …, "result": …, "at": seconds of a monotonic clock}. The caller judges them.
 """
@@ -44,16 +46,6 @@ from websockets.exceptions import ConnectionClosed
 
 # Subprotocol and module of the package.
 VERSIONS = {"1.6": ("ocpp1.6", "ocpp.v16"), "2.0.1": ("ocpp2.0.1", "ocpp.v201"), "2.1": ("ocpp2.1", "ocpp.v21")}
-
-# Steps that older tests know by another name than that of the action, and what they tell of it.
-SHORT = {
-    "BootNotification": ("boot", lambda payload: payload.get("reason")),
-    "Heartbeat": ("heartbeat", lambda payload: True),
-    "SecurityEventNotification": ("security event", lambda payload: payload["type"]),
-    "NotifyReport": ("report", lambda payload: payload),
-    "SignCertificate": ("sign certificate", lambda payload: payload["csr"]),
-}
-
 
 def report(step, result):
     print(json.dumps({"step": step, "result": result, "at": time.monotonic()}), flush=True)
@@ -144,7 +136,6 @@ class Csms:
         station.number = number
         self.note(number, "begin", "")
         report("connection", details)
-        report("connected", details["profile"])
         receive = connection.recv
 
         async def recv():
@@ -217,9 +208,6 @@ class Csms:
             return getattr(self.results, action)(**given)
         finally:
             report(action, told)
-            if action in SHORT:
-                step, tell = SHORT[action]
-                report(step, tell(told))
 
     async def empty(self, _):
         return {}
@@ -334,14 +322,14 @@ def station_class(csms, base):
 
 async def main():
     parser = argparse.ArgumentParser()
-    for name in ("server-chain", "ca", "identity", "password"):
+    for name in ("server", "ca", "identity", "password"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--version", choices=VERSIONS, default="2.0.1")
-    arguments, _ = parser.parse_known_args()
+    arguments = parser.parse_args()
     csms = Csms(arguments)
     reader = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await csms.listen(arguments.server_chain.removesuffix(".pem"))
+    await csms.listen(arguments.server)
     async for line in reader:
         await csms.obey(json.loads(line))
 

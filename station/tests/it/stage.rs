@@ -213,14 +213,14 @@ impl Stage {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
-    /// Starts the Python CSMS that signs and manages certificates by itself, presenting `server`.
-    pub(crate) fn csms(&self, server: &str, options: &[&str]) -> PythonCsms {
-        PythonCsms::start(self, "python_csms.py", server, options)
-    }
-
     /// Starts the Python CSMS that does what [`PythonCsms::call`] tells it.
     pub(crate) fn operator(&self) -> PythonCsms {
-        PythonCsms::start(self, "python_operator.py", "server", &[])
+        self.operator_presenting("server")
+    }
+
+    /// As [`Stage::operator`], with another server certificate.
+    pub(crate) fn operator_presenting(&self, server: &str) -> PythonCsms {
+        PythonCsms::start(self, server, &[])
     }
 
     /// A TLS server of OpenSSL with the server's certificate, and its port.

@@ -12,7 +12,7 @@ use crate::{
 
 /// The Python CSMS for one version, and a station that offers `versions`, ready to start.
 pub(crate) fn prepare(stage: &Stage, version: &str, versions: &[&str]) -> PythonCsms {
-    let csms = PythonCsms::start(stage, "python_operator.py", "server", &["--version", version]);
+    let csms = PythonCsms::start(stage, "server", &["--version", version]);
     stage.configure(csms.port);
     set_csms(stage, &format!("versions = {}", json!(versions)));
     csms
@@ -36,9 +36,9 @@ fn set_csms(stage: &Stage, line: &str) {
 fn start(stage: &Stage) -> (PythonCsms, Process) {
     let mut csms = prepare(stage, "1.6", &["1.6"]);
     let station = stage.station();
-    csms.wait_for(stage, "boot");
+    csms.wait_for(stage, "BootNotification");
     // It comes after the answer to BootNotification has done its work.
-    assert_eq!(csms.wait_for(stage, "security event"), "StartupOfTheDevice");
+    assert_eq!(csms.wait_for(stage, "SecurityEventNotification")["type"], "StartupOfTheDevice");
     (csms, station)
 }
 
@@ -85,13 +85,13 @@ fn tc_073_a_new_authorization_key_holds_from_the_next_connection_on_and_after_a_
     const KEY: &str = "0001020304050607FFFFFFFFFFFFFFFFFFFFFFFF";
     let stage = Stage::prepare();
     let (mut csms, station) = start(&stage);
-    assert_eq!(csms.wait_for(&stage, "connected"), 2);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     for wrong in [&KEY[..30], &KEY[..39], "correct-horse-battery-staple-0123", &format!("{KEY}00")] {
         assert_eq!(change(&mut csms, &stage, "AuthorizationKey", wrong), "Rejected", "{wrong}");
     }
     csms.tell(&stage, json!({ "passwordHex": KEY }), "password");
     assert_eq!(change(&mut csms, &stage, "AuthorizationKey", KEY), "Accepted");
-    assert_eq!(csms.wait_for(&stage, "connected"), 2);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     // It is known, and never told.
     let told = configuration(&mut csms, &stage, "authorizationkey");
     assert_eq!((&told["key"], told.get("value")), (&json!("AuthorizationKey"), None));
@@ -99,7 +99,7 @@ fn tc_073_a_new_authorization_key_holds_from_the_next_connection_on_and_after_a_
     assert!(!all.to_string().to_lowercase().contains("ffffffff"), "{all}");
     station.kill();
     let station = stage.station();
-    assert_eq!(csms.wait_for(&stage, "connected"), 2);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     assert_eq!(csms.count("refused"), 0);
     station.terminate();
     // A01.FR.11, A01.FR.12
@@ -158,7 +158,7 @@ fn lesson_34_a_request_that_was_not_answered_by_a_certificate_is_sent_again_on_t
     assert_eq!(first, again, "the same request, so that a certificate for the first is as good");
     let issued = csms.issue(&stage, json!({ "csr": first["csr"], "issuer": "ca" }));
     assert_eq!(certificate_signed(&mut csms, &stage, &issued["pem"]), "Accepted");
-    csms.wait_until(&stage, "connected", |profile| profile == 3);
+    csms.wait_until(&stage, "connection", |connection| connection["profile"] == 3);
     station.terminate();
 }
 
@@ -207,11 +207,13 @@ fn tc_077_an_invalid_certificate_is_rejected_and_reported() {
     let (mut csms, station) = start(&stage);
     let issued = sign(&mut csms, &stage, "manufacturer");
     assert_eq!(certificate_signed(&mut csms, &stage, &issued["pem"]), "Rejected");
-    csms.wait_until(&stage, "security event", |event| event == "InvalidChargePointCertificate");
+    csms.wait_until(&stage, "SecurityEventNotification", |event| {
+        event["type"] == "InvalidChargePointCertificate"
+    });
     // The station stays as it is.
-    assert_eq!(csms.count("connected"), 1);
+    assert_eq!(csms.count("connection"), 1);
     assert_eq!(trigger(&mut csms, &stage, "Heartbeat"), "Accepted");
-    csms.wait_for(&stage, "heartbeat");
+    csms.wait_for(&stage, "Heartbeat");
     station.terminate();
 }
 
@@ -226,8 +228,10 @@ fn tc_078_an_invalid_root_for_the_central_system_is_rejected_and_reported() {
     // One of another kind is nobody's concern but the operator's.
     assert_eq!(install(&mut csms, &stage, "ManufacturerRootCertificate", "expired"), "Rejected");
     assert_eq!(install(&mut csms, &stage, "CentralSystemRootCertificate", "expired"), "Rejected");
-    csms.wait_until(&stage, "security event", |event| event == "InvalidCentralSystemCertificate");
-    assert_eq!(csms.count("security event"), 0);
+    csms.wait_until(&stage, "SecurityEventNotification", |event| {
+        event["type"] == "InvalidCentralSystemCertificate"
+    });
+    assert_eq!(csms.count("SecurityEventNotification"), 0);
     let listed = listed(&mut csms, &stage, "CentralSystemRootCertificate");
     assert_eq!(listed["certificateHashData"], json!([root_hash(&stage, &mut csms, "ca")]));
     station.terminate();
@@ -239,21 +243,21 @@ fn tc_083_the_security_profile_is_raised() {
     let (mut csms, station) = start(&stage);
     // A central system that has no use for certificates yet.
     csms.tell(&stage, json!({ "refuse": "all" }), "refuse");
-    assert_eq!(csms.wait_for(&stage, "connected"), 2);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     let issued = sign(&mut csms, &stage, "ca");
     assert_eq!(certificate_signed(&mut csms, &stage, &issued["pem"]), "Accepted");
     csms.wait_for(&stage, "certificate refused");
     // A05.FR.08: back to what worked.
-    assert_eq!(csms.wait_for(&stage, "connected"), 2);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     assert_eq!(configuration(&mut csms, &stage, "SecurityProfile")["value"], "2");
     csms.tell(&stage, json!({ "refuse": [] }), "refuse");
     // A05.FR.05, A05.FR.06
     assert_eq!(change(&mut csms, &stage, "SecurityProfile", "3"), "Accepted");
-    assert_eq!(csms.wait_for(&stage, "connected"), 3);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 3);
     assert_eq!(configuration(&mut csms, &stage, "SecurityProfile")["value"], "3");
     let answer = csms.call(&stage, "Reset", json!({ "type": "Hard" }));
     assert_eq!(answer["status"], "Accepted");
-    assert_eq!(csms.wait_for(&stage, "connected"), 3);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 3);
     // A05.FR.01
     for lower in ["0", "1", "2", "3"] {
         assert_eq!(change(&mut csms, &stage, "SecurityProfile", lower), "Rejected", "{lower}");
@@ -265,7 +269,7 @@ fn tc_083_the_security_profile_is_raised() {
 fn tc_084_the_security_profile_is_neither_lowered_nor_raised_without_a_certificate() {
     let stage = Stage::prepare();
     let (mut csms, station) = start(&stage);
-    assert_eq!(csms.wait_for(&stage, "connected"), 2);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     for (value, rule) in [
         ("1", "A05.FR.01"),
         ("2", "A05.FR.01"),
@@ -277,7 +281,7 @@ fn tc_084_the_security_profile_is_neither_lowered_nor_raised_without_a_certifica
         assert_eq!(change(&mut csms, &stage, "SecurityProfile", value), "Rejected", "{rule}");
     }
     assert_eq!(configuration(&mut csms, &stage, "SecurityProfile")["value"], "2");
-    assert_eq!(csms.count("connected"), 0);
+    assert_eq!(csms.count("connection"), 0);
     station.terminate();
 }
 
@@ -290,8 +294,8 @@ fn tc_085_the_key_of_the_factory_is_sent_as_the_bytes_that_its_digits_stand_for(
     set_csms(&stage, "password_format = \"hexadecimal\"");
     csms.tell(&stage, json!({ "passwordHex": KEY }), "password");
     let station = stage.station();
-    assert_eq!(csms.wait_for(&stage, "connected"), 2);
-    csms.wait_for(&stage, "boot");
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
+    csms.wait_for(&stage, "BootNotification");
     assert_eq!(csms.count("refused"), 0);
     station.terminate();
 }
@@ -309,8 +313,10 @@ fn tc_086_an_invalid_server_certificate_is_refused_and_reported() {
             .is_ok_and(|log| log.contains("InvalidCsmsCertificate"))
     });
     csms.present(&stage, port, "server");
-    csms.wait_for(&stage, "boot");
-    csms.wait_until(&stage, "security event", |event| event == "InvalidCentralSystemCertificate");
+    csms.wait_for(&stage, "BootNotification");
+    csms.wait_until(&stage, "SecurityEventNotification", |event| {
+        event["type"] == "InvalidCentralSystemCertificate"
+    });
     station.terminate();
 }
 
@@ -326,9 +332,8 @@ fn messages_are_sent_as_they_are_asked_for_and_the_others_are_not_implemented() 
     assert_eq!(trigger(&mut csms, &stage, "BootNotification"), "Accepted");
     let boot = csms.wait_for(&stage, "BootNotification");
     assert_eq!(boot["chargePointSerialNumber"], "SN-0001");
-    csms.wait_for(&stage, "BootNotification");
     for (message, status, step) in [
-        ("Heartbeat", "Accepted", "heartbeat"),
+        ("Heartbeat", "Accepted", "Heartbeat"),
         ("BootNotification", "Accepted", "BootNotification"),
         ("MeterValues", "NotImplemented", ""),
     ] {
@@ -391,7 +396,7 @@ fn a02_fr_13_the_cpo_name_is_the_organization_of_the_next_request() {
     assert!(["Accepted", "RebootRequired"].contains(&status.as_str().expect("text")), "{status}");
     let answer = csms.call(&stage, "Reset", json!({ "type": "Soft" }));
     assert_eq!(answer["status"], "Accepted");
-    csms.wait_for(&stage, "boot");
+    csms.wait_for(&stage, "BootNotification");
     let issued = sign(&mut csms, &stage, "ca");
     assert_eq!(issued["csr"]["subject"]["O"], json!(["Another CSO"]));
     station.terminate();
@@ -403,7 +408,7 @@ fn the_central_system_chooses_the_version_and_what_was_set_in_one_holds_in_the_o
     let versions = ["2.1", "2.0.1", "1.6"];
     let mut csms = prepare(&stage, "1.6", &versions);
     let station = stage.station();
-    csms.wait_for(&stage, "boot");
+    csms.wait_for(&stage, "BootNotification");
     assert_ne!(change(&mut csms, &stage, "CpoName", "Another CSO"), "Rejected");
     station.terminate();
     csms.kill();
@@ -412,7 +417,7 @@ fn the_central_system_chooses_the_version_and_what_was_set_in_one_holds_in_the_o
         // The profile in the slot is the first configuration's, whose port is gone.
         fs::write(stage.path("data/device-model.json"), moved(&stage, csms.port)).expect("writes");
         let station = stage.station();
-        assert_eq!(csms.wait_for(&stage, "boot"), "PowerUp");
+        assert_eq!(csms.wait_for(&stage, "BootNotification")["reason"], "PowerUp");
         let data =
             json!({ "component": { "name": "SecurityCtrlr" }, "variable": { "name": "OrganizationName" } });
         let answer = csms.call(&stage, "GetVariables", json!({ "getVariableData": [data] }));

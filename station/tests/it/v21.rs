@@ -13,7 +13,7 @@ use crate::{
 fn start(stage: &Stage) -> (PythonCsms, Process) {
     let mut csms = prepare(stage, "2.1", &["2.1"]);
     let station = stage.station();
-    csms.wait_for(stage, "boot");
+    csms.wait_for(stage, "BootNotification");
     (csms, station)
 }
 
@@ -35,7 +35,7 @@ fn a02_fr_24_a_certificate_is_renewed_by_the_id_of_its_request() {
     let (mut csms, station) = start(&stage);
     let mut ids = Vec::new();
     for profile in [2, 3] {
-        assert_eq!(csms.wait_for(&stage, "connected"), profile);
+        assert_eq!(csms.wait_for(&stage, "connection")["profile"], profile);
         let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
         assert_eq!(request["certificateType"], "ChargingStationCertificate", "A02.FR.13");
         let id = request["requestId"].as_i64().expect("A02.FR.24");
@@ -52,7 +52,7 @@ fn a02_fr_24_a_certificate_is_renewed_by_the_id_of_its_request() {
         let answer = certificate_signed(&mut csms, &stage, &issued["pem"], &json!(id));
         assert_eq!(answer["status"], "Accepted");
     }
-    assert_eq!(csms.wait_for(&stage, "connected"), 3);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 3);
     // A02.FR.10
     stage.wait_until("one certificate", || stage.inventory().own.len() == 1);
     station.terminate();
@@ -66,7 +66,7 @@ fn a02_fr_25_a_certificate_without_the_id_of_its_request_is_recognised_by_its_ke
     let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
     let payload = json!({ "certificateChain": issued["pem"] });
     assert_eq!(csms.call(&stage, "CertificateSigned", payload)["status"], "Accepted");
-    csms.wait_until(&stage, "connected", |profile| profile == 3);
+    csms.wait_until(&stage, "connection", |connection| connection["profile"] == 3);
     station.terminate();
 }
 
@@ -78,7 +78,9 @@ fn a02_fr_07_an_invalid_certificate_is_rejected_and_reported() {
     let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "manufacturer" }));
     let answer = certificate_signed(&mut csms, &stage, &issued["pem"], &request["requestId"]);
     assert_eq!(answer["statusInfo"]["reasonCode"], "InvalidCertificate");
-    csms.wait_until(&stage, "security event", |event| event == "InvalidChargingStationCertificate");
+    csms.wait_until(&stage, "SecurityEventNotification", |event| {
+        event["type"] == "InvalidChargingStationCertificate"
+    });
     station.terminate();
 }
 
@@ -111,7 +113,7 @@ fn a02_fr_22_a02_fr_23_a02_fr_27_certificates_for_vehicles_by_both_standards() {
         "\n[iso15118]\nevses = [1, 2]\nsecc_id = [\"SECC-1\", \"SECC-2\"]\ncountry_name = \"NL\"\n",
     );
     let station = stage.station();
-    csms.wait_for(&stage, "boot");
+    csms.wait_for(&stage, "BootNotification");
     assert_eq!(install(&stage, &mut csms, "V2GRootCertificate", "v2g")["status"], "Accepted");
     let root = root_hash(&stage, &mut csms, "v2g");
     for (trigger, use_, bits) in
@@ -167,7 +169,7 @@ fn variables_are_read_set_and_reported() {
     assert_eq!(csms.call(&stage, "GetBaseReport", wanted)["status"], "Accepted");
     let mut told = Vec::new();
     loop {
-        let report = csms.wait_for(&stage, "report");
+        let report = csms.wait_for(&stage, "NotifyReport");
         assert_eq!((&report["requestId"], &report["seqNo"]), (&json!(5), &json!(told.len().div_ceil(8))));
         let data = report["reportData"].as_array().expect("data").iter();
         told.extend(data.map(|data| data["variable"]["name"].as_str().expect("a name").to_owned()));
@@ -218,7 +220,7 @@ fn b12_the_station_starts_anew_with_nothing_to_resume() {
     assert_eq!(answer["status"], "Rejected");
     let answer = csms.call(&stage, "Reset", json!({ "type": "ImmediateAndResume" }));
     assert_eq!(answer["status"], "Accepted");
-    assert_eq!(csms.wait_for(&stage, "boot"), "RemoteReset");
+    assert_eq!(csms.wait_for(&stage, "BootNotification")["reason"], "RemoteReset");
     station.terminate();
 }
 
@@ -236,6 +238,6 @@ fn f06_fr_08_what_the_station_does_not_send_is_not_implemented() {
     assert_eq!(csms.call(&stage, "TriggerMessage", custom)["status"], "NotImplemented");
     let answer = csms.call(&stage, "TriggerMessage", json!({ "requestedMessage": "Heartbeat" }));
     assert_eq!(answer["status"], "Accepted");
-    csms.wait_for(&stage, "heartbeat");
+    csms.wait_for(&stage, "Heartbeat");
     station.terminate();
 }
