@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, DnValue, IsCa,
+    KeyPair, KeyUsagePurpose,
 };
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -34,6 +34,9 @@ impl Pki {
                 let secc_id = format!("SECC-{number}");
                 let key = KeyPair::generate()?;
                 let mut params = params(&secc_id);
+                // The DC by which vehicles know an SECC (ISO 15118-2).
+                let domain_component = DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 25]);
+                params.distinguished_name.push(domain_component, DnValue::Ia5String("CPO".try_into()?));
                 params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
                 let leaf = params.signed_by(&key, &sub_2)?.pem();
                 Ok(Chain { secc_id, key, leaf })
