@@ -13,7 +13,7 @@ use ocpp_types::Version;
 use serde::Deserialize;
 use signer_pkcs11::{IssueError, ServerName};
 
-pub use self::ca::{CaSection, ExternalSection, IssuerSection};
+pub use self::ca::{CaSection, ExternalSection, IssuerSection, Padding};
 
 /// The configuration of the certificate service, read from TOML.
 ///

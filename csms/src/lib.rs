@@ -30,7 +30,7 @@ mod operator;
 pub use crate::{
     config::{
         CaSection, Config, ConfigError, ExternalSection, IssuerSection, ListenSection, NoCommonSubprotocol,
-        OcppVersion, OcspSection, RsaSection, StationSection, TlsSection, TokenSection,
+        OcppVersion, OcspSection, Padding, RsaSection, StationSection, TlsSection, TokenSection,
     },
     ledger::{
         ChangedPasswords, Delivery, ForwardedRequest, Ledger, LedgerEntry, LedgerError, PasswordAnswer,

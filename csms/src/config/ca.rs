@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use signer_pkcs11::{Hierarchy, Profiles, ProfilesError, parse_duration};
+use signer_pkcs11::{Hierarchy, Profiles, ProfilesError, RsaPadding, parse_duration};
 
 /// The authority that signs stations' certificates: keys in the token, or a command that asks another authority.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -18,6 +18,9 @@ pub struct CaSection {
     /// The issuer's certificate first, then those above it, PEM. With `[ca.external]`: the roots to which every chain of
     /// the other authority has to lead.
     pub certificate_file: PathBuf,
+    /// How the key signs, where it is of RSA: `pkcs1`, the default, or `pss`.
+    #[serde(default)]
+    pub rsa_padding: Padding,
     /// How long a station's certificate is valid, in days; default 365. With profiles it stands there.
     #[serde(default)]
     pub validity_days: Option<u32>,
@@ -57,9 +60,32 @@ pub struct IssuerSection {
     pub key: String,
     /// The issuer's certificate first, then those above it, PEM.
     pub certificate_file: PathBuf,
+    /// As `ca.rsa_padding`.
+    #[serde(default)]
+    pub rsa_padding: Padding,
     /// As `ca.crl_file`.
     #[serde(default)]
     pub crl_file: Option<PathBuf>,
+}
+
+/// How an RSA key signs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Padding {
+    /// RSASSA-PKCS1-v1_5, which every peer reads.
+    #[default]
+    Pkcs1,
+    /// RSASSA-PSS, which A00.FR.505 recommends. Some stations and test tools cannot read it.
+    Pss,
+}
+
+impl From<Padding> for RsaPadding {
+    fn from(padding: Padding) -> Self {
+        match padding {
+            Padding::Pkcs1 => Self::Pkcs1,
+            Padding::Pss => Self::Pss,
+        }
+    }
 }
 
 /// An authority elsewhere, asked by a command (A02.FR.04).

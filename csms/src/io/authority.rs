@@ -47,10 +47,12 @@ impl Authority {
             }
             (None, key) => key.as_deref().unwrap_or_default(),
         };
-        let mut authority = CertificateAuthority::new(find_key(token, "ca.key", key)?, &pem, settings)?;
+        let key = find_key(token, "ca.key", key)?.with_rsa_padding(config.ca.rsa_padding.into());
+        let mut authority = CertificateAuthority::new(key, &pem, settings)?;
         for issuer in &config.ca.issuers {
             let pem = read_text(&issuer.certificate_file)?;
             let key = find_key(token, "ca.issuer.key", &issuer.key)?;
+            let key = key.with_rsa_padding(issuer.rsa_padding.into());
             authority = authority.with_issuer(issuer.hierarchy, key, &pem)?;
         }
         Ok(Self::Own(authority.with_record(record)))

@@ -90,7 +90,7 @@ distinguished_name = name
 [name]
 ";
 
-async fn station(
+pub(crate) async fn station(
     stage: &Stage,
     identity: &str,
     security: Security,
@@ -105,12 +105,12 @@ fn root(stage: &Stage, file: &str) -> Vec<CertificateDer<'static>> {
     vec![CertificateDer::from_pem_file(stage.path(file)).expect("a root")]
 }
 
-fn profile_2(stage: &Stage, file: &str) -> Security {
+pub(crate) fn profile_2(stage: &Stage, file: &str) -> Security {
     Security::profile_2(PASSWORD.into(), root(stage, file)).expect("a root")
 }
 
 /// The certificate `NAME.pem` and its key.
-fn profile_3(stage: &Stage, name: &str) -> Security {
+pub(crate) fn profile_3(stage: &Stage, name: &str) -> Security {
     let chain =
         vec![CertificateDer::from_pem_file(stage.path(&format!("{name}.pem"))).expect("a certificate")];
     let key = PrivateKeyDer::from_pem_file(stage.path(&format!("{name}.key"))).expect("a key");
@@ -118,12 +118,12 @@ fn profile_3(stage: &Stage, name: &str) -> Security {
     Security::profile_3(key, root(stage, "root.pem")).expect("fits")
 }
 
-fn nothing() -> Router {
+pub(crate) fn nothing() -> Router {
     Router::new(Version::V201)
 }
 
 #[track_caller]
-fn assert_refused_by_tls(result: Result<Connection, ConnectError>) {
+pub(crate) fn assert_refused_by_tls(result: Result<Connection, ConnectError>) {
     match result {
         Err(ConnectError::Tls { source: TlsFailure::OwnCertificateRefused { .. }, .. }) => {}
         other => panic!("{other:?}"),
