@@ -134,6 +134,10 @@ pub enum NoCommonSubprotocol {
 pub struct TokenSection {
     /// An RFC 7512 URI with the token's label or serial, and a pin-source.
     pub uri: String,
+    /// How often idle sessions are proved by a signature, in seconds; 0: never, for tokens that bill or log each one.
+    /// Default 60.
+    #[serde(default)]
+    pub keep_alive_seconds: Option<u64>,
 }
 
 /// The CSMS's own certificate.

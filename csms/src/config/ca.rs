@@ -15,6 +15,14 @@ pub struct CaSection {
     /// An RFC 7512 URI that names the key in the token.
     #[serde(default)]
     pub key: Option<String>,
+    /// The same key in other tokens: RFC 7512 URIs with token, pin-source and object. They are asked in this order where the
+    /// tokens before do not sign.
+    #[serde(default)]
+    pub spares: Vec<String>,
+    /// Keys that are never certified: the SHA-256 of a SubjectPublicKeyInfo in hexadecimal begins each line. It is read at
+    /// the start.
+    #[serde(default)]
+    pub blocked_keys_file: Option<PathBuf>,
     /// The issuer's certificate first, then those above it, PEM. With `[ca.external]`: the roots to which every chain of
     /// the other authority has to lead.
     pub certificate_file: PathBuf,
@@ -110,7 +118,7 @@ impl CaSection {
         let refuse = |field: &str, rule: &str| Err((format!("ca{field}"), rule.to_owned()));
         match &self.external {
             None if self.key.is_none() => return refuse("", "has to have either key or [ca.external]"),
-            Some(_) if self.key.is_some() || !self.issuers.is_empty() => {
+            Some(_) if self.key.is_some() || !self.spares.is_empty() || !self.issuers.is_empty() => {
                 return refuse("", "has to have either keys of its own or [ca.external]");
             }
             Some(external) if external.command.first().is_none_or(String::is_empty) => {
@@ -166,7 +174,8 @@ impl CaSection {
     }
 
     pub(crate) fn make_relative_to(&mut self, folder: &Path) {
-        let own = [&mut self.profiles_file, &mut self.crl_file].into_iter().flatten();
+        let own =
+            [&mut self.profiles_file, &mut self.crl_file, &mut self.blocked_keys_file].into_iter().flatten();
         let issuers = self.issuers.iter_mut().flat_map(|issuer| {
             [Some(&mut issuer.certificate_file), issuer.crl_file.as_mut()].into_iter().flatten()
         });
@@ -210,6 +219,7 @@ mod tests {
         check(OWN, Ok(()));
         check("certificate_file = \"a\"", Err("ca"));
         check(&format!("{OTHER}command = [\"ca\"]"), Ok(()));
+        check(&format!("spares = [\"k\"]\n{OTHER}command = [\"ca\"]"), Err("ca"));
         check(&format!("key = \"k\"\n{OTHER}command = [\"ca\"]"), Err("ca"));
         check(&format!("{OTHER}command = []"), Err("ca.external.command"));
         check(&format!("{OTHER}command = [\"ca\"]\ndeadline_hours = 0"), Err("ca.external"));

@@ -4,16 +4,18 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use ocpp_transport::name_rule::Subject;
 use signer_pkcs11::{
-    CaSettings, CertificateAuthority, ForwardingAuthority, IssuanceRecord, Key, PendingCertificate, Profiles,
-    Refused, SignCertificate, StationIdentity, Token, TokenOptions, Uri, module_from_environment,
+    BlockedKeys, CaSettings, CertificateAuthority, ForwardingAuthority, IssuanceRecord, Key, KeyRules,
+    PendingCertificate, Profiles, Refused, SignCertificate, StationIdentity, Token, TokenOptions, Uri,
+    module_from_environment,
 };
 
 use crate::{
-    config::Config,
+    config::{Config, TokenSection},
     io::{external::CommandAuthority, server_error::ServerError, tls::read_certificates},
 };
 
@@ -36,7 +38,8 @@ impl Authority {
         // A station whose serial number were the CSMS's name could pass for it.
         let settings = CaSettings::new(&config.organization)
             .reserved_names(own_names(config)?)
-            .profiles(profiles(config)?);
+            .profiles(profiles(config)?)
+            .keys(KeyRules::new().blocked(blocked_keys(config)?));
         let pem = read_text(&config.ca.certificate_file)?;
         let key = match (&config.ca.external, &config.ca.key) {
             (Some(external), _) => {
@@ -47,7 +50,8 @@ impl Authority {
             }
             (None, key) => key.as_deref().unwrap_or_default(),
         };
-        let key = find_key(token, "ca.key", key)?.with_rsa_padding(config.ca.rsa_padding.into());
+        let key = with_spares(find_key(token, "ca.key", key)?, config)?;
+        let key = key.with_rsa_padding(config.ca.rsa_padding.into());
         let mut authority = CertificateAuthority::new(key, &pem, settings)?;
         for issuer in &config.ca.issuers {
             let pem = read_text(&issuer.certificate_file)?;
@@ -76,9 +80,34 @@ pub(crate) fn open_token(config: &Config) -> Result<Option<Token>, ServerError> 
     fs::create_dir_all(&config.directory)
         .map_err(|source| ServerError::File { path: config.directory.clone(), source })?;
     let Some(section) = &config.token else { return Ok(None) };
+    Ok(Some(Token::open(&uri("token.uri", &section.uri)?, &options(section))?))
+}
+
+fn options(section: &TokenSection) -> TokenOptions {
     let mut options = TokenOptions::new();
     options.module = module_from_environment();
-    Ok(Some(Token::open(&uri("token.uri", &section.uri)?, &options)?))
+    match section.keep_alive_seconds {
+        None => options,
+        Some(0) => options.without_keep_alive(),
+        Some(seconds) => options.keep_alive(Duration::from_secs(seconds)),
+    }
+}
+
+/// The key with the same one in other tokens behind it. Blocks.
+fn with_spares(key: Key, config: &Config) -> Result<Key, ServerError> {
+    let Some(section) = &config.token else { return Ok(key) };
+    config.ca.spares.iter().try_fold(key, |key, spare| {
+        let failed = |source| ServerError::Key { field: "ca.spares", source };
+        let spare = uri("ca.spares", spare)?;
+        let found = Token::open(&spare, &options(section))?.find_key(&spare).map_err(failed)?;
+        key.with_spare(found).map_err(failed)
+    })
+}
+
+fn blocked_keys(config: &Config) -> Result<BlockedKeys, ServerError> {
+    let Some(path) = &config.ca.blocked_keys_file else { return Ok(BlockedKeys::default()) };
+    BlockedKeys::parse(&read_text(path)?)
+        .map_err(|source| ServerError::BlockedKeys { path: path.clone(), source })
 }
 
 fn profiles(config: &Config) -> Result<Profiles, ServerError> {

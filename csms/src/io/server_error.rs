@@ -3,7 +3,9 @@
 use std::{io, path::PathBuf};
 
 use ocpp_transport::{BindError, NotTls, tls::TlsConfigError};
-use signer_pkcs11::{AuthorityError, IssueError, IssuerError, KeyError, ProfilesError, TokenError, UriError};
+use signer_pkcs11::{
+    AuthorityError, BlockedKeysError, IssueError, IssuerError, KeyError, ProfilesError, TokenError, UriError,
+};
 
 use crate::{config::ConfigError, io::control::ControlError, ledger::LedgerError};
 
@@ -54,6 +56,15 @@ pub enum ServerError {
         /// What is wrong with it.
         #[source]
         source: ProfilesError,
+    },
+    /// The list of blocked keys cannot be read.
+    #[error("{} cannot be used", path.display())]
+    BlockedKeys {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: BlockedKeysError,
     },
     /// What was changed cannot change while the service runs.
     #[error("{section} in the configuration cannot change while the service runs; start it again")]

@@ -6,6 +6,7 @@ mod delivery;
 mod enrolment;
 mod external;
 mod inventory;
+mod keys;
 mod metrics;
 mod ocsp;
 mod passwords;

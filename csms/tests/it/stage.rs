@@ -135,6 +135,11 @@ impl Stage {
         }
     }
 
+    /// The URI of its token, with where the PIN is.
+    pub(crate) fn token(&self) -> String {
+        token_uri(&self.folder.path().file_name().expect("a name").to_string_lossy())
+    }
+
     /// Changes the configuration file of the running program.
     pub(crate) fn configure(&self, from: &str, to: &str) {
         let path = self.path("csms.toml");

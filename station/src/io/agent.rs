@@ -170,6 +170,11 @@ impl Agent {
         let boot = boot(&config);
         let mut options = TokenOptions::new();
         options.module = module_from_environment();
+        options = match config.token.keep_alive_seconds {
+            None => options,
+            Some(0) => options.without_keep_alive(),
+            Some(seconds) => options.keep_alive(Duration::from_secs(seconds)),
+        };
         let token = Token::open(&config.token.uri.parse()?, &options)?;
         let model = open_model(&config, password)?;
         let organization = model.current().organization().to_owned();
