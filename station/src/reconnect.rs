@@ -57,12 +57,13 @@ impl RootChoice {
         Self { worked, ..Self::default() }
     }
 
-    /// The slots that are tried, which the CSMS may have changed: one that is gone cannot be gone back to.
-    pub fn set_slots(&mut self, slots: &[u32]) {
-        self.worked = self.worked.filter(|worked| slots.contains(worked));
+    /// Keeps the slot of the last connection only if `exists` says that it still has a profile: one that is gone cannot be gone
+    /// back to.
+    pub fn retain(&mut self, exists: impl FnOnce(u32) -> bool) {
+        self.worked = self.worked.filter(|worked| exists(*worked));
     }
 
-    /// The slot of the last connection, if it is still tried.
+    /// The slot of the last connection, if it still has a profile.
     #[must_use]
     pub fn worked(&self) -> Option<u32> {
         self.worked
@@ -156,7 +157,7 @@ mod tests {
     #[test]
     fn m05_fr_14_a_profile_that_is_gone_cannot_be_gone_back_to() {
         let mut choice = RootChoice::new(Some(1));
-        choice.set_slots(&[2, 3]);
+        choice.retain(|slot| slot != 1);
         let (present, fallback) = (CsmsRoot::Present, CsmsRoot::Fallback);
         assert_eq!(roots(&mut choice, &[(2, RootFailure::NotProved); 2]), [present, fallback]);
     }

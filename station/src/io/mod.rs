@@ -3,6 +3,7 @@
 mod agent;
 mod clock;
 mod commands;
+mod connecting;
 mod control;
 mod csms;
 mod disposal;

@@ -1,0 +1,276 @@
+//! With what the station connects, and what it does when it is connected: the transport's supervisor asks.
+
+use std::{sync::Arc, time::Duration};
+
+use ocpp_transport::{
+    Attempt, AttemptError, AttemptFailure, BackOffSettings, CloseReason, ConnectError, ConnectionEvent,
+    Exhausted, LinkSettings, Next, Peer, ReconnectSettings, Registration, Router, Security, SecurityProfile,
+    SessionSettings, Station, StationConfig,
+    name_rule::Wildcards,
+    tls::{ClientKey, ProvedBy, TlsConfigError, TlsFailure, client_config_proving},
+};
+use ocpp_types::v201::{InstallCertificateUseEnumType, NetworkConnectionProfileType};
+use rustls_pki_types::CertificateDer;
+use signer_pkcs11::KeyError;
+use station_store::{OwnCertificate, OwnState, Session};
+
+use crate::{
+    config::ConfigError,
+    device_model::DeviceModel,
+    io::{
+        EnrolmentError,
+        agent::{Agent, Frames},
+        handlers::{Shared, explain, lock, on_blocking_thread, router},
+        last_slot,
+    },
+    reconnect::{CsmsRoot, RootFailure, presented},
+    security_events::SecurityEvent,
+};
+
+/// With what an attempt is made.
+#[derive(Debug, Default)]
+pub(super) struct Attempting {
+    /// The certificate that the station presents; without, it has its password.
+    own: Option<OwnCertificate>,
+    /// On which root it relies.
+    root: CsmsRoot,
+    /// Which root proved the CSMS.
+    proved_by: ProvedBy,
+}
+
+impl Agent {
+    /// The security of an attempt, and with what it is made.
+    async fn security(
+        &self,
+        model: &DeviceModel,
+        profile: &NetworkConnectionProfileType,
+        attempt: &Attempt,
+    ) -> Result<(Security, Attempting), PrepareError> {
+        let fallback = self.shared.store.fallback_root();
+        let root = lock(&self.root_choice).root(attempt.slot, fallback.is_some());
+        let roots = match (root, fallback) {
+            (CsmsRoot::Fallback, Some(fallback)) => vec![fallback],
+            _ => self.shared.store.roots(InstallCertificateUseEnumType::CSMSRootCertificate),
+        };
+        let wildcards = if model.allows_wildcards() { Wildcards::Allow } else { Wildcards::Refuse };
+        let (mut own, proved_by) = (None, ProvedBy::default());
+        if profile.security_profile == i64::from(SecurityProfile::TlsWithClientCertificate.number()) {
+            let all = self.shared.store.own_certificates();
+            own = presented(&all, |own| own.state == OwnState::InUse, attempt.credential).cloned();
+        }
+        let security = match &own {
+            // A00.FR.401, A00.FR.402; an expired certificate is offered too (A00.FR.430).
+            Some(own) => {
+                let (shared, uri) = (Arc::clone(&self.shared), own.key_uri.clone());
+                let key = on_blocking_thread(move || shared.keyring.key(&uri)).await??;
+                let key = ClientKey { chain: own.chain.clone(), key: key.signing_key() };
+                let tls = Arc::new(client_config_proving(roots, Some(key), wildcards, proved_by.clone())?);
+                Security::TlsWithClientCertificate { tls }
+            }
+            None => {
+                let tls = Arc::new(client_config_proving(roots, None, wildcards, proved_by.clone())?);
+                Security::TlsWithBasicAuth { password: model.password().clone(), tls }
+            }
+        };
+        Ok((security, Attempting { own, root, proved_by }))
+    }
+
+    /// Takes note of a connection: by which profile, and which root proved the CSMS. What is returned is to be kept as long as
+    /// the connection stands: until then that root is in use.
+    async fn begin_session(&self, slot: u32, root: Option<CertificateDer<'static>>) -> Option<Session> {
+        let known = lock(&self.root_choice).worked() == Some(slot);
+        lock(&self.root_choice).handle_connected(slot);
+        let (shared, folder) = (Arc::clone(&self.shared), self.config.directory.clone());
+        let begin = move || {
+            if !known && let Err(error) = last_slot::write(&folder, slot) {
+                tracing::warn!(%error, "which network profile worked last is not written down");
+            }
+            // M05.FR.13, TC_M_30, TC_M_31
+            let (session, noted) = shared.store.session(&root?);
+            if let Err(error) = noted {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, "the fallback root is kept, though the new one has proved itself");
+            }
+            Some(session)
+        };
+        on_blocking_thread(begin).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "which root is in use is not known");
+            None
+        })
+    }
+
+    /// The station is connected with `own`: the other certificate is discarded (A02.FR.10).
+    async fn confirm(&self, own: Option<OwnCertificate>) {
+        if let Some(own) = own {
+            let shared = Arc::clone(&self.shared);
+            // It goes on if the connection ends meanwhile; the next attempt waits for it.
+            let confirming = Arc::clone(&self.confirming).lock_owned().await;
+            let confirm = move || {
+                confirm(&shared, &own);
+                drop(confirming);
+            };
+            if let Err(error) = on_blocking_thread(confirm).await {
+                tracing::error!(%error, "the former certificate is kept");
+            }
+        }
+        self.shared.handle_confirmed();
+        self.shared.renewing.handle_change();
+    }
+
+    /// A05.FR.06: once connected by a higher profile, those of a lower level are gone.
+    async fn discard_lower_profiles(&self, connected: SecurityProfile) {
+        let shared = Arc::clone(&self.shared);
+        let discard = move || shared.model.change(|model| ((), model.handle_connected(connected)));
+        match on_blocking_thread(discard).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, "network profiles of a lower level are kept");
+            }
+            Err(error) => tracing::error!(%error, "network profiles of a lower level are kept"),
+        }
+    }
+}
+
+impl Station for Agent {
+    type Error = PrepareError;
+
+    fn settings(&self) -> ReconnectSettings {
+        let model = self.shared.model.current();
+        let (wait_minimum, random_range, repeat_times) = model.back_off();
+        ReconnectSettings::default()
+            .with_back_off(BackOffSettings::new(wait_minimum, random_range, repeat_times))
+            .with_attempts_per_profile(model.connection_attempts())
+            .with_exhausted(Exhausted::StartOverWithLastThatWorked)
+    }
+
+    fn priority(&self) -> Vec<u32> {
+        self.shared.model.current().network().priority().to_vec()
+    }
+
+    /// With the certificate whose turn it is, or with the password where there is none.
+    async fn prepare(&self, attempt: &Attempt) -> Result<(StationConfig, Router), PrepareError> {
+        drop(self.confirming.lock().await);
+        self.shared.handle_attempt();
+        let model = self.shared.model.current();
+        let profile = model.network().profile(attempt.slot).ok_or(PrepareError::NoProfile)?;
+        // B10.FR.07: the profile that worked last is gone back to, unless it is gone itself.
+        lock(&self.root_choice).retain(|slot| model.network().profile(slot).is_some());
+        let (security, attempting) = self.security(&model, profile, attempt).await?;
+        *lock(&self.attempting) = attempting;
+        let message_timeout = u64::try_from(profile.message_timeout).unwrap_or_default();
+        let session = SessionSettings::default().with_call_timeout(Duration::from_secs(message_timeout));
+        let mut link =
+            LinkSettings::default().with_session(session).with_ping_interval(model.ping_interval());
+        if let Some(Frames(tap)) = &self.frames {
+            link = link.with_tap(Arc::clone(tap));
+        }
+        let url = profile.ocpp_csms_url.as_str().parse()?;
+        // B01.FR.08: until the CSMS has accepted the station once, the connection sends nothing that it did not ask for.
+        let registration = match *lock(&self.booted) {
+            Some(_) => Registration::Accepted,
+            None => Registration::NotBooted,
+        };
+        let config = StationConfig::new(url, self.config.identity()?, security)
+            .with_registration(registration)
+            .with_link(link);
+        Ok((config, router(&self.shared, &self.config.csms.versions)))
+    }
+
+    async fn serve(&self, peer: &Peer, attempt: &Attempt) -> Next {
+        self.shared.handle_slot(attempt.slot);
+        let Attempting { own, proved_by, .. } = std::mem::take(&mut *lock(&self.attempting));
+        let _session = self.begin_session(attempt.slot, proved_by.root()).await;
+        let model = self.shared.model.current();
+        let url = model.network().profile(attempt.slot).map(|profile| profile.ocpp_csms_url.to_string());
+        let url = url.unwrap_or_default();
+        let _up = self.shared.link.handle_connected(attempt.slot, url, peer.clone(), own.clone());
+        self.confirm(own).await;
+        self.discard_lower_profiles(peer.profile()).await;
+        tracing::info!(profile = %peer.profile(), slot = attempt.slot, "connected");
+        tokio::select! {
+            // At once, with what has just been stored.
+            () = self.shared.reconnect.notified() => Next::Renew,
+            () = self.live(peer, attempt.slot) => Next::Renew,
+        }
+    }
+
+    fn failed(&self, attempt: &Attempt, error: &AttemptError<PrepareError>) -> AttemptFailure {
+        self.shared.link.handle_failed(attempt.slot, explain(error));
+        if let AttemptError::Connect(error) = error {
+            let failure = match error {
+                ConnectError::Tls { source: TlsFailure::BadServerCertificate { .. }, .. } => {
+                    RootFailure::NotProved
+                }
+                _ => RootFailure::Other,
+            };
+            let root = lock(&self.attempting).root;
+            lock(&self.root_choice).handle_failed(attempt.slot, root, failure);
+        }
+        match error {
+            // A certificate whose key is gone is none (A02.FR.28).
+            AttemptError::Prepare(PrepareError::Key(EnrolmentError::Key(KeyError::NotFound { .. }))) => {
+                AttemptFailure::Refused
+            }
+            error => error.failure(),
+        }
+    }
+
+    fn disconnected(&self, _: &Peer, _: &CloseReason) {
+        self.shared.renewing.handle_disconnected();
+    }
+
+    async fn security_event(&self, event: ConnectionEvent, info: &str) {
+        let event = match event {
+            // A00.FR.310, A00.FR.413
+            ConnectionEvent::InvalidCsmsCertificate => SecurityEvent::InvalidCsmsCertificate,
+            // A00.FR.317, A00.FR.420
+            ConnectionEvent::InvalidTlsVersion => SecurityEvent::InvalidTlsVersion,
+            // A00.FR.323, A00.FR.426
+            ConnectionEvent::InvalidTlsCipherSuite => SecurityEvent::InvalidTlsCipherSuite,
+            _ => SecurityEvent::FailedToAuthenticateAtCsms,
+        };
+        self.shared.raise(event, info.to_owned()).await;
+    }
+}
+
+/// Why the agent has nothing to connect with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// The slot has lost its profile meanwhile.
+    #[error("the slot holds no network profile")]
+    NoProfile,
+    /// The profile's URL is none.
+    #[error("ocppCsmsUrl of the network profile is no URL")]
+    Url(#[from] url::ParseError),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up; is a CSMS root installed? `ocpp-station provision` installs one")]
+    Tls(#[from] TlsConfigError),
+    /// The key of the certificate is not in the token, or the token fails.
+    #[error("the key of the station's certificate cannot be used")]
+    Key(#[from] EnrolmentError),
+    /// The configuration breaks a rule.
+    #[error("the identity cannot be used")]
+    Config(#[from] ConfigError),
+    /// The thread that looked for the key failed.
+    #[error("the thread that looked for the key failed")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+/// Keeps `own`, with which the station is connected, and discards what is kept beside it. Blocks.
+fn confirm(shared: &Shared, own: &OwnCertificate) {
+    let newest = shared.store.own_certificates().first().map(|newest| newest.id);
+    match shared.store.confirm_own(own.id) {
+        // A02.FR.29
+        Ok(_) if newest != Some(own.id) => {
+            shared.record(SecurityEvent::DiscardedRenewedClientCertificate, "the CSMS did not accept it");
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            return tracing::error!(error, "the former certificate is kept");
+        }
+    }
+    shared.disposal.notify_one();
+}

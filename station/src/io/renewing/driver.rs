@@ -1,0 +1,237 @@
+//! Drives [`Renewal`](crate::renewal::Renewal): does what it says, durably and in order, and tells it what came of that.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use ocpp_transport::Peer;
+use station_store::{PendingId, PendingState, RootUse, SendNote};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    following::Happened,
+    inventory::timestamp,
+    io::{
+        EnrolmentError, RenewError,
+        csms::{self, AskError, SignRequest},
+        handlers::{Shared, on_blocking_thread},
+        renewing::subjects::{held, schedule},
+    },
+    renewal::{Action, End, Note, SignAnswer, Subject},
+};
+
+impl Shared {
+    /// Drives the renewal for as long as the station lives.
+    ///
+    /// # Cancel safety
+    /// What is under way goes on after a restart.
+    pub(crate) async fn drive_renewal(self: Arc<Self>) {
+        let mut work = JoinSet::new();
+        let mut clock = (SystemTime::now(), Instant::now());
+        loop {
+            clock = self.look(clock);
+            while let Some(action) = self.next_action() {
+                self.perform(action, &mut work).await;
+            }
+            let due = self.renewing.state().core.poll_timeout();
+            let wait =
+                due.map_or(LOOK_AGAIN, |due| due.duration_since(SystemTime::now()).unwrap_or_default());
+            tokio::select! {
+                () = self.renewing.wake.notified() => {}
+                // Looked at again: certificates come and go, and the clock may be set.
+                () = sleep(wait.min(LOOK_AGAIN)) => {}
+                Some(ended) = work.join_next(), if !work.is_empty() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a step of a renewal failed");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the core what has changed without an event: settings, certificates, the clock. Returns the clocks as they are.
+    fn look(&self, (before, then): (SystemTime, Instant)) -> (SystemTime, Instant) {
+        let (now, instant) = (SystemTime::now(), Instant::now());
+        let model = self.model.current();
+        let held = held(&self.store, &model, now);
+        let expected = before + (instant - then);
+        let off = now.duration_since(expected).unwrap_or_else(|ahead| ahead.duration());
+        let mut state = self.renewing.state();
+        if off > TICK {
+            tracing::info!(
+                seconds = off.as_secs(),
+                "the clock was set; no wait becomes longer or shorter by that"
+            );
+            state.core.handle_clock_set(expected, now);
+        }
+        state.core.set_schedule(schedule(&model));
+        state.core.set_held(held);
+        (now, instant)
+    }
+
+    fn next_action(&self) -> Option<Action<PendingId>> {
+        self.renewing.state().core.poll_action(SystemTime::now())
+    }
+
+    /// Does one step. What the token or the CSMS takes its time for is done beside the others.
+    async fn perform(self: &Arc<Self>, action: Action<PendingId>, work: &mut JoinSet<()>) {
+        match action {
+            Action::Announce { subject } => {
+                let (shared, model, wanted) = (Arc::clone(self), self.model.current(), subject.clone());
+                let announced = on_blocking_thread(move || shared.announce(&model, &wanted)).await;
+                match flat(announced) {
+                    Ok(pending) => self.renewing.handle_announced(subject, pending),
+                    Err(error) => {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::error!(error, ?subject, "a renewal is due and could not be begun");
+                        self.renewing.state().core.handle_not_announced(SystemTime::now(), subject);
+                    }
+                }
+            }
+            Action::MakeKey { subject, pending } => {
+                self.renewing.tell(Happened::Begun { subject: subject.clone(), pending });
+                work.spawn(Arc::clone(self).make_key(subject, pending));
+            }
+            Action::Send { pending, note, .. } => {
+                self.renewing.tell(Happened::Sent { pending });
+                let (peer, connection) = {
+                    let state = self.renewing.state();
+                    (state.peer.clone(), state.connection)
+                };
+                work.spawn(Arc::clone(self).send(peer, connection, pending, note));
+            }
+            Action::Note { pending, note } => {
+                if let Some(again) = note.due {
+                    self.renewing.tell(Happened::Accepted { pending, again: timestamp(again) });
+                }
+                if let Err(error) = self.note(pending, note).await {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, request = %pending, "how far a request has come is not written down");
+                }
+            }
+            Action::Drop { pending } => {
+                let shared = Arc::clone(self);
+                if let Err(error) = on_blocking_thread(move || shared.give_up(pending)).await {
+                    tracing::error!(%error, request = %pending, "a request that is over is kept");
+                }
+            }
+            Action::Ended { subject, end } => {
+                self.handle_end(&subject, end);
+                self.renewing.tell(Happened::Ended { subject, end });
+            }
+        }
+    }
+
+    async fn make_key(self: Arc<Self>, subject: Subject, pending: PendingId) {
+        let shared = Arc::clone(&self);
+        let made = flat(on_blocking_thread(move || shared.keyring.make(pending)).await);
+        if let Err(error) = &made {
+            let error: &dyn std::error::Error = error;
+            tracing::error!(error, ?subject, request = %pending, "no certificate request was made");
+        }
+        if made.is_ok() {
+            self.renewing.tell(Happened::KeyMade { pending });
+        }
+        self.renewing.state().core.handle_key(SystemTime::now(), pending, made);
+        self.renewing.wake.notify_one();
+    }
+
+    async fn send(self: Arc<Self>, peer: Option<Peer>, connection: u64, pending: PendingId, note: Note) {
+        let answer = match peer {
+            Some(peer) => self.sign(&peer, pending, note).await,
+            None => SignAnswer::None,
+        };
+        if answer == SignAnswer::None {
+            self.renewing.tell(Happened::NotAnswered { pending });
+        }
+        self.renewing.handle_answer(connection, pending, answer);
+    }
+
+    /// Sends SignCertificate, after it is durable that it was sent.
+    async fn sign(self: &Arc<Self>, peer: &Peer, pending: PendingId, note: Note) -> SignAnswer {
+        if let Err(error) = self.note(pending, note).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, request = %pending, "a certificate request is not sent now");
+            return SignAnswer::None;
+        }
+        let Some(request) = self.keyring.pending(pending) else { return SignAnswer::None };
+        let PendingState::CsrReady { csr_pem, .. } = request.state else { return SignAnswer::None };
+        let for_vehicles = request.use_.is_for_vehicles() && !request.use_.connects();
+        // A02.FR.27: the root that was installed last, which the CSMS wants to move to.
+        let roots = if for_vehicles { self.store.installed(&[RootUse::V2g]) } else { Vec::new() };
+        let request = SignRequest {
+            csr: csr_pem,
+            use_: request.use_,
+            request_id: request.request_id,
+            root: roots.into_iter().next_back().map(|(_, hash)| hash),
+        };
+        match csms::sign_certificate(peer, &request).await {
+            Ok(csms::SignAnswer::Accepted) => {
+                tracing::info!(request = %pending, "the CSMS accepted the certificate request; the certificate will follow");
+                SignAnswer::Accepted
+            }
+            Ok(csms::SignAnswer::Rejected { reason }) => {
+                tracing::warn!(request = %pending, reason, "the CSMS rejected the certificate request");
+                SignAnswer::Rejected
+            }
+            // To say the same again would bring the same. 1.6 has no certificates for vehicles, 2.0.1 none for ISO 15118-20.
+            Err(error)
+                if error.is_answer()
+                    || matches!(error, AskError::TooLong(_) | AskError::NoSuchMessage { .. }) =>
+            {
+                tracing::warn!(request = %pending, %error, "the CSMS cannot take the certificate request");
+                SignAnswer::Rejected
+            }
+            Err(error) => {
+                tracing::warn!(request = %pending, %error, "no answer to the certificate request; it is sent again");
+                SignAnswer::None
+            }
+        }
+    }
+
+    /// Writes down how far a request has come.
+    async fn note(self: &Arc<Self>, pending: PendingId, note: Note) -> Result<(), RenewError> {
+        let shared = Arc::clone(self);
+        let Note { accepted, due } = note;
+        let noted =
+            on_blocking_thread(move || Ok(shared.store.note_send(pending, SendNote { accepted, due })?));
+        flat(noted.await)
+    }
+
+    fn handle_end(&self, subject: &Subject, end: End) {
+        match end {
+            End::Certificate => tracing::info!(?subject, "a certificate has come"),
+            End::Rejected => {
+                tracing::warn!(?subject, "the CSMS signs no certificate; a trigger begins anew");
+                // A02.FR.21
+                if let Subject::Vehicle { secc_id } = subject {
+                    self.model.suspend_pnc(secc_id);
+                    tracing::warn!(secc_id, "PnCEnabled is off until the next start (A02.FR.21)");
+                }
+            }
+            End::Invalid => tracing::warn!(?subject, "an invalid certificate came; a trigger begins anew"),
+            End::Exhausted => {
+                tracing::warn!(
+                    ?subject,
+                    "no certificate came for a request that was accepted; a trigger begins anew"
+                );
+            }
+            End::NoKey => tracing::error!(?subject, "no certificate can be asked for now"),
+            End::Replaced => tracing::info!(?subject, "a newer request takes the place of the one before"),
+        }
+    }
+}
+
+fn flat<T>(outcome: Result<Result<T, EnrolmentError>, tokio::task::JoinError>) -> Result<T, RenewError> {
+    Ok(outcome??)
+}
+
+/// At least so often the driver looks whether something has changed of which nobody tells, such as the clock.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// What the system's clock and the monotonic one may be apart between two looks without one of them having been set.
+const TICK: Duration = Duration::from_secs(2);
