@@ -14,6 +14,7 @@
 //! | TC_A_12 | `tc_a_vehicles::tc_a_12_renew_the_certificate_of_each_secc` |
 //! | TC_A_14 | `tc_a_renewal::tc_a_14_an_invalid_certificate_is_rejected_and_reported` |
 //! | TC_A_15 | `tc_a_renewal::tc_a_15_a_rejected_request_changes_nothing` |
+//! | TC_A_19 | `tc_b_network::tc_a_19_upgrade_to_profile_3_and_no_way_back` |
 //! | TC_A_20 | `src/device_model/tests::tc_a_20_a05_fr_02_no_higher_profile_without_a_root` |
 //! | TC_A_21 | `device_model::tc_a_21_tc_a_22_b09_profiles_are_stored_and_only_usable_ones_are_put_in_order`, `src/device_model/tests::tc_a_21_a05_fr_03_no_profile_3_without_a_certificate` |
 //! | TC_A_22 | `device_model::tc_a_21_tc_a_22_b09_profiles_are_stored_and_only_usable_ones_are_put_in_order`, `src/device_model/tests::tc_a_22_a05_fr_08_to_10_downgrades` |

@@ -61,7 +61,8 @@ fn a02_fr_12_renew_fails_where_the_csms_rejects_the_request() {
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(text.contains("station: the CSMS rejected the request"), "{text}");
     assert!(error.contains("no certificate has come"), "{error}");
-    assert!(stage.inventory().pending.is_empty());
+    // Its key goes right after the end is told.
+    stage.wait_until("nothing waits", || stage.inventory().pending.is_empty());
     station.terminate();
 }
 
@@ -178,9 +179,9 @@ fn a02_one_request_for_each_secc_and_its_chain_in_the_inventory() {
     let kept = station_store::Certificate::chain_from_pem(&secc.chain_pem, 2);
     assert!(kept.is_ok_and(|kept| signed.is_ok_and(|signed| signed == kept)));
     assert!(secc.children[0].subject.contains("CN=V2G Sub") && secc.children[0].hash_data.is_some());
-    // The other SECC's request waits on.
-    assert_eq!(inventory.pending.len(), 1);
-    assert_eq!(inventory.pending[0].common_name.as_deref(), Some("SECC-A"));
+    // The other SECC's request waits on; that of before goes right after the end is told.
+    stage.wait_until("one request waits", || stage.inventory().pending.len() == 1);
+    assert_eq!(stage.inventory().pending[0].common_name.as_deref(), Some("SECC-A"));
     let text = stage.plain_command(&["inventory"]).output().expect("starts").stdout;
     let text = String::from_utf8_lossy(&text).into_owned();
     assert!(text.contains("└ ") && text.contains("V2GRootCertificate"), "{text}");

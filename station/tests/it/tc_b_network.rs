@@ -1,9 +1,9 @@
-//! From one CSMS to another by network profiles (B09, B10): TC_B_45 to TC_B_47, TC_B_49, TC_B_50.
+//! From one CSMS or security profile to another (A05, B09, B10): TC_A_19, TC_B_45 to TC_B_47, TC_B_49, TC_B_50.
 
 use serde_json::{Value, json};
 
 use crate::{
-    reusable::{self, booted, booted_with, holds, install, listed, renewed, root_hash},
+    reusable::{self, booted, booted_with, csr, holds, install, listed, renewed, root_hash, signed},
     stage::{Process, PythonCsms, Stage},
     tc_m_additional_check::{self, make_second_root, second_hash},
 };
@@ -20,12 +20,18 @@ fn start(stage: &Stage) -> (PythonCsms, Process) {
 /// Stores a profile for a CSMS at `port` in a slot.
 #[track_caller]
 fn store_profile(stage: &Stage, csms: &mut PythonCsms, slot: u8, port: u64) {
+    let answer = offer_profile(stage, csms, slot, port, 3);
+    assert_eq!(answer["status"], "Accepted", "{answer}");
+}
+
+/// The answer to a profile of this level.
+#[track_caller]
+fn offer_profile(stage: &Stage, csms: &mut PythonCsms, slot: u8, port: u64, level: u8) -> Value {
     let url = format!("wss://localhost:{port}/ocpp");
     let profile = json!({ "configurationSlot": slot, "connectionData": {
         "ocppVersion": "OCPP20", "ocppTransport": "JSON", "ocppCsmsUrl": url, "messageTimeout": 30,
-        "securityProfile": 3, "ocppInterface": "Wired0" } });
-    let answer = csms.call(stage, "SetNetworkProfile", profile);
-    assert_eq!(answer["status"], "Accepted", "{answer}");
+        "securityProfile": level, "ocppInterface": "Wired0" } });
+    csms.call(stage, "SetNetworkProfile", profile)
 }
 
 /// Sets a variable of the connection.
@@ -42,8 +48,12 @@ fn reset(stage: &Stage, csms: &mut PythonCsms) {
 /// The slot of the connection, as the station tells it.
 #[track_caller]
 fn active_slot(stage: &Stage, csms: &mut PythonCsms) -> Value {
-    let data =
-        json!({ "component": { "name": "OCPPCommCtrlr" }, "variable": { "name": "ActiveNetworkProfile" } });
+    get(stage, csms, "OCPPCommCtrlr", "ActiveNetworkProfile")
+}
+
+#[track_caller]
+fn get(stage: &Stage, csms: &mut PythonCsms, component: &str, variable: &str) -> Value {
+    let data = json!({ "component": { "name": component }, "variable": { "name": variable } });
     let mut answer = csms.call(stage, "GetVariables", json!({ "getVariableData": [data] }));
     answer["getVariableResult"][0]["attributeValue"].take()
 }
@@ -183,5 +193,38 @@ fn tc_b_49_fall_back_to_the_profile_that_worked_last() {
     assert_eq!(csms.wait_for(&stage, "connection")["port"], other);
     csms.wait_for(&stage, "BootNotification");
     assert_eq!(active_slot(&stage, &mut csms), "2");
+    station.terminate();
+}
+
+#[test]
+fn tc_a_19_upgrade_to_profile_3_and_no_way_back() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    let port = csms.port;
+    // On profile 2, by its slot: with a password, also when there is a certificate.
+    assert_eq!(offer_profile(&stage, &mut csms, 2, port, 2)["status"], "Accepted");
+    set(&stage, &mut csms, "NetworkConfigurationPriority", "2");
+    reset(&stage, &mut csms);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
+    csms.wait_for(&stage, "BootNotification");
+    let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+    let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
+    assert_eq!(answer["status"], "Accepted", "{answer}");
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
+    // A05.FR.04 to .06
+    assert_eq!(offer_profile(&stage, &mut csms, 3, port, 3)["status"], "Accepted");
+    set(&stage, &mut csms, "NetworkConfigurationPriority", "3,2");
+    reset(&stage, &mut csms);
+    let connection = csms.wait_for(&stage, "connection");
+    assert_eq!((&connection["profile"], &connection["serial"]), (&json!(3), &issued["serial"]));
+    csms.wait_for(&stage, "BootNotification");
+    assert_eq!(get(&stage, &mut csms, "SecurityCtrlr", "SecurityProfile"), "3");
+    assert_eq!(get(&stage, &mut csms, "OCPPCommCtrlr", "NetworkConfigurationPriority"), "3");
+    // A05.FR.10, also over a restart.
+    let answer = offer_profile(&stage, &mut csms, 2, port, 2);
+    assert_eq!(answer["statusInfo"]["reasonCode"], "NoSecurityDowngrade", "{answer}");
+    reset(&stage, &mut csms);
+    assert_eq!(csms.wait_for(&stage, "connection")["profile"], 3);
     station.terminate();
 }
