@@ -30,10 +30,21 @@ struct Bounds {
     certificates: u8,
     root_changes: u8,
     ticks: u8,
+    version: Version,
+}
+
+/// What the CSMS speaks, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Version {
+    /// With the waits of A02.FR.17.
+    V2,
+    /// Without them.
+    V16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct World {
+    version: Version,
     core: Renewal<u8>,
     /// Durable: the pending keys, and the certificates for the connection, newest first.
     records: Vec<Record<u8>>,
@@ -44,6 +55,8 @@ struct World {
     connected: bool,
     /// SignCertificate on its way.
     request: Option<u8>,
+    /// The CSRs of which the station has heard on this connection that they are accepted.
+    heard: BTreeSet<u8>,
     /// Keys for which the CSMS has accepted a CSR.
     known_to_csms: BTreeSet<u8>,
     /// CertificateSigned on its way.
@@ -93,7 +106,7 @@ struct Seen {
 enum Broken {
     /// The only certificate that the CSMS accepts was given up.
     Stranded,
-    /// A CSR was sent again before its wait was over.
+    /// A CSR was sent again before its wait was over; in 1.6, on the connection on which it was accepted.
     Early,
     /// More sends than the schedule has.
     TooOften,
@@ -136,8 +149,9 @@ fn time(clock: u8) -> SystemTime {
 
 impl World {
     fn new(bounds: &Bounds) -> Self {
-        let Bounds { triggers, crashes, disconnects, certificates, root_changes, ticks } = *bounds;
+        let Bounds { triggers, crashes, disconnects, certificates, root_changes, ticks, version } = *bounds;
         let mut world = Self {
+            version,
             core: Renewal::new(Schedule::new(TICK, REPEAT_TIMES)),
             records: Vec::new(),
             own: vec![Certificate { key: 0, root: ROOT_A, in_use: true }],
@@ -145,6 +159,7 @@ impl World {
             making: None,
             connected: false,
             request: None,
+            heard: BTreeSet::new(),
             known_to_csms: BTreeSet::new(),
             signed: None,
             csms_roots: ROOT_A,
@@ -215,7 +230,11 @@ impl World {
     }
 
     fn check_send(&mut self, key: u8) {
-        if self.seen.noted.is_some_and(|(noted, due)| noted == key && time(self.clock) < due) {
+        let early = match self.version {
+            Version::V2 => self.seen.noted.is_some_and(|(noted, due)| noted == key && time(self.clock) < due),
+            Version::V16 => self.heard.contains(&key),
+        };
+        if early {
             self.seen.broken = Some(Broken::Early);
         }
         if self.seen.accepted.is_some_and(|(accepted, count)| accepted == key && count >= REPEAT_TIMES + 2) {
@@ -236,6 +255,7 @@ impl World {
         if answer == SignAnswer::Accepted {
             let before = self.seen.accepted.filter(|(known, _)| *known == key).map_or(0, |(_, count)| count);
             self.seen.accepted = Some((key, before + 1));
+            self.heard.insert(key);
         }
         self.core.handle_answer(time(self.clock), key, answer);
     }
@@ -271,12 +291,16 @@ impl World {
         self.own = vec![Certificate { in_use: true, ..chosen }];
         self.tell_validity();
         self.connected = true;
-        self.core.handle_connected();
+        match self.version {
+            Version::V2 => self.core.handle_connected(),
+            Version::V16 => self.core.handle_connected_without_waits(time(self.clock)),
+        }
     }
 
     fn disconnect(&mut self) {
         self.connected = false;
         self.request = None;
+        self.heard.clear();
         self.core.handle_disconnected(time(self.clock));
     }
 
@@ -286,6 +310,7 @@ impl World {
         self.tell_validity();
         self.connected = false;
         self.request = None;
+        self.heard.clear();
         self.making = None;
         self.signed = None;
     }
@@ -475,6 +500,7 @@ impl Model for Bounds {
             (5, Property::sometimes("back to the old certificate", |_, world: &World| world.seen.fell_back)),
         ];
         let reachable = |rank| match rank {
+            3 if self.version == Version::V16 => self.disconnects >= 2,
             3 => self.ticks >= 3,
             4 => self.triggers >= 2,
             5 => self.disconnects >= 1,
@@ -495,11 +521,41 @@ fn check(bounds: &Bounds) {
 /// Two triggers, a crash, a lost connection, two certificates.
 #[test]
 fn every_interleaving_with_a_crash() {
-    check(&Bounds { triggers: 2, crashes: 1, disconnects: 0, certificates: 1, root_changes: 0, ticks: 3 });
+    check(&Bounds {
+        triggers: 2,
+        crashes: 1,
+        disconnects: 0,
+        certificates: 1,
+        root_changes: 0,
+        ticks: 3,
+        version: Version::V2,
+    });
 }
 
 /// The CSMS moves to another root meanwhile.
 #[test]
 fn every_interleaving_with_a_change_of_roots() {
-    check(&Bounds { triggers: 1, crashes: 1, disconnects: 1, certificates: 2, root_changes: 2, ticks: 2 });
+    check(&Bounds {
+        triggers: 1,
+        crashes: 1,
+        disconnects: 1,
+        certificates: 2,
+        root_changes: 2,
+        ticks: 2,
+        version: Version::V2,
+    });
+}
+
+/// OCPP 1.6, which sends again on new connections only.
+#[test]
+fn every_interleaving_without_waits() {
+    check(&Bounds {
+        triggers: 1,
+        crashes: 1,
+        disconnects: 2,
+        certificates: 1,
+        root_changes: 0,
+        ticks: 2,
+        version: Version::V16,
+    });
 }
