@@ -20,6 +20,34 @@ pub enum ControlRequest {
         /// The payload, checked against the action's schema before it is sent.
         payload: Box<RawValue>,
     },
+    /// Ask a station for a message.
+    Trigger {
+        /// The station's identity.
+        station: String,
+        /// The message, in the words of any version.
+        message: String,
+    },
+    /// Install a root certificate on a station.
+    Install {
+        /// The station's identity.
+        station: String,
+        /// What it is for, in the words of any version.
+        certificate_type: String,
+        /// PEM.
+        certificate: String,
+    },
+    /// List what is installed on a station, in the shape of OCPP 2.x.
+    Inventory {
+        /// The station's identity.
+        station: String,
+    },
+    /// Delete a certificate from a station.
+    Delete {
+        /// The station's identity.
+        station: String,
+        /// As the station has told it.
+        hash_data: Box<RawValue>,
+    },
     /// The certificates that were issued.
     Certificates,
     /// Give a station a new password (A01).

@@ -2,6 +2,7 @@
 
 use ocpp_transport::{CallFailure, Peer};
 use ocpp_types::{Request, Version, v16, v21, v201};
+use serde_json::{json, value::RawValue};
 
 /// Why an operator's request brought no response.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +124,101 @@ pub(crate) async fn call(peer: &Peer, action: &str, payload: &str) -> Result<Str
         Version::V21 => call_v21(peer, action, payload).await,
         _ => call_v201(peer, action, payload).await,
     }
+}
+
+/// Asks a station for a message, by the action that its version has for that.
+///
+/// # Errors
+/// [`OperatorCallError`].
+///
+/// # Cancel safety
+/// As [`call`].
+pub(crate) async fn trigger(peer: &Peer, message: &str) -> Result<String, OperatorCallError> {
+    let action = match peer.version() {
+        // All that the security whitepaper's own action does not know is DiagnosticsStatusNotification.
+        Version::V16 if message != "DiagnosticsStatusNotification" => {
+            v16::ExtendedTriggerMessageRequest::ACTION
+        }
+        _ => v201::TriggerMessageRequest::ACTION,
+    };
+    let message = in_words_of(peer.version(), message);
+    call(peer, action, &json!({ "requestedMessage": message }).to_string()).await
+}
+
+/// Installs a root on a station.
+///
+/// # Errors
+/// [`OperatorCallError`].
+///
+/// # Cancel safety
+/// As [`call`].
+pub(crate) async fn install(
+    peer: &Peer,
+    certificate_type: &str,
+    certificate: &str,
+) -> Result<String, OperatorCallError> {
+    let certificate_type = in_words_of(peer.version(), certificate_type);
+    let payload = json!({ "certificateType": certificate_type, "certificate": certificate });
+    call(peer, v201::InstallCertificateRequest::ACTION, &payload.to_string()).await
+}
+
+/// Lists what is installed on a station, in the shape of OCPP 2.x. In 1.6 that takes one request for each use.
+///
+/// # Errors
+/// [`OperatorCallError`].
+///
+/// # Cancel safety
+/// As [`call`].
+pub(crate) async fn inventory(peer: &Peer) -> Result<String, OperatorCallError> {
+    if peer.version() != Version::V16 {
+        return call(peer, v201::GetInstalledCertificateIdsRequest::ACTION, "{}").await;
+    }
+    let mut chains = Vec::new();
+    for certificate_type in v16::CertificateUseEnumType::ALL {
+        let request = v16::GetInstalledCertificateIdsRequest::new(*certificate_type);
+        let action = v16::GetInstalledCertificateIdsRequest::ACTION;
+        let response =
+            peer.call(request).await.map_err(|source| OperatorCallError::Call { action, source })?;
+        chains.extend(response.certificate_hash_data.into_iter().flatten().map(|data| {
+            json!({
+                "certificateType": certificate_type.as_str(),
+                "certificateHashData": {
+                    "hashAlgorithm": data.hash_algorithm.as_str(),
+                    "issuerNameHash": data.issuer_name_hash.as_str(),
+                    "issuerKeyHash": data.issuer_key_hash.as_str(),
+                    "serialNumber": data.serial_number.as_str(),
+                },
+            })
+        }));
+    }
+    Ok(match chains.is_empty() {
+        true => json!({ "status": "NotFound" }),
+        false => json!({ "status": "Accepted", "certificateHashDataChain": chains }),
+    }
+    .to_string())
+}
+
+/// Deletes a certificate from a station, by the hash data that it has told.
+///
+/// # Errors
+/// [`OperatorCallError`].
+///
+/// # Cancel safety
+/// As [`call`].
+pub(crate) async fn delete(peer: &Peer, hash_data: &RawValue) -> Result<String, OperatorCallError> {
+    let payload = format!(r#"{{"certificateHashData":{}}}"#, hash_data.get());
+    call(peer, v201::DeleteCertificateRequest::ACTION, &payload).await
+}
+
+/// The word that a version has for the same thing, so that one command serves a mixed fleet.
+fn in_words_of(version: Version, word: &str) -> &str {
+    const WORDS: [(&str, &str); 2] = [
+        ("SignChargePointCertificate", "SignChargingStationCertificate"),
+        ("CentralSystemRootCertificate", "CSMSRootCertificate"),
+    ];
+    let of_1_6 = version == Version::V16;
+    let pair = WORDS.iter().find(|pair| [pair.0, pair.1].contains(&word));
+    pair.map_or(word, |pair| if of_1_6 { pair.0 } else { pair.1 })
 }
 
 fn decode<R: Request>(payload: &str) -> Result<R, OperatorCallError> {

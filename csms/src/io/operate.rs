@@ -11,7 +11,7 @@ use crate::{
         server_error::ServerError, sqlite::SqliteLedger, unix_now, upkeep::When,
     },
     ledger::{Delivery, ForwardedRequest, Ledger as _, LedgerEntry},
-    operator,
+    operator::{self, OperatorCallError},
 };
 
 /// What an operator's commands work on.
@@ -30,9 +30,19 @@ pub(crate) async fn answer(office: &Office, request: ControlRequest) -> Result<B
     match request {
         ControlRequest::Status => raw(&Status { url: url.clone(), stations: desk.fleet.stations() }),
         ControlRequest::Call { station, action, payload } => {
-            let peer = connected(desk, &station)?;
-            let response = operator::call(&peer, &action, payload.get()).await.map_err(in_one_line)?;
-            RawValue::from_string(response).map_err(in_one_line)
+            brought(operator::call(&connected(desk, &station)?, &action, payload.get()).await)
+        }
+        ControlRequest::Trigger { station, message } => {
+            brought(operator::trigger(&connected(desk, &station)?, &message).await)
+        }
+        ControlRequest::Install { station, certificate_type, certificate } => {
+            brought(operator::install(&connected(desk, &station)?, &certificate_type, &certificate).await)
+        }
+        ControlRequest::Inventory { station } => {
+            brought(operator::inventory(&connected(desk, &station)?).await)
+        }
+        ControlRequest::Delete { station, hash_data } => {
+            brought(operator::delete(&connected(desk, &station)?, &hash_data).await)
         }
         ControlRequest::Certificates => {
             let entries = ledger.certificates(MOST_LISTED).await.map_err(in_one_line)?;
@@ -148,6 +158,11 @@ fn shown(entry: LedgerEntry) -> IssuedCertificate {
         revoked_at: entry.revoked.as_ref().map(|revoked| revoked.at),
         revocation_reason: entry.revoked.map(|revoked| revoked.reason),
     }
+}
+
+/// A station's response.
+fn brought(response: Result<String, OperatorCallError>) -> Result<Box<RawValue>, String> {
+    RawValue::from_string(response.map_err(in_one_line)?).map_err(in_one_line)
 }
 
 fn raw(value: &impl serde::Serialize) -> Result<Box<RawValue>, String> {

@@ -4,7 +4,10 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::stage::Stage;
+use crate::{
+    puppet::{Ocpp, Puppet},
+    stage::Stage,
+};
 
 #[test]
 fn tc_a_01_tc_a_02_tc_a_03_basic_authentication() {
@@ -132,10 +135,18 @@ fn an_operators_request_is_checked_before_it_is_sent() {
     assert!(error.contains("/serialNumber") && error.contains("40"), "{error}");
 
     fs::write(stage.path("big.pem"), "x".repeat(5501)).expect("writes");
-    let output =
-        stage.command(&["install", "CS001", "CSMSRootCertificate", "big.pem"]).output().expect("starts");
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(error.contains("big.pem is too long") && error.contains("5500"), "{error}");
+    let mut station = Puppet::new(&stage, "CS001");
+    station.connect(Ocpp::V201);
+    for (arguments, told) in [
+        (&["install", "CS001", "CSMSRootCertificate", "big.pem"][..], ["/certificate", "5500"]),
+        (&["install", "CS001", "OEMRootCertificate", "root.pem"], ["/certificateType", "OCPP 2.0.1"]),
+        (&["trigger", "CS001", "FlyToTheMoon"], ["/requestedMessage", "OCPP 2.0.1"]),
+    ] {
+        let error = stage.operator(arguments).expect_err("refused");
+        assert!(told.iter().all(|part| error.contains(part)), "{error}");
+    }
+    let asked = station.frames().iter().filter(|frame| frame["in"][0] == 2).count();
+    assert_eq!(asked, 0);
 }
 
 #[test]

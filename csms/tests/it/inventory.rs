@@ -163,20 +163,45 @@ fn tc_m_20_the_hash_data_of_the_station_comes_back_as_it_was() {
             let response = stage.by_hand("CS001", "GetInstalledCertificateIds", &list(ocpp, certificate_use));
             let found = listed(&response);
             assert_eq!((found.len(), &found[0].1["hashAlgorithm"]), (1, &json!(algorithm)), "{response}");
-            let status = match ocpp {
-                Ocpp::V16 => {
-                    let data = json!({ "certificateHashData": found[0].1 });
-                    stage.by_hand("CS001", "DeleteCertificate", &data)
-                }
-                // As an operator does it.
-                _ => stage
-                    .operator(&["delete", "CS001", "--hash-data", &found[0].1.to_string()])
-                    .expect("deleted"),
-            };
+            // As an operator does it.
+            let status = stage.operator(&["delete", "CS001", "--hash-data", &found[0].1.to_string()]);
+            let status = status.expect("deleted");
             assert_eq!(status["status"], "Accepted", "{algorithm}");
             assert_eq!(&station.called("DeleteCertificate")["certificateHashData"], found[0].1);
             let gone = stage.by_hand("CS001", "GetInstalledCertificateIds", &list(ocpp, certificate_use));
             assert_eq!(gone["status"], "NotFound");
         }
+    }
+}
+
+/// One script serves a fleet that speaks several versions.
+#[test]
+fn the_operators_commands_are_the_same_in_each_version() {
+    for ocpp in Ocpp::ALL {
+        let stage = Stage::start();
+        let mut station = Puppet::new(&stage, "CS001");
+        station.connect(ocpp);
+        station.boot(ocpp, "SN-0001");
+        let (action, payload) = ocpp.trigger();
+        station.answer(action, json!({ "status": "Accepted" }));
+        for word in ["SignChargingStationCertificate", "SignChargePointCertificate"] {
+            assert_eq!(stage.operator(&["trigger", "CS001", word]).expect("asked")["status"], "Accepted");
+            assert_eq!(station.called(action), payload);
+        }
+        let none = stage.operator(&["inventory", "CS001"]).expect("listed");
+        assert_eq!(none, json!({ "status": "NotFound" }));
+        for (certificate_use, own) in
+            [("CSMSRootCertificate", uses(ocpp)[0]), ("ManufacturerRootCertificate", uses(ocpp)[1])]
+        {
+            root(&stage, "0x1234", EC);
+            let installed = stage.operator(&["install", "CS001", certificate_use, "any.pem"]);
+            assert_eq!(installed.expect("installed")["status"], "Accepted");
+            assert_eq!(station.called("InstallCertificate")["certificateType"], own);
+        }
+        let all = stage.operator(&["inventory", "CS001"]).expect("listed");
+        let found = listed(&all);
+        let expected = [Some(uses(ocpp)[0]), Some(uses(ocpp)[1])];
+        assert_eq!(found.iter().map(|(use_, _)| *use_).collect::<Vec<_>>(), expected, "{all}");
+        assert!(found.iter().all(|(_, data)| data["serialNumber"] == "1234"), "{all}");
     }
 }

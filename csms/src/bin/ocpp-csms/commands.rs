@@ -14,15 +14,7 @@ use csms::{
     },
     io::ControlError,
 };
-use ocpp_types::{
-    BoundedString,
-    v201::{
-        CertificateHashDataType, DeleteCertificateRequest, GetInstalledCertificateIdsRequest,
-        GetInstalledCertificateIdsResponse, InstallCertificateRequest, InstallCertificateUseEnumType,
-        MessageTriggerEnumType, TriggerMessageRequest,
-    },
-};
-use ocpp_types::{Request, encode};
+use ocpp_types::v201::CertificateHashDataType;
 use serde_json::{Value, value::RawValue};
 use signer_pkcs11::RevocationReason;
 
@@ -35,15 +27,16 @@ pub(crate) enum OperatorCommand {
     Trigger {
         /// The station's identity
         station: String,
-        /// The message, spelled as OCPP spells it
-        message: MessageTriggerEnumType,
+        /// The message, spelled as OCPP spells it, in the version of the station or another
+        message: String,
     },
     /// Install a root certificate on a station
     Install {
         /// The station's identity
         station: String,
-        /// CSMSRootCertificate, ManufacturerRootCertificate, V2GRootCertificate or MORootCertificate
-        certificate_type: InstallCertificateUseEnumType,
+        /// CSMSRootCertificate, ManufacturerRootCertificate, V2GRootCertificate, MORootCertificate or
+        /// OEMRootCertificate, where the station's version has it
+        certificate_type: String,
         /// The certificate, PEM
         file: PathBuf,
     },
@@ -122,7 +115,7 @@ pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> 
     match command {
         OperatorCommand::Status => print_status(&serde_json::from_str(value.get())?),
         OperatorCommand::Certificates => print_certificates(&serde_json::from_str::<Vec<_>>(value.get())?),
-        OperatorCommand::Inventory { .. } => print_inventory(&ocpp_types::decode(value.get())?),
+        OperatorCommand::Inventory { .. } => print_inventory(&serde_json::from_str(value.get())?),
         OperatorCommand::Release { station } => {
             println!("{station} may connect on security profile 2 again.")
         }
@@ -185,26 +178,22 @@ fn request(command: &OperatorCommand) -> Result<ControlRequest> {
         OperatorCommand::Metrics => ControlRequest::Metrics,
         OperatorCommand::Release { station } => ControlRequest::Release { station: station.clone() },
         OperatorCommand::Trigger { station, message } => {
-            call(station, &TriggerMessageRequest::new(*message))?
+            ControlRequest::Trigger { station: station.clone(), message: message.clone() }
         }
         OperatorCommand::Install { station, certificate_type, file } => {
-            let pem = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            let pem =
-                BoundedString::try_from(pem).with_context(|| format!("{} is too long", file.display()))?;
-            call(station, &InstallCertificateRequest::new(*certificate_type, pem))?
+            let certificate =
+                fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let (station, certificate_type) = (station.clone(), certificate_type.clone());
+            ControlRequest::Install { station, certificate_type, certificate }
         }
-        OperatorCommand::Inventory { station } => call(station, &GetInstalledCertificateIdsRequest::new())?,
+        OperatorCommand::Inventory { station } => ControlRequest::Inventory { station: station.clone() },
         OperatorCommand::Delete { station, hash_data } => {
-            let data: CertificateHashDataType =
-                ocpp_types::decode(hash_data).context("--hash-data is not valid")?;
-            call(station, &DeleteCertificateRequest::new(data))?
+            // Of the same shape in each version.
+            ocpp_types::decode::<CertificateHashDataType>(hash_data).context("--hash-data is not valid")?;
+            let hash_data = RawValue::from_string(hash_data.clone())?;
+            ControlRequest::Delete { station: station.clone(), hash_data }
         }
     })
-}
-
-fn call<R: Request>(station: &str, request: &R) -> Result<ControlRequest> {
-    let payload = RawValue::from_string(encode(request)?)?;
-    Ok(ControlRequest::Call { station: station.to_owned(), action: R::ACTION.to_owned(), payload })
 }
 
 fn print_status(status: &Status) {
@@ -259,12 +248,15 @@ fn print_requests(requests: &[WaitingRequest]) {
     println!("{} without a certificate", requests.len());
 }
 
-fn print_inventory(inventory: &GetInstalledCertificateIdsResponse) {
-    for chain in inventory.certificate_hash_data_chain.iter().flat_map(|chains| chains.iter()) {
-        let data = &chain.certificate_hash_data;
-        println!("{:<28} serial number {}", chain.certificate_type.as_str(), data.serial_number);
+fn print_inventory(inventory: &Value) {
+    let text = |value: &Value, pointer: &str| {
+        value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    for chain in inventory["certificateHashDataChain"].as_array().into_iter().flatten() {
+        let serial_number = text(chain, "/certificateHashData/serialNumber");
+        println!("{:<28} serial number {serial_number}", text(chain, "/certificateType"));
     }
-    println!("{}", inventory.status);
+    println!("{}", text(inventory, "/status"));
 }
 
 fn print_answer(answer: &Value) {
