@@ -290,3 +290,64 @@ fn m05_fr_16_tc_b_47_back_from_a_migration_by_the_old_root() {
     assert_eq!(knocks(&mut csms), [json!(other), json!(other), json!(csms.port)]);
     station.terminate();
 }
+
+/// A00.FR.807, B02.FR.02: a station that is Pending is given its certificate, and nothing else is sent meanwhile.
+#[test]
+fn a00_fr_807_a_pending_station_sends_the_request_that_was_triggered() {
+    let stage = Stage::prepare();
+    let mut csms = stage.operator();
+    let pending =
+        json!({ "payload": { "currentTime": "2026-01-02T03:04:05Z", "interval": 60, "status": "Pending" } });
+    csms.behave_once(&stage, "BootNotification", pending);
+    stage.configure(csms.port);
+    let station = stage.station();
+    csms.wait_for(&stage, "connection");
+    csms.wait_for(&stage, "BootNotification");
+    renewed(&stage, &mut csms);
+    csms.wait_for(&stage, "BootNotification");
+    // What happened before was reported only now (B01.FR.08).
+    csms.wait_for(&stage, "SecurityEventNotification");
+    let frames = csms.frames(&stage);
+    let mut said = frames.iter().filter(|frame| frame.from == Sender::Station && frame.message[0] == 2);
+    assert!(said.next().is_some_and(|frame| frame.message[2] == "BootNotification"));
+    assert!(said.next().is_some_and(|frame| frame.message[2] == "SignCertificate"));
+    assert!(said.next().is_some_and(|frame| frame.message[2] == "BootNotification"));
+    // The CSMS's clock is months behind.
+    stage.wait_for_log("the clocks of station and CSMS differ");
+    station.terminate();
+}
+
+/// One certificate for the connection and for vehicles: asked for without a type, connected with, and listed.
+#[test]
+fn a02_fr_13_a_certificate_for_both_uses() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted_with(&stage, "\n[iso15118]\ncombined_certificates = true\n");
+    assert_eq!(install(&stage, &mut csms, "V2GRootCertificate", "ca")["status"], "Accepted");
+    let request = csr(&stage, &mut csms, "SignCombinedCertificate");
+    assert!(request.get("certificateType").is_none_or(Value::is_null), "{request}");
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+    let answer = csms.call(&stage, "CertificateSigned", json!({ "certificateChain": issued["pem"] }));
+    assert_eq!(answer["status"], "Accepted", "{answer}");
+    let connection = csms.wait_for(&stage, "connection");
+    assert_eq!((&connection["profile"], &connection["serial"]), (&json!(3), &issued["serial"]));
+    let chains = listed(&stage, &mut csms, &["V2GCertificateChain"]);
+    assert_eq!(chains[0]["certificateHashData"]["serialNumber"], issued["serial"]);
+    station.terminate();
+}
+
+/// Neighbours that use OpenSSL see the roots in files, which follow every change.
+#[test]
+fn trust_bundles_follow_the_roots() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted_with(&stage, "\n[certificates]\ntrust_bundles = \"bundles\"\n");
+    let bundle = |name: &str| std::fs::read_to_string(stage.path("bundles").join(name)).expect("reads");
+    let count = |name: &str| bundle(name).matches("BEGIN CERTIFICATE").count();
+    assert_eq!((count("csms.pem"), count("manufacturer.pem")), (1, 0));
+    assert_eq!(
+        install(&stage, &mut csms, "ManufacturerRootCertificate", "manufacturer")["status"],
+        "Accepted"
+    );
+    assert_eq!(count("manufacturer.pem"), 1);
+    stage.openssl(&["verify", "-CAfile", "bundles/manufacturer.pem", "manufacturer.pem"]);
+    station.terminate();
+}
