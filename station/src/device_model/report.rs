@@ -1,10 +1,11 @@
-//! GetBaseReport, and the reports that follow it.
+//! GetBaseReport and GetReport, and the reports that follow them.
 
 use ocpp_types::{
     BoundedString, BoundedVec, NonEmptyVec, Number, Timestamp,
     v201::{
-        AttributeEnumType, ComponentType, EVSEType, GenericDeviceModelStatusEnumType, GetBaseReportRequest,
-        GetBaseReportResponse, MutabilityEnumType, NotifyReportRequest, ReportBaseEnumType, ReportDataType,
+        AttributeEnumType, ComponentCriterionEnumType, ComponentType, ComponentVariableType, EVSEType,
+        GenericDeviceModelStatusEnumType, GetBaseReportRequest, GetBaseReportResponse, GetReportRequest,
+        GetReportResponse, MutabilityEnumType, NotifyReportRequest, ReportBaseEnumType, ReportDataType,
         VariableAttributeType, VariableCharacteristicsType, VariableType,
     },
 };
@@ -33,25 +34,58 @@ impl DeviceModel {
             }
             ReportBaseEnumType::SummaryInventory => false,
         };
-        let data = self
-            .places()
-            .into_iter()
-            .filter(wanted)
-            .filter_map(|place| self.report_data(place, situation))
-            .collect::<Vec<_>>();
-        if data.is_empty() {
-            return (GetBaseReportResponse::new(NotSupported), Vec::new());
+        match self.reports(request.request_id, wanted, situation, now) {
+            reports if reports.is_empty() => (GetBaseReportResponse::new(NotSupported), reports),
+            reports => (GetBaseReportResponse::new(Accepted), reports),
         }
-        let last = data.chunks(PER_REPORT).len() - 1;
+    }
+
+    /// Answers GetReport (B08), by which a CSMS reads each SeccId before it asks for certificates (A02), and gives the reports to
+    /// be sent after the answer, in their order.
+    ///
+    /// A component or variable that names no instance means each, one without an EVSE that of each EVSE. None of these
+    /// components has the variables Active, Available, Enabled and Problem: where the first three are wanted, each component
+    /// counts, and where a problem is wanted, none does.
+    #[must_use]
+    pub fn report(
+        &self,
+        request: &GetReportRequest,
+        situation: &Situation,
+        now: Timestamp,
+    ) -> (GetReportResponse, Vec<NotifyReportRequest>) {
+        use GenericDeviceModelStatusEnumType::{Accepted, EmptyResultSet};
+        let criterion = request.component_criteria.as_ref().is_none_or(|criteria| {
+            criteria.iter().any(|criterion| *criterion != ComponentCriterionEnumType::Problem)
+        });
+        let wanted = |place: &Place| {
+            let named = &request.component_variable;
+            criterion && named.as_ref().is_none_or(|named| named.iter().any(|named| place.is_named_by(named)))
+        };
+        match self.reports(request.request_id, wanted, situation, now) {
+            reports if reports.is_empty() => (GetReportResponse::new(EmptyResultSet), reports),
+            reports => (GetReportResponse::new(Accepted), reports),
+        }
+    }
+
+    fn reports(
+        &self,
+        request_id: i64,
+        wanted: impl Fn(&Place) -> bool,
+        situation: &Situation,
+        now: Timestamp,
+    ) -> Vec<NotifyReportRequest> {
+        let places = self.places().into_iter().filter(wanted);
+        let data = places.filter_map(|place| self.report_data(place, situation)).collect::<Vec<_>>();
+        let last = data.chunks(PER_REPORT).len().saturating_sub(1);
         let reports = data.chunks(PER_REPORT).enumerate().map(|(position, chunk)| {
             // A handful.
             let number = i64::try_from(position).unwrap_or(i64::MAX);
-            let mut report = NotifyReportRequest::new(request.request_id, now, number);
+            let mut report = NotifyReportRequest::new(request_id, now, number);
             report.report_data = NonEmptyVec::try_from(chunk.to_vec()).ok();
             report.tbc = Some(position < last);
             report
         });
-        (GetBaseReportResponse::new(Accepted), reports.collect())
+        reports.collect()
     }
 
     fn report_data(&self, place: Place, situation: &Situation) -> Option<ReportDataType> {
@@ -98,6 +132,25 @@ impl DeviceModel {
         let mut data = ReportDataType::new(component, name, attributes);
         data.variable_characteristics = Some(characteristics);
         Some(data)
+    }
+}
+
+impl Place {
+    /// Whether a request for a report means it. What is left out means each.
+    fn is_named_by(&self, named: &ComponentVariableType) -> bool {
+        let component = &named.component;
+        let same_evse = |evse: &EVSEType| {
+            evse.connector_id.is_none() && self.evse.is_some_and(|own| i64::from(own) == evse.id)
+        };
+        let same_variable = |asked: &VariableType| {
+            let instance = self.variable.instance().unwrap_or_default();
+            self.variable.name().eq_ignore_ascii_case(asked.name.as_str())
+                && asked.instance.as_ref().is_none_or(|asked| instance.eq_ignore_ascii_case(asked.as_str()))
+        };
+        self.variable.component().eq_ignore_ascii_case(component.name.as_str())
+            && component.instance.is_none()
+            && component.evse.as_ref().is_none_or(same_evse)
+            && named.variable.as_ref().is_none_or(same_variable)
     }
 }
 

@@ -2,7 +2,10 @@ mod iso15118;
 
 use ocpp_types::{
     Timestamp, decode, encode,
-    v201::{GetBaseReportRequest, GetVariablesRequest, SetNetworkProfileRequest, SetVariablesRequest},
+    v201::{
+        GetBaseReportRequest, GetReportRequest, GetVariablesRequest, SetNetworkProfileRequest,
+        SetVariablesRequest,
+    },
 };
 
 use super::*;

@@ -6,9 +6,10 @@ use ocpp_transport::{CallError, Peer, Reply, Router, SecurityProfile};
 use ocpp_types::{
     Timestamp,
     v201::{
-        GetBaseReportRequest, GetBaseReportResponse, GetVariablesRequest, NotifyReportRequest, ResetRequest,
-        ResetResponse, ResetStatusEnumType, SetNetworkProfileRequest, SetNetworkProfileResponse,
-        SetNetworkProfileStatusEnumType, SetVariablesRequest, SetVariablesResponse,
+        GetBaseReportRequest, GetBaseReportResponse, GetReportRequest, GetReportResponse,
+        GetVariablesRequest, NotifyReportRequest, ResetRequest, ResetResponse, ResetStatusEnumType,
+        SetNetworkProfileRequest, SetNetworkProfileResponse, SetNetworkProfileStatusEnumType,
+        SetVariablesRequest, SetVariablesResponse,
     },
 };
 use station_store::Certificate;
@@ -157,11 +158,18 @@ impl Shared {
         let (response, reports) = self.model.current().base_report(request, &self.situation(&peer), now);
         Reply::new(response).then(send_reports(peer, reports))
     }
+
+    /// The reports follow the answer (B08).
+    pub(super) fn report(&self, peer: Peer, request: &GetReportRequest) -> Reply<GetReportResponse> {
+        let now = Timestamp::from(SystemTime::now()).to_milliseconds();
+        let (response, reports) = self.model.current().report(request, &self.situation(&peer), now);
+        Reply::new(response).then(send_reports(peer, reports))
+    }
 }
 
 /// Adds the handlers of the device model.
 pub(crate) fn with_model(router: Router, shared: &Arc<Shared>) -> Router {
-    let [get, set, profile, report, reset] = [shared; 5].map(Arc::clone);
+    let [get, set, profile, base, report, reset] = [shared; 6].map(Arc::clone);
     router
         .handle(move |_, request: ResetRequest| {
             let shared = Arc::clone(&reset);
@@ -192,10 +200,17 @@ pub(crate) fn with_model(router: Router, shared: &Arc<Shared>) -> Router {
             }
         })
         .handle(move |peer, request: GetBaseReportRequest| {
-            let shared = Arc::clone(&report);
+            let shared = Arc::clone(&base);
             async move {
                 shared.permit()?;
                 Ok::<_, CallError>(shared.base_report(peer, &request))
+            }
+        })
+        .handle(move |peer, request: GetReportRequest| {
+            let shared = Arc::clone(&report);
+            async move {
+                shared.permit()?;
+                Ok::<_, CallError>(shared.report(peer, &request))
             }
         })
 }

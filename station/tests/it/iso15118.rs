@@ -90,6 +90,31 @@ fn controllers_are_read_set_reported_and_kept_over_a_restart() {
     station.terminate();
 }
 
+/// How a CSMS finds out whom to ask for certificates (A02).
+#[test]
+fn b08_every_secc_id_is_read_with_one_get_report() {
+    for version in ["2.0.1", "2.1"] {
+        let stage = Stage::prepare();
+        let mut csms = crate::v16::prepare(&stage, version, &[version]);
+        crate::v16::append(&stage, "\n[iso15118]\nevses = [1, 2]\nsecc_id = [\"SECC-1\", \"SECC-2\"]\n");
+        let station = stage.station();
+        csms.wait_for(&stage, "BootNotification");
+        let asked = json!({ "component": { "name": "ISO15118Ctrlr" }, "variable": { "name": "SeccId" } });
+        let answer = csms.call(&stage, "GetReport", json!({ "requestId": 3, "componentVariable": [asked] }));
+        assert_eq!(answer["status"], "Accepted", "{answer}");
+        let report = csms.wait_for(&stage, "NotifyReport");
+        let told = report["reportData"].as_array().expect("data").iter().map(|data| {
+            (data["component"]["evse"]["id"].clone(), data["variableAttribute"][0]["value"].clone())
+        });
+        let expected = [(json!(1), json!("SECC-1")), (json!(2), json!("SECC-2"))];
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{version}");
+        let asked = json!({ "component": { "name": "Nonsense" } });
+        let answer = csms.call(&stage, "GetReport", json!({ "requestId": 4, "componentVariable": [asked] }));
+        assert_eq!(answer["status"], "EmptyResultSet", "{answer}");
+        station.terminate();
+    }
+}
+
 #[test]
 fn a_station_without_iso_15118_has_no_such_component() {
     let stage = Stage::prepare();

@@ -166,6 +166,45 @@ fn both_inventories_report_each_controller() {
 }
 
 #[test]
+fn b08_a_report_of_what_is_named() {
+    let now: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a date-time");
+    let model = vehicles(&[(Some(1), "A"), (Some(2), "B")]);
+    let check = |members: &str, status: &str, expected: &[(Option<i64>, &str)]| {
+        let request: GetReportRequest = decode(&format!(r#"{{"requestId":7{members}}}"#)).expect("valid");
+        let (response, reports) = model.report(&request, &situation(2), now);
+        let data = reports.iter().flat_map(|report| report.report_data.iter().flat_map(|data| data.iter()));
+        let told =
+            data.map(|data| (data.component.evse.as_ref().map(|evse| evse.id), data.variable.name.as_str()));
+        assert_eq!(
+            (response.status.to_string().as_str(), told.collect::<Vec<_>>().as_slice()),
+            (status, expected)
+        );
+        assert!(reports.iter().all(|report| report.request_id == 7));
+    };
+    let named = |list: &str| format!(r#","componentVariable":[{list}]"#);
+    let secc_id = r#"{"component":{"name":"ISO15118Ctrlr"},"variable":{"name":"SeccId"}}"#;
+    check(&named(secc_id), "Accepted", &[(Some(1), "SeccId"), (Some(2), "SeccId")]);
+    let of_2 = r#"{"component":{"name":"iso15118ctrlr","evse":{"id":2}},"variable":{"name":"seccid"}}"#;
+    check(&named(of_2), "Accepted", &[(Some(2), "SeccId")]);
+    // Each once, however often it is meant.
+    let timeout = r#"{"component":{"name":"OCPPCommCtrlr"},"variable":{"name":"MessageTimeout"}}"#;
+    let all = named(&[of_2, timeout, secc_id].join(","));
+    check(&all, "Accepted", &[(None, "MessageTimeout"), (Some(1), "SeccId"), (Some(2), "SeccId")]);
+    for nothing in [
+        r#"{"component":{"name":"ISO15118Ctrlr","evse":{"id":3}}}"#,
+        r#"{"component":{"name":"ISO15118Ctrlr","evse":{"id":1,"connectorId":1}}}"#,
+        r#"{"component":{"name":"SecurityCtrlr","evse":{"id":1}}}"#,
+        r#"{"component":{"name":"Nonsense"}}"#,
+        r#"{"component":{"name":"OCPPCommCtrlr"},"variable":{"name":"MessageTimeout","instance":"Other"}}"#,
+    ] {
+        check(&named(nothing), "EmptyResultSet", &[]);
+    }
+    check(r#","componentCriteria":["Problem"]"#, "EmptyResultSet", &[]);
+    let both = format!(r#"{},"componentCriteria":["Problem","Active"]"#, named(of_2));
+    check(&both, "Accepted", &[(Some(2), "SeccId")]);
+}
+
+#[test]
 fn a02_evses_that_share_a_secc_need_one_certificate() {
     let mut model = vehicles(&[(Some(1), "A"), (Some(2), "B"), (Some(3), "A")]);
     let ids = |seccs: Vec<Secc>| seccs.into_iter().map(|secc| (secc.id, secc.evses)).collect::<Vec<_>>();

@@ -6,7 +6,7 @@ use ocpp_transport::{CallError, Peer, Reply, Router};
 use ocpp_types::{
     v21::{
         CertificateSignedRequest, DeleteCertificateRequest, GetBaseReportRequest,
-        GetInstalledCertificateIdsRequest, GetVariablesRequest, InstallCertificateRequest,
+        GetInstalledCertificateIdsRequest, GetReportRequest, GetVariablesRequest, InstallCertificateRequest,
         MessageTriggerEnumType, ResetEnumType, ResetRequest, SetNetworkProfileRequest, SetVariablesRequest,
         TriggerMessageRequest, TriggerMessageResponse, TriggerMessageStatusEnumType,
     },
@@ -52,7 +52,7 @@ pub(super) fn with_handlers(router: Router, shared: &Arc<Shared>) -> Router {
 
 /// Adds the handlers of the device model.
 fn with_model(router: Router, shared: &Arc<Shared>) -> Router {
-    let [get, set, profile, report, reset] = [shared; 5].map(Arc::clone);
+    let [get, set, profile, report, chosen, reset] = [shared; 6].map(Arc::clone);
     router
         .handle(move |_, request: ResetRequest| {
             let shared = Arc::clone(&reset);
@@ -91,6 +91,13 @@ fn with_model(router: Router, shared: &Arc<Shared>) -> Router {
             async move {
                 shared.permit()?;
                 in_21(shared.base_report(peer, &of_21(&request)?))
+            }
+        })
+        .handle(move |peer, request: GetReportRequest| {
+            let shared = Arc::clone(&chosen);
+            async move {
+                shared.permit()?;
+                in_21(shared.report(peer, &of_21(&request)?))
             }
         })
 }
