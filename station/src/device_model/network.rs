@@ -1,6 +1,9 @@
 //! The slots of network connection profiles: what may be stored in one, and which may be tried in which order.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use ocpp_transport::SecurityProfile;
 use ocpp_types::{
@@ -23,6 +26,8 @@ pub struct NetworkConfiguration {
     slots: u32,
     profiles: BTreeMap<u32, NetworkConnectionProfileType>,
     priority: Vec<u32>,
+    /// The slots that were written since the program started: the connection in hand says nothing about what they hold now.
+    written: BTreeSet<u32>,
 }
 
 /// The answer to SetNetworkProfile, and what the model is then.
@@ -41,7 +46,8 @@ impl NetworkConfiguration {
     /// The configuration of a station that was delivered with one profile, in slot 1.
     #[must_use]
     pub fn new(profile: NetworkConnectionProfileType) -> Self {
-        Self { slots: Self::SLOTS, profiles: BTreeMap::from([(1, profile)]), priority: vec![1] }
+        let profiles = BTreeMap::from([(1, profile)]);
+        Self { slots: Self::SLOTS, profiles, priority: vec![1], written: BTreeSet::new() }
     }
 
     /// The slots in the order in which they are tried (B10).
@@ -66,7 +72,7 @@ impl NetworkConfiguration {
         profiles: BTreeMap<u32, NetworkConnectionProfileType>,
         priority: Vec<u32>,
     ) -> Option<Self> {
-        let restored = Self { slots: Self::SLOTS, profiles, priority: Vec::new() };
+        let restored = Self { slots: Self::SLOTS, profiles, priority: Vec::new(), written: BTreeSet::new() };
         restored.check_slots(&priority).ok()?;
         Some(Self { priority, ..restored })
     }
@@ -119,7 +125,9 @@ impl NetworkConfiguration {
         for slot in &priority {
             let profile = self.profiles[slot].security_profile;
             check_level(profile, downgrade, situation.profile)?;
-            if profile <= i64::from(situation.profile.number()) {
+            // A profile 3 without a certificate is connected by with the password, and so it is usable as it stands.
+            let is_connected = *slot == situation.slot && !self.written.contains(slot);
+            if profile <= i64::from(situation.profile.number()) || is_connected {
                 continue;
             }
             // A05.FR.02
@@ -166,6 +174,7 @@ impl DeviceModel {
             Ok(slot) => {
                 let mut changed = self.clone();
                 changed.network.profiles.insert(slot, request.connection_data.clone());
+                changed.network.written.insert(slot);
                 ProfileOutcome { response: SetNetworkProfileResponse::new(Accepted), changed: Some(changed) }
             }
             Err(refusal) => {

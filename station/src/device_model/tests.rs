@@ -240,6 +240,18 @@ fn tc_a_21_a05_fr_03_no_profile_3_without_a_certificate() {
 }
 
 #[test]
+fn tc_b_46_the_slot_of_the_connection_stays_usable_without_a_certificate() {
+    // Delivered with profile 3, and connected by its password until there is a certificate.
+    let mut model = model(3);
+    let bare = Situation { own_certificate: Installed::No, slot: 1, ..situation(2) };
+    assert_eq!(store(&mut model, 2, "wss://two.example", 2, &bare), accepted());
+    assert_eq!(set(&mut model, PRIORITY, "2,1", &bare), accepted(), "to migrate, and to fall back");
+    // A05.FR.03: what is written into it now is not what it is connected by.
+    assert_eq!(store(&mut model, 1, "wss://one.example", 3, &bare), accepted());
+    assert_eq!(set(&mut model, PRIORITY, "1,2", &bare), rejected("InvalidValue"));
+}
+
+#[test]
 fn a05_fr_06_lower_profiles_are_deleted_once_the_higher_one_has_connected() {
     let mut model = model(2);
     store(&mut model, 2, "wss://two.example", 3, &situation(2));

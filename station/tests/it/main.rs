@@ -21,7 +21,7 @@
 //! | TC_A_23 | `tc_a_renewal::tc_a_23_the_request_is_sent_again_after_one_wait_and_twice_that_wait` |
 //! | TC_B_30 | `enrolment::tc_b_30_a_station_whose_boot_was_rejected_serves_nobody` |
 //! | TC_B_45 | `tc_b_network::tc_b_45_migrate_to_another_csms_under_the_same_root` |
-//! | TC_B_46 | `tc_b_network::tc_b_46_fall_back_to_the_next_profile` |
+//! | TC_B_46 | `tc_b_network::tc_b_46_fall_back_to_the_next_profile`, `tc_b_network::tc_b_46_fall_back_of_a_station_without_a_certificate` |
 //! | TC_B_47 | `tc_b_network::tc_b_47_fall_back_to_the_old_csms_by_the_old_root` |
 //! | TC_B_49 | `tc_b_network::tc_b_49_fall_back_to_the_profile_that_worked_last` |
 //! | TC_B_50 | `tc_b_network::tc_b_50_migrate_to_another_csms_under_a_new_root`, `tc_b_network::tc_b_50_migrate_with_the_additional_check` |

@@ -77,6 +77,27 @@ fn tc_b_45_migrate_to_another_csms_under_the_same_root() {
 }
 
 #[test]
+fn tc_b_46_fall_back_of_a_station_without_a_certificate() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    let first = csms.port;
+    let other = csms.listen(&stage, "server");
+    csms.tell(&stage, json!({ "deny": [other] }), "deny");
+    assert_eq!(offer_profile(&stage, &mut csms, 2, other, 2)["status"], "Accepted");
+    set(&stage, &mut csms, "NetworkProfileConnectionAttempts", "1");
+    set(&stage, &mut csms, "NetworkConfigurationPriority", "2,1");
+    reset(&stage, &mut csms);
+    assert_eq!(csms.wait_for(&stage, "connection")["port"], first);
+    assert_eq!(csms.count("denied"), 1);
+    csms.wait_for(&stage, "BootNotification");
+    // Once it can be reached, the station migrates.
+    csms.tell(&stage, json!({ "deny": [] }), "deny");
+    reset(&stage, &mut csms);
+    assert_eq!(csms.wait_for(&stage, "connection")["port"], other);
+    station.terminate();
+}
+
+#[test]
 fn tc_b_46_fall_back_to_the_next_profile() {
     let stage = Stage::prepare();
     let (mut csms, station) = start(&stage);
