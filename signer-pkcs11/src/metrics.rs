@@ -53,6 +53,9 @@ impl TokenMetrics {
     /// The recorder that is installed now gets the figures.
     pub(crate) fn new(token: &str) -> Self {
         describe();
+        // Told from the start, so that the first restart is a change.
+        counter!(RESTARTS).increment(0);
+        gauge!(LEFT_BEHIND).increment(0);
         let works = gauge!(WORKS, "token" => token.to_owned());
         works.set(1);
         Self {

@@ -1,7 +1,7 @@
 //! The session that serves everything but signing, lent to one call at a time.
 
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -24,8 +24,10 @@ pub(crate) struct Control {
 enum Seat {
     /// Free. `None`: lost, to be opened again at the next use.
     Free(Option<OwnSession>),
-    /// Lent to a call.
-    Lent,
+    /// Lent to a call, which gives it back by then.
+    Lent {
+        until: Instant,
+    },
     ShutDown,
 }
 
@@ -34,19 +36,25 @@ impl Control {
         Self { seat: Mutex::new(Seat::Free(Some(session))), freed: Condvar::new() }
     }
 
-    /// Takes the session, at the latest at the deadline.
-    fn borrow(&self, deadline: Instant) -> Result<Option<OwnSession>, Refusal> {
+    /// Takes the session for so long. It is waited for so long too, and longer where a key is being generated, for which
+    /// everything else waits: many tokens do one thing at a time.
+    fn borrow(&self, after: Duration) -> Result<Option<OwnSession>, Refusal> {
+        let asked = Instant::now();
         let mut seat = self.lock();
         loop {
-            match std::mem::replace(&mut *seat, Seat::Lent) {
+            let now = Instant::now();
+            let lent_until = match std::mem::replace(&mut *seat, Seat::Lent { until: now + after }) {
                 Seat::Free(session) => return Ok(session),
                 Seat::ShutDown => {
                     *seat = Seat::ShutDown;
                     return Err(Refusal::ShutDown);
                 }
-                Seat::Lent => {}
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
+                Seat::Lent { until } => {
+                    *seat = Seat::Lent { until };
+                    until
+                }
+            };
+            let left = lent_until.max(asked + after).saturating_duration_since(now);
             if left.is_zero() {
                 return Err(Refusal::Lent);
             }
@@ -59,7 +67,7 @@ impl Control {
         let mut seat = self.lock();
         let late = match *seat {
             Seat::ShutDown => session,
-            Seat::Free(_) | Seat::Lent => {
+            Seat::Free(_) | Seat::Lent { .. } => {
                 *seat = Seat::Free(session);
                 None
             }
@@ -71,10 +79,16 @@ impl Control {
 
     /// Lends it to nobody any more, and returns it once it is back, at the latest after `limit`.
     pub(crate) fn shut_down(&self, limit: Duration) -> Option<OwnSession> {
-        let last = self.borrow(Instant::now() + limit).ok().flatten();
-        *self.lock() = Seat::ShutDown;
+        let is_lent = |seat: &mut Seat| matches!(seat, Seat::Lent { .. });
+        let waited = self.freed.wait_timeout_while(self.lock(), limit, is_lent);
+        let (mut seat, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let last = std::mem::replace(&mut *seat, Seat::ShutDown);
+        drop(seat);
         self.freed.notify_all();
-        last
+        match last {
+            Seat::Free(session) => session,
+            Seat::Lent { .. } | Seat::ShutDown => None,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Seat> {
@@ -107,21 +121,16 @@ impl Token {
         let (access, control) = (&self.0.access, &self.0.control);
         let errands = access.module.errands();
         errands.admit()?;
-        let deadline = Instant::now() + after;
-        let mut session = control.borrow(deadline).map_err(|refusal| match refusal {
+        let mut session = control.borrow(after).map_err(|refusal| match refusal {
             Refusal::Lent => TokenError::NoAnswer { after },
             Refusal::ShutDown => TokenError::ShutDown,
         })?;
-        let within = std::sync::Arc::clone(access);
-        let ran = errands.run(deadline.saturating_duration_since(Instant::now()), move |waiting| {
+        let within = Arc::clone(access);
+        let ran = errands.run(after, move |waiting| {
             let result = within.heal_and_run(&mut session, |session| run(session, waiting));
             Ok((session, result))
         });
-        let (session, result) = match ran {
-            Ok(ran) => ran,
-            Err(TokenError::NoAnswer { .. }) => (None, Err(TokenError::NoAnswer { after })),
-            Err(error) => (None, Err(error)),
-        };
+        let (session, result) = ran.unwrap_or_else(|error| (None, Err(error)));
         if let Some(late) = control.give_back(session) {
             close(access, late, after);
         }

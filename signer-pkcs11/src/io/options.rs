@@ -20,7 +20,8 @@ pub struct TokenOptions {
     pub queue: usize,
     /// Longest wait for one signature, including the time in the queue. Default 10 s.
     pub sign_timeout: Duration,
-    /// Longest wait for anything but a signature and a new key: opening, finding, listing, destroying. Default 30 s.
+    /// Longest wait for anything but a signature and a new key: opening, finding, listing, destroying. Default 30 s. Such
+    /// calls have their turn one after the other, and wait while a key is generated.
     pub call_timeout: Duration,
     /// Longest wait for a new key. Default 5 min, because a TPM takes minutes for some RSA keys.
     pub generate_timeout: Duration,

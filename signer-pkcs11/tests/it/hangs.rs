@@ -212,3 +212,23 @@ fn a_key_that_is_generated_too_late_is_destroyed_again() {
     let error = token.destroy_key(&name.to_uri(&token)).unwrap_err();
     assert!(matches!(error, KeyError::NotFound { .. }), "neither half is left: {error}");
 }
+
+#[test]
+fn other_calls_wait_while_a_key_is_generated() {
+    let uri = new_token("patient");
+    let token = Token::open(&uri, &options().call_timeout(CALL_TIMEOUT).without_keep_alive()).unwrap();
+    std::thread::scope(|scope| {
+        // Several, so that one of them takes longer than any other call may.
+        let generate = || {
+            for round in 0..4 {
+                let name = KeyName::random(format!("slow-{round}")).unwrap();
+                token.generate_key(&name, KeyAlgorithm::Rsa4096).unwrap();
+            }
+        };
+        let generating = scope.spawn(generate);
+        while !generating.is_finished() {
+            token.keys().unwrap();
+        }
+    });
+    assert_eq!(token.keys().unwrap().len(), 4);
+}
