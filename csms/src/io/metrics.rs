@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tokio::time::sleep;
 
-/// The metrics of this process; [`ocpp_transport::metrics`] lists them.
+/// The metrics of this process; [`ocpp_transport::metrics`] and [`signer_pkcs11::metrics`] list them.
 #[derive(Clone)]
 pub struct Metrics(PrometheusHandle);
 

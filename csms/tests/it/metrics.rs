@@ -30,6 +30,8 @@ fn operators_read_metrics_and_no_secret_is_in_the_log() {
         r#"ocpp_handshakes_refused_total{role="csms",reason="bad_credentials"} 1"#,
         r#"ocpp_connections{role="csms",version="2.0.1",profile="2"} 0"#,
         "# TYPE ocpp_call_duration_seconds histogram",
+        "# TYPE pkcs11_sign_duration_seconds histogram",
+        "pkcs11_module_restarts_total 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
