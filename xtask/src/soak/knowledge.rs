@@ -306,7 +306,7 @@ impl Knowledge {
         missing.into_iter().filter(|(missing, _)| *missing).map(|(_, what)| what).collect()
     }
 
-    /// Whether a certificate request was accepted and its certificate is not answered.
+    /// Whether the station has a certificate for the connection.
     pub(super) fn has_certificate(&self) -> bool {
         self.used.is_some() || self.accepted.is_some()
     }

@@ -29,15 +29,11 @@ use crate::{
     workspace::{cargo, root, run, target},
 };
 
-/// Kill the real station at random instants, two hundred times, and hold it to what it has answered.
-///
-/// Every second token is in a process of its own, behind p11-kit, and lives on. What is checked after each kill: what was answered Accepted holds, what was in flight is old or new and nothing between, nothing
-/// comes back, the station connects with a certificate that works, an accepted trigger leads to a certificate request, the token
-/// holds exactly the keys that the store names, device model and security log can be read. Ends at the first violation, and keeps
-/// the folder with every log.
+/// Options of `cargo xtask soak`.
 #[derive(clap::Args)]
+#[command(after_help = CHECKED)]
 pub(crate) struct SoakArguments {
-    /// How many rounds, each with a kill or two
+    /// How many rounds, each with a kill
     #[arg(long, default_value_t = 200)]
     rounds: u32,
     /// Choose operations and instants as before; what the machine makes of the instants is another matter. Default: chance
@@ -537,6 +533,21 @@ fn variable(component: &str, name: &str, value: u32) -> Value {
         "attributeValue": value.to_string(), "component": { "name": component }, "variable": { "name": name }
     }] })
 }
+
+/// What `--help` ends with.
+const CHECKED: &str = "After each kill the station is started again and looked at from outside:
+  * what was answered Accepted holds: installed is listed, deleted is not, nothing comes back;
+  * what was in flight is old or new, and nothing between;
+  * it connects with the newest certificate that it has accepted, and never again with its password;
+  * a trigger that was accepted leads to a certificate request;
+  * the token holds exactly the keys that the store names, a private one and a public one each;
+  * it reports its start, and device model and security log can be read.
+
+Every second token is in a process of its own, behind p11-kit, and lives on, as an HSM does. In the station's process SoftHSM is
+killed too: it may leave an empty object, or lose its whole token, and the table counts these.
+
+Ends with a table. At the first violation it ends with 1 and says which; the folder keeps every log, and what the CSMS said and
+was told (csms.jsonl).";
 
 const COMPONENT: &str = "OCPPCommCtrlr";
 const VARIABLE: &str = "OfflineThreshold";
