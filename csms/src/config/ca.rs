@@ -44,8 +44,9 @@ pub struct CaSection {
     /// Until when a list is to be used, such as `7d`; the next one is signed when two thirds of it are over.
     #[serde(default = "week")]
     pub crl_validity: String,
-    /// The `IssuingDistributionPoint` of lists. Only where all certificates name it: it has to be among `crl_urls` of every
-    /// profile, and a certificate that was issued without it is not covered by such a list.
+    /// The `IssuingDistributionPoint` of the list: it has to be among `crl_urls` of the station's profile, and there may be
+    /// no other issuer. Only where it was there from the beginning, for such a list does not cover certificates that were
+    /// issued without it.
     #[serde(default)]
     pub crl_url: Option<String>,
     /// Further issuers: for the hierarchy of ISO 15118, or for another family of keys.
@@ -143,8 +144,13 @@ impl CaSection {
         if parse_duration(&self.crl_validity).is_err() {
             return refuse(".crl_validity", "has to be a duration such as \"7d\" or \"12h\"");
         }
+        if self.crl_url.is_some() && !self.issuers.is_empty() {
+            return refuse(".crl_url", "is where one issuer's list is, and there is an [[ca.issuer]]");
+        }
         if self.profiles_file.is_none() {
-            self.profiles("").map_err(|error| ("ca.profiles".to_owned(), error.to_string()))?;
+            let profiles =
+                self.profiles("").map_err(|error| ("ca.profiles".to_owned(), error.to_string()))?;
+            self.check_crl_url(&profiles)?;
         }
         Ok(())
     }
@@ -159,6 +165,18 @@ impl CaSection {
             profiles.station.validity = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
         }
         Ok(profiles)
+    }
+
+    /// The rule that binds `crl_url` to the profiles.
+    pub(crate) fn check_crl_url(&self, profiles: &Profiles) -> Result<(), (String, String)> {
+        match &self.crl_url {
+            Some(url) if !profiles.station.crl_urls.contains(url) => Err((
+                "ca.crl_url".to_owned(),
+                "has to be among crl_urls of the station's profile, for its certificates have to name it"
+                    .to_owned(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// How long a list of revoked certificates is to be used.
@@ -225,6 +243,12 @@ mod tests {
         check(&format!("{OTHER}command = [\"ca\"]\ndeadline_hours = 0"), Err("ca.external"));
         check(&format!("{OWN}validity_days = 0"), Err("ca.validity_days"));
         check(&format!("{OWN}crl_validity = \"soon\""), Err("ca.crl_validity"));
+        let named = "[profiles.station]\ncrl_urls = [\"http://a.example/crl\"]";
+        let url = "crl_url = \"http://a.example/crl\"\n";
+        check(&format!("{OWN}{url}"), Err("ca.crl_url"));
+        check(&format!("{OWN}{url}{named}"), Ok(()));
+        let other = "[[issuer]]\nkey = \"k\"\ncertificate_file = \"b\"\n";
+        check(&format!("{OWN}{url}{other}{named}"), Err("ca.crl_url"));
         check(&format!("{OWN}validity_days = 5\n[profiles]"), Err("ca.validity_days"));
         check(&format!("{OWN}profiles_file = \"p\"\n[profiles]"), Err("ca"));
         check(&format!("{OWN}[profiles.station]\nvalidity = \"90d\""), Ok(()));

@@ -15,7 +15,7 @@ use signer_pkcs11::{
 };
 
 use crate::{
-    config::{Config, TokenSection},
+    config::{Config, ConfigError, TokenSection},
     io::{external::CommandAuthority, server_error::ServerError, tls::read_certificates},
 };
 
@@ -114,7 +114,13 @@ fn profiles(config: &Config) -> Result<Profiles, ServerError> {
     let file = config.ca.profiles_file.as_ref();
     let text = file.map(|path| read_text(path)).transpose()?.unwrap_or_default();
     let path = || file.cloned().unwrap_or_else(|| PathBuf::from("[ca.profiles]"));
-    config.ca.profiles(&text).map_err(|source| ServerError::Profiles { path: path(), source })
+    let profiles =
+        config.ca.profiles(&text).map_err(|source| ServerError::Profiles { path: path(), source })?;
+    config.ca.check_crl_url(&profiles).map_err(|(field, rule)| ServerError::Config {
+        path: path(),
+        source: ConfigError::Value { field, rule },
+    })?;
+    Ok(profiles)
 }
 
 /// The names that stations know the CSMS by. Blocks.

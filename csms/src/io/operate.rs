@@ -67,10 +67,7 @@ pub(crate) async fn answer(office: &Office, request: ControlRequest) -> Result<B
             raw(&record.identity)
         }
         ControlRequest::Revoke { serial_number, station, reason } => {
-            let identity = match &station {
-                Some(station) => Some(config_spelling(desk, station)),
-                None => None,
-            };
+            let identity = station.map(|station| config_spelling(desk, &station));
             raw(&revoke(reloader, serial_number.as_deref(), identity.as_deref(), reason).await?)
         }
         ControlRequest::SignLists => {

@@ -272,6 +272,7 @@ mod tests {
     use signer_pkcs11::AuditError;
 
     use super::*;
+    use crate::ledger::Ledger as _;
 
     async fn ledger() -> (tempfile::TempDir, SqliteLedger) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -289,7 +290,11 @@ mod tests {
 
     async fn text(ledger: &SqliteLedger) -> String {
         let mut text = String::new();
-        ledger.lines(async |line| Ok(text += &(line + "\n"))).await.expect("reads");
+        let take = async |line: String| {
+            text += &(line + "\n");
+            Ok(())
+        };
+        ledger.lines(take).await.expect("reads");
         text
     }
 
@@ -400,6 +405,41 @@ mod tests {
             let plan: Vec<(i64, i64, i64, String)> =
                 sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(&ledger.pool).await.expect("plans");
             assert!(plan.iter().all(|step| step.3.contains("USING INDEX record_by_")), "{plan:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_revoked_is_not_delivered() {
+        let (_folder, ledger) = ledger().await;
+        for serial in ["40", "41"] {
+            let entry = LedgerEntry {
+                serial_number: serial.to_owned(),
+                station: "CS001".to_owned(),
+                certificate_type: None,
+                request_id: None,
+                spki_sha256: serial.repeat(32),
+                chain: "-----BEGIN CERTIFICATE-----".to_owned(),
+                not_after: 2_000,
+                state: Delivery::Issued,
+                revoked: None,
+            };
+            let mut change = ledger.begin("insert").await.expect("begins");
+            insert_certificate(&mut change, &entry, 1_000).await.expect("inserts");
+            change.commit().await.expect("commits");
+        }
+        assert_eq!(ledger.revocable(None, Some("CS001"), 1_500).await.expect("reads"), ["40", "41"]);
+        ledger.revoke(&["40".to_owned()], RevocationReason::KeyCompromise).await.expect("revokes");
+        let due = ledger.undelivered("CS001", 1_500).await.expect("reads");
+        assert_eq!(due.iter().map(|entry| &*entry.serial_number).collect::<Vec<_>>(), ["41"]);
+        assert_eq!(ledger.revocable(None, Some("CS001"), 1_500).await.expect("reads"), ["41"]);
+        assert_eq!(ledger.revocable(None, Some("CS001"), 2_000).await.expect("reads"), [""; 0], "expired");
+        assert_eq!(ledger.revocable(Some("40"), None, 1_500).await.expect("reads"), ["40"]);
+        for (key, station, serial, compromised) in
+            [("40", "CS001", "40", true), ("41", "CS001", "41", false), ("40", "CS002", "42", true)]
+        {
+            assert_eq!(ledger.is_compromised(&key.repeat(32)).await.expect("reads"), compromised);
+            let revoked = ledger.is_revoked(station, serial).await.expect("reads");
+            assert_eq!(revoked, (station, serial) == ("CS001", "40"));
         }
     }
 

@@ -153,6 +153,30 @@ fn a_revocation_counts_although_its_list_cannot_be_written() {
 }
 
 #[test]
+fn a_list_with_a_distribution_point_counts_for_certificates_that_name_it() {
+    let stage = Stage::prepare();
+    stage.configure(
+        "[tls]",
+        "crl_url = \"http://pki.example.com/cso.crl\"\n[ca.profiles.station]\n\
+         crl_urls = [\"http://pki.example.com/cso.crl\"]\n[tls]",
+    );
+    let stage = stage.launched();
+    enrol(&stage, "CS001", "SN-0001");
+    enrol(&stage, "CS002", "SN-0002");
+    in_runtime(async {
+        station(&stage, "CS001", profile_3(&stage, "SN-0001"), nothing()).await.expect("in");
+        stage.operate(&["revoke", "--station", "CS001", "--reason", "superseded"]).await.expect("revokes");
+        assert_refused_by_tls(station(&stage, "CS001", profile_3(&stage, "SN-0001"), nothing()).await);
+        station(&stage, "CS002", profile_3(&stage, "SN-0002"), nothing()).await.expect("is not revoked");
+    });
+    let text = read_list(&stage);
+    assert!(text.contains("X509v3 Issuing Distribution Point: critical"), "{text}");
+    assert!(text.contains("URI:http://pki.example.com/cso.crl"), "{text}");
+    assert!(verify_with_list(&stage, "SN-0001.pem").contains("certificate revoked"));
+    assert_eq!(verify_with_list(&stage, "SN-0002.pem").trim(), "SN-0002.pem: OK");
+}
+
+#[test]
 fn a_list_is_renewed_before_its_time_is_over() {
     let stage = Stage::prepare();
     stage.configure("[tls]", "crl_validity = \"9s\"\ncrl_file = \"lists/cso.crl\"\n[tls]");
