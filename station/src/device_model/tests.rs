@@ -1,4 +1,5 @@
 mod iso15118;
+mod v16;
 
 use ocpp_types::{
     Timestamp, decode, encode,

@@ -1,8 +1,7 @@
 //! The station as a process, with a CSMS that is not ours: Python's `ocpp`, which checks what both sides say against the schemas.
 //!
 //! Test cases of OCPP 2.0.1, Part 6 (Edition 3 with the errata of 2025-09), for charging stations. Each is judged by what stands on the wire and by
-//! what is listed afterwards; each passes. TC_B_48 is missing in the editions that can be read. Those of OCPP 1.6 (TC_073 to TC_087)
-//! are in `v16.rs`.
+//! what is listed afterwards; each passes. TC_B_48 is missing in the editions that can be read. Those of OCPP 1.6 stand below.
 //!
 //! | test case | tests |
 //! |---|---|
@@ -47,6 +46,24 @@
 //! | TC_M_25 | `tc_a_vehicles::tc_m_25_a_status_that_nobody_knows_hinders_nothing` |
 //! | TC_M_30 | `tc_m_additional_check::tc_m_30_connected_with_the_new_root_the_old_one_goes` |
 //! | TC_M_31 | `tc_m_additional_check::tc_m_31_the_server_stays_under_the_old_root_and_both_stay` |
+//!
+//! Test cases of OCPP 1.6 with its security whitepaper, for charge points; the security log and signed firmware (TC_079 to TC_081) are not this
+//! program's.
+//!
+//! | test case of OCPP 1.6 | tests |
+//! |---|---|
+//! | TC_073 | `v16::tc_073_a_new_authorization_key_holds_from_the_next_connection_on_and_after_a_restart`, `src/device_model/tests/v16::tc_073_an_authorization_key_is_kept_as_bytes_over_a_restart` |
+//! | TC_074 | `v16::tc_074_tc_087_the_certificate_is_renewed_and_connects_by_profile_3` |
+//! | TC_075_1 | `v16::tc_075_1_tc_075_2_roots_are_installed_and_listed` |
+//! | TC_075_2 | `v16::tc_075_1_tc_075_2_roots_are_installed_and_listed` |
+//! | TC_076 | `v16::tc_076_roots_are_deleted_by_each_algorithm_and_the_one_in_use_is_not` |
+//! | TC_077 | `v16::tc_077_an_invalid_certificate_is_rejected_and_reported` |
+//! | TC_078 | `v16::tc_078_an_invalid_root_for_the_central_system_is_rejected_and_reported` |
+//! | TC_083 | `v16::tc_083_the_security_profile_is_raised` |
+//! | TC_084 | `v16::tc_084_the_security_profile_is_neither_lowered_nor_raised_without_a_certificate`, `src/device_model/tests/v16::tc_084_a05_fr_01_to_05_when_the_security_profile_is_raised` |
+//! | TC_085 | `v16::tc_085_the_key_of_the_factory_is_sent_as_the_bytes_that_its_digits_stand_for` |
+//! | TC_086 | `v16::tc_086_an_invalid_server_certificate_is_refused_and_reported` |
+//! | TC_087 | `v16::tc_074_tc_087_the_certificate_is_renewed_and_connects_by_profile_3` |
 //!
 //! Mistakes that other stacks have made, by the number that they have in this project; those of the store are listed with its tests.
 //!
