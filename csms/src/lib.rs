@@ -18,6 +18,7 @@
 //! ```
 
 mod admission;
+mod causes;
 mod config;
 pub mod control;
 mod fleet;

@@ -9,7 +9,8 @@ use tokio::{
 };
 
 use crate::{
-    io::{authority::Authority, handlers::Desk, operate::in_one_line},
+    causes::in_one_line,
+    io::{authority::Authority, handlers::Desk},
     ledger::{ForwardedRequest, Ledger},
 };
 

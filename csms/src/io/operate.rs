@@ -5,10 +5,11 @@ use serde_json::value::RawValue;
 use signer_pkcs11::RevocationReason;
 
 use crate::{
+    causes::in_one_line,
     control::{ControlRequest, IssuedCertificate, Revoked, Status, WaitingRequest},
     io::{
         admission::serial_number, handlers::Desk, metrics::Metrics, passwords, reload::Reloader,
-        server_error::ServerError, sqlite::SqliteLedger, unix_now, upkeep::When,
+        sqlite::SqliteLedger, unix_now, upkeep::When,
     },
     ledger::{Delivery, ForwardedRequest, Ledger as _, LedgerEntry},
     operator::{self, OperatorCallError},
@@ -124,7 +125,7 @@ async fn revoke(
     };
     let others = reloader.close(revoked, "its certificate is revoked").await;
     closed.extend(others);
-    let problem = lists.as_ref().err().map(describe).or(refreshed.as_ref().err().map(describe));
+    let problem = lists.as_ref().err().map(in_one_line).or(refreshed.as_ref().err().map(in_one_line));
     Ok(Revoked { serial_numbers, closed, lists: lists.unwrap_or_default(), problem })
 }
 
@@ -173,21 +174,6 @@ fn asked(request: ForwardedRequest) -> WaitingRequest {
         asked_at: request.asked_at,
         failure: request.failure,
     }
-}
-
-fn describe(error: &ServerError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
-}
-
-/// An error with its causes, for an operator.
-pub(crate) fn in_one_line(error: impl std::error::Error + Send + Sync + 'static) -> String {
-    format!("{:#}", anyhow::Error::new(error))
 }
 
 /// Certificates that one command lists.

@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use crate::{
+    causes::in_one_line,
     config::{self, Config},
     control::ControlReply,
     fleet::Fleet,
@@ -28,7 +29,7 @@ use crate::{
         handlers::{Desk, router},
         metrics::Metrics,
         ocsp::{Inquiries, read_authorities},
-        operate::{Office, answer, in_one_line},
+        operate::{Office, answer},
         reload::Reloader,
         reload_signals,
         server_error::ServerError,

@@ -10,11 +10,12 @@ use signer_pkcs11::{CertificateAuthority, Token};
 use tokio::{sync::Mutex, task::spawn_blocking, time::sleep};
 
 use crate::{
+    causes::in_one_line,
     config::Config,
     control::SignedList,
     io::{
-        authority::Authority, lists::ListFile, operate::in_one_line, own_certificate, reload::Reloader,
-        server_error::ServerError, sqlite::SqliteLedger,
+        authority::Authority, lists::ListFile, own_certificate, reload::Reloader, server_error::ServerError,
+        sqlite::SqliteLedger,
     },
 };
 

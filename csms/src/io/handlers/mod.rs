@@ -238,18 +238,6 @@ fn note_security_event(peer: &Peer, event: &str, info: Option<&str>) {
     tracing::warn!(station = %peer.identity(), event, info, "security event");
 }
 
-/// An error with its causes, for a station's operator.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
 fn has_expired_certificate(peer: &Peer) -> bool {
     peer.context::<Terms>().is_some_and(|terms| terms.certificate_expired)
 }

@@ -17,8 +17,9 @@ use ocpp_types::{
     },
 };
 
-use super::{Boot, BootStatus, Desk, NotSent, note_security_event, now, with_causes};
+use super::{Boot, BootStatus, Desk, NotSent, note_security_event, now};
 use crate::{
+    causes::in_one_line,
     io::ocsp::{NoOcsp, Question},
     ledger::{Delivery, Ledger, LedgerEntry, PasswordAnswer},
     ocsp::Digest,
@@ -90,7 +91,7 @@ fn certificate_status(result: Result<String, NoOcsp>) -> GetCertificateStatusRes
         Err(error) => {
             let mut response = GetCertificateStatusResponse::new(GetCertificateStatusEnumType::Failed);
             let mut info = StatusInfoType::new(name(error.reason_code()));
-            info.additional_info = Some(BoundedString::truncated(&with_causes(&error)));
+            info.additional_info = Some(BoundedString::truncated(&in_one_line(&error)));
             response.status_info = Some(info);
             response
         }

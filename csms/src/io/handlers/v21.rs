@@ -21,8 +21,9 @@ use ocpp_types::{
 
 use tokio::task::JoinSet;
 
-use super::{Boot, BootStatus, Desk, NotSent, note_security_event, now, with_causes};
+use super::{Boot, BootStatus, Desk, NotSent, note_security_event, now};
 use crate::{
+    causes::in_one_line,
     io::ocsp::{NoOcsp, Question, Source},
     ledger::{Delivery, Ledger, LedgerEntry, PasswordAnswer},
     ocsp::{Digest, Status},
@@ -102,7 +103,7 @@ fn certificate_status(result: Result<String, NoOcsp>) -> GetCertificateStatusRes
         Err(error) => {
             let mut response = GetCertificateStatusResponse::new(GetCertificateStatusEnumType::Failed);
             let mut info = StatusInfoType::new(name(error.reason_code()));
-            info.additional_info = Some(BoundedString::truncated(&with_causes(&error)));
+            info.additional_info = Some(BoundedString::truncated(&in_one_line(&error)));
             response.status_info = Some(info);
             response
         }
