@@ -272,6 +272,17 @@ impl Config {
         if config.listen.versions.is_empty() {
             return refuse("listen.versions".to_owned(), "has to name one of \"1.6\", \"2.0.1\" and \"2.1\"");
         }
+        for (index, host) in config.ocsp.allowed_hosts.iter().enumerate() {
+            let authority = host.parse::<hyper::http::uri::Authority>();
+            let plain = authority.is_ok_and(|authority| match authority.port_u16() {
+                Some(port) => *host == format!("{}:{port}", authority.host()),
+                None => host == authority.host(),
+            });
+            if !plain {
+                let field = format!("ocsp.allowed_hosts[{index}]");
+                return refuse(field, "has to be a host, or host:port, and no URL");
+            }
+        }
         let (mut identities, mut serial_numbers) = (BTreeSet::new(), BTreeSet::new());
         for (index, station) in config.stations.iter().enumerate() {
             let field = |name: &str| format!("station[{index}].{name}");
@@ -420,6 +431,10 @@ mod tests {
             ("[[station]]", "[tls.rsa]\nkey_file = \"a\"\ncertificate_file = \"b\"\n[[station]]", "tls.rsa"),
             ("path = \"/ocpp\"", "path = \"/ocpp\"\nmessages_per_second = 0", "listen.messages_per_second"),
             ("path = \"/ocpp\"", "path = \"/ocpp\"\nversions = []", "listen.versions"),
+            ("[tls]", "[ocsp]\nallowed_hosts = [\"a\", \"http://b/\"]\n[tls]", "ocsp.allowed_hosts[1]"),
+            ("[tls]", "[ocsp]\nallowed_hosts = [\"a@b\"]\n[tls]", "ocsp.allowed_hosts[0]"),
+            ("[tls]", "[ocsp]\nallowed_hosts = [\"a:b\"]\n[tls]", "ocsp.allowed_hosts[0]"),
+            ("[tls]", "[ocsp]\nallowed_hosts = [\"\"]\n[tls]", "ocsp.allowed_hosts[0]"),
             ("\"root.pem\"", "\"root.pem\"\nvalidity_days = 0", "ca.validity_days"),
             ("\"root.pem\"", "\"root.pem\"\nvalidity_days = 9\nprofiles_file = \"p\"", "ca.validity_days"),
             ("\"SN-0002\"", "\"SN-0001\"", "station[1].serial_number"),

@@ -200,3 +200,81 @@ const LONGEST_LIST: usize = 1024 * 1024;
 
 /// Each takes seconds at most; a fleet that asks at once waits its turn within the deadline of its calls.
 const MOST_INQUIRIES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path, process::Command};
+
+    use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+    use super::*;
+    use crate::ocsp::Status;
+
+    fn openssl(folder: &Path, arguments: &str) -> String {
+        let output = Command::new("openssl").current_dir(folder).args(arguments.split_whitespace()).output();
+        let output = output.expect("openssl is missing; install it: sudo apt-get install openssl");
+        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).replace("\\\n", "")
+    }
+
+    /// What OpenSSL has signed about a certificate that is revoked: a response and a list.
+    fn revoked(folder: &Path) -> (CertificateId, Authority, Vec<u8>, Vec<u8>) {
+        let configuration = "[ca]\ndefault_ca = ca\n[ca]\ndatabase = index\nserial = serial\ncrlnumber = serial\n\
+            new_certs_dir = .\ncertificate = ca.pem\nprivate_key = ca.key\ndefault_md = sha256\npolicy = any\n\
+            [any]\ncommonName = supplied\n[req]\ndistinguished_name = any\n\
+            [authority]\nbasicConstraints = critical, CA:true\nkeyUsage = critical, keyCertSign, cRLSign\n";
+        for (file, text) in [("ca.cnf", configuration), ("index", ""), ("serial", "1000\n")] {
+            fs::write(folder.join(file), text).expect("writes");
+        }
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -config ca.cnf -subj";
+        openssl(
+            folder,
+            &format!("req -x509 -keyout ca.key -out ca.pem -days 9 -extensions authority {key} /CN=CA"),
+        );
+        openssl(folder, &format!("req -new -keyout leaf.key -out leaf.csr {key} /CN=leaf"));
+        openssl(folder, "ca -batch -config ca.cnf -in leaf.csr -out leaf.pem -notext -days 5");
+        openssl(folder, "ca -config ca.cnf -revoke leaf.pem");
+        openssl(folder, "ca -config ca.cnf -gencrl -crldays 3 -out list.pem");
+        openssl(folder, "crl -in list.pem -outform DER -out list.der");
+        let ask = "ocsp -issuer ca.pem -sha256 -cert leaf.pem -no_nonce -reqout request.der -req_text";
+        let text = openssl(folder, ask);
+        openssl(
+            folder,
+            "ocsp -index index -CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 1 -reqin request.der -respout response.der",
+        );
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.trim().strip_prefix(name));
+            line.expect("a value").trim().to_owned()
+        };
+        let [name, key, serial] = ["Issuer Name Hash:", "Issuer Key Hash:", "Serial Number:"].map(value);
+        let id = CertificateId::parse(Digest::Sha256, &name, &key, &serial).expect("hash data");
+        // The same certificate, in the same words.
+        let request = fs::read(folder.join("request.der")).expect("reads");
+        assert_eq!(id.to_request().expect("DER"), request);
+        let ca = CertificateDer::from_pem_file(folder.join("ca.pem")).expect("a certificate");
+        let read = |file: &str| fs::read(folder.join(file)).expect("reads");
+        (id, Authority::parse(&ca).expect("an authority"), read("response.der"), read("list.der"))
+    }
+
+    #[test]
+    fn no_flipped_bit_changes_a_verdict() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (id, issuer, response, list) = revoked(folder.path());
+        let now = SystemTime::now();
+        type Judge = fn(&[u8], &CertificateId, &Authority, SystemTime) -> Result<Verdict, Unproved>;
+        for (bytes, judge) in [(response, by_response as Judge), (list, by_list as Judge)] {
+            let genuine = judge(&bytes, &id, &issuer, now).expect("proved");
+            assert_eq!(genuine.status, Status::Revoked);
+            for place in 0..bytes.len() {
+                judge(&bytes[..place], &id, &issuer, now).expect_err("cut off");
+                for bit in 0..8 {
+                    let mut changed = bytes.clone();
+                    changed[place] ^= 1 << bit;
+                    if let Ok(verdict) = judge(&changed, &id, &issuer, now) {
+                        assert_eq!(verdict, genuine, "byte {place}, bit {bit}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -68,7 +68,7 @@ pub(crate) async fn answer(office: &Office, request: ControlRequest) -> Result<B
             raw(&record.identity)
         }
         ControlRequest::Revoke { serial_number, station, reason } => {
-            let identity = station.map(|station| config_spelling(desk, &station));
+            let identity = station.as_ref().map(|station| config_spelling(desk, station));
             raw(&revoke(reloader, serial_number.as_deref(), identity.as_deref(), reason).await?)
         }
         ControlRequest::SignLists => {

@@ -119,6 +119,19 @@ fn what_an_operator_types_wrong_is_named() {
     }
 }
 
+/// As `ocpp-csms certificates | head -1` does.
+#[test]
+fn whoever_reads_a_commands_output_may_stop() {
+    let stage = Stage::start();
+    for arguments in [&["status"][..], &["certificates"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = stage.command(arguments);
+        let output = command.stdout(writer).output().expect("starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn an_operators_request_is_checked_before_it_is_sent() {
     let stage = Stage::start();

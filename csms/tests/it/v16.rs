@@ -109,3 +109,33 @@ fn an_authorization_key_of_letters_opens_as_bytes() {
     let new = json!({ "do": "connect", "subprotocols": offer, "key": key });
     assert_eq!(station.command(new)["connected"], "ocpp1.6");
 }
+
+/// TC_083_CSMS of OCPP 1.6: ChangeConfiguration, then Reset; what follows at the CSMS is A05.FR.09.
+#[test]
+fn tc_083_a_charge_point_is_moved_to_profile_3() {
+    let stage = Stage::start();
+    let mut station = Puppet::new(&stage, "CS001");
+    station.connect(Ocpp::V16);
+    station.boot(Ocpp::V16, "SN-0001");
+    let csr = station.request("SN-0001");
+    assert_eq!(station.call("SignCertificate", Ocpp::V16.sign(&csr))["status"], "Accepted");
+    stage.await_states(&["Accepted"]);
+    for (action, payload) in [
+        ("ChangeConfiguration", json!({ "key": "SecurityProfile", "value": "3" })),
+        ("Reset", json!({ "type": "Hard" })),
+    ] {
+        station.answer(action, json!({ "status": "Accepted" }));
+        assert_eq!(stage.by_hand("CS001", action, &payload)["status"], "Accepted");
+        assert_eq!(station.called(action), payload);
+    }
+    station.close();
+    // Until it has used the new profile, the old one is its way back (A05.FR.08).
+    station.connect(Ocpp::V16);
+    station.close();
+    station.connect_with_certificate(Ocpp::V16);
+    station.boot(Ocpp::V16, "SN-0001");
+    station.close();
+    let offer = json!([Ocpp::V16.subprotocol()]);
+    let lower = json!({ "do": "connect", "subprotocols": offer, "password": crate::stage::PASSWORD });
+    assert_eq!(station.command(lower)["refused"], 403);
+}

@@ -2,21 +2,21 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
 use csms::{
     Config,
-    control::{
-        ControlReply, ControlRequest, IssuedCertificate, Reloaded, Revoked, Secret, SignedList, Status,
-        WaitingRequest,
-    },
+    control::{ControlReply, ControlRequest, Reloaded, Secret, SignedList},
     io::ControlError,
 };
 use ocpp_types::v201::CertificateHashDataType;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use signer_pkcs11::RevocationReason;
+
+use crate::text;
 
 /// Commands to the running service.
 #[derive(clap::Subcommand)]
@@ -109,34 +109,50 @@ pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> 
         _ => bail!("the service replied in a way that this version does not know"),
     };
     if json {
-        println!("{value}");
-        return Ok(());
+        return show(&[value.to_string()]);
     }
-    match command {
-        OperatorCommand::Status => print_status(&serde_json::from_str(value.get())?),
-        OperatorCommand::Certificates => print_certificates(&serde_json::from_str::<Vec<_>>(value.get())?),
-        OperatorCommand::Inventory { .. } => print_inventory(&serde_json::from_str(value.get())?),
+    let read = value.get();
+    let lines = match command {
+        OperatorCommand::Status => text::status(&serde_json::from_str(read)?),
+        OperatorCommand::Certificates => text::certificates(&serde_json::from_str::<Vec<_>>(read)?),
+        OperatorCommand::Inventory { .. } => text::inventory(&serde_json::from_str(read)?),
         OperatorCommand::Release { station } => {
-            println!("{station} may connect on security profile 2 again.")
+            vec![format!("{station} may connect on security profile 2 again.")]
         }
-        OperatorCommand::Call { .. } => println!("{value}"),
-        OperatorCommand::Metrics => print!("{}", serde_json::from_str::<String>(value.get())?),
-        OperatorCommand::SetPassword { station, .. } => println!("{station} has a new password."),
-        OperatorCommand::Revoke { .. } => print_revoked(&serde_json::from_str(value.get())?),
+        OperatorCommand::Call { .. } => vec![read.to_owned()],
+        OperatorCommand::Metrics => {
+            vec![serde_json::from_str::<String>(read)?.trim_end().to_owned()]
+        }
+        OperatorCommand::SetPassword { station, .. } => vec![format!("{station} has a new password.")],
+        OperatorCommand::Revoke { .. } => text::revoked(&serde_json::from_str(read)?),
         OperatorCommand::Crl => {
-            for list in serde_json::from_str::<Vec<SignedList>>(value.get())? {
-                println!("# {}: number {}, {} revoked", list.file, list.number, list.revoked);
-                print!("{}", list.pem);
-            }
+            let lists = serde_json::from_str::<Vec<SignedList>>(read)?;
+            let named = lists.into_iter().flat_map(|list| {
+                let head = format!("# {}: number {}, {} revoked", list.file, list.number, list.revoked);
+                [head, list.pem.trim_end().to_owned()]
+            });
+            named.collect()
         }
-        OperatorCommand::Requests => print_requests(&serde_json::from_str::<Vec<_>>(value.get())?),
+        OperatorCommand::Requests => text::requests(&serde_json::from_str::<Vec<_>>(read)?),
         OperatorCommand::Reload => {
-            let reloaded: Reloaded = serde_json::from_str(value.get())?;
-            println!("read again; connections closed: {}", reloaded.closed.join(", "));
+            let reloaded: Reloaded = serde_json::from_str(read)?;
+            vec![format!("read again; connections closed: {}", reloaded.closed.join(", "))]
         }
-        _ => print_answer(&serde_json::from_str(value.get())?),
+        _ => text::answer(&serde_json::from_str(read)?),
+    };
+    show(&lines)
+}
+
+/// Writes lines to standard output. Whoever reads them may have seen enough, as `head` does: that is no error.
+fn show(lines: &[String]) -> Result<()> {
+    let text = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>();
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Has the running service issue its own certificate, or issues it where none runs. Returns the files.
@@ -194,73 +210,4 @@ fn request(command: &OperatorCommand) -> Result<ControlRequest> {
             ControlRequest::Delete { station: station.clone(), hash_data }
         }
     })
-}
-
-fn print_status(status: &Status) {
-    println!("listening on {}", status.url);
-    for station in &status.stations {
-        let certificate = match &station.certificate_serial_number {
-            Some(serial_number) => format!("certificate {serial_number}"),
-            None => "password".to_owned(),
-        };
-        let booted = if station.booted { "booted" } else { "not booted" };
-        println!(
-            "{:<24} {:<9}  profile {}  {certificate}  {booted}",
-            station.identity, station.subprotocol, station.security_profile
-        );
-    }
-    println!("{} connected", status.stations.len());
-}
-
-fn print_certificates(certificates: &[IssuedCertificate]) {
-    for certificate in certificates {
-        let (state, reason) = match &certificate.revocation_reason {
-            Some(reason) => ("Revoked", reason.as_str()),
-            None => (certificate.state.as_str(), certificate.reason.as_deref().unwrap_or_default()),
-        };
-        println!("{:<40}  {:<24}  {state} {reason}", certificate.serial_number, certificate.station);
-    }
-    println!("{} issued", certificates.len());
-}
-
-fn print_revoked(revoked: &Revoked) {
-    for serial_number in &revoked.serial_numbers {
-        println!("revoked {serial_number}");
-    }
-    if revoked.serial_numbers.is_empty() {
-        println!("there is nothing to revoke that is not revoked already");
-    }
-    for list in &revoked.lists {
-        println!("signed {}: number {}, {} revoked", list.file, list.number, list.revoked);
-    }
-    println!("connections closed: {}", revoked.closed.join(", "));
-    if let Some(problem) = &revoked.problem {
-        println!("the list is not in force: {problem}");
-    }
-}
-
-fn print_requests(requests: &[WaitingRequest]) {
-    for request in requests {
-        let certificate_type = request.certificate_type.as_deref().unwrap_or("for all connections");
-        let state = request.failure.as_deref().unwrap_or("waits");
-        println!("{:<24}  {certificate_type:<28}  since {}  {state}", request.station, request.asked_at);
-    }
-    println!("{} without a certificate", requests.len());
-}
-
-fn print_inventory(inventory: &Value) {
-    let text = |value: &Value, pointer: &str| {
-        value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    for chain in inventory["certificateHashDataChain"].as_array().into_iter().flatten() {
-        let serial_number = text(chain, "/certificateHashData/serialNumber");
-        println!("{:<28} serial number {serial_number}", text(chain, "/certificateType"));
-    }
-    println!("{}", text(inventory, "/status"));
-}
-
-fn print_answer(answer: &Value) {
-    let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
-    let reason = text("/statusInfo/reasonCode").map(|code| format!(" ({code})")).unwrap_or_default();
-    println!("{}{reason}", text("/status").unwrap_or("answered"));
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod commands;
+mod text;
 
 use std::{
     fs,
