@@ -32,10 +32,15 @@ pub use self::ca::{CaSection, ExternalSection, IssuerSection, Padding};
 ///     [ca]
 ///     key = "pkcs11:object=cso-root"
 ///     certificate_file = "/etc/ocpp-csms/cso-root.pem"
+///     crl_file = "/srv/www/cso.crl"
+///     [ca.profiles.station]
+///     validity = "90d"
+///     crl_urls = ["http://pki.example.com/cso.crl"]
 ///
 ///     [tls]
 ///     key = "pkcs11:object=tls"
 ///     certificate_file = "/etc/ocpp-csms/tls.pem"
+///     names = ["csms.example.com"]
 ///
 ///     [[station]]
 ///     identity = "CS001"
