@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     python::{Frame, PythonCsms, Sender},
-    reusable::{booted, booted_with, csr, delete, install, listed, renewed, signed},
+    reusable::{booted, booted_with, csr, install, listed, renewed, signed},
     stage::Stage,
 };
 
@@ -26,32 +26,6 @@ fn get(stage: &Stage, csms: &mut PythonCsms, component: Value, variable: &str) -
 fn requests(stage: &Stage, csms: &mut PythonCsms) -> Vec<Frame> {
     let frames = csms.frames(stage);
     frames.into_iter().filter(|frame| frame.is_call(Sender::Station, "SignCertificate")).collect()
-}
-
-/// TC_A_23's schedule: with one doubling a CSR is sent after W and after 2 W more, never early, and then no more. What is set
-/// while the station runs holds for it.
-#[test]
-fn a02_fr_17_a02_fr_18_a02_fr_19_the_same_request_by_the_doubling_wait() {
-    let stage = Stage::prepare();
-    let (mut csms, station) = booted(&stage);
-    let security = json!({ "name": "SecurityCtrlr" });
-    set(&stage, &mut csms, security.clone(), "CertSigningWaitMinimum", "1");
-    set(&stage, &mut csms, security, "CertSigningRepeatTimes", "1");
-    let first = csr(&stage, &mut csms, "SignChargingStationCertificate");
-    for _ in 0..2 {
-        assert_eq!(csms.wait_for(&stage, "SignCertificate"), first);
-    }
-    stage.wait_for_log("no certificate came for a request that was accepted");
-    let sent = requests(&stage, &mut csms);
-    assert_eq!(sent.len(), 3);
-    let second = Duration::from_secs(1);
-    assert!(sent[1].at - sent[0].at >= second && sent[2].at - sent[1].at >= 2 * second, "{sent:?}");
-    // A02.FR.19: it has stopped, and a late certificate is welcome.
-    let issued = csms.issue(&stage, json!({ "csr": first["csr"], "issuer": "ca" }));
-    let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
-    assert_eq!(answer["status"], "Accepted", "{answer}");
-    assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
-    station.terminate();
 }
 
 /// A certificate that ends in a minute is in the last third of its life at once, and one is asked for without a trigger.
@@ -183,46 +157,6 @@ fn a02_fr_21_pnc_is_off_until_the_next_start_where_no_certificate_is_signed() {
     station.terminate();
 }
 
-/// TC_M_25: what could not be learnt is asked again later, and nothing else waits for it.
-#[test]
-fn m06_fr_10_a_failed_status_is_not_asked_for_at_once_again() {
-    let stage = Stage::prepare();
-    let (mut csms, station) = booted_with(&stage, VEHICLES);
-    vehicle_pki(&stage, &mut csms);
-    csms.behave(&stage, "GetCertificateStatus", json!({ "payload": { "status": "Failed" } }));
-    let payload = json!({ "requestedMessage": "SignV2GCertificate", "evse": { "id": 1 } });
-    csms.call(&stage, "TriggerMessage", payload);
-    let request = csms.wait_for(&stage, "SignCertificate");
-    let issued = vehicle_certificate(&stage, &mut csms, &request);
-    assert_eq!(signed(&stage, &mut csms, &issued, "V2GCertificate")["status"], "Accepted");
-    for _ in 0..3 {
-        csms.wait_for(&stage, "GetCertificateStatus");
-    }
-    // Other messages pass, and none of the three comes again before them.
-    renewed(&stage, &mut csms);
-    assert_eq!(csms.count("GetCertificateStatus"), 0);
-    station.terminate();
-}
-
-/// M04.FR.08: the chain goes, and its key leaves the token though nobody waited for that.
-#[test]
-fn m04_fr_08_the_key_of_a_deleted_chain_leaves_the_token() {
-    let stage = Stage::prepare();
-    let (mut csms, station) = booted_with(&stage, VEHICLES);
-    vehicle_pki(&stage, &mut csms);
-    let payload = json!({ "requestedMessage": "SignV2GCertificate", "evse": { "id": 1 } });
-    csms.call(&stage, "TriggerMessage", payload);
-    let request = csms.wait_for(&stage, "SignCertificate");
-    let issued = vehicle_certificate(&stage, &mut csms, &request);
-    assert_eq!(signed(&stage, &mut csms, &issued, "V2GCertificate")["status"], "Accepted");
-    assert_eq!(stage.keys(), 1);
-    let chains = listed(&stage, &mut csms, &["V2GCertificateChain"]);
-    let leaf = &chains[0]["certificateHashData"];
-    assert_eq!(delete(&stage, &mut csms, leaf)["status"], "Accepted");
-    stage.wait_until("no key", || stage.keys() == 0);
-    station.terminate();
-}
-
 /// The station holds a root that the one before it has signed, and its CSMS presents a certificate under either.
 fn second_root(stage: &Stage) -> (PythonCsms, crate::stage::Process) {
     let (mut csms, station) = booted_with(stage, "\n[certificates]\nadditional_root_check = true\n");
@@ -232,30 +166,6 @@ fn second_root(stage: &Stage) -> (PythonCsms, crate::stage::Process) {
     assert_eq!(install(stage, &mut csms, "CSMSRootCertificate", "root2")["status"], "Accepted");
     assert_eq!(listed(stage, &mut csms, &["CSMSRootCertificate"]).len(), 2);
     (csms, station)
-}
-
-#[test]
-fn m05_fr_13_tc_m_30_the_fallback_root_goes_when_the_new_one_has_proved_a_connection() {
-    let stage = Stage::prepare();
-    let (mut csms, station) = second_root(&stage);
-    let port = csms.port;
-    csms.present(&stage, port, "server2");
-    csms.tell(&stage, json!({ "close": true }), "closed");
-    csms.wait_for(&stage, "connection");
-    assert_eq!(listed(&stage, &mut csms, &["CSMSRootCertificate"]).len(), 1);
-    station.terminate();
-}
-
-#[test]
-fn m05_fr_14_tc_m_31_the_fallback_root_is_tried_and_stays() {
-    let stage = Stage::prepare();
-    let (mut csms, station) = second_root(&stage);
-    for _ in 0..2 {
-        csms.tell(&stage, json!({ "close": true }), "closed");
-        csms.wait_for(&stage, "connection");
-        assert_eq!(listed(&stage, &mut csms, &["CSMSRootCertificate"]).len(), 2);
-    }
-    station.terminate();
 }
 
 /// M05.FR.15, .16: on the way to another CSMS the new root counts, on the way back the old one, also over a restart.

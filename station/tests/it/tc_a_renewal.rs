@@ -183,10 +183,12 @@ fn tc_a_23_the_request_is_sent_again_after_one_wait_and_twice_that_wait() {
     for _ in 0..2 {
         requests.push(csms.wait_for(&stage, "SignCertificate"));
     }
+    stage.wait_for_log("no certificate came for a request that was accepted");
     let frames = csms.frames(&stage);
     let sends: Vec<&Frame> =
         frames.iter().filter(|frame| frame.is_call(Sender::Station, "SignCertificate")).collect();
     assert_eq!(sends.len(), 3);
+    assert!(requests.iter().all(|request| *request == requests[0]), "{requests:?}");
     for (pair, wait) in sends.windows(2).zip([WAIT, 2 * WAIT]) {
         let accepted = frames.iter().find(|frame| frame.answers(pair[0])).expect("was answered");
         let waited = pair[1].at - accepted.at;
