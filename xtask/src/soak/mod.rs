@@ -42,6 +42,9 @@ pub(crate) struct SoakArguments {
     /// After how many rounds a new station with an empty token comes
     #[arg(long, default_value_t = 20)]
     rounds_per_station: u32,
+    /// Start the station again at once, while a token that lives on may still make the key that a killed station had asked for
+    #[arg(long)]
+    at_once: bool,
     /// Print the figures as one JSON object
     #[arg(long)]
     json: bool,
@@ -57,7 +60,7 @@ pub(crate) fn run_command(arguments: &SoakArguments) -> Result<()> {
     let folder = target().join("soak");
     let shown = folder.strip_prefix(root()).unwrap_or(&folder).display().to_string();
     eprintln!("seed {seed}; everything is kept in {shown}");
-    let mut soak = Soak::start(&folder, &module, seed)?;
+    let mut soak = Soak::start(&folder, &module, seed, arguments)?;
     let result = soak.run(arguments);
     if arguments.json {
         let violation = result.as_ref().err().map(|error| format!("{error:#}"));
@@ -120,10 +123,11 @@ struct Soak {
     station: Option<(Station, Option<Running>)>,
     /// What SoftHSM has left of keys in the token of the present station.
     shells: usize,
+    at_once: bool,
 }
 
 impl Soak {
-    fn start(folder: &Path, module: &Path, seed: u64) -> Result<Self> {
+    fn start(folder: &Path, module: &Path, seed: u64, arguments: &SoakArguments) -> Result<Self> {
         let stage = Stage::prepare(folder, module)?;
         let csms = Csms::start(&stage)?;
         Ok(Self {
@@ -135,6 +139,7 @@ impl Soak {
             typical: [None; Phase::ALL.len()],
             station: None,
             shells: 0,
+            at_once: arguments.at_once,
         })
     }
 
@@ -231,7 +236,9 @@ impl Soak {
         let wait = self.random.u64(0..u64::try_from(longest).unwrap_or(u64::MAX).max(1));
         self.kill_after(phase, Duration::from_micros(wait))?;
         let Some((station, _)) = &self.station else { bail!("there is no station") };
-        station.wait_for_token()?;
+        if !self.at_once {
+            station.wait_for_token()?;
+        }
         if station.has_lost_token()? {
             self.figures.tokens_lost += 1;
             self.station = None;
