@@ -25,6 +25,7 @@ pub use self::ca::{CaSection, ExternalSection, IssuerSection, Padding};
 ///     [listen]
 ///     address = "0.0.0.0:8443"
 ///     path = "/ocpp"
+///     versions = ["2.1", "2.0.1", "1.6"]
 ///
 ///     [token]
 ///     uri = "pkcs11:token=csms?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/ocpp-csms/pin"
@@ -41,6 +42,9 @@ pub use self::ca::{CaSection, ExternalSection, IssuerSection, Padding};
 ///     key = "pkcs11:object=tls"
 ///     certificate_file = "/etc/ocpp-csms/tls.pem"
 ///     names = ["csms.example.com"]
+///
+///     [ocsp]
+///     allowed_hosts = ["ocsp.example.com"]
 ///
 ///     [[station]]
 ///     identity = "CS001"

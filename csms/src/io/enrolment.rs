@@ -43,8 +43,8 @@ impl<L: Ledger> Enrolment<L> {
         Self { authority, ledger, asked: Notify::new(), stations: Mutex::default() }
     }
 
-    /// Answers SignCertificate of any version. The certificate is issued and in the ledger before Accepted leaves, and is sent after
-    /// the answer has left (FR.05); where it does not arrive, the station gets it when it is connected again.
+    /// Answers SignCertificate of any version. The certificate is issued and in the ledger before Accepted leaves, and is
+    /// sent after the answer has left (FR.05); where it does not arrive, the station gets it when it is connected again.
     pub(crate) async fn answer<R: SignCertificate>(
         self: &Arc<Self>,
         peer: &Peer,

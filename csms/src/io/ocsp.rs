@@ -2,12 +2,15 @@
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use base64ct::{Base64, Encoding as _};
 use hyper::body::Bytes;
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use crate::{
     config::OcspSection,
@@ -56,6 +59,8 @@ impl Question<'_> {
 pub(crate) enum NoOcsp {
     #[error("the hash data names no certificate")]
     Id(#[from] NoCertificateId),
+    #[error("too many questions wait already; ask again later")]
+    Busy,
     #[error("nothing came from the responder")]
     Fetch(#[from] FetchError),
     #[error("the responder gave no answer")]
@@ -88,7 +93,7 @@ impl NoOcsp {
             Self::Fetch(FetchError::Url | FetchError::Host { .. }) => "InvalidURL",
             Self::TooLong { .. } | Self::Fetch(FetchError::Body { .. }) => "TooLargeElement",
             Self::Request(_) => "InternalError",
-            Self::Fetch(_) | Self::Answer(_) => "Unspecified",
+            Self::Busy | Self::Fetch(_) | Self::Answer(_) => "Unspecified",
         }
     }
 }
@@ -142,7 +147,7 @@ impl Inquiries {
         Ok(match source {
             Source::Ocsp => by_response(&self.ask(settings, id, url).await?, id, issuer, SystemTime::now())?,
             Source::Crl => {
-                let _turn = self.turns.acquire().await;
+                let _turn = self.turn(LONGEST_WAIT).await?;
                 let what = Fetch { url, post: None, longest: LONGEST_LIST };
                 let list = fetch(what, &settings.allowed_hosts).await.map_err(NoOcsp::from)?;
                 by_list(&list, id, issuer, SystemTime::now())?
@@ -171,9 +176,17 @@ impl Inquiries {
         }
     }
 
+    async fn turn(&self, patience: Duration) -> Result<SemaphorePermit<'_>, NoOcsp> {
+        match timeout(patience, self.turns.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            // It is never closed.
+            Ok(Err(_)) | Err(_) => Err(NoOcsp::Busy),
+        }
+    }
+
     async fn ask(&self, settings: &OcspSection, id: &CertificateId, url: &str) -> Result<Bytes, NoOcsp> {
         let post = Some((OCSP_REQUEST, id.to_request()?));
-        let _turn = self.turns.acquire().await;
+        let _turn = self.turn(LONGEST_WAIT).await?;
         Ok(fetch(Fetch { url, post, longest: LONGEST_RESPONSE }, &settings.allowed_hosts).await?)
     }
 }
@@ -198,8 +211,11 @@ const LONGEST_RESPONSE: usize = 32 * 1024;
 /// Of a revocation list, in bytes: some ten thousand certificates.
 const LONGEST_LIST: usize = 1024 * 1024;
 
-/// Each takes seconds at most; a fleet that asks at once waits its turn within the deadline of its calls.
+/// Each takes seconds at most; a fleet that asks at once waits its turn.
 const MOST_INQUIRIES: usize = 64;
+
+/// For a turn; with the four seconds of an exchange well below what a station waits for an answer.
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 #[cfg(test)]
 mod tests {
@@ -254,6 +270,17 @@ mod tests {
         let ca = CertificateDer::from_pem_file(folder.join("ca.pem")).expect("a certificate");
         let read = |file: &str| fs::read(folder.join(file)).expect("reads");
         (id, Authority::parse(&ca).expect("an authority"), read("response.der"), read("list.der"))
+    }
+
+    #[tokio::test]
+    async fn who_waits_too_long_for_a_turn_is_told() {
+        let inquiries = Inquiries::new(Arc::default());
+        let most = u32::try_from(MOST_INQUIRIES).expect("few");
+        let taken = inquiries.turns.acquire_many(most).await.expect("open");
+        let error = inquiries.turn(Duration::ZERO).await.expect_err("all are taken");
+        assert_eq!((error.reason_code(), matches!(error, NoOcsp::Busy)), ("Unspecified", true));
+        drop(taken);
+        drop(inquiries.turn(LONGEST_WAIT).await.expect("free again"));
     }
 
     #[test]
