@@ -5,6 +5,7 @@
 
 use ocpp_types::{BoundedString, NonEmptyVec, decode, encode, v21, v201};
 use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
 
 use super::{DeviceModel, ProfileOutcome, Situation, variable::Refusal};
 
@@ -13,7 +14,8 @@ use super::{DeviceModel, ProfileOutcome, Situation, variable::Refusal};
 /// # Errors
 /// What the other version has no word or no room for.
 pub fn same<From: Serialize, To: DeserializeOwned>(message: &From) -> Result<To, NotTheSame> {
-    let text = encode(message).map_err(|error| NotTheSame { why: error.to_string() })?;
+    // SetVariables may carry a password.
+    let text = Zeroizing::new(encode(message).map_err(|error| NotTheSame { why: error.to_string() })?);
     decode(&text).map_err(|error| NotTheSame { why: error.to_string() })
 }
 

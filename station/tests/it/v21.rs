@@ -180,6 +180,12 @@ fn variables_are_read_set_and_reported() {
     for name in ["OrganizationName", "CertificateEntries", "BasicAuthPassword"] {
         assert!(told.iter().any(|known| known == name), "{told:?}");
     }
+    let one = json!({ "component": { "name": "SecurityCtrlr" }, "variable": { "name": "OrganizationName" } });
+    let wanted = json!({ "requestId": 6, "componentVariable": [one] });
+    assert_eq!(csms.call(&stage, "GetReport", wanted)["status"], "Accepted");
+    let report = csms.wait_for(&stage, "NotifyReport");
+    assert_eq!((&report["requestId"], &report["tbc"]), (&json!(6), &json!(false)));
+    assert_eq!(report["reportData"][0]["variableAttribute"][0]["value"], "Test CSO");
     station.terminate();
 }
 
