@@ -18,10 +18,11 @@ use crate::{
     algorithm::{KeyAlgorithm, RsaPadding, SignatureAlgorithm},
     csr::{self, BuildError, Subject},
     io::{
-        fault,
+        errand::Waiting,
+        fault::{self, Class},
         inventory::{self, KeyInfo, Read},
         pool::{Job, Reply},
-        template,
+        template::{self, Template},
         token::Token,
     },
     public_key::PublicKey,
@@ -134,15 +135,7 @@ impl Token {
         for (rung, template) in template::ladder(name, algorithm).into_iter().enumerate() {
             // A session fault in the middle must not generate twice, so the outcome is carried out of the closure.
             let outcome = self.with_session_within(self.0.generate_timeout, move |session, waiting| {
-                let mechanism = template::mechanism(algorithm);
-                let made = session.generate_key_pair(&mechanism, &template.public, &template.private);
-                if let (Ok((public, private)), false) = (&made, waiting.hold()) {
-                    // Whoever asked for the key has been told that there is none.
-                    for object in [private, public] {
-                        destroy(session, *object)?;
-                    }
-                }
-                Ok(made.map(drop))
+                Ok(generate(session, waiting, algorithm, &template))
             })?;
             match outcome {
                 Ok(()) => {
@@ -154,24 +147,51 @@ impl Token {
                     if fault::code(&error) == Some(RvError::MechanismInvalid) {
                         return Err(KeyError::Unsupported { algorithm, source });
                     }
-                    // A refused template may leave half of a pair behind.
-                    if let Err(removal) = self.remove(name) {
-                        let reason = Box::new(KeyError::Generate { algorithm, source });
-                        return Err(KeyError::LeftBehind {
-                            key: Box::new(name.to_uri(self)),
-                            removal: Box::new(removal),
-                            reason,
-                        });
-                    }
-                    last = Some(source);
-                    if !fault::is_template_fault(&error) {
+                    self.clean(name, algorithm, &error)?;
+                    let is_template_fault = fault::is_template_fault(&error);
+                    last = Some(error);
+                    if !is_template_fault {
                         break;
                     }
                 }
             }
         }
-        let source = last.unwrap_or_else(|| crate::sign::TokenFault::new("C_GenerateKeyPair", "nothing"));
-        Err(KeyError::Generate { algorithm, source })
+        let Some(error) = last else {
+            let source = crate::sign::TokenFault::new("C_GenerateKeyPair", "nothing");
+            return Err(KeyError::Generate { algorithm, source });
+        };
+        // What some tokens say of a template others say when they are lost, such as one whose files were moved away and back.
+        // Once more where the fault is climbed out of as any other is; nothing was generated so far.
+        if fault::class(&error) == Class::Module
+            && let Some(template) = template::ladder(name, algorithm).into_iter().next()
+        {
+            let outcome = self.with_session_within(self.0.generate_timeout, move |session, waiting| {
+                generate(session, waiting, algorithm, &template)
+            });
+            if outcome.is_ok() {
+                tracing::info!(key = name.label(), "key generated after the token was restarted");
+                return Ok(());
+            }
+            self.clean(name, algorithm, &error)?;
+        }
+        Err(KeyError::Generate { algorithm, source: fault::fault(&error) })
+    }
+
+    /// Removes what a refused generation may have left behind: half of a pair.
+    fn clean(
+        &self,
+        name: &KeyName,
+        algorithm: KeyAlgorithm,
+        error: &cryptoki::error::Error,
+    ) -> Result<(), KeyError> {
+        match self.remove(name) {
+            Ok(_) => Ok(()),
+            Err(removal) => Err(KeyError::LeftBehind {
+                key: Box::new(name.to_uri(self)),
+                removal: Box::new(removal),
+                reason: Box::new(KeyError::Generate { algorithm, source: fault::fault(error) }),
+            }),
+        }
     }
 
     /// Destroys a key that was generated and then refused, for `reason`. The reason is what counts; that the key could
@@ -489,6 +509,24 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({})", self.inner.uri)
     }
+}
+
+/// Generates a pair by one template, unless nobody waits for it any more.
+fn generate(
+    session: &Session,
+    waiting: &Waiting,
+    algorithm: KeyAlgorithm,
+    template: &Template,
+) -> cryptoki::error::Result<()> {
+    let pair =
+        session.generate_key_pair(&template::mechanism(algorithm), &template.public, &template.private)?;
+    if !waiting.hold() {
+        // Whoever asked for the key has been told that there is none.
+        for object in [pair.1, pair.0] {
+            destroy(session, object)?;
+        }
+    }
+    Ok(())
 }
 
 /// An object that somebody else destroyed meanwhile is as good as destroyed by us.

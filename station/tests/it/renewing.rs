@@ -1,6 +1,10 @@
 //! Certificates that the station asks for again, by itself, and for vehicles (A02, A03, M06), on the program.
 
-use std::time::Duration;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -250,7 +254,7 @@ fn a02_fr_13_a_certificate_for_both_uses() {
 fn trust_bundles_follow_the_roots() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted_with(&stage, "\n[certificates]\ntrust_bundles = \"bundles\"\n");
-    let bundle = |name: &str| std::fs::read_to_string(stage.path("bundles").join(name)).expect("reads");
+    let bundle = |name: &str| fs::read_to_string(stage.path("bundles").join(name)).expect("reads");
     let count = |name: &str| bundle(name).matches("BEGIN CERTIFICATE").count();
     assert_eq!((count("csms.pem"), count("manufacturer.pem")), (1, 0));
     assert_eq!(
@@ -260,4 +264,42 @@ fn trust_bundles_follow_the_roots() {
     assert_eq!(count("manufacturer.pem"), 1);
     stage.openssl(&["verify", "-CAfile", "bundles/manufacturer.pem", "manufacturer.pem"]);
     station.terminate();
+}
+
+/// Where SoftHSM keeps the station's token.
+fn token_folder(stage: &Stage) -> PathBuf {
+    let configuration = std::env::var_os("SOFTHSM2_CONF").expect("run the tests with `cargo xtask test`");
+    let text = fs::read_to_string(configuration).expect("reads");
+    let folder = text.lines().find_map(|line| line.strip_prefix("directories.tokendir")).expect("a folder");
+    let label = stage.token_uri();
+    let label = label.trim_start_matches("pkcs11:token=").split('?').next().expect("a label").as_bytes();
+    let is_ours = |token: &PathBuf| {
+        let object = fs::read(token.join("token.object")).unwrap_or_default();
+        object.windows(label.len()).any(|window| window == label)
+    };
+    let tokens = fs::read_dir(folder.trim_start_matches([' ', '='])).expect("lists");
+    tokens.map(|entry| entry.expect("an entry").path()).find(is_ours).expect("the station's token")
+}
+
+/// F06.FR.10: the trigger was accepted while the token was away; when it is back, the request follows.
+#[test]
+fn f06_fr_10_a_token_that_comes_back_keeps_the_promise() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    set(&stage, &mut csms, json!({ "name": "SecurityCtrlr" }), "CertSigningWaitMinimum", "2");
+    let folder = token_folder(&stage);
+    // Out of the folder where SoftHSM looks for tokens.
+    let elsewhere = folder.parent().and_then(Path::parent).expect("a folder above");
+    let away = elsewhere.join(folder.file_name().expect("a name"));
+    fs::rename(&folder, &away).expect("moved away");
+    let trigger = json!({ "requestedMessage": "SignChargingStationCertificate" });
+    assert_eq!(csms.call(&stage, "TriggerMessage", trigger)["status"], "Accepted");
+    stage.wait_for_log("no certificate request was made");
+    fs::rename(&away, &folder).expect("moved back");
+    let request = csms.wait_for(&stage, "SignCertificate");
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+    signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
+    station.terminate();
+    assert_eq!(stage.keys(), 1);
 }

@@ -16,7 +16,7 @@ use crate::{
     following::Happened,
     inventory::timestamp,
     io::{
-        EnrolmentError, RenewError,
+        EnrolmentError,
         csms::{self, AskError, SignRequest},
         handlers::{Shared, on_blocking_thread},
         renewing::subjects::{held, schedule},
@@ -194,7 +194,7 @@ impl Shared {
     }
 
     /// Writes down how far a request has come.
-    async fn note(self: &Arc<Self>, pending: PendingId, note: Note) -> Result<(), RenewError> {
+    async fn note(self: &Arc<Self>, pending: PendingId, note: Note) -> Result<(), StepError> {
         let shared = Arc::clone(self);
         let Note { accepted, due } = note;
         let noted =
@@ -226,7 +226,16 @@ impl Shared {
     }
 }
 
-fn flat<T>(outcome: Result<Result<T, EnrolmentError>, tokio::task::JoinError>) -> Result<T, RenewError> {
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error(transparent)]
+    Step(#[from] EnrolmentError),
+    #[error("the thread that was to do it failed")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+fn flat<T>(outcome: Result<Result<T, EnrolmentError>, tokio::task::JoinError>) -> Result<T, StepError> {
     Ok(outcome??)
 }
 
