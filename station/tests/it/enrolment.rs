@@ -50,10 +50,12 @@ fn tc_b_30_a_station_whose_boot_was_rejected_serves_nobody() {
     let stage = Stage::prepare();
     let mut csms = stage.operator();
     stage.configure(csms.port);
-    let rejected = json!({ "currentTime": "2026-01-01T00:00:00Z", "interval": 3, "status": "Rejected" });
+    let rejected = json!({ "currentTime": "2026-01-01T00:00:00Z", "interval": 5, "status": "Rejected" });
     csms.behave_once(&stage, "BootNotification", json!({ "payload": rejected }));
     let station = stage.station();
     csms.wait_for(&stage, "BootNotification");
+    // The step is told before the answer leaves; until that is there, nothing is rejected.
+    stage.wait_for_log("does not accept the station yet");
     let trigger = json!({ "requestedMessage": "Heartbeat" });
     let command = json!({ "action": "TriggerMessage", "payload": trigger });
     let answer = csms.tell(&stage, command, "answer");
