@@ -101,6 +101,7 @@
 //! | 67 an answer that ends a thread | libocpp #1140, EVerest #2246 | `lessons::lesson_67_answers_that_cannot_be_read_end_nothing` |
 //! | 68 a status that holds everything up | libocpp #1097 | `tc_a_vehicles::lesson_68_a_status_that_takes_its_time_holds_nobody_up` |
 //! | 69 certificates without a responder | libocpp #652 | `tc_a_vehicles::lesson_69_certificates_without_a_responder` |
+//! | 70 no event of a CSMS whose certificate is not valid | libocpp #417, #419 | `bad_server::tc_a_05_expired`, `bad_server::tc_a_05_a00_fr_308_another_authority`, `lessons::lesson_49_one_event_for_each_episode_of_failures` |
 
 mod bad_server;
 mod control;
