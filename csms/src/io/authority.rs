@@ -13,6 +13,7 @@ use signer_pkcs11::{
     PendingCertificate, Profiles, Refused, SignCertificate, StationIdentity, Token, TokenOptions, Uri,
     module_from_environment,
 };
+use x509_cert::{Certificate, der::Decode as _};
 
 use crate::{
     config::{Config, ConfigError, TokenSection},
@@ -59,6 +60,7 @@ impl Authority {
             let key = key.with_rsa_padding(issuer.rsa_padding.into());
             authority = authority.with_issuer(issuer.hierarchy, key, &pem)?;
         }
+        check_issuer_names(config)?;
         Ok(Self::Own(authority.with_record(record)))
     }
 
@@ -121,6 +123,29 @@ fn profiles(config: &Config) -> Result<Profiles, ServerError> {
         source: ConfigError::Value { field, rule },
     })?;
     Ok(profiles)
+}
+
+/// A list of revoked certificates is found by its issuer's name (RFC 5280 §5.1.2.3). Two keys under one name would have the
+/// certificates of one judged by the list of the other, and refused. Blocks.
+fn check_issuer_names(config: &Config) -> Result<(), ServerError> {
+    let files = std::iter::once(&config.ca.certificate_file)
+        .chain(config.ca.issuers.iter().map(|issuer| &issuer.certificate_file));
+    let mut known: Vec<Certificate> = Vec::new();
+    for path in files {
+        let chain = read_certificates(path)?;
+        let Some(issuer) = chain.first().and_then(|der| Certificate::from_der(der).ok()) else { continue };
+        let tbs = issuer.tbs_certificate();
+        let same_name = |other: &Certificate| {
+            let other = other.tbs_certificate();
+            other.subject() == tbs.subject()
+                && other.subject_public_key_info() != tbs.subject_public_key_info()
+        };
+        if known.iter().any(same_name) {
+            return Err(ServerError::SameIssuerName { path: path.clone() });
+        }
+        known.push(issuer);
+    }
+    Ok(())
 }
 
 /// The names that stations know the CSMS by. Blocks.

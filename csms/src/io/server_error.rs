@@ -110,6 +110,15 @@ pub enum ServerError {
         "the authority cannot start; do the key and the certificate_file of [ca] and of each [[ca.issuer]] belong together?"
     )]
     Authority(#[from] AuthorityError),
+    /// Two issuers that nobody could tell apart by their lists.
+    #[error(
+        "{} has the subject of another issuer and another key: give it a name of its own, for a list of revoked certificates names its issuer by it",
+        path.display()
+    )]
+    SameIssuerName {
+        /// The file of the second one.
+        path: PathBuf,
+    },
     /// The roots of another authority cannot be used.
     #[error("the roots of the other authority cannot be used; see ca.certificate_file")]
     Roots(#[source] IssuerError),

@@ -256,6 +256,20 @@ fn a00_fr_701_the_csms_renews_its_own_short_lived_certificate() {
 }
 
 #[test]
+fn two_issuers_with_one_name_are_refused() {
+    let mut stage = Stage::prepare();
+    let token = open_token(&stage);
+    let other = key(&token, "other", KeyAlgorithm::EcdsaP256);
+    fs::write(stage.path("other.pem"), root(&other, "Test CSO Root")).expect("writes");
+    stage.configure(
+        "[tls]",
+        "[[ca.issuer]]\nkey = \"pkcs11:object=other\"\ncertificate_file = \"other.pem\"\n[tls]",
+    );
+    let text = stage.launch_in_vain();
+    assert!(text.contains("other.pem") && text.contains("a name of its own"), "{text}");
+}
+
+#[test]
 fn profiles_that_cannot_be_used_are_named() {
     let mut stage = Stage::prepare();
     stage.configure("[tls]", "profiles_file = \"profiles.toml\"\n[tls]");
