@@ -48,10 +48,11 @@ fn tc_a_11_renew_the_station_certificate() {
     // A02.FR.10: of the two certificates the former is gone.
     csms.tell(&stage, json!({ "close": true }), "closed");
     assert_eq!(csms.wait_for(&stage, "connection")["serial"], serials[1]);
+    stage.wait_until("one certificate, in use", || {
+        let inventory = stage.inventory();
+        inventory.own.len() == 1 && inventory.own[0].in_use && inventory.pending.is_empty()
+    });
     station.terminate();
-    let inventory = stage.inventory();
-    assert!(inventory.own.iter().all(|own| own.in_use) && inventory.own.len() == 1, "{inventory:?}");
-    assert!(inventory.pending.is_empty(), "{inventory:?}");
 }
 
 /// The CertificateSigned on this connection was answered on it.
