@@ -280,12 +280,7 @@ pub(crate) struct Answered {
 impl Catalog {
     pub(crate) fn plan_begin(&self, new: &NewPending) -> Result<(PendingId, Vec<Transition>), PendingError> {
         let uri = &new.key_uri;
-        if !uri.starts_with("pkcs11:") || uri.len() > MAX_KEY_URI || uri.contains("pin-value") {
-            return Err(PendingError::KeyUri);
-        }
-        if self.names_key(uri) {
-            return Err(PendingError::KeyKnown);
-        }
+        self.check_new_name(uri)?;
         let names = new.common_name.iter().chain(&new.organization);
         if names.into_iter().any(|name| name.is_empty() || name.chars().count() > MAX_NAME) {
             return Err(PendingError::SubjectName);
@@ -302,9 +297,6 @@ impl Catalog {
         if self.pending.len() >= MAX_PENDING {
             return Err(PendingError::TooManyPending);
         }
-        if self.condemned.len() >= MAX_CONDEMNED {
-            return Err(PendingError::TooManyCondemned);
-        }
         let id = PendingId(self.next);
         let pending = Pending {
             id,
@@ -318,6 +310,17 @@ impl Catalog {
             sent: None,
         };
         Ok((id, vec![Transition::PutPending(pending), Transition::Next(self.next + 1)]))
+    }
+
+    /// Gives a key that is announced and not completed another name; the name before is condemned by the same change.
+    pub(crate) fn plan_rename(&self, id: PendingId, uri: &str) -> Result<Vec<Transition>, PendingError> {
+        let announced = self.pending.iter().find(|known| known.id == id && known.csr.is_none());
+        let announced = announced.ok_or(PendingError::UnknownPending { id })?;
+        self.check_new_name(uri)?;
+        Ok(vec![
+            Transition::PutPending(Pending { key_uri: uri.to_owned(), ..announced.clone() }),
+            Transition::Condemn(announced.key_uri.clone()),
+        ])
     }
 
     pub(crate) fn plan_complete(
@@ -443,6 +446,19 @@ impl Catalog {
     /// Forgets a condemned key that the token no longer holds.
     pub(crate) fn plan_forget(&self, uri: &str) -> Vec<Transition> {
         if self.condemned.contains(uri) { vec![Transition::Forget(uri.to_owned())] } else { Vec::new() }
+    }
+
+    fn check_new_name(&self, uri: &str) -> Result<(), PendingError> {
+        if !uri.starts_with("pkcs11:") || uri.len() > MAX_KEY_URI || uri.contains("pin-value") {
+            return Err(PendingError::KeyUri);
+        }
+        if self.names_key(uri) {
+            return Err(PendingError::KeyKnown);
+        }
+        if self.condemned.len() >= MAX_CONDEMNED {
+            return Err(PendingError::TooManyCondemned);
+        }
+        Ok(())
     }
 
     fn names_key(&self, uri: &str) -> bool {

@@ -252,6 +252,15 @@ impl Store {
         self.change(|catalog| Ok(((), catalog.plan_complete(id, spki_der, csr_pem)?)))
     }
 
+    /// Gives a key that was announced and never completed another name, after a restart: the token may still be making the key
+    /// that the process before asked for. The name before is among [`Store::condemned_keys`] then.
+    ///
+    /// # Errors
+    /// [`PendingError`]
+    pub fn rename_pending(&self, id: PendingId, key_uri: &str) -> Result<(), PendingError> {
+        self.change(|catalog| Ok(((), catalog.plan_rename(id, key_uri)?)))
+    }
+
     /// Notes that the CSR of a pending key is about to be sent, so that a restart sends it neither too early nor too often
     /// (A02.FR.17–19).
     ///

@@ -104,6 +104,22 @@ fn a02_fr_18_sends_are_noted_over_a_restart() {
     assert_eq!(station.restart().store.pending()[1].sent, Some(SendNote { accepted: 3, due: None }));
 }
 
+/// The token may still be making a key that a process before this one asked for: its name is not used again.
+#[test]
+fn f06_fr_10_an_announced_key_is_named_anew_after_a_restart() {
+    let station = Station::new();
+    let id = station.store.begin_pending(&new_pending("old")).expect("announced");
+    assert!(matches!(station.store.rename_pending(id, &uri("old")), Err(PendingError::KeyKnown)));
+    assert!(matches!(station.store.rename_pending(id, "file:/key"), Err(PendingError::KeyUri)));
+    station.store.rename_pending(id, &uri("new")).expect("named");
+    let station = station.restart();
+    assert_eq!(station.store.pending()[0].key_uri, uri("new"));
+    assert_eq!(station.store.condemned_keys(), [uri("old")]);
+    let ready = station.request("ready", &key());
+    let error = station.store.rename_pending(ready, &uri("other"));
+    assert!(matches!(error, Err(PendingError::UnknownPending { .. })), "its request may be known");
+}
+
 #[test]
 fn names_of_keys_are_checked() {
     let station = Station::new();

@@ -255,6 +255,18 @@ const OPERATIONS: &[Operation] = &[
         run: |store| store.drop_pending(store.pending()[0].id).is_ok(),
     },
     Operation {
+        name: "name an announced key anew",
+        settings: plain,
+        before: |store| {
+            full(store);
+            store.begin_pending(&new_pending("announced")).expect("announced");
+        },
+        run: |store| {
+            let id = store.pending().last().expect("announced").id;
+            store.rename_pending(id, &uri("another")).is_ok()
+        },
+    },
+    Operation {
         name: "give a key up that was only announced",
         settings: plain,
         before: |store| {

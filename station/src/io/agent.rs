@@ -166,7 +166,7 @@ impl Agent {
             |error: ControlError| tracing::error!(error = explain(&error), "local commands are not served");
         let control = control.map_err(unheard).ok();
         let subject = Subject::new(&config.station.serial_number, organization);
-        let keyring = Keyring::new(token, Arc::clone(&store), subject);
+        let keyring = Keyring::restore(token, Arc::clone(&store), subject);
         let frames = match frames {
             Some(path) => {
                 let failed = |source| AgentError::Frames { path: path.display().to_string(), source };

@@ -16,31 +16,38 @@ impl Shared {
         let mut wait = SHORTEST_WAIT;
         loop {
             let shared = Arc::clone(&self);
-            let failed = match on_blocking_thread(move || shared.keyring.destroy_condemned()).await {
-                Ok(Ok(())) => false,
+            let again = match on_blocking_thread(move || shared.keyring.destroy_condemned()).await {
+                Ok(Ok(again)) => {
+                    wait = SHORTEST_WAIT;
+                    again
+                }
                 Ok(Err(error)) => {
                     let error: &dyn std::error::Error = &error;
                     let seconds = wait.as_secs();
                     tracing::warn!(error, seconds, "a key that nothing needs remains in the token for now");
-                    true
+                    Some(longer(&mut wait))
                 }
                 Err(error) => {
                     tracing::error!(%error, "the thread that destroys keys failed");
-                    true
+                    Some(longer(&mut wait))
                 }
             };
-            if failed {
-                tokio::select! {
+            match again {
+                Some(again) => tokio::select! {
                     () = self.disposal.notified() => {}
-                    () = sleep(wait) => {}
-                }
-                wait = (wait * 2).min(LONGEST_WAIT);
-            } else {
-                wait = SHORTEST_WAIT;
-                self.disposal.notified().await;
+                    () = sleep(again) => {}
+                },
+                None => self.disposal.notified().await,
             }
         }
     }
+}
+
+/// Returns the wait, and doubles it for the next time.
+fn longer(wait: &mut Duration) -> Duration {
+    let now = *wait;
+    *wait = (now * 2).min(LONGEST_WAIT);
+    now
 }
 
 /// After a failure of the token, and the longest after many: a token that is away comes back within minutes or for good.

@@ -1,6 +1,10 @@
 //! Keys of the station's own: made in the token for a request, destroyed when nothing needs them any more.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use signer_pkcs11::{Key, KeyAlgorithm, KeyError, KeyName, Subject, Token, Uri, UriError, csr};
 use station_store::{
@@ -19,6 +23,17 @@ pub(crate) struct Keyring {
     /// Held while a key is made or destroyed: a key whose request is given up while the token makes it must not come into
     /// being after it was struck out.
     token_in_use: Mutex<()>,
+    /// Keys of a life before this one, which the token may still be making.
+    unfinished: Unfinished,
+}
+
+/// The keys whose names were condemned when the station started. Whoever asked for one may have been killed while the token, in
+/// a process or a box of its own, made it: that no such key is there now does not mean that there will be none.
+#[derive(Debug)]
+struct Unfinished {
+    names: BTreeSet<String>,
+    /// From then on what is not there will not come.
+    until: Instant,
 }
 
 /// A certificate that is to be asked for.
@@ -52,8 +67,23 @@ pub enum EnrolmentError {
 }
 
 impl Keyring {
-    pub(crate) fn new(token: Token, store: Arc<Store>, subject: Subject) -> Self {
-        Self { token, store, subject, token_in_use: Mutex::new(()) }
+    /// After a start: a key that was announced and never completed gets another name, under which it is made anew.
+    pub(crate) fn restore(token: Token, store: Arc<Store>, subject: Subject) -> Self {
+        for pending in store.pending() {
+            if pending.state != PendingState::KeyAnnounced {
+                continue;
+            }
+            let renamed = new_name(&token)
+                .map_err(EnrolmentError::from)
+                .and_then(|name| Ok(store.rename_pending(pending.id, &name)?));
+            if let Err(error) = renamed {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, request = %pending.id, "a key that was announced keeps its name");
+            }
+        }
+        let names = store.condemned_keys().into_iter().collect();
+        let unfinished = Unfinished { names, until: Instant::now() + LONGEST_GENERATION };
+        Self { token, store, subject, token_in_use: Mutex::new(()), unfinished }
     }
 
     /// What the certificate for the connection names (A00.FR.509, A00.FR.511).
@@ -66,8 +96,7 @@ impl Keyring {
     ///
     /// The key's name is written down before the key exists, so a crash leaves no key that nobody knows.
     pub(crate) fn announce(&self, wanted: &Wanted) -> Result<PendingId, EnrolmentError> {
-        let uri = KeyName::random(key_label()?)?.to_uri(&self.token).to_string();
-        let mut new = NewPending::new(uri, wanted.use_)
+        let mut new = NewPending::new(new_name(&self.token)?, wanted.use_)
             .common_name(&wanted.common_name)
             .organization(&wanted.organization)
             // A02.FR.24; versions that know no id of a request leave it out.
@@ -92,7 +121,7 @@ impl Keyring {
         let name = KeyName::new(label, key_id)?;
         let algorithm = algorithm(pending.use_);
         let key = match self.token.generate_key(&name, algorithm) {
-            // A crash came between the key and its request: nobody has seen it, and whether it is whole nobody knows.
+            // It was made before, and its request could not be: nobody has seen it.
             Err(KeyError::Exists { .. }) => {
                 self.token.destroy_key(&uri)?;
                 self.token.generate_key(&name, algorithm)?
@@ -125,17 +154,24 @@ impl Keyring {
     }
 
     /// Destroys the keys that nothing needs any more. Only what the store names is touched; a key that cannot be destroyed
-    /// does not save those after it.
-    pub(crate) fn destroy_condemned(&self) -> Result<(), EnrolmentError> {
+    /// does not save those after it. Returns after which time to do it again, if a key may still come.
+    pub(crate) fn destroy_condemned(&self) -> Result<Option<Duration>, EnrolmentError> {
         let _token_in_use = lock(&self.token_in_use);
-        let destroyed = self.store.condemned_keys().into_iter().map(|name| self.destroy(&name));
-        destroyed.fold(Ok(()), Result::and)
+        let condemned = self.store.condemned_keys();
+        let wait = self.unfinished.until.checked_duration_since(Instant::now());
+        let wait = wait.filter(|_| condemned.iter().any(|name| self.unfinished.names.contains(name)));
+        let may_come = |name: &String| wait.is_some() && self.unfinished.names.contains(name);
+        let destroyed = condemned.iter().map(|name| {
+            self.destroy(name)?;
+            if may_come(name) { Ok(()) } else { Ok(self.store.key_destroyed(name)?) }
+        });
+        destroyed.fold(Ok(()), Result::and).map(|()| wait)
     }
 
     fn destroy(&self, name: &str) -> Result<(), EnrolmentError> {
         match self.token.destroy_key(&name.parse::<Uri>()?) {
-            // Gone already: a crash came between the two steps.
-            Ok(()) | Err(KeyError::NotFound { .. }) => Ok(self.store.key_destroyed(name)?),
+            // Gone already: a crash came between this and its striking out.
+            Ok(()) | Err(KeyError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -154,10 +190,10 @@ fn algorithm(use_: CertificateSigningUse) -> KeyAlgorithm {
     }
 }
 
-/// A label that no other key has: some tokens refuse the same one twice.
-fn key_label() -> Result<String, KeyError> {
+/// A name that no other key has: some tokens refuse the same label twice.
+fn new_name(token: &Token) -> Result<String, KeyError> {
     let random = getrandom::u64().map_err(|_| KeyError::Random)?;
-    Ok(format!("ocpp-station-{random:016x}"))
+    Ok(KeyName::random(format!("ocpp-station-{random:016x}"))?.to_uri(token).to_string())
 }
 
 /// An id of a request by which the CSMS tells it from others that wait (OCPP 2.1).
@@ -166,6 +202,9 @@ fn request_id() -> Result<i64, KeyError> {
     // The type is an integer of 32 bits in many a CSMS.
     Ok(i64::from(random >> 1))
 }
+
+/// What a token is given for one key at most ([`signer_pkcs11::TokenOptions::generate_timeout`]).
+const LONGEST_GENERATION: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {
@@ -184,7 +223,18 @@ mod tests {
         let uri = format!("pkcs11:token={label}").parse().expect("a URI");
         let token = Token::open(&uri, &TokenOptions::new().module(module).pin(pin)).expect("opens");
         let store = Store::open(folder.join("store"), Settings::new("SN-0001")).expect("opens");
-        Keyring::new(token, Arc::new(store), Subject::new("SN-0001", "Test CSO"))
+        Keyring::restore(token, Arc::new(store), Subject::new("SN-0001", "Test CSO"))
+    }
+
+    /// The same station after a restart.
+    fn restarted(keyring: Keyring) -> Keyring {
+        let Keyring { token, store, subject, .. } = keyring;
+        Keyring::restore(token, store, subject)
+    }
+
+    fn name(uri: &str) -> KeyName {
+        let uri: Uri = uri.parse().expect("a URI");
+        KeyName::new(uri.object().expect("a label"), uri.id().expect("an id")).expect("a name")
     }
 
     fn wanted(use_: CertificateSigningUse, common_name: &str) -> Wanted {
@@ -222,12 +272,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let keyring = keyring(folder.path());
         let id = keyring.announce(&wanted(CertificateSigningUse::V2g, "SECC-1")).expect("announced");
-        let pending = keyring.pending(id).expect("waits");
-        let uri: Uri = pending.key_uri.parse().expect("a URI");
-        let name = KeyName::new(uri.object().expect("a label"), uri.id().expect("an id")).expect("a name");
+        let announced = keyring.pending(id).expect("waits").key_uri;
         // The crash: the key is there, and nobody was told.
-        let lost = keyring.token.generate_key(&name, KeyAlgorithm::EcdsaP256).expect("made");
+        let lost = keyring.token.generate_key(&name(&announced), KeyAlgorithm::EcdsaP256).expect("made");
         let lost = lost.public_key().spki_der().to_vec();
+        let keyring = restarted(keyring);
+        keyring.destroy_condemned().expect("destroyed");
         keyring.make(id).expect("made");
         let PendingState::CsrReady { spki_der, csr_pem } = keyring.pending(id).expect("waits").state else {
             panic!("the request was not made");
@@ -237,5 +287,25 @@ mod tests {
         // A02: CN is the SeccId.
         let csr = csr::Csr::parse(&csr_pem).expect("reads");
         assert_eq!((csr.common_name(), csr.organization()), (Some("SECC-1"), Some("Test CSO")));
+    }
+    #[test]
+    fn a_key_that_the_token_makes_after_the_crash_is_destroyed_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keyring = keyring(folder.path());
+        let wanted = wanted(CertificateSigningUse::ChargingStation, "SN-0001");
+        let id = keyring.announce(&wanted).expect("announced");
+        let announced = keyring.pending(id).expect("waits").key_uri;
+        let mut keyring = restarted(keyring);
+        let again = keyring.destroy_condemned().expect("nothing to destroy");
+        assert!(again.is_some_and(|wait| wait <= LONGEST_GENERATION), "{again:?}");
+        // The token lives on, and has only now done what the process before asked for.
+        keyring.token.generate_key(&name(&announced), KeyAlgorithm::EcdsaP256).expect("made");
+        keyring.make(id).expect("made under another name");
+        keyring.unfinished.until = Instant::now();
+        assert_eq!(keyring.destroy_condemned().expect("destroyed"), None);
+        assert_eq!(keyring.store.condemned_keys(), [""; 0]);
+        let keys = keyring.token.keys().expect("lists");
+        assert_eq!(keys.len(), 1);
+        keyring.key(&keyring.pending(id).expect("waits").key_uri).expect("the one that was promised");
     }
 }
