@@ -10,8 +10,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use ocpp_types::{BoundedString, v201::SignCertificateRequest};
 use signer_pkcs11::{
-    CaSettings, CertificateAuthority, FileRecord, Key, Limits, Profile, Profiles, StationIdentity, Subject, Token,
+    CaSettings, CertificateAuthority, FileRecord, Key, Limits, Profile, Profiles, StationIdentity, Subject,
+    Token,
 };
+use tokio::task::JoinSet;
 
 use crate::{
     cpu, median,
@@ -24,6 +26,9 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How often all requests are certified in a round.
 const REPEATS: usize = 20;
 
+/// As many stations ask at a time where a CSMS has something to do.
+const STATIONS: usize = 8;
+
 pub(crate) fn measure(rounds: usize) -> Result<()> {
     let token = token::new(4)?;
     let key = token::key(&token, "ca")?;
@@ -31,15 +36,18 @@ pub(crate) fn measure(rounds: usize) -> Result<()> {
     let requests = requests()?;
     let folder = tempfile::tempdir()?;
     let record = FileRecord::open(folder.path().join("record"))?;
-    let plain = CertificateAuthority::new(key.clone(), &root, settings()?)?;
+    let plain = Arc::new(CertificateAuthority::new(key.clone(), &root, settings()?)?);
     let recorded = CertificateAuthority::new(key, &root, settings()?)?.with_record(Arc::new(record));
+    let recorded = Arc::new(recorded);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut without, mut with) = (Vec::new(), Vec::new());
+    let (mut without, mut at_once, mut with) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        without.push(runtime.block_on(cost(&plain, &requests))?);
-        with.push(runtime.block_on(cost(&recorded, &requests))?);
+        without.push(runtime.block_on(cost(&plain, &requests, 1))?);
+        at_once.push(runtime.block_on(cost(&plain, &requests, STATIONS))?);
+        with.push(runtime.block_on(cost(&recorded, &requests, 1))?);
     }
     tell("issue", "ours", median(without), "us");
+    tell("issue-8-stations", "ours", median(at_once), "us");
     tell("issue-recorded", "ours", median(with), "us");
     Ok(())
 }
@@ -60,8 +68,8 @@ fn root(key: &Key) -> Result<String> {
     Ok(CertificateAuthority::create_root(key, &subject, 10 * YEAR, SystemTime::now())?)
 }
 
-/// CPU per certificate.
-async fn cost(authority: &CertificateAuthority, requests: &[Request]) -> Result<f64> {
+/// CPU per certificate, with requests of so many stations at a time.
+async fn cost(authority: &Arc<CertificateAuthority>, requests: &[Request], stations: usize) -> Result<f64> {
     let prepared: Vec<_> = requests
         .iter()
         .map(|request| {
@@ -69,17 +77,29 @@ async fn cost(authority: &CertificateAuthority, requests: &[Request]) -> Result<
                 identity: request.serial_number.clone(),
                 serial_number: request.serial_number.clone(),
             };
-            let csr = BoundedString::try_from(request.pem.as_str()).ok().context("a request of a station fits")?;
+            let csr =
+                BoundedString::try_from(request.pem.as_str()).ok().context("a request of a station fits")?;
             Ok((station, SignCertificateRequest::new(csr)))
         })
         .collect::<Result<_>>()?;
+    let prepared = Arc::new(prepared);
     let before = cpu::used_us("self", cpu::OWN)?;
-    for _ in 0..REPEATS {
-        for (station, request) in &prepared {
-            let (_, pending) = authority.answer(request, station);
-            let issued = authority.issue(pending?).await?;
-            authority.delivered(&issued);
-        }
+    let mut asking = JoinSet::new();
+    for first in 0..stations {
+        let (authority, prepared) = (Arc::clone(authority), Arc::clone(&prepared));
+        asking.spawn(async move {
+            for _ in 0..REPEATS {
+                for (station, request) in prepared.iter().skip(first).step_by(stations) {
+                    let (_, pending) = authority.answer(request, station);
+                    let issued = authority.issue(pending?).await?;
+                    authority.delivered(&issued);
+                }
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(ended) = asking.join_next().await {
+        ended??;
     }
     #[allow(clippy::cast_precision_loss)]
     Ok((cpu::used_us("self", cpu::OWN)? - before) / (REPEATS * REQUESTS) as f64)

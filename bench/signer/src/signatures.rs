@@ -87,7 +87,8 @@ fn bare(session: &Session, key: ObjectHandle, count: usize) -> Result<()> {
 
 fn each_pooled(key: &Key, callers: usize, count: usize) -> Result<()> {
     thread::scope(|scope| {
-        let sign = move || (0..count).try_for_each(|number| key.sign_blocking(&number.to_be_bytes()).map(drop));
+        let sign =
+            move || (0..count).try_for_each(|number| key.sign_blocking(&number.to_be_bytes()).map(drop));
         let threads: Vec<_> = (0..callers).map(|_| scope.spawn(sign)).collect();
         threads.into_iter().try_for_each(|thread| Ok(thread.join().expect("no panic")?))
     })

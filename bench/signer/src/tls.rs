@@ -78,8 +78,12 @@ impl Stage {
         let [ca, station, csms] = ["ca", "station", "csms"].map(|label| token::key(&token, label));
         let (ca, station, csms) = (ca?, station?, csms?);
         let year = Duration::from_secs(365 * 24 * 3600);
-        let root =
-            CertificateAuthority::create_root(&ca, &Subject::new("Root", "Example"), year, SystemTime::now())?;
+        let root = CertificateAuthority::create_root(
+            &ca,
+            &Subject::new("Root", "Example"),
+            year,
+            SystemTime::now(),
+        )?;
         let authority = CertificateAuthority::new(ca, &root, CaSettings::new("Example"))?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let host = ServerName::new("localhost")?;
@@ -104,7 +108,8 @@ impl Stage {
         let mut server_config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13])?
             .with_client_cert_verifier(
-                WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider)).build()?,
+                WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
+                    .build()?,
             )
             .with_cert_resolver(certified(&server.chain_pem, csms.signing_key())?);
         server_config.send_tls13_tickets = 0;

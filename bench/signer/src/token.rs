@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use signer_pkcs11::{Key, KeyAlgorithm, KeyName, Pin, Token, TokenOptions, init_token, module_from_environment};
+use signer_pkcs11::{
+    Key, KeyAlgorithm, KeyName, Pin, Token, TokenOptions, init_token, module_from_environment,
+};
 
 pub(crate) const PIN: &str = "123456";
 const SO_PIN: &str = "12345678";

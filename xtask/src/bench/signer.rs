@@ -116,6 +116,12 @@ fn targets(figures: &Figures) -> Result<Vec<Figure>> {
     let slow = of("slow-token", "ours")? / of("slow-token", "bare")? * 100.0;
     Ok(vec![
         Figure::absolute("a certificate, CPU", issue, "us", 230.0),
+        Figure::absolute(
+            "a certificate, CPU, 8 stations at once",
+            of("issue-8-stations", "ours")?,
+            "us",
+            230.0,
+        ),
         Figure::relative(
             "a certificate, CPU".into(),
             issue,
