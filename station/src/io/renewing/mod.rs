@@ -94,9 +94,13 @@ impl Renewing {
         }
     }
 
-    /// The CSMS on this connection takes requests.
+    /// The CSMS on this connection takes requests. A connection that has ended is left out: what was triggered on it may come
+    /// after [`Renewing::handle_disconnected`].
     pub(crate) fn handle_connected(&self, peer: &Peer) {
         let mut state = self.state();
+        if !peer.is_open() {
+            return;
+        }
         state.peer = Some(peer.clone());
         match peer.version() {
             Version::V16 => state.core.handle_connected_without_waits(SystemTime::now()),
