@@ -88,9 +88,10 @@ pub use listing::InstalledRoot;
 pub use message::SignedOutcome;
 pub use ocsp::{OcspAnswer, OcspDue, OcspError, OcspRefused, OcspStatus};
 pub use outcome::{DeleteError, InstallError, TrustError};
-pub use own::{OwnCertificate, OwnId, OwnState};
+pub use own::{MAX_SECCS, OwnCertificate, OwnId, OwnState};
 pub use pending::{
-    CertificateSigningUse, NewPending, PendingCsr, PendingError, PendingId, PendingState, SendNote,
+    CertificateSigningUse, MAX_PENDING, MAX_PENDING_OF_SUBJECT, NewPending, PendingCsr, PendingError,
+    PendingId, PendingState, SendNote,
 };
 /// The disk below [`Store::on_backend`].
 pub use redb::StorageBackend;

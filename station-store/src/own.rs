@@ -138,31 +138,38 @@ impl Catalog {
             request_id,
             state: if use_.connects() { OwnState::Renewed } else { OwnState::InUse },
         };
-        // A02.FR.15: the newest serves. The one before it stays for sessions that are under way; older ones go.
-        let superseded: Vec<OwnId> = self
+        let alike: Vec<OwnId> = self
             .own
             .iter()
             .filter(|other| !use_.connects() && other.serves_like(&own))
             .map(|other| other.id)
-            .skip(1)
             .collect();
         let beside = self.own.iter().filter(|other| other.use_.connects() == use_.connects()).count();
         let most = if use_.connects() { MAX_CONNECTING } else { MAX_VEHICLE };
+        // A02.FR.15: the newest serves. The one before it stays for sessions that are under way, unless there is no room for
+        // it; older ones go.
+        let superseded = alike.get(1..).unwrap_or_default();
+        let superseded = if beside - superseded.len() < most { superseded } else { &alike[..] };
         if beside - superseded.len() >= most {
             return Err(TooManyOwn);
         }
-        let mut transitions = self.without_chains_unless(&superseded, &own.key_uri).1;
+        let mut transitions = self.without_chains_unless(superseded, &own.key_uri).1;
         transitions.push(Transition::PutOwn(own.clone()));
         transitions.push(Transition::Next(self.next + 1));
         transitions.extend(pending.map(Transition::RemovePending));
         Ok((own, transitions))
     }
 
-    /// Keeps the own certificate `id`, with which the station has connected, and discards the others for the connection.
+    /// Keeps the own certificate `id`, with which the station has connected, and discards the others for the connection; not
+    /// those that are newer than `newest`, which came while the station connected and were never tried.
     ///
     /// Returns the names of the keys that no remaining record refers to. A certificate that served vehicles as well goes on
     /// to serve them, unless the one that is kept does.
-    pub(crate) fn plan_confirm(&self, id: OwnId) -> Result<(Vec<String>, Vec<Transition>), PendingError> {
+    pub(crate) fn plan_confirm(
+        &self,
+        id: OwnId,
+        newest: OwnId,
+    ) -> Result<(Vec<String>, Vec<Transition>), PendingError> {
         let kept = self
             .own
             .iter()
@@ -173,7 +180,7 @@ impl Catalog {
             transitions.push(Transition::PutOwn(Own { state: OwnState::InUse, ..kept.clone() }));
         }
         let mut discarded = Vec::new();
-        for other in self.own.iter().filter(|own| own.id != id && own.use_.connects()) {
+        for other in self.own.iter().filter(|own| own.id != id && own.id <= newest && own.use_.connects()) {
             if other.use_.is_for_vehicles() && !kept.use_.is_for_vehicles() {
                 let use_ = CertificateSigningUse::V2g;
                 let state = OwnState::InUse;
@@ -239,5 +246,12 @@ pub(crate) struct TooManyOwn;
 /// Certificates for the connection: the one in use, and renewed ones that a connection has yet to prove.
 pub(crate) const MAX_CONNECTING: usize = 16;
 
-/// Certificates for vehicles: two for each SECC, root and edition of ISO 15118.
-pub(crate) const MAX_VEHICLE: usize = 64;
+/// SECCs that a station may have; the other bounds for vehicles follow from it.
+pub const MAX_SECCS: usize = 16;
+
+/// Editions of ISO 15118 with certificates of their own: -2 and -20.
+pub(crate) const EDITIONS: usize = 2;
+
+/// Certificates for vehicles: the newest and the one before it, for each SECC and edition. Under further roots there is room
+/// where the ones before are given up.
+pub(crate) const MAX_VEHICLE: usize = MAX_SECCS * EDITIONS * 2;

@@ -10,7 +10,7 @@ use crate::asn1::Spki;
 use crate::catalog::{Catalog, Transition};
 use crate::certificate::Certificate;
 use crate::chain::ChainRefused;
-use crate::own::{Own, OwnId, OwnState, Subject};
+use crate::own::{EDITIONS, MAX_SECCS, Own, OwnId, OwnState, Subject};
 use crate::storage::StorageError;
 
 /// What a certificate of the station's own is for.
@@ -488,9 +488,12 @@ impl From<&Pending> for PendingCsr {
     }
 }
 
-/// Keys that wait for a certificate: one, and the earlier ones of a series of resends with new keys. More would fill the
-/// token.
-pub(crate) const MAX_PENDING: usize = 16;
+/// Keys of one subject that wait for a certificate: the newest, and earlier ones that were replaced after their CSR was sent.
+pub const MAX_PENDING_OF_SUBJECT: usize = 4;
+
+/// Keys that wait for a certificate: those of each subject, which are the connection, both uses together, and each SECC in each
+/// edition of ISO 15118; and one more for each SECC, for one trigger announces keys for all before it replaces earlier ones.
+pub const MAX_PENDING: usize = (2 + MAX_SECCS * EDITIONS) * MAX_PENDING_OF_SUBJECT + MAX_SECCS;
 
 /// Keys that wait to be destroyed. More than a few mean that nobody destroys them; then no new ones are made.
 pub(crate) const MAX_CONDEMNED: usize = 64;

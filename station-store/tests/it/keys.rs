@@ -2,7 +2,9 @@
 
 use ocpp_types::v201::InstallCertificateUseEnumType;
 use rcgen::PublicKeyData;
-use station_store::{CertificateSigningUse, NewPending, OwnState, PendingError, PendingState, SendNote};
+use station_store::{
+    CertificateSigningUse, MAX_PENDING, NewPending, OwnState, PendingError, PendingState, SendNote,
+};
 
 use crate::pki::{Station, key, leaf, leaf_params, new_pending, root, uri};
 
@@ -160,14 +162,13 @@ fn pending_and_condemned_keys_are_bounded() {
         number += 1;
         station.store.begin_pending(&new_pending(&format!("key-{number}")))
     };
-    for _ in 0..16 {
+    for _ in 0..MAX_PENDING {
         begin().expect("room");
     }
     assert!(matches!(begin(), Err(PendingError::TooManyPending)));
     loop {
-        for pending in station.store.pending() {
-            station.store.drop_pending(pending.id).expect("dropped");
-        }
+        let oldest = station.store.pending().remove(0);
+        station.store.drop_pending(oldest.id).expect("dropped");
         if let Err(error) = begin() {
             assert!(matches!(error, PendingError::TooManyCondemned), "{error}");
             break;

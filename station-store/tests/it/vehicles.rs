@@ -12,7 +12,7 @@ use rcgen::{
 };
 use station_store::{
     Certificate, CertificateId, CertificateSigningUse, ChainRefused, DomainComponent, HashAlgorithm,
-    NewPending, OwnState, PendingError, Store,
+    MAX_SECCS, NewPending, OwnState, PendingError, Store,
 };
 
 use crate::pki::{
@@ -354,6 +354,36 @@ fn a02_fr_15_older_than_the_one_before_are_discarded() {
     let names: Vec<_> =
         station.store.vehicle_certificates(now()).into_iter().map(|own| own.key_uri).collect();
     assert_eq!(names, [uri("third"), uri("second"), uri("other")]);
+}
+
+/// A02.FR.15: where there is no room for the certificate before, the newest takes its place; each can be renewed, for ever.
+#[test]
+fn a02_fr_15_without_room_the_one_before_is_discarded_and_renewal_goes_on() {
+    let root = root("V2G");
+    let station = Station::new();
+    station.must_install(V2GRootCertificate, &root.pem());
+    let sign = |name: &str, secc_id: &str| {
+        let key = key();
+        request(&station, name, secc_id, &key);
+        station.signed_as(&leaf(&root, &key, secc_params(secc_id)), V2G)
+    };
+    // Each a SECC of its own: as many as there is room for, with no certificate before any.
+    let most = MAX_SECCS * 4;
+    for number in 0..most {
+        assert!(sign(&format!("first-{number}"), &format!("SECC-{number}")).installed.is_some(), "{number}");
+    }
+    assert!(sign("other", "SECC-other").installed.is_none(), "there is a bound");
+    for round in ["second", "third"] {
+        for number in 0..most {
+            let renewed = sign(&format!("{round}-{number}"), &format!("SECC-{number}"));
+            assert!(renewed.installed.is_some(), "{round} {number}: {renewed:?}");
+            assert_eq!(station.store.condemned_keys().len(), 1, "the key of the one before");
+            for key in station.store.condemned_keys() {
+                station.store.key_destroyed(&key).expect("struck out");
+            }
+        }
+    }
+    assert_eq!(station.store.vehicle_certificates(now()).len(), most);
 }
 
 /// Several answers to one CSR (TC_A_23): each is as good as the first.
