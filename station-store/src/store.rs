@@ -312,7 +312,16 @@ impl Store {
     /// # Errors
     /// [`PendingError`]
     pub fn confirm_own(&self, id: OwnId) -> Result<Vec<String>, PendingError> {
-        self.change(|catalog| catalog.plan_confirm(id))
+        self.confirm_own_of(id, OwnId(u64::MAX))
+    }
+
+    /// As [`Store::confirm_own`], of a station that had to choose when `newest` was its newest certificate: one that has come
+    /// since is not discarded, for it was never tried.
+    ///
+    /// # Errors
+    /// [`PendingError`]
+    pub fn confirm_own_of(&self, id: OwnId, newest: OwnId) -> Result<Vec<String>, PendingError> {
+        self.change(|catalog| catalog.plan_confirm(id, newest))
     }
 
     /// The names of the keys that remain to be destroyed in the token. After a crash, go on here.

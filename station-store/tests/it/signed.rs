@@ -404,6 +404,23 @@ fn tc_a_23_answer_to_an_earlier_key() {
     assert_eq!(scene.station.store.confirm_own(own.id).expect("confirmed"), [uri("own")]);
 }
 
+/// What came while the station connected with another one was never tried.
+#[test]
+fn a02_fr_10_a_certificate_that_came_after_the_choice_is_not_discarded() {
+    let scene = Scene::new();
+    let first = scene.station.signed(&scene.leaf(|_| {})).installed.expect("accepted");
+    let later = key();
+    scene.station.request("later", &later);
+    let second = scene.station.signed(&leaf(&scene.root, &later, leaf_params())).installed.expect("accepted");
+    let store = &scene.station.store;
+    assert_eq!(store.confirm_own_of(first.id, first.id).expect("confirmed"), Vec::<String>::new());
+    let kept: Vec<_> = store.own_certificates().iter().map(|own| (own.id, own.state)).collect();
+    assert_eq!(kept, [(second.id, OwnState::Renewed), (first.id, OwnState::InUse)]);
+    // Once it was tried, and the CSMS took the other one.
+    assert_eq!(store.confirm_own_of(first.id, second.id).expect("confirmed"), [uri("later")]);
+    assert_eq!(store.own_certificates().len(), 1);
+}
+
 /// What was accepted once is judged anew each time it comes.
 #[test]
 fn a02_fr_06_a_repeated_chain_that_has_expired_meanwhile() {

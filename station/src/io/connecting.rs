@@ -12,7 +12,7 @@ use ocpp_transport::{
 use ocpp_types::v201::{InstallCertificateUseEnumType, NetworkConnectionProfileType};
 use rustls_pki_types::CertificateDer;
 use signer_pkcs11::KeyError;
-use station_store::{OwnCertificate, OwnState, Session};
+use station_store::{OwnCertificate, OwnId, OwnState, Session};
 
 use crate::{
     config::ConfigError,
@@ -32,6 +32,8 @@ use crate::{
 pub(super) struct Attempting {
     /// The certificate that the station presents; without, it has its password.
     own: Option<OwnCertificate>,
+    /// The newest certificate at that time.
+    newest: Option<OwnId>,
     /// On which root it relies.
     root: CsmsRoot,
     /// Which root proved the CSMS.
@@ -53,9 +55,10 @@ impl Agent {
             _ => self.shared.store.roots(InstallCertificateUseEnumType::CSMSRootCertificate),
         };
         let wildcards = if model.allows_wildcards() { Wildcards::Allow } else { Wildcards::Refuse };
-        let (mut own, proved_by) = (None, ProvedBy::default());
+        let (mut own, mut newest, proved_by) = (None, None, ProvedBy::default());
         if profile.security_profile == i64::from(SecurityProfile::TlsWithClientCertificate.number()) {
             let all = self.shared.store.own_certificates();
+            newest = all.first().map(|newest| newest.id);
             own = presented(&all, |own| own.state == OwnState::InUse, attempt.credential).cloned();
         }
         let security = match &own {
@@ -72,7 +75,7 @@ impl Agent {
                 Security::TlsWithBasicAuth { password: model.password().clone(), tls }
             }
         };
-        Ok((security, Attempting { own, root, proved_by }))
+        Ok((security, Attempting { own, newest, root, proved_by }))
     }
 
     /// Takes note of a connection: by which profile, and which root proved the CSMS. What is returned is to be kept as long as
@@ -99,14 +102,14 @@ impl Agent {
         })
     }
 
-    /// The station is connected with `own`: the other certificate is discarded (A02.FR.10).
-    async fn confirm(&self, own: Option<OwnCertificate>) {
-        if let Some(own) = own {
+    /// The station is connected with `own`, chosen when `newest` was its newest: the other certificate is discarded (A02.FR.10).
+    async fn confirm(&self, own: Option<OwnCertificate>, newest: Option<OwnId>) {
+        if let (Some(own), Some(newest)) = (own, newest) {
             let shared = Arc::clone(&self.shared);
             // It goes on if the connection ends meanwhile; the next attempt waits for it.
             let confirming = Arc::clone(&self.confirming).lock_owned().await;
             let confirm = move || {
-                confirm(&shared, &own);
+                confirm(&shared, &own, newest);
                 drop(confirming);
             };
             if let Err(error) = on_blocking_thread(confirm).await {
@@ -179,13 +182,13 @@ impl Station for Agent {
 
     async fn serve(&self, peer: &Peer, attempt: &Attempt) -> Next {
         self.shared.handle_slot(attempt.slot);
-        let Attempting { own, proved_by, .. } = std::mem::take(&mut *lock(&self.attempting));
+        let Attempting { own, newest, proved_by, .. } = std::mem::take(&mut *lock(&self.attempting));
         let _session = self.begin_session(attempt.slot, proved_by.root()).await;
         let model = self.shared.model.current();
         let url = model.network().profile(attempt.slot).map(|profile| profile.ocpp_csms_url.to_string());
         let url = url.unwrap_or_default();
         let _up = self.shared.link.handle_connected(attempt.slot, url, peer.clone(), own.clone());
-        self.confirm(own).await;
+        self.confirm(own, newest).await;
         self.discard_lower_profiles(peer.profile()).await;
         tracing::info!(profile = %peer.profile(), slot = attempt.slot, "connected");
         tokio::select! {
@@ -258,12 +261,12 @@ pub enum PrepareError {
     Thread(#[from] tokio::task::JoinError),
 }
 
-/// Keeps `own`, with which the station is connected, and discards what is kept beside it. Blocks.
-fn confirm(shared: &Shared, own: &OwnCertificate) {
-    let newest = shared.store.own_certificates().first().map(|newest| newest.id);
-    match shared.store.confirm_own(own.id) {
+/// Keeps `own`, with which the station is connected, and discards what was kept beside it when `newest` was the newest: what has
+/// come since is still to be tried. Blocks.
+fn confirm(shared: &Shared, own: &OwnCertificate, newest: OwnId) {
+    match shared.store.confirm_own_of(own.id, newest) {
         // A02.FR.29
-        Ok(_) if newest != Some(own.id) => {
+        Ok(_) if newest != own.id => {
             shared.record(SecurityEvent::DiscardedRenewedClientCertificate, "the CSMS did not accept it");
         }
         Ok(_) => {}

@@ -70,6 +70,16 @@ pub(crate) struct Shared {
     confirmed: watch::Sender<bool>,
 }
 
+/// The wish to connect anew, made when this is dropped: after the answer has left, or could not leave. A connection that ended
+/// before its certificate was stored may have been followed by one with the certificate before.
+struct Reconnection(Arc<Shared>);
+
+impl Drop for Reconnection {
+    fn drop(&mut self) {
+        self.0.reconnect.notify_one();
+    }
+}
+
 /// What a CSMS asks for with TriggerMessage (1.6: ExtendedTriggerMessage).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trigger {
@@ -199,12 +209,13 @@ impl Shared {
         self.permit()?;
         self.settled().await;
         let shared = Arc::clone(&self);
-        let outcome = blocking(move || {
+        let (outcome, reconnection) = blocking(move || {
             let pending = answered(&shared.store, request.chain());
             let outcome = shared.store.certificate_signed(&request, SystemTime::now());
             // Before anybody sends the request again, or gives its key up.
             shared.renewing.handle_certificate(&outcome, pending, request.signing_use());
-            outcome
+            let connects = outcome.installed.as_ref().is_some_and(|own| own.use_.connects());
+            (outcome, connects.then(|| Reconnection(Arc::clone(&shared))))
         })
         .await?;
         if let Some(refused) = &outcome.refused {
@@ -221,9 +232,9 @@ impl Shared {
                     // The one that it replaced may have left a key behind.
                     self.disposal.notify_one();
                 }
-                if own.use_.connects() {
+                if let Some(reconnection) = reconnection {
                     tracing::info!(certificate = %own.id, "the new certificate is stored; connecting anew with it");
-                    reply.then(async move { self.reconnect.notify_one() })
+                    reply.then(async move { drop(reconnection) })
                 } else {
                     tracing::info!(certificate = %own.id, "the new certificate for vehicles is stored");
                     reply
