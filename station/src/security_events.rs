@@ -93,7 +93,7 @@ pub struct QueuedEvent {
 /// [`SecurityEventQueue::to_json_lines`] is what has to be durable of it. While the CSMS cannot be reached, one notification
 /// of each reason is enough however many attempts fail (A00.FR.316, A00.FR.419, note): the transport's supervisor raises each
 /// once until a connection stands.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SecurityEventQueue {
     waiting: VecDeque<QueuedEvent>,
 }

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
     time::SystemTime,
 };
 
@@ -13,7 +13,7 @@ use ocpp_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    io::durable::replace,
+    io::{durable::replace, handlers::lock},
     security_events::{Noted, QueuedEvent, SecurityEvent, SecurityEventQueue, Severity},
 };
 
@@ -21,6 +21,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct SecurityLog {
     folder: PathBuf,
+    /// Held while the disk is written; whoever reads the queue does not wait for that.
+    writer: Mutex<()>,
+    /// Changed only by who holds the writer.
     queue: Mutex<SecurityEventQueue>,
 }
 
@@ -58,7 +61,7 @@ impl SecurityLog {
             Err(error) if error.kind() == io::ErrorKind::NotFound => SecurityEventQueue::default(),
             Err(error) => return Err(error),
         };
-        Ok(Self { folder: folder.to_owned(), queue: Mutex::new(queue) })
+        Ok(Self { folder: folder.to_owned(), writer: Mutex::default(), queue: Mutex::new(queue) })
     }
 
     /// Notes an event, durably. Returns what became of it. Blocks.
@@ -66,11 +69,12 @@ impl SecurityLog {
     /// A disk that fails is logged and hinders nothing: the event is then reported if the process lives on.
     pub(crate) fn record(&self, event: SecurityEvent, info: &str) -> Noted {
         let now = Timestamp::from(SystemTime::now()).to_milliseconds();
-        let mut queue = self.queue();
+        let _writer = lock(&self.writer);
+        let mut queue = lock(&self.queue).clone();
         let noted = queue.push(event, now, info);
         tracing::warn!(event = event.name(), info, "security event");
         if noted == Noted::Queued {
-            self.save(&queue);
+            self.replace(queue);
         }
         if let Err(error) = self.append(event, now, info) {
             tracing::error!(%error, "the security log cannot be written");
@@ -80,22 +84,24 @@ impl SecurityLog {
 
     /// The oldest event that waits to be reported.
     pub(crate) fn first(&self) -> Option<QueuedEvent> {
-        self.queue().first().cloned()
+        lock(&self.queue).first().cloned()
     }
 
     /// How many events wait to be reported.
     pub(crate) fn waiting(&self) -> usize {
-        self.queue().waiting().count()
+        lock(&self.queue).waiting().count()
     }
 
     /// The CSMS has confirmed an event. Blocks.
     pub(crate) fn handle_confirmed(&self, event: &QueuedEvent) {
-        let mut queue = self.queue();
+        let _writer = lock(&self.writer);
+        let mut queue = lock(&self.queue).clone();
         queue.handle_confirmed(event);
-        self.save(&queue);
+        self.replace(queue);
     }
 
-    fn save(&self, queue: &SecurityEventQueue) {
+    /// Writes the queue down, then shows it. The caller holds the writer.
+    fn replace(&self, queue: SecurityEventQueue) {
         let saved = match queue.to_json_lines() {
             Ok(text) => replace(&self.folder.join(QUEUE), &text),
             Err(error) => Err(io::Error::other(error)),
@@ -103,6 +109,7 @@ impl SecurityLog {
         if let Err(error) = saved {
             tracing::error!(%error, "security events that wait cannot be written down; a restart would lose them");
         }
+        *lock(&self.queue) = queue;
     }
 
     fn append(&self, event: SecurityEvent, time: Timestamp, info: &str) -> io::Result<()> {
@@ -122,11 +129,6 @@ impl SecurityLog {
         file.write_all(line.as_bytes())?;
         file.sync_data()?;
         File::open(&self.folder)?.sync_all()
-    }
-
-    fn queue(&self) -> MutexGuard<'_, SecurityEventQueue> {
-        // Nothing that holds the lock can leave the queue half changed.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
