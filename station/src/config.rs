@@ -309,6 +309,7 @@ mod tests {
             ("[certificates]\nmax_chain_size = 12", "certificates.max_chain_size"),
             ("[iso15118]\nevses = [1, 1]", "iso15118.evses"),
             ("[iso15118]\nevses = [0]", "iso15118.evses"),
+            ("[iso15118]\nevses = [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]", "iso15118.evses"),
             ("[iso15118]\nevses = [1, 2]\nsecc_id = [\"A\"]", "iso15118.secc_id"),
             ("[iso15118]\nsecc_id = [\"A\", \"B\"]", "iso15118.secc_id"),
             ("[iso15118]\nsecc_id = \"\"", "iso15118.secc_id"),

@@ -111,6 +111,8 @@ pub enum Outcome {
     Certificate,
     /// The CSMS rejected the request (A02.FR.12).
     Rejected,
+    /// The CSMS cannot be asked: the version of the connection has no such request, or the CSR is too long for it.
+    NotAskable,
     /// The certificate was invalid (A02.FR.07); a better one is still accepted.
     Invalid,
     /// The request was sent as often as CertSigningRepeatTimes allows (A02.FR.19); a late certificate is still accepted.
@@ -203,6 +205,7 @@ impl From<End> for Outcome {
         match end {
             End::Certificate => Self::Certificate,
             End::Rejected => Self::Rejected,
+            End::NotAskable => Self::NotAskable,
             End::Invalid => Self::Invalid,
             End::Exhausted => Self::Exhausted,
             End::NoKey => Self::NoKey,

@@ -142,5 +142,5 @@ impl Config {
     }
 }
 
-/// More than a station has; each takes some eight variables of a report.
-const MOST_EVSES: usize = 64;
+/// Each may be an SECC of its own, with keys and certificates: as many as the store has room for.
+const MOST_EVSES: usize = station_store::MAX_SECCS;

@@ -33,7 +33,8 @@ use std::{
 pub use schedule::{Schedule, Validity};
 pub use series::{Note, Stage};
 
-use series::Series;
+pub(crate) use series::MOST_EARLIER;
+use series::{Series, Spare};
 
 /// What a certificate is for; each has a series of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,6 +120,8 @@ pub enum End {
     Certificate,
     /// The CSMS rejected the CSR (A02.FR.12). For vehicles: turn `ISO15118Ctrlr.PnCEnabled` off (A02.FR.21).
     Rejected,
+    /// This CSMS cannot be asked: its version has no such request, or the CSR is too long for it. The CSMS rejected nothing.
+    NotAskable,
     /// The certificate was invalid: nothing is sent again before a trigger (A02.FR.20).
     Invalid,
     /// All sends are used up (A02.FR.19). A late certificate is accepted all the same.
@@ -136,6 +139,8 @@ pub enum SignAnswer {
     Accepted,
     /// It will not (A02.FR.12); a CALLERROR means the same.
     Rejected,
+    /// The request could not be made of this CSMS.
+    NotAskable,
     /// None came: it may have been accepted or not.
     None,
 }
@@ -295,6 +300,25 @@ impl<P: Copy + Eq> Renewal<P> {
         self.begin(subject, Series::new(pending, Stage::Announced));
     }
 
+    /// The store has no room for the key of a new series of `subject`: forgets one key and returns it, which is to be dropped
+    /// before the new one is announced. The oldest that a newer series has replaced goes first, of the subject itself if it has
+    /// one; then that of a CSR that is not sent again. `None`: all are needed.
+    #[must_use]
+    pub fn make_room(&mut self, subject: &Subject) -> Option<P>
+    where
+        P: Ord,
+    {
+        let own = self.series.get(subject).and_then(|series| series.oldest_spare(Spare::Earlier));
+        let oldest = |tier| self.series.values().filter_map(|series| series.oldest_spare(tier)).min();
+        let spare = own.or_else(|| oldest(Spare::Earlier)).or_else(|| oldest(Spare::Stopped))?;
+        for series in self.series.values_mut() {
+            series.earlier.retain(|key| *key != spare);
+        }
+        self.series.retain(|_, series| series.pending != spare);
+        self.forget_actions_on(spare);
+        Some(spare)
+    }
+
     /// CertificateSigned came for a key that no series knows, and was invalid: where one series of `is_meant` waits for its
     /// certificate, it was for that one (A02.FR.20).
     pub fn handle_invalid_for(&mut self, now: SystemTime, is_meant: impl Fn(&Subject) -> bool) {
@@ -353,6 +377,7 @@ impl<P: Copy + Eq> Renewal<P> {
                 }
             },
             SignAnswer::Rejected => self.end(now, &subject, End::Rejected),
+            SignAnswer::NotAskable => self.end(now, &subject, End::NotAskable),
             // What was not accepted does not count; it is sent again on the next occasion.
             SignAnswer::None => series.stage = Stage::Ready { accepted, due: now + schedule.wait_minimum() },
         }
@@ -362,10 +387,7 @@ impl<P: Copy + Eq> Renewal<P> {
     pub fn handle_certificate(&mut self, now: SystemTime, pending: P, verdict: SignedVerdict) {
         if verdict == SignedVerdict::Accepted {
             // The store has taken this key for its certificate: nothing is left to write a note on, or to give up.
-            self.actions.retain(|action| match action {
-                Action::Note { pending: on, .. } | Action::Drop { pending: on } => *on != pending,
-                _ => true,
-            });
+            self.forget_actions_on(pending);
         }
         let known = self.series.iter_mut().find(|(_, series)| series.knows(pending));
         let Some((subject, series)) = known.map(|(subject, series)| (subject.clone(), series)) else {
@@ -475,6 +497,13 @@ impl<P: Copy + Eq> Renewal<P> {
         self.series.get(subject).map(|series| &series.stage)
     }
 
+    fn forget_actions_on(&mut self, pending: P) {
+        self.actions.retain(|action| match action {
+            Action::Note { pending: on, .. } | Action::Drop { pending: on } => *on != pending,
+            _ => true,
+        });
+    }
+
     fn current(&mut self, pending: P) -> Option<(Subject, &mut Series<P>)> {
         let found = self.series.iter_mut().find(|(_, series)| series.pending == pending);
         found.map(|(subject, series)| (subject.clone(), series))
@@ -496,7 +525,7 @@ impl<P: Copy + Eq> Renewal<P> {
         let Some(series) = self.series.remove(subject) else { return };
         // Not again by itself at once: the CSMS would reject it again, the token fail again.
         self.held.entry(subject.clone()).or_default().not_before = match end {
-            End::Rejected => now.checked_add(AFTER_REJECTION),
+            End::Rejected | End::NotAskable => now.checked_add(AFTER_REJECTION),
             _ => now.checked_add(RETRY),
         };
         // Told before it is forgotten: after a crash between the two the series goes on, and ends once more.
@@ -534,6 +563,6 @@ const MOST_KEY_RETRIES: u32 = 2;
 /// After the token or the disk has failed, and between two renewals of one certificate.
 const RETRY: Duration = Duration::from_secs(3600);
 
-/// After a rejection the station tries by itself once a day: a certificate that is about to expire should not do so in
+/// After a rejection, or of a CSMS that cannot be asked, the station tries by itself once a day: a certificate that is about to expire should not do so in
 /// silence, and a CSMS that said no should not be asked all the time.
 const AFTER_REJECTION: Duration = Duration::from_secs(86_400);

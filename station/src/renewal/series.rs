@@ -87,6 +87,14 @@ impl<P: Copy + Eq> Series<P> {
         dropped
     }
 
+    /// The oldest key of this kind.
+    pub(super) fn oldest_spare(&self, tier: Spare) -> Option<P> {
+        match tier {
+            Spare::Earlier => self.earlier.first().copied(),
+            Spare::Stopped => (self.stage == Stage::Stopped).then_some(self.pending),
+        }
+    }
+
     pub(super) fn knows(&self, pending: P) -> bool {
         self.keys().any(|key| key == pending)
     }
@@ -96,5 +104,14 @@ impl<P: Copy + Eq> Series<P> {
     }
 }
 
+/// A key that can be given up where there is no room for a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spare {
+    /// One that a newer series has replaced.
+    Earlier,
+    /// One whose CSR is not sent again.
+    Stopped,
+}
+
 /// A CSMS that triggers anew before it has answered gets room for a few late answers; each is a key in the token.
-const MOST_EARLIER: usize = 3;
+pub(crate) const MOST_EARLIER: usize = 3;

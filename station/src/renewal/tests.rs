@@ -522,3 +522,45 @@ fn a_wait_that_began_in_ocpp_1_6_goes_on_where_the_csms_speaks_2_0_1_later() {
     station.run_until(at(60), SignAnswer::Accepted);
     assert_eq!(station.sends, [(key, at(0)), (key, at(0) + W)]);
 }
+
+/// A02.FR.19: a CSMS that accepts every CSR and answers none keeps no trigger from being served: where the store is full, the
+/// oldest key that a newer one has replaced goes, then one that nothing is sent for any more.
+#[test]
+fn a02_fr_19_there_is_room_for_a_trigger_however_many_wait() {
+    let mut station = Station::new(0);
+    let vehicle = |number: u32| Subject::Vehicle { secc_id: format!("SECC-{number}") };
+    for _ in 0..4 {
+        for number in 0..2 {
+            station.trigger(vehicle(number));
+            station.work(SignAnswer::Accepted);
+        }
+    }
+    station.run_until(at(1000), SignAnswer::Accepted);
+    assert!(station.dropped.is_empty(), "all may be answered");
+    // The keys 1, 3, 5, 7 are of the first, 2, 4, 6, 8 of the second; 7 and 8 are the newest.
+    let mut given_up = vec![station.core.make_room(&vehicle(1))];
+    given_up.extend((0..7).map(|_| station.core.make_room(&Subject::Station)));
+    assert_eq!(given_up, [2, 1, 3, 4, 5, 6, 7, 8].map(Some));
+    assert_eq!(station.core.make_room(&Subject::Station), None);
+    // What is under way stays.
+    let key = station.trigger(Subject::Station);
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.core.make_room(&Subject::Station), None);
+    assert_eq!(station.sends.last().map(|(sent, _)| *sent), Some(key));
+}
+
+/// A02.FR.21 is about a CSMS that says Rejected; one that cannot be asked, for its version has no such request, has not.
+#[test]
+fn a02_fr_21_a_csms_that_cannot_be_asked_has_rejected_nothing() {
+    let mut station = Station::new(1);
+    let subject = Subject::Vehicle { secc_id: "SECC-1".to_owned() };
+    let validity = Validity { not_before: at(0) - 365 * DAY, not_after: at(0) + DAY };
+    station.core.set_held([(subject.clone(), validity)]);
+    station.run_until(at(0) + DAY - Duration::from_secs(1), SignAnswer::NotAskable);
+    assert_eq!(station.ends(), [End::NotAskable]);
+    assert_eq!(station.dropped, [1]);
+    // It is tried again by itself, and by a trigger at once.
+    station.trigger(subject);
+    station.work(SignAnswer::Accepted);
+    assert_eq!(station.sends.last().map(|(sent, _)| *sent), Some(2));
+}

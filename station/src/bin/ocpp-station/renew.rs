@@ -125,6 +125,9 @@ fn told(RenewalStep { subject, step }: &RenewalStep) -> String {
         Step::NotAnswered => "the CSMS did not answer; the request is sent again".to_owned(),
         Step::Ended(Outcome::Certificate) => "the certificate has come and is stored".to_owned(),
         Step::Ended(Outcome::Rejected) => "the CSMS rejected the request; its log says why".to_owned(),
+        Step::Ended(Outcome::NotAskable) => {
+            "the version of the connection has no request for such a certificate; the agent's log says more".to_owned()
+        }
         Step::Ended(Outcome::Invalid) => {
             "the certificate that came is invalid; `ocpp-station events` says why".to_owned()
         }

@@ -178,11 +178,13 @@ impl Shared {
                 tracing::warn!(request = %pending, reason, "the CSMS rejected the certificate request");
                 SignAnswer::Rejected
             }
-            // To say the same again would bring the same. 1.6 has no certificates for vehicles, 2.0.1 none for ISO 15118-20.
-            Err(error)
-                if error.is_answer()
-                    || matches!(error, AskError::TooLong(_) | AskError::NoSuchMessage { .. }) =>
-            {
+            // A02.FR.21: the CSMS has rejected nothing. 1.6 has no certificates for vehicles, 2.0.1 none for ISO 15118-20.
+            Err(error @ (AskError::TooLong(_) | AskError::NoSuchMessage { .. })) => {
+                tracing::warn!(request = %pending, %error, "this CSMS cannot be asked for the certificate");
+                SignAnswer::NotAskable
+            }
+            // To say the same again would bring the same.
+            Err(error) if error.is_answer() => {
                 tracing::warn!(request = %pending, %error, "the CSMS cannot take the certificate request");
                 SignAnswer::Rejected
             }
@@ -213,6 +215,10 @@ impl Shared {
                     tracing::warn!(secc_id, "PnCEnabled is off until the next start (A02.FR.21)");
                 }
             }
+            End::NotAskable => tracing::warn!(
+                ?subject,
+                "the CSMS cannot be asked for this certificate in the version of the connection; it is tried again in a day"
+            ),
             End::Invalid => tracing::warn!(?subject, "an invalid certificate came; a trigger begins anew"),
             End::Exhausted => {
                 tracing::warn!(

@@ -12,7 +12,8 @@ use std::{
 use ocpp_transport::Peer;
 use ocpp_types::Version;
 use station_store::{
-    Certificate, CertificateSigningUse, PendingCsr, PendingId, PendingState, SendNote, SignedOutcome, Store,
+    Certificate, CertificateSigningUse, MAX_PENDING_OF_SUBJECT, PendingCsr, PendingError, PendingId,
+    PendingState, SendNote, SignedOutcome, Store,
 };
 use tokio::sync::{Notify, broadcast};
 
@@ -25,7 +26,7 @@ use crate::{
         handlers::{Shared, lock, on_blocking_thread},
         renewing::subjects::{schedule, subject_of, use_of, vehicle},
     },
-    renewal::{Note, Record, Renewal, SignAnswer, SignedVerdict, Stage, Subject},
+    renewal::{MOST_EARLIER, Note, Record, Renewal, SignAnswer, SignedVerdict, Stage, Subject},
 };
 
 /// The renewal of the station's certificates, and the connection over which it asks for them.
@@ -273,7 +274,7 @@ impl Shared {
     fn announce(&self, model: &DeviceModel, subject: &Subject) -> Result<PendingId, EnrolmentError> {
         let station = self.keyring.subject();
         let secc = subject.secc_id().and_then(|id| model.seccs().into_iter().find(|secc| secc.id == id));
-        self.keyring.announce(&Wanted {
+        let wanted = Wanted {
             use_: use_of(subject),
             common_name: subject.secc_id().unwrap_or(&station.common_name).to_owned(),
             organization: match &secc {
@@ -281,7 +282,21 @@ impl Shared {
                 _ => station.organization.clone(),
             },
             country: secc.and_then(|secc| secc.country),
-        })
+        };
+        loop {
+            match self.keyring.announce(&wanted) {
+                // A02.FR.19: a trigger is the only way on for a station whose CSRs are never answered, so there is always room.
+                Err(error @ EnrolmentError::Pending(PendingError::TooManyPending)) => {
+                    let Some(spare) = self.renewing.state().core.make_room(subject) else {
+                        return Err(error);
+                    };
+                    tracing::warn!(request = %spare, "an older request is given up: too many wait for their certificates");
+                    self.store.drop_pending(spare)?;
+                    self.disposal.notify_one();
+                }
+                announced => return announced,
+            }
+        }
     }
 
     /// Forgets a request, whose key is then destroyed. Blocks.
@@ -303,6 +318,9 @@ pub(crate) fn answered(store: &Store, chain: &str) -> Option<PendingId> {
     };
     store.pending().iter().find(|pending| is_answered(pending)).map(|pending| pending.id)
 }
+
+/// The store has room for as many keys as each series keeps.
+const _: () = assert!(MOST_EARLIER < MAX_PENDING_OF_SUBJECT);
 
 /// Steps that are kept for who follows slowly: a dozen requests from their keys to their ends.
 const MOST_NEWS: usize = 64;
