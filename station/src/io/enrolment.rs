@@ -1,12 +1,14 @@
 //! Keys of the station's own: made in the token for a request, destroyed when nothing needs them any more.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use signer_pkcs11::{Key, KeyAlgorithm, KeyError, KeyName, Subject, Token, Uri, UriError, csr};
+use signer_pkcs11::{
+    Key, KeyAlgorithm, KeyError, KeyName, Subject, Token, TokenError, TokenOptions, Uri, UriError, csr,
+};
 use station_store::{
     CertificateSigningUse, NewPending, PendingCsr, PendingError, PendingId, PendingState, StorageError, Store,
 };
@@ -23,17 +25,11 @@ pub(crate) struct Keyring {
     /// Held while a key is made or destroyed: a key whose request is given up while the token makes it must not come into
     /// being after it was struck out.
     token_in_use: Mutex<()>,
-    /// Keys of a life before this one, which the token may still be making.
-    unfinished: Unfinished,
-}
-
-/// The keys whose names were condemned when the station started. Whoever asked for one may have been killed while the token, in
-/// a process or a box of its own, made it: that no such key is there now does not mean that there will be none.
-#[derive(Debug)]
-struct Unfinished {
-    names: BTreeSet<String>,
-    /// From then on what is not there will not come.
-    until: Instant,
+    /// Names of keys that the token may still be making, each with the instant from which on what is not there will not come:
+    /// those that were condemned when the station started, and those of calls that were not answered. Whoever asked for one
+    /// may have been killed while the token, in a process or a box of its own, made it: that no such key is there now does not
+    /// mean that there will be none.
+    unfinished: Mutex<BTreeMap<String, Instant>>,
 }
 
 /// A certificate that is to be asked for.
@@ -81,9 +77,9 @@ impl Keyring {
                 tracing::warn!(error, request = %pending.id, "a key that was announced keeps its name");
             }
         }
-        let names = store.condemned_keys().into_iter().collect();
-        let unfinished = Unfinished { names, until: Instant::now() + LONGEST_GENERATION };
-        Self { token, store, subject, token_in_use: Mutex::new(()), unfinished }
+        let until = Instant::now() + longest_generation();
+        let unfinished = store.condemned_keys().into_iter().map(|name| (name, until)).collect();
+        Self { token, store, subject, token_in_use: Mutex::new(()), unfinished: Mutex::new(unfinished) }
     }
 
     /// What the certificate for the connection names (A00.FR.509, A00.FR.511).
@@ -121,6 +117,11 @@ impl Keyring {
         let name = KeyName::new(label, key_id)?;
         let algorithm = algorithm(pending.use_);
         let key = match self.token.generate_key(&name, algorithm) {
+            // The call is left behind in the module, and may still bring a key.
+            Err(error @ KeyError::Token(TokenError::NoAnswer { .. })) => {
+                lock(&self.unfinished).insert(pending.key_uri, Instant::now() + longest_generation());
+                return Err(error.into());
+            }
             // It was made before, and its request could not be: nobody has seen it.
             Err(KeyError::Exists { .. }) => {
                 self.token.destroy_key(&uri)?;
@@ -158,14 +159,18 @@ impl Keyring {
     pub(crate) fn destroy_condemned(&self) -> Result<Option<Duration>, EnrolmentError> {
         let _token_in_use = lock(&self.token_in_use);
         let condemned = self.store.condemned_keys();
-        let wait = self.unfinished.until.checked_duration_since(Instant::now());
-        let wait = wait.filter(|_| condemned.iter().any(|name| self.unfinished.names.contains(name)));
-        let may_come = |name: &String| wait.is_some() && self.unfinished.names.contains(name);
-        let destroyed = condemned.iter().map(|name| {
+        let now = Instant::now();
+        let unfinished = {
+            let mut unfinished = lock(&self.unfinished);
+            unfinished.retain(|_, until| *until > now);
+            unfinished.clone()
+        };
+        let destroyed = condemned.iter().map(|name| -> Result<(), EnrolmentError> {
             self.destroy(name)?;
-            if may_come(name) { Ok(()) } else { Ok(self.store.key_destroyed(name)?) }
+            if unfinished.contains_key(name) { Ok(()) } else { Ok(self.store.key_destroyed(name)?) }
         });
-        destroyed.fold(Ok(()), Result::and).map(|()| wait)
+        destroyed.fold(Ok(()), Result::and)?;
+        Ok(condemned.iter().filter_map(|name| unfinished.get(name)).min().map(|until| *until - now))
     }
 
     fn destroy(&self, name: &str) -> Result<(), EnrolmentError> {
@@ -203,8 +208,10 @@ fn request_id() -> Result<i64, KeyError> {
     Ok(i64::from(random >> 1))
 }
 
-/// What a token is given for one key at most ([`signer_pkcs11::TokenOptions::generate_timeout`]).
-const LONGEST_GENERATION: Duration = Duration::from_secs(300);
+/// What a token is given for one key at most: the station opens it with this default.
+fn longest_generation() -> Duration {
+    TokenOptions::new().generate_timeout
+}
 
 #[cfg(test)]
 mod tests {
@@ -214,6 +221,10 @@ mod tests {
     use super::*;
 
     fn keyring(folder: &std::path::Path) -> Keyring {
+        keyring_with(folder, TokenOptions::new())
+    }
+
+    fn keyring_with(folder: &std::path::Path, options: TokenOptions) -> Keyring {
         let module = std::env::var_os("PKCS11_MODULE");
         let module: std::path::PathBuf =
             module.expect("PKCS11_MODULE is not set; run the tests with `cargo xtask test`").into();
@@ -221,7 +232,7 @@ mod tests {
         let pin = Pin::new("test-pin");
         init_token(&module, &label, &Pin::new("so-test-pin"), &pin).expect("a token");
         let uri = format!("pkcs11:token={label}").parse().expect("a URI");
-        let token = Token::open(&uri, &TokenOptions::new().module(module).pin(pin)).expect("opens");
+        let token = Token::open(&uri, &options.module(module).pin(pin)).expect("opens");
         let store = Store::open(folder.join("store"), Settings::new("SN-0001")).expect("opens");
         Keyring::restore(token, Arc::new(store), Subject::new("SN-0001", "Test CSO"))
     }
@@ -295,17 +306,38 @@ mod tests {
         let wanted = wanted(CertificateSigningUse::ChargingStation, "SN-0001");
         let id = keyring.announce(&wanted).expect("announced");
         let announced = keyring.pending(id).expect("waits").key_uri;
-        let mut keyring = restarted(keyring);
+        let keyring = restarted(keyring);
         let again = keyring.destroy_condemned().expect("nothing to destroy");
-        assert!(again.is_some_and(|wait| wait <= LONGEST_GENERATION), "{again:?}");
+        assert!(again.is_some_and(|wait| wait <= longest_generation()), "{again:?}");
         // The token lives on, and has only now done what the process before asked for.
         keyring.token.generate_key(&name(&announced), KeyAlgorithm::EcdsaP256).expect("made");
         keyring.make(id).expect("made under another name");
-        keyring.unfinished.until = Instant::now();
+        lock(&keyring.unfinished).values_mut().for_each(|until| *until = Instant::now());
         assert_eq!(keyring.destroy_condemned().expect("destroyed"), None);
         assert_eq!(keyring.store.condemned_keys(), [""; 0]);
         let keys = keyring.token.keys().expect("lists");
         assert_eq!(keys.len(), 1);
         keyring.key(&keyring.pending(id).expect("waits").key_uri).expect("the one that was promised");
+    }
+
+    #[test]
+    fn the_name_of_a_key_that_the_token_is_still_making_is_not_struck_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // No token answers in this time; the call goes on.
+        let keyring = keyring_with(folder.path(), TokenOptions::new().generate_timeout(Duration::ZERO));
+        let id = keyring.announce(&wanted(CertificateSigningUse::V2g20, "SECC-1")).expect("announced");
+        let announced = keyring.pending(id).expect("waits").key_uri;
+        let made = keyring.make(id);
+        let unanswered = |error: &EnrolmentError| {
+            matches!(error, EnrolmentError::Key(KeyError::Token(TokenError::NoAnswer { .. })))
+        };
+        assert!(made.as_ref().is_err_and(unanswered), "{made:?}");
+        keyring.store.drop_pending(id).expect("dropped");
+        let again = keyring.destroy_condemned().expect("destroyed, if it is there");
+        assert!(again.is_some_and(|wait| wait <= longest_generation()), "{again:?}");
+        assert_eq!(keyring.store.condemned_keys(), [announced]);
+        lock(&keyring.unfinished).values_mut().for_each(|until| *until = Instant::now());
+        assert_eq!(keyring.destroy_condemned().expect("destroyed"), None);
+        assert_eq!(keyring.store.condemned_keys(), [""; 0]);
     }
 }
