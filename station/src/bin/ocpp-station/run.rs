@@ -1,6 +1,11 @@
 //! `run`: the agent itself.
 
-use std::{os::unix::process::CommandExt as _, path::PathBuf};
+use std::{
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use station::{Agent, AgentError, BootReason, Config, Ended, io::OpenStoreError};
@@ -20,24 +25,39 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn run(self, config: Config) -> Result<()> {
-        // Before the token is opened: a second agent should not even log in.
-        runtime()?.block_on(refuse_a_second(&config))?;
-        let mut agent = match Agent::open(config.clone(), self.frames.as_deref()) {
-            Err(error) if is_locked(&error) => {
-                // One that has just been started.
-                runtime()?.block_on(refuse_a_second(&config))?;
-                return Err(error)
-                    .context("another command has the station's store open; wait until it is done");
-            }
-            opened => opened?,
-        };
+        let mut agent = self.open(&config)?;
         if self.after_reset {
             agent = agent.with_boot_reason(BootReason::RemoteReset);
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        match runtime.block_on(agent.run(station::io::shutdown_signal())) {
+        let ended = runtime.block_on(agent.run(station::io::shutdown_signal()));
+        // A token that hangs holds its thread for minutes. What is cut off goes on after the next start: its name is durable.
+        runtime.shutdown_timeout(LAST_WORK);
+        match ended {
             Ended::Shutdown => Ok(()),
             Ended::Reset => Err(start_anew(self.after_reset)),
+        }
+    }
+
+    /// Opens the agent, and waits for a command that has the store open for a moment: one may have come in between while the
+    /// station starts anew.
+    fn open(&self, config: &Config) -> Result<Agent> {
+        let deadline = Instant::now() + OTHER_COMMAND;
+        loop {
+            // Before the token is opened: a second agent should not even log in. One that has just been started has the store.
+            runtime()?.block_on(refuse_a_second(config))?;
+            match Agent::open(config.clone(), self.frames.as_deref()) {
+                Err(error) if is_locked(&error) => {
+                    if Instant::now() < deadline {
+                        thread::sleep(PAUSE);
+                        continue;
+                    }
+                    runtime()?.block_on(refuse_a_second(config))?;
+                    return Err(error)
+                        .context("another command has the station's store open; wait until it is done");
+                }
+                opened => return Ok(opened?),
+            }
         }
     }
 }
@@ -59,3 +79,11 @@ fn start_anew(again: bool) -> anyhow::Error {
     }
     anyhow::Error::new(command.exec()).context("the station cannot start anew; start it by hand")
 }
+
+/// How long work that waits for disk or token may go on after the agent was told to end.
+const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// How long a command may have the store open that only reads it.
+const OTHER_COMMAND: Duration = Duration::from_secs(5);
+
+const PAUSE: Duration = Duration::from_millis(100);
