@@ -327,6 +327,39 @@ fn a_failed_step_is_in_the_transcript_and_leaves_nothing() {
 }
 
 #[test]
+fn a_pin_among_the_words_is_refused_and_not_in_the_transcript() {
+    let desk = Desk::new();
+    for word in ["pkcs11:token=x?pin-value=471147", "pkcs11:token=x?PIN-VALUE=471147"] {
+        let error = desk.error(&["list", "--token", word, "--transcript", "transcript"]);
+        assert!(!error.contains("471147"), "{error}");
+        let joined = format!("--token={word}");
+        desk.error(&["list", &joined, "--transcript", "transcript"]);
+    }
+    let transcript = desk.openssl.read("transcript");
+    assert_eq!(transcript.matches("Failed: ").count(), 4, "{transcript}");
+    assert!(transcript.contains("hsm list --token ") && !transcript.contains("471147"), "{transcript}");
+}
+
+#[test]
+#[cfg(unix)]
+fn words_that_are_no_text_are_in_the_transcript_as_far_as_they_can_be_read() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let desk = Desk::new();
+    let file = std::ffi::OsStr::from_bytes(b"pin-\xff");
+    std::fs::write(desk.openssl.path("").join(file), PIN).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_hsm"))
+        .args(["list", "--token", &format!("pkcs11:token={}", desk.label), "--transcript", "transcript"])
+        .arg("--pin-file")
+        .arg(file)
+        .env("PKCS11_MODULE", module())
+        .current_dir(desk.openssl.path(""))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(desk.openssl.read("transcript").contains("holds no keys"));
+}
+
+#[test]
 fn a_key_is_destroyed_by_its_whole_identity_only() {
     let desk = Desk::new();
     let made = desk.json(&["keygen", "--token", "TOKEN", "--label", "cs"]);

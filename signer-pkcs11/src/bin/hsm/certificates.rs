@@ -68,7 +68,7 @@ pub(crate) fn root(module: Option<PathBuf>, arguments: &Root) -> Result<Report> 
     );
     Ok(Report::new(format!("The root \"{}\" is made.", arguments.common_name), next)
         .fact("key", key.uri().to_string())
-        .key(&token, &key)?
+        .key(&token, &key)
         .fact("file", path.display().to_string())
         .fact("sha256", fingerprint)
         .fact("not_after", utc(now + days(arguments.validity_days)))
@@ -114,10 +114,10 @@ pub(crate) fn sub_authority(module: Option<PathBuf>, arguments: &SubCa) -> Resul
         .certificate(&certificate)
         .head(record.as_ref())
         .careless(&arguments.token);
-    match key {
+    Ok(match key {
         Some(key) => report.fact("key", key.uri().to_string()).key(&token, &key),
-        None => Ok(report),
-    }
+        None => report,
+    })
 }
 
 /// What the command line says, and the profiles where it says nothing.

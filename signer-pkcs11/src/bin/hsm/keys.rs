@@ -39,7 +39,7 @@ pub(crate) fn generate(module: Option<PathBuf>, arguments: &Keygen) -> Result<Re
         next,
     )
     .fact("uri", key.uri().to_string())
-    .key(&token, &key)?
+    .key(&token, &key)
     .fact("public_key", hex::encode(key.public_key().spki_der()))
     .careless(&arguments.token))
 }

@@ -64,10 +64,12 @@ fn run(arguments: Arguments) -> Result<Report> {
     }
 }
 
-/// Appends to the transcript when, by which words, and with what outcome. No PIN is among the words.
+/// Appends to the transcript when, by which words, and with what outcome.
 fn write_down(path: &Path, ran: &Result<Report>) -> Result<()> {
     let at = output::utc(SystemTime::now());
-    let words: Vec<_> = std::env::args().skip(1).map(|word| output::quoted(&word)).collect();
+    // Of words that are not UTF-8 what can be read: a key may have been made.
+    let words: Vec<_> =
+        std::env::args_os().skip(1).map(|word| output::transcribed(&word.to_string_lossy())).collect();
     let outcome = match ran {
         Ok(report) => report.text(),
         Err(error) => format!("Failed: {error:#}\n"),

@@ -2,7 +2,6 @@
 
 use std::{fmt::Write as _, time::SystemTime};
 
-use anyhow::Result;
 use der::DateTime;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -83,13 +82,23 @@ impl Report {
             .fact("not_after", utc(certificate.not_after))
     }
 
-    /// Tells of a key's kind, and what the token says of it.
-    pub(crate) fn key(self, token: &Token, key: &Key) -> Result<Self> {
+    /// Tells of a key's kind, and what the token says of it. That it says nothing undoes nothing of what was done.
+    pub(crate) fn key(self, token: &Token, key: &Key) -> Self {
         let report = self
             .fact("algorithm", key.algorithm().to_string())
             .fact("public_key_sha256", hex::encode(key.public_key().spki_sha256()));
-        let read = token.keys()?.into_iter().find(|read| read.uri == *key.uri());
-        Ok(read.iter().flat_map(protection).fold(report, |report, (name, value)| report.fact(name, value)))
+        match token.keys() {
+            Ok(keys) => {
+                let read = keys.iter().find(|read| read.uri == *key.uri());
+                read.into_iter()
+                    .flat_map(protection)
+                    .fold(report, |report, (name, value)| report.fact(name, value))
+            }
+            Err(error) => report.warning(format!(
+                "the token does not say how it protects the key ({:#}): see `hsm list`",
+                anyhow::Error::from(error)
+            )),
+        }
     }
 
     pub(crate) fn fact(mut self, name: &'static str, value: impl Into<Value>) -> Self {
@@ -204,6 +213,14 @@ pub(crate) fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// A word of a command line as it may be kept. A PIN in it was refused, and is a PIN all the same.
+pub(crate) fn transcribed(word: &str) -> String {
+    if word.to_ascii_lowercase().contains("pin-value=") {
+        return "'(left out: it holds a PIN)'".to_owned();
+    }
+    quoted(word)
 }
 
 /// The error and its causes, in one line.

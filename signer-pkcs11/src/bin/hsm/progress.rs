@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::ProgressBar;
-use signer_pkcs11::{Key, KeyAlgorithm, KeyName, Token};
+use signer_pkcs11::{Key, KeyAlgorithm, KeyError, KeyName, Token, TokenError};
 
 /// Generates a key. An RSA key takes seconds, in a TPM minutes; on a terminal a spinner shows that the token is alive.
 pub(crate) fn generate(token: &Token, label: &str, algorithm: KeyAlgorithm) -> Result<Key> {
@@ -13,5 +13,10 @@ pub(crate) fn generate(token: &Token, label: &str, algorithm: KeyAlgorithm) -> R
     spinner.enable_steady_tick(Duration::from_millis(100));
     let key = token.generate_key(&KeyName::random(label)?, algorithm);
     spinner.finish_and_clear();
-    Ok(key?)
+    key.map_err(|error| match error {
+        KeyError::Token(TokenError::NoAnswer { .. }) => anyhow::Error::from(error).context(format!(
+            "the token may still make the key \"{label}\": look by `hsm list`, and remove it by `hsm destroy`"
+        )),
+        error => error.into(),
+    })
 }

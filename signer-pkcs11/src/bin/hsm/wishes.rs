@@ -30,13 +30,13 @@ pub(crate) enum ProfileName {
 /// The subject of a request or certificate, beside its CN.
 #[derive(Args)]
 pub(crate) struct SubjectArguments {
-    /// O: the operator's name. Default: the profile's
+    /// O: the operator's name. Default, for a request: that of its --profile
     #[arg(long)]
     organization: Option<String>,
-    /// C: two letters. Default: the profile's
+    /// C: two letters. Default, for a request: that of its --profile
     #[arg(long)]
     country: Option<String>,
-    /// DC, as ISO 15118-2 wants it: CPO. Default: the profile's
+    /// DC, as ISO 15118-2 wants it: CPO. Default, for a request: that of its --profile
     #[arg(long)]
     domain_component: Option<String>,
 }
@@ -87,7 +87,10 @@ impl SubjectArguments {
         let of_profile =
             |part: fn(&Profile) -> &Option<String>| profile.and_then(|profile| part(profile).clone());
         let organization = self.organization.clone().or_else(|| of_profile(|profile| &profile.organization));
-        let organization = organization.context("give --organization, or organization in the profile")?;
+        let organization = organization.context(match profile {
+            Some(_) => "give --organization, or organization in the profile",
+            None => "give --organization",
+        })?;
         let mut subject = Subject::new(common_name, organization);
         subject.country = self.country.clone().or_else(|| of_profile(|profile| &profile.country));
         subject.domain_component =
