@@ -1,5 +1,6 @@
-//! Mistakes of other stacks at signing, each shown not to be made here. That the certificate never overtakes the answer to
-//! its request (lesson 42: SteVe, Citrine) is shown by the tests of `csms` and `ocpp-transport`.
+//! Mistakes of other stacks at signing, each shown not to be made here. The numbers are those of the table in
+//! `station-store/tests/it/main.rs`. That the certificate never overtakes the answer to its request (lesson 42: SteVe,
+//! Citrine) is shown by the tests of `csms` and `ocpp-transport`.
 
 use std::time::{Duration, SystemTime};
 
