@@ -63,12 +63,6 @@ impl RootChoice {
         self.worked = self.worked.filter(|worked| exists(*worked));
     }
 
-    /// The slot of the last connection, if it still has a profile.
-    #[must_use]
-    pub fn worked(&self) -> Option<u32> {
-        self.worked
-    }
-
     /// The root for an attempt by the profile in `slot`. Without a fallback there is no choice.
     #[must_use]
     pub fn root(&self, slot: u32, has_fallback: bool) -> CsmsRoot {

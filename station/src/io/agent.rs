@@ -50,6 +50,8 @@ pub struct Agent {
     pub(super) attempting: Mutex<Attempting>,
     /// On which CSMS root the next attempt relies.
     pub(super) root_choice: Mutex<RootChoice>,
+    /// The slot that is written down as the one that worked last.
+    pub(super) written_slot: Arc<Mutex<Option<u32>>>,
     clock: Clock,
     /// Where local commands come in; `None` where it could not be made.
     control: Option<ControlSocket>,
@@ -178,7 +180,8 @@ impl Agent {
         let events = SecurityLog::open(&config.directory).map_err(failed)?;
         let shared = Arc::new(Shared::new(store, keyring, events, model, config.certificates.clone()));
         shared.record(SecurityEvent::StartupOfTheDevice, "the certificate agent has started");
-        let root_choice = Mutex::new(RootChoice::new(last_slot::read(&config.directory)));
+        let worked = last_slot::read(&config.directory);
+        let root_choice = Mutex::new(RootChoice::new(worked));
         let skew = Duration::from_secs(config.certificates.clock_skew_s.into());
         let clock = Clock::new(skew, SystemTime::now());
         Ok(Self {
@@ -188,6 +191,7 @@ impl Agent {
             frames,
             attempting: Mutex::default(),
             root_choice,
+            written_slot: Arc::new(Mutex::new(worked)),
             clock,
             control,
             confirming: Arc::default(),

@@ -49,10 +49,14 @@ impl Agent {
         attempt: &Attempt,
     ) -> Result<(Security, Attempting), PrepareError> {
         let fallback = self.shared.store.fallback_root();
-        let root = lock(&self.root_choice).root(attempt.slot, fallback.is_some());
-        let roots = match (root, fallback) {
-            (CsmsRoot::Fallback, Some(fallback)) => vec![fallback],
-            _ => self.shared.store.roots(InstallCertificateUseEnumType::CSMSRootCertificate),
+        let choice = lock(&self.root_choice).root(attempt.slot, fallback.is_some());
+        let present = self.shared.store.roots(InstallCertificateUseEnumType::CSMSRootCertificate);
+        let (root, roots) = match fallback {
+            // Also where the present root is damaged, and the fallback is all that is left.
+            Some(fallback) if choice == CsmsRoot::Fallback || present.is_empty() => {
+                (CsmsRoot::Fallback, vec![fallback])
+            }
+            _ => (CsmsRoot::Present, present),
         };
         let wildcards = if model.allows_wildcards() { Wildcards::Allow } else { Wildcards::Refuse };
         let (mut own, mut newest, proved_by) = (None, None, ProvedBy::default());
@@ -81,13 +85,22 @@ impl Agent {
     /// Takes note of a connection: by which profile, and which root proved the CSMS. What is returned is to be kept as long as
     /// the connection stands: until then that root is in use.
     async fn begin_session(&self, slot: u32, root: Option<CertificateDer<'static>>) -> Option<Session> {
-        let known = lock(&self.root_choice).worked() == Some(slot);
         lock(&self.root_choice).handle_connected(slot);
         let (shared, folder) = (Arc::clone(&self.shared), self.config.directory.clone());
+        let written = Arc::clone(&self.written_slot);
         let begin = move || {
-            if !known && let Err(error) = last_slot::write(&folder, slot) {
-                tracing::warn!(%error, "which network profile worked last is not written down");
+            // No runtime thread takes this lock.
+            let mut written = lock(&written);
+            if *written != Some(slot) {
+                match last_slot::write(&folder, slot) {
+                    Ok(()) => *written = Some(slot),
+                    Err(error) => {
+                        *written = None;
+                        tracing::warn!(%error, "which network profile worked last is not written down");
+                    }
+                }
             }
+            drop(written);
             // M05.FR.13, TC_M_30, TC_M_31
             let (session, noted) = shared.store.session(&root?);
             if let Err(error) = noted {
