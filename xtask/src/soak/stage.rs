@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 
 use super::token_server::TokenServer;
 use crate::{
@@ -114,27 +115,20 @@ impl Station {
     pub(super) fn security_events(&self) -> Result<usize> {
         let text = self.program(&["--json", "events"])?;
         for line in text.lines() {
-            let _: serde_json::Value =
+            let _: Value =
                 serde_json::from_str(line).with_context(|| format!("a security event is no JSON: {line}"))?;
         }
         Ok(text.lines().count())
     }
 
-    /// The labels of the keys that the store names, read from a copy of it: the agent holds the store itself.
-    pub(super) fn named_keys(&self) -> Result<BTreeSet<String>> {
+    /// The keys that the store names, read from a copy of it: the agent holds the store itself.
+    pub(super) fn named_keys(&self) -> Result<NamedKeys> {
         let copy = self.side.folder.join("copy");
         fs::create_dir_all(&copy)?;
         let store = self.side.folder.join("data").join(STORE);
         fs::copy(&store, copy.join(STORE)).with_context(|| format!("cannot copy {}", store.display()))?;
-        let text = self.side.run("ocpp-station", &["--config", "copy.toml", "inventory"])?;
-        let mut labels = BTreeSet::new();
-        for uri in text.split_whitespace().filter(|word| word.starts_with("pkcs11:")) {
-            let Some(label) = uri.split([';', ':', '?']).find_map(|part| part.strip_prefix("object=")) else {
-                bail!("the inventory names a key without a label: {uri}");
-            };
-            labels.insert(label.to_owned());
-        }
-        Ok(labels)
+        let text = self.side.run("ocpp-station", &["--config", "copy.toml", "--json", "inventory"])?;
+        NamedKeys::read(&text)
     }
 
     /// Whether the kill has destroyed the whole token. At each login SoftHSM empties the file of the token's own record and writes it
@@ -161,6 +155,48 @@ impl Station {
     fn program(&self, arguments: &[&str]) -> Result<String> {
         self.side.run("ocpp-station", &[&["--config", "station.toml"], arguments].concat())
     }
+}
+
+/// The keys that a store names, by their labels.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct NamedKeys {
+    /// Those of certificates, and of requests that wait.
+    pub(super) needed: BTreeSet<String>,
+    /// Those that are to be destroyed: the token may hold such a key, has destroyed it, or is still to bring it.
+    pub(super) condemned: BTreeSet<String>,
+}
+
+impl NamedKeys {
+    /// Reads what `ocpp-station --json inventory` prints.
+    fn read(text: &str) -> Result<Self> {
+        let inventory: Value = serde_json::from_str(text).context("the inventory is no JSON")?;
+        let list = |name: &str| {
+            let list = inventory[name].as_array();
+            list.with_context(|| format!("the inventory has no list {name:?}: {text}"))
+        };
+        let mut keys = Self::default();
+        for name in ["own", "vehicle", "pending"] {
+            for entry in list(name)? {
+                keys.needed.insert(label(&entry["key_uri"])?);
+            }
+        }
+        for uri in list("condemned_keys")? {
+            keys.condemned.insert(label(uri)?);
+        }
+        Ok(keys)
+    }
+
+    /// Whether a token may hold the keys `held`: all that are needed, and others only if they are to be destroyed.
+    pub(super) fn fit(&self, held: &BTreeSet<String>) -> bool {
+        self.needed.is_subset(held) && held.difference(&self.needed).all(|key| self.condemned.contains(key))
+    }
+}
+
+fn label(uri: &Value) -> Result<String> {
+    let label = uri.as_str().and_then(|uri| {
+        uri.strip_prefix("pkcs11:")?.split([';', '?']).find_map(|part| part.strip_prefix("object="))
+    });
+    Ok(label.with_context(|| format!("the inventory names a key without a label: {uri}"))?.to_owned())
 }
 
 /// The keys in a token, by their labels.
@@ -244,6 +280,24 @@ const PIN: &str = "soak-pin";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_may_lack_what_is_to_be_destroyed_and_nothing_else() {
+        let uri = |label: &str| format!("pkcs11:token=soak;object={label};id=%01");
+        let inventory = serde_json::json!({
+            "own": [{ "key_uri": uri("own") }], "vehicle": [], "pending": [{ "key_uri": uri("waits") }],
+            "condemned_keys": [uri("gone")]
+        });
+        let keys = NamedKeys::read(&inventory.to_string()).expect("an inventory");
+        let held = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect::<BTreeSet<_>>();
+        assert!(keys.fit(&held(&["own", "waits"])));
+        assert!(keys.fit(&held(&["gone", "own", "waits"])));
+        assert!(!keys.fit(&held(&["own"])), "a name without a key");
+        assert!(!keys.fit(&held(&["nobody's", "own", "waits"])), "a key without a name");
+        assert!(NamedKeys::read("{}").is_err());
+        let nameless = inventory.to_string().replace("object=", "type=");
+        assert!(NamedKeys::read(&nameless).is_err());
+    }
 
     #[test]
     fn keys_are_told_from_shells() {
