@@ -359,7 +359,7 @@ impl Store {
     /// RFC 6960, 3.2, whatever it says of the certificate. Blocks on the disk.
     ///
     /// # Errors
-    /// [`OcspError`]; the certificate stays due. [`OcspError::Refused`] counts as a failure ([`Store::ocsp_failed`]).
+    /// [`OcspError`]; the certificate stays due, and it counts as a failure ([`Store::ocsp_failed`]).
     pub fn ocsp_answered(
         &self,
         hash: &CertificateHash,
@@ -376,8 +376,8 @@ impl Store {
                     self.patience().forget(&fingerprint);
                 }
             }
-            Err(OcspError::Refused { .. }) => self.ocsp_failed(hash, now),
-            Err(_) => {}
+            // A disk that fails is not spared by asking the responder every minute.
+            Err(_) => self.ocsp_failed(hash, now),
         }
         answered
     }

@@ -8,12 +8,17 @@ use std::time::{Duration, SystemTime};
 use base64ct::{Base64, Encoding};
 use ocpp_types::v201::InstallCertificateUseEnumType::V2GRootCertificate;
 use ocpp_types::v201::{CertificateSigningUseEnumType, DeleteCertificateStatusEnumType};
-use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair, SerialNumber};
+use rcgen::{
+    CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair, PublicKeyData as _, SerialNumber,
+};
 use station_store::{
-    Certificate, CertificateHash, OcspDue, OcspError, OcspRefused, OcspStatus, OwnId, Settings,
+    Certificate, CertificateHash, OcspDue, OcspError, OcspRefused, OcspStatus, OwnId, Settings, Store,
 };
 
-use crate::pki::{Authority, Station, ca_params, key, leaf, root_of, secc_params, sub_ca_of, v2g_pending};
+use crate::memory::{Fault, Memory};
+use crate::pki::{
+    Authority, Station, ca_params, key, leaf, root_of, secc_params, settings, sub_ca_of, v2g_pending,
+};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -216,6 +221,32 @@ fn tc_m_24_leaf_and_sub_cas_are_asked_about_and_answers_are_kept() {
     assert_eq!(station.store.ocsp_answers(own, now + 4 * DAY), [None, None]);
     // A clock that was set back says nothing about the age of an answer.
     assert_eq!(station.store.ocsp_due(now - DAY).len(), 2);
+}
+
+/// An answer that cannot be kept is a failure: a store whose disk has failed does not have the responders asked every minute.
+#[test]
+fn tc_m_25_an_answer_that_the_disk_does_not_take_is_asked_for_later_and_later() {
+    let (disk, now) = (Memory::default(), SystemTime::now());
+    let store = Store::with_storage(disk.clone(), settings()).expect("opens");
+    let root = root_of(valid_now(ca_params("V2G Root")));
+    store.provision_root(V2GRootCertificate, &root.pem(), now).expect("root");
+    let key = key();
+    let id = store.begin_pending(&v2g_pending("v2g", "SECC-1")).expect("announced");
+    store.complete_pending(id, &key.subject_public_key_info(), "a CSR").expect("completed");
+    let pem =
+        leaf(&root, &key, with_responder(valid_now(secc_params("SECC-1")), "http://ocsp.example.com/root"));
+    let request = ocpp_types::v201::CertificateSignedRequest::new(pem.as_str().try_into().expect("short"));
+    assert!(store.certificate_signed(&request, now).installed.is_some());
+    let due = store.ocsp_due(now).remove(0);
+    let answer = good_answer(&pem, &root, "3");
+    disk.break_down(Fault::Full);
+    let minute = Duration::from_secs(60);
+    for (at, wait) in [(now, minute), (now + minute, 2 * minute)] {
+        let kept = store.ocsp_answered(&due.hash, &answer, at);
+        assert!(matches!(kept, Err(OcspError::Storage { .. })), "{kept:?}");
+        assert!(store.ocsp_due(at + wait / 2).is_empty());
+        assert_eq!(store.ocsp_due(at + wait).len(), 1);
+    }
 }
 
 /// The errata to TC_M_24: leaf, sub-CA 2 and sub-CA 1 are asked about, each of its own responder, and again after a renewal.
