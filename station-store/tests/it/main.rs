@@ -79,6 +79,7 @@ mod model;
 mod mounts;
 mod ocsp;
 mod openssl;
+mod operations;
 mod paths;
 mod pki;
 mod power;
