@@ -17,7 +17,10 @@ use crate::{
     crl::{Crl, UnsignedCrl},
     csr::{Csr, Subject, SubjectError},
     edition::SignCertificate,
-    io::key::{Key, KeyError},
+    io::{
+        fault,
+        key::{Key, KeyError},
+    },
     issue::{self, IssueError, IssuedCertificate, Unsigned},
     issuer::{Issuer, IssuerError, Leaf},
     policy::{IssuancePolicy, Refused, StandardPolicy, StationIdentity},
@@ -452,12 +455,7 @@ pub(crate) async fn record_outcome(
     let written = match made {
         Ok(certificate) => record.signed(entry, certificate, pending).await,
         Err(error) => {
-            let mut reason = error.to_string();
-            let mut cause = std::error::Error::source(error);
-            while let Some(error) = cause {
-                reason += &format!(": {error}");
-                cause = error.source();
-            }
+            let reason = fault::chain(error);
             record.append(&AuditEvent::NotSigned { entry, reason }).await
         }
     };

@@ -90,6 +90,11 @@ impl Waiting {
         *wait == Wait::ToTheEnd
     }
 
+    /// Whether nobody waits any more.
+    pub(crate) fn is_over(&self) -> bool {
+        *self.lock() == Wait::Over
+    }
+
     /// Waits no more, unless the end is near.
     fn leave(&self, lost: &AtomicUsize) -> bool {
         let mut wait = self.lock();

@@ -60,14 +60,15 @@ fn keep(access: &Access, pool: &Weak<Pool>, stop: &Stop, interval: Duration, sig
         proving.prove();
         drop(proving);
         // A thread that hangs by then is replaced; where all do, the token is left alone.
-        if stop.wait(sign_timeout) {
+        let hangs = sign_timeout + AWAKE;
+        if stop.wait(hangs) {
             return;
         }
         let Some(proved) = pool.upgrade() else { return };
         proved.timed_out();
         drop(proved);
         wait = match access.breaker().health(Instant::now()) {
-            Health::Works => interval.saturating_sub(sign_timeout),
+            Health::Works => interval.saturating_sub(hangs),
             // One signature then finds out whether it works again.
             Health::LeftAlone { retry_after } => retry_after.min(interval),
             Health::Fails => SOON.min(interval),
@@ -83,6 +84,9 @@ impl Stop {
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
+
+/// By then a nudged thread has begun: whether it hangs is told by how long it has been at it.
+const AWAKE: Duration = Duration::from_millis(500);
 
 /// After a failure that has not had the token left alone yet.
 const SOON: Duration = Duration::from_millis(500);

@@ -19,14 +19,14 @@ use crate::{
     csr::{self, BuildError, Subject},
     io::{
         errand::Waiting,
-        fault::{self, Class},
+        fault,
         inventory::{self, KeyInfo, Read},
         pool::{Job, Reply},
         template::{self, Template},
         token::Token,
     },
     public_key::PublicKey,
-    sign::{SignError, Signer},
+    sign::{SignError, Signer, TokenFault},
     uri::Uri,
 };
 
@@ -55,7 +55,9 @@ impl Token {
     /// A key that is extractable or not sensitive is destroyed again and refused. Blocks.
     ///
     /// # Errors
-    /// [`KeyError`]; nothing is left in the token then, save as [`KeyError::LeftBehind`] says.
+    /// [`KeyError`]; nothing is left in the token then, save as [`KeyError::LeftBehind`] says. After
+    /// [`TokenError::NoAnswer`](crate::TokenError::NoAnswer) the token may still make the key: it is destroyed then, if
+    /// this process still runs.
     pub fn generate_key(&self, name: &KeyName, algorithm: KeyAlgorithm) -> Result<Key, KeyError> {
         let uri = name.to_uri(self);
         let wanted = name.clone();
@@ -129,13 +131,37 @@ impl Token {
         }
     }
 
-    /// Tries the templates in turn.
+    /// Tries the templates in turn; all of them once more where the token was lost and is back.
     fn climb(&self, name: &KeyName, algorithm: KeyAlgorithm) -> Result<(), KeyError> {
+        match self.climb_once(name, algorithm) {
+            // What some tokens say of a template others say when they are lost, such as one whose files were moved away and
+            // back. A token that answers means the template. Nothing was generated so far.
+            Err(KeyError::Generate { .. }) if self.was_revived() => {
+                tracing::info!(key = name.label(), "the token is back, the key is generated once more");
+                self.climb_once(name, algorithm)
+            }
+            other => other,
+        }
+    }
+
+    /// Looks at the token, and says whether that took a second look: in a new session, or after a restart of the module.
+    fn was_revived(&self) -> bool {
+        let access = Arc::clone(&self.0.access);
+        let mut looks = 0;
+        let looked = self.with_session(move |session| {
+            looks += 1;
+            access.look(session).map(|()| looks)
+        });
+        looked.is_ok_and(|looks| looks > 1)
+    }
+
+    fn climb_once(&self, name: &KeyName, algorithm: KeyAlgorithm) -> Result<(), KeyError> {
         let mut last = None;
         for (rung, template) in template::ladder(name, algorithm).into_iter().enumerate() {
             // A session fault in the middle must not generate twice, so the outcome is carried out of the closure.
+            let uri = name.to_uri(self);
             let outcome = self.with_session_within(self.0.generate_timeout, move |session, waiting| {
-                Ok(generate(session, waiting, algorithm, &template))
+                Ok(generate(session, waiting, algorithm, &template, &uri))
             })?;
             match outcome {
                 Ok(()) => {
@@ -149,32 +175,15 @@ impl Token {
                     }
                     self.clean(name, algorithm, &error)?;
                     let is_template_fault = fault::is_template_fault(&error);
-                    last = Some(error);
+                    last = Some(source);
                     if !is_template_fault {
                         break;
                     }
                 }
             }
         }
-        let Some(error) = last else {
-            let source = crate::sign::TokenFault::new("C_GenerateKeyPair", "nothing");
-            return Err(KeyError::Generate { algorithm, source });
-        };
-        // What some tokens say of a template others say when they are lost, such as one whose files were moved away and back.
-        // Once more where the fault is climbed out of as any other is; nothing was generated so far.
-        if fault::class(&error) == Class::Module
-            && let Some(template) = template::ladder(name, algorithm).into_iter().next()
-        {
-            let outcome = self.with_session_within(self.0.generate_timeout, move |session, waiting| {
-                generate(session, waiting, algorithm, &template)
-            });
-            if outcome.is_ok() {
-                tracing::info!(key = name.label(), "key generated after the token was restarted");
-                return Ok(());
-            }
-            self.clean(name, algorithm, &error)?;
-        }
-        Err(KeyError::Generate { algorithm, source: fault::fault(&error) })
+        let source = last.unwrap_or_else(|| TokenFault::new("C_GenerateKeyPair", "nothing"));
+        Err(KeyError::Generate { algorithm, source })
     }
 
     /// Removes what a refused generation may have left behind: half of a pair.
@@ -517,13 +526,20 @@ fn generate(
     waiting: &Waiting,
     algorithm: KeyAlgorithm,
     template: &Template,
+    uri: &Uri,
 ) -> cryptoki::error::Result<()> {
+    if waiting.is_over() {
+        return Ok(());
+    }
     let pair =
         session.generate_key_pair(&template::mechanism(algorithm), &template.public, &template.private)?;
     if !waiting.hold() {
-        // Whoever asked for the key has been told that there is none.
+        // Whoever asked for the key has been told that there is none. Nobody hears what becomes of it either.
         for object in [pair.1, pair.0] {
-            destroy(session, object)?;
+            if let Err(error) = destroy(session, object) {
+                let error = fault::fault(&error);
+                tracing::error!(key = %uri, %error, "half of a key that came too late is left in the token");
+            }
         }
     }
     Ok(())

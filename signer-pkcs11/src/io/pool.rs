@@ -194,10 +194,10 @@ impl Pool {
         let watch = Arc::new(Watch::default());
         let mut worker = Worker::new(&self.access, session, self.sign_timeout);
         let seen = Arc::clone(&watch);
+        let mut nudges = self.queue.nudges();
         let thread = thread::Builder::new()
             .name(format!("pkcs11-sign-{}", threads.started))
             .spawn(move || {
-                let mut nudges = 0;
                 while let Some(next) = queue.pop(&mut nudges) {
                     seen.set(Some(Instant::now()));
                     match next {

@@ -90,6 +90,11 @@ impl<T> Queue<T> {
         }
     }
 
+    /// How often the workers were nudged, for one that begins: nudges before it are none of its.
+    pub(crate) fn nudges(&self) -> u64 {
+        self.lock().nudges
+    }
+
     /// Nudges every worker that has no job, and each of the others when it has none.
     pub(crate) fn nudge(&self) {
         self.lock().nudges += 1;

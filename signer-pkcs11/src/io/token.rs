@@ -252,6 +252,17 @@ impl Access {
         }
     }
 
+    /// Whether the token itself answers.
+    pub(crate) fn look(&self, session: &Session) -> cryptoki::error::Result<()> {
+        let slot = session.get_session_info()?.slot_id();
+        self.module.context().get_token_info(slot).map(drop)
+    }
+
+    /// Whether logging in takes a person at the device.
+    pub(crate) fn asks_a_person(&self) -> bool {
+        self.login_required && self.credentials.pin.is_none()
+    }
+
     pub(crate) fn failed(&self, error: &cryptoki::error::Error) -> TokenError {
         TokenError::Token { token: self.credentials.token.clone(), source: fault::fault(error) }
     }

@@ -16,7 +16,7 @@ use crate::{
     breaker::{Admission, Breaker},
     encoding::ecdsa_signature_to_der,
     io::{
-        fault::{self, Class},
+        fault::{self, Class, chain},
         gate::Hung,
         key::KeyName,
         pool::{Job, Reply},
@@ -42,6 +42,8 @@ pub(crate) struct Worker {
     last: Option<Proven>,
     /// Whether it has signed since it was last told to prove its session.
     has_signed: bool,
+    /// Whether it may open a session, which logs in.
+    may_open: bool,
     sign_timeout: Duration,
 }
 
@@ -73,6 +75,7 @@ impl Worker {
             epoch: 0,
             last: None,
             has_signed: false,
+            may_open: true,
             sign_timeout,
         }
     }
@@ -94,9 +97,11 @@ impl Worker {
         self.has_signed = true;
         let is_same =
             |(key, algorithm, _): &Proven| Arc::ptr_eq(key, &job.key) && *algorithm == job.algorithm;
-        if !self.last.as_ref().is_some_and(is_same) {
+        let mut proven = self.access.proven();
+        // There is none where the key that another thread signed by is gone.
+        if proven.is_none() || !self.last.as_ref().is_some_and(is_same) {
             self.last = Some((Arc::clone(&job.key), job.algorithm, job.raw_bytes));
-            *self.access.proven() = self.last.clone();
+            proven.clone_from(&self.last);
         }
     }
 
@@ -108,6 +113,24 @@ impl Worker {
         if let Admission::Refuse { .. } = self.access.breaker().admit(Instant::now()) {
             return;
         }
+        if !self.access.asks_a_person() {
+            self.prove_session();
+        } else if self.is_logged_in() {
+            // A PIN is asked for, at the device, only where somebody wants a signature: whoever refuses it is not asked again
+            // at every turn.
+            self.may_open = false;
+            self.prove_session();
+            self.may_open = true;
+        }
+    }
+
+    fn is_logged_in(&self) -> bool {
+        let seen =
+            self.session.as_ref().map(|own| own.run(|session| self.access.sees_private_objects(session)));
+        matches!(seen, Some(Ok(Some(true))))
+    }
+
+    fn prove_session(&mut self) {
         // Another thread's key will do. Only where none has signed yet the session is looked at: it may be alive on a token
         // that does not sign.
         let proven = self.access.proven().clone();
@@ -160,11 +183,12 @@ impl Worker {
     /// be made twice without harm.
     fn climb(&mut self, task: &Task<'_>) -> Result<Vec<u8>, Attempt> {
         let mut outcome = self.counted(task);
-        if outcome.as_ref().is_err_and(Attempt::is_of_the_session) && !task.is_abandoned() {
+        if outcome.as_ref().is_err_and(Attempt::is_of_the_session) && self.may_open && !task.is_abandoned() {
             tracing::info!("session lost, opening a new one");
             outcome = self.counted(task);
         }
         if outcome.as_ref().is_err_and(Attempt::is_of_the_module)
+            && self.may_open
             && !task.is_abandoned()
             && self.access.module.restart(self.epoch)
         {
@@ -354,17 +378,6 @@ impl KeyName {
             Attribute::Label(self.label().into()),
         ]
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// What an idle session signs to show that it can. It is no certificate, request or list, nor anything of TLS.

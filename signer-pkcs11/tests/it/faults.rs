@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::PathBuf,
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -148,4 +149,32 @@ fn processes_are_started_while_signing() {
         }
         done.store(true, Ordering::SeqCst);
     });
+}
+
+/// Where SoftHSM keeps this token.
+fn folder(token: &Token) -> PathBuf {
+    let text = fs::read_to_string(std::env::var_os("SOFTHSM2_CONF").unwrap()).unwrap();
+    let tokens = text.lines().find_map(|line| line.strip_prefix("directories.tokendir")).unwrap();
+    let is_its = |folder: &PathBuf| {
+        let object = fs::read(folder.join("token.object")).unwrap_or_default();
+        object.windows(token.label().len()).any(|window| window == token.label().as_bytes())
+    };
+    let tokens = fs::read_dir(tokens.trim_start_matches([' ', '='])).unwrap();
+    tokens.map(|entry| entry.unwrap().path()).find(is_its).unwrap()
+}
+
+#[test]
+fn a_key_is_generated_in_a_token_that_was_away_and_is_back() {
+    let token = token("away");
+    let folder = folder(&token);
+    // Out of the folder where SoftHSM looks for tokens.
+    let away = folder.parent().unwrap().parent().unwrap().join(folder.file_name().unwrap());
+    fs::rename(&folder, &away).unwrap();
+    let name = KeyName::random("k").unwrap();
+    let error = token.generate_key(&name, KeyAlgorithm::EcdsaP256).unwrap_err();
+    fs::rename(&away, &folder).unwrap();
+    println!("{error}");
+    let limit = Duration::from_secs(30);
+    until(limit, || token.generate_key(&name, KeyAlgorithm::EcdsaP256));
+    sign(&token.find_key(&name.to_uri(&token)).unwrap()).unwrap();
 }
