@@ -110,18 +110,18 @@ impl Worker {
         if std::mem::take(&mut self.has_signed) {
             return;
         }
+        // A PIN is asked for at the device only where somebody wants a signature: whoever refuses it is not asked again at every
+        // turn. Looked at before the breaker, which lets one attempt through and waits for its outcome.
+        let asks_a_person = self.access.asks_a_person();
+        if asks_a_person && !self.is_logged_in() {
+            return;
+        }
         if let Admission::Refuse { .. } = self.access.breaker().admit(Instant::now()) {
             return;
         }
-        if !self.access.asks_a_person() {
-            self.prove_session();
-        } else if self.is_logged_in() {
-            // A PIN is asked for, at the device, only where somebody wants a signature: whoever refuses it is not asked again
-            // at every turn.
-            self.may_open = false;
-            self.prove_session();
-            self.may_open = true;
-        }
+        self.may_open = !asks_a_person;
+        self.prove_session();
+        self.may_open = true;
     }
 
     fn is_logged_in(&self) -> bool {
