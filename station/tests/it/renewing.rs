@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use station_store::{CertificateSigningUse, MAX_PENDING, NewPending, SendNote, Settings, Store};
 
 use crate::{
     python::{Frame, PythonCsms, Sender},
@@ -71,6 +72,45 @@ fn a02_fr_17_a_wait_goes_on_after_a_crash_with_the_same_request() {
     assert!(sent[1].at - sent[0].at >= Duration::from_millis(2_900), "{sent:?}");
     station.terminate();
 }
+
+/// A02.FR.19: a CSMS that has accepted request after request and answered none has filled the store; a trigger is the only way
+/// on, over a restart too, and is served.
+#[test]
+fn a02_fr_19_a_trigger_is_served_though_the_store_is_full_of_requests() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    station.kill();
+    let store = Store::open(stage.path("data").join("certificates.redb"), Settings::new("SN-0001"));
+    let store = store.expect("opens");
+    for number in 0..MAX_PENDING {
+        let new = NewPending::new(format!("pkcs11:object=filler-{number}"), CertificateSigningUse::V2g);
+        let id = store.begin_pending(&new.common_name(format!("SECC-{number}"))).expect("room");
+        // A SubjectPublicKeyInfo of P-256, each with another point.
+        let mut spki = P256_BEFORE_THE_POINT.to_vec();
+        spki.extend(std::iter::repeat_n(u8::try_from(number).expect("small"), 64));
+        store.complete_pending(id, &spki, "a CSR").expect("completed");
+        store.note_send(id, SendNote { accepted: 1, due: None }).expect("noted");
+    }
+    drop(store);
+    let station = stage.station();
+    csms.wait_for(&stage, "connection");
+    csms.wait_for(&stage, "BootNotification");
+    let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
+    stage.wait_for_log("an older request is given up");
+    let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
+    signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
+    assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
+    station.terminate();
+    let waiting: Vec<_> = stage.inventory().pending.into_iter().map(|pending| pending.key_uri).collect();
+    assert_eq!(waiting.len(), MAX_PENDING - 1);
+    assert!(!waiting.contains(&"pkcs11:object=filler-0".to_owned()), "the oldest went");
+}
+
+/// The DER of a SubjectPublicKeyInfo up to the coordinates (RFC 5480).
+const P256_BEFORE_THE_POINT: [u8; 27] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+];
 
 const VEHICLES: &str =
     "\n[iso15118]\nevses = [1, 2]\nsecc_id = [\"SECC-1\", \"SECC-2\"]\ncountry_name = \"NL\"\n";
