@@ -8,7 +8,7 @@ use ocpp_transport::{
 };
 use ocpp_types::Version;
 use tokio::{
-    sync::{OnceCell, Semaphore},
+    sync::{Mutex, OnceCell, Semaphore},
     task::spawn_blocking,
 };
 use x509_cert::{Certificate, der::Decode as _};
@@ -99,11 +99,16 @@ impl<L: Ledger> Door<L> {
         // B01.FR.08: who was never accepted has to boot first. One that was only connects again.
         let registered = self.enrolment.ledger.registered(identity).await;
         let registration = match registered.map_err(|error| unavailable(identity, &error))? {
+            // A00.FR.429
+            true if upgrade.certificate_expired => Registration::Pending,
             true => Registration::Accepted,
             false => Registration::NotBooted,
         };
-        let terms =
-            Terms { certificate_expired: upgrade.certificate_expired, longest_chain: OnceCell::new() };
+        let terms = Terms {
+            certificate_expired: upgrade.certificate_expired,
+            longest_chain: OnceCell::new(),
+            password_pending: Mutex::new(false),
+        };
         // Everything is kept under the spelling of the configuration.
         let spelling = Identity::try_from(identity).map_err(|_| Refusal::UnknownStation)?;
         Ok(Admitted::new().with_identity(spelling).with_registration(registration).with_context(terms))
@@ -117,6 +122,8 @@ pub(crate) struct Terms {
     pub(crate) certificate_expired: bool,
     /// How long a chain it takes, in characters, once it was asked; `None` where it does not tell.
     pub(crate) longest_chain: OnceCell<Option<usize>>,
+    /// Whether it was sent a password, and may have it only from a later connection on. Locked while one is changed.
+    pub(crate) password_pending: Mutex<bool>,
 }
 
 impl<L: Ledger> Admission for Door<L> {

@@ -6,6 +6,7 @@ use tokio::task::spawn_blocking;
 
 use crate::{
     io::{
+        admission::Terms,
         handlers::send_password,
         password::{HashPasswordError, hash_password},
     },
@@ -23,6 +24,11 @@ pub(crate) enum ChangePasswordError {
     NoKey,
     #[error("no random numbers from the operating system")]
     Random(#[source] getrandom::Error),
+    #[error(
+        "whether the station has the password that it was sent before is not known until it connects again; have it \
+         reset (`ocpp-csms call`), then change the password"
+    )]
+    Pending,
     #[error("the thread that hashes failed")]
     Thread(#[from] tokio::task::JoinError),
     // A01.FR.04
@@ -34,8 +40,8 @@ pub(crate) enum ChangePasswordError {
     Unanswered(#[source] CallFailure),
 }
 
-/// Sends a new password to a station and accepts the old one no longer (A01.FR.02, A01.FR.03), and returns the station's
-/// word. Without one of the operator's it is made of random characters (A01.FR.07), and nobody gets to see it.
+/// Sends a new password to a station and returns the station's word (A01.FR.02). When it has taken it, the old one counts
+/// no longer (A01.FR.03); when it has to reboot first, both count until it connects with the new one. Without one of the operator's it is made of random characters (A01.FR.07), and nobody gets to see it.
 pub(crate) async fn change<L: Ledger>(
     ledger: &L,
     peer: &Peer,
@@ -45,17 +51,39 @@ pub(crate) async fn change<L: Ledger>(
         Some(password) => password,
         None => random(peer.version())?,
     };
-    let text = String::from_utf8_lossy(password.expose()).into_owned();
-    if peer.version() == Version::V16 && !is_key(&text) {
-        return Err(ChangePasswordError::NoKey);
+    let mut text = String::from_utf8_lossy(password.expose()).into_owned();
+    if peer.version() == Version::V16 {
+        if !is_key(&text) {
+            return Err(ChangePasswordError::NoKey);
+        }
+        // A station may send the bytes back, which do not tell in which case each digit was written.
+        text.make_ascii_uppercase();
+    }
+    // One change after the other, and none while the one before may yet count: its password would be forgotten.
+    let mut pending = match peer.context::<Terms>() {
+        Some(terms) => Some(terms.password_pending.lock().await),
+        None => None,
+    };
+    if pending.as_deref() == Some(&true) {
+        return Err(ChangePasswordError::Pending);
     }
     let plain = text.clone();
     let hash = spawn_blocking(move || hash_password(&plain)).await??;
     let station = peer.identity().as_str();
+    if let Some(pending) = &mut pending {
+        **pending = true;
+    }
     // Before the station can have it: whatever happens to the answer, it will be let in.
     ledger.offer_password(station, &hash).await?;
     let (answer, status) = send_password(peer, &text).await.map_err(ChangePasswordError::Unanswered)?;
+    let Some(answer) = answer else {
+        tracing::info!(station, status, "the station has a new password when it has rebooted");
+        return Ok(status);
+    };
     ledger.settle_password(station, answer).await?;
+    if let Some(pending) = &mut pending {
+        **pending = false;
+    }
     match answer {
         PasswordAnswer::Taken => {
             // A01.FR.11, A01.FR.12 ask the station to log the change; here it is for the operator's log.

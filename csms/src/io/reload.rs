@@ -38,6 +38,7 @@ impl<L: Ledger> Reloader<L> {
     pub(crate) async fn reload(&self) -> Result<Reloaded, ServerError> {
         let _turn = self.turn.lock().await;
         let (before, file) = (self.desk.config.get(), self.file.clone());
+        let former = Arc::clone(&before);
         let read = move || {
             let config = match &file {
                 Some(file) => Arc::new(read_config(file)?),
@@ -52,6 +53,8 @@ impl<L: Ledger> Reloader<L> {
         let mut closed = self.apply(&config).await?;
         let unknown = |peer: &Peer| config.station(peer.identity().as_str()).is_none();
         closed.extend(self.close(unknown, "it is not in the configuration any more").await);
+        let changed = |peer: &Peer| has_to_prove_itself_again(peer, &former, &config);
+        closed.extend(self.close(changed, "what it was admitted by has changed").await);
         tracing::info!(stations = config.stations.len(), "the configuration was read again");
         Ok(Reloaded { closed })
     }
@@ -91,6 +94,17 @@ impl<L: Ledger> Reloader<L> {
         let revoked = self.csms.reload_tls(tls).await?;
         Ok(revoked.iter().map(ToString::to_string).collect())
     }
+}
+
+/// Whether a station was admitted by what is no longer in the configuration: the serial number that its certificate
+/// names (A00.FR.403), or the password.
+fn has_to_prove_itself_again(peer: &Peer, former: &Config, config: &Config) -> bool {
+    let identity = peer.identity().as_str();
+    let (Some(before), Some(now)) = (former.station(identity), config.station(identity)) else {
+        return false;
+    };
+    let password_taken_away = before.password_hash.is_some() && now.password_hash.is_none();
+    before.serial_number != now.serial_number || password_taken_away && peer.client_certificate().is_none()
 }
 
 /// Reads a configuration; its relative paths are seen from its folder. Blocks.

@@ -73,23 +73,38 @@ fn answering(status: SetVariableStatusEnumType) -> (Router, mpsc::Receiver<Strin
 fn tc_a_09_a01_fr_03_the_old_password_ends_when_the_station_has_accepted_the_new_one() {
     let stage = Stage::start();
     fs::write(stage.path("new"), NEW).expect("writes");
-    for (status, before, after) in [
-        (SetVariableStatusEnumType::Accepted, PASSWORD, NEW),
-        (SetVariableStatusEnumType::RebootRequired, NEW, "another-one-of-16-or-more"),
-    ] {
-        fs::write(stage.path("new"), after).expect("writes");
-        in_runtime(async {
-            let (router, mut values) = answering(status);
-            let connection = with_password(&stage, before, router).await.expect("connects");
-            stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect("changed");
-            assert_eq!(values.recv().await.as_deref(), Some(after));
-            // The station reconnects, as it has to.
-            connection.close(Close::Normal).await;
-            assert!(!opens(&stage, before).await, "{}", stage.log());
-            assert!(opens(&stage, after).await, "{}", stage.log());
-        });
-        assert!(!stage.log().contains(after), "A01.FR.12");
-    }
+    in_runtime(async {
+        let (router, mut values) = answering(SetVariableStatusEnumType::Accepted);
+        let connection = with_password(&stage, PASSWORD, router).await.expect("connects");
+        stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect("changed");
+        assert_eq!(values.recv().await.as_deref(), Some(NEW));
+        // The station reconnects, as it has to.
+        connection.close(Close::Normal).await;
+        assert!(!opens(&stage, PASSWORD).await, "{}", stage.log());
+        assert!(opens(&stage, NEW).await, "{}", stage.log());
+    });
+    assert!(!stage.log().contains(NEW), "A01.FR.12");
+}
+
+#[test]
+fn a01_fr_04_a_station_that_has_to_reboot_first_keeps_its_old_password_until_then() {
+    let stage = Stage::start();
+    fs::write(stage.path("new"), NEW).expect("writes");
+    in_runtime(async {
+        let (router, mut values) = answering(SetVariableStatusEnumType::RebootRequired);
+        let connection = with_password(&stage, PASSWORD, router).await.expect("connects");
+        stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect("sent");
+        assert_eq!(values.recv().await.as_deref(), Some(NEW));
+        // Another one would be recorded in the place of the one that the station is about to have.
+        let error = stage.operate(&["set-password", "CS001"]).await.expect_err("one is pending");
+        assert!(error.contains("until it connects again"), "{error}");
+        assert!(values.try_recv().is_err());
+        // It loses its connection before it reboots.
+        connection.close(Close::Normal).await;
+        assert!(opens(&stage, PASSWORD).await, "{}", stage.log());
+        assert!(opens(&stage, NEW).await, "{}", stage.log());
+        assert!(!opens(&stage, PASSWORD).await, "it has shown that it has the new one");
+    });
 }
 
 #[test]

@@ -219,6 +219,24 @@ fn a_station_that_is_taken_out_is_closed_and_one_that_is_put_in_may_connect() {
 }
 
 #[test]
+fn a_station_whose_serial_number_or_password_is_changed_has_to_connect_again() {
+    let stage = Stage::start();
+    in_runtime(async {
+        let mut first =
+            station(&stage, "CS001", profile_2(&stage, "root.pem"), nothing()).await.expect("connects");
+        let stays =
+            station(&stage, "CS002", profile_2(&stage, "root.pem"), nothing()).await.expect("connects");
+        boot(stays.peer()).await;
+        // What it was admitted as would otherwise get a certificate for another serial number.
+        stage.configure("serial_number = \"SN-0001\"", "serial_number = \"SN-0009\"");
+        assert_eq!(stage.operate(&["reload"]).await.expect("read")["closed"], serde_json::json!(["CS001"]));
+        let reason = timeout(Duration::from_secs(15), first.closed()).await.expect("closed");
+        assert!(matches!(reason, CloseReason::Peer { code: Some(1008), .. }), "{reason:?}");
+        stays.peer().call(HeartbeatRequest::new()).await.expect("stays");
+    });
+}
+
+#[test]
 fn a00_fr_705_a_revoked_station_is_closed_refused_and_reported() {
     let stage = Stage::prepare();
     let ca = OpenSslCa::new(&stage);

@@ -190,11 +190,12 @@ pub(crate) async fn longest_chain(peer: &Peer) -> Result<Option<usize>, CallFail
     }
 }
 
-/// Sends a new password (A01.FR.02), and returns what the station has done with it, in its own word.
+/// Sends a new password (A01.FR.02), and returns what the station has done with it, also in its own word; `None`: it will
+/// have it after its next reboot.
 pub(crate) async fn send_password(
     peer: &Peer,
     password: &str,
-) -> Result<(PasswordAnswer, &'static str), CallFailure> {
+) -> Result<(Option<PasswordAnswer>, &'static str), CallFailure> {
     let answer = match peer.version() {
         Version::V16 => v16::send_password(peer, password).await,
         Version::V21 => v21::send_password(peer, password).await,
@@ -202,7 +203,7 @@ pub(crate) async fn send_password(
     };
     match answer {
         // Refused by an error of the protocol is refused.
-        Err(CallFailure::CallError { .. }) => Ok((PasswordAnswer::Refused, "CALLERROR")),
+        Err(CallFailure::CallError { .. }) => Ok((Some(PasswordAnswer::Refused), "CALLERROR")),
         answer => answer,
     }
 }

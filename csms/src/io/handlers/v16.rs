@@ -86,15 +86,17 @@ pub(super) async fn longest_chain(peer: &Peer) -> Result<Option<String>, CallFai
 pub(super) async fn send_password(
     peer: &Peer,
     password: &str,
-) -> Result<(PasswordAnswer, &'static str), CallFailure> {
+) -> Result<(Option<PasswordAnswer>, &'static str), CallFailure> {
     // 40 digits at most.
     let request =
         ChangeConfigurationRequest::new(name("AuthorizationKey"), BoundedString::truncated(password));
     let status = peer.call(request).await?.status;
     let answer = match status {
-        ConfigurationStatus::Accepted | ConfigurationStatus::RebootRequired => PasswordAnswer::Taken,
+        ConfigurationStatus::Accepted => Some(PasswordAnswer::Taken),
+        // Until it has rebooted it has the old one.
+        ConfigurationStatus::RebootRequired => None,
         // A01.FR.04 of the security whitepaper names both.
-        ConfigurationStatus::Rejected | ConfigurationStatus::NotSupported => PasswordAnswer::Refused,
+        ConfigurationStatus::Rejected | ConfigurationStatus::NotSupported => Some(PasswordAnswer::Refused),
     };
     Ok((answer, status.as_str()))
 }

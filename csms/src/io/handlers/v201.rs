@@ -132,7 +132,7 @@ pub(super) async fn longest_chain(peer: &Peer) -> Result<Option<String>, CallFai
 pub(super) async fn send_password(
     peer: &Peer,
     password: &str,
-) -> Result<(PasswordAnswer, &'static str), CallFailure> {
+) -> Result<(Option<PasswordAnswer>, &'static str), CallFailure> {
     let component = ComponentType::new(name("SecurityCtrlr"));
     let variable = VariableType::new(name("BasicAuthPassword"));
     // A password has 64 characters at most (A00.FR.205).
@@ -143,10 +143,10 @@ pub(super) async fn send_password(
     let status = answer.set_variable_result.first().map(|result| result.attribute_status);
     let status = status.unwrap_or(SetVariableStatusEnumType::Rejected);
     let answer = match status {
-        SetVariableStatusEnumType::Accepted | SetVariableStatusEnumType::RebootRequired => {
-            PasswordAnswer::Taken
-        }
-        _ => PasswordAnswer::Refused,
+        SetVariableStatusEnumType::Accepted => Some(PasswordAnswer::Taken),
+        // A01.FR.04: until it has rebooted it has the old one.
+        SetVariableStatusEnumType::RebootRequired => None,
+        _ => Some(PasswordAnswer::Refused),
     };
     Ok((answer, status.as_str()))
 }
