@@ -353,6 +353,9 @@ impl Config {
             Some("[token]")
         } else if self.ca != other.ca {
             Some("[ca]")
+        } else if self.tls.names != other.tls.names {
+            // No station's certificate has one of them, which is fixed with the authority.
+            Some("tls.names")
         } else {
             None
         }

@@ -103,7 +103,9 @@ by_hand!(call_v21, v21:
     InstallCertificateRequest,
     GetInstalledCertificateIdsRequest,
     DeleteCertificateRequest,
-    SetNetworkProfileRequest,
+    SetNetworkProfileRequest unless |request: &v21::SetNetworkProfileRequest| {
+        request.connection_data.basic_auth_password.is_some()
+    },
     SetVariablesRequest unless |request: &v21::SetVariablesRequest| {
         request.set_variable_data.iter().any(|data| is_password(&data.variable.name))
     },

@@ -9,6 +9,7 @@ use base64ct::{Base64, Encoding as _};
 use hyper::body::Bytes;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
+    task::spawn_blocking,
     time::timeout,
 };
 
@@ -65,7 +66,7 @@ pub(crate) enum NoOcsp {
     Fetch(#[from] FetchError),
     #[error("the responder gave no answer")]
     Answer(#[from] NoAnswer),
-    // Lesson: a response with its signers' certificates can be longer than the field.
+    // A response with its signers' certificates can be longer than the field.
     #[error("the answer takes {characters} characters in base64, ocspResult holds {longest}")]
     TooLong { characters: usize, longest: usize },
     #[error("the request cannot be written")]
@@ -83,6 +84,10 @@ pub(crate) enum NoVerdict {
     Fetch(#[from] NoOcsp),
     #[error("what was fetched proves nothing")]
     Unproved(#[from] Unproved),
+    #[error("no verdict within {} s", LONGEST_VERDICT.as_secs())]
+    Late,
+    #[error("the thread that reads a list failed")]
+    Thread(#[from] tokio::task::JoinError),
 }
 
 impl NoOcsp {
@@ -123,17 +128,24 @@ impl Inquiries {
         let authorities = Arc::clone(&self.authorities.read().unwrap_or_else(PoisonError::into_inner));
         let issuer = authorities.iter().find(|authority| authority.is_issuer_of(&id));
         let issuer = issuer.ok_or(NoVerdict::Issuer)?;
-        let mut failure = NoVerdict::Issuer;
-        for url in urls {
-            match self.ask_one(settings, &id, issuer, source, url).await {
-                Ok(verdict) => return Ok(verdict),
-                Err(error) => {
-                    tracing::debug!(url, error = &error as &dyn std::error::Error, "no verdict from here");
-                    failure = error;
+        let one_after_the_other = async {
+            let mut failure = NoVerdict::Issuer;
+            for url in urls {
+                match self.ask_one(settings, &id, issuer, source, url).await {
+                    Ok(verdict) => return Ok(verdict),
+                    Err(error) => {
+                        tracing::debug!(
+                            url,
+                            error = &error as &dyn std::error::Error,
+                            "no verdict from here"
+                        );
+                        failure = error;
+                    }
                 }
             }
-        }
-        Err(failure)
+            Err(failure)
+        };
+        timeout(LONGEST_VERDICT, one_after_the_other).await.map_err(|_| NoVerdict::Late)?
     }
 
     async fn ask_one(
@@ -150,7 +162,9 @@ impl Inquiries {
                 let _turn = self.turn(LONGEST_WAIT).await?;
                 let what = Fetch { url, post: None, longest: LONGEST_LIST };
                 let list = fetch(what, &settings.allowed_hosts).await.map_err(NoOcsp::from)?;
-                by_list(&list, id, issuer, SystemTime::now())?
+                let (id, issuer) = (id.clone(), issuer.clone());
+                // A megabyte to decode, and a signature over it.
+                spawn_blocking(move || by_list(&list, &id, &issuer, SystemTime::now())).await??
             }
         })
     }
@@ -216,6 +230,9 @@ const MOST_INQUIRIES: usize = 64;
 
 /// For a turn; with the four seconds of an exchange well below what a station waits for an answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+/// For a certificate, whatever the number of its URLs: below what a station waits for an answer.
+const LONGEST_VERDICT: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {
