@@ -156,7 +156,7 @@ impl SqliteLedger {
             .bind(serial.to_owned())
             .bind(now),
             (None, station) => sqlx::query_scalar(
-                "SELECT serial_number FROM certificate WHERE station = ?1 AND not_after > ?2 AND NOT EXISTS
+                "SELECT serial_number FROM certificate WHERE station = ?1 COLLATE NOCASE AND not_after > ?2 AND NOT EXISTS
                  (SELECT 1 FROM record WHERE serial = serial_number AND kind = 'revoked') ORDER BY issued_at, rowid",
             )
             .bind(station.unwrap_or_default().to_owned())
