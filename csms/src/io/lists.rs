@@ -48,13 +48,14 @@ impl ListFile {
         &self.path
     }
 
-    /// Signs the list, now or where it is due, and returns what was signed.
+    /// Signs the list, now or where it is due, and returns what was signed. `unserved` is set before it is written.
     pub(crate) async fn sign(
         &self,
         authority: &CertificateAuthority,
         index: &AuditIndex,
         config: &Config,
         when: When,
+        unserved: &AtomicBool,
     ) -> Result<Option<SignedList>, ServerError> {
         let now = SystemTime::now();
         let due = match when {
@@ -73,6 +74,7 @@ impl ListFile {
         })?;
         let signed = self.signed(&list);
         let path = self.path.clone();
+        unserved.store(true, Ordering::Release);
         spawn_blocking(move || write(&path, &list)).await??;
         tracing::info!(
             number = signed.number,

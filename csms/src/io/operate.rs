@@ -73,15 +73,16 @@ pub(crate) async fn answer(office: &Office, request: ControlRequest) -> Result<B
         }
         ControlRequest::SignLists => {
             let config = desk.config.get();
-            let lists = reloader.upkeep.sign_lists(&config, When::Now).await.map_err(in_one_line)?;
-            reloader.refresh().await.map_err(in_one_line)?;
-            raw(&lists)
+            let lists = reloader.upkeep.sign_lists(&config, When::Now).await;
+            // Also where one of several failed: the others are signed.
+            reloader.upkeep.serve(reloader).await.map_err(in_one_line)?;
+            raw(&lists.map_err(in_one_line)?)
         }
         ControlRequest::IssueServerCertificate => {
             let config = desk.config.get();
-            let files = reloader.upkeep.issue_own(&config, When::Now).await.map_err(in_one_line)?;
-            reloader.refresh().await.map_err(in_one_line)?;
-            raw(&files)
+            let files = reloader.upkeep.issue_own(&config, When::Now).await;
+            reloader.upkeep.serve(reloader).await.map_err(in_one_line)?;
+            raw(&files.map_err(in_one_line)?)
         }
         ControlRequest::Requests => {
             let requests = ledger.requests(MOST_LISTED).await.map_err(in_one_line)?;
@@ -90,7 +91,7 @@ pub(crate) async fn answer(office: &Office, request: ControlRequest) -> Result<B
     }
 }
 
-/// Revokes certificates: on record first, then on the lists, then on the connections.
+/// Revokes certificates: on record first, then on the connections, and meanwhile on the lists.
 async fn revoke(
     reloader: &Reloader<SqliteLedger>,
     serial: Option<&str>,
@@ -110,21 +111,35 @@ async fn revoke(
             "no certificate has the serial number {serial}; `ocpp-csms certificates` lists them"
         ));
     }
+    let shown = |peer: &Peer| {
+        let leaf = peer.client_certificate().and_then(|chain| chain.first());
+        leaf.and_then(|leaf| serial_number(leaf))
+    };
+    // A station that is cut off may also be connected with a certificate that was revoked before.
+    let mut ended = found.clone();
+    if let Some(station) = station
+        && let Some(serial) = desk.fleet.peer(station).as_ref().and_then(shown)
+        && ledger.is_revoked(station, &serial).await.map_err(in_one_line)?
+    {
+        ended.push(serial);
+    }
     let serial_numbers = ledger.revoke(&found, reason).await.map_err(in_one_line)?;
     tracing::warn!(?serial_numbers, reason = reason.as_str(), "revoked");
+    let revoked = |peer: &Peer| shown(peer).is_some_and(|serial| ended.contains(&serial));
     let config = desk.config.get();
-    // Whatever becomes of the lists, the revocation is on record, and admission asks the record.
-    let lists = reloader.upkeep.sign_lists(&config, When::Now).await;
-    let refreshed = reloader.refresh().await;
-    let mut closed = refreshed.as_ref().cloned().unwrap_or_default();
-    let revoked = |peer: &Peer| {
-        let leaf = peer.client_certificate().and_then(|chain| chain.first());
-        let serial = leaf.and_then(|leaf| serial_number(leaf));
-        serial.is_some_and(|serial| found.contains(&serial))
-            && !closed.iter().any(|one| one == peer.identity().as_str())
+    let list = async {
+        let lists = reloader.upkeep.sign_lists(&config, When::Now).await;
+        (lists, reloader.upkeep.serve(reloader).await)
     };
-    let others = reloader.close(revoked, "its certificate is revoked").await;
-    closed.extend(others);
+    // Whatever becomes of the lists, the revocation is on record, and admission asks the record: no connection waits for a
+    // signature to be closed.
+    let (mut closed, (lists, refreshed)) =
+        tokio::join!(biased; reloader.close(revoked, "its certificate is revoked"), list);
+    for other in refreshed.as_ref().into_iter().flatten() {
+        if !closed.contains(other) {
+            closed.push(other.clone());
+        }
+    }
     let problem = lists.as_ref().err().map(in_one_line).or(refreshed.as_ref().err().map(in_one_line));
     Ok(Revoked { serial_numbers, closed, lists: lists.unwrap_or_default(), problem })
 }

@@ -4,8 +4,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, SystemTime},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
 };
 
 use ocpp_transport::name_rule::Subject;
@@ -29,12 +32,14 @@ use crate::{
     },
 };
 
-/// Issues the certificates of `[tls]`, now or where they are due, and returns the files that were written.
+/// Issues the certificates of `[tls]`, now or where they are due, and returns the files that were written. `unserved` is
+/// set before the first of them is, also where a later one fails.
 pub(crate) async fn issue(
     authority: &CertificateAuthority,
     config: &Config,
     token: Option<&Token>,
     when: When,
+    unserved: &AtomicBool,
 ) -> Result<Vec<PathBuf>, ServerError> {
     let failed = |source| ServerError::Sign { what: "the CSMS's own certificate".to_owned(), source };
     let Some(name) = config.tls.server_name() else { return Ok(Vec::new()) };
@@ -43,12 +48,12 @@ pub(crate) async fn issue(
     let keys = spawn_blocking(move || keys(&read_config, token.as_ref())).await??;
     let mut written = Vec::new();
     for (key, path) in keys {
-        let lifetime = authority.settings().profiles.server.validity;
-        if when == When::Due && due(&path, &key, &config.tls.names, lifetime).is_some_and(is_later) {
+        if when == When::Due && due(&path, &key, &config.tls.names).is_some_and(is_later) {
             continue;
         }
         let certificate = authority.issue_server_certificate(&name, &key).await.map_err(failed)?;
         let (file, chain) = (path.clone(), certificate.chain_pem);
+        unserved.store(true, Ordering::Release);
         spawn_blocking(move || files::replace(&file, chain.as_bytes())).await??;
         tracing::info!(
             file = %path.display(),
@@ -61,10 +66,10 @@ pub(crate) async fn issue(
 }
 
 /// When the first of the certificates of `[tls]` has to be issued; `None`: the authority issues none. Blocks.
-pub(crate) fn next_due(config: &Config, token: Option<&Token>, lifetime: Duration) -> Option<SystemTime> {
+pub(crate) fn next_due(config: &Config, token: Option<&Token>) -> Option<SystemTime> {
     config.tls.server_name()?.ok()?;
     let keys = keys(config, token).ok()?;
-    let due = |(key, path): &(PublicKey, PathBuf)| due(path, key, &config.tls.names, lifetime);
+    let due = |(key, path): &(PublicKey, PathBuf)| due(path, key, &config.tls.names);
     keys.iter().map(|one| due(one).unwrap_or(SystemTime::UNIX_EPOCH)).min()
 }
 
@@ -91,7 +96,9 @@ pub async fn issue_server_certificate(config: Config) -> Result<Vec<PathBuf>, Se
         move || Authority::open(&config, token.as_ref(), Arc::new(ledger))
     });
     match opened.await?? {
-        Authority::Own(authority) => issue(&authority, &config, token.as_ref(), When::Now).await,
+        Authority::Own(authority) => {
+            issue(&authority, &config, token.as_ref(), When::Now, &AtomicBool::default()).await
+        }
         Authority::Forwarding(_) => Err(ServerError::NoOwnCertificate),
     }
 }
@@ -126,9 +133,9 @@ fn public_key(path: &Path) -> Result<PublicKey, ServerError> {
     PublicKey::from_spki_der(&spki).map_err(|error| unfit(error.into()))
 }
 
-/// When the certificate in a file has to be replaced, a third of `lifetime` before its end; `None`: at once, for there is
-/// none, or it is another one.
-fn due(path: &Path, key: &PublicKey, names: &[String], lifetime: Duration) -> Option<SystemTime> {
+/// When the certificate in a file has to be replaced, a third of its own lifetime before its end; `None`: at once, for
+/// there is none, or it is another one. The profile's lifetime does not count: the issuer's end may cut it short.
+fn due(path: &Path, key: &PublicKey, names: &[String]) -> Option<SystemTime> {
     let der = CertificateDer::from_pem_file(path).ok()?;
     let certificate = Certificate::from_der(&der).ok()?;
     let tbs = certificate.tbs_certificate();
@@ -142,7 +149,9 @@ fn due(path: &Path, key: &PublicKey, names: &[String], lifetime: Duration) -> Op
     let same = spki == key.spki_der()
         && names.first() == Some(&common_name)
         && names.iter().all(|name| dns_names.any(|other| other == name));
-    same.then(|| tbs.validity().not_after.to_system_time() - lifetime / 3)
+    let from = tbs.validity().not_before.to_system_time();
+    let until = tbs.validity().not_after.to_system_time();
+    Some(until - until.duration_since(from).ok()? / 3).filter(|_| same)
 }
 
 fn is_later(time: SystemTime) -> bool {
