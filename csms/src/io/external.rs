@@ -91,11 +91,15 @@ impl CommandAuthority {
                 // Who has heard enough closes its end; what it answers tells whether it was.
                 let _ = stdin.write_all(pending.csr().to_pem().as_bytes()).await;
             }
+            Ok(())
         };
-        let ((), chain, said) = tokio::join!(write, up_to(stdout, LONGEST_CHAIN), last_of(stderr));
         let broken = |source| CommandError::Pipe { program: self.program(), source };
-        let chain =
-            chain.map_err(broken)?.ok_or_else(|| CommandError::TooLong { program: self.program() })?;
+        let read = async {
+            let chain = up_to(stdout, LONGEST_CHAIN).await.map_err(broken)?;
+            chain.ok_or_else(|| CommandError::TooLong { program: self.program() })
+        };
+        // Who has written too much is not heard to its end.
+        let ((), chain, said) = tokio::try_join!(write, read, async { Ok(last_of(stderr).await) })?;
         let status = child.wait().await.map_err(broken)?;
         match status.success() {
             true => Ok(String::from_utf8_lossy(&chain).into_owned()),

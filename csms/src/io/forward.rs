@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     causes::in_one_line,
-    io::{authority::Authority, handlers::Desk},
+    io::{authority::Authority, handlers::Desk, sqlite::SerialNumberTaken},
     ledger::{ForwardedRequest, Ledger},
 };
 
@@ -66,7 +66,7 @@ async fn see_through<L: Ledger>(desk: &Desk<L>, request: ForwardedRequest) {
         }
         // The ledger knows nothing of it, so it is not over.
         Err(NotIssued::Later(error)) => {
-            tracing::error!(station, error = in_one_line(error), "a request that waits was not asked for");
+            tracing::error!(station, error, "a request that waits was not asked for");
             sleep(LOOK).await;
         }
         Err(NotIssued::Failed(reason)) => {
@@ -81,8 +81,8 @@ async fn see_through<L: Ledger>(desk: &Desk<L>, request: ForwardedRequest) {
 
 /// Why a request that was passed on brought no certificate.
 enum NotIssued {
-    /// The ledger cannot be written.
-    Later(IssueError),
+    /// The ledger cannot be read or written.
+    Later(String),
     /// For an operator to look at; the station may ask again.
     Failed(String),
 }
@@ -93,6 +93,11 @@ async fn ask<L: Ledger>(desk: &Desk<L>, request: &ForwardedRequest) -> Result<St
         Authority::Forwarding(authority) => authority,
         Authority::Own(_) => return Err(failed("no other authority is configured any more")),
     };
+    // Since it asked, the key may have become known to others.
+    let compromised = desk.enrolment.ledger.is_compromised(&request.spki_sha256).await;
+    if compromised.map_err(|error| NotIssued::Later(in_one_line(error)))? {
+        return Err(failed("a certificate for this key was revoked because others have the key"));
+    }
     let config = desk.config.get();
     let record = config.station(&request.station);
     let record = record.ok_or_else(|| failed("the station is not in the configuration any more"))?;
@@ -112,9 +117,15 @@ async fn issue(
     let pending = pending.map_err(|refused| NotIssued::Failed(refused.to_string()))?;
     match authority.issue(&pending).await {
         Ok(issued) => Ok(issued.certificate.serial),
-        Err(error @ IssueError::Record(_)) => Err(NotIssued::Later(error)),
+        Err(error @ IssueError::Record(_)) if !is_final(&error) => Err(NotIssued::Later(in_one_line(error))),
         Err(error) => Err(NotIssued::Failed(in_one_line(error))),
     }
+}
+
+/// Whether the ledger would refuse the certificate at the next try, too.
+fn is_final(error: &IssueError) -> bool {
+    let error: &dyn std::error::Error = error;
+    std::iter::successors(error.source(), |error| error.source()).any(|error| error.is::<SerialNumberTaken>())
 }
 
 /// Between two looks at what waits, where nobody says that there is something new.

@@ -138,7 +138,7 @@ impl Ledger for SqliteLedger {
 
     async fn undelivered(&self, station: &str, now: i64) -> Result<Vec<LedgerEntry>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT *, NULL AS revocation FROM certificate WHERE station = ? AND state = 'Issued' AND not_after > ?
+            "SELECT *, NULL AS revocation FROM certificate WHERE station = ? COLLATE NOCASE AND state = 'Issued' AND not_after > ?
              AND NOT EXISTS (SELECT 1 FROM record WHERE serial = serial_number AND kind = 'revoked')
              ORDER BY issued_at, rowid",
         )
@@ -164,7 +164,7 @@ impl Ledger for SqliteLedger {
 
     async fn is_revoked(&self, station: &str, serial_number: &str) -> Result<bool, LedgerError> {
         let found: Option<i64> = sqlx::query_scalar(
-            "SELECT 1 FROM certificate WHERE serial_number = ?1 AND station = ?2
+            "SELECT 1 FROM certificate WHERE serial_number = ?1 AND station = ?2 COLLATE NOCASE
              AND EXISTS (SELECT 1 FROM record WHERE serial = ?1 AND kind = 'revoked')",
         )
         .bind(serial_number)
@@ -273,13 +273,18 @@ impl Ledger for SqliteLedger {
         if self.registered(station).await? {
             return Ok(());
         }
-        sqlx::query("UPDATE station SET accepted_at = ? WHERE identity = ?")
+        let action = "record a registration";
+        let done = sqlx::query("UPDATE station SET accepted_at = ? WHERE identity = ?")
             .bind(now)
             .bind(station)
             .execute(&self.pool)
             .await
-            .map_err(failed("record a registration"))?;
-        Ok(())
+            .map_err(failed(action))?;
+        // It was released while it was connected, and has to be admitted again first.
+        match done.rows_affected() {
+            0 => Err(failed(action)(sqlx::Error::RowNotFound)),
+            _ => Ok(()),
+        }
     }
 
     async fn passwords(&self, station: &str) -> Result<ChangedPasswords, LedgerError> {
@@ -331,15 +336,19 @@ impl Ledger for SqliteLedger {
     }
 }
 
-/// Remembers a certificate as due to its station.
+/// Remembers a certificate as due to its station, also again: another authority may answer a second request for a key
+/// with the certificate of the first.
 pub(crate) async fn insert_certificate(
     connection: &mut SqliteConnection,
     entry: &LedgerEntry,
     now: i64,
 ) -> Result<(), LedgerError> {
-    sqlx::query(
+    let action = "record an issued certificate";
+    let written = sqlx::query(
         "INSERT INTO certificate (serial_number, station, certificate_type, request_id, spki_sha256, chain, not_after, issued_at, state)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'Issued')",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'Issued') ON CONFLICT (serial_number) DO UPDATE SET state = 'Issued', reason = NULL,
+         answered_at = NULL, request_id = excluded.request_id, certificate_type = excluded.certificate_type
+         WHERE station = excluded.station AND spki_sha256 = excluded.spki_sha256",
     )
     .bind(&entry.serial_number)
     .bind(&entry.station)
@@ -351,9 +360,17 @@ pub(crate) async fn insert_certificate(
     .bind(now)
     .execute(connection)
     .await
-    .map_err(failed("record an issued certificate"))?;
-    Ok(())
+    .map_err(failed(action))?;
+    match written.rows_affected() {
+        0 => Err(LedgerError { action, source: Box::new(SerialNumberTaken(entry.serial_number.clone())) }),
+        _ => Ok(()),
+    }
 }
+
+/// Two certificates have one serial number, which no other try changes.
+#[derive(Debug, thiserror::Error)]
+#[error("the serial number {0} is that of another certificate")]
+pub(crate) struct SerialNumberTaken(String);
 
 fn columns(state: &Delivery) -> (&'static str, Option<&str>) {
     match state {
@@ -473,6 +490,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_certificate_that_is_issued_again_is_due_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+        ledger.issued(&issued("a1"), 1_000).await.expect("records");
+        let rejected = Delivery::Rejected { reason: Some("InvalidCertificate".to_owned()) };
+        ledger.answered("a1", &rejected, 1_001).await.expect("records");
+        let again = LedgerEntry { request_id: Some(7), ..issued("a1") };
+        ledger.issued(&again, 1_002).await.expect("records");
+        for other in [
+            LedgerEntry { station: "CS002".to_owned(), ..issued("a1") },
+            LedgerEntry { spki_sha256: "cd".repeat(32), ..issued("a1") },
+        ] {
+            let error = ledger.issued(&other, 1_003).await.expect_err("another certificate");
+            assert!(error.source.is::<SerialNumberTaken>(), "{error:?}");
+        }
+        assert_eq!(ledger.certificates(10).await.expect("reads"), [again], "nothing else was changed");
+    }
+
+    #[tokio::test]
     async fn a02_fr_25_the_id_of_the_newest_request_counts() {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
@@ -481,14 +517,6 @@ mod tests {
         ledger.asked_again("a1", Some(i64::MIN)).await.expect("records");
         let due = ledger.undelivered("CS001", 1_500).await.expect("reads");
         assert_eq!(due.iter().map(|entry| entry.request_id).collect::<Vec<_>>(), [Some(i64::MIN), None]);
-    }
-
-    #[tokio::test]
-    async fn a_serial_number_is_issued_once() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
-        ledger.issued(&issued("a1"), 1_000).await.expect("records");
-        ledger.issued(&issued("a1"), 1_000).await.expect_err("the same serial number");
     }
 
     #[tokio::test]
@@ -502,6 +530,30 @@ mod tests {
         assert_eq!(ledger.security_profile("CS001").await.expect("reads"), Some(3));
         ledger.release("CS001").await.expect("releases");
         assert_eq!(ledger.security_profile("CS001").await.expect("reads"), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_a_station_counts_for_each_spelling_of_its_identity() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+        ledger.issued(&issued("a1"), 1_000).await.expect("records");
+        ledger.raise_security_profile("CS001", 3).await.expect("raises");
+        ledger.register("cs001", 1_000).await.expect("records");
+        ledger.offer_password("CS001", "first").await.expect("records");
+        // As after the configuration has got another spelling.
+        assert_eq!(ledger.undelivered("cs001", 1_500).await.expect("reads"), [issued("a1")]);
+        assert_eq!(ledger.raise_security_profile("cs001", 2).await.expect("keeps"), 3, "A05.FR.07");
+        assert!(ledger.registered("CS001").await.expect("reads"));
+        ledger.settle_password("cs001", PasswordAnswer::Taken).await.expect("records");
+        assert_eq!(ledger.passwords("Cs001").await.expect("reads").taken.as_deref(), Some("first"));
+        assert!(!ledger.is_revoked("cs001", "a1").await.expect("reads"));
+        let reason = signer_pkcs11::RevocationReason::KeyCompromise;
+        let found = ledger.revocable(None, Some("Cs001"), 1_500).await.expect("reads");
+        ledger.revoke(&found, reason).await.expect("revokes");
+        assert!(ledger.is_revoked("cs001", "a1").await.expect("reads"), "A00.FR.705");
+        ledger.release("cs001").await.expect("releases");
+        assert_eq!(ledger.security_profile("CS001").await.expect("reads"), None);
+        ledger.register("CS001", 1_000).await.expect_err("it was not admitted since");
     }
 
     #[tokio::test]
