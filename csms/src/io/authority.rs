@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -79,7 +80,11 @@ impl Authority {
 
 /// Opens the token where the configuration has one, and makes the ledger's folder. Blocks.
 pub(crate) fn open_token(config: &Config) -> Result<Option<Token>, ServerError> {
-    fs::create_dir_all(&config.directory)
+    // The ledger and the socket in it are nobody else's.
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.directory)
         .map_err(|source| ServerError::File { path: config.directory.clone(), source })?;
     let Some(section) = &config.token else { return Ok(None) };
     Ok(Some(Token::open(&uri("token.uri", &section.uri)?, &options(section))?))
