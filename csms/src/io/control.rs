@@ -66,7 +66,7 @@ pub enum ControlError {
 /// [`ControlError`]; what the service itself refuses is a [`ControlReply::Failed`].
 ///
 /// # Cancel safety
-/// Dropping the future closes the socket; a command that the service has read is carried out all the same.
+/// Dropping the future closes the socket; a command that the service has read may have been carried out, or may be given up half-way.
 pub async fn send(path: &Path, request: &ControlRequest) -> Result<ControlReply, ControlError> {
     let exchange = async {
         check_length(path)?;
