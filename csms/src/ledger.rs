@@ -101,6 +101,11 @@ pub struct LedgerError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+/// Two certificates have one serial number, which no other try changes.
+#[derive(Debug, thiserror::Error)]
+#[error("the serial number {0} is that of another certificate")]
+pub(crate) struct SerialNumberTaken(pub(crate) String);
+
 /// The memory of the certificate service. Each method returns after the change is durable.
 ///
 /// It is the authority's record, too: [`IssuanceRecord::signed`] remembers a certificate before anybody else learns of it,

@@ -10,8 +10,8 @@ use tokio::{
 
 use crate::{
     causes::in_one_line,
-    io::{authority::Authority, handlers::Desk, sqlite::SerialNumberTaken},
-    ledger::{ForwardedRequest, Ledger},
+    io::{authority::Authority, handlers::Desk},
+    ledger::{ForwardedRequest, Ledger, SerialNumberTaken},
 };
 
 /// Has the requests answered that wait in the ledger, also those from before a restart, until it is dropped.
