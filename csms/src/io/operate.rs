@@ -65,6 +65,9 @@ pub(crate) async fn answer(office: &Office, request: ControlRequest) -> Result<B
             let record = record
                 .ok_or_else(|| format!("{station} is not in the configuration; is it spelled right?"))?;
             ledger.release(&record.identity).await.map_err(in_one_line)?;
+            // It was admitted by what has just been forgotten.
+            let is_it = |peer: &Peer| peer.identity().as_str() == record.identity;
+            reloader.close(is_it, "an operator has released it").await;
             raw(&record.identity)
         }
         ControlRequest::Revoke { serial_number, station, reason } => {

@@ -13,7 +13,7 @@ use signer_pkcs11::StationIdentity;
 use crate::{
     fleet::Fleet,
     io::{
-        admission::Terms,
+        admission::{Terms, serial_number},
         enrolment::Enrolment,
         ocsp::{Inquiries, NoOcsp, Question, Source},
         unix_now,
@@ -79,12 +79,18 @@ impl<L: Ledger> Desk<L> {
         }
         self.fleet.handle_booted(&station.identity);
         let accepted = Boot { status: BootStatus::Accepted, interval_s: HEARTBEAT_INTERVAL_S };
-        Ok(Reply::new(accepted).then(async move { self.enrolment.deliver(&peer).await }))
+        Ok(Reply::new(accepted).then(async move { self.see_to(&peer).await }))
     }
 
     /// Sends a station what is due to it: certificates that wait for it, and, where its own has expired, the request to
     /// have it renewed (A02).
     pub(crate) async fn see_to(&self, peer: &Peer) {
+        // A revocation that came while the station was being connected has not seen this connection (A00.FR.705).
+        if self.is_revoked(peer).await {
+            tracing::warn!(station = %peer.identity(), "its certificate is revoked; its connection is closed");
+            peer.close(Close::PolicyViolation).await;
+            return;
+        }
         self.enrolment.deliver(peer).await;
         if has_expired_certificate(peer) {
             match ask_to_renew(peer).await {
@@ -96,6 +102,17 @@ impl<L: Ledger> Desk<L> {
                 }
             }
         }
+    }
+
+    async fn is_revoked(&self, peer: &Peer) -> bool {
+        let station = peer.identity().as_str();
+        let leaf = peer.client_certificate().and_then(|chain| chain.first());
+        let Some(serial) = leaf.and_then(|leaf| serial_number(leaf)) else { return false };
+        self.enrolment.ledger.is_revoked(station, &serial).await.unwrap_or_else(|error| {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(station, error, "whether its certificate is revoked is not known");
+            false
+        })
     }
 
     /// Asks an OCSP responder what a station wants to know of a certificate (M06.FR.01).
