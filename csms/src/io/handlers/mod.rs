@@ -1,6 +1,7 @@
 //! What the CSMS does when a station calls, and what it asks of one: one logic, in the words of each version of OCPP.
 
 mod v16;
+mod v2;
 mod v201;
 mod v21;
 
