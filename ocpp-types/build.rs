@@ -14,13 +14,12 @@ fn main() {
 #[cfg(feature = "build-codegen")]
 mod generate {
     use std::{
-        env,
-        error::Error,
-        fs,
+        env, fs,
         path::{Path, PathBuf},
     };
 
     use codegen::{edition::EDITIONS, io::read_folder};
+    use program::in_one_line;
 
     /// Generates every version whose feature is on into `OUT_DIR`.
     pub(super) fn run() -> Result<(), String> {
@@ -30,7 +29,7 @@ mod generate {
         )?;
         let out = env::var_os("OUT_DIR").map(PathBuf::from).ok_or("cargo has not set OUT_DIR")?;
         println!("cargo::rerun-if-changed={}", folder.display());
-        let schemas = read_folder(&folder).map_err(|error| with_causes(&error))?;
+        let schemas = read_folder(&folder).map_err(in_one_line)?;
         for edition in EDITIONS {
             let feature = format!("CARGO_FEATURE_{}", edition.module.to_uppercase());
             if env::var_os(feature).is_none() {
@@ -40,7 +39,7 @@ mod generate {
             if sources.is_empty() {
                 return Err(format!("{} holds no schema of {}", folder.display(), edition.title));
             }
-            let files = codegen::generate(edition, &sources).map_err(|error| with_causes(&error))?;
+            let files = codegen::generate(edition, &sources).map_err(in_one_line)?;
             for file in files {
                 write(&out.join(edition.module).join(file.path), &file.text)?;
             }
@@ -53,15 +52,5 @@ mod generate {
             .map_or(Ok(()), fs::create_dir_all)
             .and_then(|()| fs::write(path, text))
             .map_err(|error| format!("cannot write {}: {error}", path.display()))
-    }
-
-    fn with_causes(error: &dyn Error) -> String {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        text
     }
 }

@@ -1,7 +1,8 @@
 //! One schema file, read into a model that knows every keyword.
 //!
-//! typify ignores keywords that it does not know, and with them the rules that they state. This reader refuses them instead, with the file
-//! and the JSON pointer, so that a new edition of the schemas cannot quietly lose a rule on its way into Rust.
+//! typify ignores keywords that it does not know, and with them the rules that they state. This
+//! reader refuses them instead, with the file and the JSON pointer, so that a new edition of the
+//! schemas cannot quietly lose a rule on its way into Rust.
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -33,7 +34,8 @@ pub struct Node {
 }
 
 impl PartialEq for Node {
-    /// Two places say the same when rule and default are the same; `javaType` is only a name, and prose no rule.
+    /// Two places say the same when rule and default are the same; `javaType` is only a name, and
+    /// prose no rule.
     fn eq(&self, other: &Self) -> bool {
         self.rule == other.rule && self.default == other.default
     }
@@ -128,7 +130,8 @@ pub enum ReadError {
         #[source]
         source: serde_json::Error,
     },
-    /// A keyword that the generator does not know, or a known one with a value that it does not know.
+    /// A keyword that the generator does not know, or a known one with a value that it does not
+    /// know.
     #[error(
         "{file}, at {pointer}: {problem}; teach codegen/src/document.rs what it means before generating from it"
     )]
@@ -185,7 +188,8 @@ pub fn read(name: &str, text: &str) -> Result<Document, ReadError> {
     Ok(Document { file, id, root, definitions })
 }
 
-/// The draft of OCPP 1.6 without its security extension. Of what is used here, it names `$id` otherwise, and an integer is written in digits.
+/// The draft of OCPP 1.6 without its security extension. Of what is used here, it names `$id`
+/// otherwise, and an integer is written in digits.
 const DRAFT_04: &str = "http://json-schema.org/draft-04/schema#";
 
 /// The draft of everything since.
@@ -253,7 +257,8 @@ impl Reader {
             Some("object") => self.object(pointer, members),
             Some("array") => self.array(pointer, members),
             Some("string") => self.text(pointer, members),
-            // Draft-04 bounds none of its integers; should it one day, its bounds stay in `members` and are refused below.
+            // Draft-04 bounds none of its integers; should it one day, its bounds stay in `members`
+            // and are refused below.
             Some("integer") if self.spelling == Spelling::Digits => {
                 Ok(Rule::Integer { minimum: None, maximum: None, spelling: Spelling::Digits })
             }
@@ -312,7 +317,8 @@ impl Reader {
 
     fn text(&self, pointer: &str, members: &mut Map<String, Value>) -> Result<Rule, ReadError> {
         if let Some(values) = self.strings(pointer, members, "enum")? {
-            // On a string the keyword has no meaning; every enumeration of the official files has it.
+            // On a string the keyword has no meaning; every enumeration of the official files has
+            // it.
             if members.get("additionalProperties") == Some(&Value::Bool(false)) {
                 members.remove("additionalProperties");
             }

@@ -1,7 +1,8 @@
 //! The facts of an official schema file, without its prose.
 //!
-//! The Open Charge Alliance licenses the text of its files CC BY-ND: they may be passed on, but not edited. Names, types, bounds and
-//! enumerations are facts. This module keeps all of those, in the official order, and leaves the descriptions where they are.
+//! The Open Charge Alliance licenses the text of its files CC BY-ND: they may be passed on, but not
+//! edited. Names, types, bounds and enumerations are facts. This module keeps all of those, in the
+//! official order, and leaves the descriptions where they are.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +10,8 @@ use crate::document::{self, PROSE, ReadError, without_bom};
 
 /// The facts of one official file as the text of a file of ours.
 ///
-/// The result is the same for the same facts: two spaces of indentation, one member per line, a newline at the end.
+/// The result is the same for the same facts: two spaces of indentation, one member per line, a
+/// newline at the end.
 ///
 /// # Errors
 /// [`ReadError`] as in [`document::read`]: what cannot be read cannot be reduced either.
@@ -27,7 +29,8 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Value, ReadError> {
         .map_err(|source| ReadError::NotJson { file: name.to_owned(), source })
 }
 
-/// A schema without the keywords of prose. A *property* that is called `description` is a fact and stays.
+/// A schema without the keywords of prose. A *property* that is called `description` is a fact and
+/// stays.
 pub(crate) fn without_prose(schema: Value) -> Value {
     let Value::Object(members) = schema else {
         return schema;

@@ -1,8 +1,9 @@
 //! Corrections to the schemas, by name.
 //!
-//! The files under `schemas/` say what the official ones say. Where an official file is wrong, the correction is code: it looks for the
-//! fault, mends the model, and fails once the fault is no longer there, so that no correction outlives its reason. The official schemas
-//! of OCPP 2.0.1 need none.
+//! The files under `schemas/` say what the official ones say. Where an official file is wrong, the
+//! correction is code: it looks for the fault, mends the model, and fails once the fault is no
+//! longer there, so that no correction outlives its reason. The official schemas of OCPP 2.0.1 need
+//! none.
 
 use crate::document::Document;
 

@@ -1,6 +1,7 @@
 //! One definition per name.
 //!
-//! Every schema file brings its own copy of each shared type. Rust needs one type, so the copies must mean the same.
+//! Every schema file brings its own copy of each shared type. Rust needs one type, so the copies
+//! must mean the same.
 
 use indexmap::IndexMap;
 

@@ -21,8 +21,8 @@ pub(crate) fn snake(name: &str) -> String {
 
 /// The variant of a value: its own letters, with what Rust cannot have left out.
 ///
-/// `Current.Import` is `CurrentImport`, `L1-N` is `L1N`. Where two digits would meet, an underscore keeps them apart:
-/// `s309-1P-16A` is `S309_1P16A`.
+/// `Current.Import` is `CurrentImport`, `L1-N` is `L1N`. Where two digits would meet, an underscore
+/// keeps them apart: `s309-1P-16A` is `S309_1P16A`.
 pub(crate) fn variant(value: &str) -> String {
     let mut out = String::new();
     for word in value.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {

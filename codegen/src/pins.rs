@@ -41,7 +41,8 @@ impl Pins {
     pub fn to_text(&self) -> String {
         let mut text = String::from(HEADER);
         for (set, pins) in &self.0 {
-            // Names of documents and files hold no character that TOML would want escaped otherwise than Rust does.
+            // Names of documents and files hold no character that TOML would want escaped otherwise
+            // than Rust does.
             let _ = write!(text, "\n[{set}]\ndocument = {:?}\n\n[{set}.sha256]\n", pins.document);
             for (file, hash) in &pins.sha256 {
                 let _ = writeln!(text, "{file:?} = {hash:?}");
@@ -57,8 +58,8 @@ impl Pins {
     }
 }
 
-/// SHA-256 of a file's canonical JSON (RFC 8785), in hexadecimal. Spaces, line ends, a byte order mark and the order of members do not
-/// count; prose does.
+/// SHA-256 of a file's canonical JSON (RFC 8785), in hexadecimal. Spaces, line ends, a byte order
+/// mark and the order of members do not count; prose does.
 ///
 /// # Errors
 /// [`ReadError::NotJson`].

@@ -1,8 +1,10 @@
 //! Names for the types that a schema writes out in their place.
 //!
-//! The schemas of OCPP 1.6 have no definitions: an object or an enumeration stands where it is used, as often as it is used, and is called
-//! nothing. The specification does name them, and structure alone cannot tell the names (`Accepted` or `Rejected` is five different types).
-//! The edition's table names them by property and enclosing type; here each such place becomes a definition of that name.
+//! The schemas of OCPP 1.6 have no definitions: an object or an enumeration stands where it is
+//! used, as often as it is used, and is called nothing. The specification does name them, and
+//! structure alone cannot tell the names (`Accepted` or `Rejected` is five different types). The
+//! edition's table names them by property and enclosing type; here each such place becomes a
+//! definition of that name.
 
 use std::collections::BTreeSet;
 

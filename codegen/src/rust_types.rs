@@ -1,9 +1,11 @@
 //! The merged schemas through typify.
 //!
-//! typify decides what becomes a type, what its members are called and how they nest. By itself it would leave the sizes of arrays and the
-//! bounds of numbers unchecked, so every leaf of the schemas is first converted to a type of `ocpp-types` that holds its own rule. typify
-//! matches a conversion by comparing whole schemas; the schemas given to it are therefore written anew from the model, without names,
-//! defaults or anything else that would keep two equal rules from being equal.
+//! typify decides what becomes a type, what its members are called and how they nest. By itself it
+//! would leave the sizes of arrays and the bounds of numbers unchecked, so every leaf of the
+//! schemas is first converted to a type of `ocpp-types` that holds its own rule. typify matches a
+//! conversion by comparing whole schemas; the schemas given to it are therefore written anew from
+//! the model, without names, defaults or anything else that would keep two equal rules from being
+//! equal.
 
 use indexmap::IndexMap;
 use schemars::schema::{Schema, SchemaObject};
@@ -164,7 +166,8 @@ fn conversion(rule: &Rule, module: &str) -> Option<String> {
                 rule => conversion(rule, module)?,
             };
             Some(match (min_items, max_items) {
-                // Integers are read as another type, and a list of those has to become one of these.
+                // Integers are read as another type, and a list of those has to become one of
+                // these.
                 (0, None) if item != "i64" => format!("::alloc::vec::Vec<{item}>"),
                 (1, None) => format!("crate::NonEmptyVec<{item}>"),
                 (min, None) => format!("crate::BoundedVec<{item}, {min}, {{ usize::MAX }}>"),
@@ -246,7 +249,8 @@ fn schema_object(name: &str, schema: &Value) -> Result<SchemaObject, TypifyError
         .map_err(|source| TypifyError::Schema { name: name.to_owned(), source })
 }
 
-/// typify spells every name its own way (`OcspRequestDataType`); this gives the specification's spelling back, and shortens paths.
+/// typify spells every name its own way (`OcspRequestDataType`); this gives the specification's
+/// spelling back, and shortens paths.
 struct Names(IndexMap<String, String>);
 
 impl Names {

@@ -60,7 +60,7 @@ pub(crate) fn judge(
             Verdict::WrongProfile("it has no password and may use security profile 3 only")
         }
         // A00.FR.204: the user is the identity. TC_A_02.
-        Proof::Password { user } if user.eq_ignore_ascii_case(station.identity.as_bytes()) => {
+        Proof::Password { user } if user.eq_ignore_ascii_case(station.identity.as_str().as_bytes()) => {
             Verdict::VerifyPassword
         }
         Proof::Password { .. } => Verdict::BadCredentials("the user is not its identity (A00.FR.204)"),
@@ -78,7 +78,7 @@ mod tests {
 
     fn station() -> StationSection {
         StationSection {
-            identity: "CS001".to_owned(),
+            identity: "CS001".parse().expect("an identity"),
             serial_number: "SN-0001".to_owned(),
             password_hash: None,
             expired_certificate_permitted: false,

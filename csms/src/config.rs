@@ -1,19 +1,26 @@
 //! What a CSMS has to be told: where it listens, which token holds its keys, which stations it knows.
 
 mod ca;
+mod limits;
 
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use argon2::password_hash::phc::PasswordHash;
+use certificates::StationIdentity;
 use ocpp_types::Version;
-use serde::Deserialize;
-use signer_pkcs11::{IssueError, ServerName};
+use program::{TomlError, parse_toml};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use signer_pkcs11::{ServerName, ServerNameError, TokenConfig, Uri, parse_duration};
 
-pub use self::ca::{CaSection, ExternalSection, IssuerSection, Padding};
+pub use self::{
+    ca::{CaSection, ExternalSection, IssuerSection, Padding},
+    limits::LimitsSection,
+};
+use crate::login::StoredHash;
 
 /// The configuration of the certificate service, read from TOML.
 ///
@@ -64,9 +71,12 @@ pub struct Config {
     pub organization: String,
     /// Where stations connect.
     pub listen: ListenSection,
+    /// How long a system clock that was moved is doubted, such as `10m`, the default.
+    #[serde(default = "ten_minutes", deserialize_with = "duration")]
+    pub clock_doubt: Duration,
     /// The token that holds the keys, where any key is in one.
     #[serde(default)]
-    pub token: Option<TokenSection>,
+    pub token: Option<TokenConfig>,
     /// The authority that signs stations' certificates.
     pub ca: CaSection,
     /// The CSMS's own certificate.
@@ -99,6 +109,17 @@ pub struct ListenSection {
     /// What a station is told that offers no version of OCPP that is served.
     #[serde(default)]
     pub no_common_subprotocol: NoCommonSubprotocol,
+    /// How often a WebSocket ping is sent, such as `"60s"`, the default; `"never"`: never, and a
+    /// station that is half open is noticed by the next message to it only.
+    #[serde(default = "minute", deserialize_with = "duration_or_never")]
+    pub ping_interval: Duration,
+    /// How long after a ping something has to be heard of the station, such as `"20s"`, the
+    /// default, before its connection is cut.
+    #[serde(default = "twenty_seconds", deserialize_with = "duration")]
+    pub ping_timeout: Duration,
+    /// How many connections and attempts there may be.
+    #[serde(default)]
+    pub limits: LimitsSection,
 }
 
 /// A version of OCPP that stations speak.
@@ -137,18 +158,6 @@ pub enum NoCommonSubprotocol {
     OpenAndClose,
 }
 
-/// The token that holds the keys.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenSection {
-    /// An RFC 7512 URI with the token's label or serial, and a pin-source.
-    pub uri: String,
-    /// How often idle sessions are proved by a signature, in seconds; 0: never, for tokens that bill or log each one.
-    /// Default 60.
-    #[serde(default)]
-    pub keep_alive_seconds: Option<u64>,
-}
-
 /// The CSMS's own certificate.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -179,6 +188,11 @@ pub struct TlsSection {
     /// Whether a station is refused whose certificate no list, or no recent one, tells about; default false.
     #[serde(default)]
     pub require_crls: bool,
+    /// Whether stations are asked for a certificate in the TLS handshake; default true. With
+    /// false, security profile 2 is the only one: a station cannot use its certificate here, and
+    /// browsers, which stop at such a request, can connect.
+    #[serde(default = "yes")]
+    pub request_client_certificate: bool,
 }
 
 /// The CSMS's second certificate, of RSA.
@@ -211,7 +225,7 @@ pub struct OcspSection {
 #[serde(deny_unknown_fields)]
 pub struct StationSection {
     /// The identity in the connection URL.
-    pub identity: String,
+    pub identity: StationIdentity,
     /// The serial number: CN of its certificate (A00.FR.405), `chargingStation.serialNumber` (B01.FR.11).
     pub serial_number: String,
     /// `ocpp-csms hash-password` makes it; absent: the station may not use security profile 2.
@@ -229,7 +243,7 @@ pub struct StationSection {
 pub enum ConfigError {
     /// The text is no TOML, or a member is missing, unknown or of the wrong type.
     #[error("the configuration cannot be read")]
-    Syntax(#[source] Box<toml::de::Error>),
+    Syntax(#[source] TomlError),
     /// A value breaks a rule.
     #[error("{field}: {rule}")]
     Value {
@@ -246,7 +260,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with the member and the rule.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Syntax(Box::new(error)))?;
+        let config: Self = parse_toml(text).map_err(ConfigError::Syntax)?;
         let refuse = |field: String, rule: &str| Err(ConfigError::Value { field, rule: rule.to_owned() });
         if !config.listen.path.starts_with('/') {
             return refuse("listen.path".to_owned(), "has to begin with /");
@@ -278,6 +292,9 @@ impl Config {
         if config.listen.messages_per_second == 0 {
             return refuse("listen.messages_per_second".to_owned(), "has to be 1 or more");
         }
+        if let Err((member, rule)) = config.listen.limits.check() {
+            return refuse(format!("listen.limits.{member}"), rule);
+        }
         if config.listen.versions.is_empty() {
             return refuse("listen.versions".to_owned(), "has to name one of \"1.6\", \"2.0.1\" and \"2.1\"");
         }
@@ -295,11 +312,7 @@ impl Config {
         let (mut identities, mut serial_numbers) = (BTreeSet::new(), BTreeSet::new());
         for (index, station) in config.stations.iter().enumerate() {
             let field = |name: &str| format!("station[{index}].{name}");
-            let identity = match ocpp_transport::Identity::try_from(station.identity.as_str()) {
-                Ok(identity) => identity,
-                Err(error) => return refuse(field("identity"), &error.to_string()),
-            };
-            if !identities.insert(identity) {
+            if !identities.insert(&station.identity) {
                 return refuse(field("identity"), "stands twice (the case of letters does not matter)");
             }
             // A00.FR.427: a certificate, and so a serial number, belongs to one station.
@@ -309,11 +322,8 @@ impl Config {
             if !(1..=25).contains(&station.serial_number.chars().count()) {
                 return refuse(field("serial_number"), "has to have 1 to 25 characters (BootNotification)");
             }
-            if station.password_hash.as_deref().is_some_and(|hash| !is_argon2id(hash)) {
-                return refuse(
-                    field("password_hash"),
-                    "is no Argon2id hash; make it with `ocpp-csms hash-password`",
-                );
+            if let Some(Err(error)) = station.password_hash.as_deref().map(StoredHash::parse) {
+                return refuse(field("password_hash"), &format!("of {} {error}", station.identity));
             }
         }
         Ok(config)
@@ -331,6 +341,9 @@ impl Config {
         for path in paths.chain(&mut tls.crl_files) {
             *path = folder.join(&*path);
         }
+        for uri in self.token.iter_mut().map(|token| &mut token.uri).chain(&mut self.tls.key) {
+            *uri = Uri::text_relative_to(uri, folder);
+        }
         self
     }
 
@@ -338,15 +351,16 @@ impl Config {
     /// distinguish it.
     #[must_use]
     pub fn station(&self, identity: &str) -> Option<&StationSection> {
-        self.stations.iter().find(|station| station.identity.eq_ignore_ascii_case(identity))
+        self.stations.iter().find(|station| station.identity.is(identity))
     }
 
     /// What a running service cannot change: the name of the first section that is different in `other`.
     #[must_use]
     pub(crate) fn needs_restart(&self, other: &Self) -> Option<&'static str> {
-        let fixed = |config: &Self| (config.directory.clone(), config.organization.clone());
+        let fixed =
+            |config: &Self| (config.directory.clone(), config.organization.clone(), config.clock_doubt);
         if fixed(self) != fixed(other) {
-            Some("directory and organization")
+            Some("directory, organization or clock_doubt")
         } else if self.listen != other.listen {
             Some("[listen]")
         } else if self.token != other.token {
@@ -367,6 +381,12 @@ impl Config {
         self.directory.join("ledger.sqlite")
     }
 
+    /// The file of the ledger's high-water mark.
+    #[must_use]
+    pub fn mark_file(&self) -> PathBuf {
+        self.directory.join("ledger.mark")
+    }
+
     /// The Unix socket on which the running service takes an operator's commands.
     #[must_use]
     pub fn control_socket(&self) -> PathBuf {
@@ -376,15 +396,38 @@ impl Config {
 
 impl TlsSection {
     /// The names of a certificate that the service's own authority issues; `None`: it issues none.
-    pub(crate) fn server_name(&self) -> Option<Result<ServerName, IssueError>> {
+    pub(crate) fn server_name(&self) -> Option<Result<ServerName, ServerNameError>> {
         let (first, others) = self.names.split_first()?;
         let first = ServerName::new(first.as_str());
         Some(others.iter().fold(first, |name, other| name?.with_dns_name(other.as_str())))
     }
 }
 
-fn is_argon2id(hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| hash.algorithm.as_str() == "argon2id" && hash.hash.is_some())
+fn ten_minutes() -> Duration {
+    Duration::from_secs(10 * 60)
+}
+
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+fn duration_or_never<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    match String::deserialize(from)?.as_str() {
+        "never" => Ok(Duration::ZERO),
+        text => parse_duration(text).map_err(D::Error::custom),
+    }
+}
+
+fn minute() -> Duration {
+    Duration::from_secs(60)
+}
+
+fn twenty_seconds() -> Duration {
+    Duration::from_secs(20)
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn ten() -> u32 {
@@ -429,7 +472,6 @@ mod tests {
     fn each_rule_names_its_field() {
         for (from, to, field) in [
             ("\"/ocpp\"", "\"ocpp\"", "listen.path"),
-            ("\"CS002\"", "\"CS:02\"", "station[1].identity"),
             ("\"CS002\"", "\"CS001\"", "station[1].identity"),
             ("\"CS002\"", "\"cs001\"", "station[1].identity"),
             ("key = \"pkcs11:object=tls\"", "", "tls"),
@@ -443,6 +485,8 @@ mod tests {
             ("[[station]]", "[tls.rsa]\nkey_file = \"a\"\ncertificate_file = \"b\"\n[[station]]", "tls.rsa"),
             ("path = \"/ocpp\"", "path = \"/ocpp\"\nmessages_per_second = 0", "listen.messages_per_second"),
             ("path = \"/ocpp\"", "path = \"/ocpp\"\nversions = []", "listen.versions"),
+            ("[token]", "[listen.limits]\npending = 0\n[token]", "listen.limits.pending: has to be 1"),
+            ("[token]", "[listen.limits]\nconnections = 1000001\n[token]", "listen.limits.connections"),
             ("[tls]", "[ocsp]\nallowed_hosts = [\"a\", \"http://b/\"]\n[tls]", "ocsp.allowed_hosts[1]"),
             ("[tls]", "[ocsp]\nallowed_hosts = [\"a@b\"]\n[tls]", "ocsp.allowed_hosts[0]"),
             ("[tls]", "[ocsp]\nallowed_hosts = [\"a:b\"]\n[tls]", "ocsp.allowed_hosts[0]"),
@@ -455,11 +499,44 @@ mod tests {
                 "\"SN-0002\"\npassword_hash = \"$argon2id$v=19$m=19456\"",
                 "station[1].password_hash",
             ),
-            ("\"SN-0002\"", "\"SN-0002\"\npassword_hash = \"hunter2\"", "station[1].password_hash"),
+            ("\"SN-0002\"", "\"SN-0002\"\npassword_hash = \"hunter2\"", "station[1].password_hash: of CS002"),
+            (
+                "\"SN-0002\"",
+                "\"SN-0002\"\npassword_hash = \"$argon2id$v=19$m=4194304,t=2,p=1$c29tZSBzYWx0$dHdlbnR5IGVpZ2h0IGJ5dGVz\"",
+                "station[1].password_hash: of CS002 demands m=4194304, at most 65536 is permitted",
+            ),
         ] {
             let error = Config::parse(&GOOD.replacen(from, to, 1)).expect_err(field).to_string();
             assert!(error.starts_with(field), "{error}");
             assert!(!error.contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn an_identity_that_no_station_can_have_is_refused_where_it_stands() {
+        let error = Config::parse(&GOOD.replacen("\"CS002\"", "\"CS:02\"", 1)).expect_err("a colon");
+        let ConfigError::Syntax(error) = error else { panic!("{error:?}") };
+        assert!(error.place.is_some_and(|place| place.line == 19), "{error}");
+        assert!(error.key.is_some_and(|key| key.contains("identity")));
+    }
+
+    #[test]
+    fn pings_and_limits_have_their_defaults_and_can_be_set() {
+        let listen = |text: &str| {
+            let text = GOOD.replacen("path = \"/ocpp\"", &format!("path = \"/ocpp\"\n{text}"), 1);
+            Config::parse(&text).map(|config| config.listen)
+        };
+        let found = listen("").expect("good");
+        assert_eq!((found.ping_interval.as_secs(), found.ping_timeout.as_secs()), (60, 20));
+        assert_eq!(found.limits, LimitsSection::default());
+        let found = listen(
+            "ping_interval = \"never\"\nping_timeout = \"2m\"\n[listen.limits]\nlogins_per_address = 900",
+        );
+        let found = found.expect("good");
+        assert_eq!((found.ping_interval.as_secs(), found.ping_timeout.as_secs()), (0, 120));
+        assert_eq!((found.limits.logins_per_address, found.limits.pending), (900, 8_192));
+        for wrong in ["ping_timeout = \"never\"", "ping_interval = \"0s\"", "ping_interval = 60"] {
+            listen(wrong).expect_err(wrong);
         }
     }
 

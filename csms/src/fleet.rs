@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use certificates::StationIdentity;
 use ocpp_transport::Peer;
 
 use crate::control::ConnectedStation;
@@ -12,7 +13,7 @@ use crate::control::ConnectedStation;
 /// The stations that are connected, by identity.
 #[derive(Debug, Default)]
 pub(crate) struct Fleet {
-    members: Mutex<HashMap<String, Member>>,
+    members: Mutex<HashMap<StationIdentity, Member>>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,12 +41,12 @@ impl Fleet {
     }
 
     /// The station's connection ended. For one identity, connections and their ends are told in order.
-    pub(crate) fn handle_disconnected(&self, identity: &str) {
+    pub(crate) fn handle_disconnected(&self, identity: &StationIdentity) {
         self.lock().remove(identity);
     }
 
     /// The station's BootNotification was accepted; what is due to it follows the answer.
-    pub(crate) fn handle_booted(&self, identity: &str) {
+    pub(crate) fn handle_booted(&self, identity: &StationIdentity) {
         if let Some(member) = self.lock().get_mut(identity) {
             member.station.booted = true;
             member.due = Due::SeenTo;
@@ -53,7 +54,7 @@ impl Fleet {
     }
 
     /// The station's BootNotification was answered Pending; what is due to it follows the answer.
-    pub(crate) fn handle_pending(&self, identity: &str) {
+    pub(crate) fn handle_pending(&self, identity: &StationIdentity) {
         if let Some(member) = self.lock().get_mut(identity) {
             member.due = Due::SeenTo;
         }
@@ -79,7 +80,7 @@ impl Fleet {
 
     /// The connection of a station.
     #[must_use]
-    pub(crate) fn peer(&self, identity: &str) -> Option<Peer> {
+    pub(crate) fn peer(&self, identity: &StationIdentity) -> Option<Peer> {
         self.lock().get(identity).map(|member| member.peer.clone())
     }
 
@@ -97,7 +98,7 @@ impl Fleet {
         stations
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Member>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<StationIdentity, Member>> {
         // Nothing that holds the lock can leave the map half changed.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }

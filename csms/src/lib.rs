@@ -12,30 +12,34 @@
 //! let config = Config::parse(&std::fs::read_to_string("csms.toml")?)?;
 //! let server = Server::bind(config, None).await?;
 //! println!("listening on {}", server.url());
-//! server.serve(csms::io::shutdown_signal()).await;
+//! server.serve(program::shutdown_signal()).await?;
 //! # Ok(())
 //! # }
 //! ```
 
 mod admission;
-mod causes;
+mod certificate_file;
+mod clock;
 mod config;
 pub mod control;
 mod fleet;
 pub mod io;
 mod ledger;
 mod live;
-mod ocsp;
+mod login;
 mod operator;
+mod revocation;
+mod serving;
 
 pub use crate::{
+    certificate_file::{CertificateFileError, certificate_to_install},
     config::{
-        CaSection, Config, ConfigError, ExternalSection, IssuerSection, ListenSection, NoCommonSubprotocol,
-        OcppVersion, OcspSection, Padding, RsaSection, StationSection, TlsSection, TokenSection,
+        CaSection, Config, ConfigError, ExternalSection, IssuerSection, LimitsSection, ListenSection,
+        NoCommonSubprotocol, OcppVersion, OcspSection, Padding, RsaSection, StationSection, TlsSection,
     },
     ledger::{
-        ChangedPasswords, Delivery, ForwardedRequest, Ledger, LedgerEntry, LedgerError, PasswordAnswer,
-        Revoked,
+        CertificateFilter, CertificateState, ChangedPasswords, Delivery, Finding, ForwardedRequest, Ledger,
+        LedgerBehind, LedgerEntry, LedgerError, ListedCertificate, Mismatch, PasswordAnswer, Revoked,
     },
 };
 pub use io::{Server, ServerError, SqliteLedger};

@@ -1,8 +1,9 @@
 //! Requests that an operator may send to a station by hand, decoded by their names in the version of its connection.
 
+use certificates::{HashAlgorithm, HashData};
 use ocpp_transport::{CallFailure, Peer};
 use ocpp_types::{Request, Version, v16, v21, v201};
-use serde_json::{json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
 /// Why an operator's request brought no response.
 #[derive(Debug, thiserror::Error)]
@@ -210,6 +211,30 @@ pub(crate) async fn inventory(peer: &Peer) -> Result<String, OperatorCallError> 
 pub(crate) async fn delete(peer: &Peer, hash_data: &RawValue) -> Result<String, OperatorCallError> {
     let payload = format!(r#"{{"certificateHashData":{}}}"#, hash_data.get());
     call(peer, v201::DeleteCertificateRequest::ACTION, &payload).await
+}
+
+/// Whether a station that has [listed](inventory) this has no CSMS root left when it deletes a
+/// certificate.
+pub(crate) fn is_last_csms_root(version: Version, listed: &str, hash_data: &RawValue) -> bool {
+    let Ok(listed) = serde_json::from_str::<Value>(listed) else { return false };
+    let Ok(wanted) = serde_json::from_str::<Value>(hash_data.get()) else { return false };
+    let csms_root = in_words_of(version, "CSMSRootCertificate");
+    let chains = listed["certificateHashDataChain"].as_array().into_iter().flatten();
+    let roots: Vec<_> = chains
+        .filter(|chain| chain["certificateType"] == csms_root)
+        .map(|chain| &chain["certificateHashData"])
+        .collect();
+    let wanted = read_hash_data(&wanted);
+    matches!(roots.as_slice(), [only] if wanted.is_some() && read_hash_data(only) == wanted)
+}
+
+/// Hash data as the field of a message; `None` if it names no certificate.
+fn read_hash_data(data: &Value) -> Option<HashData> {
+    let member = |name: &str| data[name].as_str().unwrap_or_default();
+    let algorithm = member("hashAlgorithm");
+    let algorithm = HashAlgorithm::ALL.into_iter().find(|known| known.as_str() == algorithm)?;
+    let (name, key) = (member("issuerNameHash"), member("issuerKeyHash"));
+    HashData::parse(algorithm, name, key, member("serialNumber")).ok()
 }
 
 /// The word that a version has for the same thing, so that one command serves a mixed fleet.

@@ -5,13 +5,14 @@ use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use certificates::StationIdentity;
 use ocpp_types::Version;
 use rustls_pki_types::CertificateDer;
 
 use crate::basic::Credentials;
 use crate::close::CloseReason;
-use crate::identity::Identity;
 use crate::name_rule::Subject;
 use crate::peer::Peer;
 use crate::profile::SecurityProfile;
@@ -25,10 +26,15 @@ use crate::tls::SecurityEvent;
 pub trait Admission: Send + Sync + 'static {
     /// Decides about a connection before its WebSocket is opened.
     ///
-    /// Verified already: under profile 3 the certificate's path and organization (A00.FR.403, A00.FR.404), under
-    /// profiles 1 and 2 that the user in the credentials is the identity (A00.FR.204, A00.FR.303). Left to decide:
-    /// whether the station is known, its password (A00.FR.207, A00.FR.324), whether this is the profile that it has
-    /// to use (A00.FR.002), and whether the certificate is this station's (A00.FR.405).
+    /// Verified already: under profile 3 the certificate's path and organization (A00.FR.403,
+    /// A00.FR.404), under profiles 1 and 2 that the user in the credentials is the identity
+    /// (A00.FR.204, A00.FR.303). Left to decide: whether the station is known, its password
+    /// (A00.FR.207, A00.FR.324), whether this is the profile that it has to use (A00.FR.002), and
+    /// whether the certificate is this station's (A00.FR.405).
+    ///
+    /// # Cancel safety
+    /// The future is dropped when the peer closes the connection or the deadline of the handshake
+    /// passes.
     fn admit(&self, upgrade: &UpgradeRequest) -> impl Future<Output = Result<Admitted, Refusal>> + Send;
 
     /// A station is connected. Runs on the connection's task, before its first frame is read: return quickly.
@@ -53,7 +59,7 @@ pub trait Admission: Send + Sync + 'static {
 #[non_exhaustive]
 pub struct UpgradeRequest {
     /// What it says to be: the last segment of the URL's path, decoded. The credentials have to prove it.
-    pub identity: Identity,
+    pub identity: StationIdentity,
     /// The version of OCPP that the connection will speak: the first of those that the station offers which the
     /// router serves.
     pub version: Version,
@@ -82,7 +88,7 @@ impl UpgradeRequest {
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Admitted {
-    pub(crate) identity: Option<Identity>,
+    pub(crate) identity: Option<StationIdentity>,
     pub(crate) registration: Registration,
     pub(crate) context: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -110,7 +116,7 @@ impl Admitted {
     /// Calls the station by the CSMS's own spelling of its identity, which may differ in the case of its letters:
     /// [`Peer::identity`] is that spelling then.
     #[must_use]
-    pub fn with_identity(self, identity: Identity) -> Self {
+    pub fn with_identity(self, identity: StationIdentity) -> Self {
         Self { identity: Some(identity), ..self }
     }
 }
@@ -131,12 +137,27 @@ pub enum Refusal {
     /// Wrong password, or a certificate of another station: HTTP 401.
     #[error("the credentials are wrong")]
     BadCredentials,
+    /// Neither a password nor a certificate: HTTP 401.
+    #[error("the station showed neither a password nor a certificate")]
+    NoCredentials,
     /// The station has to use another security profile (A00.FR.002): HTTP 403.
     #[error("the station has to use another security profile")]
     WrongProfile,
     /// The decision cannot be made now: HTTP 503.
     #[error("the decision cannot be made now")]
     Unavailable,
+    /// Too many stations wait for a decision: HTTP 503 with `Retry-After`.
+    #[error("too many others wait")]
+    Overloaded {
+        /// How long the station should wait.
+        retry_after: Duration,
+    },
+    /// Too many attempts have failed: HTTP 429 with `Retry-After`.
+    #[error("too many attempts have failed")]
+    Throttled {
+        /// How long the station should wait.
+        retry_after: Duration,
+    },
 }
 
 impl Refusal {
@@ -145,9 +166,23 @@ impl Refusal {
     pub fn status(self) -> u16 {
         match self {
             Self::UnknownStation => 404,
-            Self::BadCredentials => 401,
+            Self::BadCredentials | Self::NoCredentials => 401,
             Self::WrongProfile => 403,
-            Self::Unavailable => 503,
+            Self::Unavailable | Self::Overloaded { .. } => 503,
+            Self::Throttled { .. } => 429,
+        }
+    }
+
+    /// How long the station should wait before it tries again.
+    #[must_use]
+    pub fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Overloaded { retry_after } | Self::Throttled { retry_after } => Some(retry_after),
+            Self::UnknownStation
+            | Self::BadCredentials
+            | Self::NoCredentials
+            | Self::WrongProfile
+            | Self::Unavailable => None,
         }
     }
 }

@@ -3,10 +3,9 @@
 use std::fmt;
 
 use base64ct::{Base64, Encoding};
+use certificates::StationIdentity;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
-
-use crate::identity::Identity;
 
 /// A password for Basic authentication. `Debug` does not show it, and its memory is wiped.
 ///
@@ -145,7 +144,7 @@ impl Credentials {
 
 /// The value of the `Authorization` header for a station (A00.FR.204, A00.FR.303).
 #[must_use]
-pub fn header(identity: &Identity, password: &Password) -> Zeroizing<String> {
+pub fn header(identity: &StationIdentity, password: &Password) -> Zeroizing<String> {
     let plain = Zeroizing::new([identity.as_str().as_bytes(), b":", password.expose()].concat());
     let encoded = Zeroizing::new(Base64::encode_string(&plain));
     Zeroizing::new(format!("{SCHEME}{}", *encoded))
@@ -180,7 +179,7 @@ mod tests {
 
     #[test]
     fn a00_fr_204_the_header_names_identity_and_password() {
-        let identity = Identity::try_from("AL1000").unwrap();
+        let identity = StationIdentity::try_from("AL1000").unwrap();
         let key = Password::new(
             *b"\x00\x01\x02\x03\x04\x05\x06\x07\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
         );

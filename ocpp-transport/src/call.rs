@@ -42,12 +42,14 @@ impl CallError {
 #[non_exhaustive]
 pub enum CallFailure {
     /// The peer answered with a CALLERROR.
-    #[error("the peer answered {code:?}: {}", description.escape_debug())]
+    #[error("the peer answered {}: {}", code.as_str(*version), description.escape_debug())]
     CallError {
         /// The peer's code.
         code: RpcErrorCode,
         /// The peer's description.
         description: String,
+        /// The version of the connection, which spells the code in its own way.
+        version: Version,
     },
     /// The peer did not answer in time.
     #[error("the peer did not answer in time")]

@@ -12,7 +12,7 @@
 //! use std::time::SystemTime;
 //!
 //! use ocpp_transport::{
-//!     Admission, Admitted, Close, Csms, CsmsConfig, Identity, Password, Peer, Refusal, Router, Security,
+//!     Admission, Admitted, Close, Csms, CsmsConfig, Password, Peer, Refusal, Router, Security,
 //!     StationConfig, UpgradeRequest, connect,
 //! };
 //! use ocpp_types::{Version, v201};
@@ -38,7 +38,7 @@
 //! let server = tokio::spawn(csms.serve(std::future::pending()));
 //!
 //! let password = Security::profile_1(Password::from("0123456789abcdef"));
-//! let config = StationConfig::new(url, Identity::try_from("CS001")?, password);
+//! let config = StationConfig::new(url, StationIdentity::try_from("CS001")?, password);
 //! let connection = connect(&config, Router::new(Version::V201)).await?;
 //! let response = connection.peer().call(v201::HeartbeatRequest::new()).await?;
 //! println!("the CSMS says that it is {}", response.current_time);
@@ -69,6 +69,7 @@ pub mod fuzzing;
 pub mod message_id;
 pub mod metrics;
 pub mod name_rule;
+pub mod path_segment;
 pub mod session;
 pub mod tls;
 
@@ -78,11 +79,12 @@ mod call;
 mod close;
 mod connection_events;
 mod drain;
+mod endpoint;
 mod episodes;
-mod identity;
 mod io;
 mod mailbox;
 mod message_rate;
+mod network;
 mod peer;
 mod profile;
 mod reconnect;
@@ -90,7 +92,6 @@ mod redact;
 mod reply;
 mod router;
 mod tap;
-mod turnstile;
 mod upgrade;
 
 pub use crate::admission::{Admission, Admitted, Refusal, UpgradeRequest};
@@ -99,9 +100,10 @@ pub use crate::basic::{Credentials, Password};
 pub use crate::call::{CallError, CallFailure};
 pub use crate::close::{Close, CloseReason};
 pub use crate::connection_events::ConnectionEvent;
-pub use crate::identity::{Identity, IdentityError};
+pub use crate::endpoint::{Endpoint, EndpointError};
 pub use crate::message_id::MessageId;
 pub use crate::message_rate::MessageRate;
+pub use crate::network::Network;
 pub use crate::peer::{CallOptions, Peer};
 pub use crate::profile::SecurityProfile;
 pub use crate::reconnect::{Attempt, AttemptFailure, Credential, Exhausted, Reconnect, ReconnectSettings};
@@ -110,6 +112,8 @@ pub use crate::router::Router;
 pub use crate::session::{Registration, Retry, SessionSettings};
 pub use crate::tap::{Direction, FrameTap, TappedFrame};
 pub use crate::upgrade::NoCommonSubprotocol;
+/// The identity of a charging station, which every crate has in common.
+pub use certificates::{StationIdentity, StationIdentityError};
 pub use io::{
     AttemptError, BindError, ConnectError, Connection, Csms, CsmsConfig, CsmsHandle, LinkSettings, Next,
     NotTls, Security, Station, StationConfig, Supervisor, connect, record_frames,

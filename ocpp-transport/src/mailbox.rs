@@ -41,10 +41,16 @@ pub(crate) enum Command {
     Send { outgoing: Outgoing, outcome: oneshot::Sender<Result<(), CallFailure>> },
 }
 
-/// Takes the answer to a call; runs on the connection's task. Dropped: there is none. An error is for the peer: its
-/// response cannot be taken in.
-pub(crate) type Outcome =
-    Box<dyn FnOnce(Result<IncomingResult, CallFailure>) -> Result<(), PayloadError> + Send>;
+/// Takes the answer to a call; runs on the connection's task. Dropped: there is none. An error is for
+/// the peer: its response cannot be decoded. The second argument is called with the same before the
+/// caller gets the answer, so that what counts calls is never behind what a caller knows.
+pub(crate) type Outcome = Box<
+    dyn FnOnce(
+            Result<IncomingResult, CallFailure>,
+            &mut dyn FnMut(&Result<(), PayloadError>),
+        ) -> Result<(), PayloadError>
+        + Send,
+>;
 
 /// The driver's end of a mailbox. Dropping it ends the connection for all handles.
 pub(crate) struct DriverEnd {

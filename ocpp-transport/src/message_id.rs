@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// The id of a CALL: 1 to 36 characters.
+/// The id of a CALL: 1 to 36 characters, none of which is a control character.
+///
+/// 2.0.1 Part 4, 4.1.4 has ids of printable text. One with a line break would forge a line wherever
+/// it is shown (CWE-117).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MessageId(Arc<str>);
 
@@ -17,10 +20,11 @@ impl MessageId {
         Self("-1".into())
     }
 
-    /// Whether a text has the length of an id.
+    /// Whether a text is an id.
     pub(crate) fn is_id(text: &str) -> bool {
         // A character takes one byte at least and four at most.
         !text.is_empty()
+            && !text.chars().any(char::is_control)
             && (text.len() <= Self::MAX_CHARACTERS
                 || text.chars().take(Self::MAX_CHARACTERS + 1).count() <= Self::MAX_CHARACTERS)
     }
@@ -33,7 +37,7 @@ impl MessageId {
 }
 
 impl TryFrom<String> for MessageId {
-    type Error = MessageIdLength;
+    type Error = MessageIdError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         Self::try_from(text.as_str())
@@ -41,10 +45,10 @@ impl TryFrom<String> for MessageId {
 }
 
 impl TryFrom<&str> for MessageId {
-    type Error = MessageIdLength;
+    type Error = MessageIdError;
 
     fn try_from(text: &str) -> Result<Self, Self::Error> {
-        if Self::is_id(text) { Ok(Self(text.into())) } else { Err(MessageIdLength) }
+        if Self::is_id(text) { Ok(Self(text.into())) } else { Err(MessageIdError) }
     }
 }
 
@@ -54,10 +58,10 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// A text of no or more than 36 characters.
+/// A text of no or more than 36 characters, or with a control character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a message id has 1 to {max} characters", max = MessageId::MAX_CHARACTERS)]
-pub struct MessageIdLength;
+#[error("a message id has 1 to {max} characters and no control character", max = MessageId::MAX_CHARACTERS)]
+pub struct MessageIdError;
 
 /// An endless supply of ids in the form of UUIDs (version 4).
 ///
@@ -118,9 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn an_id_has_1_to_36_characters() {
+    fn an_id_has_1_to_36_characters_without_controls() {
+        for text in ["x\nFORGED-ID", "\r", "a\u{1b}[2J", "\u{0}", "\u{7f}", "\u{85}", "\u{9b}2J"] {
+            assert_eq!(MessageId::try_from(text), Err(MessageIdError), "{text:?}");
+        }
         assert!(MessageId::try_from("ä".repeat(36)).is_ok());
-        assert_eq!(MessageId::try_from("x".repeat(37)), Err(MessageIdLength));
-        assert_eq!(MessageId::try_from(""), Err(MessageIdLength));
+        assert_eq!(MessageId::try_from("x".repeat(37)), Err(MessageIdError));
+        assert_eq!(MessageId::try_from(""), Err(MessageIdError));
     }
 }

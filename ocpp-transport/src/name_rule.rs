@@ -3,12 +3,8 @@
 //! The usual rule of the web (the name stands in subjectAltName) does not hold here: OCPP looks at the subject's
 //! common name and organization (A00.FR.309, 404, 405, 412, 510, 511).
 
-use der::oid::ObjectIdentifier;
-use der::oid::db::rfc4519::{COMMON_NAME, ORGANIZATION_NAME};
+use certificates::{Attribute, Certificate, CertificateError, NameError};
 use rustls_pki_types::CertificateDer;
-use x509_cert::Certificate;
-use x509_cert::der::{self, Decode};
-use x509_cert::ext::pkix::name::DirectoryString;
 
 /// The parts of a certificate's subject that OCPP gives a meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,28 +20,24 @@ impl Subject {
     /// Reads the subject of a certificate.
     ///
     /// # Errors
-    /// If the bytes are no X.509 certificate, a name is in an unknown character set, or there is not exactly one
-    /// common name: with several, two readers could see two different owners.
-    pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, NameError> {
-        let certificate = Certificate::from_der(certificate).map_err(|_| NameError::Encoding)?;
-        let subject = certificate.tbs_certificate().subject();
-        let values = |wanted: ObjectIdentifier| {
-            subject
-                .iter()
-                .filter(move |attribute| attribute.oid == wanted)
-                .map(|attribute| {
-                    DirectoryString::try_from(&attribute.value)
-                        .map(|text| text.value().into_owned())
-                        .map_err(|_| NameError::Encoding)
-                })
-                .collect::<Result<Vec<String>, NameError>>()
+    /// If the bytes are not an X.509 certificate, if a common name or an organization is not readable text, or if there is
+    /// not exactly one common name: with several, two readers could see two different owners.
+    pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, NameRuleError> {
+        let certificate = Certificate::from_der(certificate.to_vec())
+            .map_err(|source| NameRuleError::Certificate { source })?;
+        Self::read(&certificate)
+    }
+
+    pub(crate) fn read(certificate: &Certificate) -> Result<Self, NameRuleError> {
+        let values = |attribute| {
+            certificate.subject().values(attribute).map_err(|source| NameRuleError::Unreadable { source })
         };
-        let mut common_names = values(COMMON_NAME)?;
-        let organizations = values(ORGANIZATION_NAME)?;
+        let mut common_names = values(Attribute::CommonName)?;
+        let organizations = values(Attribute::Organization)?;
         match (common_names.pop(), common_names.len()) {
             (Some(common_name), 0) => Ok(Self { common_name, organizations }),
-            (Some(_), more) => Err(NameError::CommonNameCount { count: more + 1 }),
-            (None, _) => Err(NameError::CommonNameCount { count: 0 }),
+            (Some(_), more) => Err(NameRuleError::CommonNameCount { count: more + 1 }),
+            (None, _) => Err(NameRuleError::CommonNameCount { count: 0 }),
         }
     }
 }
@@ -67,13 +59,13 @@ pub enum Wildcards {
 ///
 /// # Errors
 /// If it is not, or is a wildcard that is not allowed.
-pub fn check_server_name(subject: &Subject, host: &str, wildcards: Wildcards) -> Result<(), NameError> {
+pub fn check_server_name(subject: &Subject, host: &str, wildcards: Wildcards) -> Result<(), NameRuleError> {
     let host = host.strip_suffix('.').unwrap_or(host);
     let presented = subject.common_name.as_str();
-    let mismatch = || NameError::Mismatch { presented: presented.to_owned(), expected: host.to_owned() };
+    let mismatch = || NameRuleError::Mismatch { presented: presented.to_owned(), expected: host.to_owned() };
     if presented.contains('*') {
         if wildcards == Wildcards::Refuse {
-            return Err(NameError::Wildcard { presented: presented.to_owned() });
+            return Err(NameRuleError::Wildcard { presented: presented.to_owned() });
         }
         let parent =
             presented.strip_prefix("*.").filter(|parent| !parent.contains('*') && parent.contains('.'));
@@ -92,20 +84,31 @@ pub fn check_server_name(subject: &Subject, host: &str, wildcards: Wildcards) ->
 ///
 /// # Errors
 /// If it does not.
-pub fn check_organization(subject: &Subject, trusted: &[String]) -> Result<(), NameError> {
+pub fn check_organization(subject: &Subject, trusted: &[String]) -> Result<(), NameRuleError> {
     match subject.organizations.as_slice() {
         [organization] if trusted.contains(organization) => Ok(()),
-        presented => Err(NameError::Organization { presented: presented.join(", ") }),
+        presented => Err(NameRuleError::Organization { presented: presented.join(", ") }),
     }
 }
 
 /// Why the subject of a certificate breaks OCPP's rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NameError {
-    /// The certificate or a name in it cannot be read.
+pub enum NameRuleError {
+    /// Not an X.509 certificate.
+    #[error("the certificate cannot be read")]
+    Certificate {
+        /// What is wrong with it.
+        #[source]
+        source: CertificateError,
+    },
+    /// A name is not text.
     #[error("the certificate's subject cannot be read")]
-    Encoding,
+    Unreadable {
+        /// Which one.
+        #[source]
+        source: NameError,
+    },
     /// None or several common names.
     #[error("the certificate's subject has {count} common names, one is needed")]
     CommonNameCount {
@@ -136,7 +139,7 @@ pub enum NameError {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+    use rcgen::{CertificateParams, DistinguishedName, DnType, DnValue, KeyPair};
 
     use super::*;
 
@@ -162,8 +165,32 @@ mod tests {
             Subject { common_name: "csms.example".into(), organizations: vec!["Ladestrom eG".into()] }
         );
         let der = certificate(&[(DnType::OrganizationName, "Ladestrom eG")]);
-        assert_eq!(Subject::of(&der), Err(NameError::CommonNameCount { count: 0 }));
-        assert_eq!(Subject::of(&CertificateDer::from(vec![0x30, 0])), Err(NameError::Encoding));
+        assert_eq!(Subject::of(&der), Err(NameRuleError::CommonNameCount { count: 0 }));
+        let nothing = Subject::of(&CertificateDer::from(vec![0x30, 0]));
+        assert!(matches!(nothing, Err(NameRuleError::Certificate { .. })), "{nothing:?}");
+    }
+
+    #[test]
+    fn a00_fr_405_every_string_type_is_read() {
+        let read = |value: DnValue| {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = DistinguishedName::new();
+            params.distinguished_name.push(DnType::CommonName, value);
+            let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone();
+            Subject::of(&der).map(|subject| subject.common_name)
+        };
+        for value in [
+            DnValue::Ia5String("SN-2026-0001".try_into().unwrap()),
+            DnValue::TeletexString("SN-2026-0001".try_into().unwrap()),
+            DnValue::UniversalString("SN-2026-0001".try_into().unwrap()),
+            DnValue::BmpString("SN-2026-0001".try_into().unwrap()),
+            DnValue::PrintableString("SN-2026-0001".try_into().unwrap()),
+            DnValue::Utf8String("SN-2026-0001".into()),
+        ] {
+            assert_eq!(read(value.clone()).unwrap(), "SN-2026-0001", "{value:?}");
+        }
+        let hidden = read(DnValue::Utf8String("SN-0001\u{0}".into()));
+        assert!(matches!(hidden, Err(NameRuleError::Unreadable { .. })), "{hidden:?}");
     }
 
     #[test]
@@ -183,7 +210,7 @@ mod tests {
     fn tc_a_05_a_wildcard_is_refused_even_if_it_matches() {
         assert_eq!(
             check_server_name(&subject("*.example.com"), "csms.example.com", Wildcards::Refuse),
-            Err(NameError::Wildcard { presented: "*.example.com".into() })
+            Err(NameRuleError::Wildcard { presented: "*.example.com".into() })
         );
     }
 

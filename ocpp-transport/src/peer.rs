@@ -7,6 +7,7 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 
+use certificates::StationIdentity;
 use ocpp_types::{Notification, Request, Version};
 use rustls_pki_types::CertificateDer;
 use serde_json::value::RawValue;
@@ -15,8 +16,7 @@ use tokio::sync::oneshot;
 use crate::call::CallFailure;
 use crate::close::{Close, CloseReason};
 use crate::frame::{Fault, FrameError, IncomingResult, MessageKind, PayloadError};
-use crate::identity::Identity;
-use crate::mailbox::{Command, DriverEnd, Mailbox};
+use crate::mailbox::{Command, DriverEnd, Mailbox, Outcome};
 use crate::message_id::MessageId;
 use crate::metrics::Metrics;
 use crate::name_rule::Subject;
@@ -43,7 +43,7 @@ pub(crate) struct Link {
     pub(crate) version: Version,
     /// What this side knows of the station's registration when the connection begins.
     pub(crate) registration: Registration,
-    pub(crate) identity: Identity,
+    pub(crate) identity: StationIdentity,
     pub(crate) profile: SecurityProfile,
     pub(crate) remote: SocketAddr,
     pub(crate) client_certificate: Option<Vec<CertificateDer<'static>>>,
@@ -92,7 +92,7 @@ impl Peer {
 
     /// The identity of the station whose connection this is.
     #[must_use]
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &StationIdentity {
         &self.inner.link.identity
     }
 
@@ -255,12 +255,13 @@ impl Peer {
             outgoing = outgoing.with_id(id);
         }
         let (sender, answer) = oneshot::channel();
-        let outcome = Box::new(move |answer: Result<IncomingResult, CallFailure>| {
+        let outcome: Outcome = Box::new(move |answer, count| {
             let (result, verdict) = match answer.map(|response| read(&response)) {
                 Ok(Ok(response)) => (Ok(response), Ok(())),
                 Ok(Err(error)) => (Err(error.clone().into()), Err(error)),
                 Err(failure) => (Err(failure), Ok(())),
             };
+            count(&verdict);
             // The caller may have lost interest.
             let _ = sender.send(result);
             verdict

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::identity::Identity;
+use certificates::StationIdentity;
 
 /// Called with every text frame that a connection receives or sends, before it is interpreted or written.
 ///
@@ -18,7 +18,7 @@ pub struct TappedFrame<'a> {
     /// Whether the frame came in or goes out.
     pub direction: Direction,
     /// The station whose connection it is.
-    pub identity: &'a Identity,
+    pub identity: &'a StationIdentity,
     /// The frame as it is on the wire.
     pub text: &'a str,
 }

@@ -10,6 +10,8 @@ use serde_core::{
     de::{self, Unexpected, Visitor},
 };
 
+use crate::json::DIGITS;
+
 /// How an `i64` is read: as a whole number, however it is written.
 pub(crate) struct Integer(i64);
 
@@ -36,17 +38,22 @@ impl From<Digits> for i64 {
 
 impl<'de> Deserialize<'de> for Digits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_i64(DigitsVisitor).map(Self)
+        deserializer.deserialize_newtype_struct(DIGITS, DigitsVisitor).map(Self)
     }
 }
 
 struct DigitsVisitor;
 
-impl Visitor<'_> for DigitsVisitor {
+impl<'de> Visitor<'de> for DigitsVisitor {
     type Value = i64;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a whole number in digits")
+    }
+
+    /// From a deserializer that does not know [`DIGITS`].
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<i64, D::Error> {
+        deserializer.deserialize_i64(self)
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<i64, E> {
@@ -58,7 +65,7 @@ impl Visitor<'_> for DigitsVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<i64, E> {
-        // serde_json has a float for `-0`, and for digits beyond 64 bits.
+        // serde_json, where it reads itself, has a float for `-0`, and for digits beyond 64 bits.
         if value == 0.0 && value.is_sign_negative() {
             return Ok(0);
         }

@@ -15,8 +15,8 @@ use schemars::{
 };
 
 use crate::{
-    BoundedInteger, BoundedNumber, BoundedString, BoundedVec, CustomData, Digits, Integer, Number, Tenths,
-    Timestamp, Uri, Value,
+    BoundedInteger, BoundedNumber, BoundedString, BoundedVec, CustomData, Digits, Integer, Iso8601, Number,
+    Tenths, Timestamp, Uri, Value,
 };
 
 /// The schema of a struct in the making.
@@ -116,6 +116,9 @@ in_place! {
     [] Integer, "Integer" => |_generator| of(InstanceType::Integer);
     [] Digits, "Digits" => |_generator| of(InstanceType::Integer);
     [] Timestamp, "Timestamp" => |_generator| {
+        SchemaObject { format: Some("date-time".to_owned()), ..of(InstanceType::String) }
+    };
+    [] Iso8601, "Timestamp" => |_generator| {
         SchemaObject { format: Some("date-time".to_owned()), ..of(InstanceType::String) }
     };
     [] Uri, "Uri" => |_generator| {

@@ -53,20 +53,20 @@
 //! | An integer beyond 64 bits | allowed | refused | No quantity of OCPP is that large, and none is rounded |
 //! | An integer from 2^53 on, written as `…e20` or `….0` | allowed | refused | It may not be the number that was written |
 //! | An integer with a fraction too small for a float: `1.00000000000000000001` | refused | read as `1` | The reader of JSON hands over floats |
-//! | `-0.0` for an integer of OCPP 1.6 | refused | read as `0` | The reader of JSON does not tell it from `-0`, which is allowed |
-//! | A number with more digits than a float holds (17) | allowed | rounded | [`Number`] is a float where it is not whole |
+//! | A number with more digits than a float holds (17) | allowed | rounded, but for data of a vendor | [`Number`] is a float where it is not whole |
 //! | Such a number that would break its bound or its one decimal by those digits | refused | rounded | As above |
 //! | A number beyond those of a float (1.8e308) | allowed | refused | As above |
-//! | A date-time whose year in UTC is not 0 to 9999 | allowed | refused | It could not be written again |
 //! | A date-time with more than 9 digits of a second | allowed | cut to the nanosecond | chrono holds no more |
+//! | A date-time of OCPP 1.6 without an offset or without seconds, or with an offset of two or four digits | refused | read; without an offset as UTC | OCPP 1.6, 3.14 has ISO 8601, and stations and central systems write it so |
 //! | Half of a surrogate pair in a string: `"\ud800"` | not its matter | refused | It is no Unicode text |
 //! | More than 127 values within one another | allowed | refused | The stack is finite |
 //! | The same member twice | not its matter | refused | The receivers of one frame must not differ on what it says |
 //!
-//! Each row has its test in `tests/it/deviations.rs`; nothing else deviates. Three things look like deviations and are none: OCPP 1.6 without
-//! its security extension is written in draft-04 of JSON Schema, to which `17.0` is no integer, while it is one in all others; one decimal
-//! (`multipleOf: 0.1`) is a matter of digits, so `0.3` has one, whatever a division of floats says; and a leap second is a date-time at 23:59:60
-//! UTC only.
+//! Each row has its test in `tests/it/deviations.rs`; nothing else deviates. Three things look like
+//! deviations and are none: OCPP 1.6 without its security extension is written in draft-04 of JSON
+//! Schema, to which `17.0` is no integer, while it is one in all others; one decimal
+//! (`multipleOf: 0.1`) is a matter of digits, so `0.3` has one, whatever a division of floats says;
+//! and a leap second is a date-time at 23:59:60 UTC only.
 //!
 //! # Features
 //!
@@ -124,6 +124,7 @@ pub mod v201;
 #[cfg(feature = "v21")]
 pub mod v21;
 mod value;
+mod written_number;
 
 // Generated files take these from here, for without std nobody else brings them.
 use alloc::{string::String, vec::Vec};
@@ -143,6 +144,8 @@ pub use number_rules::{BoundedNumber, NotTenths, NotWithin, Tenths};
 pub(crate) use object::object;
 pub use request::{Notification, Request, Sender, UnknownSubprotocol, Version};
 pub use rpc_error_code::RpcErrorCode;
+pub(crate) use timestamp::Iso8601;
 pub use timestamp::{NotATimestamp, Timestamp};
 pub use uri::{NotAUri, Uri};
 pub use value::{Map, Value};
+pub use written_number::{NotANumber, WrittenNumber};

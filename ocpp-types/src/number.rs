@@ -58,11 +58,6 @@ impl Number {
 }
 
 impl Number {
-    /// A float that stays one even if it is whole.
-    pub(crate) fn as_written(value: f64) -> Result<Self, NotFinite> {
-        if value.is_finite() { Ok(Self(Repr::Float(value.to_bits()))) } else { Err(NotFinite) }
-    }
-
     /// Whether the number is `bound` or more. No bound of OCPP is beyond 2^53, below which a float holds every whole number.
     #[allow(clippy::cast_precision_loss, reason = "as documented")]
     pub(crate) fn is_at_least(self, bound: i64) -> bool {
@@ -89,18 +84,6 @@ impl Number {
             Repr::Signed(value) => Unexpected::Signed(value),
             Repr::Unsigned(value) => Unexpected::Unsigned(value),
             Repr::Float(bits) => Unexpected::Float(f64::from_bits(bits)),
-        }
-    }
-
-    /// Hands the number to a visitor in the form that serde_json would.
-    pub(crate) fn visit<'de, V: Visitor<'de>, E: de::Error>(self, visitor: V) -> Result<V::Value, E> {
-        match self.0 {
-            Repr::Signed(value) => match u64::try_from(value) {
-                Ok(value) => visitor.visit_u64(value),
-                Err(_) => visitor.visit_i64(value),
-            },
-            Repr::Unsigned(value) => visitor.visit_u64(value),
-            Repr::Float(bits) => visitor.visit_f64(f64::from_bits(bits)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::{borrow::ToOwned as _, string::String};
 
-use crate::{Version, Violation};
+use crate::{Version, decode::Violation};
 
 /// Why a CALL was not answered with a CALLRESULT (OCPP-J 4.3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

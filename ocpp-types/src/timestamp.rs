@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::{fmt, str::FromStr};
 
-use chrono::{DateTime, Datelike as _, SecondsFormat, SubsecRound as _, Timelike as _, Utc};
+use chrono::{DateTime, Datelike as _, FixedOffset, SecondsFormat, SubsecRound as _, Timelike as _, Utc};
 use serde_core::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Unexpected, Visitor},
@@ -12,8 +12,9 @@ use serde_core::{
 
 /// A point in time, to the nanosecond.
 ///
-/// Read from RFC 3339 with its offset, as JSON Schema's `date-time` demands, and written in UTC with `Z`. The instant survives; the offset in
-/// which a peer wrote it does not.
+/// Read from RFC 3339 with its offset, as JSON Schema's `date-time` demands, and written in UTC
+/// with `Z`, or with the offset in which its year has four digits. The instant survives; the offset
+/// in which a peer wrote it does not.
 ///
 /// ```
 /// use ocpp_types::Timestamp;
@@ -33,8 +34,9 @@ impl Timestamp {
         &self.0
     }
 
-    /// The same time without what is finer than a millisecond: OCPP allows at most three fractional digits in what is
-    /// sent (2.0.1 Part 2, dateTime). A time that was received keeps all of its digits.
+    /// The same time without what is finer than a millisecond: OCPP allows at most three fractional
+    /// digits in what is sent (2.0.1 Part 2, dateTime). A time that was received keeps all of its
+    /// digits.
     ///
     /// ```
     /// let time: ocpp_types::Timestamp = "2026-11-20T12:00:00.123456789Z".parse()?;
@@ -47,21 +49,39 @@ impl Timestamp {
     }
 
     fn text(self) -> String {
-        self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+        match offset_of_year(&self.0) {
+            Some(offset) => self.0.with_timezone(&offset).to_rfc3339_opts(SecondsFormat::AutoSi, false),
+            None => self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        }
     }
 }
 
 /// RFC 3339 has four digits for the year, and a leap second at the end of a day in UTC only.
 fn is_writable(time: &DateTime<Utc>) -> bool {
     let is_leap_second = time.nanosecond() >= 1_000_000_000;
-    (0..=9999).contains(&time.year()) && (!is_leap_second || (time.hour(), time.minute()) == (23, 59))
+    let year = offset_of_year(time).map_or(time.year(), |offset| time.with_timezone(&offset).year());
+    (0..=9999).contains(&year) && (!is_leap_second || (time.hour(), time.minute()) == (23, 59))
 }
+
+/// The offset in which an instant has a year of four digits, where it has none in UTC: the day
+/// before the year 0 and the day after the year 9999 do, in the offset that is furthest away.
+fn offset_of_year(time: &DateTime<Utc>) -> Option<FixedOffset> {
+    match time.year() {
+        ..0 => FixedOffset::east_opt(FURTHEST_OFFSET_SECONDS),
+        0..=9999 => None,
+        10_000.. => FixedOffset::west_opt(FURTHEST_OFFSET_SECONDS),
+    }
+}
+
+/// 23:59 (RFC 3339, 5.6).
+const FURTHEST_OFFSET_SECONDS: i32 = (23 * 60 + 59) * 60;
 
 impl FromStr for Timestamp {
     type Err = NotATimestamp;
 
     fn from_str(text: &str) -> Result<Self, NotATimestamp> {
-        // chrono also takes a blank between date and time, and a typographic minus, which RFC 3339's grammar does not have.
+        // chrono also takes a blank between date and time, and a typographic minus, which RFC
+        // 3339's grammar does not have.
         if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) || !text.is_ascii() {
             return Err(NotATimestamp);
         }
@@ -92,7 +112,8 @@ mod system_time {
     use super::Timestamp;
 
     impl From<SystemTime> for Timestamp {
-        /// A time that chrono cannot hold (beyond the year 262,000) becomes the nearest that it can.
+        /// A time that chrono cannot hold (beyond the year 262,000) becomes the nearest that it
+        /// can.
         fn from(time: SystemTime) -> Self {
             let (seconds, nanoseconds) = match time.duration_since(UNIX_EPOCH) {
                 Ok(after) => (i64::try_from(after.as_secs()).unwrap_or(i64::MAX), after.subsec_nanos()),
@@ -111,7 +132,8 @@ mod system_time {
     }
 
     impl From<Timestamp> for SystemTime {
-        /// A time that the platform cannot hold becomes 1970-01-01; every platform holds the years that OCPP can write.
+        /// A time that the platform cannot hold becomes 1970-01-01; every platform holds the years
+        /// that OCPP can write.
         fn from(time: Timestamp) -> Self {
             let seconds = time.0.timestamp();
             // A leap second is its second before it, and more than a second of nanoseconds.
@@ -142,7 +164,7 @@ impl Serialize for Timestamp {
             serializer.serialize_str(&self.text())
         } else {
             Err(ser::Error::custom(
-                "a point in time outside of the years 0 to 9999, or a leap second within a day",
+                "a point in time outside of the years 0 to 9999 in every offset, or a leap second within a day",
             ))
         }
     }
@@ -152,6 +174,58 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(TimestampVisitor)
     }
+}
+
+/// How a [`Timestamp`] of OCPP 1.6 is read: as ISO 8601 in the extended format, which also leaves
+/// out the offset (then it counts as UTC), its minutes or its colon, and the seconds.
+///
+/// One of a central system without an offset would otherwise keep a station out for ever: its
+/// BootNotification is never accepted.
+pub(crate) struct Iso8601(Timestamp);
+
+impl From<Iso8601> for Timestamp {
+    fn from(time: Iso8601) -> Self {
+        time.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Iso8601 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Iso8601Visitor)
+    }
+}
+
+struct Iso8601Visitor;
+
+impl Visitor<'_> for Iso8601Visitor {
+    type Value = Iso8601;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string, a date-time by ISO 8601")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Iso8601, E> {
+        let time = text.parse().or_else(|_| rfc_3339(text).ok_or(NotATimestamp)?.parse());
+        time.map(Iso8601).map_err(|NotATimestamp| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+/// A text of ISO 8601 as RFC 3339 has it; `None`: it is none.
+fn rfc_3339(text: &str) -> Option<String> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let rest = rest.strip_prefix(['T', 't'])?;
+    let offset_at = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
+    let (time, offset) = rest.split_at_checked(offset_at)?;
+    let seconds = if time.len() == "12:00".len() { ":00" } else { "" };
+    let (sign, digits) = offset.split_at_checked(1).unwrap_or(("Z", ""));
+    let offset = match (sign, digits.len()) {
+        ("Z" | "z", 0) => String::from("Z"),
+        (sign, 2) => alloc::format!("{sign}{digits}:00"),
+        (sign, 4) => alloc::format!("{sign}{}:{}", digits.get(..2)?, digits.get(2..)?),
+        (sign, _) => alloc::format!("{sign}{digits}"),
+    };
+    // A comma before the fraction is the preferred sign of ISO 8601.
+    Some(alloc::format!("{date}T{}{seconds}{offset}", time.replace(',', ".")))
 }
 
 struct TimestampVisitor;

@@ -5,11 +5,11 @@ use core::fmt;
 
 use serde_core::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, DeserializeSeed, Error as _, MapAccess, SeqAccess, Unexpected, Visitor},
+    de::{self, DeserializeSeed, MapAccess, SeqAccess, Unexpected, Visitor},
     ser::SerializeMap as _,
 };
 
-use crate::Number;
+use crate::{Number, WrittenNumber, json::AS_WRITTEN};
 
 /// Any JSON value, with the members of its objects in the order in which they came.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,8 +18,8 @@ pub enum Value {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number.
-    Number(Number),
+    /// A number, with the text in which it was written.
+    Number(WrittenNumber),
     /// A string.
     String(String),
     /// An array.
@@ -36,13 +36,19 @@ impl From<bool> for Value {
 
 impl From<Number> for Value {
     fn from(value: Number) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<WrittenNumber> for Value {
+    fn from(value: WrittenNumber) -> Self {
         Self::Number(value)
     }
 }
 
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
-        Self::Number(value.into())
+        Self::Number(Number::from(value).into())
     }
 }
 
@@ -170,7 +176,7 @@ impl Serialize for Value {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor { duplicates: Duplicates::Refuse })
+        deserializer.deserialize_newtype_struct(AS_WRITTEN, ValueVisitor { duplicates: Duplicates::Refuse })
     }
 }
 
@@ -179,7 +185,7 @@ impl<'de> Deserialize<'de> for Value {
 pub(crate) enum Duplicates {
     /// The value is for a user.
     Refuse,
-    /// The value is for the second look, which says where they are, and needs numbers in the form in which they were written.
+    /// The value is for the second look, which says where they are.
     Keep,
 }
 
@@ -193,7 +199,7 @@ impl<'de> DeserializeSeed<'de> for ValueVisitor {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
+        deserializer.deserialize_newtype_struct(AS_WRITTEN, self)
     }
 }
 
@@ -202,6 +208,16 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("any JSON value")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    /// The text of a number, from a deserializer that knows [`AS_WRITTEN`].
+    fn visit_bytes<E: de::Error>(self, text: &[u8]) -> Result<Value, E> {
+        let number = core::str::from_utf8(text).ok().and_then(|text| text.parse::<WrittenNumber>().ok());
+        number.map(Value::Number).ok_or_else(|| E::invalid_value(OUT_OF_RANGE, &self))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
@@ -213,19 +229,16 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+        Ok(Number::from(value).into())
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+        Ok(Number::from(value).into())
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        let number = match self.duplicates {
-            Duplicates::Refuse => Number::try_from(value),
-            Duplicates::Keep => Number::as_written(value),
-        };
-        number.map(Value::Number).map_err(|_| E::invalid_value(Unexpected::Float(value), &self))
+        let number = Number::try_from(value);
+        number.map(Value::from).map_err(|_| E::invalid_value(Unexpected::Float(value), &self))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
@@ -248,8 +261,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         let mut members = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
             if name == ARBITRARY_PRECISION && members.is_empty() && numbers_come_as_objects() {
-                return number_from_text(&map.next_value::<String>()?)
-                    .ok_or_else(|| A::Error::invalid_type(Unexpected::Map, &self));
+                return self.visit_bytes(map.next_value::<String>()?.as_bytes());
             }
             members.push((name, map.next_value_seed(self)?));
         }
@@ -287,11 +299,8 @@ fn numbers_come_as_objects() -> bool {
     serde_json::Deserializer::from_str("0").deserialize_any(Probe).unwrap_or(false)
 }
 
-fn number_from_text(text: &str) -> Option<Value> {
-    let whole = text.parse::<i64>().map(Number::from).or_else(|_| text.parse::<u64>().map(Number::from));
-    let number = whole.ok().or_else(|| Number::try_from(text.parse::<f64>().ok()?).ok())?;
-    Some(Value::Number(number))
-}
+/// What is found where a number is beyond those of a float.
+pub(crate) const OUT_OF_RANGE: Unexpected<'static> = Unexpected::Float(f64::INFINITY);
 
 impl Value {
     /// What it is, for a message to a person.

@@ -1,10 +1,12 @@
 //! Keys, certificate requests and a certificate authority inside a PKCS #11 token.
 //!
-//! A station keeps the key of its OCPP certificate in a token ([`Key`]), asks for the certificate by a request that the
-//! token signs ([`csr::build`]), and presents it in TLS ([`Key::signing_key`]). A CSMS keeps the key of its authority in
-//! a token ([`CertificateAuthority`]), judges the requests of stations and issues their certificates.
+//! A station keeps the key of its OCPP certificate in a token ([`Key`]), requests the certificate
+//! with a CSR that the token signs ([`csr::build`]), and presents the certificate in TLS
+//! ([`Key::signing_key`]). A CSMS keeps the key of its authority in a token
+//! ([`CertificateAuthority`]), decides about the requests of stations and issues their
+//! certificates.
 //!
-//! It is not an OCPP transport and keeps no certificates; no private key ever leaves a token.
+//! It is not an OCPP transport and stores no certificates. No private key ever leaves a token.
 //!
 //! ```no_run
 //! use signer_pkcs11::{KeyAlgorithm, KeyName, Token, TokenOptions, Uri, csr};
@@ -20,75 +22,81 @@
 //! ```
 //!
 //! # Blocking
-//! What talks to a token blocks, and says so; [`Key::sign`], [`CertificateAuthority::issue`] and what else is `async`
-//! does not. rustls signs inside `poll`: run handshakes in `spawn_blocking(|| Handle::current().block_on(handshake))`.
+//! A function that calls a token blocks, and its documentation says so. [`Key::sign`],
+//! [`CertificateAuthority::issue`] and every other `async` function do not block. rustls signs
+//! inside `poll`: run handshakes in `spawn_blocking(|| Handle::current().block_on(handshake))`.
 
-mod admissions;
-mod algorithm;
-mod answer;
-mod audit;
-mod breaker;
-mod certificate_use;
-mod crl;
 pub mod csr;
-mod edition;
-mod encoding;
-mod external;
 mod io;
-mod issue;
-mod issuer;
-mod key_rules;
+mod issuing;
+mod key;
 pub mod metrics;
-mod name;
-mod pin;
 mod policy;
-mod profile;
-mod profiles;
-mod pss;
-mod public_key;
 mod record;
-mod root_hash;
-mod server_name;
-mod settings;
-mod sign;
-mod uri;
-mod weak_key;
+mod token;
 
 pub use crate::{
-    algorithm::{KeyAlgorithm, KeyFamily, RsaPadding, SignatureAlgorithm, UnknownKeyAlgorithm},
-    answer::{Issued, PendingCertificate},
-    audit::{AuditChain, AuditError, AuditIndex, ChainEnd, EntryHash, Revocation},
-    breaker::Health,
-    certificate_use::{CertificateUse, UnknownCertificateUse},
-    crl::Crl,
-    csr::{Csr, CsrError},
-    edition::SignCertificate,
-    external::{ExternalAuthority, ExternalError, ExternalFuture},
-    issue::{IssueError, IssuedCertificate, MAX_CHAIN_CHARACTERS},
-    issuer::IssuerError,
-    key_rules::{BlockedKeys, BlockedKeysError, KeyRules},
-    name::{Subject, SubjectError},
-    pin::Pin,
-    policy::{IssuancePolicy, Limits, Order, ReasonCode, Refused, StandardPolicy, StationIdentity},
-    profile::Lint,
-    profiles::{Hierarchy, LeafUsage, Profile, Profiles, ProfilesError, SubAuthority, parse_duration},
-    public_key::{KeyKind, PublicKey, PublicKeyError, VerifyError},
-    record::{
-        AuditEvent, Intent, IssuanceRecord, RecordError, RecordFuture, RevocationReason,
-        UnknownRevocationReason,
+    csr::{
+        Csr, CsrError,
+        name::{Subject, SubjectError},
     },
-    server_name::ServerName,
-    settings::{CaSettings, CommonNameRule},
-    sign::{SignError, Signer, TokenFault},
-    uri::{ObjectType, PinSource, Uri, UriError},
-};
-pub use io::{
-    authority::{AuthorityError, CertificateAuthority},
-    external::ForwardingAuthority,
-    init::{init_token, init_token_within},
-    inventory::KeyInfo,
-    key::{Key, KeyError, KeyName},
-    pin_source::{is_readable_by_others, read_pin},
-    record_file::{FileRecord, FileRecordError},
-    token::{FinalTry, Token, TokenError, TokenOptions, module_from_environment},
+    io::{
+        authority::{
+            AuthorityError, CertificateAuthority,
+            external::ForwardingAuthority,
+            record_file::{FileRecord, FileRecordError},
+        },
+        key::{Key, error::KeyError, inventory::KeyInfo, name::KeyName},
+        token::{
+            Token,
+            errors::TokenError,
+            init::{init_token, init_token_within},
+            module_from_environment,
+            options::TokenOptions,
+            pin_source::{is_readable_by_others, read_pin},
+            slots::token_slots,
+        },
+    },
+    issuing::{
+        answer::{Issued, PendingCertificate},
+        certificate::{IssuedCertificate, MAX_CHAIN_CHARACTERS, crl::Crl, issuer::IssuerError, plan::Lint},
+        error::{ExternalError, IssueError},
+        external::{ExternalAuthority, ExternalFuture},
+        message::SignCertificate,
+        present::{Clock, Present},
+        record::{IssuanceRecord, RecordFuture},
+    },
+    key::{
+        algorithm::{KeyAlgorithm, KeyFamily, RsaPadding, SignatureAlgorithm, UnknownKeyAlgorithm},
+        error::{PublicKeyError, VerifyError},
+        kind::{KeyKind, UnknownKeyKind},
+        public_key::PublicKey,
+        signer::{SignError, Signer},
+    },
+    policy::{
+        applicant::Applicant,
+        certificate_use::{CertificateUse, UnknownCertificateUse},
+        issuance::{IssuancePolicy, ProposedCertificate, StandardPolicy},
+        key_rules::{BlockedKeys, BlockedKeysError, KeyRules},
+        profiles::{
+            CommonNameRule, Hierarchy, LeafUsage, Profile, Profiles, ProfilesError, SubAuthority,
+            parse_duration,
+        },
+        refused::{ReasonCode, Refused},
+        server_name::{ServerName, ServerNameError},
+        settings::{CaSettings, RequestLimits},
+    },
+    record::{
+        chain::{AuditChain, AuditError, ChainEnd, EntryHash},
+        event::{AuditEvent, Intent, RecordError, RevocationReason, StationChange, UnknownRevocationReason},
+        index::{AuditIndex, Revocation},
+    },
+    token::{
+        breaker::Health,
+        config::TokenConfig,
+        fault::TokenFault,
+        pin::Pin,
+        slot::{SlotContent, TokenDescription, TokenSlot},
+        uri::{ObjectType, Uri, error::UriError, pin_source::PinSource},
+    },
 };

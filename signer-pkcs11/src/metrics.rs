@@ -1,59 +1,65 @@
-//! What is counted of tokens, through the facade of the crate [`metrics`].
+//! The metrics of tokens, reported through the facade of the crate [`metrics`].
 //!
-//! Whoever wants the figures installs a recorder of that crate before [`Token::open`](crate::Token::open); without one,
-//! nothing is kept. `token` is a token's label.
+//! To read them, install a recorder of that crate before [`Token::open`](crate::Token::open).
+//! Without a recorder nothing is kept. `token` is the token's label.
 //!
 //! | name | kind | unit | labels |
 //! |---|---|---|---|
 //! | [`SIGNATURES`] `pkcs11_signatures_total` | counter | signatures that were asked for | `token`, `outcome` |
 //! | [`SIGN_SECONDS`] `pkcs11_sign_duration_seconds` | histogram | seconds from asking for a signature until it is there, with its time in the queue | `token` |
-//! | [`WORKS`] `pkcs11_token_works` | gauge | 1, or 0 while signatures fail, those of idle sessions included | `token` |
+//! | [`WORKS`] `pkcs11_token_works` | gauge | 1, or 0 while signatures fail, those of idle sessions included, or a call has been running for 5 s | `token` |
 //! | [`FAULTS`] `pkcs11_faults_total` | counter | what a token answered in place of a signature, healed or not | `token`, `code` |
 //! | [`LOGINS`] `pkcs11_logins_total` | counter | attempts to log in | `token`, `outcome` |
 //! | [`RESTARTS`] `pkcs11_module_restarts_total` | counter | times that a module was finalised and initialised again | |
 //! | [`LEFT_BEHIND`] `pkcs11_threads_left_behind` | gauge | threads that hang in a module and that nobody waits for any more | |
 //!
-//! `outcome` of a signature is `ok`, `busy`, `timeout`, `unavailable`, `key_gone`, `shut_down` or `failed`, of a login `ok`,
-//! `refused` or `failed`. `code` is the name of a return value of PKCS #11, such as `DeviceError`, `other` for one of a
-//! vendor's own, `no_session`, `session_gone` or `key_gone`.
+//! `outcome` of a signature is `ok`, `busy`, `timeout`, `unavailable`, `key_gone`, `shut_down` or
+//! `failed`, of a login `ok`, `refused` or `failed`. `code` is the name of a return value of PKCS
+//! #11, such as `DeviceError`, `other` for one of a vendor's own, `no_session`, `session_gone` or
+//! `key_gone`.
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use ::metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
 };
 
-use crate::sign::SignError;
+use crate::key::signer::SignError;
 
-/// Signatures that were asked for.
+/// Signatures that were requested.
 pub const SIGNATURES: &str = "pkcs11_signatures_total";
-/// How long signatures took, in seconds, with their time in the queue.
+/// Duration of signatures in seconds, including the time in the queue.
 pub const SIGN_SECONDS: &str = "pkcs11_sign_duration_seconds";
-/// Whether the last signature was made.
+/// Whether the last signature succeeded.
 pub const WORKS: &str = "pkcs11_token_works";
-/// What tokens answered in place of signatures.
+/// Faults that tokens returned instead of signatures.
 pub const FAULTS: &str = "pkcs11_faults_total";
-/// Attempts to log in.
+/// Login attempts.
 pub const LOGINS: &str = "pkcs11_logins_total";
-/// Times that a module was finalised and initialised again.
+/// Restarts of a module (C_Finalize and C_Initialize).
 pub const RESTARTS: &str = "pkcs11_module_restarts_total";
-/// Threads that hang in a module and that nobody waits for any more.
+/// Threads that hang in a module after their caller has given up.
 pub const LEFT_BEHIND: &str = "pkcs11_threads_left_behind";
 
-/// The figures of one token.
+/// The metrics of one token.
 pub(crate) struct TokenMetrics {
     token: String,
     signed: Counter,
     seconds: Histogram,
     works: Gauge,
+    /// A call did not return in time, and none has succeeded since.
+    hanging: AtomicBool,
 }
 
 impl TokenMetrics {
-    /// The recorder that is installed now gets the figures.
+    /// The metrics go to the recorder that is installed now.
     pub(crate) fn new(token: &str) -> Self {
         describe();
-        // Told from the start, so that the first restart is a change.
+        // Registered at the start, so that the first restart is a change.
         counter!(RESTARTS).increment(0);
         gauge!(LEFT_BEHIND).increment(0);
         let works = gauge!(WORKS, "token" => token.to_owned());
@@ -63,15 +69,16 @@ impl TokenMetrics {
             signed: signatures(token, "ok"),
             seconds: histogram!(SIGN_SECONDS, "token" => token.to_owned()),
             works,
+            hanging: AtomicBool::new(false),
         }
     }
 
-    /// A signature that was asked for then has come to its end.
-    pub(crate) fn signed<T>(&self, asked: Instant, result: &Result<T, SignError>) {
+    /// Counts a signature that has ended after this time.
+    pub(crate) fn signed<T>(&self, duration: Duration, result: &Result<T, SignError>) {
         let outcome = match result {
             Ok(_) => {
                 self.signed.increment(1);
-                return self.seconds.record(asked.elapsed());
+                return self.seconds.record(duration);
             }
             Err(SignError::Busy { .. }) => "busy",
             Err(SignError::Timeout { .. }) => "timeout",
@@ -83,38 +90,49 @@ impl TokenMetrics {
         signatures(&self.token, outcome).increment(1);
     }
 
-    /// A signature was made after some that were not.
+    /// A signature succeeded after one that had failed.
     pub(crate) fn works_again(&self) {
         self.works.set(1);
     }
 
-    /// A signature was not made.
+    /// A signature failed.
     pub(crate) fn fails(&self) {
         self.works.set(0);
     }
 
-    /// The token answered so.
+    /// A call did not return in time.
+    pub(crate) fn hangs(&self) {
+        self.hanging.store(true, Ordering::Release);
+        self.works.set(0);
+    }
+
+    /// Whether this is the first success after a call that did not return in time.
+    pub(crate) fn came_back(&self) -> bool {
+        self.hanging.swap(false, Ordering::AcqRel)
+    }
+
+    /// The token returned this fault.
     pub(crate) fn fault(&self, code: String) {
         counter!(FAULTS, "token" => self.token.clone(), "code" => code).increment(1);
     }
 }
 
-/// An attempt to log in.
+/// Counts a login attempt.
 pub(crate) fn login(token: &str, outcome: &'static str) {
     counter!(LOGINS, "token" => token.to_owned(), "outcome" => outcome).increment(1);
 }
 
-/// A module was restarted.
+/// Counts a restart of a module.
 pub(crate) fn restarted() {
     counter!(RESTARTS).increment(1);
 }
 
-/// A thread is left behind in a module.
+/// Counts a thread that is left behind in a module.
 pub(crate) fn left_behind() {
     gauge!(LEFT_BEHIND).increment(1);
 }
 
-/// It has come back.
+/// Counts a thread that has returned from the module.
 pub(crate) fn came_back() {
     gauge!(LEFT_BEHIND).decrement(1);
 }
@@ -123,13 +141,21 @@ fn signatures(token: &str, outcome: &'static str) -> Counter {
     counter!(SIGNATURES, "token" => token.to_owned(), "outcome" => outcome)
 }
 
-/// Tells the recorder that is installed what each metric is.
+/// Describes each metric to the recorder.
 fn describe() {
-    describe_counter!(SIGNATURES, Unit::Count, "Signatures that were asked for");
-    describe_histogram!(SIGN_SECONDS, Unit::Seconds, "Time from asking for a signature until it is there");
+    describe_counter!(SIGNATURES, Unit::Count, "Signatures that were requested");
+    describe_histogram!(
+        SIGN_SECONDS,
+        Unit::Seconds,
+        "Duration of signatures, including the time in the queue"
+    );
     describe_gauge!(WORKS, Unit::Count, "1, or 0 while signatures fail");
-    describe_counter!(FAULTS, Unit::Count, "What tokens answered in place of signatures");
-    describe_counter!(LOGINS, Unit::Count, "Attempts to log in");
-    describe_counter!(RESTARTS, Unit::Count, "Times that a module was finalised and initialised again");
-    describe_gauge!(LEFT_BEHIND, Unit::Count, "Threads that hang in a module and that nobody waits for");
+    describe_counter!(FAULTS, Unit::Count, "Faults that tokens returned instead of signatures");
+    describe_counter!(LOGINS, Unit::Count, "Login attempts");
+    describe_counter!(RESTARTS, Unit::Count, "Restarts of a module");
+    describe_gauge!(
+        LEFT_BEHIND,
+        Unit::Count,
+        "Threads that hang in a module after their caller has given up"
+    );
 }

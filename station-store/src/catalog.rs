@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::certificate::Certificate;
-use crate::hash::CertificateId;
+use certificates::{Certificate, CertificateId};
+
 use crate::ocsp::CachedOcsp;
 use crate::own::{Own, OwnId};
 use crate::pending::{Pending, PendingId};
@@ -89,6 +89,12 @@ impl Root {
     pub(crate) fn key(&self) -> RootKey {
         RootKey { use_: self.use_, fingerprint: self.id.fingerprint() }
     }
+
+    /// Whether both have the same name, without a digest: a store is opened by as many comparisons
+    /// as it has pairs of roots.
+    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
+        self.use_ == other.use_ && self.id == other.id
+    }
 }
 
 /// The name of an installed root: one use, one certificate as hash data tell certificates apart.
@@ -142,8 +148,7 @@ impl Catalog {
     pub(crate) fn apply(&mut self, transition: Transition) {
         match transition {
             Transition::PutRoot(root) => {
-                let key = root.key();
-                self.roots.retain(|known| known.key() != key);
+                self.roots.retain(|known| !known.has_key_of(&root));
                 self.roots.push(*root);
                 self.roots.sort_by_key(|root| (root.use_, root.sequence));
             }

@@ -1,31 +1,27 @@
 //! What the station's own certificate chain must be to be taken into use (A02.FR.06).
 //!
-//! Path building, signatures, name constraints and critical extensions are rustls-webpki's job, because TLS judges by the
-//! same library. Three things it leaves out are added here: the keyUsage of CAs and leaf, the path length of the root, and
-//! the validity of the root. What the leaf must say is in `leaf`.
-//!
-//! Not x509-cert's or OpenSSL's path validation: the former has none, and the latter would be a second, foreign opinion beside
-//! the one that TLS has. `tests/it/paths.rs` holds the result against OpenSSL's.
+//! The path is validated by [`certificates::path`], as TLS does it. Added here are the order of the chain and the validity of
+//! the root. What the leaf must say is in `leaf`. `tests/it/paths.rs` compares the result with OpenSSL's.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use rustls_pki_types::{CertificateDer, UnixTime};
-use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use certificates::key_strength::{WeakKey, check_strength};
+use certificates::path::{self, PathError, Purpose};
+use certificates::pem::{self, PemError};
+use certificates::signature::{self, BadSignature};
+use certificates::validity::{OutsideValidity, judge_at};
+use certificates::{Certificate, CertificateError, UnixSeconds};
 
 use crate::catalog::RootUse;
-use crate::certificate::{Certificate, CertificateError};
-use crate::key::{WeakKey, check_strength};
 use crate::leaf::{self, Names};
 use crate::pending::CertificateSigningUse;
-use crate::signature::{self, BadSignature};
-use crate::validity::{OutsideValidity, judge_at};
 
 /// What a chain is judged by.
 pub(crate) struct Expected<'a> {
     pub(crate) use_: CertificateSigningUse,
     /// The roots of each hierarchy.
     pub(crate) roots: &'a dyn Fn(RootUse) -> Vec<&'a Certificate>,
-    pub(crate) now: SystemTime,
+    pub(crate) now: UnixSeconds,
     pub(crate) skew: Duration,
     pub(crate) names: Names<'a>,
 }
@@ -49,7 +45,7 @@ pub(crate) fn read(pem: &str, max_characters: usize) -> Result<Vec<Certificate>,
 
 /// Judges a chain whose leaf's key is known to be the station's.
 pub(crate) fn verify(chain: Vec<Certificate>, expected: &Expected<'_>) -> Result<Verified, ChainRefused> {
-    let leaf = chain.first().ok_or(ChainRefused::Certificate { source: CertificateError::Nothing })?;
+    let leaf = chain.first().ok_or_else(nothing)?;
     check_links(&chain)?;
     let at = judge_at(&chain, expected.now, expected.skew)
         .map_err(|(position, source)| ChainRefused::Validity { position, source })?;
@@ -57,12 +53,12 @@ pub(crate) fn verify(chain: Vec<Certificate>, expected: &Expected<'_>) -> Result
     // A02.FR.06: the hierarchy of the CSO for the connection, that of ISO 15118 for vehicles; for a certificate that serves
     // both, both. The same root may be installed for both.
     if expected.use_.connects() {
-        let path = find_path(&chain, at, RootUse::Csms, KeyUsage::client_auth(), expected)?;
+        let path = find_path(&chain, at, RootUse::Csms, Purpose::Station, expected)?;
         anchor_key = path.issuer_of_last.map(|root| root.public_key().to_vec());
     }
     if expected.use_.is_for_vehicles() {
         // ISO 15118: towards the vehicle the charging station is the TLS server.
-        let path = find_path(&chain, at, RootUse::V2g, KeyUsage::server_auth(), expected)?;
+        let path = find_path(&chain, at, RootUse::V2g, Purpose::Secc, expected)?;
         // CertificateHashDataChainType.childCertificateHashData has room for four.
         if chain.len() > 1 + MAX_CHILDREN {
             return Err(ChainRefused::TooManyChildren { children: chain.len() - 1 });
@@ -77,6 +73,10 @@ pub(crate) fn verify(chain: Vec<Certificate>, expected: &Expected<'_>) -> Result
         check_strength(certificate.spki()).map_err(|source| ChainRefused::WeakKey { position, source })?;
     }
     Ok(Verified { chain, anchor_key })
+}
+
+fn nothing() -> ChainRefused {
+    ChainRefused::Certificate { source: PemError::Nothing { expected: pem::CERTIFICATE }.into() }
 }
 
 /// Leaf first, each certificate signed by the one after it, no root among them.
@@ -115,64 +115,31 @@ struct Path<'a> {
 /// Finds the installed root for `use_` that the chain leads to, by names and keys.
 fn find_path<'a>(
     chain: &[Certificate],
-    at: SystemTime,
+    at: UnixSeconds,
     use_: RootUse,
-    purpose: KeyUsage,
+    purpose: Purpose,
     expected: &Expected<'a>,
 ) -> Result<Path<'a>, ChainRefused> {
-    let leaf = chain[0].to_certificate_der();
-    let leaf = EndEntityCert::try_from(&leaf).map_err(|source| ChainRefused::Path { source })?;
-    let intermediates: Vec<CertificateDer<'_>> =
-        chain[1..].iter().map(|certificate| CertificateDer::from(certificate.der())).collect();
-    let since_epoch = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let last = &chain[chain.len() - 1];
+    let (leaf, intermediates) = chain.split_first().ok_or_else(nothing)?;
+    let last = intermediates.last().unwrap_or(leaf);
 
     let mut found = None;
     let mut refused = ChainRefused::UnknownIssuer { use_ };
     for root in (expected.roots)(use_) {
-        // One root at a time: two roots may share a name (a rekeyed root, a cross-signed one), and the one whose key fits
-        // is the one that the hash data of the chain need.
-        let der = root.to_certificate_der();
-        let anchor = match anchor_from_trusted_cert(&der) {
-            Ok(anchor) => [anchor],
+        // One root at a time: two roots may share a name (a rekeyed root, a cross-signed one), and the
+        // one whose key fits is the one that the hash data of the chain need.
+        match path::verify(leaf, intermediates, std::slice::from_ref(root), at.into(), purpose) {
+            Ok(_) => {}
+            Err(PathError::UnknownIssuer) => continue,
             Err(source) => {
                 refused = ChainRefused::Path { source };
                 continue;
             }
-        };
-        let path = leaf.verify_for_usage(
-            ALL_VERIFICATION_ALGS,
-            &anchor,
-            &intermediates,
-            UnixTime::since_unix_epoch(since_epoch),
-            // A00.FR.514 strongly recommends to leave extendedKeyUsage out, so it may be absent; where it is present, it
-            // must name what the certificate is for, since a peer that judges by it would refuse the connection. That is
-            // what these values mean in rustls-webpki.
-            purpose,
-            None,
-            None,
-        );
-        let path = match path {
-            Ok(path) => path,
-            Err(webpki::Error::UnknownIssuer) => continue,
-            Err(source) => {
-                refused = ChainRefused::Path { source };
-                continue;
-            }
-        };
-        // RFC 5280 leaves the validity of an anchor to local policy. Ours: an expired root stays listed and deletable, but
-        // nothing new is taken on its word.
-        if let Err((_, source)) = judge_at(std::slice::from_ref(root), expected.now, expected.skew) {
-            refused = ChainRefused::RootValidity { source };
-            continue;
         }
-        // RFC 5280, 4.2.1.9: intermediates that are self-issued do not count.
-        let depth = path
-            .intermediate_certificates()
-            .filter(|intermediate| intermediate.issuer() != intermediate.subject())
-            .count();
-        if root.ca().and_then(|ca| ca.path_length).is_some_and(|length| depth > usize::from(length)) {
-            refused = ChainRefused::PathLength;
+        // RFC 5280 leaves the validity of an anchor to local policy. Ours: an expired root stays listed
+        // and deletable, but nothing new is accepted because of it.
+        if let Err((_, source)) = judge_at([root], expected.now, expected.skew) {
+            refused = ChainRefused::RootValidity { source };
             continue;
         }
         if last.issuer() == root.subject() && signature::verify(last, root.spki()).is_ok() {
@@ -279,9 +246,9 @@ pub enum ChainRefused {
     /// A rule of RFC 5280 is broken.
     #[error("the certification path is not valid")]
     Path {
-        /// What rustls-webpki says.
+        /// Which rule.
         #[source]
-        source: webpki::Error,
+        source: PathError,
     },
     /// The root that issued the chain has expired.
     #[error("the root of the chain is not valid now")]
@@ -290,9 +257,6 @@ pub enum ChainRefused {
         #[source]
         source: OutsideValidity,
     },
-    /// More sub-CAs than the root allows.
-    #[error("the chain is longer than its root allows (pathLenConstraint)")]
-    PathLength,
     /// The leaf's CN is not what was asked for: the serial number (A00.FR.511), or the SeccId.
     #[error("the common name is not {expected}, as {} wants it", common_name_rule(*.use_))]
     CommonName {
@@ -324,9 +288,6 @@ pub enum ChainRefused {
         "the key of a certificate for vehicles is one of ECDSA with 256 bits or more, or Ed448 (ISO 15118)"
     )]
     VehicleKey,
-    /// keyUsage is present without digitalSignature.
-    #[error("the certificate's keyUsage does not allow it to sign, as TLS needs (A00.FR.512)")]
-    KeyUsage,
     /// Too weak a key.
     #[error("certificate {position} of the chain is too weak")]
     WeakKey {
@@ -350,8 +311,8 @@ fn common_name_rule(use_: CertificateSigningUse) -> &'static str {
     if use_.connects() { "A00.FR.511" } else { "the request for this SECC" }
 }
 
-/// Leaf, and as many sub-CAs as rustls-webpki follows.
-pub(crate) const MAX_CHAIN_LENGTH: usize = 7;
+/// Leaf, and as many sub-CAs as a path may have.
+pub(crate) const MAX_CHAIN_LENGTH: usize = 1 + path::MAX_SUB_CAS;
 
 /// `CertificateHashDataChainType.childCertificateHashData`.
 pub(crate) const MAX_CHILDREN: usize = 4;

@@ -52,13 +52,9 @@
 //! Methods that change something block until the disk has it; call them where blocking is allowed
 //! (`tokio::task::spawn_blocking`).
 
-mod asn1;
 mod catalog;
-mod certificate;
 mod chain;
-mod hash;
 mod io;
-mod key;
 mod leaf;
 mod listing;
 pub mod message;
@@ -66,27 +62,29 @@ mod migration;
 mod ocsp;
 mod outcome;
 mod own;
-mod pem;
 mod pending;
 mod record;
 mod roots;
 mod rules;
 mod session;
 mod settings;
-mod signature;
 pub mod storage;
 mod store;
-mod validity;
 
 pub use catalog::RootUse;
-pub use certificate::{Certificate, CertificateError};
+/// What this crate's methods take and return of certificates.
+pub use certificates::{
+    Certificate, CertificateError, CertificateId, HashAlgorithm, HashData, HashDataError,
+    key_strength::WeakKey,
+    ocsp::{CertificateStatus, OcspRefused},
+    signature::BadSignature,
+    validity::OutsideValidity,
+};
 pub use chain::ChainRefused;
-pub use hash::{CertificateHash, CertificateId, HashAlgorithm};
-pub use io::OpenError;
-pub use key::WeakKey;
+pub use io::{OpenError, is_catching_panic};
 pub use listing::InstalledRoot;
 pub use message::SignedOutcome;
-pub use ocsp::{OcspAnswer, OcspDue, OcspError, OcspRefused, OcspStatus};
+pub use ocsp::{OcspAnswer, OcspDue, OcspError};
 pub use outcome::{DeleteError, InstallError, TrustError};
 pub use own::{MAX_SECCS, OwnCertificate, OwnId, OwnState};
 pub use pending::{
@@ -97,8 +95,6 @@ pub use pending::{
 pub use redb::StorageBackend;
 pub use rules::RootRefused;
 pub use session::Session;
-pub use settings::{AdditionalRootCheck, DomainComponent, RootInUse, Settings};
-pub use signature::BadSignature;
+pub use settings::{AdditionalRootCheck, DomainComponent, LastCsmsRoot, RootInUse, Settings};
 pub use storage::StorageError;
 pub use store::Store;
-pub use validity::OutsideValidity;

@@ -1,9 +1,9 @@
 //! What is installed, certificate by certificate, for the people and programs at the station itself. A CSMS gets hash data only.
 
+use certificates::HashData;
 use rustls_pki_types::CertificateDer;
 
 use crate::catalog::{RootUse, Standing};
-use crate::hash::CertificateHash;
 use crate::own::{Own, OwnId};
 use crate::store::Store;
 
@@ -16,7 +16,7 @@ pub struct InstalledRoot {
     /// The certificate as it was received.
     pub certificate: CertificateDer<'static>,
     /// The hash data by which the inventory lists it.
-    pub hash: CertificateHash,
+    pub hash: HashData,
     /// Whether it is the CSMS root before the present one, kept until that has proved itself (M05.FR.12).
     pub is_fallback: bool,
 }
@@ -28,7 +28,7 @@ impl Store {
         let roots = catalog.roots_for(&RootUse::ALL).map(|root| InstalledRoot {
             use_: root.use_,
             certificate: root.certificate.to_certificate_der(),
-            hash: root.id.hash(self.hash_algorithm()),
+            hash: root.id.hash_data(self.hash_algorithm()),
             is_fallback: root.standing == Standing::Fallback,
         });
         let mut roots: Vec<_> = roots.collect();
@@ -38,9 +38,9 @@ impl Store {
 
     /// The hash data of an own certificate's chain, leaf first; without the last where its issuer's key is not known. Empty
     /// where there is no such certificate.
-    pub fn own_hashes(&self, id: OwnId) -> Vec<CertificateHash> {
+    pub fn own_hashes(&self, id: OwnId) -> Vec<HashData> {
         let catalog = self.read();
         let ids = catalog.own.iter().find(|own| own.id == id).map(Own::ids).unwrap_or_default();
-        ids.iter().map(|id| id.hash(self.hash_algorithm())).collect()
+        ids.iter().map(|id| id.hash_data(self.hash_algorithm())).collect()
     }
 }

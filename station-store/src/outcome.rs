@@ -56,6 +56,11 @@ pub enum DeleteError {
     /// It is the CSMS root that the connection relies on, and such are kept (OCPP 1.6: M04.FR.06; 2.x: M04.FR.03).
     #[error("the connection relies on this root certificate; install another one and connect with it first")]
     InUse,
+    /// It is the only CSMS root, and the settings keep it (M04.FR.03, note).
+    #[error(
+        "this is the last CSMS root certificate: without one no CSMS can be verified; install another one first"
+    )]
+    LastCsmsRoot,
     /// The disk failed (M04.FR.03).
     #[error("the deletion could not be stored")]
     Storage {

@@ -4,12 +4,11 @@
 //! either. Those for vehicles take effect at once, and several are valid side by side: one for each SECC, root and edition
 //! of ISO 15118.
 
+use certificates::{Attribute, Certificate, CertificateId, HashData};
 use rustls_pki_types::CertificateDer;
 
 use crate::catalog::{Catalog, Transition};
-use crate::certificate::{COMMON_NAME, COUNTRY, Certificate, DOMAIN_COMPONENT, ORGANIZATION};
 use crate::chain::Verified;
-use crate::hash::{CertificateHash, CertificateId};
 use crate::pending::{CertificateSigningUse, PendingError, PendingId};
 
 /// The number of an own certificate. Never used twice in one store; a higher one is newer.
@@ -83,7 +82,7 @@ impl Own {
     }
 
     /// Whether `hash` names the leaf, or a sub-CA that was listed with it.
-    pub(crate) fn names(&self, hash: &CertificateHash) -> bool {
+    pub(crate) fn names(&self, hash: &HashData) -> bool {
         self.ids.first().is_some_and(|leaf| leaf.is_named_by(hash))
             || self.listed().iter().any(|id| id.is_named_by(hash))
     }
@@ -93,20 +92,25 @@ impl Own {
         if self.use_.connects() {
             return Subject::default();
         }
-        let first = |attribute| self.chain[0].subject_values(attribute).into_iter().next();
+        let first = |attribute| values(&self.chain[0], attribute).into_iter().next();
         Subject {
-            common_name: first(COMMON_NAME),
-            organization: first(ORGANIZATION),
-            country: first(COUNTRY),
-            domain_component: first(DOMAIN_COMPONENT),
+            common_name: first(Attribute::CommonName),
+            organization: first(Attribute::Organization),
+            country: first(Attribute::Country),
+            domain_component: first(Attribute::DomainComponent),
         }
     }
 
     /// Whether `other` is a certificate for the same vehicles: of the same SECC, under the same root, for the same edition.
     fn serves_like(&self, other: &Self) -> bool {
-        let secc = |own: &Self| own.chain[0].subject_values(COMMON_NAME);
+        let secc = |own: &Self| values(&own.chain[0], Attribute::CommonName);
         self.use_ == other.use_ && self.anchor_key == other.anchor_key && secc(self) == secc(other)
     }
+}
+
+/// The values of an attribute of the subject; none where one of them cannot be read.
+fn values(certificate: &Certificate, attribute: Attribute) -> Vec<String> {
+    certificate.subject().values(attribute).unwrap_or_default()
 }
 
 /// What a leaf's subject must name; `None`: the default of the use.

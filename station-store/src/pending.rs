@@ -6,9 +6,9 @@
 
 use std::time::SystemTime;
 
-use crate::asn1::Spki;
+use certificates::{Certificate, Spki};
+
 use crate::catalog::{Catalog, Transition};
-use crate::certificate::Certificate;
 use crate::chain::ChainRefused;
 use crate::own::{EDITIONS, MAX_SECCS, Own, OwnId, OwnState, Subject};
 use crate::storage::StorageError;

@@ -6,13 +6,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64ct::{Base64, Encoding};
+use certificates::ocsp::CertificateStatus;
+use certificates::{Certificate, CertificateError, Spki, UnixSeconds};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::asn1::Spki;
 use crate::catalog::{Catalog, Root, RootUse, Standing, Transition};
-use crate::certificate::{Certificate, CertificateError};
-use crate::ocsp::{CachedOcsp, OcspStatus, seconds};
+use crate::ocsp::CachedOcsp;
 use crate::own::{self, Own, OwnId, OwnState};
 use crate::pending::{CertificateSigningUse, Csr, Pending, PendingId, SendNote};
 use crate::storage::{Change, Damaged, Loaded, Record, StorageError, Table};
@@ -104,8 +104,8 @@ pub(crate) fn write(transition: &Transition) -> Result<Change, StorageError> {
             serde_json::to_vec(&OcspRecord {
                 response: Base64::encode_string(&answer.response),
                 status: answer.status.into(),
-                next_update: answer.next_update.map(seconds),
-                fetched: seconds(answer.fetched),
+                next_update: answer.next_update,
+                fetched: answer.fetched,
             }),
         ),
         Transition::RemoveOcsp(fingerprint) => remove(Table::Ocsp, fingerprint.clone()),
@@ -190,8 +190,8 @@ fn read(record: &Record) -> Result<Transition, BadRecord> {
                 fingerprint: record.key.clone(),
                 response: octets(&content.response)?,
                 status: content.status.into(),
-                next_update: content.next_update.map(time).transpose()?,
-                fetched: time(content.fetched)?,
+                next_update: content.next_update,
+                fetched: content.fetched,
             }))
         }
         Table::Meta if record.key == NEXT => Ok(Transition::Next(parse::<NextRecord>(json)?.next)),
@@ -284,9 +284,8 @@ struct CsrRecord {
 struct OcspRecord {
     response: String,
     status: StatusRecord,
-    /// Seconds since 1970.
-    next_update: Option<u64>,
-    fetched: u64,
+    next_update: Option<UnixSeconds>,
+    fetched: UnixSeconds,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -333,17 +332,17 @@ impl From<UseRecord> for CertificateSigningUse {
     }
 }
 
-impl From<OcspStatus> for StatusRecord {
-    fn from(status: OcspStatus) -> Self {
+impl From<CertificateStatus> for StatusRecord {
+    fn from(status: CertificateStatus) -> Self {
         match status {
-            OcspStatus::Good => Self::Good,
-            OcspStatus::Revoked => Self::Revoked,
-            OcspStatus::Unknown => Self::Unknown,
+            CertificateStatus::Good => Self::Good,
+            CertificateStatus::Revoked => Self::Revoked,
+            CertificateStatus::Unknown => Self::Unknown,
         }
     }
 }
 
-impl From<StatusRecord> for OcspStatus {
+impl From<StatusRecord> for CertificateStatus {
     fn from(status: StatusRecord) -> Self {
         match status {
             StatusRecord::Good => Self::Good,
@@ -355,10 +354,6 @@ impl From<StatusRecord> for OcspStatus {
 
 fn is_false(value: &bool) -> bool {
     !value
-}
-
-fn time(seconds: u64) -> Result<SystemTime, BadRecord> {
-    instant(Duration::from_secs(seconds))
 }
 
 fn instant(since_1970: Duration) -> Result<SystemTime, BadRecord> {

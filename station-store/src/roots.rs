@@ -1,9 +1,9 @@
 //! Plans that change the installed roots: install, replace, rotate with a fallback, delete.
 
+use certificates::{Certificate, HashData};
+
 use crate::catalog::{Catalog, Root, RootUse, Standing, Transition};
-use crate::certificate::Certificate;
-use crate::hash::CertificateHash;
-use crate::settings::Settings;
+use crate::settings::{LastCsmsRoot, Settings};
 
 /// What [`Catalog::plan_delete`] found.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,8 +31,7 @@ impl Catalog {
         settings: &Settings,
     ) -> Result<Vec<Transition>, NoRoom> {
         let mut root = Root::new(use_, certificate, issuer_key, self.next);
-        let key = root.key();
-        if let Some(known) = self.roots.iter().find(|known| known.key() == key) {
+        if let Some(known) = self.roots.iter().find(|known| known.has_key_of(&root)) {
             // M05.FR.17: it replaces what is there, in its place. Not by content but by hash data: of two certificates that
             // share them, a CSMS could never delete just one.
             root.sequence = known.sequence;
@@ -91,7 +90,7 @@ impl Catalog {
     /// CSMS finds nothing with this hash, as it asked. Where it names the leaf of a V2G chain or a sub-CA in one, the whole
     /// chain goes, and the leaf's key is condemned: what remained could neither be used nor be listed (M04.FR.08). Chains
     /// below a root that is deleted stay; they are listed and deletable without it.
-    pub(crate) fn plan_delete(&self, hash: &CertificateHash, keep: Kept<'_>) -> Deletion {
+    pub(crate) fn plan_delete(&self, hash: &HashData, keep: Kept<'_>) -> Deletion {
         // M04.FR.06, also for a renewed certificate that is not connected with yet.
         if self.own.iter().any(|own| own.use_.connects() && own.names(hash)) {
             return Deletion::Own;
@@ -124,6 +123,12 @@ impl Catalog {
         Deletion::Found { entries, transitions }
     }
 
+    /// Whether a deletion of what `hash` names takes the last CSMS root.
+    fn has_no_csms_root_without(&self, hash: &HashData) -> bool {
+        let mut roots = self.roots_for(&[RootUse::Csms]).peekable();
+        roots.peek().is_some() && roots.all(|root| root.id.is_named_by(hash))
+    }
+
     /// `leaving` roots of this use make room in the same change.
     fn check_room(&self, use_: RootUse, settings: &Settings, leaving: usize) -> Result<(), NoRoom> {
         if self.roots.len() - leaving >= settings.max_entries {
@@ -133,6 +138,13 @@ impl Catalog {
             Some(max) if self.roots_for(&[use_]).count() - leaving >= *max => Err(NoRoom { max: *max }),
             _ => Ok(()),
         }
+    }
+}
+
+impl LastCsmsRoot {
+    /// Whether what `hash` names stays because it is the last CSMS root.
+    pub(crate) fn keeps(self, catalog: &Catalog, hash: &HashData) -> bool {
+        self == Self::Keep && catalog.has_no_csms_root_without(hash)
     }
 }
 

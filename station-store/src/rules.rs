@@ -3,17 +3,16 @@
 //! InstallCertificate is for roots. A store that took a sub-CA could not say who its issuer is, hence could not list it,
 //! hence the CSMS could never delete it. So the door is narrow: accepted ⇒ listed ⇒ deletable.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use webpki::{EndEntityCert, anchor_from_trusted_cert};
-
-use crate::certificate::{Certificate, CertificateError};
-use crate::key::{WeakKey, check_strength};
-use crate::signature::{self, BadSignature};
-use crate::validity::{OutsideValidity, judge_at};
+use certificates::key_strength::{WeakKey, check_strength};
+use certificates::path::{self, PathError};
+use certificates::signature::{self, BadSignature};
+use certificates::validity::{OutsideValidity, judge_at};
+use certificates::{Certificate, CertificateError, UnixSeconds};
 
 /// Reads the one certificate in `pem` and checks all that does not depend on who signed it.
-pub(crate) fn read(pem: &str, now: SystemTime, skew: Duration) -> Result<Certificate, RootRefused> {
+pub(crate) fn read(pem: &str, now: UnixSeconds, skew: Duration) -> Result<Certificate, RootRefused> {
     let characters = pem.chars().count();
     if characters > MAX_ROOT_CHARACTERS {
         return Err(RootRefused::TooLarge { characters });
@@ -29,13 +28,9 @@ pub(crate) fn read(pem: &str, now: SystemTime, skew: Duration) -> Result<Certifi
     // A00.FR.501–503
     check_strength(root.spki()).map_err(|source| RootRefused::WeakKey { source })?;
     // M05.FR.07, TC_M_07: an expired certificate is an invalid one.
-    judge_at(std::slice::from_ref(&root), now, skew)
-        .map_err(|(_, source)| RootRefused::Validity { source })?;
-    // TLS must be able to use what was accepted. The first reading is the strict one, to which an unknown critical extension
-    // is an error (RFC 5280, 4.2); the second would let it pass in an anchor.
-    let der = root.to_certificate_der();
-    EndEntityCert::try_from(&der).map_err(|source| RootRefused::Anchor { source })?;
-    anchor_from_trusted_cert(&der).map_err(|source| RootRefused::Anchor { source })?;
+    judge_at([&root], now, skew).map_err(|(_, source)| RootRefused::Validity { source })?;
+    // TLS must be able to use what was accepted.
+    path::check_root(&root).map_err(|source| RootRefused::Anchor { source })?;
     Ok(root)
 }
 
@@ -52,15 +47,14 @@ pub(crate) fn check_self_signed(root: &Certificate) -> Result<(), RootRefused> {
 pub(crate) fn check_signed_by(
     new: &Certificate,
     old: &Certificate,
-    now: SystemTime,
+    now: UnixSeconds,
     skew: Duration,
 ) -> Result<(), RootRefused> {
     if new.issuer() != old.subject() {
         return Err(RootRefused::NotSignedByOldRoot);
     }
     signature::verify(new, old.spki()).map_err(|_| RootRefused::NotSignedByOldRoot)?;
-    judge_at(std::slice::from_ref(old), now, skew)
-        .map_err(|(_, source)| RootRefused::OldRootValidity { source })?;
+    judge_at([old], now, skew).map_err(|(_, source)| RootRefused::OldRootValidity { source })?;
     // RFC 5280, 4.2.1.9: a root that may only issue leaves cannot issue its successor, unless that has its own name.
     let leaves_only = old.ca().and_then(|ca| ca.path_length) == Some(0);
     if leaves_only && !new.is_self_issued() { Err(RootRefused::OldRootPathLength) } else { Ok(()) }
@@ -129,9 +123,9 @@ pub enum RootRefused {
     /// TLS could not use it.
     #[error("the certificate cannot serve as a trust anchor")]
     Anchor {
-        /// What rustls-webpki says.
+        /// What it has.
         #[source]
-        source: webpki::Error,
+        source: PathError,
     },
 }
 

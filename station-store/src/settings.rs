@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use certificates::HashAlgorithm;
+
 use crate::catalog::RootUse;
-use crate::hash::HashAlgorithm;
 
 /// Settings of a [`Store`](crate::Store).
 #[derive(Clone, Debug)]
@@ -18,6 +19,7 @@ pub struct Settings {
     pub(crate) max_entries_for: BTreeMap<RootUse, usize>,
     pub(crate) additional_root_check: AdditionalRootCheck,
     pub(crate) root_in_use: RootInUse,
+    pub(crate) last_csms_root: LastCsmsRoot,
     pub(crate) max_chain_size: usize,
     pub(crate) skew: Duration,
 }
@@ -34,6 +36,7 @@ impl Settings {
             max_entries_for: BTreeMap::new(),
             additional_root_check: AdditionalRootCheck::Off,
             root_in_use: RootInUse::AsVersionSays,
+            last_csms_root: LastCsmsRoot::Delete,
             max_chain_size: MAX_CHAIN_SIZE,
             skew: Duration::from_secs(300),
         }
@@ -92,6 +95,13 @@ impl Settings {
         self
     }
 
+    /// Whether the last CSMS root may be deleted by the CSMS. Default: it may, as TC_M_20 expects.
+    #[must_use]
+    pub fn last_csms_root(mut self, policy: LastCsmsRoot) -> Self {
+        self.last_csms_root = policy;
+        self
+    }
+
     /// `SecurityCtrlr.MaxCertificateChainSize`, in characters of PEM. Default, and the most there can be: 10000.
     #[must_use]
     pub fn max_chain_size(mut self, characters: usize) -> Self {
@@ -147,6 +157,17 @@ pub enum RootInUse {
     /// Refused, as the note to M04.FR.03 permits. TC_M_20 fails then, if the root it picks is in use.
     Keep,
     /// Deleted.
+    Delete,
+}
+
+/// What becomes of a request of the CSMS to delete the only CSMS root that is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LastCsmsRoot {
+    /// Refused, as the note to M04.FR.03 permits: without a root the station can verify no CSMS,
+    /// and only somebody on the spot could install one.
+    Keep,
+    /// Deleted, as TC_M_20 expects where it picks this one.
+    #[default]
     Delete,
 }
 

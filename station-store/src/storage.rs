@@ -18,8 +18,21 @@ pub trait Storage: Send + 'static {
     /// Applies all `changes` or none, and returns only when they would survive a loss of power.
     ///
     /// # Errors
-    /// [`StorageError`]; whether the changes are kept is then unknown. The store never calls again after an error.
+    /// [`StorageError`]; whether the changes are kept is then unknown. After an error the store
+    /// calls [`Storage::reopen`] before it commits again.
     fn commit(&mut self, changes: &[Change]) -> Result<(), StorageError>;
+
+    /// Opens the place again after an error, so that [`Storage::load`] reads what is durable and a
+    /// commit may succeed. What keeps other processes out of the place stays in force.
+    ///
+    /// A storage that cannot do this leaves the default, which fails: it is opened again by
+    /// [`Store::with_storage`](crate::Store::with_storage).
+    ///
+    /// # Errors
+    /// [`StorageError`]; it may be tried again.
+    fn reopen(&mut self) -> Result<(), StorageError> {
+        Err(StorageError::Poisoned)
+    }
 }
 
 /// What [`Storage::load`] found.

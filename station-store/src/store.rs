@@ -3,18 +3,20 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
+use certificates::ocsp::CertificateStatus;
+use certificates::{Certificate, CertificateId, HashAlgorithm, HashData, UnixSeconds};
+use program::causes;
 use rustls_pki_types::CertificateDer;
 
 use crate::catalog::{Catalog, Root, RootUse, Standing, Transition};
-use crate::certificate::Certificate;
 use crate::chain::{self, Expected};
-use crate::hash::{CertificateHash, CertificateId, HashAlgorithm};
 use crate::leaf::Names;
-use crate::ocsp::{OcspAnswer, OcspDue, OcspError, OcspStatus, Patience};
+use crate::ocsp::{OcspAnswer, OcspDue, OcspError, Patience};
 use crate::outcome::{DeleteError, InstallError, Signed, SignedError, TrustError};
 use crate::own::{Own, OwnCertificate, OwnId, OwnState};
 use crate::pending::{
-    Answered, CertificateSigningUse, Match, NewPending, PendingCsr, PendingError, PendingId, SendNote,
+    Answered, CertificateSigningUse, Match, NewPending, Pending, PendingCsr, PendingError, PendingId,
+    SendNote,
 };
 use crate::record;
 use crate::roots::{Deletion, NoRoom};
@@ -30,8 +32,9 @@ use crate::storage::{Damaged, Storage, StorageError};
 ///
 /// Invariant: a certificate that was accepted is listed, and one that is listed can be deleted, across any crash.
 ///
-/// After a write has failed, every further one fails with [`StorageError::Poisoned`] until the store is opened anew, because
-/// what the disk holds is uncertain; reading goes on with the state before that write.
+/// After a write has failed, every further one fails with [`StorageError::Poisoned`] until the
+/// store is opened again ([`Store::reopen`]), because what the disk holds is uncertain; reading
+/// goes on with the state before that write.
 pub struct Store {
     settings: Settings,
     /// Taken before `catalog`, and held across plan, commit and application, so that changes follow one another.
@@ -39,12 +42,14 @@ pub struct Store {
     catalog: RwLock<Catalog>,
     sessions: Arc<Sessions>,
     patience: Mutex<Patience>,
-    damaged: Vec<Damaged>,
+    damaged: RwLock<Arc<[Damaged]>>,
 }
 
 struct Writer {
     storage: Box<dyn Storage>,
     poisoned: bool,
+    /// Why the last write, or the last attempt to open the store again, failed.
+    failure: Option<String>,
     observer: Option<Box<dyn RootObserver>>,
     /// The uses of which the observer could not take note.
     behind: Vec<RootUse>,
@@ -71,24 +76,95 @@ impl Store {
             writer: Mutex::new(Writer {
                 storage: Box::new(storage),
                 poisoned: false,
+                failure: None,
                 observer: None,
                 behind: Vec::new(),
             }),
             catalog: RwLock::new(catalog),
             sessions: Arc::default(),
             patience: Mutex::default(),
-            damaged,
+            damaged: RwLock::new(damaged.into()),
         })
     }
 
-    /// Tells `observer` the roots of each use, and from then on what becomes of them.
+    /// Opens the store again after a failed write, in place: sessions and handles stay valid, and
+    /// no other process can open the file meanwhile. What is served afterwards is the state before
+    /// the failed change or the one after it, as the disk has it; a key whose announcement failed
+    /// is given up. Does nothing where no write has failed. Blocks on the disk.
+    ///
+    /// That it succeeds means that a commit has: there is room again.
+    ///
+    /// # Errors
+    /// [`StorageError`]; the store is as before then, and this may be tried again.
+    pub fn reopen(&self) -> Result<(), StorageError> {
+        let mut writer = self.write();
+        if writer.failure.is_none() {
+            return Ok(());
+        }
+        // Also where this panics.
+        writer.poisoned = true;
+        match self.reopen_storage(&mut writer) {
+            Ok(()) => {
+                writer.poisoned = false;
+                writer.failure = None;
+                self.tell_observer(&mut writer, &RootUse::ALL);
+                Ok(())
+            }
+            Err(error) => {
+                writer.failure = Some(causes(&error).to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// Why the last write failed, with its causes; `None` where writes succeed. [`Store::reopen`]
+    /// is then the way on. Waits for a change that is under way.
+    pub fn write_failure(&self) -> Option<String> {
+        self.write().failure.clone()
+    }
+
+    fn reopen_storage(&self, writer: &mut Writer) -> Result<(), StorageError> {
+        writer.storage.reopen()?;
+        let (mut catalog, damaged) = record::read_all(writer.storage.load()?);
+        let mut transitions = Vec::new();
+        {
+            // Whoever announced them was told that they are not kept, and makes no key for them.
+            let known = self.read();
+            let unknown = |pending: &&Pending| known.pending.iter().all(|known| known.id != pending.id);
+            for pending in catalog.pending.iter().filter(unknown) {
+                if let Ok((_, drops)) = catalog.plan_drop(pending.id) {
+                    transitions.extend(drops);
+                }
+            }
+        }
+        // Something is written in any case: this is the proof that it can be.
+        transitions.push(Transition::Next(catalog.next));
+        let changes = transitions.iter().map(record::write).collect::<Result<Vec<_>, _>>()?;
+        writer.storage.commit(&changes)?;
+        for transition in transitions {
+            catalog.apply(transition);
+        }
+        for record in &damaged {
+            tracing::error!(cause = record.source, "{record}");
+        }
+        *self.damaged.write().unwrap_or_else(PoisonError::into_inner) = damaged.into();
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
+        Ok(())
+    }
+
+    /// Tells `observer` the roots of each use, and from then on what becomes of them, also where it
+    /// could not take note at first.
     pub(crate) fn observe(&self, mut observer: Box<dyn RootObserver>) -> Result<(), TrustError> {
         let mut writer = self.write();
+        let mut first_failure = Ok(());
         for use_ in RootUse::ALL {
-            observer.handle_roots(use_, &certificates(&self.read(), use_))?;
+            if let Err(error) = observer.handle_roots(use_, &certificates(&self.read(), use_)) {
+                writer.behind.push(use_);
+                first_failure = first_failure.and(Err(error));
+            }
         }
         writer.observer = Some(observer);
-        Ok(())
+        first_failure
     }
 
     /// Installs a root certificate that does not come from the CSMS: at the factory, or by an installer.
@@ -102,7 +178,8 @@ impl Store {
         use_: impl Into<RootUse>,
         pem: &str,
         now: SystemTime,
-    ) -> Result<CertificateHash, InstallError> {
+    ) -> Result<HashData, InstallError> {
+        let now = UnixSeconds::from(now);
         let refused = |source| InstallError::Refused { source };
         let no_room = |NoRoom { max }| InstallError::NoRoom { max };
         let skew = self.settings.skew;
@@ -126,7 +203,7 @@ impl Store {
                     rules::check_self_signed(&root).map_err(refused)?;
                 }
                 let issuer = issuer_key.as_deref().unwrap_or(root.public_key());
-                let hash = CertificateId::new(&root, issuer).hash(algorithm);
+                let hash = CertificateId::new(&root, issuer).hash_data(algorithm);
                 let transitions =
                     catalog.plan_install(use_, root, issuer_key, &self.settings).map_err(no_room)?;
                 return Ok((hash, transitions));
@@ -138,7 +215,7 @@ impl Store {
                 checked.map_err(|error| reason = error).is_ok()
             });
             let signer = signer.ok_or(refused(reason))?;
-            let hash = CertificateId::new(&root, signer.certificate.public_key()).hash(algorithm);
+            let hash = CertificateId::new(&root, signer.certificate.public_key()).hash_data(algorithm);
             let transitions = catalog.plan_rotate(root, signer, &self.settings).map_err(no_room)?;
             Ok((hash, transitions))
         })
@@ -151,23 +228,24 @@ impl Store {
     ///
     /// # Errors
     /// [`DeleteError`]
-    pub fn delete_by_hash(&self, hash: &CertificateHash) -> Result<usize, DeleteError> {
+    pub fn delete_by_hash(&self, hash: &HashData) -> Result<usize, DeleteError> {
         self.delete_unless_in_use(hash, RootInUse::Delete)
     }
 
     /// As [`Store::delete_by_hash`]; `of_version` is what OCPP wants of a root in use where the settings do not say.
     pub(crate) fn delete_unless_in_use(
         &self,
-        hash: &CertificateHash,
+        hash: &HashData,
         of_version: RootInUse,
     ) -> Result<usize, DeleteError> {
         let policy = match self.settings.root_in_use {
             RootInUse::AsVersionSays => of_version,
             decided => decided,
         };
-        let in_use = self.sessions.roots();
-        let keep = (policy == RootInUse::Keep).then_some(in_use.as_slice());
-        self.change(|catalog| match catalog.plan_delete(hash, keep) {
+        let kept = (policy == RootInUse::Keep).then(|| self.sessions.roots());
+        let last = self.settings.last_csms_root;
+        self.change(|catalog| match catalog.plan_delete(hash, kept.as_deref()) {
+            Deletion::Found { .. } if last.keeps(catalog, hash) => Err(DeleteError::LastCsmsRoot),
             Deletion::Found { entries, transitions } => Ok((entries, transitions)),
             Deletion::Own => Err(DeleteError::Own),
             Deletion::InUse => Err(DeleteError::InUse),
@@ -176,17 +254,17 @@ impl Store {
     }
 
     /// The hash data of the roots installed for one of `uses`.
-    pub fn installed(&self, uses: &[RootUse]) -> Vec<(RootUse, CertificateHash)> {
+    pub fn installed(&self, uses: &[RootUse]) -> Vec<(RootUse, HashData)> {
         let algorithm = self.settings.hash_algorithm;
-        self.read().roots_for(uses).map(|root| (root.use_, root.id.hash(algorithm))).collect()
+        self.read().roots_for(uses).map(|root| (root.use_, root.id.hash_data(algorithm))).collect()
     }
 
     /// The hash data of the certificates that vehicles see, a list for each chain: the leaf, then its sub-CAs, nearest first.
-    pub fn installed_chains(&self) -> Vec<Vec<CertificateHash>> {
+    pub fn installed_chains(&self) -> Vec<Vec<HashData>> {
         let algorithm = self.settings.hash_algorithm;
         let catalog = self.read();
         let listed = catalog.own.iter().map(Own::listed).filter(|chain| !chain.is_empty());
-        listed.map(|chain| chain.iter().map(|id| id.hash(algorithm)).collect()).collect()
+        listed.map(|chain| chain.iter().map(|id| id.hash_data(algorithm)).collect()).collect()
     }
 
     /// The roots that are trusted for `use_`, the earliest installed first. Expired ones are among them; the fallback is not
@@ -227,8 +305,8 @@ impl Store {
     }
 
     /// The records that were found damaged when the store was opened. They are left out of everything else.
-    pub fn damaged(&self) -> &[Damaged] {
-        &self.damaged
+    pub fn damaged(&self) -> Arc<[Damaged]> {
+        Arc::clone(&self.damaged.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Writes down a key that is about to be generated in the token, so that no crash can orphan it.
@@ -293,6 +371,7 @@ impl Store {
     /// are valid at `now`; after them those that are not. Which of them serves a vehicle depends on the roots that the
     /// vehicle names, on the SECC and on the edition of ISO 15118.
     pub fn vehicle_certificates(&self, now: SystemTime) -> Vec<OwnCertificate> {
+        let now = UnixSeconds::from(now);
         let catalog = self.read();
         let mut own: Vec<&Own> = catalog.own.iter().filter(|own| own.use_.is_for_vehicles()).collect();
         own.sort_by_key(|own| {
@@ -348,7 +427,7 @@ impl Store {
     /// GetCertificateStatus brought no answer about this certificate: it was `Failed` (TC_M_25), or the CSMS did not reply.
     /// What was known of it stays. It is due again after a minute, and after each further failure in twice the time, at
     /// most a day; after a restart at once.
-    pub fn ocsp_failed(&self, hash: &CertificateHash, now: SystemTime) {
+    pub fn ocsp_failed(&self, hash: &HashData, now: SystemTime) {
         let catalog = self.read();
         if let Some(fingerprint) = catalog.ocsp_fingerprint(hash) {
             self.patience().note(fingerprint, now, |name| catalog.has_ocsp_fingerprint(name));
@@ -362,13 +441,13 @@ impl Store {
     /// [`OcspError`]; the certificate stays due, and it counts as a failure ([`Store::ocsp_failed`]).
     pub fn ocsp_answered(
         &self,
-        hash: &CertificateHash,
+        hash: &HashData,
         ocsp_result: &str,
         now: SystemTime,
-    ) -> Result<OcspStatus, OcspError> {
-        let decoded = crate::ocsp::decode(ocsp_result).map_err(|source| OcspError::Refused { source });
+    ) -> Result<CertificateStatus, OcspError> {
+        let decoded = crate::ocsp::decode(ocsp_result);
         let answered = decoded.and_then(|response| {
-            self.change(|catalog| catalog.plan_ocsp(hash, &response, now, self.settings.skew))
+            self.change(|catalog| catalog.plan_ocsp(hash, &response, now.into(), self.settings.skew))
         });
         match &answered {
             Ok(_) => {
@@ -384,7 +463,7 @@ impl Store {
 
     /// The OCSP answers for each certificate of an own chain, leaf first; `None` where none holds at `now`.
     pub fn ocsp_answers(&self, id: OwnId, now: SystemTime) -> Vec<Option<OcspAnswer>> {
-        self.read().ocsp_answers(id, now)
+        self.read().ocsp_answers(id, now.into(), self.settings.skew)
     }
 
     /// Takes in a chain that the CSMS had signed for a pending key.
@@ -415,7 +494,7 @@ impl Store {
                 country: subject.country.as_deref(),
                 domain_component: subject.domain_component.as_deref().or(default_component),
             };
-            let expected = Expected { use_, roots: &roots, now, skew: self.settings.skew, names };
+            let expected = Expected { use_, roots: &roots, now: now.into(), skew: self.settings.skew, names };
             // Also what was accepted before: it may have expired since, and its root may have been deleted.
             let verified = chain::verify(chain, &expected).map_err(refused)?;
             let (key_uri, request_id, pending) = match found {
@@ -448,29 +527,45 @@ impl Store {
         let changes = transitions.iter().map(record::write).collect::<Result<Vec<_>, _>>()?;
         // Set first: a storage that panics leaves the store poisoned as well.
         writer.poisoned = true;
+        writer.failure = Some("the storage panicked".to_owned());
         let committed = writer.storage.commit(&changes).inspect_err(|error| {
-            tracing::error!(%error, cause = std::error::Error::source(error), "a change was not kept");
+            tracing::error!(error = %causes(&error), "a change was not kept");
         });
         // Where nothing could be begun, nothing is uncertain.
         writer.poisoned = !matches!(committed, Ok(()) | Err(StorageError::ReadOnly));
+        writer.failure = committed.as_ref().err().map(|error| causes(error).to_string());
         committed?;
-        let behind = std::mem::take(&mut writer.behind);
-        let is_touched = |use_| transitions.iter().any(|transition| transition.root_use() == Some(use_));
-        let touched = RootUse::ALL.map(|use_| (use_, behind.contains(&use_) || is_touched(use_)));
+        let touched: Vec<RootUse> = transitions.iter().filter_map(Transition::root_use).collect();
         {
             let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
             for transition in transitions {
                 catalog.apply(transition);
             }
         }
-        let Writer { observer: Some(observer), behind, .. } = &mut *writer else { return Ok(value) };
-        for (use_, _) in touched.into_iter().filter(|(_, touched)| *touched) {
+        self.tell_observer(&mut writer, &touched);
+        Ok(value)
+    }
+
+    /// Tells the observer the roots of `uses`, and those of which it could not take note before.
+    fn tell_observer(&self, writer: &mut Writer, uses: &[RootUse]) -> bool {
+        let Writer { observer: Some(observer), behind, .. } = writer else { return true };
+        let due = RootUse::ALL.into_iter().filter(|use_| uses.contains(use_) || behind.contains(use_));
+        let due: Vec<RootUse> = due.collect();
+        let before = std::mem::take(behind);
+        for use_ in due {
             if let Err(error) = observer.handle_roots(use_, &certificates(&self.read(), use_)) {
-                tracing::error!(%error, cause = std::error::Error::source(&error), "neighbours see old roots");
+                if !before.contains(&use_) {
+                    tracing::error!(error = %causes(&error), "neighbours see old roots");
+                }
                 behind.push(use_);
             }
         }
-        Ok(value)
+        behind.is_empty()
+    }
+
+    /// Tells the observer again of what it could not take note. False: it still cannot.
+    pub(crate) fn retry_observer(&self) -> bool {
+        self.tell_observer(&mut self.write(), &[])
     }
 
     /// A thread that panicked in a plan or in the storage changed nothing in memory, so its lock can be taken over;

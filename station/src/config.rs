@@ -1,17 +1,20 @@
 //! What a station has to be told: who it is, where its CSMS is, which token holds its keys.
 
 mod iso15118;
+mod key_algorithms;
 mod versions;
 
 use std::path::{Path, PathBuf};
 
-use ocpp_transport::{Identity, Password};
+use ocpp_transport::{Endpoint, Password, StationIdentity};
 use ocpp_types::v201::HashAlgorithmEnumType;
+use program::{TomlError, parse_toml};
 use serde::Deserialize;
-use url::Url;
+use signer_pkcs11::{TokenConfig, Uri};
 
 pub use self::{
     iso15118::{Iso15118Section, SeccIds},
+    key_algorithms::{KeyAlgorithms, KeyAlgorithmsError},
     versions::{Versions, VersionsError},
 };
 
@@ -49,7 +52,7 @@ pub struct Config {
     /// The CSMS and how the station proves itself to it.
     pub csms: CsmsSection,
     /// The token that holds the station's keys.
-    pub token: TokenSection,
+    pub token: TokenConfig,
     /// What the station decides about the certificates that are installed.
     #[serde(default)]
     pub certificates: CertificatesSection,
@@ -62,8 +65,8 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StationSection {
-    /// The identity in the connection URL, at most 48 characters.
-    pub identity: String,
+    /// The identity in the connection URL, at most 48 characters (OCPP-J 3.1).
+    pub identity: StationIdentity,
     /// The unique serial number: CN of the station's certificate (A00.FR.511), at most 25 characters.
     pub serial_number: String,
     /// At most 20 characters.
@@ -81,8 +84,9 @@ pub struct StationSection {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CsmsSection {
-    /// The endpoint without the identity, `wss://host[:port]/path`.
-    pub url: Url,
+    /// The endpoint without the identity, `wss://host[:port]/path`. A user, a password, a query or
+    /// a fragment is refused: URLs are logged and shown.
+    pub url: Endpoint,
     /// The versions of OCPP that the station offers, the one that it prefers first; default `["2.0.1"]`.
     #[serde(default)]
     pub versions: Versions,
@@ -113,18 +117,6 @@ pub enum PasswordFormat {
     Hexadecimal,
 }
 
-/// The token that holds the station's keys.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenSection {
-    /// An RFC 7512 URI with the token's label or serial, and a pin-source.
-    pub uri: String,
-    /// How often idle sessions are proved by a signature, in seconds; 0: never, for tokens that bill or log each one.
-    /// Default 60.
-    #[serde(default)]
-    pub keep_alive_seconds: Option<u64>,
-}
-
 /// What the station decides about the certificates that are installed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -141,8 +133,26 @@ pub struct CertificatesSection {
     pub hash_algorithm: HashAlgorithmEnumType,
     /// How far the clocks of station and CSMS may be apart when a certificate's validity is judged, in seconds; default 300.
     pub clock_skew_s: u32,
+    /// The kinds of key that the station generates for its connection, the preferred one first;
+    /// default P-256, else RSA of 2048 bits. Certificates for vehicles need P-256 or P-521, by ISO
+    /// 15118.
+    pub key_algorithms: KeyAlgorithms,
+    /// What DeleteCertificate does with the last CSMS root: `refuse`, the default, or `delete`.
+    pub last_csms_root: LastCsmsRoot,
     /// A folder for one PEM file per use, for neighbours that use OpenSSL; left out: none are written.
     pub trust_bundles: Option<PathBuf>,
+}
+
+/// What DeleteCertificate does with the only CSMS root that is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LastCsmsRoot {
+    /// It stays, and the answer is Failed, as the note to M04.FR.03 permits: a station without a
+    /// CSMS root can verify no CSMS, and stays offline until somebody on the spot installs one.
+    #[default]
+    Refuse,
+    /// It is deleted, as TC_M_20 expects where the tester picks this one.
+    Delete,
 }
 
 impl Default for CertificatesSection {
@@ -153,6 +163,8 @@ impl Default for CertificatesSection {
             max_chain_size: MAX_CHAIN_SIZE,
             hash_algorithm: HashAlgorithmEnumType::SHA256,
             clock_skew_s: 300,
+            key_algorithms: KeyAlgorithms::default(),
+            last_csms_root: LastCsmsRoot::Refuse,
             trust_bundles: None,
         }
     }
@@ -164,7 +176,7 @@ impl Default for CertificatesSection {
 pub enum ConfigError {
     /// The text is no TOML, or a member is missing, unknown or of the wrong type.
     #[error("the configuration cannot be read")]
-    Syntax(#[source] Box<toml::de::Error>),
+    Syntax(#[source] TomlError),
     /// A value breaks a bound of OCPP.
     #[error("{field}: {rule}")]
     Value {
@@ -181,8 +193,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with the member and the rule.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Syntax(Box::new(error)))?;
-        config.identity()?;
+        let config: Self = parse_toml(text).map_err(ConfigError::Syntax)?;
         let at_most = |field, text: &str, characters| match text.chars().count() {
             0 => Err(ConfigError::Value { field, rule: "is empty".to_owned() }),
             count if count > characters => {
@@ -208,7 +219,7 @@ impl Config {
         if let Some(iso15118) = &config.iso15118 {
             iso15118.check()?;
         }
-        if config.csms.url.scheme() != "wss" {
+        if !config.csms.url.is_tls() {
             return Err(ConfigError::Value {
                 field: "csms.url",
                 rule: "only wss:// is allowed: certificates are not managed without TLS".to_owned(),
@@ -223,6 +234,7 @@ impl Config {
         self.directory = folder.join(&self.directory);
         self.csms.password_file = folder.join(&self.csms.password_file);
         self.certificates.trust_bundles = self.certificates.trust_bundles.map(|bundles| folder.join(bundles));
+        self.token.uri = Uri::text_relative_to(&self.token.uri, folder);
         self
     }
 
@@ -230,15 +242,6 @@ impl Config {
     #[must_use]
     pub fn control_socket(&self) -> PathBuf {
         self.directory.join("control.sock")
-    }
-
-    /// The identity in the connection URL.
-    ///
-    /// # Errors
-    /// [`ConfigError::Value`] where it breaks the rules of OCPP-J 3.1.
-    pub fn identity(&self) -> Result<Identity, ConfigError> {
-        Identity::try_from(self.station.identity.as_str())
-            .map_err(|error| ConfigError::Value { field: "station.identity", rule: error.to_string() })
     }
 
     /// A password of the length that A00.FR.304 asks for, without the line end of its file.
@@ -296,7 +299,6 @@ mod tests {
     #[test]
     fn each_bound_names_its_field() {
         for (from, to, field) in [
-            ("CS001", "CS:001", "station.identity"),
             ("SN-0001", "12345678901234567890123456", "station.serial_number"),
             ("\"Demo\"", "\"a model name of 21 ch\"", "station.model"),
             ("wss://", "ws://", "csms.url"),
@@ -321,8 +323,32 @@ mod tests {
     }
 
     #[test]
+    fn an_identity_that_no_station_can_have_is_refused_where_it_stands() {
+        let error = Config::parse(&GOOD.replace("CS001", "CS:001")).expect_err("a colon");
+        let ConfigError::Syntax(error) = error else { panic!("{error:?}") };
+        assert!(error.place.is_some_and(|place| place.line == 4), "{error}");
+        assert_eq!(error.key.as_deref(), Some("station.identity"));
+    }
+
+    #[test]
     fn unknown_member_is_refused() {
         assert!(matches!(Config::parse(&format!("colour = 1\n{GOOD}")), Err(ConfigError::Syntax(_))));
+    }
+
+    #[test]
+    fn a_url_with_a_secret_is_refused_without_it() {
+        for url in [
+            "wss://user:hunter2@csms/ocpp",
+            "wss://hunter2@csms/ocpp",
+            "wss://csms/ocpp?token=hunter2",
+            "wss://csms/ocpp#hunter2",
+            "hunter2",
+        ] {
+            let error = Config::parse(&GOOD.replace("wss://localhost:8443/ocpp", url)).expect_err(url);
+            let ConfigError::Syntax(error) = error else { panic!("{url}: {error}") };
+            assert!(error.to_string().starts_with("line 10, column 15: csms.url: "), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
     }
 
     #[test]
@@ -349,13 +375,19 @@ mod tests {
         let ConfigError::Syntax(error) = Config::parse(&text).expect_err("no version") else {
             panic!("syntax")
         };
-        assert!(error.to_string().contains("does not speak OCPP 2.0,"), "{error}");
+        assert!(error.to_string().contains("csms.versions: the station speaks 2.1"), "{error}");
     }
 
     #[test]
     fn paths_are_relative_to_the_file() {
-        let config = Config::parse(GOOD).expect("good").relative_to(Path::new("/etc/station"));
+        let text =
+            GOOD.replace("token=station", "token=station?pin-source=file:pin&module-path=libsofthsm2.so");
+        let config = Config::parse(&text).expect("good").relative_to(Path::new("/etc/station"));
         assert_eq!(config.directory, Path::new("/etc/station/store"));
+        assert_eq!(
+            config.token.uri,
+            "pkcs11:token=station?pin-source=file:/etc/station/pin&module-path=libsofthsm2.so"
+        );
     }
 
     #[test]

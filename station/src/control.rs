@@ -1,12 +1,13 @@
 //! What a local command says to the running agent, and what it gets back: one JSON line for the command, then one line or more
 //! of reply, of which the last is [`ControlReply::Done`] or [`ControlReply::Failed`].
 
+use certificates::StationIdentity;
 use ocpp_types::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    inventory::CertificateEntry,
+    inventory::{CertificateEntry, InventoryRow},
     renewal::{End, Subject},
 };
 
@@ -17,7 +18,7 @@ use crate::{
 pub enum ControlRequest {
     /// Where is the station connected, and with what? Brings a [`Status`].
     Status,
-    /// What is installed? Brings an [`Inventory`](crate::inventory::Inventory).
+    /// What is installed? Brings an [`InventoryRow`] each, and an [`Inventory`](crate::inventory::Inventory) without them.
     Inventory,
     /// Ask the CSMS for a new certificate (A03). Brings each [`RenewalStep`] as it happens, and a [`RenewalReport`].
     Renew {
@@ -65,6 +66,8 @@ pub enum Until {
 pub enum ControlReply {
     /// It goes on; this has happened.
     Progress(RenewalStep),
+    /// A row of what was asked for; more lines follow.
+    Row(Box<InventoryRow>),
     /// It was done; what it brought.
     Done(Box<RawValue>),
     /// It was not done; why, and what to do.
@@ -89,6 +92,11 @@ pub enum Step {
     Begun,
     /// The key is in the token, and the request can be sent.
     KeyMade,
+    /// The key could not be made. What follows is another attempt, or the end.
+    KeyNotMade {
+        /// Why, for people.
+        reason: String,
+    },
     /// The request is on its way.
     Sent,
     /// The CSMS will send a certificate; the request is sent again at `again` where it does not.
@@ -117,6 +125,8 @@ pub enum Outcome {
     Invalid,
     /// The request was sent as often as CertSigningRepeatTimes allows (A02.FR.19); a late certificate is still accepted.
     Exhausted,
+    /// The token has no keys of a kind that is allowed (`certificates.key_algorithms`).
+    NoSuchKey,
     /// The token or the disk failed.
     NoKey,
     /// Somebody has asked anew meanwhile.
@@ -149,13 +159,29 @@ pub struct Status {
     /// The version of the program.
     pub program_version: String,
     /// The identity in the connection URL.
-    pub identity: String,
+    pub identity: StationIdentity,
     /// The connection to the CSMS.
     pub link: Link,
     /// What is under way or will be, each certificate once.
     pub renewals: Vec<RenewalStatus>,
     /// How many security events wait to be reported (A04).
     pub events_waiting: usize,
+    /// What cannot be written now.
+    #[serde(default)]
+    pub disk_faults: Vec<DiskFault>,
+}
+
+/// A file of the station that cannot be written now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskFault {
+    /// Its name in the station's folder.
+    pub file: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why the last attempt failed.
+    pub reason: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// The connection to the CSMS.
@@ -208,6 +234,7 @@ impl From<End> for Outcome {
             End::NotAskable => Self::NotAskable,
             End::Invalid => Self::Invalid,
             End::Exhausted => Self::Exhausted,
+            End::NoSuchKey => Self::NoSuchKey,
             End::NoKey => Self::NoKey,
             End::Replaced => Self::Replaced,
         }
@@ -225,7 +252,7 @@ pub fn subject_name(subject: &Subject) -> String {
     }
 }
 
-/// The longest line of a command or a reply, in bytes: an inventory of several hundred certificates fits.
+/// The longest line of a command or of a reply, in bytes: a chain of the longest certificates fits.
 pub const LONGEST_LINE: usize = 1024 * 1024;
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub(crate) enum Happened<P> {
     Begun { subject: Subject, pending: P },
     /// The key is made.
     KeyMade { pending: P },
+    /// The key could not be made.
+    KeyNotMade { pending: P, reason: String },
     /// The request is on its way.
     Sent { pending: P },
     /// The CSMS has accepted the request; it is sent again at `again`.
@@ -64,6 +66,9 @@ impl<P: Copy + Ord> Followed<P> {
                 Some(self.end(Outcome::Replaced))
             }
             Happened::KeyMade { pending } if mine(pending) => Some(Step::KeyMade),
+            Happened::KeyNotMade { pending, reason } if mine(pending) => {
+                Some(Step::KeyNotMade { reason: reason.clone() })
+            }
             Happened::Sent { pending } if mine(pending) => Some(Step::Sent),
             Happened::Accepted { pending, again } if mine(pending) => {
                 Some(Step::Accepted { again: Some(*again) })

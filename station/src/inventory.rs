@@ -2,11 +2,12 @@
 
 use std::time::SystemTime;
 
+use certificates::SerialNumber;
 use ocpp_types::{Timestamp, v201::CertificateHashDataType};
 use serde::{Deserialize, Serialize};
 use station_store::{
-    Certificate, CertificateHash, CertificateSigningUse, OwnCertificate, OwnState, PendingCsr, PendingState,
-    Store,
+    Certificate, CertificateSigningUse, HashData, OwnCertificate, OwnState, PendingCsr, PendingState, Store,
+    message::HashDataMessage as _,
 };
 use x509_cert::{der::Decode as _, name::Name};
 
@@ -31,6 +32,26 @@ pub struct Inventory {
     pub damaged: Vec<String>,
 }
 
+/// An entry of an [`Inventory`], which may have more of them than fit into one line of the control
+/// protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InventoryRow {
+    /// Of [`Inventory::roots`].
+    Root(RootEntry),
+    /// Of [`Inventory::own`].
+    Own(OwnEntry),
+    /// Of [`Inventory::vehicle`].
+    Vehicle(OwnEntry),
+    /// Of [`Inventory::pending`].
+    Pending(PendingEntry),
+    /// Of [`Inventory::condemned_keys`].
+    CondemnedKey(String),
+    /// Of [`Inventory::damaged`].
+    Damaged(String),
+}
+
 /// A certificate in a few words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateEntry {
@@ -38,8 +59,8 @@ pub struct CertificateEntry {
     pub subject: String,
     /// The issuer as RFC 4514 writes it.
     pub issuer: String,
-    /// Hexadecimal.
-    pub serial_number: String,
+    /// Its serial number; `None` where it cannot be read.
+    pub serial_number: Option<SerialNumber>,
     /// The first second of its validity.
     pub not_before: Timestamp,
     /// The last second of its validity.
@@ -137,37 +158,64 @@ impl Inventory {
     }
 }
 
+impl Inventory {
+    /// Takes all entries out, in their order.
+    #[must_use]
+    pub fn take_rows(&mut self) -> Vec<InventoryRow> {
+        let Self { roots, max_roots: _, own, vehicle, pending, condemned_keys, damaged } = self;
+        let rows = roots.drain(..).map(InventoryRow::Root);
+        rows.chain(own.drain(..).map(InventoryRow::Own))
+            .chain(vehicle.drain(..).map(InventoryRow::Vehicle))
+            .chain(pending.drain(..).map(InventoryRow::Pending))
+            .chain(condemned_keys.drain(..).map(InventoryRow::CondemnedKey))
+            .chain(damaged.drain(..).map(InventoryRow::Damaged))
+            .collect()
+    }
+
+    /// Adds an entry behind those of its kind.
+    pub fn push(&mut self, row: InventoryRow) {
+        match row {
+            InventoryRow::Root(entry) => self.roots.push(entry),
+            InventoryRow::Own(entry) => self.own.push(entry),
+            InventoryRow::Vehicle(entry) => self.vehicle.push(entry),
+            InventoryRow::Pending(entry) => self.pending.push(entry),
+            InventoryRow::CondemnedKey(key) => self.condemned_keys.push(key),
+            InventoryRow::Damaged(record) => self.damaged.push(record),
+        }
+    }
+}
+
 impl CertificateEntry {
     /// The certificate `der`, listed with `hash`, at `now`. One that cannot be read, which none is that the store has taken, is
     /// said to be so.
     #[must_use]
-    pub fn of(der: &[u8], hash: Option<CertificateHash>, now: SystemTime) -> Self {
+    pub fn of(der: &[u8], hash: Option<HashData>, now: SystemTime) -> Self {
         let Ok(certificate) = Certificate::from_der(der) else {
             let epoch = timestamp(SystemTime::UNIX_EPOCH);
             return Self {
                 subject: UNREADABLE.to_owned(),
                 issuer: UNREADABLE.to_owned(),
-                serial_number: String::new(),
+                serial_number: None,
                 not_before: epoch,
                 not_after: epoch,
                 days_left: 0,
-                hash_data: hash.map(CertificateHashDataType::from),
+                hash_data: hash.as_ref().map(CertificateHashDataType::of_hash_data),
             };
         };
-        let not_after = certificate.not_after();
+        let not_after = certificate.not_after().to_system_time();
         let days_left = match not_after.duration_since(now) {
             Ok(left) => i64::try_from(left.as_secs() / DAY_S).unwrap_or(i64::MAX),
             // A second too late is a day too late: 0 would look valid.
             Err(over) => i64::try_from(over.duration().as_secs() / DAY_S).map_or(i64::MIN, |days| -1 - days),
         };
         Self {
-            subject: name(certificate.subject()),
-            issuer: name(certificate.issuer()),
-            serial_number: hexadecimal(certificate.serial()),
-            not_before: timestamp(certificate.not_before()),
+            subject: name(certificate.subject().as_der()),
+            issuer: name(certificate.issuer().as_der()),
+            serial_number: Some(certificate.serial_number()),
+            not_before: timestamp(certificate.not_before().to_system_time()),
             not_after: timestamp(not_after),
             days_left,
-            hash_data: hash.map(CertificateHashDataType::from),
+            hash_data: hash.as_ref().map(CertificateHashDataType::of_hash_data),
         }
     }
 }
@@ -227,14 +275,6 @@ pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
 /// A Name as RFC 4514 writes it.
 fn name(der: &[u8]) -> String {
     Name::from_der(der).map_or_else(|_| UNREADABLE.to_owned(), |name| name.to_string())
-}
-
-fn hexadecimal(serial: &[u8]) -> String {
-    if serial.is_empty() {
-        "00".to_owned()
-    } else {
-        serial.iter().map(|octet| format!("{octet:02x}")).collect()
-    }
 }
 
 const UNREADABLE: &str = "(cannot be read)";

@@ -11,7 +11,7 @@
 //! let config = Config::parse(&std::fs::read_to_string("station.toml")?)?;
 //! let agent = Agent::open(config, None)?;
 //! let runtime = tokio::runtime::Runtime::new()?;
-//! runtime.block_on(agent.run(station::io::shutdown_signal()));
+//! runtime.block_on(agent.run(program::shutdown_signal()));
 //! # Ok(())
 //! # }
 //! ```
@@ -42,8 +42,8 @@ mod security_events;
 
 pub use crate::{
     config::{
-        CertificatesSection, Config, ConfigError, CsmsSection, Iso15118Section, PasswordFormat, SeccIds,
-        StationSection, TokenSection, Versions, VersionsError,
+        CertificatesSection, Config, ConfigError, CsmsSection, Iso15118Section, KeyAlgorithms,
+        KeyAlgorithmsError, LastCsmsRoot, PasswordFormat, SeccIds, StationSection, Versions, VersionsError,
     },
     reconnect::{CsmsRoot, RootChoice, RootFailure, presented},
     security_events::{Noted, QueuedEvent, SecurityEvent, SecurityEventQueue, Severity},

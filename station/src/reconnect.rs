@@ -11,10 +11,11 @@ use ocpp_transport::Credential;
 pub fn presented<T>(
     newest_first: &[T],
     is_in_use: impl Fn(&T) -> bool,
+    is_early: impl Fn(&T) -> bool,
     credential: Credential,
 ) -> Option<&T> {
     match credential {
-        Credential::Newest => newest_first.first(),
+        Credential::Newest => newest_first.iter().find(|own| !is_early(own)).or(newest_first.first()),
         Credential::LastThatWorked => newest_first.iter().find(|own| is_in_use(own)),
     }
 }
@@ -166,8 +167,9 @@ mod tests {
 
     /// The newest and the last that worked; `in use` is what the certificate in use is called here.
     fn both<'a>(newest_first: &[&'a str]) -> [Option<&'a str>; 2] {
-        [Credential::Newest, Credential::LastThatWorked]
-            .map(|credential| presented(newest_first, |own| *own == "in use", credential).copied())
+        [Credential::Newest, Credential::LastThatWorked].map(|credential| {
+            presented(newest_first, |own| *own == "in use", |own| *own == "early", credential).copied()
+        })
     }
 
     #[test]
@@ -176,6 +178,9 @@ mod tests {
         assert_eq!(both(&["renewed", "in use"]), [renewed, in_use]);
         assert_eq!(both(&["renewed", "renewed earlier", "in use"]), [renewed, in_use]);
         assert_eq!(both(&["in use"]), [in_use; 2]);
+        // One of the future is tried only where there is no other.
+        assert_eq!(both(&["early", "in use"]), [in_use; 2]);
+        assert_eq!(both(&["early"]), [Some("early"), None]);
     }
 
     #[test]

@@ -86,6 +86,33 @@ pub struct QueuedEvent {
     /// For people, at most 255 characters.
     #[serde(rename = "techInfo", default, skip_serializing_if = "Option::is_none")]
     pub info: Option<String>,
+    /// On how many connections the CSMS has answered that it cannot take the event now.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refusals: u32,
+    /// Tells events of one process apart that are otherwise the same.
+    #[serde(skip)]
+    number: u64,
+}
+
+impl QueuedEvent {
+    /// Which event of this process it is.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// What follows from a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterRefusal {
+    /// The event is sent again on a later connection.
+    Kept,
+    /// The event is out of the queue: the CSMS has had its connections to take it.
+    GivenUp,
 }
 
 /// Events in the order in which they happened, kept while the station is not connected (A04.FR.02).
@@ -96,6 +123,7 @@ pub struct QueuedEvent {
 #[derive(Clone, Debug, Default)]
 pub struct SecurityEventQueue {
     waiting: VecDeque<QueuedEvent>,
+    next_number: u64,
 }
 
 impl SecurityEventQueue {
@@ -104,19 +132,25 @@ impl SecurityEventQueue {
         if event.severity() == Severity::Logged {
             return Noted::Logged;
         }
-        if self.waiting.len() == MOST_WAITING {
-            self.waiting.pop_front();
-        }
-        let info: String = info.chars().take(MOST_INFO).collect();
+        self.make_room();
+        let info: String = info.chars().take(MAX_INFO).collect();
         let info = (!info.is_empty()).then_some(info);
-        self.waiting.push_back(QueuedEvent { event, time: now, info });
+        let number = self.next_number;
+        self.next_number += 1;
+        self.waiting.push_back(QueuedEvent { event, time: now, info, refusals: 0, number });
         Noted::Queued
     }
 
-    /// The oldest event, which stays in the queue until [`Self::handle_confirmed`].
+    /// Takes the oldest event out where there is no room for another one.
+    pub fn make_room(&mut self) -> Option<QueuedEvent> {
+        if self.waiting.len() < MAX_WAITING { None } else { self.waiting.pop_front() }
+    }
+
+    /// The oldest event that is none of `passed_over`; it stays in the queue until
+    /// [`Self::handle_ended`].
     #[must_use]
-    pub fn first(&self) -> Option<&QueuedEvent> {
-        self.waiting.front()
+    pub fn first_but(&self, passed_over: &[u64]) -> Option<&QueuedEvent> {
+        self.waiting.iter().find(|event| !passed_over.contains(&event.number))
     }
 
     /// The events that wait, oldest first.
@@ -124,9 +158,24 @@ impl SecurityEventQueue {
         self.waiting.iter()
     }
 
-    /// The CSMS confirmed an event (A04.FR.03). Where the queue has overflowed meanwhile, it is gone already.
-    pub fn handle_confirmed(&mut self, event: &QueuedEvent) {
-        self.waiting.pop_front_if(|oldest| oldest == event);
+    /// The CSMS has an event (A04.FR.03), or never will. Where the queue has overflowed meanwhile,
+    /// it is gone already.
+    pub fn handle_ended(&mut self, event: &QueuedEvent) {
+        self.waiting.retain(|waiting| waiting.number != event.number);
+    }
+
+    /// The CSMS cannot take an event now (CALLERROR). It is to be passed over as long as the
+    /// connection stands.
+    pub fn handle_refused(&mut self, event: &QueuedEvent) -> AfterRefusal {
+        let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.number == event.number) else {
+            return AfterRefusal::GivenUp;
+        };
+        waiting.refusals = waiting.refusals.saturating_add(1);
+        if waiting.refusals < MAX_REFUSALS {
+            return AfterRefusal::Kept;
+        }
+        self.handle_ended(event);
+        AfterRefusal::GivenUp
     }
 
     /// The events that wait, a JSON line each.
@@ -142,16 +191,27 @@ impl SecurityEventQueue {
     /// # Errors
     /// If a line is no event.
     pub fn from_json_lines(text: &str) -> Result<Self, serde_json::Error> {
-        let waiting = text.lines().take(MOST_WAITING).map(serde_json::from_str).collect::<Result<_, _>>()?;
-        Ok(Self { waiting })
+        let read = text.lines().take(MAX_WAITING).map(serde_json::from_str);
+        let mut waiting = read.collect::<Result<VecDeque<QueuedEvent>, _>>()?;
+        for (event, number) in waiting.iter_mut().zip(0..) {
+            event.number = number;
+        }
+        let next_number = waiting.back().map_or(0, |event| event.number + 1);
+        Ok(Self { waiting, next_number })
     }
 }
 
 /// `techInfo`, in characters.
-const MOST_INFO: usize = 255;
+pub(crate) const MAX_INFO: usize = 255;
 
 /// Events that wait; beyond it the oldest is dropped, for the newest tell what is wrong now.
-const MOST_WAITING: usize = 64;
+const MAX_WAITING: usize = 64;
+
+/// Connections on which a CSMS may answer that it cannot take an event now.
+///
+/// A04.FR.02 guarantees the delivery, so a CSMS whose database is away for a while must not cost an
+/// event. One that fails on the very event, however often it comes, must not be sent it for ever.
+pub(crate) const MAX_REFUSALS: u32 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -166,12 +226,12 @@ mod tests {
         let mut queue = SecurityEventQueue::default();
         queue.push(SecurityEvent::InvalidChargingStationCertificate, at(1), &"é".repeat(300));
         queue.push(SecurityEvent::DiscardedRenewedClientCertificate, at(2), "");
-        let first = queue.first().expect("waits").clone();
+        let first = queue.first_but(&[]).expect("waits").clone();
         assert_eq!(first.event, SecurityEvent::InvalidChargingStationCertificate);
         assert_eq!(first.info.as_ref().map(|text| text.chars().count()), Some(255));
-        queue.handle_confirmed(&first);
-        queue.handle_confirmed(&first);
-        let second = queue.first().expect("waits");
+        queue.handle_ended(&first);
+        queue.handle_ended(&first);
+        let second = queue.first_but(&[]).expect("waits");
         assert_eq!((second.event, &second.info), (SecurityEvent::DiscardedRenewedClientCertificate, &None));
     }
 
@@ -181,7 +241,27 @@ mod tests {
         for second in 0..100 {
             queue.push(SecurityEvent::InvalidChargingStationCertificate, at(second), &second.to_string());
         }
-        assert_eq!(queue.first().and_then(|event| event.info.as_deref()), Some("36"));
+        assert_eq!(queue.first_but(&[]).and_then(|event| event.info.as_deref()), Some("36"));
+    }
+
+    #[test]
+    fn a04_fr_02_a_refused_event_is_sent_on_later_connections_and_holds_up_no_other() {
+        let mut queue = SecurityEventQueue::default();
+        for second in 1..=2 {
+            queue.push(SecurityEvent::InvalidCsmsCertificate, at(second), "");
+        }
+        for connection in 1..=MAX_REFUSALS {
+            let first = queue.first_but(&[]).expect("waits").clone();
+            assert_eq!((first.time, first.refusals), (at(1), connection - 1));
+            let after = queue.handle_refused(&first);
+            assert_eq!(after == AfterRefusal::GivenUp, connection == MAX_REFUSALS);
+            // The next one has its turn on the same connection.
+            assert_eq!(queue.first_but(&[first.number()]).map(|event| event.time), Some(at(2)));
+            // How often it was refused survives a restart.
+            let text = queue.to_json_lines().expect("writes");
+            queue = SecurityEventQueue::from_json_lines(&text).expect("reads");
+        }
+        assert_eq!(queue.waiting().map(|event| event.time).collect::<Vec<_>>(), [at(2)]);
     }
 
     #[test]
@@ -217,6 +297,6 @@ mod tests {
         let mut queue = SecurityEventQueue::default();
         assert_eq!(queue.push(SecurityEvent::ReconfigurationOfSecurityParameters, at(1), ""), Noted::Logged);
         assert_eq!(queue.push(SecurityEvent::FailedToAuthenticateAtCsms, at(1), ""), Noted::Logged);
-        assert!(queue.first().is_none());
+        assert!(queue.first_but(&[]).is_none());
     }
 }

@@ -1,7 +1,8 @@
 //! Runs a fuzz target on the toolchain that the project is built with.
 //!
-//! libFuzzer needs the compiler to count which code is reached. The passes for that are options of stable rustc; only the sanitizers, which
-//! find misuse of memory in unsafe code, are not, and the project has no unsafe code.
+//! libFuzzer needs the compiler to count which code is reached. The passes for that are options of
+//! stable rustc; only the sanitizers, which find misuse of memory in unsafe code, are not, and the
+//! project has no unsafe code.
 
 use std::{
     collections::BTreeMap,
@@ -12,12 +13,16 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::workspace::{cargo, on_path, output, root, run, target};
+use crate::{
+    requirements::{self, Missing, Use},
+    workspace::{cargo, output, root, run, target},
+};
 
 /// Options of `cargo xtask fuzz`.
 #[derive(clap::Args)]
 pub(crate) struct FuzzArguments {
-    /// The targets: names of files in a crate's `fuzz/fuzz_targets`. Without any, all of them, one after the other
+    /// The targets: names of files in a crate's `fuzz/fuzz_targets`. Without any, all of them, one
+    /// after the other
     targets: Vec<String>,
     /// For how long to look for new inputs in each target, after all of its corpus has been tried
     #[arg(long, default_value_t = 60)]
@@ -32,9 +37,7 @@ pub(crate) struct FuzzArguments {
 
 /// `cargo xtask fuzz`: fails if an input breaks a target, and says where it is kept.
 pub(crate) fn run_command(arguments: &FuzzArguments) -> Result<()> {
-    if !on_path("c++") {
-        bail!("a C++ compiler is missing, which builds libFuzzer; install it: `sudo apt-get install g++`");
-    }
+    requirements::provide(Use::Fuzz, Missing::Report)?;
     let known = known_targets()?;
     let names = if arguments.targets.is_empty() {
         known.keys().cloned().collect()
@@ -122,7 +125,8 @@ fn make(folder: PathBuf) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// What makes rustc count: one counter per edge, a table of the places, and the operands of comparisons.
+/// What makes rustc count: one counter per edge, a table of the places, and the operands of
+/// comparisons.
 const COVERAGE: &[&str] = &[
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",

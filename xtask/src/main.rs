@@ -1,11 +1,13 @@
 //! Drives the workspace. `cargo xtask --help` lists what it can do.
 
 mod bench;
+mod book;
 mod demo;
 mod fuzz;
 mod node;
 mod python;
 mod regen;
+mod requirements;
 mod schemas;
 mod soak;
 mod softhsm;
@@ -29,24 +31,28 @@ struct Arguments {
 enum Command {
     /// Show a station and a CSMS on real tokens: certificate signed, installed, listed, deleted
     Demo(demo::DemoArguments),
-    /// Run every test, with SoftHSM and Python's `ocpp` provided
+    /// Run every test, with SoftHSM and the peers in Python and JavaScript provided
     Test(test::TestArguments),
+    /// List what the commands need from the system, or install what is missing
+    Requirements(requirements::RequirementsArguments),
+    /// Check the links and commands of the documentation and build the book in docs/
+    Book(book::BookArguments),
     /// Measure what is promised, beside what others do
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     /// Run fuzz targets for a while, each on its committed corpus first
     Fuzz(fuzz::FuzzArguments),
-    /// Kill the real station at random instants, again and again, and hold it to what it has answered
+    /// Kill the real station at random instants and check that it is what it has answered
     Soak(soak::SoakArguments),
     /// Find SoftHSM or unpack it into the target folder
     Softhsm(softhsm::SofthsmArguments),
-    /// Generate the message types from `schemas/` (or the folder in OCPP_SCHEMAS), or check that they are what the schemas give
+    /// Generate the message types from `schemas/` or the folder in OCPP_SCHEMAS, or check them
     Regen(regen::RegenArguments),
     /// Make `schemas/` from an official download, or hold it against one
     #[command(subcommand)]
     Schemas(schemas::SchemasCommand),
-    /// Check the rules of the architecture that no compiler knows
-    Tidy,
+    /// Check the rules of the architecture and of the style that no compiler knows
+    Tidy(tidy::TidyArguments),
 }
 
 fn main() -> ExitCode {
@@ -63,12 +69,14 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(arguments) => demo::run_command(&arguments),
         Command::Test(arguments) => test::run_command(&arguments),
+        Command::Requirements(arguments) => requirements::run_command(&arguments),
+        Command::Book(arguments) => book::run_command(&arguments),
         Command::Bench(command) => bench::run_command(&command),
         Command::Fuzz(arguments) => fuzz::run_command(&arguments),
         Command::Soak(arguments) => soak::run_command(&arguments),
         Command::Softhsm(arguments) => softhsm::run_command(&arguments),
         Command::Regen(arguments) => regen::run(arguments),
         Command::Schemas(command) => schemas::run(command),
-        Command::Tidy => tidy::run_command(),
+        Command::Tidy(arguments) => tidy::run_command(&arguments),
     }
 }

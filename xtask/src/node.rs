@@ -2,19 +2,12 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use crate::workspace::{on_path, output, root, target};
+use crate::workspace::{output, root, target};
 
 /// The folder `node_modules`, made at the first call and after each change of the lock file.
 pub(crate) fn modules() -> Result<PathBuf> {
-    for program in ["node", "npm"] {
-        if !on_path(program) {
-            bail!(
-                "{program} is missing, which runs peers of the tests; install it: `sudo apt-get install nodejs npm`"
-            );
-        }
-    }
     let folder = target().join("node");
     let modules = folder.join("node_modules");
     let source = root().join("xtask/node");

@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 
 use crate::workspace::{output, root, target};
 
-/// The interpreter of the environment, made at the first call and after each change of the requirements.
+/// The interpreter of the environment, made at the first call and after each change of the
+/// requirements.
 pub(crate) fn environment() -> Result<PathBuf> {
     let folder = target().join("python");
     let python = folder.join("bin/python");
@@ -18,10 +19,8 @@ pub(crate) fn environment() -> Result<PathBuf> {
         return Ok(python);
     }
     eprintln!("making the Python environment in {}", folder.display());
-    output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).context(
-        "Python's venv is missing; install it: `sudo apt-get install python3 python3-venv`, `sudo dnf install python3`, \
-         or `brew install python`",
-    )?;
+    output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))
+        .context("cannot make the environment of Python; see `cargo xtask requirements`")?;
     output(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements))
         .context("pip could not install the packages of xtask/python/requirements.txt; is the package index reachable?")?;
     fs::write(&stamp, wanted)?;

@@ -18,10 +18,12 @@ pub(crate) struct RegenArguments {
     check: bool,
 }
 
-/// Generates the types of every edition from `schemas/`, or from the folder that the variable `OCPP_SCHEMAS` names.
+/// Generates the types of every edition from `schemas/`, or from the folder that the variable
+/// `OCPP_SCHEMAS` names.
 ///
 /// # Errors
-/// A schema that is not understood, a file that cannot be read or written, or, with `--check`, any difference.
+/// A schema that is not understood, a file that cannot be read or written, or, with `--check`, any
+/// difference.
 pub(crate) fn run(arguments: RegenArguments) -> anyhow::Result<()> {
     let folder = env::var_os("OCPP_SCHEMAS").map(PathBuf::from);
     let schemas = read_folder(folder.as_deref().unwrap_or(&repository().join("schemas")))?;
@@ -154,7 +156,8 @@ fn print_difference(path: &Path, present: &str, wanted: &str) {
     }
 }
 
-/// The lines that differ, those of `old` with `-` and those of `new` with `+`, each run of them below its line number in `old`.
+/// The lines that differ, those of `old` with `-` and those of `new` with `+`, each run of them
+/// below its line number in `old`.
 fn difference(old: &str, new: &str) -> Vec<String> {
     let (old, new): (Vec<_>, Vec<_>) = (old.lines().collect(), new.lines().collect());
     // common[i][j]: the greatest number of lines, in order, that old[i..] and new[j..] share.

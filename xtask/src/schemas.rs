@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use codegen::{Source, document, edition, io::SchemaFile, official, pins::Pins};
+use codegen::{SchemaFile, Source, document, edition, official, pins::Pins};
 
 use crate::regen::{read_schemas, repository, write};
 
@@ -90,7 +90,8 @@ fn verify(source: &Path) -> anyhow::Result<()> {
             continue;
         };
         let ours = read_schemas(&folder_of(edition))?;
-        // The files of a folder that are of this set; one that cannot be read is compared, and so found.
+        // The files of a folder that are of this set; one that cannot be read is compared, and so
+        // found.
         let ours: Vec<_> = ours
             .iter()
             .map(|(name, text)| Source { name, text })
@@ -141,7 +142,8 @@ fn read_pins() -> anyhow::Result<Pins> {
     Pins::parse(&text).with_context(|| format!("in {}", path.display()))
 }
 
-/// The schema files of a folder, of a ZIP, or of ZIPs in either. Versions of OCPP have files of the same name.
+/// The schema files of a folder, of a ZIP, or of ZIPs in either. Versions of OCPP have files of the
+/// same name.
 fn read_official(source: &Path) -> anyhow::Result<Vec<SchemaFile>> {
     let mut reader = Reader { files: Vec::new(), bytes_left: MAX_TOTAL_BYTES, files_left: MAX_FILES };
     reader.path(source, 0)?;
@@ -262,7 +264,8 @@ impl Kind {
 
 /// Bytes of one schema file; the largest official one has some 70,000.
 const MAX_SCHEMA_BYTES: u64 = 1 << 20;
-/// Bytes read from one download, unpacked; the whole of OCPP 2.0.1 with its PDF files has some 40,000,000.
+/// Bytes read from one download, unpacked; the whole of OCPP 2.0.1 with its PDF files has some
+/// 40,000,000.
 const MAX_TOTAL_BYTES: u64 = 256 << 20;
 /// Files read from one download.
 const MAX_FILES: usize = 10_000;

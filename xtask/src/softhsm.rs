@@ -1,4 +1,5 @@
-//! Finds SoftHSM, the PKCS #11 module that the tests and the demo run on, or unpacks Debian's package of it.
+//! Finds SoftHSM, the PKCS #11 module that the tests and the demo run on, or unpacks Debian's
+//! package of it.
 //!
 //! Nothing is installed and no root is needed: the shared library alone is enough.
 
@@ -15,7 +16,8 @@ use crate::workspace::{on_path, output, quoted, run, target};
 /// Options of `cargo xtask softhsm`.
 #[derive(clap::Args)]
 pub(crate) struct SofthsmArguments {
-    /// Print the environment for plain `cargo test` as shell exports: eval "$(cargo xtask softhsm --env)"
+    /// Print the environment for plain `cargo test` as shell exports: eval "$(cargo xtask softhsm
+    /// --env)"
     #[arg(long)]
     env: bool,
 }
@@ -40,8 +42,15 @@ pub(crate) fn run_command(arguments: &SofthsmArguments) -> Result<()> {
     Ok(())
 }
 
-/// The path of SoftHSM's module: `PKCS11_MODULE`, the usual places of the system, or Debian's package unpacked
-/// into the target folder.
+/// Whether [`module`] can find or unpack it.
+pub(crate) fn is_available() -> bool {
+    std::env::var_os("PKCS11_MODULE").is_some()
+        || SYSTEM_PATHS.iter().any(|path| Path::new(path).is_file())
+        || (on_path("apt-get") && on_path("dpkg-deb"))
+}
+
+/// The path of SoftHSM's module: `PKCS11_MODULE`, the usual places of the system, or Debian's
+/// package unpacked into the target folder.
 pub(crate) fn module() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("PKCS11_MODULE") {
         let path = PathBuf::from(path);
@@ -78,7 +87,8 @@ pub(crate) fn pkcs11_tool() -> Result<Command> {
     Ok(command)
 }
 
-/// Writes SoftHSM's configuration into `folder`, with its tokens under `tokens`, and returns its path.
+/// Writes SoftHSM's configuration into `folder`, with its tokens under `tokens`, and returns its
+/// path.
 pub(crate) fn configure(folder: &Path, tokens: &Path) -> Result<PathBuf> {
     for dir in [folder, tokens] {
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;

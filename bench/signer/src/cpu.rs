@@ -1,11 +1,13 @@
-//! CPU time of a process. `cargo xtask bench signer` reads that of other authorities by this very file.
+//! CPU time of a process. `cargo xtask bench signer` reads that of other authorities by this very
+//! file.
 
 use std::fs;
 
 use anyhow::{Context as _, Result};
 
-/// CPU time of a process, which is its number or `self`, in microseconds. `places` says of whom: [`OWN`] of all its threads
-/// so far. The kernel counts in hundredths of a second, so what is measured has to take a second or so.
+/// CPU time of a process, which is its number or `self`, in microseconds. `places` says of whom:
+/// [`OWN`] of all its threads so far. The kernel counts in hundredths of a second, so what is
+/// measured has to take a second or so.
 pub(crate) fn used_us(process: &str, places: [usize; 2]) -> Result<f64> {
     let path = format!("/proc/{process}/stat");
     let text = fs::read_to_string(&path).context("there is no /proc: Linux only")?;

@@ -1,4 +1,5 @@
-//! From the request to the certificate: parsed, proven, decided, linted, signed, verified; without and with a record.
+//! From the request to the certificate: parsed, proven, decided, linted, signed, verified; without
+//! and with a record.
 
 use std::{
     fs,
@@ -10,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use ocpp_types::{BoundedString, v201::SignCertificateRequest};
 use signer_pkcs11::{
-    CaSettings, CertificateAuthority, FileRecord, Key, Limits, Profile, Profiles, StationIdentity, Subject,
+    CaSettings, CertificateAuthority, FileRecord, Key, RequestLimits, Profile, Profiles, Applicant, Subject,
     Token,
 };
 use tokio::task::JoinSet;
@@ -59,7 +60,7 @@ fn settings() -> Result<CaSettings> {
     station.crl_urls = vec!["http://pki.example.com/cso.crl".to_owned()];
     station.ocsp_urls = vec!["http://ocsp.example.com/".to_owned()];
     profiles.station = station;
-    let limits = Limits::default().certificates(1_000_000, YEAR).same_answer(Duration::ZERO);
+    let limits = RequestLimits::default().certificates(1_000_000, YEAR).same_answer(Duration::ZERO);
     Ok(CaSettings::new("Example").profiles(profiles).limits(limits))
 }
 
@@ -73,8 +74,8 @@ async fn cost(authority: &Arc<CertificateAuthority>, requests: &[Request], stati
     let prepared: Vec<_> = requests
         .iter()
         .map(|request| {
-            let station = StationIdentity {
-                identity: request.serial_number.clone(),
+            let station = Applicant {
+                identity: request.serial_number.parse()?,
                 serial_number: request.serial_number.clone(),
             };
             let csr =
@@ -105,7 +106,8 @@ async fn cost(authority: &Arc<CertificateAuthority>, requests: &[Request], stati
     Ok((cpu::used_us("self", cpu::OWN)? - before) / (REPEATS * REQUESTS) as f64)
 }
 
-/// A root in the token, for other programs that use the same key: its certificate, and the token's and the key's names.
+/// A root in the token, for other programs that use the same key: its certificate, and the token's
+/// and the key's names.
 pub(crate) fn write_authority(folder: &Path) -> Result<()> {
     let token: Token = token::new(1)?;
     let key = token::key(&token, "ca")?;

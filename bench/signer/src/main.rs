@@ -1,7 +1,8 @@
 //! Prints what was measured, a line each: what, of whom, the figure, the unit.
 //!
-//! CPU time is the whole process's, so that a contestant cannot hide work in another thread. Contestants run in turn, in
-//! several rounds, so that all see the same noise; the median round is printed.
+//! CPU time is the whole process's, so that a contestant cannot hide work in another thread.
+//! Contestants run in turn, in several rounds, so that all see the same noise; the median round is
+//! printed.
 
 mod cpu;
 mod issuance;

@@ -1,4 +1,5 @@
-//! TLS: mutual handshakes with both keys in a token, and what a slow token does to the other tasks of a runtime.
+//! TLS: mutual handshakes with both keys in a token, and what a slow token does to the other tasks
+//! of a runtime.
 
 use std::{
     sync::Arc,
@@ -17,7 +18,7 @@ use rustls::{
     sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey},
     version::TLS13,
 };
-use signer_pkcs11::{CaSettings, CertificateAuthority, ServerName, StationIdentity, Subject, csr};
+use signer_pkcs11::{CaSettings, CertificateAuthority, ServerName, Applicant, Subject, csr};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{cpu, median, tell, token};
@@ -42,7 +43,8 @@ pub(crate) fn measure(rounds: usize) -> Result<()> {
     Ok(())
 }
 
-/// The worst delay of a timer of 5 ms while eight handshakes wait for a slow token, in milliseconds.
+/// The worst delay of a timer of 5 ms while eight handshakes wait for a slow token, in
+/// milliseconds.
 fn worst_delay(runtime: &Runtime, stage: &Arc<Stage>) -> Result<f64> {
     runtime.block_on(async {
         let handshakes: Vec<_> = (0..8)
@@ -90,7 +92,7 @@ impl Stage {
         let server = runtime.block_on(authority.issue_server_certificate(&host, csms.public_key()))?;
         let request = csr::build(&station, &Subject::new("SN-1", "Example"))?;
         let request = SignCertificateRequest::new(BoundedString::try_from(request).ok().context("it fits")?);
-        let identity = StationIdentity { identity: "CS1".into(), serial_number: "SN-1".into() };
+        let identity = Applicant { identity: "CS1".parse().unwrap(), serial_number: "SN-1".into() };
         let (_, pending) = authority.answer(&request, &identity);
         let issued = runtime.block_on(authority.issue(pending?))?;
 

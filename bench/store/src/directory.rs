@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use station_store::{Certificate, CertificateHash, CertificateId, HashAlgorithm};
+use station_store::{Certificate, HashData, CertificateId, HashAlgorithm};
 
 use crate::pki::{CHAINS, Pki};
 
@@ -28,7 +28,7 @@ impl PemDirectory {
     pub(crate) fn list(&self) -> Result<usize> {
         let files = self.read()?;
         let keys = keys(&files);
-        let mut entries: Vec<Vec<CertificateHash>> = Vec::new();
+        let mut entries: Vec<Vec<HashData>> = Vec::new();
         for (_, chain) in &files {
             entries.push(chain.iter().map(|one| hash(one, &keys)).collect::<Result<_>>()?);
         }
@@ -47,7 +47,7 @@ impl PemDirectory {
 
     pub(crate) fn delete(&self, pki: &Pki) -> Result<()> {
         let other = Certificate::from_der(pki.other.der().to_vec())?;
-        let wanted = CertificateId::of_root(&other).hash(HashAlgorithm::Sha256);
+        let wanted = CertificateId::of_root(&other).hash_data(HashAlgorithm::Sha256);
         let files = self.read()?;
         let keys = keys(&files);
         for (path, chain) in &files {
@@ -73,10 +73,10 @@ impl PemDirectory {
 /// Keys by the name of their holder.
 fn keys(files: &[(PathBuf, Vec<Certificate>)]) -> HashMap<&[u8], &[u8]> {
     let all = files.iter().flat_map(|(_, chain)| chain);
-    all.map(|certificate| (certificate.subject(), certificate.public_key())).collect()
+    all.map(|certificate| (certificate.subject().as_der(), certificate.public_key())).collect()
 }
 
-fn hash(certificate: &Certificate, keys: &HashMap<&[u8], &[u8]>) -> Result<CertificateHash> {
-    let key = keys.get(certificate.issuer()).context("an issuer is missing")?;
-    Ok(CertificateId::new(certificate, key).hash(HashAlgorithm::Sha256))
+fn hash(certificate: &Certificate, keys: &HashMap<&[u8], &[u8]>) -> Result<HashData> {
+    let key = keys.get(certificate.issuer().as_der()).context("an issuer is missing")?;
+    Ok(CertificateId::new(certificate, key).hash_data(HashAlgorithm::Sha256))
 }

@@ -5,13 +5,14 @@ use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ocpp_types::v201::{
-    CertificateSignedRequest, DeleteCertificateRequest, DeleteCertificateStatusEnumType,
+    CertificateHashDataType, CertificateSignedRequest, DeleteCertificateRequest, DeleteCertificateStatusEnumType,
     GetInstalledCertificateIdsRequest, InstallCertificateRequest, InstallCertificateStatusEnumType,
     InstallCertificateUseEnumType,
 };
 use rcgen::PublicKeyData as _;
 use station_store::{
     Certificate, CertificateId, CertificateSigningUse, HashAlgorithm, NewPending, RootUse, Settings, Store,
+    message::HashDataMessage as _,
 };
 
 use crate::pki::{CHAINS, Pki};
@@ -59,7 +60,9 @@ pub(crate) fn install(store: &Store, pki: &Pki) -> Result<()> {
 
 pub(crate) fn delete(store: &Store, pki: &Pki) -> Result<()> {
     let id = CertificateId::of_root(&Certificate::from_der(pki.other.der().to_vec())?);
-    let response = store.delete(&DeleteCertificateRequest::new(id.hash(HashAlgorithm::Sha256).into()));
+    let response = store.delete(&DeleteCertificateRequest::new(
+        CertificateHashDataType::of_hash_data(&id.hash_data(HashAlgorithm::Sha256)),
+    ));
     ensure!(response.status == DeleteCertificateStatusEnumType::Accepted, "{response:?}");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! OCPP 1.6: who sends what, and what the places are called that its schemas leave without a name.
 
-use super::{Edition, MessageName, PlaceName, SchemaSet, Sender};
+use super::description::{Edition, MessageName, PlaceName, SchemaSet, Sender, Times};
 
 pub(super) const V16: Edition = Edition {
     module: "v16",
@@ -24,6 +24,8 @@ pub(super) const V16: Edition = Edition {
     sends: &[],
     places: PLACES,
     fixups: &[],
+    // OCPP 1.6, 3.14: dateTime is ISO 8601.
+    times: Times::Iso8601,
 };
 
 /// OCPP 1.6, 4 and 5, and Security Whitepaper, 4: the schemas do not say who sends what.
@@ -69,7 +71,8 @@ const CALLS: &[(&str, Sender)] = &[
     ("UpdateFirmware", Sender::Csms),
 ];
 
-/// OCPP 1.6, 7: the names of the types. The schemas of 1.6 write every type out in each place that has it.
+/// OCPP 1.6, 7: the names of the types. The schemas of 1.6 write every type out in each place that
+/// has it.
 const PLACES: &[PlaceName] = &[
     place("AuthorizationData", "idTagInfo", "IdTagInfo"),
     place("AuthorizeResponse", "idTagInfo", "IdTagInfo"),

@@ -1,6 +1,6 @@
 //! OCPP 2.0.1: who sends what.
 
-use super::{Edition, MessageName, SchemaSet, Sender};
+use super::description::{Edition, MessageName, SchemaSet, Sender, Times};
 
 pub(super) const V201: Edition = Edition {
     module: "v201",
@@ -16,6 +16,7 @@ pub(super) const V201: Edition = Edition {
     sends: &[],
     places: &[],
     fixups: &[],
+    times: Times::Rfc3339,
 };
 
 /// OCPP 2.0.1 Part 2: the schemas do not say who sends what.

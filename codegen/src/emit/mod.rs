@@ -1,4 +1,5 @@
-//! The files of `ocpp-types`: typify's types in the schemas' order, documented, each in a small file of its own.
+//! The files of `ocpp-types`: typify's types in the schemas' order, documented, each in a small
+//! file of its own.
 
 mod dispatch;
 mod enumeration;
@@ -67,7 +68,8 @@ struct Send<'a> {
     message: &'a Message,
 }
 
-/// Pairs requests with responses and with the tables of senders; nothing may be left over on any side.
+/// Pairs requests with responses and with the tables of senders; nothing may be left over on any
+/// side.
 fn pair<'a>(
     edition: &'static Edition,
     merged: &'a Merged,
@@ -132,7 +134,13 @@ impl Emitter<'_> {
 
         let summary = format!("Request of {name} ({title}), sent by {}.", sender.words());
         let paragraphs = [summary, schema_line(request)];
-        structure::structure(&mut items, self.types, &request.name, &request.node, &paragraphs)?;
+        structure::structure(
+            &mut items,
+            (self.edition, self.types),
+            &request.name,
+            &request.node,
+            &paragraphs,
+        )?;
         let (request_type, response_type) =
             (format_ident!("{}", request.name), format_ident!("{}", response.name));
         let version = format_ident!("{}", self.edition.variant);
@@ -147,7 +155,13 @@ impl Emitter<'_> {
 
         let summary = format!("Response to {name} ({title}): the answer to [`{}`].", request.name);
         let paragraphs = [summary, schema_line(response)];
-        structure::structure(&mut items, self.types, &response.name, &response.node, &paragraphs)?;
+        structure::structure(
+            &mut items,
+            (self.edition, self.types),
+            &response.name,
+            &response.node,
+            &paragraphs,
+        )?;
 
         let source = format!("{}.json and {}.json", request.file, response.file);
         self.module(folder, name, &source, vec![request.name.clone(), response.name.clone()], items)
@@ -161,7 +175,7 @@ impl Emitter<'_> {
             format!("Message of {name} ({title}), sent by {} and never answered (SEND).", sender.words());
         structure::structure(
             &mut items,
-            self.types,
+            (self.edition, self.types),
             &message.name,
             &message.node,
             &[summary, schema_line(message)],
@@ -191,7 +205,7 @@ impl Emitter<'_> {
             enumerations
         } else {
             let paragraphs = [format!("Data type {name}."), used_by(shared)];
-            structure::structure(&mut items, self.types, name, &shared.node, &paragraphs)?;
+            structure::structure(&mut items, (self.edition, self.types), name, &shared.node, &paragraphs)?;
             datatypes
         };
         self.module(folder, name, &format!("the definitions of {name}"), vec![name.to_owned()], items)

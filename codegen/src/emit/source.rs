@@ -35,7 +35,8 @@ impl Items {
         self.names.insert(name.to_owned());
     }
 
-    /// The items below an import of the names that are not among them: `shared` are in the edition's module, hand-written ones in the crate.
+    /// The items below an import of the names that are not among them: `shared` are in the
+    /// edition's module, hand-written ones in the crate.
     pub(super) fn into_text(
         self,
         module: &str,
@@ -77,6 +78,7 @@ const HAND_WRITTEN: &[&str] = &[
     "CustomData",
     "Digits",
     "Integer",
+    "Iso8601",
     "NonEmptyVec",
     "Notification",
     "Number",

@@ -12,13 +12,14 @@ use super::{
 use crate::{
     GenerateError,
     document::{Node, Rule, Spelling},
+    edition::{Edition, Times},
     rust_types::{Member, RustType},
 };
 
 /// Adds the object `name`, documented with `paragraphs`.
 pub(super) fn structure(
     items: &mut Items,
-    types: &IndexMap<String, RustType>,
+    (edition, types): (&Edition, &IndexMap<String, RustType>),
     name: &str,
     node: &Node,
     paragraphs: &[String],
@@ -32,7 +33,8 @@ pub(super) fn structure(
     for (property, node) in properties {
         // rust_types::generate has held both lists against each other.
         let Some(member) = members.get(property) else { continue };
-        fields.push(Field { property, node, member, required: required.contains(property) });
+        let required = required.contains(property);
+        fields.push(Field { property, node, member, required, times: edition.times });
     }
 
     let ident = format_ident!("{name}");
@@ -44,7 +46,8 @@ pub(super) fn structure(
         let docs = doc(&field.documentation());
         quote!(#docs pub #ident: #ty)
     });
-    // A `Default` of a message with required members would have to choose a status, and choose wrongly.
+    // A `Default` of a message with required members would have to choose a status, and choose
+    // wrongly.
     let default = fields.iter().all(|field| !field.required).then(|| quote!(, Default));
     items.push(quote! {
         #docs
@@ -60,7 +63,7 @@ pub(super) fn structure(
         let _ = write!(body, "        {}: {kind} {:?}", field.member.ident, field.property);
         if let Some(via) = field.read_as() {
             let _ = write!(body, " via {via}");
-            items.mention(field.integer());
+            items.mention(field.read_by());
         }
         body.push_str(",\n");
     }
@@ -102,6 +105,7 @@ struct Field<'a> {
     node: &'a Node,
     member: &'a Member,
     required: bool,
+    times: Times,
 }
 
 impl Field<'_> {
@@ -116,32 +120,36 @@ impl Field<'_> {
         paragraphs
     }
 
-    /// The type to read a member as, where it is not the member's own: integers may be written `17.0`, unless the draft forbids it.
+    /// The type to read a member as, where it is not the member's own: integers may be written
+    /// `17.0`, unless the draft forbids it, and some editions have other points in time than the
+    /// schemas.
     fn read_as(&self) -> Option<String> {
-        let integer = self.integer();
+        let read_by = self.read_by();
         match &self.node.rule {
-            Rule::Integer { minimum: None, maximum: None, .. } => Some(integer.to_owned()),
+            Rule::DateTime if self.times == Times::Iso8601 => Some(read_by.to_owned()),
+            Rule::Integer { minimum: None, maximum: None, .. } => Some(read_by.to_owned()),
             Rule::Array { items, min_items, max_items } => {
                 let Rule::Integer { minimum: None, maximum: None, .. } = items.rule else {
                     return None;
                 };
                 Some(match (min_items, max_items) {
-                    (1, None) => format!("NonEmptyVec<{integer}>"),
-                    (min, None) => format!("BoundedVec<{integer}, {min}, {{ usize::MAX }}>"),
-                    (min, Some(max)) => format!("BoundedVec<{integer}, {min}, {max}>"),
+                    (1, None) => format!("NonEmptyVec<{read_by}>"),
+                    (min, None) => format!("BoundedVec<{read_by}, {min}, {{ usize::MAX }}>"),
+                    (min, Some(max)) => format!("BoundedVec<{read_by}, {min}, {max}>"),
                 })
             }
             _ => None,
         }
     }
 
-    /// How `ocpp-types` reads the integers of this member.
-    fn integer(&self) -> &'static str {
+    /// By which type `ocpp-types` reads the integers or the points in time of this member.
+    fn read_by(&self) -> &'static str {
         let rule = match &self.node.rule {
             Rule::Array { items, .. } => &items.rule,
             rule => rule,
         };
         match rule {
+            Rule::DateTime => "Iso8601",
             Rule::Integer { spelling: Spelling::Digits, .. } => "Digits",
             _ => "Integer",
         }

@@ -45,13 +45,15 @@ fn range_words(minimum: Option<i64>, maximum: Option<i64>) -> String {
     }
 }
 
-/// What an official file says of a place, in paragraphs; nothing where the file is one of the project.
+/// What an official file says of a place, in paragraphs; nothing where the file is one of the
+/// project.
 pub(super) fn official(node: &Node) -> Vec<String> {
     let lines = node.description.iter().flat_map(|text| text.lines());
     lines.map(|line| markdown(line.trim())).filter(|line| !line.is_empty()).collect()
 }
 
-/// Prose as Markdown that shows it letter by letter. Its own emphasis by underscores is kept, which Markdown has too.
+/// Prose as Markdown that shows it letter by letter. Its own emphasis by underscores is kept, which
+/// Markdown has too.
 fn markdown(prose: &str) -> String {
     let mut text = String::new();
     for word in prose.split_whitespace() {

@@ -5,14 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// One file that was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchemaFile {
-    /// Its name without the folders.
-    pub name: String,
-    /// What it holds.
-    pub text: String,
-}
+use crate::SchemaFile;
 
 /// A folder that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +21,8 @@ pub struct FolderError {
 /// Reads every `.json` file in and below a folder, in the order of their paths.
 ///
 /// # Errors
-/// [`FolderError`] for the first folder or file that cannot be read, is nested too deeply, or is not UTF-8.
+/// [`FolderError`] for the first folder or file that cannot be read, is nested too deeply, or is
+/// not UTF-8.
 pub fn read_folder(folder: &Path) -> Result<Vec<SchemaFile>, FolderError> {
     let mut files = Vec::new();
     read_into(folder, MAX_DEPTH, &mut files)?;

@@ -2,7 +2,7 @@
 
 use codegen::{
     GenerateError, GeneratedFile, Source, document,
-    edition::{Edition, MessageName, SchemaSet, Sender},
+    edition::{Edition, MessageName, SchemaSet, Sender, Times},
     fixups::{Applied, Fixup, apply},
     generate,
     merge::merge,
@@ -23,6 +23,7 @@ pub(crate) const PING: Edition = Edition {
     sends: &[],
     places: &[],
     fixups: &[],
+    times: Times::Rfc3339,
 };
 
 static ONE_ACTION: Edition = PING;

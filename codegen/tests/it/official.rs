@@ -177,7 +177,8 @@ fn pins_are_read_back() {
 
 #[test]
 fn the_hash_is_that_of_the_canonical_json() {
-    // RFC 8785, 3.2.2: 1E30 is written 1e+30, 4.50 is 4.5, and members are sorted; the digest is sha256sum's of that text.
+    // RFC 8785, 3.2.2: 1E30 is written 1e+30, 4.50 is 4.5, and members are sorted; the digest is
+    // sha256sum's of that text.
     let hash = |text: &str| canonical_hash("a.json", text).expect("JSON");
     let canonical = r#"{"a":"é","b":[1e+30,4.5]}"#;
     assert_eq!(hash("\u{feff} { \"b\" : [1E30, 4.50],\r\n \"a\" : \"\\u00e9\" }"), hash(canonical));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use signer_pkcs11::{Hierarchy, Profiles, ProfilesError, RsaPadding, parse_duration};
+use signer_pkcs11::{Hierarchy, Profiles, ProfilesError, RsaPadding, Uri, parse_duration};
 
 /// The authority that signs stations' certificates: keys in the token, or a command that asks another authority.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -158,7 +158,11 @@ impl CaSection {
     /// The profiles, `file` being the text of `profiles_file`, if there is one.
     pub(crate) fn profiles(&self, file: &str) -> Result<Profiles, ProfilesError> {
         let mut profiles = match &self.profiles {
-            Some(table) => Profiles::from_toml(&table.to_string())?,
+            // The text is not the user's: only the keys say where something is wrong.
+            Some(table) => Profiles::from_toml(&table.to_string()).map_err(|error| match error {
+                ProfilesError::Toml(error) => ProfilesError::Toml(error.without_place()),
+                error => error,
+            })?,
             None => Profiles::from_toml(file)?,
         };
         if let Some(days) = self.validity_days {
@@ -199,6 +203,10 @@ impl CaSection {
         });
         for path in own.chain(issuers).chain([&mut self.certificate_file]) {
             *path = folder.join(&*path);
+        }
+        let issuers = self.issuers.iter_mut().map(|issuer| &mut issuer.key);
+        for uri in self.key.iter_mut().chain(&mut self.spares).chain(issuers) {
+            *uri = Uri::text_relative_to(uri, folder);
         }
         // A program that is named with its folder; any other is looked for where programs are.
         let program = self.external.as_mut().and_then(|external| external.command.first_mut());

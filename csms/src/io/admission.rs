@@ -2,25 +2,28 @@
 
 use std::sync::Arc;
 
+use certificates::{Certificate, SerialNumber};
 use ocpp_transport::{
-    Admission, Admitted, CloseReason, Identity, Password, Peer, Refusal, Registration, UpgradeRequest,
-    tls::SecurityEvent,
+    Admission, Admitted, CloseReason, Network, Password, Peer, Refusal, Registration, StationIdentity,
+    UpgradeRequest, tls::SecurityEvent,
 };
 use ocpp_types::Version;
-use tokio::{
-    sync::{Mutex, OnceCell, Semaphore},
-    task::spawn_blocking,
-};
-use x509_cert::{Certificate, der::Decode as _};
+use program::causes;
+use tokio::sync::{Mutex, OnceCell, Semaphore};
 
 use crate::{
     admission::{LOWER_PROFILE, Passwords, Proof, Verdict, judge},
     config::StationSection,
     control::ConnectedStation,
     fleet::Fleet,
-    io::{enrolment::Enrolment, password::verify_password},
+    io::{
+        enrolment::Enrolment,
+        logins::{Login, Logins, NotVerified},
+        unix_now,
+    },
     ledger::{ChangedPasswords, Ledger, LedgerError, PasswordAnswer},
     live::LiveConfig,
+    login::Guess,
 };
 
 /// The doorkeeper.
@@ -29,39 +32,37 @@ pub(crate) struct Door<L> {
     config: Arc<LiveConfig>,
     enrolment: Arc<Enrolment<L>>,
     fleet: Arc<Fleet>,
-    /// Argon2 takes 19 MiB and a core for each password.
-    hashing: Arc<Semaphore>,
+    logins: Arc<Logins>,
+    /// Admissions with a certificate that use the ledger at the same time. They wait here and not
+    /// for a connection of the ledger, because that wait has a short deadline and connected
+    /// stations need the connections too.
+    ledger_turns: Semaphore,
 }
 
 impl<L: Ledger> Door<L> {
-    pub(crate) fn new(config: Arc<LiveConfig>, enrolment: Arc<Enrolment<L>>, fleet: Arc<Fleet>) -> Self {
-        Self { config, enrolment, fleet, hashing: Arc::new(Semaphore::new(MOST_HASHING)) }
+    pub(crate) fn new(
+        config: Arc<LiveConfig>,
+        enrolment: Arc<Enrolment<L>>,
+        fleet: Arc<Fleet>,
+        logins: Arc<Logins>,
+    ) -> Self {
+        Self { config, enrolment, fleet, logins, ledger_turns: Semaphore::new(MAX_LEDGER_TURNS) }
     }
 
-    /// The first of the hashes that a password fits, as its number.
-    async fn fitting(&self, spellings: Vec<Password>, hashes: Vec<String>) -> Result<Option<usize>, Refusal> {
-        let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| Refusal::Unavailable)?;
-        let verify = move || {
-            // The permit goes with the work, which a caller that gives up does not end.
-            let _permit = permit;
-            let fits =
-                |hash: &String| spellings.iter().any(|spelling| verify_password(spelling.expose(), hash));
-            hashes.iter().position(fits)
-        };
-        spawn_blocking(verify).await.map_err(|_| Refusal::Unavailable)
-    }
-
-    /// Whether a password is the station's: the one that it has taken, or else the configuration's, or one that it was
-    /// offered and has not answered for (A01).
+    /// Whether a password is the station's: the one that it has taken, or else the configuration's,
+    /// or one that it was offered and has not answered for (A01).
     async fn password_fits(
         &self,
         station: &StationSection,
         changed: ChangedPasswords,
+        login: &mut Login<'_>,
         spellings: Vec<Password>,
     ) -> Result<bool, Refusal> {
         let current = changed.taken.or_else(|| station.password_hash.clone());
         let before = usize::from(current.is_some());
-        let fitting = self.fitting(spellings, current.into_iter().chain(changed.offered).collect()).await?;
+        let hashes = current.into_iter().chain(changed.offered).collect::<Vec<_>>();
+        let verified = login.fitting(spellings, &hashes).await;
+        let fitting = verified.map_err(|error| not_verified(&station.identity, error))?;
         if fitting.is_some_and(|number| number >= before) {
             let settled =
                 self.enrolment.ledger.settle_password(&station.identity, PasswordAnswer::Taken).await;
@@ -74,63 +75,18 @@ impl<L: Ledger> Door<L> {
     async fn is_revoked(&self, station: &StationSection, upgrade: &UpgradeRequest) -> Result<bool, Refusal> {
         let leaf = upgrade.client_certificate.as_ref().and_then(|chain| chain.first());
         let Some(serial) = leaf.and_then(|leaf| serial_number(leaf)) else { return Ok(false) };
-        let revoked = self.enrolment.ledger.is_revoked(&station.identity, &serial).await;
+        let revoked = self.enrolment.ledger.is_revoked(&station.identity, serial).await;
         revoked.map_err(|error| unavailable(&station.identity, &error))
     }
 
-    /// Admits a station that has proved who it is, and records its profile. What it proved may have taken a while, so
-    /// only now is it known whether it has used a higher one.
-    async fn admit_proved(
+    /// Decides about a station whose turn it is.
+    async fn decide(
         &self,
         station: &StationSection,
         upgrade: &UpgradeRequest,
+        login: Option<&mut Login<'_>>,
     ) -> Result<Admitted, Refusal> {
-        let (identity, profile) = (station.identity.as_str(), upgrade.profile.number());
-        let highest = self.enrolment.ledger.raise_security_profile(identity, profile).await;
-        if highest.map_err(|error| unavailable(identity, &error))? > profile {
-            return Err(refuse(upgrade, Refusal::WrongProfile, LOWER_PROFILE));
-        }
-        if upgrade.certificate_expired {
-            tracing::warn!(
-                station = identity,
-                "its certificate has expired, and will be renewed (A00.FR.429)"
-            );
-        }
-        // B01.FR.08: who was never accepted has to boot first. One that was only connects again.
-        let registered = self.enrolment.ledger.registered(identity).await;
-        let registration = match registered.map_err(|error| unavailable(identity, &error))? {
-            // A00.FR.429
-            true if upgrade.certificate_expired => Registration::Pending,
-            true => Registration::Accepted,
-            false => Registration::NotBooted,
-        };
-        let terms = Terms {
-            certificate_expired: upgrade.certificate_expired,
-            longest_chain: OnceCell::new(),
-            password_pending: Mutex::new(false),
-        };
-        // Everything is kept under the spelling of the configuration.
-        let spelling = Identity::try_from(identity).map_err(|_| Refusal::UnknownStation)?;
-        Ok(Admitted::new().with_identity(spelling).with_registration(registration).with_context(terms))
-    }
-}
-
-/// What a station was admitted with, and what its connection has brought to light.
-#[derive(Debug)]
-pub(crate) struct Terms {
-    /// Its certificate is past its last day: it stays Pending and gets a new one.
-    pub(crate) certificate_expired: bool,
-    /// How long a chain it takes, in characters, once it was asked; `None` where it does not tell.
-    pub(crate) longest_chain: OnceCell<Option<usize>>,
-    /// Whether it was sent a password, and may have it only from a later connection on. Locked while one is changed.
-    pub(crate) password_pending: Mutex<bool>,
-}
-
-impl<L: Ledger> Admission for Door<L> {
-    async fn admit(&self, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
-        let config = self.config.get();
-        let station = config.station(upgrade.identity.as_str()).ok_or(Refusal::UnknownStation)?;
-        let identity = station.identity.as_str();
+        let identity = &station.identity;
         let changed = self.enrolment.ledger.passwords(identity).await;
         let changed = changed.map_err(|error| unavailable(identity, &error))?;
         let reached = self.enrolment.ledger.security_profile(identity).await;
@@ -154,9 +110,11 @@ impl<L: Ledger> Admission for Door<L> {
             }
             Verdict::Admit => self.admit_proved(station, upgrade).await,
             Verdict::VerifyPassword => {
-                let basic = upgrade.basic.as_ref().ok_or(Refusal::BadCredentials)?;
+                let (Some(login), Some(basic)) = (login, &upgrade.basic) else {
+                    return Err(Refusal::BadCredentials);
+                };
                 let spellings = spellings(&basic.password, upgrade.version);
-                if self.password_fits(station, changed, spellings).await? {
+                if self.password_fits(station, changed, login, spellings).await? {
                     self.admit_proved(station, upgrade).await
                 } else {
                     Err(refuse(upgrade, Refusal::BadCredentials, "the password is wrong (A00.FR.207)"))
@@ -167,12 +125,99 @@ impl<L: Ledger> Admission for Door<L> {
         }
     }
 
+    /// Admits a station that has proved who it is, and records its profile. What it proved may have
+    /// taken a while, so only now is it known whether it has used a higher one.
+    async fn admit_proved(
+        &self,
+        station: &StationSection,
+        upgrade: &UpgradeRequest,
+    ) -> Result<Admitted, Refusal> {
+        let (identity, profile) = (&station.identity, upgrade.profile.number());
+        let highest = self.enrolment.ledger.raise_security_profile(identity, profile).await;
+        if highest.map_err(|error| unavailable(identity, &error))? > profile {
+            return Err(refuse(upgrade, Refusal::WrongProfile, LOWER_PROFILE));
+        }
+        if upgrade.certificate_expired {
+            tracing::warn!(
+                station = %identity,
+                "its certificate has expired, and will be renewed (A00.FR.429)"
+            );
+        }
+        let leaf = upgrade.client_certificate.as_ref().and_then(|chain| chain.first());
+        if let Some(serial_number) = leaf.and_then(|leaf| serial_number(leaf)) {
+            self.note_delivery(identity, serial_number).await;
+        }
+        // B01.FR.08: who was never accepted has to boot first. One that was only connects again.
+        let registered = self.enrolment.ledger.registered(identity).await;
+        let registration = match registered.map_err(|error| unavailable(identity, &error))? {
+            // A00.FR.429
+            true if upgrade.certificate_expired => Registration::Pending,
+            true => Registration::Accepted,
+            false => Registration::NotBooted,
+        };
+        let terms = Terms {
+            certificate_expired: upgrade.certificate_expired,
+            longest_chain: OnceCell::new(),
+            password_pending: Mutex::new(false),
+        };
+        // Everything is kept under the spelling of the configuration.
+        let spelling = identity.clone();
+        Ok(Admitted::new().with_identity(spelling).with_registration(registration).with_context(terms))
+    }
+}
+
+impl<L: Ledger> Door<L> {
+    /// A station that connects with a certificate has it, whatever became of its answer (A02.FR.08,
+    /// A02.FR.10). That this cannot be recorded keeps nobody out.
+    async fn note_delivery(&self, station: &StationIdentity, serial_number: SerialNumber) {
+        match self.enrolment.ledger.proved(station, serial_number, unix_now()).await {
+            Ok(true) => tracing::info!(
+                %station, %serial_number,
+                "the station has connected with a certificate whose delivery it had not confirmed"
+            ),
+            Ok(false) => {}
+            Err(error) => tracing::error!(
+                %station, %serial_number, error = %causes(&error),
+                "that the station has its certificate was not recorded"
+            ),
+        }
+    }
+}
+
+/// What a station was admitted with, and what its connection has brought to light.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    /// Its certificate is past its last day: it stays Pending and gets a new one.
+    pub(crate) certificate_expired: bool,
+    /// How long a chain it takes, in characters, once it was asked; `None` where it does not tell.
+    pub(crate) longest_chain: OnceCell<Option<usize>>,
+    /// Whether it was sent a password, and may have it only from a later connection on. Locked
+    /// while one is changed.
+    pub(crate) password_pending: Mutex<bool>,
+}
+
+impl<L: Ledger> Admission for Door<L> {
+    async fn admit(&self, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
+        let config = self.config.get();
+        let station = config.station(upgrade.identity.as_str()).ok_or(Refusal::UnknownStation)?;
+        let identity = &station.identity;
+        let Some(credentials) = upgrade.basic.as_ref().filter(|_| upgrade.client_certificate.is_none())
+        else {
+            let _turn = self.ledger_turns.acquire().await.map_err(|_| Refusal::Unavailable)?;
+            return self.decide(station, upgrade, None).await;
+        };
+        let guess = Guess { network: Network::of(upgrade.remote.ip()), station: identity.clone() };
+        let login = self.logins.begin(&guess, &credentials.password).await;
+        let mut login = login.map_err(|error| not_verified(identity, error))?;
+        self.decide(station, upgrade, Some(&mut login)).await
+    }
+
     fn connected(&self, peer: &Peer) {
         let leaf = peer.client_certificate().and_then(|chain| chain.first());
         self.fleet.handle_connected(
             peer.clone(),
             ConnectedStation {
-                identity: peer.identity().to_string(),
+                identity: peer.identity().clone(),
                 subprotocol: peer.version().subprotocol().to_owned(),
                 security_profile: peer.profile().number(),
                 certificate_serial_number: leaf.and_then(|leaf| serial_number(leaf)),
@@ -182,17 +227,19 @@ impl<L: Ledger> Admission for Door<L> {
     }
 
     fn disconnected(&self, peer: &Peer, _: &CloseReason) {
-        self.fleet.handle_disconnected(peer.identity().as_str());
+        self.fleet.handle_disconnected(peer.identity());
     }
 
     fn security_event(&self, event: &SecurityEvent) {
-        // A00.FR.408. A CSMS that keeps a security log of its own writes it there; here it is the log.
+        // A00.FR.408. A CSMS that keeps a security log of its own writes it there; here it is the
+        // log.
         tracing::warn!(event = %event.kind, remote = %event.remote, reason = event.reason, "security event");
     }
 }
 
-/// The ways to write a password that its hash may have been made from: a key of OCPP 1.6 is sent as bytes or as
-/// hexadecimal digits, any other password in one way. Of 1.6 also bytes are a key that happen to be letters.
+/// The ways to write a password that its hash may have been made from: a key of OCPP 1.6 is sent as
+/// bytes or as hexadecimal digits, any other password in one way. Of 1.6 also bytes are a key that
+/// happen to be letters.
 fn spellings(password: &Password, version: Version) -> Vec<Password> {
     let mut spellings = password.spellings();
     if version == Version::V16 && (16..=20).contains(&password.expose().len()) && spellings.len() == 1 {
@@ -208,21 +255,30 @@ fn refuse(upgrade: &UpgradeRequest, refusal: Refusal, reason: &str) -> Refusal {
     refusal
 }
 
-fn unavailable(station: &str, error: &LedgerError) -> Refusal {
-    let error: &dyn std::error::Error = error;
-    tracing::error!(station, error, "nobody is admitted without the ledger");
+/// Overload and throttled guesses are logged once when they begin, not for each connection.
+fn not_verified(station: &StationIdentity, error: NotVerified) -> Refusal {
+    match error {
+        NotVerified::Overloaded { retry_after } => Refusal::Overloaded { retry_after },
+        NotVerified::Throttled { retry_after } => Refusal::Throttled { retry_after },
+        NotVerified::Hash(_) | NotVerified::Ended(_) => {
+            tracing::error!(%station, error = %causes(&error), "the station cannot connect with a password");
+            Refusal::Unavailable
+        }
+    }
+}
+
+fn unavailable(station: &StationIdentity, error: &LedgerError) -> Refusal {
+    tracing::error!(%station, error = %causes(error), "nobody is admitted without the ledger");
     Refusal::Unavailable
 }
 
-/// The serial number of a certificate as the ledger writes it.
-pub(crate) fn serial_number(der: &[u8]) -> Option<String> {
-    let certificate = Certificate::from_der(der).ok()?;
-    let digits = hex::encode(certificate.tbs_certificate().serial_number().as_bytes());
-    Some(digits.trim_start_matches('0').to_owned())
+/// The serial number of a certificate.
+pub(crate) fn serial_number(der: &[u8]) -> Option<SerialNumber> {
+    Certificate::from_der(der).ok().map(|certificate| certificate.serial_number())
 }
 
-/// Passwords that are verified at once.
-const MOST_HASHING: usize = 4;
+/// Half of the ledger's connections.
+const MAX_LEDGER_TURNS: usize = 2;
 
 #[cfg(test)]
 mod tests {

@@ -2,23 +2,23 @@
 
 use std::{
     fs,
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
+use certificates::Certificate;
 use ocpp_transport::name_rule::Subject;
 use signer_pkcs11::{
-    BlockedKeys, CaSettings, CertificateAuthority, ForwardingAuthority, IssuanceRecord, Key, KeyRules,
-    PendingCertificate, Profiles, Refused, SignCertificate, StationIdentity, Token, TokenOptions, Uri,
+    Applicant, BlockedKeys, CaSettings, CertificateAuthority, ForwardingAuthority, IssuanceRecord, Key,
+    KeyRules, PendingCertificate, Profiles, Refused, SignCertificate, Token, TokenConfig, TokenOptions, Uri,
     module_from_environment,
 };
-use x509_cert::{Certificate, der::Decode as _};
 
 use crate::{
-    config::{Config, ConfigError, TokenSection},
-    io::{external::CommandAuthority, server_error::ServerError, tls::read_certificates},
+    config::{Config, ConfigError},
+    io::{
+        clock::ServiceClock, external::CommandAuthority, server_error::ServerError, tls::read_certificates,
+    },
 };
 
 /// Who signs the stations' certificates.
@@ -36,7 +36,9 @@ impl Authority {
         config: &Config,
         token: Option<&Token>,
         record: Arc<dyn IssuanceRecord>,
+        clock: ServiceClock,
     ) -> Result<Self, ServerError> {
+        let clock = Arc::new(clock);
         // A station whose serial number were the CSMS's name could pass for it.
         let settings = CaSettings::new(&config.organization)
             .reserved_names(own_names(config)?)
@@ -48,7 +50,7 @@ impl Authority {
                 let command = Arc::new(CommandAuthority::new(external));
                 let authority =
                     ForwardingAuthority::new(command, &pem, settings).map_err(ServerError::Roots)?;
-                return Ok(Self::Forwarding(authority.with_record(record)));
+                return Ok(Self::Forwarding(authority.with_record(record).with_clock(clock)));
             }
             (None, key) => key.as_deref().unwrap_or_default(),
         };
@@ -62,14 +64,14 @@ impl Authority {
             authority = authority.with_issuer(issuer.hierarchy, key, &pem)?;
         }
         check_issuer_names(config)?;
-        Ok(Self::Own(authority.with_record(record)))
+        Ok(Self::Own(authority.with_record(record).with_clock(clock)))
     }
 
     /// Answers SignCertificate by everything that can be known without a signature.
     pub(crate) fn answer<R: SignCertificate>(
         &self,
         request: &R,
-        station: &StationIdentity,
+        station: &Applicant,
     ) -> (R::Response, Result<PendingCertificate, Refused>) {
         match self {
             Self::Own(authority) => authority.answer(request, station),
@@ -81,23 +83,15 @@ impl Authority {
 /// Opens the token where the configuration has one, and makes the ledger's folder. Blocks.
 pub(crate) fn open_token(config: &Config) -> Result<Option<Token>, ServerError> {
     // The ledger and the socket in it are nobody else's.
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&config.directory)
-        .map_err(|source| ServerError::File { path: config.directory.clone(), source })?;
+    program::make_private_folder(&config.directory).map_err(ServerError::file(&config.directory))?;
     let Some(section) = &config.token else { return Ok(None) };
     Ok(Some(Token::open(&uri("token.uri", &section.uri)?, &options(section))?))
 }
 
-fn options(section: &TokenSection) -> TokenOptions {
-    let mut options = TokenOptions::new();
+fn options(section: &TokenConfig) -> TokenOptions {
+    let mut options = TokenOptions::configured(section);
     options.module = module_from_environment();
-    match section.keep_alive_seconds {
-        None => options,
-        Some(0) => options.without_keep_alive(),
-        Some(seconds) => options.keep_alive(Duration::from_secs(seconds)),
-    }
+    options
 }
 
 /// The key with the same one in other tokens behind it. Blocks.
@@ -138,13 +132,10 @@ fn check_issuer_names(config: &Config) -> Result<(), ServerError> {
     let mut known: Vec<Certificate> = Vec::new();
     for path in files {
         let chain = read_certificates(path)?;
-        let Some(issuer) = chain.first().and_then(|der| Certificate::from_der(der).ok()) else { continue };
-        let tbs = issuer.tbs_certificate();
-        let same_name = |other: &Certificate| {
-            let other = other.tbs_certificate();
-            other.subject() == tbs.subject()
-                && other.subject_public_key_info() != tbs.subject_public_key_info()
-        };
+        let Some(issuer) = chain.first() else { continue };
+        let issuer = Certificate::from_der(issuer.to_vec()).map_err(ServerError::certificate(path, 1))?;
+        let same_name =
+            |other: &Certificate| other.subject() == issuer.subject() && other.spki() != issuer.spki();
         if known.iter().any(same_name) {
             return Err(ServerError::SameIssuerName { path: path.clone() });
         }
@@ -186,5 +177,5 @@ fn uri(field: &'static str, text: &str) -> Result<Uri, ServerError> {
 }
 
 fn read_text(path: &Path) -> Result<String, ServerError> {
-    fs::read_to_string(path).map_err(|source| ServerError::File { path: path.to_path_buf(), source })
+    fs::read_to_string(path).map_err(ServerError::file(path))
 }

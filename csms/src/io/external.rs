@@ -2,6 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
+use program::escaped;
 use signer_pkcs11::{CertificateUse, ExternalAuthority, ExternalError, ExternalFuture, PendingCertificate};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
@@ -74,7 +75,7 @@ impl CommandAuthority {
         let arguments = self.command.get(1..).unwrap_or_default();
         let mut child = Command::new(self.program())
             .args(arguments)
-            .env("OCPP_STATION", &station.identity)
+            .env("OCPP_STATION", station.identity.as_str())
             .env("OCPP_SERIAL_NUMBER", &station.serial_number)
             .env("OCPP_COMMON_NAME", &subject.common_name)
             .env("OCPP_ORGANIZATION", &subject.organization)
@@ -138,7 +139,7 @@ async fn last_of(stream: Option<impl AsyncRead + Unpin>) -> String {
     }
     let text = String::from_utf8_lossy(&tail);
     let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-    line.trim().chars().filter(|character| !character.is_control()).collect()
+    escaped(line.trim()).to_string()
 }
 
 /// In bytes: five certificates with large RSA keys fit well.

@@ -2,14 +2,15 @@
 
 use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
 
-use signer_pkcs11::{CertificateUse, ForwardingAuthority, IssueError, StationIdentity};
+use certificates::SerialNumber;
+use program::{causes, in_one_line};
+use signer_pkcs11::{Applicant, CertificateUse, ForwardingAuthority, IssueError};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
 
 use crate::{
-    causes::in_one_line,
     io::{authority::Authority, handlers::Desk},
     ledger::{ForwardedRequest, Ledger, SerialNumberTaken},
 };
@@ -39,7 +40,7 @@ pub(crate) async fn forward<L: Ledger>(desk: Arc<Desk<L>>) -> Infallible {
                 }
             }
             Err(error) => {
-                tracing::error!(error = in_one_line(error), "requests that wait cannot be read");
+                tracing::error!(error = %causes(&error), "requests that wait cannot be read");
             }
         }
         // What fails without a trace in the ledger is found again by the next look.
@@ -56,23 +57,23 @@ pub(crate) async fn forward<L: Ledger>(desk: Arc<Desk<L>>) -> Infallible {
 }
 
 async fn see_through<L: Ledger>(desk: &Desk<L>, request: ForwardedRequest) {
-    let station = request.station.as_str();
+    let station = &request.station;
     match ask(desk, &request).await {
         Ok(serial_number) => {
-            tracing::info!(station, serial_number, "the other authority has issued a certificate");
+            tracing::info!(%station, %serial_number, "the other authority has issued a certificate");
             if let Some(peer) = desk.fleet.peer(station) {
                 desk.enrolment.deliver(&peer).await;
             }
         }
         // The ledger knows nothing of it, so it is not over.
-        Err(NotIssued::Later(error)) => {
-            tracing::error!(station, error, "a request that waits was not asked for");
+        Err(NotIssued::Later(reason)) => {
+            tracing::error!(%station, error = reason, "a request that waits was not asked for");
             sleep(LOOK).await;
         }
         Err(NotIssued::Failed(reason)) => {
-            tracing::error!(station, reason, "the other authority has issued no certificate");
+            tracing::error!(%station, reason, "the other authority has issued no certificate");
             if let Err(error) = desk.enrolment.ledger.request_failed(request.id, &reason).await {
-                tracing::error!(station, error = in_one_line(error), "that cannot be recorded");
+                tracing::error!(%station, error = %causes(&error), "that cannot be recorded");
                 sleep(LOOK).await;
             }
         }
@@ -87,30 +88,30 @@ enum NotIssued {
     Failed(String),
 }
 
-async fn ask<L: Ledger>(desk: &Desk<L>, request: &ForwardedRequest) -> Result<String, NotIssued> {
+async fn ask<L: Ledger>(desk: &Desk<L>, request: &ForwardedRequest) -> Result<SerialNumber, NotIssued> {
     let failed = |reason: &str| NotIssued::Failed(reason.to_owned());
     let authority = match &*desk.enrolment.authority {
         Authority::Forwarding(authority) => authority,
         Authority::Own(_) => return Err(failed("no other authority is configured any more")),
     };
     // Since it asked, the key may have become known to others.
-    let compromised = desk.enrolment.ledger.is_compromised(&request.spki_sha256).await;
+    let compromised = desk.enrolment.ledger.is_compromised(request.spki_sha256).await;
     if compromised.map_err(|error| NotIssued::Later(in_one_line(error)))? {
         return Err(failed("a certificate for this key was revoked because others have the key"));
     }
     let config = desk.config.get();
-    let record = config.station(&request.station);
+    let record = config.station(request.station.as_str());
     let record = record.ok_or_else(|| failed("the station is not in the configuration any more"))?;
     let station =
-        StationIdentity { identity: record.identity.clone(), serial_number: record.serial_number.clone() };
+        Applicant { identity: record.identity.clone(), serial_number: record.serial_number.clone() };
     issue(authority, request, &station).await
 }
 
 async fn issue(
     authority: &ForwardingAuthority,
     request: &ForwardedRequest,
-    station: &StationIdentity,
-) -> Result<String, NotIssued> {
+    station: &Applicant,
+) -> Result<SerialNumber, NotIssued> {
     let certificate_use = request.certificate_type.as_deref().map(str::parse::<CertificateUse>).transpose();
     let certificate_use = certificate_use.map_err(|error| NotIssued::Failed(error.to_string()))?;
     let pending = authority.resume(&request.csr, certificate_use, request.request_id, station);

@@ -1,21 +1,23 @@
 //! The lists of revoked certificates: files that the authority signs anew before their time is over.
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
+use certificates::RevocationList;
+use program::Readers;
 use signer_pkcs11::{AuditIndex, CertificateAuthority, Crl, IssueError};
 use tokio::task::spawn_blocking;
-use x509_cert::{crl::CertificateList, der::Decode as _};
 
 use crate::{
+    clock::renewal_due,
     config::Config,
     control::SignedList,
-    io::{files, server_error::ServerError, upkeep::When},
+    io::{server_error::ServerError, upkeep::When},
+    serving::Times,
 };
 
 /// The list of one issuer.
@@ -24,6 +26,8 @@ pub(crate) struct ListFile {
     issuer_key_id: String,
     /// DER; PEM is beside it.
     path: PathBuf,
+    /// How far thisUpdate lies in the past.
+    backdate: Duration,
     /// The issuer's certificate does not allow it to sign lists; who has heard of it once is not told again.
     not_allowed: AtomicBool,
 }
@@ -39,7 +43,8 @@ impl ListFile {
             }
             let default = || config.directory.join("crl").join(format!("{issuer_key_id}.crl"));
             let path = path.map_or_else(default, Path::to_path_buf);
-            lists.push(Self { issuer_key_id, path, not_allowed: AtomicBool::default() });
+            let backdate = authority.settings().backdate;
+            lists.push(Self { issuer_key_id, path, backdate, not_allowed: AtomicBool::default() });
         }
         lists
     }
@@ -55,17 +60,19 @@ impl ListFile {
         index: &AuditIndex,
         config: &Config,
         when: When,
+        times: Times,
         unserved: &AtomicBool,
     ) -> Result<Option<SignedList>, ServerError> {
-        let now = SystemTime::now();
+        let (url, lifetime) = (config.ca.crl_url.as_deref(), config.ca.list_lifetime());
         let due = match when {
             When::Now => true,
-            When::Due => self.due(index).await.is_none_or(|due| due <= now),
+            When::Due => self.due_in(index, times, lifetime).await.is_zero(),
         };
         if !due || (when == When::Due && self.not_allowed.load(Ordering::Relaxed)) {
             return Ok(None);
         }
-        let (url, lifetime) = (config.ca.crl_url.as_deref(), config.ca.list_lifetime());
+        let (path, revoked) = (self.path.clone(), index.revoked_by(&self.issuer_key_id).len());
+        spawn_blocking(move || check_room(&path, revoked)).await??;
         let signed = authority.issue_crl(&self.issuer_key_id, index, url, lifetime).await;
         let list = signed.map_err(|source| {
             let not_allowed = matches!(source, IssueError::NoCrlSign);
@@ -85,52 +92,65 @@ impl ListFile {
         Ok(Some(signed))
     }
 
-    /// When the next list has to be signed; `None`: at once, for there is none, or it lacks somebody.
-    pub(crate) async fn due(&self, index: &AuditIndex) -> Option<SystemTime> {
+    /// Until the next list has to be signed: at once where there is none, it lacks somebody, or it
+    /// was signed by another time.
+    pub(crate) async fn due_in(&self, index: &AuditIndex, times: Times, lifetime: Duration) -> Duration {
         if self.not_allowed.load(Ordering::Relaxed) {
-            return Some(SystemTime::now() + NOT_ALLOWED_PAUSE);
+            return NOT_ALLOWED_PAUSE;
         }
+        self.renewal_in(index, times, lifetime).await.unwrap_or_default()
+    }
+
+    async fn renewal_in(&self, index: &AuditIndex, times: Times, lifetime: Duration) -> Option<Duration> {
         let path = self.path.clone();
         let bytes = spawn_blocking(move || fs::read(path)).await.ok()?.ok()?;
-        let list = <CertificateList>::from_der(&bytes).ok()?.tbs_cert_list;
-        let entries = list.revoked_certificates.iter().flatten();
-        let listed: BTreeSet<_> = entries.map(|entry| digits(entry.serial_number.as_bytes())).collect();
+        let list = RevocationList::from_der(bytes).ok()?;
         let revoked = index.revoked_by(&self.issuer_key_id);
-        if !revoked.iter().all(|one| listed.contains(one.serial.trim_start_matches('0'))) {
+        if !revoked.iter().all(|one| list.names(one.serial)) {
             return None;
         }
-        let from = list.this_update.to_system_time();
-        let until = list.next_update?.to_system_time();
-        Some(from + until.duration_since(from).ok()? * 2 / 3)
+        let (from, until) = (list.this_update().to_system_time(), list.next_update()?.to_system_time());
+        let present = times.present;
+        // Of a clock that was ahead: verifiers refuse it. And one that outlasts its lifetime, which
+        // was signed while the clock was in doubt, gives way when it no longer is.
+        if from > present.earliest || until <= present.latest || until > present.latest + lifetime {
+            return None;
+        }
+        renewal_due(from, until, self.backdate).duration_since(present.earliest).ok()
     }
 
     fn signed(&self, list: &Crl) -> SignedList {
-        let next_update = list.next_update.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         SignedList {
             file: self.path.display().to_string(),
             number: list.number,
             revoked: list.revoked as u64,
-            next_update: next_update.as_secs(),
+            next_update: list.next_update.into(),
             pem: list.pem.clone(),
         }
     }
 }
 
-fn write(path: &Path, list: &Crl) -> Result<(), ServerError> {
+/// Whether a list of `revoked` certificates could be written, before it is signed: each that is
+/// signed is on record.
+fn check_room(path: &Path, revoked: usize) -> Result<(), ServerError> {
     if let Some(folder) = path.parent() {
-        let failed = |source| ServerError::File { path: folder.to_path_buf(), source };
-        fs::create_dir_all(folder).map_err(failed)?;
+        fs::create_dir_all(folder).map_err(ServerError::file(folder))?;
     }
-    let mut pem = path.as_os_str().to_owned();
-    pem.push(".pem");
-    files::replace(Path::new(&pem), list.pem.as_bytes())?;
-    files::replace(path, &list.der)
+    program::check_room(path, LIST_BYTES + revoked * ENTRY_BYTES).map_err(ServerError::file(path))
 }
 
-/// As records write serial numbers.
-fn digits(bytes: &[u8]) -> String {
-    hex::encode(bytes).trim_start_matches('0').to_owned()
+fn write(path: &Path, list: &Crl) -> Result<(), ServerError> {
+    let mut pem = path.as_os_str().to_owned();
+    pem.push(".pem");
+    for (path, bytes) in [(Path::new(&pem), list.pem.as_bytes()), (path, &list.der)] {
+        program::replace(path, bytes, Readers::Everybody).map_err(ServerError::file(path))?;
+    }
+    Ok(())
 }
+
+/// A list without entries takes some 500 bytes of DER and 700 of PEM, an entry at most 50 and 70.
+const LIST_BYTES: usize = 4096;
+const ENTRY_BYTES: usize = 128;
 
 /// Before an issuer that may not sign lists is looked at again: its certificate changes with a new start only.
 const NOT_ALLOWED_PAUSE: Duration = Duration::from_secs(60 * 60);

@@ -1,9 +1,11 @@
 //! Passwords, kept as Argon2id hashes only (A01.FR.08).
 
 use argon2::{
-    Argon2,
-    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+    ARGON2ID_IDENT, Algorithm, Argon2, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
+
+use crate::io::hashing::HashMemory;
 
 /// A password cannot be hashed.
 #[derive(Debug, thiserror::Error)]
@@ -22,35 +24,53 @@ pub enum HashPasswordError {
 /// # Errors
 /// [`HashPasswordError::Length`] where it is too short or too long.
 pub fn hash_password(password: &str) -> Result<String, HashPasswordError> {
+    hash_within(password, &mut HashMemory::default())
+}
+
+/// The hash of a station's password, computed in existing memory.
+pub(crate) fn hash_within(password: &str, memory: &mut HashMemory) -> Result<String, HashPasswordError> {
     if !(16..=64).contains(&password.chars().count()) {
         return Err(HashPasswordError::Length);
     }
+    let failed = |error: &dyn std::fmt::Display| HashPasswordError::Hash(error.to_string());
     let mut salt = [0; 16];
-    getrandom::fill(&mut salt).map_err(|error| HashPasswordError::Hash(error.to_string()))?;
-    let hash = Argon2::default()
-        .hash_password_with_salt(password.as_bytes(), &salt)
-        .map_err(|error| HashPasswordError::Hash(error.to_string()))?;
+    getrandom::fill(&mut salt).map_err(|error| failed(&error))?;
+    let params = Params::default();
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    let blocks = memory.blocks(params.block_count());
+    argon2
+        .hash_password_into_with_memory(password.as_bytes(), &salt, &mut output, blocks)
+        .map_err(|error| failed(&error))?;
+    let hash = PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(|error| failed(&error))?,
+        salt: Some(Salt::new(&salt).map_err(|error| failed(&error))?),
+        hash: Some(Output::new(&output).map_err(|error| failed(&error))?),
+    };
     Ok(hash.to_string())
-}
-
-/// Whether a password is the one that was hashed; takes tens of milliseconds by design.
-pub(crate) fn verify_password(password: &[u8], hash: &str) -> bool {
-    let Ok(hash) = PasswordHash::new(hash) else { return false };
-    Argon2::default().verify_password(password, &hash).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::PasswordVerifier as _;
+
     use super::*;
+    use crate::login::StoredHash;
 
     #[test]
     fn tc_a_03_only_the_right_password_fits() {
-        let hash = hash_password("0123456789abcdef").expect("hashes");
-        assert!(hash.starts_with("$argon2id$"));
-        assert!(verify_password(b"0123456789abcdef", &hash));
-        assert!(!verify_password(b"0123456789abcdeF", &hash));
-        assert!(!verify_password(b"", &hash));
-        assert!(!verify_password(b"0123456789abcdef", "no hash"));
+        let text = hash_password("0123456789abcdef").expect("hashes");
+        assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{text}");
+        let hash = StoredHash::parse(&text).expect("within its own bounds");
+        let mut memory = HashMemory::default();
+        for (password, fits) in [("0123456789abcdef", true), ("0123456789abcdeF", false), ("", false)] {
+            assert_eq!(hash.is_of(password.as_bytes(), memory.blocks(hash.blocks())), fits, "{password}");
+            // The crate's own verifier, which allocates its memory.
+            let theirs = PasswordHash::new(&text).expect("parses");
+            assert_eq!(Argon2::default().verify_password(password.as_bytes(), &theirs).is_ok(), fits);
+        }
     }
 
     #[test]

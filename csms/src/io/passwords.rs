@@ -2,14 +2,10 @@
 
 use ocpp_transport::{CallFailure, Password, Peer};
 use ocpp_types::Version;
-use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
 
 use crate::{
-    io::{
-        admission::Terms,
-        handlers::send_password,
-        password::{HashPasswordError, hash_password},
-    },
+    io::{admission::Terms, handlers::send_password, logins::Logins, password::HashPasswordError},
     ledger::{Ledger, LedgerError, PasswordAnswer},
 };
 
@@ -29,8 +25,6 @@ pub(crate) enum ChangePasswordError {
          reset (`ocpp-csms call`), then change the password"
     )]
     Pending,
-    #[error("the thread that hashes failed")]
-    Thread(#[from] tokio::task::JoinError),
     // A01.FR.04
     #[error("the station answered {status}; it keeps its old password")]
     Refused { status: &'static str },
@@ -44,6 +38,7 @@ pub(crate) enum ChangePasswordError {
 /// no longer (A01.FR.03); when it has to reboot first, both count until it connects with the new one. Without one of the operator's it is made of random characters (A01.FR.07), and nobody gets to see it.
 pub(crate) async fn change<L: Ledger>(
     ledger: &L,
+    logins: &Logins,
     peer: &Peer,
     chosen: Option<Password>,
 ) -> Result<&'static str, ChangePasswordError> {
@@ -67,9 +62,8 @@ pub(crate) async fn change<L: Ledger>(
     if pending.as_deref() == Some(&true) {
         return Err(ChangePasswordError::Pending);
     }
-    let plain = text.clone();
-    let hash = spawn_blocking(move || hash_password(&plain)).await??;
-    let station = peer.identity().as_str();
+    let hash = logins.hash(Zeroizing::new(text.clone())).await?;
+    let station = peer.identity();
     if let Some(pending) = &mut pending {
         **pending = true;
     }
@@ -77,7 +71,7 @@ pub(crate) async fn change<L: Ledger>(
     ledger.offer_password(station, &hash).await?;
     let (answer, status) = send_password(peer, &text).await.map_err(ChangePasswordError::Unanswered)?;
     let Some(answer) = answer else {
-        tracing::info!(station, status, "the station has a new password when it has rebooted");
+        tracing::info!(%station, status, "the station has a new password when it has rebooted");
         return Ok(status);
     };
     ledger.settle_password(station, answer).await?;
@@ -87,7 +81,7 @@ pub(crate) async fn change<L: Ledger>(
     match answer {
         PasswordAnswer::Taken => {
             // A01.FR.11, A01.FR.12 ask the station to log the change; here it is for the operator's log.
-            tracing::info!(station, status, "the station has a new password");
+            tracing::info!(%station, status, "the station has a new password");
             Ok(status)
         }
         PasswordAnswer::Refused => Err(ChangePasswordError::Refused { status }),

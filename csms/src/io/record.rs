@@ -1,8 +1,8 @@
 //! The record of what the authority signs, in the ledger's file.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use sha2::{Digest as _, Sha256};
+use certificates::{KeyHash, SerialNumber, StationIdentity, UnixSeconds};
 use signer_pkcs11::{
     AuditChain, AuditEvent, AuditIndex, ChainEnd, EntryHash, IssuanceRecord, IssuedCertificate,
     PendingCertificate, RecordError, RecordFuture, RevocationReason,
@@ -11,17 +11,27 @@ use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     io::{
-        sqlite::{SqliteLedger, failed, insert_certificate},
-        unix_now, unix_seconds,
+        ledger::{
+            change::Change, database::SqliteLedger, failure::failed, marks::Reach, rows::insert_certificate,
+        },
+        unix_now,
     },
     ledger::{Delivery, LedgerEntry, LedgerError},
 };
 
-/// Entries are durable when these return. A certificate for a station is in the ledger by the same transaction that puts
-/// its signature on record: nothing that was signed is lost.
+/// Entries are durable when these return. A certificate for a station is in the ledger by the same
+/// transaction that puts its signature on record: nothing that was signed is lost.
 impl IssuanceRecord for SqliteLedger {
     fn append<'a>(&'a self, event: &'a AuditEvent) -> RecordFuture<'a, u64> {
-        Box::pin(async move { self.append_all(std::slice::from_ref(event)).await.map_err(RecordError::new) })
+        Box::pin(async move {
+            let number = self.append_all(std::slice::from_ref(event)).await.map_err(RecordError::new)?;
+            // Before a list is signed, everything knows its number that is kept apart from the
+            // ledger.
+            if matches!(event, AuditEvent::CrlSigning { .. }) {
+                self.advance_marks(Reach::Everywhere).await.map_err(RecordError::new)?;
+            }
+            Ok(number)
+        })
     }
 
     fn signed<'a>(
@@ -36,17 +46,18 @@ impl IssuanceRecord for SqliteLedger {
             let number = append(&mut change, &AuditEvent::signed(entry, certificate)).await?;
             if let Some(pending) = pending {
                 let mut entry = due(certificate, pending);
-                // A request that was passed on is answered now, with the id of its newest repetition (A02.FR.25).
+                // A request that was passed on is answered now, with the id of its newest
+                // repetition (A02.FR.25).
                 let request: Option<Option<i64>> = sqlx::query_scalar(
                     "DELETE FROM request WHERE station = ? AND spki_sha256 = ? AND certificate_type = ?
                      RETURNING request_id",
                 )
-                .bind(&entry.station)
-                .bind(&entry.spki_sha256)
+                .bind(entry.station.as_str())
+                .bind(entry.spki_sha256.to_string())
                 .bind(entry.certificate_type.as_deref().unwrap_or_default())
                 .fetch_optional(&mut *change)
                 .await
-                .map_err(failed(action))?;
+                .map_err(change.failed())?;
                 entry.request_id = request.unwrap_or(entry.request_id);
                 insert_certificate(&mut change, &entry, unix_now()).await?;
             }
@@ -56,15 +67,42 @@ impl IssuanceRecord for SqliteLedger {
         Box::pin(async move { write.await.map_err(RecordError::new) })
     }
 
-    fn owner_of_key<'a>(&'a self, spki_sha256: &'a str) -> RecordFuture<'a, Option<String>> {
+    fn owner_of_key(&self, key: KeyHash) -> RecordFuture<'_, Option<StationIdentity>> {
         // The second part is of a ledger that is older than its record.
         let query = sqlx::query_scalar(
             "SELECT station FROM record WHERE spki_sha256 = ?1 AND kind = 'signing' AND station <> ''
              UNION ALL SELECT station FROM certificate WHERE spki_sha256 = ?1 LIMIT 1",
         );
         Box::pin(async move {
-            let owner = query.bind(spki_sha256).fetch_optional(&self.pool).await;
-            owner.map_err(failed("look a key up")).map_err(RecordError::new)
+            let owner: Option<String> = query
+                .bind(key.to_string())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failed("look a key up"))
+                .map_err(RecordError::new)?;
+            owner.map(|owner| owner.parse()).transpose().map_err(RecordError::new)
+        })
+    }
+
+    fn certified_within<'a>(
+        &'a self,
+        station: &'a StationIdentity,
+        window: Duration,
+    ) -> RecordFuture<'a, u64> {
+        let now = unix_now();
+        // A certificate that was issued while the clock was far ahead does not count for ever.
+        let query = sqlx::query_scalar(
+            "SELECT (SELECT count(*) FROM certificate WHERE station = ?1 COLLATE NOCASE AND issued_at > ?2
+             AND issued_at <= ?3) + (SELECT count(*) FROM request WHERE station = ?1 AND asked_at > ?2
+             AND asked_at <= ?3)",
+        )
+        .bind(station.as_str())
+        .bind(now.saturating_sub(window).as_i64())
+        .bind(now.saturating_add(window).as_i64());
+        Box::pin(async move {
+            let count: Result<i64, _> = query.fetch_one(&self.pool).await;
+            let count = count.map_err(failed("count certificates")).map_err(RecordError::new)?;
+            Ok(u64::try_from(count).unwrap_or_default())
         })
     }
 }
@@ -108,7 +146,8 @@ impl SqliteLedger {
         }
     }
 
-    /// Gives the lines of the record out in order, without their ends: together the text that `hsm audit verify` reads.
+    /// Gives the lines of the record out in order, without their ends: together the text that `hsm
+    /// audit verify` reads.
     ///
     /// # Errors
     /// [`LedgerError`] if they cannot be read, and what `take` returns.
@@ -119,81 +158,67 @@ impl SqliteLedger {
         &self,
         mut take: impl AsyncFnMut(String) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
-        let mut last = 0_i64;
-        loop {
-            let rows =
-                sqlx::query("SELECT number, line FROM record WHERE number > ? ORDER BY number LIMIT ?")
-                    .bind(last)
-                    .bind(LINES_AT_ONCE)
-                    .fetch_all(&self.pool)
-                    .await
-                    .map_err(failed("read its record"))?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            for row in rows {
-                let (number, line) = numbered(&row)?;
-                last = number;
-                take(line).await?;
-            }
-        }
+        let mut connection = self.pool.acquire().await.map_err(failed("read its record"))?;
+        lines(&mut connection, async |_, line| take(line).await).await
     }
 
-    /// The certificates that an operator means: the one with this serial number, or those of a station that are valid and
-    /// not revoked.
+    /// The certificates that an operator means: the one with this serial number, or those of a
+    /// station that are valid and not revoked.
     pub(crate) async fn revocable(
         &self,
-        serial: Option<&str>,
-        station: Option<&str>,
-        now: i64,
-    ) -> Result<Vec<String>, LedgerError> {
+        serial: Option<SerialNumber>,
+        station: Option<&StationIdentity>,
+        now: UnixSeconds,
+    ) -> Result<Vec<SerialNumber>, LedgerError> {
         let action = "look certificates up";
         let query = match (serial, station) {
             (Some(serial), _) => sqlx::query_scalar(
                 "SELECT serial_number FROM certificate WHERE serial_number = ?1
                  UNION SELECT serial FROM record WHERE serial = ?1 AND kind = 'signing' AND ?2 IS NOT NULL",
             )
-            .bind(serial.to_owned())
-            .bind(now),
+            .bind(serial.to_string())
+            .bind(now.as_i64()),
             (None, station) => sqlx::query_scalar(
                 "SELECT serial_number FROM certificate WHERE station = ?1 COLLATE NOCASE AND not_after > ?2 AND NOT EXISTS
                  (SELECT 1 FROM record WHERE serial = serial_number AND kind = 'revoked') ORDER BY issued_at, rowid",
             )
-            .bind(station.unwrap_or_default().to_owned())
-            .bind(now),
+            .bind(station.map(StationIdentity::as_str).unwrap_or_default().to_owned())
+            .bind(now.as_i64()),
         };
-        query.fetch_all(&self.pool).await.map_err(failed(action))
+        let found: Vec<String> = query.fetch_all(&self.pool).await.map_err(failed(action))?;
+        let found: Result<_, _> = found.iter().map(|serial| SerialNumber::from_hex(serial)).collect();
+        found.map_err(|source| LedgerError { action, source: Box::new(source) })
     }
 
-    /// Puts revocations on record, all of them or none. One that is on record already stays as it is. Returns those that
-    /// are new.
+    /// Puts revocations on record, all of them or none. One that is on record already stays as it
+    /// is. Returns those that are new.
     pub(crate) async fn revoke(
         &self,
-        serials: &[String],
+        serials: &[SerialNumber],
         reason: RevocationReason,
-    ) -> Result<Vec<String>, LedgerError> {
+    ) -> Result<Vec<SerialNumber>, LedgerError> {
         let action = "record a revocation";
-        let at = u64::try_from(unix_now()).unwrap_or_default();
+        let at = unix_now();
         let mut change = self.begin(action).await?;
         let mut new = Vec::new();
-        for serial in serials {
+        for &serial in serials {
             let known: Option<i64> =
                 sqlx::query_scalar("SELECT number FROM record WHERE serial = ? AND kind = 'revoked'")
-                    .bind(serial)
+                    .bind(serial.to_string())
                     .fetch_optional(&mut *change)
                     .await
-                    .map_err(failed(action))?;
+                    .map_err(change.failed())?;
             if known.is_none() {
-                append(&mut change, &AuditEvent::Revoked { serial: serial.clone(), at, reason }).await?;
-                new.push(serial.clone());
+                append(&mut change, &AuditEvent::Revoked { serial, at, reason }).await?;
+                new.push(serial);
             }
         }
         change.commit().await?;
         Ok(new)
     }
 
-    /// What lists of revoked certificates are made from: the revocations, who issued those certificates, and the numbers
-    /// of the last lists.
+    /// What lists of revoked certificates are made from: the revocations, who issued those
+    /// certificates, and the numbers of the last lists.
     pub(crate) async fn revocations(&self) -> Result<AuditIndex, LedgerError> {
         let action = "read revocations";
         let rows = sqlx::query(
@@ -202,6 +227,8 @@ impl SqliteLedger {
                  (SELECT serial FROM record WHERE kind = 'revoked')
              UNION ALL SELECT number, line FROM record WHERE kind = 'crl-signing' AND number IN
                  (SELECT max(number) FROM record WHERE kind = 'crl-signing' GROUP BY issuer_key_id)
+             UNION ALL SELECT number, line FROM record WHERE kind = 'restored'
+             AND kind IN ('ledger', 'restored', 'passwords-accepted')
              ORDER BY number",
         )
         .fetch_all(&self.pool)
@@ -219,14 +246,39 @@ impl SqliteLedger {
     }
 }
 
-/// Appends an entry. The transaction holds the lock of the one writer, so nobody else appends to the same end.
-async fn append(connection: &mut SqliteConnection, event: &AuditEvent) -> Result<u64, LedgerError> {
+/// Reads the lines of the record in order, with their numbers.
+pub(crate) async fn lines(
+    connection: &mut SqliteConnection,
+    mut take: impl AsyncFnMut(u64, String) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
+    let mut last = 0_i64;
+    loop {
+        let rows = sqlx::query("SELECT number, line FROM record WHERE number > ? ORDER BY number LIMIT ?")
+            .bind(last)
+            .bind(LINES_AT_ONCE)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed("read its record"))?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in rows {
+            let (number, line) = numbered(&row)?;
+            last = number;
+            take(u64::try_from(number).unwrap_or_default(), line).await?;
+        }
+    }
+}
+
+/// Appends an entry. The transaction holds the lock of the one writer, so nobody else appends to
+/// the same end.
+pub(crate) async fn append(change: &mut Change, event: &AuditEvent) -> Result<u64, LedgerError> {
     let action = "write into its record";
     let broken = |source| LedgerError { action, source: Box::new(source) };
     let last = sqlx::query("SELECT number, line FROM record ORDER BY number DESC LIMIT 1")
-        .fetch_optional(&mut *connection)
+        .fetch_optional(&mut **change)
         .await
-        .map_err(failed(action))?;
+        .map_err(change.failed())?;
     let mut end = match last {
         Some(row) => {
             let (number, line) = numbered(&row)?;
@@ -234,32 +286,35 @@ async fn append(connection: &mut SqliteConnection, event: &AuditEvent) -> Result
         }
         None => ChainEnd::default(),
     };
+    if change.reached.is_none() {
+        change.check_end(&end)?;
+    }
     let line = end.append(event, SystemTime::now()).map_err(broken)?;
     sqlx::query("INSERT INTO record (number, line) VALUES (?, ?)")
         .bind(i64::try_from(end.entries()).unwrap_or(i64::MAX))
         .bind(line.trim_end_matches('\n'))
-        .execute(&mut *connection)
+        .execute(&mut **change)
         .await
-        .map_err(failed(action))?;
+        .map_err(change.failed())?;
+    change.appended(end, event);
     Ok(end.entries())
 }
 
 /// A certificate as the ledger keeps it until its station has it.
 fn due(certificate: &IssuedCertificate, pending: &PendingCertificate) -> LedgerEntry {
     LedgerEntry {
-        serial_number: certificate.serial.clone(),
+        serial_number: certificate.serial,
         station: pending.station().identity.clone(),
         certificate_type: pending.certificate_type().map(|kind| kind.as_str().to_owned()),
         request_id: pending.request_id(),
-        spki_sha256: hex::encode(Sha256::digest(pending.csr().spki_der())),
+        spki_sha256: pending.csr().public_key().hash(),
         chain: certificate.chain_pem.clone(),
-        not_after: unix_seconds(certificate.not_after),
+        not_after: certificate.not_after.into(),
         state: Delivery::Issued,
-        revoked: None,
     }
 }
 
-fn numbered(row: &SqliteRow) -> Result<(i64, String), LedgerError> {
+pub(crate) fn numbered(row: &SqliteRow) -> Result<(i64, String), LedgerError> {
     let read = || Ok((row.try_get("number")?, row.try_get("line")?));
     read().map_err(failed("read its record"))
 }
@@ -280,10 +335,14 @@ mod tests {
         (folder, ledger)
     }
 
+    fn serial(text: &str) -> SerialNumber {
+        text.parse().expect("a serial number")
+    }
+
     fn signing(station: &str, serial: &str, key: &str) -> AuditEvent {
         let intent = serde_json::json!({
             "station": station, "subject": "CN=x", "profile": "combined", "serial": serial, "not_after": 2_000,
-            "spki_sha256": key, "csr_sha256": "", "issuer_key_id": "aa"
+            "spki_sha256": KeyHash::of_spki(key.as_bytes()), "csr_sha256": "", "issuer_key_id": "aa"
         });
         AuditEvent::Signing(serde_json::from_value(intent).expect("an intent"))
     }
@@ -315,8 +374,8 @@ mod tests {
         let chain = AuditChain::read(&text(&ledger).await).expect("the same format as a file's");
         assert_eq!(chain.entries(), 3);
         assert_eq!(chain.head(), ledger.verify_record(None).await.expect("whole").head());
-        assert_eq!(ledger.owner_of_key("k2").await.expect("reads").as_deref(), Some("CS002"));
-        assert_eq!(ledger.owner_of_key("k3").await.expect("reads"), None);
+        assert_eq!(ledger.owner_of_key(KeyHash::of_spki(b"k2")).await.expect("reads"), "CS002".parse().ok());
+        assert_eq!(ledger.owner_of_key(KeyHash::of_spki(b"k3")).await.expect("reads"), None);
         assert_eq!(ledger.revocations().await.expect("reads").crl_number("aa"), 7);
     }
 
@@ -411,35 +470,39 @@ mod tests {
     #[tokio::test]
     async fn what_is_revoked_is_not_delivered() {
         let (_folder, ledger) = ledger().await;
-        for serial in ["40", "41"] {
+        let station = |identity: &str| identity.parse::<StationIdentity>().expect("an identity");
+        let (cs001, at) = (station("CS001"), UnixSeconds::new);
+        for (serial, key) in [("40", [0x40; 32]), ("41", [0x41; 32])] {
             let entry = LedgerEntry {
-                serial_number: serial.to_owned(),
-                station: "CS001".to_owned(),
+                serial_number: self::serial(serial),
+                station: cs001.clone(),
                 certificate_type: None,
                 request_id: None,
-                spki_sha256: serial.repeat(32),
+                spki_sha256: key.into(),
                 chain: "-----BEGIN CERTIFICATE-----".to_owned(),
-                not_after: 2_000,
+                not_after: at(2_000),
                 state: Delivery::Issued,
-                revoked: None,
             };
             let mut change = ledger.begin("insert").await.expect("begins");
-            insert_certificate(&mut change, &entry, 1_000).await.expect("inserts");
+            insert_certificate(&mut change, &entry, at(1_000)).await.expect("inserts");
             change.commit().await.expect("commits");
         }
-        assert_eq!(ledger.revocable(None, Some("CS001"), 1_500).await.expect("reads"), ["40", "41"]);
-        ledger.revoke(&["40".to_owned()], RevocationReason::KeyCompromise).await.expect("revokes");
-        let due = ledger.undelivered("CS001", 1_500).await.expect("reads");
-        assert_eq!(due.iter().map(|entry| &*entry.serial_number).collect::<Vec<_>>(), ["41"]);
-        assert_eq!(ledger.revocable(None, Some("CS001"), 1_500).await.expect("reads"), ["41"]);
-        assert_eq!(ledger.revocable(None, Some("CS001"), 2_000).await.expect("reads"), [""; 0], "expired");
-        assert_eq!(ledger.revocable(Some("40"), None, 1_500).await.expect("reads"), ["40"]);
-        for (key, station, serial, compromised) in
-            [("40", "CS001", "40", true), ("41", "CS001", "41", false), ("40", "CS002", "42", true)]
+        let revocable =
+            async |seconds| ledger.revocable(None, Some(&cs001), at(seconds)).await.expect("reads");
+        assert_eq!(revocable(1_500).await, [serial("40"), serial("41")]);
+        ledger.revoke(&[serial("40")], RevocationReason::KeyCompromise).await.expect("revokes");
+        let due = ledger.undelivered(&cs001, at(1_500)).await.expect("reads");
+        assert_eq!(due.iter().map(|entry| entry.serial_number).collect::<Vec<_>>(), [serial("41")]);
+        assert_eq!(revocable(1_500).await, [serial("41")]);
+        assert_eq!(revocable(2_000).await, [], "expired");
+        let found = ledger.revocable(Some(serial("40")), None, at(1_500)).await.expect("reads");
+        assert_eq!(found, [serial("40")]);
+        for (key, identity, number, compromised) in
+            [(0x40, "CS001", "40", true), (0x41, "CS001", "41", false), (0x40, "CS002", "42", true)]
         {
-            assert_eq!(ledger.is_compromised(&key.repeat(32)).await.expect("reads"), compromised);
-            let revoked = ledger.is_revoked(station, serial).await.expect("reads");
-            assert_eq!(revoked, (station, serial) == ("CS001", "40"));
+            assert_eq!(ledger.is_compromised([key; 32].into()).await.expect("reads"), compromised);
+            let revoked = ledger.is_revoked(&station(identity), serial(number)).await.expect("reads");
+            assert_eq!(revoked, (identity, number) == ("CS001", "40"));
         }
     }
 
@@ -447,14 +510,18 @@ mod tests {
     async fn a_revocation_is_on_record_once() {
         let (_folder, ledger) = ledger().await;
         ledger.append(&signing("CS001", "40", "k")).await.expect("writes");
-        let serials = ["40".to_owned(), "50".to_owned()];
+        let serials = [serial("40"), serial("50")];
         let reason = RevocationReason::KeyCompromise;
         assert_eq!(ledger.revoke(&serials, reason).await.expect("writes"), serials);
-        assert_eq!(ledger.revoke(&serials, RevocationReason::Superseded).await.expect("reads"), [""; 0]);
+        assert_eq!(ledger.revoke(&serials, RevocationReason::Superseded).await.expect("reads"), []);
         let index = ledger.revocations().await.expect("reads");
         assert_eq!(index.revoked().iter().map(|one| one.reason).collect::<Vec<_>>(), [reason, reason]);
         let serials_of = |issuer: &str| {
-            index.revoked_by(issuer).into_iter().map(|revocation| revocation.serial).collect::<Vec<_>>()
+            index
+                .revoked_by(issuer)
+                .into_iter()
+                .map(|revocation| revocation.serial.to_string())
+                .collect::<Vec<_>>()
         };
         assert_eq!(serials_of("aa"), ["40", "50"]);
         assert_eq!(serials_of("bb"), ["50"], "what is not on record may be anybody's");

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use certificates::StationIdentity;
 use ocpp_transport::{Close, CsmsHandle, Peer};
 use tokio::{
     sync::Mutex,
@@ -15,9 +16,7 @@ use tokio::{
 use crate::{
     config::Config,
     control::Reloaded,
-    io::{
-        handlers::Desk, ocsp::read_authorities, server_error::ServerError, tls::server_tls, upkeep::Upkeep,
-    },
+    io::{handlers::Desk, ocsp::read_authorities, server_error::ServerError, upkeep::Upkeep},
     ledger::Ledger,
 };
 
@@ -61,18 +60,18 @@ impl<L: Ledger> Reloader<L> {
 
     /// Reads the files again that the configuration in force names: certificates, roots, revocation lists. Returns the
     /// stations whose connections were closed, for their certificates are revoked.
-    pub(crate) async fn refresh(&self) -> Result<Vec<String>, ServerError> {
+    pub(crate) async fn refresh(&self) -> Result<Vec<StationIdentity>, ServerError> {
         let _turn = self.turn.lock().await;
         self.apply(&self.desk.config.get()).await
     }
 
     /// Closes the connections that are meant, and returns their stations.
-    pub(crate) async fn close(&self, meant: impl Fn(&Peer) -> bool, reason: &str) -> Vec<String> {
+    pub(crate) async fn close(&self, meant: impl Fn(&Peer) -> bool, reason: &str) -> Vec<StationIdentity> {
         let mut closed = Vec::new();
         let mut closing = JoinSet::new();
         for peer in self.desk.fleet.peers().into_iter().filter(meant) {
-            let station = peer.identity().as_str().to_owned();
-            tracing::warn!(station, reason, "its connection is closed");
+            let station = peer.identity().clone();
+            tracing::warn!(%station, reason, "its connection is closed");
             closed.push(station);
             closing.spawn(async move { peer.close(Close::PolicyViolation).await });
         }
@@ -81,18 +80,17 @@ impl<L: Ledger> Reloader<L> {
         closed
     }
 
-    async fn apply(&self, config: &Arc<Config>) -> Result<Vec<String>, ServerError> {
+    async fn apply(&self, config: &Arc<Config>) -> Result<Vec<StationIdentity>, ServerError> {
         let (upkeep, config) = (Arc::clone(&self.upkeep), Arc::clone(config));
         let read = move || {
-            let tls = server_tls(&config, upkeep.token(), &upkeep.list_files())?;
+            let tls = upkeep.tls(&config)?;
             let authorities = read_authorities(&config.ocsp)?;
             Ok::<_, ServerError>((config, tls, authorities))
         };
         let (config, tls, authorities) = spawn_blocking(read).await??;
         self.desk.config.replace(config);
         self.desk.inquiries.replace_authorities(authorities);
-        let revoked = self.csms.reload_tls(tls).await?;
-        Ok(revoked.iter().map(ToString::to_string).collect())
+        Ok(self.csms.reload_tls(tls).await?)
     }
 }
 

@@ -1,13 +1,24 @@
 //! Why the service cannot start or go on.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
+use certificates::{CertificateError, PemError};
 use ocpp_transport::{BindError, NotTls, tls::TlsConfigError};
 use signer_pkcs11::{
     AuthorityError, BlockedKeysError, IssueError, IssuerError, KeyError, ProfilesError, TokenError, UriError,
 };
 
-use crate::{config::ConfigError, io::control::ControlError, ledger::LedgerError};
+use crate::{
+    config::ConfigError,
+    io::{
+        control::ControlError,
+        ledger::{guard::LedgerLost, loss::Loss},
+    },
+    ledger::{LedgerBehind, LedgerError},
+};
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -22,14 +33,30 @@ pub enum ServerError {
         #[source]
         source: io::Error,
     },
-    /// A file holds no certificate.
-    #[error("{} holds no PEM certificates", path.display())]
+    /// The threads that verify passwords cannot be started.
+    #[error(
+        "cannot start the threads that verify passwords; is the limit of processes (`ulimit -u`) too low?"
+    )]
+    Workers(#[source] io::Error),
+    /// A file is not the PEM that is expected.
+    #[error("cannot use {}", path.display())]
     Pem {
         /// The file.
         path: PathBuf,
+        /// What is wrong with it, and in which line.
+        #[source]
+        source: PemError,
+    },
+    /// A certificate in a file cannot be read.
+    #[error("cannot use certificate {position} in {}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        position: usize,
         /// What is wrong with it.
         #[source]
-        source: rustls_pki_types::pem::Error,
+        source: CertificateError,
     },
     /// A configuration cannot be used.
     #[error("{} cannot be used", path.display())]
@@ -149,6 +176,51 @@ pub enum ServerError {
     /// The ledger cannot be opened.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Another process uses the ledger.
+    #[error("another process uses the ledger in {}; stop it first, or ask it with a command such as `ocpp-csms status`", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The ledger cannot be read.
+    #[error(
+        "the ledger {} cannot be used; `ocpp-csms audit verify` reports what is wrong, `ocpp-csms restore FILE` replaces it by a backup",
+        path.display()
+    )]
+    Unusable {
+        /// The ledger.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: LedgerError,
+    },
+    /// The ledger is older than it was.
+    #[error(
+        "nothing is served with the ledger {}, which is not the newest: put the newest one back, or run `ocpp-csms restore FILE` with the newest backup",
+        path.display()
+    )]
+    Behind {
+        /// The ledger.
+        path: PathBuf,
+        /// How this is known.
+        #[source]
+        source: LedgerBehind,
+    },
+    /// The ledger was removed or replaced under the service.
+    #[error("the service has ended, because its ledger is lost")]
+    Lost(#[from] LedgerLost),
+    /// A file is there that is not overwritten.
+    #[error("{} exists already; name another file", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A restoration would lose what was promised.
+    #[error("this would lose {0}; `--accept-loss` does it all the same, and puts it on record")]
+    Loss(Box<Loss>),
+    /// No random numbers.
+    #[error("the system gives no random numbers")]
+    Random,
     /// The address cannot be taken.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -158,4 +230,24 @@ pub enum ServerError {
     /// A thread of the service failed.
     #[error("a thread of the service failed while it started")]
     Thread(#[from] tokio::task::JoinError),
+}
+
+impl ServerError {
+    /// What is wrong with the PEM in the file.
+    pub(crate) fn pem(path: &Path) -> impl FnOnce(PemError) -> Self {
+        let path = path.to_path_buf();
+        |source| Self::Pem { path, source }
+    }
+
+    /// What is wrong with a certificate in the file.
+    pub(crate) fn certificate(path: &Path, position: usize) -> impl FnOnce(CertificateError) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Certificate { path, position, source }
+    }
+
+    /// What the system says of the file.
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        |source| Self::File { path, source }
+    }
 }

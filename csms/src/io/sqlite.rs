@@ -1,175 +1,200 @@
 //! The ledger in one SQLite file.
 
-use std::{
-    ops::{Deref, DerefMut},
-    path::Path,
-    time::Duration,
-};
+use certificates::{KeyHash, SerialNumber, StationIdentity, UnixSeconds};
+use signer_pkcs11::{AuditEvent, StationChange};
+use sqlx::QueryBuilder;
 
-use signer_pkcs11::AuditEvent;
-use sqlx::{
-    Row as _, Sqlite, SqliteConnection, SqlitePool,
-    pool::PoolConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+use crate::{
+    io::{
+        ledger::{
+            database::SqliteLedger,
+            failure::failed,
+            rows::{columns, forwarded, listed, readable},
+        },
+        record::append,
+    },
+    ledger::{
+        CertificateFilter, CertificateState, ChangedPasswords, Delivery, Finding, ForwardedRequest, Ledger,
+        LedgerEntry, LedgerError, ListedCertificate, Mismatch, PasswordAnswer,
+    },
 };
-
-use crate::ledger::{
-    ChangedPasswords, Delivery, ForwardedRequest, Ledger, LedgerEntry, LedgerError, PasswordAnswer, Revoked,
-    SerialNumberTaken,
-};
-
-/// The ledger in one SQLite file, durable after each call (write-ahead log, synced at every commit).
-#[derive(Clone, Debug)]
-pub struct SqliteLedger {
-    pub(crate) pool: SqlitePool,
-}
 
 impl SqliteLedger {
-    /// Opens the ledger, making the file and its tables where they are missing.
-    ///
-    /// # Errors
-    /// [`LedgerError`] where the file cannot be opened or is no ledger of this version or an older one.
-    pub async fn open(path: &Path) -> Result<Self, LedgerError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        let ledger = Self::connect(options).await?;
-        MIGRATIONS
-            .run(&ledger.pool)
-            .await
-            .map_err(|source| LedgerError { action: "migrate", source: source.into() })?;
-        Ok(ledger)
+    /// The security profile of a station's row, and the one that counts.
+    async fn profiles(&self, station: &StationIdentity) -> Result<(Option<u8>, Option<u8>), LedgerError> {
+        let row: Option<(u8, bool)> =
+            sqlx::query_as("SELECT security_profile, trusted FROM station WHERE identity = ?")
+                .bind(station.as_str())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failed("read a security profile"))?;
+        let profile = row.map(|(profile, _)| profile);
+        let trusted = row.is_some_and(|(_, trusted)| trusted) || !self.distrusts_passwords();
+        Ok((profile, if trusted { profile } else { profile.max(Some(3)) }))
     }
 
-    /// Opens a ledger that is there, and changes nothing of it.
-    ///
-    /// # Errors
-    /// [`LedgerError`] where the file cannot be opened.
-    pub async fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
-        Self::connect(SqliteConnectOptions::new().filename(path).read_only(true)).await
-    }
-
-    async fn connect(options: SqliteConnectOptions) -> Result<Self, LedgerError> {
-        let pool = SqlitePoolOptions::new()
-            .max_connections(MOST_CONNECTIONS)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .connect_with(options.busy_timeout(BUSY_TIMEOUT))
-            .await
-            .map_err(failed("open"))?;
-        Ok(Self { pool })
-    }
-
-    /// A change that holds the lock of the one writer from its beginning, so that what it reads stays true.
-    pub(crate) async fn begin(&self, action: &'static str) -> Result<Change, LedgerError> {
-        let connection = self.pool.acquire().await.map_err(failed(action))?;
-        let mut change = Change { connection, action, committed: false };
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *change).await.map_err(failed(action))?;
-        Ok(change)
-    }
-}
-
-/// Statements of which all count, or none.
-///
-/// It is not sqlx's own change, which loses count where SQLite has rolled back by itself, as it does on a full disk,
-/// and leaves a connection in the pool that begins no other.
-#[derive(Debug)]
-pub(crate) struct Change {
-    connection: PoolConnection<Sqlite>,
-    action: &'static str,
-    committed: bool,
-}
-
-impl Change {
-    pub(crate) async fn commit(mut self) -> Result<(), LedgerError> {
-        let action = self.action;
-        sqlx::query("COMMIT").execute(&mut *self).await.map_err(failed(action))?;
-        self.committed = true;
+    /// Accepts passwords again of stations that are not known to have used a certificate, after a
+    /// restoration that lost entries.
+    pub(crate) async fn accept_passwords(&self) -> Result<(), LedgerError> {
+        self.append_all(&[AuditEvent::PasswordsAccepted]).await?;
+        self.trust_passwords();
         Ok(())
     }
 }
 
-impl Deref for Change {
-    type Target = SqliteConnection;
-
-    fn deref(&self) -> &SqliteConnection {
-        &self.connection
-    }
-}
-
-impl DerefMut for Change {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.connection
-    }
-}
-
-impl Drop for Change {
-    fn drop(&mut self) {
-        // Where it stands is not known, and with the connection everything ends that was not committed.
-        if !self.committed {
-            self.connection.close_on_drop();
-        }
-    }
-}
+type Entries = Result<Vec<LedgerEntry>, LedgerError>;
 
 impl Ledger for SqliteLedger {
-    async fn asked_again(&self, serial_number: &str, request_id: Option<i64>) -> Result<(), LedgerError> {
-        sqlx::query("UPDATE certificate SET request_id = ? WHERE serial_number = ?")
-            .bind(request_id)
-            .bind(serial_number)
-            .execute(&self.pool)
-            .await
-            .map_err(failed("record a repeated request"))?;
+    async fn asked_again(
+        &self,
+        serial_number: SerialNumber,
+        request_id: Option<i64>,
+    ) -> Result<(), LedgerError> {
+        let action = "record a repeated request";
+        let statement = sqlx::query(
+            "UPDATE certificate SET request_id = ?, attempts = 0, next_attempt = 0 WHERE serial_number = ?",
+        )
+        .bind(request_id)
+        .bind(serial_number.to_string());
+        self.write(action, statement).await?;
         Ok(())
     }
 
-    async fn answered(&self, serial_number: &str, state: &Delivery, now: i64) -> Result<(), LedgerError> {
+    async fn answered(
+        &self,
+        serial_number: SerialNumber,
+        state: &Delivery,
+        now: UnixSeconds,
+    ) -> Result<(), LedgerError> {
+        let action = "record a station's answer";
+        let accepted = match state {
+            Delivery::Issued => None,
+            Delivery::Accepted => Some(true),
+            Delivery::Rejected { .. } => Some(false),
+        };
         let (state, reason) = columns(state);
-        sqlx::query("UPDATE certificate SET state = ?, reason = ?, answered_at = ? WHERE serial_number = ?")
-            .bind(state)
-            .bind(reason)
-            .bind(now)
-            .bind(serial_number)
-            .execute(&self.pool)
-            .await
-            .map_err(failed("record a station's answer"))?;
-        Ok(())
+        let mut change = self.begin(action).await?;
+        let written = sqlx::query(
+            // A connection may have proved it meanwhile.
+            "UPDATE certificate SET state = ?, reason = ?, answered_at = ? WHERE serial_number = ? AND state <> 'Accepted'",
+        )
+        .bind(state)
+        .bind(reason)
+        .bind(now.as_i64())
+        .bind(serial_number.to_string())
+        .execute(&mut *change)
+        .await
+        .map_err(change.failed())?;
+        if let (Some(accepted), 1..) = (accepted, written.rows_affected()) {
+            append(&mut change, &AuditEvent::Answered { serial: serial_number, accepted }).await?;
+        }
+        change.commit().await
     }
 
-    async fn undelivered(&self, station: &str, now: i64) -> Result<Vec<LedgerEntry>, LedgerError> {
+    async fn undelivered(&self, station: &StationIdentity, now: UnixSeconds) -> Entries {
         let rows = sqlx::query(
-            "SELECT *, NULL AS revocation FROM certificate WHERE station = ? COLLATE NOCASE AND state = 'Issued' AND not_after > ?
+            "SELECT * FROM certificate WHERE station = ? COLLATE NOCASE AND state = 'Issued' AND not_after > ?
              AND NOT EXISTS (SELECT 1 FROM record WHERE serial = serial_number AND kind = 'revoked')
              ORDER BY issued_at, rowid",
         )
-        .bind(station)
-        .bind(now)
+        .bind(station.as_str())
+        .bind(now.as_i64())
         .fetch_all(&self.pool)
         .await
         .map_err(failed("read undelivered certificates"))?;
-        rows.iter().map(entry).collect()
+        Ok(rows.iter().filter_map(readable).collect())
     }
 
-    async fn certificates(&self, limit: u32) -> Result<Vec<LedgerEntry>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT *, (SELECT line ->> '$.entry.event' FROM record WHERE serial = serial_number AND kind = 'revoked'
-             ORDER BY number LIMIT 1) AS revocation FROM certificate ORDER BY issued_at DESC, rowid DESC LIMIT ?",
-        )
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed("read certificates"))?;
-        rows.iter().map(entry).collect()
+    async fn due(&self, station: &StationIdentity, now: UnixSeconds) -> Entries {
+        self.due_now(station, now).await
     }
 
-    async fn is_revoked(&self, station: &str, serial_number: &str) -> Result<bool, LedgerError> {
+    async fn not_answered(
+        &self,
+        serial_number: SerialNumber,
+        reason: &str,
+        now: UnixSeconds,
+    ) -> Result<u32, LedgerError> {
+        self.count_attempt(serial_number, reason, now).await
+    }
+
+    async fn proved(
+        &self,
+        station: &StationIdentity,
+        serial_number: SerialNumber,
+        now: UnixSeconds,
+    ) -> Result<bool, LedgerError> {
+        self.note_proof(station, serial_number, now).await
+    }
+
+    async fn due_again(&self, now: UnixSeconds) -> Result<Vec<StationIdentity>, LedgerError> {
+        self.stations_due_again(now).await
+    }
+
+    async fn check_signed(&self, entry: &LedgerEntry) -> Result<Option<Mismatch>, LedgerError> {
+        let mismatch = self.signature_mismatch(entry).await?;
+        if let Some(mismatch) = &mismatch {
+            self.find(Finding {
+                serial_number: Some(entry.serial_number),
+                station: Some(entry.station.clone()),
+                mismatch: mismatch.clone(),
+            });
+        }
+        Ok(mismatch)
+    }
+
+    async fn certificates(
+        &self,
+        filter: &CertificateFilter,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<ListedCertificate>, LedgerError> {
+        const REVOKED: &str =
+            "EXISTS (SELECT 1 FROM record WHERE serial = serial_number AND kind = 'revoked')";
+        // Without the chain, which is most of a row.
+        let mut query = QueryBuilder::new(
+            "SELECT rowid AS number, serial_number, station, not_after, state, reason, attempts,
+             (SELECT line ->> '$.entry.event' FROM record WHERE serial = serial_number AND kind = 'revoked'
+             ORDER BY number LIMIT 1) AS revocation FROM certificate WHERE rowid < ",
+        );
+        query.push_bind(before);
+        if let Some(station) = &filter.station {
+            query.push(" AND station = ").push_bind(station.as_str()).push(" COLLATE NOCASE");
+        }
+        if let Some(end) = filter.expiring_before {
+            query.push(" AND not_after < ").push_bind(end.as_i64());
+        }
+        let delivery = match filter.state {
+            None => None,
+            Some(CertificateState::Issued) => Some("Issued"),
+            Some(CertificateState::Accepted) => Some("Accepted"),
+            Some(CertificateState::Rejected) => Some("Rejected"),
+            Some(CertificateState::Revoked) => {
+                query.push(" AND ").push(REVOKED);
+                None
+            }
+        };
+        if let Some(delivery) = delivery {
+            query.push(" AND state = ").push_bind(delivery).push(" AND NOT ").push(REVOKED);
+        }
+        query.push(" ORDER BY rowid DESC LIMIT ").push_bind(limit);
+        let rows = query.build().fetch_all(&self.pool).await.map_err(failed("read certificates"))?;
+        rows.iter().map(listed).collect()
+    }
+
+    async fn is_revoked(
+        &self,
+        station: &StationIdentity,
+        serial_number: SerialNumber,
+    ) -> Result<bool, LedgerError> {
         let found: Option<i64> = sqlx::query_scalar(
-            "SELECT 1 FROM certificate WHERE serial_number = ?1 AND station = ?2 COLLATE NOCASE
-             AND EXISTS (SELECT 1 FROM record WHERE serial = ?1 AND kind = 'revoked')",
+            // A ledger that was restored may know of the revocation alone. Another authority may have given the number to
+            // the certificate of another station.
+            "SELECT 1 FROM record WHERE serial = ?1 AND kind = 'revoked' AND NOT EXISTS
+             (SELECT 1 FROM certificate WHERE serial_number = ?1 AND station <> ?2 COLLATE NOCASE)",
         )
-        .bind(serial_number)
-        .bind(station)
+        .bind(serial_number.to_string())
+        .bind(station.as_str())
         .fetch_optional(&self.pool)
         .await
         .map_err(failed("look a revocation up"))?;
@@ -177,20 +202,19 @@ impl Ledger for SqliteLedger {
     }
 
     async fn ask(&self, request: &ForwardedRequest) -> Result<(), LedgerError> {
-        sqlx::query(
+        let action = "record a request";
+        let statement = sqlx::query(
             "INSERT INTO request (station, spki_sha256, certificate_type, request_id, csr, asked_at)
              VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (station, spki_sha256, certificate_type) DO UPDATE SET
              request_id = excluded.request_id, csr = excluded.csr, asked_at = excluded.asked_at, failure = NULL",
         )
-        .bind(&request.station)
-        .bind(&request.spki_sha256)
+        .bind(request.station.as_str())
+        .bind(request.spki_sha256.to_string())
         .bind(request.certificate_type.as_deref().unwrap_or_default())
         .bind(request.request_id)
         .bind(&request.csr)
-        .bind(request.asked_at)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("record a request"))?;
+        .bind(request.asked_at.as_i64());
+        self.write(action, statement).await?;
         Ok(())
     }
 
@@ -202,8 +226,9 @@ impl Ledger for SqliteLedger {
         rows.iter().map(forwarded).collect()
     }
 
-    async fn requests(&self, limit: u32) -> Result<Vec<ForwardedRequest>, LedgerError> {
-        let rows = sqlx::query("SELECT * FROM request ORDER BY asked_at DESC, id DESC LIMIT ?")
+    async fn requests(&self, before: i64, limit: u32) -> Result<Vec<ForwardedRequest>, LedgerError> {
+        let rows = sqlx::query("SELECT * FROM request WHERE id < ? ORDER BY id DESC LIMIT ?")
+            .bind(before)
             .bind(limit)
             .fetch_all(&self.pool)
             .await
@@ -212,75 +237,82 @@ impl Ledger for SqliteLedger {
     }
 
     async fn request_failed(&self, id: i64, reason: &str) -> Result<(), LedgerError> {
-        sqlx::query("UPDATE request SET failure = ? WHERE id = ?")
-            .bind(reason)
-            .bind(id)
-            .execute(&self.pool)
-            .await
-            .map_err(failed("record a request's failure"))?;
+        let action = "record a request's failure";
+        let statement = sqlx::query("UPDATE request SET failure = ? WHERE id = ?").bind(reason).bind(id);
+        self.write(action, statement).await?;
         Ok(())
     }
 
-    async fn is_compromised(&self, spki_sha256: &str) -> Result<bool, LedgerError> {
+    async fn is_compromised(&self, key: KeyHash) -> Result<bool, LedgerError> {
         let found: Option<i64> = sqlx::query_scalar(
-            "SELECT 1 FROM certificate WHERE spki_sha256 = ? AND EXISTS (SELECT 1 FROM record WHERE
-             serial = serial_number AND kind = 'revoked' AND line ->> '$.entry.event.reason' = 'key-compromise')",
+            // Another authority's certificate has its number in the ledger alone.
+            "SELECT 1 FROM record WHERE kind = 'revoked' AND line ->> '$.entry.event.reason' = 'key-compromise'
+             AND serial IN (SELECT serial FROM record WHERE spki_sha256 = ?1 AND kind = 'signing'
+             UNION ALL SELECT serial_number FROM certificate WHERE spki_sha256 = ?1)",
         )
-        .bind(spki_sha256)
+        .bind(key.to_string())
         .fetch_optional(&self.pool)
         .await
         .map_err(failed("look a key up"))?;
         Ok(found.is_some())
     }
 
-    async fn security_profile(&self, station: &str) -> Result<Option<u8>, LedgerError> {
-        sqlx::query_scalar("SELECT security_profile FROM station WHERE identity = ?")
-            .bind(station)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failed("read a security profile"))
+    async fn security_profile(&self, station: &StationIdentity) -> Result<Option<u8>, LedgerError> {
+        Ok(self.profiles(station).await?.1)
     }
 
-    async fn raise_security_profile(&self, station: &str, profile: u8) -> Result<u8, LedgerError> {
+    async fn raise_security_profile(
+        &self,
+        station: &StationIdentity,
+        profile: u8,
+    ) -> Result<u8, LedgerError> {
+        let action = "raise a security profile";
+        let (row, known) = self.profiles(station).await?;
         // Mostly it is recorded already, and a write costs a sync of the disk.
-        if let Some(recorded) = self.security_profile(station).await?.filter(|recorded| *recorded >= profile)
-        {
-            return Ok(recorded);
+        if let Some(known) = known.filter(|known| *known > profile || row == Some(profile)) {
+            return Ok(known);
         }
-        sqlx::query_scalar(
+        let mut change = self.begin(action).await?;
+        let raised: u8 = sqlx::query_scalar(
             "INSERT INTO station (identity, security_profile) VALUES (?1, ?2)
              ON CONFLICT (identity) DO UPDATE SET security_profile = max(security_profile, ?2)
              RETURNING security_profile",
         )
-        .bind(station)
+        .bind(station.as_str())
         .bind(profile)
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *change)
         .await
-        .map_err(failed("raise a security profile"))
+        .map_err(change.failed())?;
+        // On record, so that a ledger from before it is noticed: the password would be accepted again (A05.FR.07).
+        if profile >= 3 {
+            let (station, change_of) = (station.clone(), StationChange::CertificateUsed);
+            append(&mut change, &AuditEvent::StationChanged { station, change: change_of }).await?;
+        }
+        change.commit().await?;
+        Ok(raised)
     }
 
-    async fn registered(&self, station: &str) -> Result<bool, LedgerError> {
+    async fn registered(&self, station: &StationIdentity) -> Result<bool, LedgerError> {
         let row: Option<Option<i64>> =
             sqlx::query_scalar("SELECT accepted_at FROM station WHERE identity = ?")
-                .bind(station)
+                .bind(station.as_str())
                 .fetch_optional(&self.pool)
                 .await
                 .map_err(failed("read a registration"))?;
         Ok(row.flatten().is_some())
     }
 
-    async fn register(&self, station: &str, now: i64) -> Result<(), LedgerError> {
+    async fn register(&self, station: &StationIdentity, now: UnixSeconds) -> Result<(), LedgerError> {
         // Mostly it is recorded already, and a write costs a sync of the disk.
         if self.registered(station).await? {
             return Ok(());
         }
         let action = "record a registration";
-        let done = sqlx::query("UPDATE station SET accepted_at = ? WHERE identity = ?")
-            .bind(now)
-            .bind(station)
-            .execute(&self.pool)
-            .await
-            .map_err(failed(action))?;
+        let statement =
+            sqlx::query("UPDATE station SET accepted_at = ? WHERE identity = ? AND security_profile > 0")
+                .bind(now.as_i64())
+                .bind(station.as_str());
+        let done = self.write(action, statement).await?;
         // It was released while it was connected, and has to be admitted again first.
         match done.rows_affected() {
             0 => Err(failed(action)(sqlx::Error::RowNotFound)),
@@ -288,9 +320,9 @@ impl Ledger for SqliteLedger {
         }
     }
 
-    async fn passwords(&self, station: &str) -> Result<ChangedPasswords, LedgerError> {
+    async fn passwords(&self, station: &StationIdentity) -> Result<ChangedPasswords, LedgerError> {
         let row = sqlx::query_as("SELECT taken, offered FROM password WHERE identity = ?")
-            .bind(station)
+            .bind(station.as_str())
             .fetch_optional(&self.pool)
             .await
             .map_err(failed("read a station's passwords"))?;
@@ -298,166 +330,111 @@ impl Ledger for SqliteLedger {
         Ok(ChangedPasswords { taken, offered })
     }
 
-    async fn offer_password(&self, station: &str, hash: &str) -> Result<(), LedgerError> {
-        sqlx::query(
+    async fn offer_password(&self, station: &StationIdentity, hash: &str) -> Result<(), LedgerError> {
+        let action = "record a password";
+        let statement = sqlx::query(
             "INSERT INTO password (identity, offered) VALUES (?1, ?2)
              ON CONFLICT (identity) DO UPDATE SET offered = ?2",
         )
-        .bind(station)
-        .bind(hash)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("record a password"))?;
+        .bind(station.as_str())
+        .bind(hash);
+        self.write(action, statement).await?;
         Ok(())
     }
 
-    async fn settle_password(&self, station: &str, answer: PasswordAnswer) -> Result<(), LedgerError> {
+    async fn settle_password(
+        &self,
+        station: &StationIdentity,
+        answer: PasswordAnswer,
+    ) -> Result<(), LedgerError> {
+        let action = "record a station's password";
         let statement = match answer {
             PasswordAnswer::Taken => {
                 "UPDATE password SET taken = offered, offered = NULL WHERE identity = ? AND offered IS NOT NULL"
             }
             PasswordAnswer::Refused => "UPDATE password SET offered = NULL WHERE identity = ?",
         };
-        sqlx::query(statement)
-            .bind(station)
-            .execute(&self.pool)
+        let mut change = self.begin(action).await?;
+        let written = sqlx::query(statement)
+            .bind(station.as_str())
+            .execute(&mut *change)
             .await
-            .map_err(failed("record a station's password"))?;
-        Ok(())
+            .map_err(change.failed())?;
+        // On record, so that a ledger from before it is noticed: the former password would be accepted again.
+        if answer == PasswordAnswer::Taken && written.rows_affected() > 0 {
+            let (station, change_of) = (station.clone(), StationChange::PasswordChanged);
+            append(&mut change, &AuditEvent::StationChanged { station, change: change_of }).await?;
+        }
+        change.commit().await
     }
 
-    async fn release(&self, station: &str) -> Result<(), LedgerError> {
+    async fn release(&self, station: &StationIdentity) -> Result<(), LedgerError> {
         let action = "release a station";
         let mut change = self.begin(action).await?;
         for statement in ["DELETE FROM station WHERE identity = ?", "DELETE FROM password WHERE identity = ?"]
         {
-            sqlx::query(statement).bind(station).execute(&mut *change).await.map_err(failed(action))?;
+            sqlx::query(statement)
+                .bind(station.as_str())
+                .execute(&mut *change)
+                .await
+                .map_err(change.failed())?;
         }
+        if self.distrusts_passwords() {
+            // Profile 0: it has not connected since.
+            sqlx::query("INSERT INTO station (identity, security_profile, trusted) VALUES (?, 0, 1)")
+                .bind(station.as_str())
+                .execute(&mut *change)
+                .await
+                .map_err(change.failed())?;
+        }
+        let (station, change_of) = (station.clone(), StationChange::Released);
+        append(&mut change, &AuditEvent::StationChanged { station, change: change_of }).await?;
         change.commit().await
     }
 }
 
-/// Remembers a certificate as due to its station, also again where another authority issues the same for a key.
-pub(crate) async fn insert_certificate(
-    connection: &mut SqliteConnection,
-    entry: &LedgerEntry,
-    now: i64,
-) -> Result<(), LedgerError> {
-    let action = "record an issued certificate";
-    let written = sqlx::query(
-        "INSERT INTO certificate (serial_number, station, certificate_type, request_id, spki_sha256, chain, not_after, issued_at, state)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'Issued') ON CONFLICT (serial_number) DO UPDATE SET state = 'Issued', reason = NULL,
-         answered_at = NULL, request_id = excluded.request_id, certificate_type = excluded.certificate_type
-         WHERE station = excluded.station AND spki_sha256 = excluded.spki_sha256",
-    )
-    .bind(&entry.serial_number)
-    .bind(&entry.station)
-    .bind(&entry.certificate_type)
-    .bind(entry.request_id)
-    .bind(&entry.spki_sha256)
-    .bind(&entry.chain)
-    .bind(entry.not_after)
-    .bind(now)
-    .execute(connection)
-    .await
-    .map_err(failed(action))?;
-    match written.rows_affected() {
-        0 => Err(LedgerError { action, source: Box::new(SerialNumberTaken(entry.serial_number.clone())) }),
-        _ => Ok(()),
-    }
-}
-
-fn columns(state: &Delivery) -> (&'static str, Option<&str>) {
-    match state {
-        Delivery::Issued => ("Issued", None),
-        Delivery::Accepted => ("Accepted", None),
-        Delivery::Rejected { reason } => ("Rejected", reason.as_deref()),
-    }
-}
-
-fn entry(row: &SqliteRow) -> Result<LedgerEntry, LedgerError> {
-    let read = || -> Result<LedgerEntry, sqlx::Error> {
-        Ok(LedgerEntry {
-            serial_number: row.try_get("serial_number")?,
-            station: row.try_get("station")?,
-            certificate_type: row.try_get("certificate_type")?,
-            request_id: row.try_get("request_id")?,
-            spki_sha256: row.try_get("spki_sha256")?,
-            chain: row.try_get("chain")?,
-            not_after: row.try_get("not_after")?,
-            // The table's CHECK allows these three.
-            state: match row.try_get::<String, _>("state")?.as_str() {
-                "Issued" => Delivery::Issued,
-                "Accepted" => Delivery::Accepted,
-                _ => Delivery::Rejected { reason: row.try_get("reason")? },
-            },
-            revoked: row.try_get::<Option<String>, _>("revocation")?.and_then(|event| revoked(&event)),
-        })
-    };
-    read().map_err(failed("read a certificate"))
-}
-
-fn forwarded(row: &SqliteRow) -> Result<ForwardedRequest, LedgerError> {
-    let read = || -> Result<ForwardedRequest, sqlx::Error> {
-        Ok(ForwardedRequest {
-            id: row.try_get("id")?,
-            station: row.try_get("station")?,
-            spki_sha256: row.try_get("spki_sha256")?,
-            certificate_type: Some(row.try_get("certificate_type")?).filter(|text: &String| !text.is_empty()),
-            request_id: row.try_get("request_id")?,
-            csr: row.try_get("csr")?,
-            asked_at: row.try_get("asked_at")?,
-            failure: row.try_get("failure")?,
-        })
-    };
-    read().map_err(failed("read a request"))
-}
-
-fn revoked(event: &str) -> Option<Revoked> {
-    match serde_json::from_str(event) {
-        Ok(AuditEvent::Revoked { at, reason, .. }) => {
-            Some(Revoked { at: i64::try_from(at).ok()?, reason: reason.as_str().to_owned() })
-        }
-        _ => None,
-    }
-}
-
-pub(crate) fn failed(action: &'static str) -> impl FnOnce(sqlx::Error) -> LedgerError {
-    move |source| LedgerError { action, source: Box::new(source) }
-}
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
-
-/// SQLite writes one at a time; more connections only help readers.
-const MOST_CONNECTIONS: u32 = 4;
-
-/// How long one writer waits for another before it fails.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use signer_pkcs11::IssuanceRecord as _;
 
     use super::*;
+    use crate::{io::ledger::rows::insert_certificate, ledger::SerialNumberTaken};
+
+    fn cs001() -> StationIdentity {
+        station("CS001")
+    }
+
+    fn station(identity: &str) -> StationIdentity {
+        identity.parse().expect("an identity")
+    }
+
+    fn serial(text: &str) -> SerialNumber {
+        text.parse().expect("a serial number")
+    }
+
+    fn at(seconds: i64) -> UnixSeconds {
+        UnixSeconds::new(seconds)
+    }
 
     fn issued(serial_number: &str) -> LedgerEntry {
         LedgerEntry {
-            serial_number: serial_number.to_owned(),
-            station: "CS001".to_owned(),
+            serial_number: serial(serial_number),
+            station: cs001(),
             certificate_type: Some("ChargingStationCertificate".to_owned()),
             request_id: None,
-            spki_sha256: "ab".repeat(32),
+            spki_sha256: KeyHash::from([0xab; 32]),
             chain: "-----BEGIN CERTIFICATE-----".to_owned(),
-            not_after: 2_000,
+            not_after: at(2_000),
             state: Delivery::Issued,
-            revoked: None,
         }
     }
 
     impl SqliteLedger {
         async fn issued(&self, entry: &LedgerEntry, now: i64) -> Result<(), LedgerError> {
             let mut change = self.begin("begin").await?;
-            insert_certificate(&mut change, entry, now).await?;
+            insert_certificate(&mut change, entry, at(now)).await?;
             change.commit().await
         }
     }
@@ -470,18 +447,23 @@ mod tests {
         for serial_number in ["a1", "a2", "a3"] {
             ledger.issued(&issued(serial_number), 1_000).await.expect("records");
         }
-        ledger.answered("a1", &Delivery::Accepted, 1_001).await.expect("records");
+        ledger.answered(serial("a1"), &Delivery::Accepted, at(1_001)).await.expect("records");
         let rejected = Delivery::Rejected { reason: Some("InvalidCertificate".to_owned()) };
-        ledger.answered("a2", &rejected, 1_001).await.expect("records");
+        ledger.answered(serial("a2"), &rejected, at(1_001)).await.expect("records");
         drop(ledger);
 
         let ledger = SqliteLedger::open(&path).await.expect("opens again");
-        assert_eq!(ledger.undelivered("CS001", 1_500).await.expect("reads"), [issued("a3")]);
-        assert_eq!(ledger.undelivered("CS001", 2_000).await.expect("reads"), [], "expired");
-        assert_eq!(ledger.undelivered("CS002", 1_500).await.expect("reads"), []);
-        let states = ledger.certificates(10).await.expect("reads").into_iter().map(|entry| entry.state);
+        assert_eq!(ledger.undelivered(&cs001(), at(1_500)).await.expect("reads"), [issued("a3")]);
+        assert_eq!(ledger.undelivered(&cs001(), at(2_000)).await.expect("reads"), [], "expired");
+        assert_eq!(ledger.undelivered(&station("CS002"), at(1_500)).await.expect("reads"), []);
+        let states = ledger
+            .certificates(&CertificateFilter::default(), i64::MAX, 10)
+            .await
+            .expect("reads")
+            .into_iter()
+            .map(|entry| entry.state);
         assert_eq!(states.collect::<Vec<_>>(), [Delivery::Issued, rejected, Delivery::Accepted]);
-        assert_eq!(ledger.owner_of_key(&"ab".repeat(32)).await.expect("reads").as_deref(), Some("CS001"));
+        assert_eq!(ledger.owner_of_key([0xab; 32].into()).await.expect("reads"), "CS001".parse().ok());
     }
 
     #[tokio::test]
@@ -489,17 +471,21 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
         ledger.issued(&issued("a1"), 1_000).await.expect("records");
-        ledger.answered("a1", &Delivery::Accepted, 1_001).await.expect("records");
+        ledger.answered(serial("a1"), &Delivery::Accepted, at(1_001)).await.expect("records");
         let again = LedgerEntry { request_id: Some(7), ..issued("a1") };
         ledger.issued(&again, 1_002).await.expect("records");
         for other in [
-            LedgerEntry { station: "CS002".to_owned(), ..issued("a1") },
-            LedgerEntry { spki_sha256: "cd".repeat(32), ..issued("a1") },
+            LedgerEntry { station: station("CS002"), ..issued("a1") },
+            LedgerEntry { spki_sha256: KeyHash::from([0xcd; 32]), ..issued("a1") },
         ] {
             let error = ledger.issued(&other, 1_003).await.expect_err("another certificate");
             assert!(error.source.is::<SerialNumberTaken>(), "{error:?}");
         }
-        assert_eq!(ledger.certificates(10).await.expect("reads"), [again], "nothing else was changed");
+        assert_eq!(
+            ledger.undelivered(&cs001(), at(1_500)).await.expect("reads"),
+            [again],
+            "nothing else was changed"
+        );
     }
 
     #[tokio::test]
@@ -508,8 +494,8 @@ mod tests {
         let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
         ledger.issued(&LedgerEntry { request_id: Some(7), ..issued("a1") }, 1_000).await.expect("records");
         ledger.issued(&issued("a2"), 1_000).await.expect("records");
-        ledger.asked_again("a1", Some(i64::MIN)).await.expect("records");
-        let due = ledger.undelivered("CS001", 1_500).await.expect("reads");
+        ledger.asked_again(serial("a1"), Some(i64::MIN)).await.expect("records");
+        let due = ledger.undelivered(&cs001(), at(1_500)).await.expect("reads");
         assert_eq!(due.iter().map(|entry| entry.request_id).collect::<Vec<_>>(), [Some(i64::MIN), None]);
     }
 
@@ -517,13 +503,13 @@ mod tests {
     async fn a05_fr_07_profile_only_rises_until_it_is_released() {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
-        assert_eq!(ledger.security_profile("CS001").await.expect("reads"), None);
-        assert_eq!(ledger.raise_security_profile("CS001", 2).await.expect("raises"), 2);
-        assert_eq!(ledger.raise_security_profile("CS001", 3).await.expect("raises"), 3);
-        assert_eq!(ledger.raise_security_profile("CS001", 2).await.expect("keeps"), 3);
-        assert_eq!(ledger.security_profile("CS001").await.expect("reads"), Some(3));
-        ledger.release("CS001").await.expect("releases");
-        assert_eq!(ledger.security_profile("CS001").await.expect("reads"), None);
+        assert_eq!(ledger.security_profile(&cs001()).await.expect("reads"), None);
+        assert_eq!(ledger.raise_security_profile(&cs001(), 2).await.expect("raises"), 2);
+        assert_eq!(ledger.raise_security_profile(&cs001(), 3).await.expect("raises"), 3);
+        assert_eq!(ledger.raise_security_profile(&cs001(), 2).await.expect("keeps"), 3);
+        assert_eq!(ledger.security_profile(&cs001()).await.expect("reads"), Some(3));
+        ledger.release(&cs001()).await.expect("releases");
+        assert_eq!(ledger.security_profile(&cs001()).await.expect("reads"), None);
     }
 
     #[tokio::test]
@@ -531,23 +517,23 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
         ledger.issued(&issued("a1"), 1_000).await.expect("records");
-        ledger.raise_security_profile("CS001", 3).await.expect("raises");
-        ledger.register("cs001", 1_000).await.expect("records");
-        ledger.offer_password("CS001", "first").await.expect("records");
+        ledger.raise_security_profile(&cs001(), 3).await.expect("raises");
+        ledger.register(&station("cs001"), at(1_000)).await.expect("records");
+        ledger.offer_password(&cs001(), "first").await.expect("records");
         // As after the configuration has got another spelling.
-        assert_eq!(ledger.undelivered("cs001", 1_500).await.expect("reads"), [issued("a1")]);
-        assert_eq!(ledger.raise_security_profile("cs001", 2).await.expect("keeps"), 3, "A05.FR.07");
-        assert!(ledger.registered("CS001").await.expect("reads"));
-        ledger.settle_password("cs001", PasswordAnswer::Taken).await.expect("records");
-        assert_eq!(ledger.passwords("Cs001").await.expect("reads").taken.as_deref(), Some("first"));
-        assert!(!ledger.is_revoked("cs001", "a1").await.expect("reads"));
+        assert_eq!(ledger.undelivered(&station("cs001"), at(1_500)).await.expect("reads"), [issued("a1")]);
+        assert_eq!(ledger.raise_security_profile(&station("cs001"), 2).await.expect("keeps"), 3, "A05.FR.07");
+        assert!(ledger.registered(&cs001()).await.expect("reads"));
+        ledger.settle_password(&station("cs001"), PasswordAnswer::Taken).await.expect("records");
+        assert_eq!(ledger.passwords(&station("Cs001")).await.expect("reads").taken.as_deref(), Some("first"));
+        assert!(!ledger.is_revoked(&station("cs001"), serial("a1")).await.expect("reads"));
         let reason = signer_pkcs11::RevocationReason::KeyCompromise;
-        let found = ledger.revocable(None, Some("Cs001"), 1_500).await.expect("reads");
+        let found = ledger.revocable(None, Some(&station("Cs001")), at(1_500)).await.expect("reads");
         ledger.revoke(&found, reason).await.expect("revokes");
-        assert!(ledger.is_revoked("cs001", "a1").await.expect("reads"), "A00.FR.705");
-        ledger.release("cs001").await.expect("releases");
-        assert_eq!(ledger.security_profile("CS001").await.expect("reads"), None);
-        ledger.register("CS001", 1_000).await.expect_err("it was not admitted since");
+        assert!(ledger.is_revoked(&station("cs001"), serial("a1")).await.expect("reads"), "A00.FR.705");
+        ledger.release(&station("cs001")).await.expect("releases");
+        assert_eq!(ledger.security_profile(&cs001()).await.expect("reads"), None);
+        ledger.register(&cs001(), at(1_000)).await.expect_err("it was not admitted since");
     }
 
     #[tokio::test]
@@ -555,15 +541,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("ledger.sqlite");
         let ledger = SqliteLedger::open(&path).await.expect("opens");
-        assert!(!ledger.registered("CS001").await.expect("reads"));
-        ledger.raise_security_profile("CS001", 2).await.expect("raises");
-        assert!(!ledger.registered("CS001").await.expect("reads"));
-        ledger.register("CS001", 1_000).await.expect("records");
+        assert!(!ledger.registered(&cs001()).await.expect("reads"));
+        ledger.raise_security_profile(&cs001(), 2).await.expect("raises");
+        assert!(!ledger.registered(&cs001()).await.expect("reads"));
+        ledger.register(&cs001(), at(1_000)).await.expect("records");
         drop(ledger);
         let ledger = SqliteLedger::open(&path).await.expect("opens again");
-        assert!(ledger.registered("CS001").await.expect("reads"));
-        ledger.release("CS001").await.expect("releases");
-        assert!(!ledger.registered("CS001").await.expect("reads"));
+        assert!(ledger.registered(&cs001()).await.expect("reads"));
+        ledger.release(&cs001()).await.expect("releases");
+        assert!(!ledger.registered(&cs001()).await.expect("reads"));
     }
 
     #[tokio::test]
@@ -571,24 +557,24 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
         let known = async || {
-            let ChangedPasswords { taken, offered } = ledger.passwords("CS001").await.expect("reads");
+            let ChangedPasswords { taken, offered } = ledger.passwords(&cs001()).await.expect("reads");
             (taken.unwrap_or_default(), offered.unwrap_or_default())
         };
         let pair = |taken: &str, offered: &str| (taken.to_owned(), offered.to_owned());
         assert_eq!(known().await, pair("", ""));
-        ledger.offer_password("CS001", "first").await.expect("records");
+        ledger.offer_password(&cs001(), "first").await.expect("records");
         assert_eq!(known().await, pair("", "first"));
-        ledger.settle_password("CS001", PasswordAnswer::Taken).await.expect("records");
+        ledger.settle_password(&cs001(), PasswordAnswer::Taken).await.expect("records");
         assert_eq!(known().await, pair("first", ""));
-        ledger.offer_password("CS001", "second").await.expect("records");
-        ledger.settle_password("CS001", PasswordAnswer::Refused).await.expect("records");
+        ledger.offer_password(&cs001(), "second").await.expect("records");
+        ledger.settle_password(&cs001(), PasswordAnswer::Refused).await.expect("records");
         assert_eq!(known().await, pair("first", ""));
         // Twice, as when the station connects with it before its answer is recorded.
         for _ in 0..2 {
-            ledger.settle_password("CS001", PasswordAnswer::Taken).await.expect("records");
+            ledger.settle_password(&cs001(), PasswordAnswer::Taken).await.expect("records");
             assert_eq!(known().await, pair("first", ""));
         }
-        ledger.release("CS001").await.expect("releases");
+        ledger.release(&cs001()).await.expect("releases");
         assert_eq!(known().await, pair("", ""));
     }
 

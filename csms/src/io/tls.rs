@@ -1,30 +1,45 @@
 //! The TLS of the service, from the files and keys that its configuration names.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
+use certificates::{RevocationList, SerialNumber, pem};
 use ocpp_transport::tls::{ClientTrust, RevocationPolicy, ServerKey, ServerTls, SoftwareKey};
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject};
+use ocpp_types::Timestamp;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use signer_pkcs11::{Hierarchy, Token};
-use x509_cert::{Certificate, der::Decode as _};
 
 use crate::{
     config::Config,
     io::{ServerError, authority::find_key},
 };
 
-/// Reads certificates, keys, roots and revocation lists, `own_lists` being those of the service's own authority. Blocks.
+/// What TLS is read from, beside what the configuration names.
+pub(crate) struct TlsFiles<'a> {
+    /// The CSMS's own certificates, that of `tls.rsa` last.
+    pub(crate) own: &'a [PathBuf],
+    /// The lists of the service's own authority.
+    pub(crate) lists: &'a [PathBuf],
+    /// Where the clock is in doubt: how far the other time is, in seconds.
+    pub(crate) other_time: Option<i64>,
+    /// The latest time that may be the present one.
+    pub(crate) latest: SystemTime,
+    /// The serial numbers of certificates that were issued while the clock was ahead.
+    pub(crate) early: &'a BTreeSet<SerialNumber>,
+}
+
+/// Reads certificates, keys, roots and revocation lists. Blocks.
 pub(crate) fn server_tls(
     config: &Config,
     token: Option<&Token>,
-    own_lists: &[PathBuf],
+    files: &TlsFiles<'_>,
 ) -> Result<ServerTls, ServerError> {
-    let chain = read_certificates(&config.tls.certificate_file)?;
-    warn_of_expiry(&config.tls.certificate_file, &chain);
-    let clients = client_trust(config, own_lists)?;
+    let chain = read_certificates(files.own.first().unwrap_or(&config.tls.certificate_file))?;
+    let clients = client_trust(config, files)?;
     let software = match (&config.tls.key, &config.tls.key_file) {
         (Some(uri), _) => {
             let key = ServerKey::new(chain, find_key(token, "tls.key", uri)?.signing_key());
@@ -37,8 +52,7 @@ pub(crate) fn server_tls(
     match &config.tls.rsa {
         None => Ok(ServerTls::rustls(ServerKey::software(software)?, &clients)?),
         Some(rsa) => {
-            let chain = read_certificates(&rsa.certificate_file)?;
-            warn_of_expiry(&rsa.certificate_file, &chain);
+            let chain = read_certificates(files.own.get(1).unwrap_or(&rsa.certificate_file))?;
             with_rsa(software, SoftwareKey { chain, key: read_key(&rsa.key_file)? }, &clients)
         }
     }
@@ -54,13 +68,24 @@ fn with_rsa(_: SoftwareKey, _: SoftwareKey, _: &ClientTrust) -> Result<ServerTls
     Err(ServerError::WithoutOpenSsl)
 }
 
-fn client_trust(config: &Config, own_lists: &[PathBuf]) -> Result<ClientTrust, ServerError> {
+fn client_trust(config: &Config, files: &TlsFiles<'_>) -> Result<ClientTrust, ServerError> {
     let mut crls = Vec::new();
     for file in &config.tls.crl_files {
-        crls.extend(read_crls(file)?);
+        let lists = read_crls(file)?;
+        if let Some(begin) =
+            lists.iter().filter_map(|list| begin(list)).find(|begin| *begin > files.latest + SKEW)
+        {
+            // Whom it names is revoked all the same.
+            tracing::error!(
+                file = %file.display(),
+                this_update = %Timestamp::from(begin),
+                "a list of revoked certificates begins in the future: is the clock of this machine or of its issuer wrong?"
+            );
+        }
+        crls.extend(lists);
     }
     // One that could not be signed yet is not there.
-    for file in own_lists.iter().filter(|file| file.exists()) {
+    for file in files.lists.iter().filter(|file| file.exists()) {
         crls.extend(read_crls(file)?);
     }
     let revocation = match config.tls.require_crls {
@@ -69,9 +94,13 @@ fn client_trust(config: &Config, own_lists: &[PathBuf]) -> Result<ClientTrust, S
     };
     // A00.FR.429
     let permitted = config.stations.iter().filter(|station| station.expired_certificate_permitted);
-    Ok(ClientTrust::new(client_roots(config)?, vec![config.organization.clone()])
+    // Without roots the transport asks for no certificate.
+    let roots = if config.tls.request_client_certificate { client_roots(config)? } else { Vec::new() };
+    Ok(ClientTrust::new(roots, vec![config.organization.clone()])
         .with_crls(crls)
         .with_revocation(revocation)
+        .with_other_time(files.other_time)
+        .with_early_permitted(files.early.iter().copied())
         .with_expired_permitted(permitted.map(|station| station.serial_number.clone())))
 }
 
@@ -89,50 +118,32 @@ fn client_roots(config: &Config) -> Result<Vec<CertificateDer<'static>>, ServerE
 
 /// The certificates of a PEM file, at least one.
 pub(crate) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServerError> {
-    read_pem(path)
+    pem::certificates(&read(path)?, MAX_CERTIFICATES).map_err(ServerError::pem(path))
 }
 
 fn read_crls(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, ServerError> {
-    let bytes = read(path)?;
-    // As authorities publish them; PEM is what people turn them into.
-    if bytes.first() == Some(&DER_SEQUENCE) {
-        return Ok(vec![bytes.into()]);
-    }
-    read_pem(path)
+    pem::revocation_lists(&read(path)?, MAX_LISTS).map_err(ServerError::pem(path))
 }
 
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, ServerError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(pem_error(path))
+/// thisUpdate of a list.
+fn begin(list: &CertificateRevocationListDer<'_>) -> Option<SystemTime> {
+    RevocationList::from_der(list.to_vec()).ok().map(|list| list.this_update().to_system_time())
 }
 
-fn read_pem<T: PemObject>(path: &Path) -> Result<Vec<T>, ServerError> {
-    let objects = T::pem_slice_iter(&read(path)?).collect::<Result<Vec<_>, _>>().map_err(pem_error(path))?;
-    if objects.is_empty() {
-        return Err(pem_error(path)(rustls_pki_types::pem::Error::NoItemsFound));
-    }
-    Ok(objects)
+/// The private key of a PEM file.
+pub(crate) fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, ServerError> {
+    pem::private_key(&read(path)?).map_err(ServerError::pem(path))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ServerError> {
-    fs::read(path).map_err(|source| ServerError::File { path: path.to_path_buf(), source })
+    fs::read(path).map_err(ServerError::file(path))
 }
 
-fn pem_error(path: &Path) -> impl Fn(rustls_pki_types::pem::Error) -> ServerError {
-    move |source| ServerError::Pem { path: path.to_path_buf(), source }
-}
+/// Clocks of authorities may differ by this much.
+const SKEW: Duration = Duration::from_secs(300);
 
-/// A CSMS whose own certificate has expired starts all the same, and every station refuses it (A00.FR.310).
-fn warn_of_expiry(path: &Path, chain: &[CertificateDer<'static>]) {
-    let leaf = chain.first().and_then(|leaf| Certificate::from_der(leaf).ok());
-    let not_after = leaf.map(|leaf| leaf.tbs_certificate().validity().not_after);
-    if let Some(not_after) = not_after.filter(|not_after| not_after.to_system_time() <= SystemTime::now()) {
-        tracing::error!(
-            file = %path.display(),
-            %not_after,
-            "the certificate of this service has expired, and no station will connect; put a new one there and run `ocpp-csms reload`"
-        );
-    }
-}
+/// Of one file: more roots than any operator has.
+const MAX_CERTIFICATES: usize = 1000;
 
-/// The first byte of everything in DER that is no PEM.
-const DER_SEQUENCE: u8 = 0x30;
+/// Of one file: one for each issuer.
+const MAX_LISTS: usize = 1000;

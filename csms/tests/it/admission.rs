@@ -26,24 +26,8 @@ fn tc_a_01_tc_a_02_tc_a_03_basic_authentication() {
 fn tc_a_08_client_certificates_of_another_authority_or_station_are_refused() {
     let stage = Stage::start();
     // Another authority that calls itself the same.
-    stage.openssl(&[
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-keyout",
-        "key.pem",
-        "-out",
-        "foreign.pem",
-        "-subj",
-        "/O=Test CSO/CN=SN-0001",
-        "-days",
-        "1",
-    ]);
-    let report = stage.station("CS001", &["--client-chain", "foreign.pem", "--client-key", "key.pem"]);
+    stage.self_signed("foreign", "/O=Test CSO/CN=SN-0001", &[]);
+    let report = stage.station("CS001", &["--client-chain", "foreign.pem", "--client-key", "foreign.key"]);
     // TLS ends it, before there is any HTTP status.
     assert!(report.step("refused").is_string(), "{}", report.step("refused"));
 
@@ -147,11 +131,14 @@ fn an_operators_request_is_checked_before_it_is_sent() {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(error.contains("/serialNumber") && error.contains("40"), "{error}");
 
-    fs::write(stage.path("big.pem"), "x".repeat(5501)).expect("writes");
+    let comment = format!("nsComment={}", "x".repeat(4500));
+    stage.self_signed("big", "/CN=Big", &["-addext", &comment]);
+    fs::write(stage.path("none.pem"), "x".repeat(5501)).expect("writes");
     let mut station = Puppet::new(&stage, "CS001");
     station.connect(Ocpp::V201);
     for (arguments, told) in [
         (&["install", "CS001", "CSMSRootCertificate", "big.pem"][..], ["/certificate", "5500"]),
+        (&["install", "CS001", "CSMSRootCertificate", "none.pem"], ["none.pem", "nothing was sent"]),
         (&["install", "CS001", "OEMRootCertificate", "root.pem"], ["/certificateType", "OCPP 2.0.1"]),
         (&["trigger", "CS001", "FlyToTheMoon"], ["/requestedMessage", "OCPP 2.0.1"]),
     ] {
@@ -181,7 +168,7 @@ fn wrong_pin_missing_token_and_missing_module_say_what_to_do() {
     let error = run("file:pin", "file:wrong-pin", None);
     assert!(error.contains("PIN") && !error.contains("not-the-pin"), "{error}");
     let error = run("pkcs11:token=", "pkcs11:token=no-such-", None);
-    assert!(error.contains("no token fits") && error.contains("hsm init"), "{error}");
+    assert!(error.contains("no token matches") && error.contains("hsm init"), "{error}");
     let error = run("file:pin", "file:pin", Some("/nonexistent/module.so"));
     assert!(error.contains("/nonexistent/module.so") && error.contains("install"), "{error}");
 }

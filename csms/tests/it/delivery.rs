@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use ocpp_transport::{CallError, Connection, Identity, Peer, Router, Security, StationConfig, connect};
+use ocpp_transport::{
+    CallError, Connection, Peer, Router, Security, StationConfig, StationIdentity, connect,
+};
 use ocpp_types::{
     RpcErrorCode, Version,
     v201::{
@@ -16,12 +18,16 @@ use ocpp_types::{
     },
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use serde_json::{Value, json};
 use tokio::{
     sync::{Semaphore, mpsc},
     time::timeout,
 };
 
-use crate::stage::{PASSWORD, Stage};
+use crate::{
+    puppet::{Ocpp, Puppet},
+    stage::{PASSWORD, Stage},
+};
 
 const SUBJECT: &str = "/O=Test CSO/CN=SN-0001";
 
@@ -35,7 +41,7 @@ pub(crate) fn in_runtime(test: impl Future<Output = ()>) {
 async fn station(stage: &Stage, router: Router) -> Connection {
     let root = CertificateDer::from_pem_file(stage.path("root.pem")).expect("a root");
     let security = Security::profile_2(PASSWORD.into(), vec![root]).expect("a configuration");
-    let identity = Identity::try_from("CS001").expect("an identity");
+    let identity = StationIdentity::try_from("CS001").expect("an identity");
     let config = StationConfig::new(stage.url().parse().expect("a URL"), identity, security);
     let connection = connect(&config, router).await.expect("connects");
     boot(connection.peer()).await;
@@ -137,4 +143,103 @@ fn a_station_that_comes_back_without_a_boot_gets_what_is_due() {
     assert_eq!(report.step("certificate signed")["type"], "ChargingStationCertificate");
     report.step("finished");
     assert_eq!(stage.certificates()[0]["state"], "Accepted");
+}
+
+/// How often the CSMS has sent a certificate.
+fn sent(station: &Puppet<'_>) -> usize {
+    station.frames().iter().filter(|frame| frame["in"][2] == "CertificateSigned").count()
+}
+
+/// A02.FR.08, A02.FR.10: who connects with a certificate has it, although the answer was lost, and
+/// although the station has said that it does not want it.
+#[test]
+fn a02_fr_10_a_connection_proves_the_delivery() {
+    for ocpp in [Ocpp::V16, Ocpp::V201] {
+        for answer in [json!("lose the answer"), json!({ "status": "Rejected" })] {
+            let stage = Stage::start();
+            let mut station = Puppet::new(&stage, "CS001");
+            station.connect(ocpp);
+            station.boot(ocpp, "SN-0001");
+            let csr = station.request("SN-0001");
+            if answer.is_object() {
+                // It takes the certificate before it rejects it, as one does that has it already.
+                station.answer("CertificateSigned", json!("lose the answer"));
+                station.call("SignCertificate", ocpp.sign(&csr));
+                station.called("CertificateSigned");
+                stage.wait_until("lost", || stage.certificates()[0]["reason"].is_string());
+                station.answer("CertificateSigned", answer.clone());
+                station.connect(ocpp);
+                station.boot(ocpp, "SN-0001");
+                station.called("CertificateSigned");
+                stage.await_states(&["Rejected"]);
+            } else {
+                station.answer("CertificateSigned", answer.clone());
+                station.call("SignCertificate", ocpp.sign(&csr));
+                station.called("CertificateSigned");
+                stage.wait_until("lost", || stage.certificates()[0]["reason"].is_string());
+            }
+            let before = sent(&station);
+            station.answer("CertificateSigned", json!({ "status": "Rejected" }));
+            station.connect_with_certificate(ocpp);
+            stage.await_states(&["Accepted"]);
+            station.boot(ocpp, "SN-0001");
+            station.call("Heartbeat", json!({}));
+            // What would have been sent before it would have come before it.
+            stage.operator(&["inventory", "CS001"]).expect("listed");
+            assert_eq!(sent(&station), before, "it is not sent again: {}", stage.log());
+            stage.await_states(&["Accepted"]);
+            let verified = stage.operator(&["audit", "verify"]).expect("the record and the ledger agree");
+            assert!(verified.is_object(), "{verified}");
+        }
+    }
+}
+
+/// Attempts are bounded, with waits that grow, and an operator sees where they have led to nothing.
+#[test]
+fn a02_fr_09_a_station_that_never_answers_gets_a_certificate_a_few_times() {
+    let mut stage = Stage::prepare();
+    stage.launch_with_clock(0);
+    let mut station = Puppet::new(&stage, "CS001");
+    station.connect(Ocpp::V201);
+    station.boot(Ocpp::V201, "SN-0001");
+    let csr = station.request("SN-0001");
+    station.answer("CertificateSigned", json!("hang up"));
+    station.call("SignCertificate", Ocpp::V201.sign(&csr));
+    station.called("CertificateSigned");
+    let attempts = |stage: &Stage, number: u32| {
+        let wanted = format!("sent {number} of 8 times without an answer: ");
+        let rows = stage.certificates();
+        let reason = rows[0]["reason"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(rows[0]["state"], "Issued");
+        reason.starts_with(&wanted)
+    };
+    let mut ahead = 0;
+    for (number, wait) in (2..=8).zip([0, 10, 60, 360, 2_160, 12_960, 77_760]) {
+        stage.wait_until("counted", || attempts(&stage, number - 1));
+        station.connect(Ocpp::V201);
+        station.boot(Ocpp::V201, "SN-0001");
+        if wait > 0 {
+            // Not before its time.
+            station.call("Heartbeat", json!({}));
+            assert_eq!(sent(&station), number as usize - 1, "{}", stage.log());
+            ahead += wait;
+            stage.set_clock(ahead);
+        }
+        station.called("CertificateSigned");
+    }
+    stage.wait_until("given up", || attempts(&stage, 8));
+    let status = stage.status().expect("a status");
+    let problems = status["problems"].to_string();
+    assert!(problems.contains("1 certificates were sent 8 times without an answer"), "{status}");
+    assert!(stage.log().contains("is not sent again"), "{}", stage.log());
+    stage.set_clock(ahead + 466_560);
+    station.answer("CertificateSigned", Value::Null);
+    station.connect(Ocpp::V201);
+    station.boot(Ocpp::V201, "SN-0001");
+    station.call("Heartbeat", json!({}));
+    assert_eq!(sent(&station), 8);
+    // A new request begins anew.
+    station.call("SignCertificate", Ocpp::V201.sign(&csr));
+    station.called("CertificateSigned");
+    stage.await_states(&["Accepted"]);
 }

@@ -3,8 +3,8 @@
 use std::{fs, time::Duration};
 
 use ocpp_transport::{
-    CallError, Close, ConnectError, Connection, Identity, Password, Peer, Router, Security, StationConfig,
-    connect,
+    CallError, Close, ConnectError, Connection, Password, Peer, Router, Security, StationConfig,
+    StationIdentity, connect,
     tls::{ClientKey, software_key},
 };
 use ocpp_types::{
@@ -31,7 +31,7 @@ fn root(stage: &Stage) -> Vec<CertificateDer<'static>> {
 }
 
 async fn connect_with(stage: &Stage, security: Security, router: Router) -> Result<Connection, ConnectError> {
-    let identity = Identity::try_from("CS001").expect("an identity");
+    let identity = StationIdentity::try_from("CS001").expect("an identity");
     let config = StationConfig::new(stage.url().parse().expect("a URL"), identity, security);
     timeout(Duration::from_secs(20), connect(&config, router)).await.expect("in time")
 }

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from ocpp.charge_point import camel_to_snake_case
+from ocpp.exceptions import GenericError
 from ocpp.routing import after, on
 from websockets.asyncio.client import connect
 
@@ -130,9 +131,13 @@ def station_class(puppet, version):
     def handler(action, name):
         async def handle(self, **payload):
             canned = puppet.answers.get(action)
-            if canned == "hang up":
+            if canned == "lose the answer":
+                getattr(puppet, name)(**payload)
+            if canned in ("hang up", "lose the answer"):
                 self._connection.transport.abort()
                 raise asyncio.CancelledError
+            if isinstance(canned, dict) and "error" in canned:
+                raise GenericError(description=canned["error"])
             answer = canned if canned is not None else getattr(puppet, name)(**payload)
             return getattr(package.call_result, action)(**answer)
 
@@ -202,10 +207,10 @@ class Session:
         self.running = asyncio.create_task(station.start())
         return {"connected": self.connection.subprotocol}
 
-    async def call(self, action, payload):
+    async def call(self, action, payload, suffix=""):
         """A frame as the test wants it; the whole answer comes back."""
         self.number += 1
-        await self.wire.send(json.dumps([2, f"test-{self.number}", action, payload]))
+        await self.wire.send(json.dumps([2, f"test-{self.number}{suffix}", action, payload]))
         return await asyncio.wait_for(self.wire.answers.get(), 20)
 
     async def closed(self):
@@ -230,7 +235,7 @@ async def main():
         if do == "connect":
             result = await session.connect(**command)
         elif do == "call":
-            result = await session.call(command["action"], command["payload"])
+            result = await session.call(**command)
         elif do == "closed":
             result = await session.closed()
         elif do == "close":

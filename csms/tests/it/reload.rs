@@ -6,8 +6,8 @@ use std::{
 };
 
 use ocpp_transport::{
-    CallError, CloseReason, ConnectError, Connection, Identity, Peer, Reply, Router, Security, StationConfig,
-    connect,
+    CallError, CloseReason, ConnectError, Connection, Peer, Reply, Router, Security, StationConfig,
+    StationIdentity, connect,
     tls::{ClientKey, TlsFailure, software_key},
 };
 use ocpp_types::{
@@ -18,6 +18,7 @@ use ocpp_types::{
         SignCertificateRequest, TriggerMessageRequest, TriggerMessageResponse, TriggerMessageStatusEnumType,
     },
 };
+use rustix::process::Signal;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{sync::mpsc, time::timeout};
 
@@ -96,7 +97,7 @@ pub(crate) async fn station(
     security: Security,
     router: Router,
 ) -> Result<Connection, ConnectError> {
-    let identity = Identity::try_from(identity).expect("an identity");
+    let identity = StationIdentity::try_from(identity).expect("an identity");
     let config = StationConfig::new(stage.url().parse().expect("a URL"), identity, security);
     timeout(Duration::from_secs(20), connect(&config, router)).await.expect("in time")
 }
@@ -160,7 +161,7 @@ fn a_new_certificate_of_the_csms_is_served_after_a_reload_and_old_connections_li
         // And back, by the signal.
         stage.configure("key_file = \"new.key\"", "key = \"pkcs11:object=tls\"");
         stage.configure("certificate_file = \"new.pem\"", "certificate_file = \"tls.pem\"");
-        stage.signal("HUP");
+        stage.signal(Signal::HUP);
         let deadline = Instant::now() + Duration::from_secs(15);
         while station(&stage, "CS002", profile_2(&stage, "root.pem"), nothing()).await.is_err() {
             assert!(Instant::now() < deadline, "{}", stage.log());
@@ -178,7 +179,7 @@ fn sigterm_says_farewell_to_every_station_and_ends_in_order() {
             let security = profile_2(&stage, "root.pem");
             stations.push(station(&stage, identity, security, nothing()).await.expect("connects"));
         }
-        stage.signal("TERM");
+        stage.signal(Signal::TERM);
         for station in &mut stations {
             let reason = timeout(Duration::from_secs(15), station.closed()).await.expect("closed");
             assert!(matches!(reason, CloseReason::Peer { code: Some(1001), .. }), "{reason:?}");
@@ -272,6 +273,37 @@ fn a00_fr_705_a_revoked_station_is_closed_refused_and_reported() {
     // The transport's own line and the application's, once for both attempts.
     assert_eq!(events, 2, "{}", stage.log());
     assert!(stage.log().contains("revoked"));
+}
+
+/// RFC 7468, 2: `cat` has joined two lists of which the first has no line end. The second one
+/// revokes.
+#[test]
+fn a00_fr_407_lists_that_were_joined_are_both_read() {
+    let stage = Stage::prepare();
+    let ca = OpenSslCa::new(&stage);
+    ca.issue("first", "/O=Test CSO/CN=SN-0001", &[], ALWAYS);
+    stage.openssl(&["ca", "-config", "ca.cnf", "-gencrl", "-crldays", "3650", "-out", "empty.crl"]);
+    ca.revoke("first");
+    let [empty, revoking] =
+        ["empty.crl", "ca.crl"].map(|file| fs::read_to_string(stage.path(file)).expect("reads"));
+    let joined = format!("\u{feff}{}{revoking}", empty.trim_end());
+    assert!(joined.contains("-----END X509 CRL----------BEGIN X509 CRL-----"));
+    fs::write(stage.path("joined.crl"), &joined).expect("writes");
+    stage.configure(
+        "certificate_file = \"tls.pem\"",
+        "certificate_file = \"tls.pem\"\nclient_roots_file = \"ca.pem\"\ncrl_files = [\"joined.crl\"]",
+    );
+    let stage = stage.launched();
+    in_runtime(async {
+        assert_refused_by_tls(station(&stage, "CS001", profile_3(&stage, "first"), nothing()).await);
+        // What cannot be read is not passed over: the lists that are in force stay.
+        let damaged = joined.replacen("----------BEGIN X509 CRL-----", "-----\n----BEGIN X509 CRL----", 1);
+        fs::write(stage.path("joined.crl"), damaged).expect("writes");
+        let error = stage.operate(&["reload"]).await.expect_err("refused");
+        let line = empty.lines().count() + 1;
+        assert!(error.contains("joined.crl") && error.contains(&format!("line {line}")), "{error}");
+        assert_refused_by_tls(station(&stage, "CS001", profile_3(&stage, "first"), nothing()).await);
+    });
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Gives a station its certificate: `SERIAL.pem` and `SERIAL.key`. Returns the certificate's serial number.
-fn enrol(stage: &Stage, identity: &str, serial_number: &str) -> String {
+pub(crate) fn enrol(stage: &Stage, identity: &str, serial_number: &str) -> String {
     let csr = stage.request(&format!("/O=Test CSO/CN={serial_number}"), &[]);
     let chain = format!("{serial_number}.pem");
     let arguments = ["--serial-number", serial_number, "--csr", csr, "--chain-out", &chain];
@@ -28,7 +28,7 @@ fn enrol(stage: &Stage, identity: &str, serial_number: &str) -> String {
     serial.trim().trim_start_matches("serial=").to_lowercase()
 }
 
-fn list_file(stage: &Stage) -> PathBuf {
+pub(crate) fn list_file(stage: &Stage) -> PathBuf {
     let files = fs::read_dir(stage.path("data/crl")).expect("lists").map(|file| file.expect("a file").path());
     files.into_iter().find(|path| path.extension().is_some_and(|end| end == "crl")).expect("a list")
 }

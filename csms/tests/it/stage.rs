@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 use signer_pkcs11::{
     CaSettings, CertificateAuthority, KeyAlgorithm, KeyName, Pin, ServerName, Subject, Token, TokenOptions,
@@ -86,12 +87,18 @@ impl Stage {
         self.launch_command(command, level);
     }
 
-    /// Starts the program so that it goes on where a limit refuses it a write, as a full disk does.
-    pub(crate) fn launch_within_limits(&mut self) {
+    /// Starts the program with a log of this format, of everything.
+    pub(crate) fn launch_with_log_format(&mut self, format: &str) {
+        let command = self.command(&["run", "--log", format]);
+        self.launch_command(command, "trace");
+    }
+
+    /// Starts the program, which may write no file beyond this many bytes.
+    pub(crate) fn launch_with_file_limit(&mut self, bytes: u64) {
         let run = self.command(&["run"]);
-        let mut command = Command::new("sh");
+        let mut command = Command::new("prlimit");
         command.current_dir(self.folder.path());
-        command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(run.get_program()).args(run.get_args());
+        command.arg(format!("--fsize={bytes}")).arg(run.get_program()).args(run.get_args());
         self.launch_command(command, "info");
     }
 
@@ -106,12 +113,29 @@ impl Stage {
 
     /// Lets the running program write no byte of a file beyond this position; `None` lets it write again.
     pub(crate) fn limit_files(&self, bytes: Option<u64>) {
-        let pid = self.process.as_ref().expect("runs").id().to_string();
+        let pid = Pid::from_child(self.process.as_ref().expect("runs"));
         // The hard limit stays, so that the soft one can be lifted again.
-        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
-        let set =
-            Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={limit}:unlimited")]).status();
-        assert!(set.expect("prlimit is missing; install it: sudo apt-get install util-linux").success());
+        prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).expect("a limit");
+    }
+
+    /// Starts the program with a clock of its own, which is so many seconds ahead of the right one
+    /// until [`Stage::set_clock`].
+    pub(crate) fn launch_with_clock(&mut self, ahead: i64) {
+        self.set_clock(ahead);
+        let mut command = self.command(&["run"]);
+        command
+            .env("LD_PRELOAD", faketime())
+            .env("FAKETIME_TIMESTAMP_FILE", self.path("clock"))
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        self.launch_command(command, "info");
+    }
+
+    /// Moves the clock of the running program: so many seconds ahead of the right one, negative:
+    /// behind it.
+    pub(crate) fn set_clock(&self, ahead: i64) {
+        fs::write(self.path("clock.new"), format!("{ahead:+}")).expect("writes");
+        fs::rename(self.path("clock.new"), self.path("clock")).expect("renames");
     }
 
     fn launch_command(&mut self, mut command: Command, level: &str) {
@@ -138,6 +162,11 @@ impl Stage {
     /// The URI of its token, with where the PIN is.
     pub(crate) fn token(&self) -> String {
         token_uri(&self.folder.path().file_name().expect("a name").to_string_lossy())
+    }
+
+    /// Opens its token, beside the program.
+    pub(crate) fn open_token(&self) -> Token {
+        open_token(&self.folder.path().file_name().expect("a name").to_string_lossy())
     }
 
     /// Changes the configuration file of the running program.
@@ -204,11 +233,20 @@ impl Stage {
         }
     }
 
+    /// Waits until something holds.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !holds() {
+            assert!(Instant::now() < deadline, "not seen: {what}: {:?}\n{}", self.certificates(), self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Sends the program a signal.
-    pub(crate) fn signal(&self, name: &str) {
-        let pid = self.process.as_ref().expect("runs").id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill starts");
-        assert!(sent.success());
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(self.process.as_ref().expect("runs"));
+        kill_process(pid, signal).expect("it runs");
     }
 
     /// Waits for the program's own end, and whether that was without an error.
@@ -231,6 +269,11 @@ impl Stage {
         process.wait().expect("ended");
     }
 
+    /// The number of the running program's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().expect("runs").id()
+    }
+
     /// Where stations connect, without their identity.
     pub(crate) fn url(&self) -> &str {
         &self.url
@@ -251,6 +294,13 @@ impl Stage {
     pub(crate) fn command_with(&self, configuration: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-csms"));
         command.current_dir(self.folder.path()).args(["--json", "--config", configuration]).args(arguments);
+        command
+    }
+
+    /// Prints text for people.
+    pub(crate) fn plain_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-csms"));
+        command.current_dir(self.folder.path()).args(["--config", "csms.toml"]).args(arguments);
         command
     }
 
@@ -323,11 +373,24 @@ impl Stage {
         text
     }
 
+    /// Makes a certificate that signed itself, `NAME.pem`, and its key, `NAME.key`.
+    pub(crate) fn self_signed(&self, name: &str, subject: &str, more: &[&str]) {
+        let (key, certificate) = (format!("{name}.key"), format!("{name}.pem"));
+        let request = ["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+        let result = ["-keyout", &key, "-out", &certificate, "-subj", subject, "-days", "1"];
+        self.openssl(&[&request[..], &result, more].concat());
+    }
+
     /// Runs OpenSSL, which fails, and returns what it printed.
     pub(crate) fn openssl_in_vain(&self, arguments: &[&str]) -> String {
         let (text, success) = self.run_openssl(arguments);
         assert!(!success, "openssl {}: {text}", arguments.join(" "));
         text
+    }
+
+    /// Runs OpenSSL, whatever becomes of it, and returns what it printed.
+    pub(crate) fn tell_openssl(&self, arguments: &[&str]) -> String {
+        self.run_openssl(arguments).0
     }
 
     fn run_openssl(&self, arguments: &[&str]) -> (String, bool) {
@@ -373,6 +436,15 @@ fn module() -> PathBuf {
     module.expect("PKCS11_MODULE is not set; run the tests with `cargo xtask test`").into()
 }
 
+/// The library that gives a program a clock of its own.
+fn faketime() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").expect("lists").flatten().map(|entry| entry.path());
+    let mut found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    found
+        .find(|file| file.exists())
+        .expect("libfaketime is missing; install it: sudo apt-get install libfaketime")
+}
+
 fn token_uri(label: &str) -> String {
     format!("pkcs11:token={label}?pin-source=file:pin")
 }
@@ -385,6 +457,9 @@ fn open_token(label: &str) -> Token {
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// The authority is older than everything that tests do with clocks.
+const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 fn make_authority(folder: &Path, label: &str) {
     let token = open_token(label);
     let key = |label: &str| {
@@ -392,8 +467,8 @@ fn make_authority(folder: &Path, label: &str) {
     };
     let root_key = key("cso-root");
     let subject = Subject::new("Test CSO Root", ORGANIZATION);
-    let root =
-        CertificateAuthority::create_root(&root_key, &subject, YEAR, SystemTime::now()).expect("a root");
+    let root = CertificateAuthority::create_root(&root_key, &subject, YEAR, SystemTime::now() - MONTH)
+        .expect("a root");
     let authority =
         CertificateAuthority::new(root_key, &root, CaSettings::new(ORGANIZATION)).expect("an authority");
     let name = ServerName::new("localhost").expect("a name");

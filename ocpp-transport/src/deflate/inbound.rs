@@ -23,6 +23,8 @@ pub struct Inbound {
     /// What is to be given out before anything else is done: headers, and inflated frames.
     out: Vec<u8>,
     out_at: usize,
+    /// The peer closes with 1014.
+    is_bad_gateway: bool,
 }
 
 /// How far [`Inbound::handle_bytes`] came.
@@ -55,6 +57,12 @@ enum State {
         mask: [u8; 4],
         mask_at: usize,
         last: bool,
+    },
+    /// The first two bytes of a Close frame, which are its code.
+    CloseCode {
+        left: u64,
+        mask: [u8; 4],
+        first: Option<u8>,
     },
     /// The message has ended, and its tail is put back.
     Tail {
@@ -98,7 +106,15 @@ impl Inbound {
             message: None,
             out: Vec::new(),
             out_at: 0,
+            is_bad_gateway: false,
         }
+    }
+
+    /// Whether the peer closes with 1014 (bad gateway). What is returned then says 1013 (try again
+    /// later).
+    #[must_use]
+    pub fn is_bad_gateway(&self) -> bool {
+        self.is_bad_gateway
     }
 
     /// Takes bytes of the peer and gives bytes for tungstenite, until either all input is taken and nothing is left to
@@ -165,6 +181,7 @@ impl Inbound {
                 State::Compressed { left, mask, mask_at, last } => {
                     self.handle_compressed(rest, left, mask, mask_at, last)
                 }
+                State::CloseCode { left, mask, first } => Ok(self.handle_close_code(rest, left, mask, first)),
                 State::Tail { at } => self.handle_tail(at),
                 State::Failed(error) => Err(error),
             };
@@ -247,11 +264,34 @@ impl Inbound {
             }
             _ => {
                 self.out.extend_from_slice(header);
-                self.state = State::Through { left };
+                let has_code = opcode == CLOSE && (2..=MAX_CONTROL_BYTES).contains(&left);
+                self.state = match has_code {
+                    true => State::CloseCode { left, mask, first: None },
+                    false => State::Through { left },
+                };
             }
         }
         self.header_bytes = 0;
         Ok(taken)
+    }
+
+    /// 1014 is registered (IANA, WebSocket Close Code Number), but tungstenite takes it for
+    /// reserved and answers 1002.
+    fn handle_close_code(&mut self, input: &[u8], left: u64, mask: [u8; 4], first: Option<u8>) -> Step {
+        let Some(byte) = input.first().copied() else { return Step::WAITS };
+        let Some(first) = first else {
+            self.state = State::CloseCode { left, mask, first: Some(byte) };
+            return Step { taken: 1, waits: false };
+        };
+        let mut code = [first, byte];
+        if u16::from_be_bytes([first ^ mask[0], byte ^ mask[1]]) == BAD_GATEWAY {
+            self.is_bad_gateway = true;
+            let [high, low] = TRY_AGAIN_LATER.to_be_bytes();
+            code = [high ^ mask[0], low ^ mask[1]];
+        }
+        self.out.extend_from_slice(&code);
+        self.state = State::Through { left: left - 2 };
+        Step { taken: 1, waits: false }
     }
 
     fn handle_compressed(
@@ -388,6 +428,16 @@ const LENGTH: u8 = 0x7f;
 const CONTINUATION: u8 = 0;
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
+const CLOSE: u8 = 8;
+
+/// The longest payload of a control frame (RFC 6455, 5.5).
+const MAX_CONTROL_BYTES: u64 = 125;
+
+/// The close code of a proxy that has lost its server.
+pub(crate) const BAD_GATEWAY: u16 = 1014;
+
+/// The close code that means the same to the peer, and that tungstenite knows.
+const TRY_AGAIN_LATER: u16 = 1013;
 
 /// Two bytes, eight of length, four of mask.
 const MAX_HEADER_BYTES: usize = 14;

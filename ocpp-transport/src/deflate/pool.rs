@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use flate2::{Compress, Compression, Decompress};
 
-use crate::deflate::WindowBits;
+use crate::deflate::settings::WindowBits;
 
 /// States that wait for the next message, a few of each window size that was asked for.
 #[derive(Default)]

@@ -112,8 +112,11 @@ pub enum Fault {
     /// The first element is missing or no whole number.
     #[error("the first element of the frame is not a message type number")]
     MessageType,
-    /// The second element is missing, no text, or not of 1 to 36 characters.
-    #[error("the second element of the frame is not a message id of 1 to 36 characters")]
+    /// The second element is missing, no text, not of 1 to 36 characters, or has a control
+    /// character in it.
+    #[error(
+        "the second element of the frame is not a message id of 1 to 36 characters without control characters"
+    )]
     MessageId,
     /// The version has no such message type.
     #[error("message type {number} is unknown")]

@@ -32,6 +32,7 @@ pub use crate::frame::error::{Fault, FrameError, MessageKind, Refusal};
 pub use crate::frame::incoming::{Incoming, IncomingResult, PayloadError};
 pub use crate::frame::parse::parse;
 pub use crate::frame::text::FrameText;
+pub use crate::frame::write::MAX_DESCRIPTION;
 pub(crate) use crate::frame::{
     head::{Head, head},
     parse::check_limits,
@@ -144,9 +145,6 @@ impl Frame<'_> {
         }
     }
 }
-
-/// The longest description of a CALLERROR, in characters (2.0.1 Part 4, 4.2.3).
-pub const MAX_DESCRIPTION: usize = 255;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use ocpp_types::{RpcErrorCode, Version};
 use serde_json::value::RawValue;
 
-use crate::frame::{MAX_DESCRIPTION, MessageKind};
+use crate::frame::MessageKind;
 use crate::message_id::MessageId;
 
 /// A CALL or a SEND. `payload` is a JSON object.
@@ -91,3 +91,6 @@ fn push_quoted(text: &mut String, content: &str) {
         text.push('"');
     }
 }
+
+/// The longest description of a CALLERROR, in characters (2.0.1 Part 4, 4.2.3).
+pub const MAX_DESCRIPTION: usize = 255;

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use certificates::StationIdentity;
 use ocpp_types::Version;
 use rustls::ClientConfig;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -16,11 +17,11 @@ use tokio_rustls::{TlsConnector, TlsStream};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tracing::{Instrument, debug, info_span};
-use url::Url;
 
 use crate::basic::{self, Password};
 use crate::close::{Close, CloseReason};
-use crate::identity::Identity;
+use crate::endpoint::Endpoint;
+use crate::io::ahead::ReadAhead;
 use crate::io::blocking::on_blocking_thread;
 use crate::io::dial::dial;
 use crate::io::driver::Driver;
@@ -33,6 +34,7 @@ use crate::peer::{Link, Peer};
 use crate::profile::SecurityProfile;
 use crate::router::Router;
 use crate::session::{self, Registration};
+use crate::tls::handshake_error::plain;
 use crate::tls::{self, ClientKey, TlsConfigError, TlsFailure};
 use crate::upgrade::{self, Opened, ResponseError};
 
@@ -123,10 +125,10 @@ impl fmt::Debug for Security {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StationConfig {
-    /// The endpoint (`OcppCsmsUrl`), `ws://…` for profile 1, else `wss://…`. The identity is appended to it.
-    pub url: Url,
+    /// The endpoint: `ws://…` for profile 1, else `wss://…`. The identity is appended to it.
+    pub url: Endpoint,
     /// The identity of the station.
-    pub identity: Identity,
+    pub identity: StationIdentity,
     /// The security profile with its secrets.
     pub security: Security,
     /// Deadline of the whole way to an open WebSocket. Default 30 s.
@@ -141,7 +143,7 @@ pub struct StationConfig {
 impl StationConfig {
     /// A configuration with defaults for all times and bounds.
     #[must_use]
-    pub fn new(url: Url, identity: Identity, security: Security) -> Self {
+    pub fn new(url: Endpoint, identity: StationIdentity, security: Security) -> Self {
         Self {
             url,
             identity,
@@ -176,7 +178,7 @@ impl StationConfig {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL does not fit the profile, or is no endpoint at all.
+    /// The URL does not fit the profile.
     #[error("{url} cannot be used under security profile {profile}: {reason}")]
     Url {
         /// The URL.
@@ -326,7 +328,7 @@ async fn connect_counted(
         tcp.peer_addr().map_err(|source| ConnectError::Unreachable { endpoint: endpoint(), source })?;
 
     let mut stream = match config.security.tls() {
-        None => Stream::Plain(tcp),
+        None => Stream::Plain(tcp.into()),
         Some(tls) => {
             handshake(tcp, Arc::clone(tls), target.server_name.clone(), deadline, &target.endpoint).await?
         }
@@ -400,29 +402,24 @@ impl Target {
         let url = &config.url;
         let profile = config.security.profile();
         let error = |reason| ConnectError::Url { url: url.to_string(), profile, reason };
-        match (url.scheme(), profile) {
-            ("ws", SecurityProfile::UnsecuredWithBasicAuth) => {}
-            ("wss", SecurityProfile::TlsWithBasicAuth | SecurityProfile::TlsWithClientCertificate) => {}
-            (_, SecurityProfile::UnsecuredWithBasicAuth) => return Err(error("it has to begin with ws://")),
-            _ => return Err(error("it has to begin with wss://")),
+        match (url.is_tls(), profile) {
+            (true, SecurityProfile::UnsecuredWithBasicAuth) => {
+                return Err(error("it has to begin with ws://"));
+            }
+            (false, SecurityProfile::TlsWithBasicAuth | SecurityProfile::TlsWithClientCertificate) => {
+                return Err(error("it has to begin with wss://"));
+            }
+            _ => {}
         }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(error("credentials do not belong into the URL"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(error("an endpoint ends with its path"));
-        }
-        let host = url.host_str().ok_or_else(|| error("it names no host"))?;
+        let (host, port) = (url.host(), url.port());
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = url.port_or_known_default().ok_or_else(|| error("it names no port"))?;
         Ok(Self {
             server_name: ServerName::try_from(bare.clone()).map_err(|_| error("its host is not a name"))?,
             host: bare,
             port,
             endpoint: format!("{host}:{port}"),
-            authority: url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
-            // 2.0.1 Part 4, 3.1.1: endpoint, "/", percent-encoded identity.
-            path: format!("{}/{}", url.path().trim_end_matches('/'), config.identity.to_path_segment()),
+            authority: url.authority(),
+            path: url.path_for(&config.identity),
         })
     }
 }
@@ -434,7 +431,7 @@ async fn handshake(
     deadline: Instant,
     endpoint: &str,
 ) -> Result<Stream, ConnectError> {
-    let connect = async move { TlsConnector::from(tls).connect(name, tcp).await };
+    let connect = async move { TlsConnector::from(tls).connect(name, ReadAhead::from(tcp)).await };
     match timeout_at(deadline, on_blocking_thread(connect)).await {
         Ok(Ok(Some(Ok(stream)))) => Ok(Stream::Tls(Box::new(TlsStream::Client(stream)))),
         Ok(Ok(Some(Err(error)))) => Err(handshake_error(endpoint, error)),
@@ -466,8 +463,14 @@ async fn open(
     };
     written.await.map_err(|error| handshake_error(&target.endpoint, error))?;
     let response = read_head(stream).await.map_err(|error| match error {
+        // A server that says no and cuts the connection has said no.
+        HeadError::Io { head, .. }
+            if let Some(status) = upgrade::status_of(&head).filter(|status| *status != 101) =>
+        {
+            ConnectError::Refused { endpoint: endpoint(), status }
+        }
         // Under TLS 1.3 a refusal of the client's certificate arrives here.
-        HeadError::Io(error) => handshake_error(&target.endpoint, error),
+        HeadError::Io { source, .. } => handshake_error(&target.endpoint, source),
         error => ConnectError::NotWebSocket { endpoint: endpoint(), reason: error.to_string() },
     })?;
     match upgrade::check_response(&response.head, &key, versions, deflate) {
@@ -484,6 +487,6 @@ fn handshake_error(endpoint: &str, error: io::Error) -> ConnectError {
     let endpoint = endpoint.to_owned();
     match TlsFailure::from_io(&error) {
         Some(source) => ConnectError::Tls { endpoint, source },
-        None => ConnectError::Handshake { endpoint, source: error },
+        None => ConnectError::Handshake { endpoint, source: plain(error) },
     }
 }

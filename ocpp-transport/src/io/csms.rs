@@ -8,28 +8,32 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use program::causes;
 use rustls_pki_types::UnixTime;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
+use crate::admission::Refusal;
 use crate::admission::{Admission, DynAdmission};
 use crate::close::Close;
 use crate::drain;
 use crate::episodes::Episodes;
+use crate::io::ahead::ReadAhead;
 use crate::io::csms_config::CsmsConfig;
 use crate::io::driver::Driver;
-use crate::io::open::{NotOpened, OpenError, open};
+use crate::io::open::{MAX_FAREWELLS, NotOpened, OpenError, is_gone, open};
 use crate::io::registry::Registry;
 use crate::io::socket::Socket;
 use crate::io::tls_accept::MAX_SIGNERS;
+use crate::io::turnstile::{Entry, Turns, Turnstile};
 use crate::metrics::Metrics;
+use crate::network::Network;
 use crate::peer::{Link, Peer};
 use crate::router::Router;
 use crate::tls::{BadCertificate, SecurityEvent, ServerTls};
-use crate::turnstile::{Entry, Turnstile};
 
 /// Why a CSMS cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +73,8 @@ pub(crate) struct Shared {
     /// What new connections are served with; `config.tls` is what it was at first.
     tls: RwLock<Option<ServerTls>>,
     pub(crate) signers: Arc<Semaphore>,
+    farewells: Semaphore,
+    crowded_out: Mutex<CrowdedOut>,
     registry: Registry,
     episodes: Mutex<Episodes>,
     pub(crate) metrics: Metrics,
@@ -113,6 +119,8 @@ impl Csms {
             admission: Arc::new(admission),
             tls: RwLock::new(config.tls.clone()),
             signers: Arc::new(Semaphore::new(MAX_SIGNERS)),
+            farewells: Semaphore::new(MAX_FAREWELLS),
+            crowded_out: Mutex::default(),
             registry: Registry::default(),
             metrics: Metrics::new(crate::session::Role::Csms),
             episodes: Mutex::default(),
@@ -134,38 +142,45 @@ impl Csms {
         CsmsHandle { shared: Arc::clone(&self.shared) }
     }
 
-    /// Serves stations until `shutdown` is ready; then closes every connection with 1001 after its pending answers
-    /// are flushed, spread over [`CsmsConfig::drain`], and returns when all handlers have ended.
+    /// Serves stations until `shutdown` is ready; then closes every connection with 1001 after its
+    /// pending answers are flushed, spread over [`CsmsConfig::drain`], and returns when all
+    /// handlers have ended.
     ///
     /// # Cancel safety
     /// Dropping the future cuts all connections and drops their handlers.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, local_addr, shared } = self;
-        let turnstile = Turnstile::new(shared.config.max_pending, shared.config.max_handshakes);
+        let each = shared.config.max_handshakes_per_address;
+        let (pending, handshakes) = (shared.config.max_pending, shared.config.max_handshakes);
+        let each = each.unwrap_or(handshakes - handshakes / 4);
+        let turnstile = Turnstile::new(pending, handshakes, each);
         let (phase, watched) = watch::channel(Phase::Serving);
         let mut connections = JoinSet::new();
         let mut shutdown = std::pin::pin!(shutdown);
-        let mut turned_away = TurnedAway::default();
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         info!(%local_addr, "listening");
         loop {
-            let room = connections.len() < shared.config.max_connections;
+            // Connections that are not admitted yet have a bound of their own, and shut nobody out
+            // here.
+            let admitted = connections.len().saturating_sub(turnstile.pending());
+            let room = admitted < shared.config.max_connections;
             tokio::select! {
                 () = &mut shutdown => break,
                 Some(ended) = connections.join_next() => report_panic(ended),
+                _ = ticks.tick() => turnstile.tick(),
                 accepted = listener.accept(), if room => match accepted {
-                    Ok((tcp, remote)) => match turnstile.enter(remote.ip()) {
+                    Ok((tcp, remote)) => match turnstile.enter(Network::of(remote.ip())) {
                         Some(entry) => {
                             let task = serve_connection(Arc::clone(&shared), tcp, remote, entry, watched.clone());
                             connections.spawn(task);
                         }
-                        None => {
-                            shared.metrics.handshake_refused("too_many");
-                            turned_away.count(remote);
-                        }
+                        None => shared.handle_crowded_out(remote),
                     },
                     Err(error) => {
                         // Out of file descriptors, mostly: those of closed connections come back.
-                        warn!(%error, "cannot accept a connection");
+                        warn!(error = %causes(&error), "cannot accept a connection");
+                        turnstile.make_room();
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -192,8 +207,9 @@ impl Csms {
 }
 
 impl CsmsHandle {
-    /// Serves new connections with other certificates, roots and revocation lists. Connections that are open stay so,
-    /// except those of stations whose certificates have been revoked: they are closed (1008).
+    /// Serves new connections with other certificates, roots and revocation lists. Connections that
+    /// are open stay so, except those of stations whose certificates have been revoked: they are
+    /// closed (1008).
     ///
     /// Returns the identities of the latter.
     ///
@@ -202,7 +218,7 @@ impl CsmsHandle {
     ///
     /// # Cancel safety
     /// Once polled, new connections are served so; which open ones are closed is undetermined.
-    pub async fn reload_tls(&self, tls: ServerTls) -> Result<Vec<crate::Identity>, NotTls> {
+    pub async fn reload_tls(&self, tls: ServerTls) -> Result<Vec<certificates::StationIdentity>, NotTls> {
         {
             let mut current = self.shared.tls.write().unwrap_or_else(PoisonError::into_inner);
             if current.is_none() {
@@ -219,7 +235,7 @@ impl CsmsHandle {
             peers.into_iter().filter(|peer| is_revoked(peer, &tls, now)).collect::<Vec<_>>()
         });
         let revoked = revoked.await.unwrap_or_else(|error| {
-            error!(%error, "open connections were not compared with the new revocation lists; reload again");
+            error!(error = %causes(&error), "open connections were not compared with the new revocation lists; reload again");
             Vec::new()
         });
         for peer in &revoked {
@@ -254,14 +270,31 @@ impl Shared {
         }
     }
 
-    /// Logs why a connection was refused, and tells the application of a security event once per episode.
+    /// A connection was closed to make room for others. A flood of them does not flood the log.
+    fn handle_crowded_out(&self, remote: SocketAddr) {
+        self.metrics.handshake_refused("too_many");
+        let mut crowded_out = self.crowded_out.lock().unwrap_or_else(PoisonError::into_inner);
+        crowded_out.0 += 1;
+        if crowded_out.0.is_power_of_two() {
+            warn!(%remote, in_all = crowded_out.0, "too many connections wait for admission; one was closed");
+        }
+    }
+
+    /// Logs why a connection was refused, and tells the application of a security event once per
+    /// episode.
     fn handle_refused(&self, remote: SocketAddr, error: &OpenError) {
         self.metrics.handshake_refused(error.label());
-        let reason = WithCause(error);
+        let reason = causes(error);
         let Some(kind) = error.event() else {
             match error {
-                // As load balancers look whether somebody listens.
-                OpenError::Silent => debug!(%remote, error = %reason, "a connection was refused"),
+                // Load balancers connect like this to check the service. The others come by the
+                // thousand, and the admission reports them once per overload.
+                OpenError::Silent
+                | OpenError::Gone
+                | OpenError::Refused {
+                    refusal: Refusal::Overloaded { .. } | Refusal::Throttled { .. },
+                    ..
+                } => debug!(%remote, error = %reason, "a connection was refused"),
                 _ => warn!(%remote, error = %reason, "a connection was refused"),
             }
             return;
@@ -290,8 +323,8 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// Serves one connection. A handshake needs several times the memory of a connection that has nothing to say, so each of
-/// the two has its own.
+/// Serves one connection. A handshake needs several times the memory of a connection that has
+/// nothing to say, so each of the two has its own.
 fn serve_connection(
     shared: Arc<Shared>,
     tcp: TcpStream,
@@ -312,27 +345,35 @@ async fn open_connection(
     shared: Arc<Shared>,
     tcp: TcpStream,
     remote: SocketAddr,
-    entry: Entry,
+    mut entry: Entry,
     mut phase: watch::Receiver<Phase>,
 ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
-    let opening = open_in_turn(&shared, tcp, remote, &entry);
+    let opening = open_in_turn(&shared, tcp, remote, entry.turns());
     let opened = tokio::select! {
         opened = opening => opened,
         () = reached(&mut phase, Phase::Draining) => return None,
+        () = entry.pushed_out() => {
+            shared.handle_crowded_out(remote);
+            return None;
+        }
     };
     let (socket, link) = match opened {
         Ok(opened) => opened,
         Err(not_opened) => {
             shared.handle_refused(remote, &not_opened.error);
             // Still counted as pending, but no longer in anybody's way.
-            not_opened.say_farewell().await;
+            let farewell = not_opened.say_farewell(shared.farewells.try_acquire().ok());
+            tokio::select! {
+                () = farewell => {}
+                () = entry.pushed_out() => {}
+            }
             return None;
         }
     };
     drop(entry);
     let mut seed = [0; 16];
     if let Err(error) = getrandom::fill(&mut seed) {
-        warn!(%remote, %error, "no random numbers from the operating system");
+        warn!(%remote, error = %causes(&error), "no random numbers from the operating system");
         return None;
     }
     let span = info_span!("connection", station = %link.identity, profile = %link.profile, version = %link.version, %remote);
@@ -367,18 +408,25 @@ async fn open_in_turn(
     shared: &Shared,
     tcp: TcpStream,
     remote: SocketAddr,
-    entry: &Entry,
+    turns: Turns,
 ) -> Result<(Socket, Link), NotOpened> {
     let deadline = Instant::now() + shared.config.handshake_timeout;
     match timeout(shared.config.first_byte_timeout, tcp.peek(&mut [0])).await {
         Ok(Ok(0)) | Err(_) => return Err(OpenError::Silent.into()),
+        // A health check that ends in RST.
+        Ok(Err(error)) if is_gone(&error) => return Err(OpenError::Silent.into()),
         Ok(Err(error)) => return Err(OpenError::Io(error).into()),
         Ok(Ok(_)) => {}
     }
     let opened = async {
-        let _turn = entry.turn().await;
+        let mut tcp = ReadAhead::from(tcp);
+        let turn = tokio::select! {
+            biased;
+            () = tcp.gone() => return Err(OpenError::Gone.into()),
+            turn = turns.turn() => turn,
+        };
         // Those that wait for their turn need no room for it yet.
-        Box::pin(open(shared, tcp, remote)).await
+        Box::pin(open(shared, tcp, remote, turn)).await
     };
     let opened = timeout_at(deadline, opened).await.unwrap_or(Err(OpenError::Timeout.into()))?;
     shared.episodes.lock().unwrap_or_else(PoisonError::into_inner).handle_success(remote.ip());
@@ -392,43 +440,22 @@ async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
 
 fn report_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
-        warn!(%error, "the task of a connection failed");
+        warn!(error = %causes(&error), "the task of a connection failed");
     } else {
         debug!("the task of a connection has ended");
     }
 }
 
-/// Connections that were hung up on, for there were too many.
+/// The number of connections that were closed to make room for others.
 #[derive(Debug, Default)]
-struct TurnedAway(u64);
+struct CrowdedOut(u64);
 
-impl TurnedAway {
-    /// Counts one more. A flood of them is no flood in the log.
-    fn count(&mut self, remote: SocketAddr) {
-        self.0 += 1;
-        if self.0.is_power_of_two() {
-            warn!(%remote, in_all = self.0, "too many connections wait for admission; a new one was hung up on");
-        }
-    }
-}
-
-/// An error with its causes, in one line.
-struct WithCause<'a>(&'a dyn std::error::Error);
-
-impl fmt::Display for WithCause<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(formatter, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
-/// Connections that the operating system keeps until they are accepted; a storm of reconnects comes at once.
+/// Connections that the operating system keeps until they are accepted; a storm of reconnects comes
+/// at once.
 const BACKLOG: u32 = 4096;
 
 /// How long to wait when a connection cannot be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The interval between two calls of `Turnstile::tick`, which counts seconds.
+const TICK: Duration = Duration::from_secs(1);

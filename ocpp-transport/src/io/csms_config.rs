@@ -24,13 +24,18 @@ pub struct CsmsConfig {
     pub first_byte_timeout: Duration,
     /// Deadline of TLS, HTTP and admission together. Default 15 s.
     pub handshake_timeout: Duration,
-    /// Connections that are not admitted yet, silent ones included. Default 8,192; beyond it, new ones are hung up on. No
-    /// address has more than three quarters of it.
+    /// Connections that are not admitted yet, silent ones included. Default 8,192; beyond it, a new
+    /// one takes the place of the oldest that has no turn, in the network that has most of them.
     pub max_pending: usize,
-    /// Handshakes at once: TLS, HTTP and admission. Default 512, at some 20 KiB each; beyond it, connections wait for their
-    /// turn. No address has more than three quarters of it.
+    /// Handshakes at once: TLS and HTTP. Default 512, at some 20 KiB each; beyond it, connections
+    /// wait for their turn. The network that has the fewest turns is next, with its newest
+    /// connection.
     pub max_handshakes: usize,
-    /// Connections in all. Default 20,000. Above that, new ones wait in the operating system's queue.
+    /// Of these, those of one address (an IPv6 /64 network counts as one). Default `None`: three
+    /// quarters, so that one address shuts no other out, and a site behind one has most of them.
+    pub max_handshakes_per_address: Option<usize>,
+    /// Admitted connections. Default 20,000. Above that, new ones wait in the operating system's
+    /// queue. The open files that it takes are this and `max_pending`.
     pub max_connections: usize,
     /// Messages of one station; none is no bound. Default 50 a second after a burst of 500.
     pub message_rate: Option<MessageRate>,
@@ -60,6 +65,7 @@ impl CsmsConfig {
             handshake_timeout: Duration::from_secs(15),
             max_pending: 8_192,
             max_handshakes: 512,
+            max_handshakes_per_address: None,
             max_connections: 20_000,
             message_rate: Some(MessageRate::default()),
             drain: Duration::from_secs(10),
@@ -101,6 +107,12 @@ impl CsmsConfig {
     #[must_use]
     pub fn with_max_handshakes(self, max_handshakes: usize) -> Self {
         Self { max_handshakes, ..self }
+    }
+
+    /// Sets how many handshakes of one address there may be at once.
+    #[must_use]
+    pub fn with_max_handshakes_per_address(self, handshakes: usize) -> Self {
+        Self { max_handshakes_per_address: Some(handshakes), ..self }
     }
 
     /// Sets how many connections there may be.

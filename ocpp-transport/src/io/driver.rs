@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ocpp_types::RpcErrorCode;
+use program::causes;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -15,7 +16,7 @@ use tracing::{debug, error, trace, warn};
 
 use crate::call::{CallError, CallFailure};
 use crate::close::{Close, CloseReason};
-use crate::frame::FrameText;
+use crate::frame::{FrameText, PayloadError};
 use crate::io::ending::{End, Ending, closed_here, end_of_socket, misbehaved};
 use crate::io::handlers::{Answered, Handlers, Remains};
 use crate::io::settings::LinkSettings;
@@ -215,7 +216,7 @@ impl Driver {
             }
             Event::Refused(error) => {
                 self.peer.metrics().frame_refused(&error);
-                warn!(%error, "a frame of the peer was refused");
+                warn!(error = %causes(&error), "a frame of the peer was refused");
             }
             Event::NotAccepted { id, action } => {
                 let refused = CallEnd::Error(RpcErrorCode::SecurityError);
@@ -235,7 +236,7 @@ impl Driver {
     fn end_call(&mut self, key: CallKey, outcome: CallOutcome) {
         let Some(index) = self.calls.iter().position(|call| call.key == key) else { return };
         let PendingCall { action, outcome: tell, timer, .. } = self.calls.swap_remove(index);
-        let mut end = CallEnd::of(&outcome);
+        let end = CallEnd::of(&outcome);
         if self.calls.is_empty() {
             // An idle connection keeps no room.
             self.calls = Vec::new();
@@ -248,8 +249,9 @@ impl Driver {
                 Ok(response)
             }
             CallOutcome::Error { code, description, .. } => {
-                debug!(action, ?code, description, "CALLERROR received");
-                Err(CallFailure::CallError { code, description })
+                let version = self.peer.version();
+                debug!(action, code = code.as_str(version), description, "CALLERROR received");
+                Err(CallFailure::CallError { code, description, version })
             }
             CallOutcome::Unreadable(error) => Err(CallFailure::Unreadable(error)),
             CallOutcome::Timeout => {
@@ -259,13 +261,20 @@ impl Driver {
             CallOutcome::NotAccepted => Err(CallFailure::NotAccepted),
             CallOutcome::Disconnected => Err(CallFailure::Disconnected),
         };
-        if let (Err(error), Some(id)) = (tell(result), answered) {
-            warn!(action, message_id = %id, %error, "the peer's response is invalid");
+        let mut timer = Some(timer);
+        let mut count = |verdict: &Result<(), PayloadError>| {
+            if let Some(timer) = timer.take() {
+                timer.end(
+                    Instant::now().into_std(),
+                    if verdict.is_err() { &CallEnd::InvalidResponse } else { &end },
+                );
+            }
+        };
+        if let (Err(error), Some(id)) = (tell(result, &mut count), answered) {
+            warn!(action, message_id = %id, error = %causes(&error), "the peer's response is invalid");
             // FR.06 (2.1)
             self.session.refuse_result(&id, &error.rpc_code(self.peer.version()), &error.to_string());
-            end = CallEnd::InvalidResponse;
         }
-        timer.end(Instant::now().into_std(), &end);
     }
 
     fn answer(&mut self, (id, result): Answered) {
@@ -288,8 +297,10 @@ impl Driver {
         };
         match outcome {
             Ok(()) => self.next.extend(next.map(|next| (id, next))),
-            Err(refused @ AnswerRefused::TooLarge { .. }) => error!(message_id = %id, %refused, "no answer"),
-            Err(refused) => debug!(message_id = %id, %refused, "no answer"),
+            Err(refused @ AnswerRefused::TooLarge { .. }) => {
+                error!(message_id = %id, error = %causes(&refused), "no answer")
+            }
+            Err(refused) => debug!(message_id = %id, error = %causes(&refused), "no answer"),
         }
     }
 
@@ -328,7 +339,10 @@ impl Driver {
             Message::Binary(_) => Some(misbehaved(1003, "OCPP-J is text".to_owned())),
             Message::Close(frame) => {
                 let (code, reason) = match frame {
-                    Some(frame) => (Some(frame.code.into()), frame.reason.as_str().to_owned()),
+                    Some(frame) => {
+                        let code = self.socket.close_code(frame.code.into());
+                        (Some(code), frame.reason.as_str().to_owned())
+                    }
                     None => (None, String::new()),
                 };
                 Some((CloseReason::Peer { code, reason }, Ending::Finish))
@@ -375,7 +389,7 @@ impl Driver {
         match taken {
             Ok(key) => self.calls.push(PendingCall { key, action, outcome, timer }),
             // Nothing was sent, so there is no response that could be invalid.
-            Err(failure) => drop(outcome(Err(failure))),
+            Err(failure) => drop(outcome(Err(failure), &mut |_| {})),
         }
     }
 

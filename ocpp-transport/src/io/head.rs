@@ -20,7 +20,12 @@ pub(crate) enum HeadError {
     #[error("what came is not HTTP")]
     NotHttp,
     #[error("the connection failed during the HTTP handshake")]
-    Io(#[source] io::Error),
+    Io {
+        /// What had come by then.
+        head: Vec<u8>,
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// Reads up to the empty line that ends a head. The caller sets the deadline.
@@ -28,9 +33,10 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<H
     let mut bytes = Vec::with_capacity(1024);
     loop {
         let before = bytes.len();
-        let read = stream.read_buf(&mut bytes).await.map_err(HeadError::Io)?;
-        if read == 0 {
-            return Err(HeadError::Io(io::ErrorKind::UnexpectedEof.into()));
+        match stream.read_buf(&mut bytes).await {
+            Ok(0) => return Err(HeadError::Io { head: bytes, source: io::ErrorKind::UnexpectedEof.into() }),
+            Ok(_) => {}
+            Err(source) => return Err(HeadError::Io { head: bytes, source }),
         }
         // A TLS client on a port without TLS, mostly. It would wait for an answer until the deadline.
         if !bytes[0].is_ascii_uppercase() {
@@ -73,7 +79,7 @@ mod tests {
         let error = read_head(&mut tokio::io::repeat(b'X')).await.err().unwrap();
         assert!(matches!(error, HeadError::TooLong));
         let error = read_head(&mut &b"GET /"[..]).await.err().unwrap();
-        assert!(matches!(error, HeadError::Io(_)));
+        assert!(matches!(error, HeadError::Io { head, .. } if head == b"GET /"));
     }
 
     #[tokio::test]

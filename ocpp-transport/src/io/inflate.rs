@@ -27,6 +27,11 @@ impl Inflating {
         Self { stream, inbound, unread: tail, metrics }
     }
 
+    /// Whether the peer closes with 1014.
+    pub(crate) fn is_bad_gateway(&self) -> bool {
+        self.inbound.is_bad_gateway()
+    }
+
     pub(crate) fn into_inner(self) -> Stream {
         self.stream
     }

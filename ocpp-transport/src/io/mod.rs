@@ -1,5 +1,6 @@
 //! Sockets, clocks and tasks.
 
+mod ahead;
 mod blocking;
 mod connect;
 mod csms;
@@ -18,6 +19,7 @@ mod socket;
 mod stream;
 mod supervisor;
 mod tls_accept;
+mod turnstile;
 
 pub use crate::io::connect::{ConnectError, Connection, Security, StationConfig, connect};
 pub use crate::io::csms::{BindError, Csms, CsmsHandle, NotTls};

@@ -4,24 +4,28 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use certificates::StationIdentity;
+use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tracing::error;
 
 use crate::admission::{Admitted, Refusal, UpgradeRequest};
+use crate::io::ahead::{ReadAhead, gone};
 use crate::io::csms::Shared;
 use crate::io::head::{HeadError, read_head};
 use crate::io::socket::Socket;
 use crate::io::stream::Stream;
 use crate::io::tls_accept::accept_tls;
+use crate::io::turnstile::Turn;
 use crate::peer::Link;
 use crate::profile::SecurityProfile;
 use crate::session;
+use crate::tls::SecurityEventKind;
 use crate::tls::handshake_error::HandshakeError;
-use crate::tls::{SecurityEventKind, trust};
-use crate::upgrade::{self, HttpRefusal, NoCommonSubprotocol};
+use crate::upgrade::{self, Authorization, HttpRefusal, NoCommonSubprotocol};
 
 /// Why a connection did not become a WebSocket.
 #[derive(Debug, thiserror::Error)]
@@ -33,9 +37,11 @@ pub(crate) enum OpenError {
     #[error(transparent)]
     Http(HttpRefusal),
     #[error("{identity} refused: {refusal}")]
-    Refused { identity: String, profile: SecurityProfile, refusal: Refusal },
+    Refused { identity: StationIdentity, profile: SecurityProfile, refusal: Refusal },
     #[error("nothing was sent")]
     Silent,
+    #[error("the peer went away while it waited")]
+    Gone,
     #[error("the handshake took too long")]
     Timeout,
 }
@@ -68,9 +74,13 @@ impl OpenError {
             Self::Http(_) => "http",
             Self::Refused { refusal: Refusal::UnknownStation, .. } => "unknown_station",
             Self::Refused { refusal: Refusal::BadCredentials, .. } => "bad_credentials",
+            Self::Refused { refusal: Refusal::NoCredentials, .. } => "no_credentials",
             Self::Refused { refusal: Refusal::WrongProfile, .. } => "wrong_profile",
-            Self::Refused { .. } => "unavailable",
+            Self::Refused { refusal: Refusal::Overloaded { .. }, .. } => "overloaded",
+            Self::Refused { refusal: Refusal::Throttled { .. }, .. } => "throttled",
+            Self::Refused { refusal: Refusal::Unavailable, .. } => "unavailable",
             Self::Silent => "silent",
+            Self::Gone => "gone",
             Self::Timeout => "timeout",
         }
     }
@@ -83,12 +93,18 @@ pub(crate) struct NotOpened {
 }
 
 impl NotOpened {
-    /// Sends the response that refuses, and lets it arrive.
+    /// Sends the response that refuses, and waits until it has arrived. Without a permit it does
+    /// not wait; the response arrives unless the peer is still sending.
     ///
     /// # Cancel safety
     /// Dropping the future hangs up.
-    pub(crate) async fn say_farewell(self) {
+    pub(crate) async fn say_farewell(self, permit: Option<SemaphorePermit<'_>>) {
         let Some((mut stream, response)) = self.farewell else { return };
+        if permit.is_none() {
+            let _ = stream.write_all(&response).now_or_never();
+            let _ = stream.shutdown().now_or_never();
+            return;
+        }
         let linger = async {
             stream.write_all(&response).await?;
             stream.shutdown().await?;
@@ -105,30 +121,31 @@ impl From<OpenError> for NotOpened {
     }
 }
 
-/// TLS, HTTP, admission. The caller sets the deadline.
+/// TLS, HTTP, admission. The caller sets the deadline. The turn ends before the admission, which
+/// may wait for something other than the processor.
 pub(crate) async fn open(
     shared: &Shared,
-    tcp: TcpStream,
+    tcp: ReadAhead,
     remote: SocketAddr,
+    turn: Turn,
 ) -> Result<(Socket, Link), NotOpened> {
     let config = &shared.config;
-    tcp.set_nodelay(true).map_err(OpenError::Io)?;
+    tcp.set_nodelay().map_err(OpenError::Io)?;
     let mut stream = match shared.tls() {
         None => Stream::Plain(tcp),
         Some(tls) => accept_tls(&tls, tcp, &shared.signers).await.map_err(OpenError::Tls)?,
     };
-    let head = match read_head(&mut stream).await {
+    let mut head = match read_head(&mut stream).await {
         Ok(head) => head,
-        Err(HeadError::Io(error)) => return Err(io_error(error).into()),
+        // A health check goes as far as TLS, and asks for nothing.
+        Err(HeadError::Io { head, source }) if head.is_empty() && is_gone(&source) => {
+            return Err(OpenError::Silent.into());
+        }
+        Err(HeadError::Io { source, .. }) => return Err(io_error(source).into()),
         Err(error) => {
             let refusal = match error {
-                HeadError::TooLong => {
-                    HttpRefusal { status: 431, reason: "the head of the request is too long" }
-                }
-                _ => HttpRefusal {
-                    status: 400,
-                    reason: "not HTTP; does the station use TLS as this port does?",
-                },
+                HeadError::TooLong => HttpRefusal::new(431, "the head of the request is too long"),
+                _ => HttpRefusal::new(400, "not HTTP; does the station use TLS as this port does?"),
             };
             return Err(refuse(stream, refusal.status, OpenError::Http(refusal)));
         }
@@ -142,13 +159,16 @@ pub(crate) async fn open(
         Ok(upgrade) => upgrade,
         Err(refusal) => return Err(refuse(stream, refusal.status, OpenError::Http(refusal))),
     };
-    let Some(version) = upgrade.version else {
-        let refusal = HttpRefusal { status: 400, reason: "no common subprotocol" };
-        let response = match config.no_common_subprotocol {
-            NoCommonSubprotocol::Refuse => upgrade::refuse(refusal.status).into_bytes(),
-            NoCommonSubprotocol::OpenAndClose => upgrade::open_and_close(&upgrade),
-        };
-        return Err(NotOpened { error: OpenError::Http(refusal), farewell: Some((stream, response)) });
+    let version = match &upgrade.version {
+        Ok(version) => *version,
+        Err(refusal) => {
+            let response = match config.no_common_subprotocol {
+                NoCommonSubprotocol::Refuse => upgrade::refuse(refusal.status, None).into_bytes(),
+                NoCommonSubprotocol::OpenAndClose => upgrade::open_and_close(&upgrade),
+            };
+            let error = OpenError::Http(refusal.clone());
+            return Err(NotOpened { error, farewell: Some((stream, response)) });
+        }
     };
     let client_certificate = stream.peer_certificates();
     let profile = match (&stream, &client_certificate) {
@@ -156,23 +176,40 @@ pub(crate) async fn open(
         (_, None) => SecurityProfile::TlsWithBasicAuth,
         (_, Some(_)) => SecurityProfile::TlsWithClientCertificate,
     };
+    // Under profile 3 the certificate is the proof; a password beside it proves nothing more, and
+    // an Authorization header of another scheme is somebody else's.
+    let basic = match upgrade.authorization {
+        _ if profile == SecurityProfile::TlsWithClientCertificate => None,
+        Authorization::None => None,
+        Authorization::Basic(ref credentials) => Some(credentials.clone()),
+        Authorization::Unusable(ref refusal) => {
+            return Err(refuse(stream, refusal.status, OpenError::Http(refusal.clone())));
+        }
+    };
     let now = rustls_pki_types::UnixTime::now();
     let own = client_certificate.as_ref().and_then(|chain| chain.first());
     let request = UpgradeRequest {
         identity: upgrade.identity.clone(),
         version,
-        // Under profile 3 the certificate is the proof; a password beside it proves nothing more.
-        basic: upgrade.credentials.clone().filter(|_| profile != SecurityProfile::TlsWithClientCertificate),
-        certificate_expired: own.is_some_and(|own| trust::has_expired(own, now)),
+        basic,
+        certificate_expired: own.zip(shared.tls()).is_some_and(|(own, tls)| tls.rules.has_expired(own, now)),
         client_certificate,
         remote,
         profile,
     };
-    let admitted = match admit(shared, &request).await {
+    turn.end_handshake();
+    // A decision may take long, and is useless if the peer has left.
+    let admitted = tokio::select! {
+        biased;
+        admitted = admit(shared, &request) => admitted,
+        () = gone(&mut stream, &mut head.tail) => return Err(OpenError::Gone.into()),
+    };
+    let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => {
-            let error = OpenError::Refused { identity: request.identity.to_string(), profile, refusal };
-            return Err(refuse(stream, refusal.status(), error));
+            let error = OpenError::Refused { identity: request.identity, profile, refusal };
+            let response = upgrade::refuse(refusal.status(), refusal.retry_after()).into_bytes();
+            return Err(NotOpened { error, farewell: Some((stream, response)) });
         }
     };
     let response = upgrade::accept(&upgrade, version);
@@ -201,7 +238,7 @@ pub(crate) async fn open(
 async fn admit(shared: &Shared, request: &UpgradeRequest) -> Result<Admitted, Refusal> {
     if request.profile != SecurityProfile::TlsWithClientCertificate {
         // A00.FR.203, A00.FR.204, A00.FR.302, A00.FR.303; TC_A_02_CSMS: the user is the identity.
-        let credentials = request.basic.as_ref().ok_or(Refusal::BadCredentials)?;
+        let credentials = request.basic.as_ref().ok_or(Refusal::NoCredentials)?;
         if !request.identity.is(&credentials.user) {
             return Err(Refusal::BadCredentials);
         }
@@ -215,7 +252,7 @@ async fn admit(shared: &Shared, request: &UpgradeRequest) -> Result<Admitted, Re
 }
 
 fn refuse(stream: Stream, status: u16, error: OpenError) -> NotOpened {
-    NotOpened { error, farewell: Some((stream, upgrade::refuse(status).into_bytes())) }
+    NotOpened { error, farewell: Some((stream, upgrade::refuse(status, None).into_bytes())) }
 }
 
 fn io_error(error: io::Error) -> OpenError {
@@ -224,6 +261,16 @@ fn io_error(error: io::Error) -> OpenError {
         error => OpenError::Tls(error),
     }
 }
+
+/// Whether the peer has gone, in whichever way.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
+}
+
+/// Refused connections that are kept open at the same time until the response has arrived, about 20
+/// KiB each.
+pub(crate) const MAX_FAREWELLS: usize = 512;
 
 /// How long a refused station has to read why.
 const LINGER: Duration = Duration::from_secs(2);

@@ -9,6 +9,7 @@ use std::{
 };
 
 use ocpp_types::Timestamp;
+use program::causes;
 use serde_json::{json, value::RawValue};
 
 use crate::tap::{Direction, FrameTap};
@@ -18,7 +19,8 @@ use crate::tap::{Direction, FrameTap};
 ///
 /// The record holds whole payloads, and so whatever secret one carries: it is for the bench, and a new file is readable by
 /// its owner only. Each line is handed to the
-/// operating system before the frame goes on its way; a line that cannot be written is logged and lost.
+/// operating system before the frame goes on its way. Lines that cannot be written, on a full disk,
+/// are lost: the first is logged, and how many there were when there is room again.
 ///
 /// # Errors
 /// If the file cannot be opened for appending.
@@ -27,7 +29,7 @@ pub fn record_frames(path: &Path) -> io::Result<FrameTap> {
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = Mutex::new(options.open(path)?);
+    let record = Mutex::new(Record { file: options.open(path)?, lost: 0 });
     Ok(Arc::new(move |tapped| {
         let direction = match tapped.direction {
             Direction::In => "received",
@@ -41,9 +43,35 @@ pub fn record_frames(path: &Path) -> io::Result<FrameTap> {
             Err(_) => ("text", json!(tapped.text).to_string()),
         };
         let line = format!("{},\"{name}\":{content}}}\n", head.trim_end_matches('}'));
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = file.write_all(line.as_bytes()) {
-            tracing::warn!(%error, "a frame is missing in the record");
-        }
+        record.lock().unwrap_or_else(PoisonError::into_inner).append(&line);
     }))
+}
+
+struct Record {
+    file: File,
+    /// Lines that could not be written since the last that was.
+    lost: u64,
+}
+
+impl Record {
+    fn append(&mut self, line: &str) {
+        // What failed may have left a part of a line.
+        let end_of_torn = if self.lost > 0 { "\n" } else { "" };
+        match self.file.write_all(format!("{end_of_torn}{line}").as_bytes()) {
+            Ok(()) if self.lost > 0 => {
+                tracing::warn!(
+                    lost = self.lost,
+                    "the record of frames can be written again; frames are missing in it"
+                );
+                self.lost = 0;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                if self.lost == 0 {
+                    tracing::error!(error = %causes(&error), "the record of frames cannot be written; make room on its disk");
+                }
+                self.lost += 1;
+            }
+        }
+    }
 }

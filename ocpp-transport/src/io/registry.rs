@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use certificates::StationIdentity;
 use tokio::sync::watch;
 
 use crate::close::Close;
-use crate::identity::Identity;
 use crate::peer::Peer;
 
 /// The connection of each station that has one.
@@ -20,7 +20,7 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct Inner {
     next_generation: u64,
-    connections: HashMap<Identity, Entry>,
+    connections: HashMap<StationIdentity, Entry>,
 }
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ struct Entry {
 pub(crate) struct Place<'a> {
     registry: &'a Registry,
     generation: u64,
-    identity: Identity,
+    identity: StationIdentity,
     _ended: watch::Sender<()>,
 }
 

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use crate::deflate::{Agreed, Compressor, Inbound};
+use crate::deflate::{Agreed, BAD_GATEWAY, Compressor, Inbound};
 use crate::io::inflate::Inflating;
 use crate::io::settings::LinkSettings;
 use crate::io::stream::Stream;
@@ -30,6 +30,7 @@ pub(crate) struct Socket {
     written: Vec<TransmitKind>,
     unflushed_since: Option<Instant>,
     reading: Reading,
+    role: Role,
 }
 
 /// Whether the peer is read.
@@ -78,6 +79,7 @@ impl Socket {
             written: Vec::new(),
             unflushed_since: None,
             reading: Reading::On,
+            role,
         }
     }
 
@@ -171,8 +173,30 @@ impl Socket {
         }
     }
 
+    /// The code of a Close frame as the peer has sent it.
+    pub(crate) fn close_code(&self, code: u16) -> u16 {
+        if self.web_socket.get_ref().is_bad_gateway() { BAD_GATEWAY } else { code }
+    }
+
     /// Sends the answer to the peer's Close, and shuts the connection down. Takes at most twice `patience`.
     pub(crate) async fn finish(mut self, patience: Duration) {
+        if self.web_socket.get_ref().is_bad_gateway() {
+            // The one code that tungstenite cannot send back.
+            let mut stream = self.web_socket.into_inner().into_inner();
+            let [high, low] = BAD_GATEWAY.to_be_bytes();
+            let answer: &[u8] = match self.role {
+                Role::Server => &[0x88, 2, high, low],
+                // Masked with zeros: the mask protects proxies from what an attacker chooses, and
+                // nobody chooses this.
+                Role::Client => &[0x88, 0x82, 0, 0, 0, 0, high, low],
+            };
+            let farewell = async {
+                stream.write_all(answer).await?;
+                stream.shutdown().await
+            };
+            let _ = timeout(patience, farewell).await;
+            return;
+        }
         let _ = timeout(patience, async { while let Some(Ok(_)) = self.web_socket.next().await {} }).await;
         let _ = timeout(patience, self.web_socket.into_inner().into_inner().shutdown()).await;
     }

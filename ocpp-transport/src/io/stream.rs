@@ -6,16 +6,17 @@ use std::task::{Context, Poll};
 
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
+
+use crate::io::ahead::ReadAhead;
 
 /// The bytes under a WebSocket.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(ReadAhead),
+    Tls(Box<TlsStream<ReadAhead>>),
     #[cfg(feature = "openssl")]
-    OpenSsl(Box<tokio_openssl::SslStream<TcpStream>>),
+    OpenSsl(Box<tokio_openssl::SslStream<ReadAhead>>),
 }
 
 impl Stream {

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use program::causes;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
@@ -269,7 +270,7 @@ impl<S: Station> Supervisor<S> {
     }
 
     async fn handle_failed(&mut self, attempt: &Attempt, error: &AttemptError<S::Error>) {
-        warn!(slot = attempt.slot, error = error as &dyn Error, "not connected");
+        warn!(slot = attempt.slot, error = %causes(error), "not connected");
         if let AttemptError::Connect(error) = error
             && let Some((event, info)) = event(error)
             && self.episode.handle_event(event)

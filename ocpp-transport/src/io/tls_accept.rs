@@ -5,12 +5,12 @@ use std::sync::Arc;
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio_rustls::server::StartHandshake;
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
+use crate::io::ahead::ReadAhead;
 use crate::io::blocking::on_blocking_thread;
 use crate::io::stream::Stream;
 use crate::tls::handshake_error::{HELLO_VERSION_END, HandshakeError, PROTOCOL_VERSION_ALERT, is_too_old};
@@ -20,7 +20,7 @@ use crate::tls::{Engine, ServerTls, Signing};
 /// token.
 pub(crate) async fn accept_tls(
     tls: &ServerTls,
-    mut tcp: TcpStream,
+    mut tcp: ReadAhead,
     signers: &Arc<Semaphore>,
 ) -> Result<Stream, HandshakeError> {
     let mut first_bytes = [0; HELLO_VERSION_END];
@@ -60,10 +60,10 @@ pub(crate) async fn accept_tls(
 /// A server signs once, when it has the client's hello: that is done on a thread that may block, and all waiting for the
 /// network on the runtime. Only where the client has to send a second hello is the signature still to come.
 async fn sign_elsewhere(
-    hello: StartHandshake<TcpStream>,
+    hello: StartHandshake<ReadAhead>,
     config: Arc<ServerConfig>,
     signers: &Arc<Semaphore>,
-) -> Result<std::io::Result<tokio_rustls::server::TlsStream<TcpStream>>, HandshakeError> {
+) -> Result<std::io::Result<tokio_rustls::server::TlsStream<ReadAhead>>, HandshakeError> {
     let thread_failed = |error| HandshakeError::Other(Box::new(error));
     let permit =
         Arc::clone(signers).acquire_owned().await.map_err(|error| HandshakeError::Other(error.into()))?;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+use crate::tls::handshake_signature;
 use crate::tls::trust::StationRules;
 
 /// Hands what a station presents to [`StationRules`].
@@ -41,7 +41,7 @@ impl ClientCertVerifier for StationVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, self.0.algorithms())
+        handshake_signature::verify_tls12(message, certificate, signature, self.0.algorithms())
     }
 
     fn verify_tls13_signature(
@@ -50,7 +50,7 @@ impl ClientCertVerifier for StationVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, self.0.algorithms())
+        handshake_signature::verify_tls13(message, certificate, signature, self.0.algorithms())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

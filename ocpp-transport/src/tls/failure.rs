@@ -2,24 +2,29 @@
 
 use std::time::{Duration, SystemTime};
 
+use certificates::Certificate;
+use certificates::path::{PathError, RevocationError};
+use certificates::validity::OutsideValidity;
 use ocpp_types::Timestamp;
 use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible};
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::name_rule::NameError;
+use crate::name_rule::NameRuleError;
 
 /// Why the TLS handshake of a station failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFailure {
-    /// The CSMS's certificate is not valid: a station raises `InvalidCsmsCertificate` (A00.FR.310, A00.FR.413).
+    /// The CSMS's certificate is not valid: a station raises `InvalidCsmsCertificate` (A00.FR.310,
+    /// A00.FR.413).
     #[error("the certificate of the CSMS is not valid")]
     BadServerCertificate {
         /// What is wrong with it.
         #[source]
         reason: BadCertificate,
     },
-    /// The CSMS wants an older TLS: a station raises `InvalidTLSVersion` (A00.FR.312 to 317, 415 to 420).
+    /// The CSMS wants an older TLS: a station raises `InvalidTLSVersion` (A00.FR.312 to 317, 415 to
+    /// 420).
     #[error("the CSMS does not offer TLS 1.2 or newer")]
     Version,
     /// No common cipher suite: a station raises `InvalidTLSCipherSuite` (A00.FR.323, A00.FR.426).
@@ -67,13 +72,22 @@ pub enum BadCertificate {
     RevocationUnknown,
     /// Its subject breaks OCPP's rules: another host, a wildcard, another organization.
     #[error(transparent)]
-    Name(NameError),
+    Name(NameRuleError),
     /// More intermediate certificates than a path can have.
-    #[error("{count} intermediate certificates, at most {max} are accepted", max = crate::tls::MAX_INTERMEDIATES)]
+    #[error("{count} intermediate certificates, at most {max} are accepted", max = MAX_INTERMEDIATES)]
     TooManyIntermediates {
         /// How many the peer sent.
         count: usize,
     },
+    /// It, or one above it, is not X.509 in DER.
+    #[error(transparent)]
+    Unreadable(certificates::CertificateError),
+    /// It breaks a rule of RFC 5280, or may not be used for this.
+    #[error(transparent)]
+    Path(PathError),
+    /// A revocation list of its issuer cannot be relied on.
+    #[error(transparent)]
+    RevocationList(RevocationError),
     /// Anything else.
     #[error("not acceptable")]
     Other(#[source] rustls::Error),
@@ -162,32 +176,38 @@ impl From<BadCertificate> for rustls::Error {
     }
 }
 
-impl From<NameError> for BadCertificate {
-    fn from(error: NameError) -> Self {
+impl From<NameRuleError> for BadCertificate {
+    fn from(error: NameRuleError) -> Self {
         Self::Name(error)
     }
 }
 
-/// The part of webpki's errors that deserves a name of its own; rustls has a similar table, but keeps it private.
-pub(super) fn path_error(error: webpki::Error) -> BadCertificate {
-    let other = |error: CertificateError| BadCertificate::Other(error.into());
+/// Sorts an error of path validation.
+pub(super) fn path_error(error: PathError) -> BadCertificate {
     match error {
-        webpki::Error::CertExpired { time, not_after } => {
-            BadCertificate::Expired { now: system_time(time), not_after: system_time(not_after) }
+        PathError::Validity { source: OutsideValidity::Expired { not_after, now }, .. } => {
+            BadCertificate::Expired { now: now.to_system_time(), not_after: not_after.to_system_time() }
         }
-        webpki::Error::CertNotValidYet { time, not_before } => {
-            BadCertificate::NotYetValid { now: system_time(time), not_before: system_time(not_before) }
+        PathError::Validity { source: OutsideValidity::NotYet { not_before, now }, .. } => {
+            BadCertificate::NotYetValid { now: now.to_system_time(), not_before: not_before.to_system_time() }
         }
-        webpki::Error::UnknownIssuer => BadCertificate::UnknownIssuer,
-        webpki::Error::CertRevoked => BadCertificate::Revoked,
-        webpki::Error::UnknownRevocationStatus | webpki::Error::CrlExpired { .. } => {
-            BadCertificate::RevocationUnknown
+        PathError::UnknownIssuer => BadCertificate::UnknownIssuer,
+        error => BadCertificate::Path(error),
+    }
+}
+
+/// Reads what a peer presents.
+pub(super) fn read(certificate: &CertificateDer<'_>) -> Result<Certificate, BadCertificate> {
+    Certificate::from_der(certificate.to_vec()).map_err(BadCertificate::Unreadable)
+}
+
+impl From<RevocationError> for BadCertificate {
+    fn from(error: RevocationError) -> Self {
+        match error {
+            RevocationError::Revoked { .. } => Self::Revoked,
+            RevocationError::Unknown { .. } => Self::RevocationUnknown,
+            error => Self::RevocationList(error),
         }
-        webpki::Error::InvalidSignatureForPublicKey => other(CertificateError::BadSignature),
-        webpki::Error::BadDer | webpki::Error::BadDerTime | webpki::Error::TrailingData(_) => {
-            other(CertificateError::BadEncoding)
-        }
-        error => other(CertificateError::Other(OtherError(std::sync::Arc::new(error)))),
     }
 }
 
@@ -198,3 +218,7 @@ fn system_time(time: UnixTime) -> SystemTime {
 fn unix_time(time: SystemTime) -> UnixTime {
     UnixTime::since_unix_epoch(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
+
+/// Intermediate certificates that a peer may present. The hierarchies of OCPP have two sub-CAs at
+/// most; path building grows with their number.
+pub const MAX_INTERMEDIATES: usize = 6;

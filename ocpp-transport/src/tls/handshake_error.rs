@@ -25,7 +25,7 @@ impl HandshakeError {
     /// Sorts an error of a TLS stream of rustls.
     pub(crate) fn from_rustls(error: io::Error) -> Self {
         let Some(cause) = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) else {
-            return Self::Io(error);
+            return Self::Io(plain(error));
         };
         match cause.clone() {
             rustls::Error::InvalidCertificate(error) => Self::Certificate(BadCertificate::from_rustls(error)),
@@ -55,6 +55,15 @@ impl HandshakeError {
             Self::Certificate(_) => Some(SecurityEventKind::InvalidChargingStationCertificate),
             Self::Other(_) | Self::Io(_) => None,
         }
+    }
+}
+
+/// An error of a socket in words for people: rustls gives the URL of its manual where a peer cuts
+/// the connection.
+pub(crate) fn plain(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the peer cut the connection"),
+        _ => error,
     }
 }
 

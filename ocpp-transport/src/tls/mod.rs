@@ -1,44 +1,46 @@
 //! TLS as OCPP's security profiles 2 and 3 demand it.
 //!
-//! TLS 1.2 and 1.3 only (A00.FR.312, A00.FR.415), AES-GCM only, no compression (A00.FR.321, A00.FR.424), no resumption,
-//! because each connection is to be verified anew. Forward secrecy with rustls; what the specification demands without
-//! it, with OpenSSL: see [`ServerTls`]. Certificates are judged by webpki (RFC 5280, section 6) and by OCPP's own rules
-//! for names, whichever library does the handshake.
+//! TLS 1.2 and 1.3 only (A00.FR.312, A00.FR.415), AES-GCM only, no compression (A00.FR.321,
+//! A00.FR.424), no resumption, because each connection is to be verified anew. Forward secrecy with
+//! rustls; what the specification demands without it, with OpenSSL: see [`ServerTls`]. Certificates
+//! are judged by [`certificates::path`] (RFC 5280, section 6) and by OCPP's own rules for names,
+//! whichever library does the handshake.
 
 mod client_verifier;
 mod event;
 mod failure;
 pub(crate) mod handshake_error;
+mod handshake_signature;
 #[cfg(feature = "openssl")]
 pub(crate) mod openssl;
 mod proved_by;
 mod server;
+mod server_key;
 mod server_verifier;
 pub(crate) mod trust;
 
 use std::fmt;
 use std::sync::Arc;
 
+use certificates::{Certificate, path};
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{CipherSuite, ClientConfig};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::name_rule::Wildcards;
 use crate::tls::server_verifier::CsmsVerifier;
 
 pub use crate::tls::event::{SecurityEvent, SecurityEventKind};
-pub use crate::tls::failure::{BadCertificate, TlsFailure};
+pub use crate::tls::failure::{BadCertificate, MAX_INTERMEDIATES, TlsFailure};
 pub use crate::tls::proved_by::ProvedBy;
-pub use crate::tls::server::{ServerKey, ServerTls, SoftwareKey};
+pub use crate::tls::server::ServerTls;
+pub use crate::tls::server_key::{ServerKey, SoftwareKey};
 pub use crate::tls::trust::{ClientTrust, RevocationPolicy};
 
-pub(crate) use crate::tls::server::{Engine, Signing};
-
-/// Intermediate certificates that a peer may present. The hierarchies of OCPP have two sub-CAs at most; path
-/// building grows with their number.
-pub const MAX_INTERMEDIATES: usize = 6;
+pub(crate) use crate::tls::server::Engine;
+pub(crate) use crate::tls::server_key::Signing;
 
 /// The certificate chain and key with which a station proves its identity (A00.FR.401, A00.FR.402).
 #[derive(Clone)]
@@ -49,10 +51,12 @@ pub struct ClientKey {
     pub key: Arc<dyn SigningKey>,
 }
 
-/// The TLS configuration of a station that trusts `roots`, for profile 2 without and profile 3 with a key.
+/// The TLS configuration of a station that trusts `roots`, for profile 2 without and profile 3 with
+/// a key.
 ///
 /// # Errors
-/// If no root is given or one is not a certificate, or if key and certificate do not belong together.
+/// If no root is given or one is not a certificate, or if key and certificate do not belong
+/// together.
 pub fn client_config(
     roots: Vec<CertificateDer<'static>>,
     client: Option<ClientKey>,
@@ -60,7 +64,8 @@ pub fn client_config(
     client_config_with(roots, client, Wildcards::Refuse)
 }
 
-/// As [`client_config`], with a choice about wildcards in the CSMS's name (`AllowCSMSTLSWildcards`).
+/// As [`client_config`], with a choice about wildcards in the CSMS's name
+/// (`AllowCSMSTLSWildcards`).
 ///
 /// # Errors
 /// As [`client_config`].
@@ -72,7 +77,8 @@ pub fn client_config_with(
     client_config_proving(roots, client, wildcards, ProvedBy::default())
 }
 
-/// As [`client_config_with`]; `proved_by` tells which of the roots has proved the CSMS's certificate.
+/// As [`client_config_with`]; `proved_by` tells which of the roots has proved the CSMS's
+/// certificate.
 ///
 /// # Errors
 /// As [`client_config`].
@@ -82,8 +88,8 @@ pub fn client_config_proving(
     wildcards: Wildcards,
     proved_by: ProvedBy,
 ) -> Result<ClientConfig, TlsConfigError> {
-    let anchors = anchors(&roots)?;
-    if anchors.is_empty() {
+    let roots = read_roots(&roots)?;
+    if roots.is_empty() {
         return Err(TlsConfigError::NoRoots);
     }
     // A00.FR.319, A00.FR.422: the ECDHE_ECDSA pair, and what TLS 1.3 has of the same strength.
@@ -93,13 +99,8 @@ pub fn client_config_proving(
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     ]);
-    let verifier = CsmsVerifier {
-        roots,
-        anchors,
-        wildcards,
-        algorithms: provider.signature_verification_algorithms,
-        proved_by,
-    };
+    let verifier =
+        CsmsVerifier { roots, wildcards, algorithms: provider.signature_verification_algorithms, proved_by };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(VERSIONS)
         .map_err(TlsConfigError::Rejected)?
@@ -143,26 +144,38 @@ pub enum TlsConfigError {
         position: usize,
         /// What is wrong with it.
         #[source]
-        source: webpki::Error,
+        source: certificates::CertificateError,
     },
-    /// A revocation list cannot be read.
+    /// A root has a critical extension that is not known.
+    #[error("root certificate {position} of those given cannot be used as a root")]
+    UnusableRoot {
+        /// Its place in the list, from 1.
+        position: usize,
+        /// What is wrong with it.
+        #[source]
+        source: path::PathError,
+    },
+    /// A revocation list must not be used, or a part of it cannot be read.
     #[error("revocation list {position} of those given cannot be used")]
     BadCrl {
         /// Its place in the list, from 1.
         position: usize,
         /// What is wrong with it.
         #[source]
-        source: webpki::Error,
+        source: certificates::CrlError,
     },
     /// A chain is empty, or its first element is no certificate.
     #[error("the chain holds no certificate for the key")]
     NoCertificate,
     /// The first certificate of a chain is of another key.
     #[error("the key and the first certificate of the chain do not belong together")]
-    KeyMismatch {
-        /// What rustls says.
+    KeyMismatch,
+    /// The first certificate of a chain is no certificate.
+    #[error("the first certificate of the chain cannot be read")]
+    UnreadableCertificate {
+        /// What is wrong with it.
         #[source]
-        source: rustls::Error,
+        source: certificates::CertificateError,
     },
     /// OpenSSL cannot use a key, a certificate or a setting.
     #[cfg(feature = "openssl")]
@@ -179,24 +192,27 @@ fn certified(
     chain: Vec<CertificateDer<'static>>,
     key: Arc<dyn SigningKey>,
 ) -> Result<CertifiedKey, TlsConfigError> {
-    let certified = CertifiedKey::new(chain, key);
-    match certified.keys_match() {
-        // A signer that does not tell its public key shows in the first handshake whether it fits.
-        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
-        Err(source) => Err(TlsConfigError::KeyMismatch { source }),
+    let leaf = chain.first().ok_or(TlsConfigError::NoCertificate)?;
+    let leaf = Certificate::from_der(leaf.to_vec())
+        .map_err(|source| TlsConfigError::UnreadableCertificate { source })?;
+    // A signer that does not tell its public key shows in the first handshake whether it fits.
+    if key.public_key().is_some_and(|public| public.as_ref() != leaf.spki()) {
+        return Err(TlsConfigError::KeyMismatch);
     }
+    Ok(CertifiedKey::new(chain, key))
 }
 
-fn anchors(roots: &[CertificateDer<'static>]) -> Result<Vec<TrustAnchor<'static>>, TlsConfigError> {
-    roots
-        .iter()
-        .enumerate()
-        .map(|(index, root)| {
-            webpki::anchor_from_trusted_cert(root)
-                .map(|anchor| anchor.to_owned())
-                .map_err(|source| TlsConfigError::BadRoot { position: index + 1, source })
-        })
-        .collect()
+fn read_roots(roots: &[CertificateDer<'static>]) -> Result<Vec<Certificate>, TlsConfigError> {
+    let read = |(index, root): (usize, &CertificateDer<'static>)| {
+        let position = index + 1;
+        let root = Certificate::from_der(root.to_vec())
+            .map_err(|source| TlsConfigError::BadRoot { position, source })?;
+        match path::check_root(&root) {
+            Ok(()) => Ok(root),
+            Err(source) => Err(TlsConfigError::UnusableRoot { position, source }),
+        }
+    };
+    roots.iter().enumerate().map(read).collect()
 }
 
 fn provider(suites: &[CipherSuite]) -> Arc<CryptoProvider> {

@@ -4,64 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::server::NoServerSessionStorage;
-use rustls::sign::{SigningKey, SingleCertAndKey};
+use rustls::sign::SingleCertAndKey;
 use rustls::{CipherSuite, ServerConfig};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+#[cfg(feature = "openssl")]
+use crate::tls::SoftwareKey;
 use crate::tls::client_verifier::StationVerifier;
 use crate::tls::trust::StationRules;
-use crate::tls::{ClientTrust, TlsConfigError, VERSIONS, certified, provider, software_key};
+use crate::tls::{ClientTrust, ServerKey, Signing, TlsConfigError, VERSIONS, certified, provider};
 
-/// The certificate chain and key of a CSMS (A00.FR.306, A00.FR.409).
-#[derive(Clone)]
-pub struct ServerKey {
-    chain: Vec<CertificateDer<'static>>,
-    key: Arc<dyn SigningKey>,
-    signing: Signing,
-}
-
-/// A certificate chain and its key, both in memory.
-pub struct SoftwareKey {
-    /// The certificates, the CSMS's own first, without the root.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// The private key of the first certificate.
-    pub key: PrivateKeyDer<'static>,
-}
-
-/// Where a key may be asked to sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Signing {
-    /// It waits for a token: never on a thread of the runtime.
-    Blocks,
-    /// It computes for less than a millisecond.
-    Computes,
-}
-
-impl ServerKey {
-    /// A key that may live in an HSM, for it is only asked to sign; each signature is made on a thread that may block.
-    /// `chain` begins with the CSMS's own certificate and goes without the root.
-    #[must_use]
-    pub fn new(chain: Vec<CertificateDer<'static>>, key: Arc<dyn SigningKey>) -> Self {
-        Self { chain, key, signing: Signing::Blocks }
-    }
-
-    /// A key in memory. It signs where the handshake runs, which costs less than a thread for each.
-    ///
-    /// # Errors
-    /// If the key is of a kind that cannot sign a TLS handshake.
-    pub fn software(key: SoftwareKey) -> Result<Self, TlsConfigError> {
-        let SoftwareKey { chain, key } = key;
-        Ok(Self { chain, key: software_key(key)?, signing: Signing::Computes })
-    }
-
-    /// The certificates, the CSMS's own first.
-    #[must_use]
-    pub fn chain(&self) -> &[CertificateDer<'static>] {
-        &self.chain
-    }
-}
-
-/// How a CSMS serves TLS: its certificates, and whose it accepts. A clone is the same configuration.
+/// How a CSMS serves TLS: its certificates, and whose it accepts. A clone is the same
+/// configuration.
 #[derive(Clone)]
 pub struct ServerTls {
     pub(crate) engine: Engine,
@@ -82,9 +35,10 @@ pub(crate) enum Engine {
 impl ServerTls {
     /// TLS by rustls: TLS 1.3, and of TLS 1.2 what has forward secrecy. The key may live in an HSM.
     ///
-    /// A client certificate is asked for, but optional: profiles 2 and 3 share a port, and who has to present one is
-    /// decided per station by [`Admission`](crate::Admission). Of the four cipher suites that A00.FR.318 and
-    /// A00.FR.421 demand it serves the two with ECDHE; for all four see the cargo feature `openssl`.
+    /// A client certificate is asked for, but optional: profiles 2 and 3 share a port, and who has
+    /// to present one is decided per station by [`Admission`](crate::Admission). Of the four cipher
+    /// suites that A00.FR.318 and A00.FR.421 demand it serves the two with ECDHE; for all four see
+    /// the cargo feature `openssl`.
     ///
     /// # Errors
     /// If a root or a revocation list is none, or key and certificate do not belong together.
@@ -110,42 +64,30 @@ impl ServerTls {
         let resolver = SingleCertAndKey::from(certified(chain, key)?);
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.ignore_client_order = true;
-        // Each connection is verified anew: what was revoked or has expired since does not come back by a ticket.
+        // Each connection is verified anew: what was revoked or has expired since does not come
+        // back by a ticket.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Self { engine: Engine::Rustls { config: Arc::new(config), signing }, rules })
     }
 
-    /// TLS by the system's OpenSSL: TLS 1.3 and all four cipher suites of A00.FR.318 and A00.FR.421, which takes an
-    /// ECDSA and an RSA certificate at once. ECDHE goes before static RSA wherever a station offers both.
+    /// TLS by the system's OpenSSL: TLS 1.3 and all four cipher suites of A00.FR.318 and
+    /// A00.FR.421, which takes an ECDSA and an RSA certificate at once. ECDHE goes before static
+    /// RSA wherever a station offers both.
     ///
-    /// The keys are in memory. A key in an HSM needs [`ServerTls::rustls`], for OpenSSL's signing cannot be handed to
-    /// another thread; where its provider `pkcs11-provider` is set up for the whole process, a PEM file that names the
-    /// key by its URI is read as any other, and signs on the threads of the runtime.
+    /// The keys are in memory. A key in an HSM needs [`ServerTls::rustls`], for OpenSSL's signing
+    /// cannot be handed to another thread; where its provider `pkcs11-provider` is set up for the
+    /// whole process, a PEM file that names the key by its URI is read as any other, and signs on
+    /// the threads of the runtime.
     ///
     /// # Errors
-    /// If a root or a revocation list is none, no key is given, or a key and its certificate do not belong together.
+    /// If a root or a revocation list is none, no key is given, or a key and its certificate do not
+    /// belong together.
     #[cfg(feature = "openssl")]
     pub fn openssl(keys: &[SoftwareKey], clients: &ClientTrust) -> Result<Self, TlsConfigError> {
         let rules = Arc::new(StationRules::new(clients)?);
         let server = crate::tls::openssl::OpenSslServer::new(keys, clients, &rules)?;
         Ok(Self { engine: Engine::OpenSsl(Arc::new(server)), rules })
-    }
-}
-
-impl fmt::Debug for ServerKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ServerKey")
-            .field("certificates", &self.chain.len())
-            .field("signing", &self.signing)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for SoftwareKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SoftwareKey").field("certificates", &self.chain.len()).finish_non_exhaustive()
     }
 }
 

@@ -2,21 +2,21 @@
 
 use std::fmt;
 
+use certificates::path::{self, Purpose};
+use certificates::{Certificate, UnixSeconds};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::{DigitallySignedStruct, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, KeyUsage};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::name_rule::{Subject, Wildcards, check_server_name};
-use crate::tls::failure::path_error;
+use crate::tls::failure::{path_error, read};
+use crate::tls::handshake_signature;
 use crate::tls::{BadCertificate, MAX_INTERMEDIATES, ProvedBy};
 
 /// Path by RFC 5280 (A00.FR.308, A00.FR.411), then the subject's common name (A00.FR.309, A00.FR.412).
 pub(super) struct CsmsVerifier {
-    pub(super) roots: Vec<CertificateDer<'static>>,
-    /// Of the roots, in their order.
-    pub(super) anchors: Vec<TrustAnchor<'static>>,
+    pub(super) roots: Vec<Certificate>,
     pub(super) wildcards: Wildcards,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
     pub(super) proved_by: ProvedBy,
@@ -34,25 +34,15 @@ impl ServerCertVerifier for CsmsVerifier {
         if intermediates.len() > MAX_INTERMEDIATES {
             return Err(BadCertificate::TooManyIntermediates { count: intermediates.len() }.into());
         }
-        let certificate = EndEntityCert::try_from(end_entity).map_err(path_error)?;
-        let path = certificate
-            .verify_for_usage(
-                self.algorithms.all,
-                &self.anchors,
-                intermediates,
-                now,
-                KeyUsage::server_auth(),
-                // A00.FR.701: certificates of a CSMS are short-lived instead of revoked.
-                None,
-                None,
-            )
+        let leaf = read(end_entity)?;
+        let intermediates = intermediates.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let now = UnixSeconds::from(now);
+        // A00.FR.701: certificates of a CSMS are short-lived instead of revoked.
+        let path = path::verify(&leaf, &intermediates, &self.roots, now.into(), Purpose::Csms)
             .map_err(path_error)?;
-        let subject = Subject::of(end_entity).map_err(BadCertificate::from)?;
+        let subject = Subject::read(&leaf).map_err(BadCertificate::from)?;
         check_server_name(&subject, &server_name.to_str(), self.wildcards).map_err(BadCertificate::from)?;
-        let proving = self.anchors.iter().position(|anchor| anchor == path.anchor());
-        if let Some(root) = proving.and_then(|position| self.roots.get(position)) {
-            self.proved_by.set(root.clone());
-        }
+        self.proved_by.set(path.root.to_certificate_der());
         Ok(ServerCertVerified::assertion())
     }
 
@@ -62,7 +52,7 @@ impl ServerCertVerifier for CsmsVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        handshake_signature::verify_tls12(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -71,7 +61,7 @@ impl ServerCertVerifier for CsmsVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        handshake_signature::verify_tls13(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -83,7 +73,7 @@ impl fmt::Debug for CsmsVerifier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("CsmsVerifier")
-            .field("roots", &self.anchors.len())
+            .field("roots", &self.roots.len())
             .field("wildcards", &self.wildcards)
             .finish_non_exhaustive()
     }

@@ -2,21 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
 
+use certificates::path::{self, Purpose, Unlisted, check_revocation};
+use certificates::{Certificate, RevocationList, SerialNumber, UnixSeconds};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
-use webpki::{
-    CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage, OwnedCertRevocationList,
-    RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy,
-};
-use x509_cert::Certificate;
-use x509_cert::crl::CertificateList;
-use x509_cert::der::Decode;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 
 use crate::name_rule::{Subject, check_organization};
-use crate::tls::failure::path_error;
-use crate::tls::{BadCertificate, MAX_INTERMEDIATES, TlsConfigError, anchors};
+use crate::tls::failure::{path_error, read};
+use crate::tls::{BadCertificate, MAX_INTERMEDIATES, TlsConfigError, read_roots};
 
 /// Whose certificates a CSMS accepts from stations.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +27,13 @@ pub struct ClientTrust {
     /// The serial numbers (common names) of the stations that may connect with a certificate that has expired
     /// (A00.FR.429). Default: none.
     pub expired_permitted: BTreeSet<String>,
+    /// The certificates that are accepted although they are not valid yet, by their serial numbers:
+    /// those that an authority issued while its clock was ahead. Default: none.
+    pub early_permitted: BTreeSet<SerialNumber>,
+    /// Where the clock was moved and it is not known which time is right: how far the other time is
+    /// from what the clock shows, in seconds. What is valid at either is accepted. Default: there
+    /// is no doubt.
+    pub other_time: Option<i64>,
 }
 
 impl ClientTrust {
@@ -61,6 +62,20 @@ impl ClientTrust {
     pub fn with_expired_permitted(self, serial_numbers: impl IntoIterator<Item = String>) -> Self {
         Self { expired_permitted: serial_numbers.into_iter().collect(), ..self }
     }
+
+    /// Accepts the certificates with these serial numbers before they are valid: an authority whose
+    /// clock was ahead issued them. Their stations are to be given new ones.
+    #[must_use]
+    pub fn with_early_permitted(self, serial_numbers: impl IntoIterator<Item = SerialNumber>) -> Self {
+        Self { early_permitted: serial_numbers.into_iter().collect(), ..self }
+    }
+
+    /// Accepts what is valid now or at another time, so many seconds from what the clock shows: the
+    /// clock was moved, and it is not known which time is right.
+    #[must_use]
+    pub fn with_other_time(self, seconds: Option<i64>) -> Self {
+        Self { other_time: seconds, ..self }
+    }
 }
 
 /// What to do where the revocation lists say nothing, or nothing recent, about a certificate.
@@ -76,13 +91,15 @@ pub enum RevocationPolicy {
 
 /// [`ClientTrust`], ready to judge.
 pub(crate) struct StationRules {
-    anchors: Vec<TrustAnchor<'static>>,
+    roots: Vec<Certificate>,
     organizations: Vec<String>,
-    crls: Vec<CertRevocationList<'static>>,
+    crls: Vec<RevocationList>,
     /// The earliest `nextUpdate` of all lists.
-    next_update: Option<UnixTime>,
+    next_update: Option<UnixSeconds>,
     revocation: RevocationPolicy,
     expired_permitted: BTreeSet<String>,
+    early_permitted: BTreeSet<SerialNumber>,
+    other_time: Option<i64>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -97,40 +114,48 @@ pub(crate) enum Acceptance {
 impl StationRules {
     pub(crate) fn new(trust: &ClientTrust) -> Result<Self, TlsConfigError> {
         let mut crls = Vec::new();
-        let mut next_update = None;
         for (index, der) in trust.crls.iter().enumerate() {
             let bad = |source| TlsConfigError::BadCrl { position: index + 1, source };
-            crls.push(OwnedCertRevocationList::from_der(der).map_err(bad)?.into());
-            let until = <CertificateList>::from_der(der)
-                .map_err(|_| bad(webpki::Error::BadDer))?
-                .tbs_cert_list
-                .next_update
-                .map(|time| UnixTime::since_unix_epoch(time.to_unix_duration()));
-            next_update = next_update.into_iter().chain(until).min();
+            crls.push(RevocationList::from_der(der.to_vec()).map_err(bad)?);
         }
+        let next_update = crls.iter().filter_map(RevocationList::next_update).min();
         Ok(Self {
-            anchors: anchors(&trust.roots)?,
+            roots: read_roots(&trust.roots)?,
             organizations: trust.organizations.clone(),
             crls,
             next_update,
             revocation: trust.revocation,
             expired_permitted: trust.expired_permitted.clone(),
+            early_permitted: trust.early_permitted.clone(),
+            other_time: trust.other_time,
             algorithms: aws_lc_rs::default_provider().signature_verification_algorithms,
         })
     }
 
     /// Whether any certificate could be acceptable. If not, none is asked for.
     pub(crate) fn asks_for_certificates(&self) -> bool {
-        !self.anchors.is_empty()
+        !self.roots.is_empty()
     }
 
     pub(crate) fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
         &self.algorithms
     }
 
+    /// Whether a certificate is past its last day, at every time that may be the present one.
+    pub(crate) fn has_expired(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
+        let now = UnixSeconds::from(now);
+        let last = read(certificate).ok().map(|certificate| certificate.not_after());
+        let is_past = |time| last.is_some_and(|last| last < time);
+        is_past(now) && self.other_time(now).is_none_or(is_past)
+    }
+
+    fn other_time(&self, now: UnixSeconds) -> Option<UnixSeconds> {
+        now.as_i64().checked_add(self.other_time?).map(UnixSeconds::new)
+    }
+
     /// The first list to pass its `nextUpdate`, if it has at `now`.
     pub(crate) fn stale_crl(&self, now: UnixTime) -> Option<UnixTime> {
-        self.next_update.filter(|until| *until <= now)
+        self.next_update.filter(|until| *until <= now.into()).map(unix_time)
     }
 
     /// Judges what a station presented: path (A00.FR.403), revocation, organization (A00.FR.404). The common name is the
@@ -144,91 +169,98 @@ impl StationRules {
         if intermediates.len() > MAX_INTERMEDIATES {
             return Err(BadCertificate::TooManyIntermediates { count: intermediates.len() });
         }
-        let acceptance = match self.verify_path(end_entity, intermediates, now) {
+        let leaf = read(end_entity)?;
+        let intermediates = intermediates.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let presented = Presented { leaf: &leaf, intermediates: &intermediates };
+        let now = UnixSeconds::from(now);
+        let mut verified = self.verify_path(presented, now);
+        if let (Err(error), Some(other)) = (&verified, self.other_time(now))
+            && is_of_time(error)
+            && self.verify_path(presented, other).is_ok()
+        {
+            verified = Ok(());
+        }
+        let acceptance = match verified {
             Ok(()) => Acceptance::Valid,
-            Err(error @ webpki::Error::CertExpired { .. }) => {
-                self.judge_expired(end_entity, intermediates, now, error)?
+            Err(error @ BadCertificate::NotYetValid { .. }) => {
+                self.judge_early(presented, error)?;
+                Acceptance::Valid
             }
-            Err(error) => return Err(path_error(error)),
+            Err(error @ BadCertificate::Expired { .. }) => self.judge_expired(presented, now, error)?,
+            Err(error) => return Err(error),
         };
-        check_organization(&Subject::of(end_entity)?, &self.organizations)?;
+        check_organization(&Subject::read(&leaf)?, &self.organizations)?;
         Ok(acceptance)
     }
 
-    /// A00.FR.429, A00.FR.807: a path that was good on the last day of the station's certificate, of a station that may.
+    /// A00.FR.429, A00.FR.807: a path that was good on the last day of the station's certificate, of
+    /// a station that may.
     fn judge_expired(
         &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-        error: webpki::Error,
+        presented: Presented<'_>,
+        now: UnixSeconds,
+        error: BadCertificate,
     ) -> Result<Acceptance, BadCertificate> {
-        if !self.expired_permitted.contains(&Subject::of(end_entity)?.common_name) {
-            return Err(path_error(error));
+        let last = presented.leaf.not_after();
+        if !self.expired_permitted.contains(&Subject::read(presented.leaf)?.common_name) || last >= now {
+            return Err(error);
         }
-        let last = not_after(end_entity).filter(|last| *last < now).ok_or(path_error(error))?;
         // The lists are looked at as of that day, so that they are recent has to be seen to here.
-        if self.revocation == RevocationPolicy::Required && self.stale_crl(now).is_some() {
+        if self.revocation == RevocationPolicy::Required && self.next_update.is_some_and(|end| end <= now) {
             return Err(BadCertificate::RevocationUnknown);
         }
-        self.verify_path(end_entity, intermediates, last).map_err(path_error)?;
+        self.verify_path(presented, last)?;
         Ok(Acceptance::Expired)
     }
 
-    fn verify_path(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), webpki::Error> {
-        let crls = self.crls.iter().collect::<Vec<_>>();
-        let (status, expiration) = match self.revocation {
-            RevocationPolicy::IfListed => (UnknownStatusPolicy::Allow, ExpirationPolicy::Ignore),
-            RevocationPolicy::Required => (UnknownStatusPolicy::Deny, ExpirationPolicy::Enforce),
+    /// A path that is good as soon as the station's certificate is valid, which an authority issued
+    /// while its clock was ahead.
+    fn judge_early(&self, presented: Presented<'_>, error: BadCertificate) -> Result<(), BadCertificate> {
+        if !self.early_permitted.contains(&presented.leaf.serial_number()) {
+            return Err(error);
+        }
+        self.verify_path(presented, presented.leaf.not_before())
+    }
+
+    fn verify_path(&self, presented: Presented<'_>, now: UnixSeconds) -> Result<(), BadCertificate> {
+        let Presented { leaf, intermediates } = presented;
+        let path = path::verify(leaf, intermediates, &self.roots, now.into(), Purpose::Station)
+            .map_err(path_error)?;
+        let unlisted = match self.revocation {
+            RevocationPolicy::IfListed => Unlisted::Accept,
+            RevocationPolicy::Required => Unlisted::Refuse,
         };
-        let revocation = match RevocationOptionsBuilder::new(&crls) {
-            Ok(builder) => Some(
-                builder
-                    .with_depth(RevocationCheckDepth::Chain)
-                    .with_status_policy(status)
-                    .with_expiration_policy(expiration)
-                    .build(),
-            ),
-            Err(_) if self.revocation == RevocationPolicy::Required => {
-                return Err(webpki::Error::UnknownRevocationStatus);
-            }
-            Err(_) => None,
-        };
-        EndEntityCert::try_from(end_entity)?
-            .verify_for_usage(
-                self.algorithms.all,
-                &self.anchors,
-                intermediates,
-                now,
-                KeyUsage::client_auth(),
-                revocation,
-                None,
-            )
-            .map(drop)
+        Ok(check_revocation(&path, &self.crls, now, unlisted)?)
     }
 }
 
-/// Whether a certificate is past its last day.
-pub(crate) fn has_expired(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
-    not_after(certificate).is_some_and(|last| last < now)
+/// What a station presents.
+#[derive(Clone, Copy)]
+struct Presented<'a> {
+    leaf: &'a Certificate,
+    intermediates: &'a [Certificate],
 }
 
-fn not_after(certificate: &CertificateDer<'_>) -> Option<UnixTime> {
-    let certificate = Certificate::from_der(certificate).ok()?;
-    let last: Duration = certificate.tbs_certificate().validity().not_after.to_unix_duration();
-    Some(UnixTime::since_unix_epoch(last))
+/// Whether an error depends on the time that a path is verified at.
+fn is_of_time(error: &BadCertificate) -> bool {
+    matches!(
+        error,
+        BadCertificate::Expired { .. }
+            | BadCertificate::NotYetValid { .. }
+            | BadCertificate::RevocationUnknown
+    )
+}
+
+/// A time as rustls has it, which knows none before 1970.
+fn unix_time(time: UnixSeconds) -> UnixTime {
+    UnixTime::since_unix_epoch(time.duration_since(UnixSeconds::default()).unwrap_or_default())
 }
 
 impl fmt::Debug for StationRules {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("StationRules")
-            .field("roots", &self.anchors.len())
+            .field("roots", &self.roots.len())
             .field("organizations", &self.organizations)
             .field("crls", &self.crls.len())
             .field("revocation", &self.revocation)

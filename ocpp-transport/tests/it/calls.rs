@@ -189,7 +189,7 @@ async fn a_handler_refuses_with_a_code_of_its_choice() {
     let failure = within(connection.peer().call(v201::HeartbeatRequest::new())).await.unwrap_err();
     assert!(matches!(
         failure,
-        CallFailure::CallError { code: RpcErrorCode::SecurityError, description } if description == "boot first"
+        CallFailure::CallError { code: RpcErrorCode::SecurityError, description, .. } if description == "boot first"
     ));
 }
 

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use ocpp_transport::deflate::{ContextTakeover, Deflate, DeflateSettings, WindowBits};
 use ocpp_transport::{
-    Admission, Admitted, Close, CloseReason, Csms, CsmsConfig, Identity, LinkSettings, Peer, Refusal, Router,
-    Security, StationConfig, UpgradeRequest, connect,
+    Admission, Admitted, Close, CloseReason, Csms, CsmsConfig, LinkSettings, Peer, Refusal, Router, Security,
+    StationConfig, StationIdentity, UpgradeRequest, connect,
 };
 use ocpp_types::v201;
 use serde_json::{Value, json};
@@ -219,7 +219,7 @@ async fn data_transfer(peer: &Peer, vendor: &str, data: &str) -> Option<String> 
 
 fn station(port: u16, settings: DeflateSettings) -> StationConfig {
     let url = format!("ws://localhost:{port}/ocpp").parse().unwrap();
-    let identity = Identity::try_from("CS001").unwrap();
+    let identity = StationIdentity::try_from("CS001").unwrap();
     StationConfig::new(url, identity, Security::profile_1(PASSWORD.into())).with_link(link(settings))
 }
 

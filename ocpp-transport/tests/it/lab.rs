@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use ocpp_transport::tls::{SecurityEvent, SecurityEventKind};
 use ocpp_transport::{
-    Admission, Admitted, CloseReason, ConnectError, Connection, Csms, CsmsConfig, CsmsHandle, Identity,
-    LinkSettings, Password, Peer, Refusal, Router, Security, StationConfig, UpgradeRequest, connect, tls,
+    Admission, Admitted, CloseReason, ConnectError, Connection, Csms, CsmsConfig, CsmsHandle, LinkSettings,
+    Password, Peer, Refusal, Router, Security, StationConfig, StationIdentity, UpgradeRequest, connect, tls,
 };
 use ocpp_types::{Version, v201};
 use rustls_pki_types::CertificateDer;
@@ -96,7 +96,7 @@ struct Gate {
 impl Admission for Gate {
     async fn admit(&self, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
         self.log.send(Happened::Asked(upgrade.clone())).await.unwrap();
-        let known = ["CS001", "RDAM|123"].map(|known| Identity::try_from(known).unwrap());
+        let known = ["CS001", "RDAM|123"].map(|known| StationIdentity::try_from(known).unwrap());
         let identity = known.into_iter().find(|known| *known == upgrade.identity);
         let admitted = Admitted::new().with_identity(identity.ok_or(Refusal::UnknownStation)?);
         if let Some(subject) = upgrade.client_subject() {
@@ -169,7 +169,7 @@ impl Lab {
 
     pub(crate) fn config(&self, identity: &str, security: Security) -> StationConfig {
         let url = format!("{}://localhost:{}/ocpp", self.scheme, self.address.port()).parse().unwrap();
-        StationConfig::new(url, Identity::try_from(identity).unwrap(), security)
+        StationConfig::new(url, StationIdentity::try_from(identity).unwrap(), security)
     }
 
     pub(crate) fn profile_2(&self) -> Security {

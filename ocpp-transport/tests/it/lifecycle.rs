@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use ocpp_transport::{
-    CallFailure, Close, CloseReason, Direction, LinkSettings, MessageRate, Peer, Reply, TappedFrame,
+    Admission, Admitted, CallFailure, Close, CloseReason, Csms, Direction, LinkSettings, MessageRate, Peer,
+    Refusal, Reply, TappedFrame, UpgradeRequest,
 };
 use ocpp_types::v201;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -295,24 +296,84 @@ async fn who_sends_half_a_request_lets_the_next_one_have_its_turn_in_time() {
 }
 
 #[tokio::test]
-async fn too_many_connections_that_wait_are_hung_up_on() {
-    let config = Lab::unsecured_config().with_max_pending(4);
+async fn a_new_connection_takes_the_place_of_the_oldest_silent_one() {
+    let config =
+        Lab::unsecured_config().with_max_pending(4).with_first_byte_timeout(Duration::from_secs(600));
     let lab = Lab::start(config, heartbeats(), Authority::root("unused").der()).await;
-    // Three quarters of the four are for one address.
-    let mut kept = Vec::new();
-    for _ in 0..3 {
-        kept.push(TcpStream::connect(lab.address).await.unwrap());
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(TcpStream::connect(lab.address).await.unwrap());
     }
-    hung_up(TcpStream::connect(lab.address).await.unwrap()).await;
-    drop(kept);
-    // As soon as those are seen to be gone, others get in.
-    let security = ocpp_transport::Security::profile_1(PASSWORD.into());
-    let connected = async {
-        while ocpp_transport::connect(&lab.config("CS001", security.clone()), nothing()).await.is_err() {
-            tokio::task::yield_now().await;
+    let station = lab.station(nothing()).await;
+    within(station.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
+    hung_up(silent.remove(0)).await;
+    // An admitted connection is not counted any more, so there is room again.
+    silent.push(TcpStream::connect(lab.address).await.unwrap());
+    let mut kept = silent.remove(0);
+    kept.write_all(b"GET /ocpp/CS001 HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut response = [0; 12];
+    within(kept.read_exact(&mut response)).await.unwrap();
+    assert_eq!(&response, b"HTTP/1.1 400");
+}
+
+/// Never decides. Reports when it is asked and when its future is dropped.
+struct Undecided(mpsc::Sender<&'static str>);
+
+impl Admission for Undecided {
+    async fn admit(&self, _: &UpgradeRequest) -> Result<Admitted, Refusal> {
+        struct Unwanted(mpsc::Sender<&'static str>);
+        impl Drop for Unwanted {
+            fn drop(&mut self) {
+                let _ = self.0.try_send("unwanted");
+            }
         }
+        let _unwanted = Unwanted(self.0.clone());
+        let _ = self.0.try_send("asked");
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_done_for_peers_that_go_while_they_wait() {
+    let config = Lab::unsecured_config()
+        .with_base_path("/ocpp")
+        .with_max_handshakes(1)
+        .with_handshake_timeout(Duration::from_secs(600));
+    let (told, mut tells) = mpsc::channel(16);
+    let csms = Csms::bind(config, nothing(), Undecided(told)).await.unwrap();
+    let address = csms.local_addr();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(csms.serve(async {
+        let _ = stopped.await;
+    }));
+    let request = "GET /ocpp/CS001 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                   Sec-WebSocket-Protocol: ocpp2.0.1\r\n\
+                   Authorization: Basic Q1MwMDE6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\r\n\r\n";
+    let ask = async || {
+        let mut tcp = TcpStream::connect(address).await.unwrap();
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        tcp
     };
-    within(connected).await;
+    // The first has the only turn until its request is complete. The others wait, and one of them
+    // leaves.
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(&request.as_bytes()[..40]).await.unwrap();
+    let second = ask().await;
+    let mut third = ask().await;
+    third.shutdown().await.unwrap();
+    assert_eq!(within(third.read(&mut [0])).await.unwrap(), 0, "it is let go");
+    first.write_all(&request.as_bytes()[40..]).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(within(tells.recv()).await, Some("asked"));
+    }
+    drop((first, second));
+    for _ in 0..2 {
+        assert_eq!(within(tells.recv()).await, Some("unwanted"));
+    }
+    stop.send(()).unwrap();
+    within(server).await.unwrap();
+    assert!(tells.recv().await.is_none(), "nobody else was asked about");
 }
 
 #[tokio::test]

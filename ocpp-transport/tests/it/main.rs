@@ -11,6 +11,7 @@ mod malformed;
 mod observability;
 mod pki;
 mod python;
+mod raw_frames;
 mod s_client;
 mod session;
 mod simulation;

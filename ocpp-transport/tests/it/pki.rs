@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ocpp_transport::tls::{ClientKey, ClientTrust, ServerKey, SoftwareKey, software_key};
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DistinguishedName,
-    DnType, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, RevokedCertParams,
-    RsaKeySize, SerialNumber, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, CustomExtension,
+    DistinguishedName, DnType, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    NameConstraints, PKCS_RSA_SHA256, RevokedCertParams, RsaKeySize, SerialNumber, date_time_ymd,
 };
 use rustls::sign::SigningKey;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -27,6 +27,7 @@ pub(crate) struct Leaf {
     years: (i32, i32),
     serial: Option<u64>,
     kind: Kind,
+    edit: fn(&mut CertificateParams),
 }
 
 /// The kind of a leaf's key.
@@ -52,7 +53,13 @@ impl Authority {
     }
 
     pub(crate) fn sub(&self, name: &str) -> Self {
-        let (params, key) = (ca_params(name), KeyPair::generate().unwrap());
+        self.sub_with(name, |_| {})
+    }
+
+    /// A sub-CA whose certificate says something else too.
+    pub(crate) fn sub_with(&self, name: &str, edit: fn(&mut CertificateParams)) -> Self {
+        let (mut params, key) = (ca_params(name), KeyPair::generate().unwrap());
+        edit(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Self { certificate, issuer: Issuer::new(params, key) }
     }
@@ -87,6 +94,7 @@ impl Authority {
             }
         };
         let key = key.unwrap();
+        (leaf.edit)(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let der = key.serialize_der();
         let key = software_key(PrivatePkcs8KeyDer::from(der.clone()).into()).unwrap();
@@ -118,12 +126,24 @@ impl Leaf {
     pub(crate) fn new(common_name: &str) -> Self {
         let organization = ORGANIZATION.to_owned();
         let common_name = common_name.to_owned();
-        Self { common_name, organization, years: (2020, 2999), serial: None, kind: Kind::EcdsaP256 }
+        Self {
+            common_name,
+            organization,
+            years: (2020, 2999),
+            serial: None,
+            kind: Kind::EcdsaP256,
+            edit: |_| {},
+        }
     }
 
     /// With an RSA key.
     pub(crate) fn rsa(self) -> Self {
         Self { kind: Kind::Rsa2048, ..self }
+    }
+
+    /// Whose certificate says something else too.
+    pub(crate) fn with(self, edit: fn(&mut CertificateParams)) -> Self {
+        Self { edit, ..self }
     }
 
     /// With this serial number of the certificate.
@@ -193,4 +213,21 @@ fn name(common_name: &str, organization: &str) -> DistinguishedName {
     name.push(DnType::OrganizationName, organization);
     name.push(DnType::CommonName, common_name);
     name
+}
+
+/// A critical certificatePolicies with one policy (RFC 5280, 4.2.1.4).
+pub(crate) fn critical_policy(params: &mut CertificateParams) {
+    // 1.3.6.1.4.1.99999.1
+    let value = [0x30, 12, 0x30, 10, 6, 8, 0x2b, 6, 1, 4, 1, 0x86, 0x8d, 0x1f];
+    let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, 32], value.to_vec());
+    extension.set_criticality(true);
+    params.custom_extensions.push(extension);
+}
+
+/// A nameConstraints that permits the hosts below `allowed.example`.
+pub(crate) fn allowed_hosts(params: &mut CertificateParams) {
+    params.name_constraints = Some(NameConstraints {
+        permitted_subtrees: vec![GeneralSubtree::DnsName("allowed.example".to_owned())],
+        excluded_subtrees: Vec::new(),
+    });
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use ocpp_transport::{
-    CallError, CallFailure, Close, Identity, LinkSettings, Password, Peer, Router, Security, StationConfig,
-    connect,
+    CallError, CallFailure, Close, LinkSettings, Password, Peer, Router, Security, StationConfig,
+    StationIdentity, connect,
 };
 use ocpp_types::{RpcErrorCode, Version, v16, v21, v201};
 use serde_json::{Value, json, value::RawValue};
@@ -128,7 +128,7 @@ macro_rules! conversations {
             let port = python.step("listening").await;
             let url = format!("ws://127.0.0.1:{port}/ocpp").parse().unwrap();
             let security = Security::profile_1(Password::from(PASSWORD));
-            let config = StationConfig::new(url, Identity::try_from("CS001").unwrap(), security);
+            let config = StationConfig::new(url, StationIdentity::try_from("CS001").unwrap(), security);
             let router =
                 Router::new($version).handle(async |_: Peer, request: $types::TriggerMessageRequest| {
                     match request.requested_message {

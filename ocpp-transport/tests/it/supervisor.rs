@@ -163,7 +163,7 @@ fn profile_1() -> Security {
 async fn nobody(like: &Lab) -> StationConfig {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut config = like.config("CS001", profile_1());
-    config.url.set_port(Some(closed.port())).unwrap();
+    config.url = format!("ws://{closed}/ocpp").parse().unwrap();
     config
 }
 

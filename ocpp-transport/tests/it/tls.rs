@@ -2,7 +2,8 @@
 
 use std::error::Error as _;
 
-use ocpp_transport::name_rule::{NameError, Wildcards};
+use certificates::path::PathError;
+use ocpp_transport::name_rule::{NameRuleError, Wildcards};
 use ocpp_transport::tls::{
     BadCertificate, ProvedBy, SecurityEventKind, TlsFailure, client_config_proving, client_config_with,
 };
@@ -10,7 +11,7 @@ use ocpp_transport::{ConnectError, Security, SecurityProfile};
 use ocpp_types::v201;
 
 use crate::lab::{Happened, Lab, PASSWORD, heartbeats, nothing, within};
-use crate::pki::{Authority, Leaf};
+use crate::pki::{Authority, Leaf, allowed_hosts, critical_policy};
 
 #[tokio::test]
 async fn tc_a_04_tc_a_07_mutual_tls_carries_calls_both_ways() {
@@ -76,14 +77,38 @@ fn bad_certificate(error: ConnectError) -> BadCertificate {
 async fn a00_fr_309_another_common_name_is_refused() {
     let reason = judge(Leaf::new("localhost.example")).await;
     let mismatch =
-        NameError::Mismatch { presented: "localhost.example".into(), expected: "localhost".into() };
+        NameRuleError::Mismatch { presented: "localhost.example".into(), expected: "localhost".into() };
     assert_eq!(reason, BadCertificate::Name(mismatch));
+}
+
+/// A sub-CA that may certify some hosts cannot name another one in the common name, which OCPP
+/// looks at, even if subjectAltName has none.
+#[tokio::test]
+async fn a00_fr_309_rfc_5280_4_2_1_10_constraints_on_hosts_are_about_the_common_name() {
+    let root = Authority::root("CSO root");
+    let sub = root.sub_with("sub-CA", allowed_hosts);
+    let own = sub.issue(&Leaf::new("localhost")).with_intermediate(&sub);
+    let lab = Lab::tls_as(&root, own, nothing()).await;
+    let reason = bad_certificate(lab.connect(lab.profile_2(), nothing()).await.unwrap_err());
+    let expected = PathError::NameConstraint { position: 0, name: "localhost".to_owned() };
+    assert_eq!(reason, BadCertificate::Path(expected));
+}
+
+/// On both sides, under both versions of TLS: the signature of the handshake is verified too.
+#[tokio::test]
+async fn rfc_5280_4_2_1_4_critical_policies_are_accepted() {
+    let root = Authority::root("CSO root");
+    let sub = root.sub_with("sub-CA", critical_policy);
+    let own = sub.issue(&Leaf::new("localhost").with(critical_policy)).with_intermediate(&sub);
+    let lab = Lab::tls_as(&root, own, nothing()).await;
+    let key = sub.issue(&Leaf::new("SN-1").with(critical_policy)).with_intermediate(&sub);
+    lab.connect(lab.profile_3(key), nothing()).await.unwrap();
 }
 
 #[tokio::test]
 async fn tc_a_05_a_wildcard_is_refused() {
     let reason = judge(Leaf::new("*.localhost")).await;
-    assert_eq!(reason, BadCertificate::Name(NameError::Wildcard { presented: "*.localhost".into() }));
+    assert_eq!(reason, BadCertificate::Name(NameRuleError::Wildcard { presented: "*.localhost".into() }));
 }
 
 #[tokio::test]
@@ -93,7 +118,7 @@ async fn an_allowed_wildcard_still_has_to_match() {
     let tls = client_config_with(vec![root.der()], None, Wildcards::Allow).unwrap();
     let security = Security::TlsWithBasicAuth { password: PASSWORD.into(), tls: tls.into() };
     let error = lab.connect(security, nothing()).await.unwrap_err();
-    assert!(matches!(bad_certificate(error), BadCertificate::Name(NameError::Mismatch { .. })));
+    assert!(matches!(bad_certificate(error), BadCertificate::Name(NameRuleError::Mismatch { .. })));
 }
 
 #[tokio::test]
@@ -139,7 +164,7 @@ async fn tc_a_05_a_root_of_the_same_name_is_another_root() {
     let (root, impostor) = (Authority::root("CSO root"), Authority::root("CSO root"));
     let lab = Lab::tls_as(&root, impostor.issue(&Leaf::new("localhost")), nothing()).await;
     let error = lab.connect(lab.profile_2(), nothing()).await.unwrap_err();
-    assert!(matches!(bad_certificate(error), BadCertificate::Other(_)));
+    assert!(matches!(bad_certificate(error), BadCertificate::Path(_)));
 }
 
 /// What a station is told that presents this certificate to a CSMS that trusts `root`.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use ocpp_transport::tls::{ClientTrust, RevocationPolicy, SecurityEventKind, TlsConfigError, TlsFailure};
 use ocpp_transport::{CloseReason, ConnectError, NotTls};
 use ocpp_types::v201;
+use rcgen::{CertificateParams, DistinguishedName, DnType, DnValue, KeyUsagePurpose};
 
 use crate::lab::{Engine, Happened, Lab, heartbeats, nothing, on_both, within};
-use crate::pki::{Authority, Identified, Leaf, ORGANIZATION};
+use crate::pki::{Authority, Identified, Leaf, ORGANIZATION, critical_policy};
 use crate::s_client::SClient;
 
 async fn lab(engine: Engine, root: &Authority, trust: &ClientTrust) -> Lab {
@@ -78,6 +79,35 @@ on_both! {
             let mut lab = lab(engine, &root, &trust).await;
             assert_eq!(is_accepted(&mut lab, &key).await, expected, "{trust:?}");
         }
+    }
+
+    async fn a00_fr_512_a_station_whose_key_may_not_sign_is_refused(engine: Engine) {
+        let root = Authority::root("CSO root");
+        let mut lab = lab(engine, &root, &root.trust()).await;
+        let encipher = |params: &mut CertificateParams| {
+            params.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
+        };
+        assert!(!is_accepted(&mut lab, &root.issue(&Leaf::new("SN-1").with(encipher))).await);
+        let Happened::Event(event) = lab.next().await else { panic!() };
+        assert!(event.reason.contains("digitalSignature"), "{}", event.reason);
+    }
+
+    async fn rfc_5280_4_2_1_4_a_station_with_critical_policies_is_accepted(engine: Engine) {
+        let root = Authority::root("CSO root");
+        let mut lab = lab(engine, &root, &root.trust()).await;
+        assert!(is_accepted(&mut lab, &root.issue(&Leaf::new("SN-1").with(critical_policy))).await);
+    }
+
+    async fn a00_fr_404_each_string_type_of_a_name_is_read(engine: Engine) {
+        let root = Authority::root("CSO root");
+        let mut lab = lab(engine, &root, &root.trust()).await;
+        let in_ia5 = |params: &mut CertificateParams| {
+            let mut name = DistinguishedName::new();
+            name.push(DnType::OrganizationName, DnValue::BmpString("Ladestrom eG".try_into().unwrap()));
+            name.push(DnType::CommonName, DnValue::Ia5String("SN-1".try_into().unwrap()));
+            params.distinguished_name = name;
+        };
+        assert!(is_accepted(&mut lab, &root.issue(&Leaf::new("SN-1").with(in_ia5))).await);
     }
 
     async fn a_list_that_the_issuer_did_not_sign_revokes_nobody(engine: Engine) {

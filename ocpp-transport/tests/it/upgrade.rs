@@ -1,5 +1,7 @@
 //! The HTTP request that opens a connection, by our client and by another one.
 
+use std::sync::Arc;
+
 use ocpp_transport::{
     Admission, Admitted, ConnectError, Csms, NoCommonSubprotocol, Password, Refusal, Router, Security,
     StationConfig, UpgradeRequest, connect,
@@ -204,11 +206,135 @@ async fn a_station_tells_that_nobody_is_there() {
 #[tokio::test]
 async fn the_scheme_has_to_fit_the_profile() {
     let security = Security::profile_1(Password::from(PASSWORD));
-    for url in
-        ["wss://csms.example", "http://csms.example", "ws://user:secret@csms.example", "ws://csms/?a=b"]
-    {
+    for url in ["wss://csms.example", "wss://127.0.0.1:1"] {
         let config = StationConfig::new(url.parse().unwrap(), "CS001".parse().unwrap(), security.clone());
         let error = connect(&config, nothing()).await.unwrap_err();
         assert!(matches!(error, ConnectError::Url { .. }), "{url}: {error:?}");
+    }
+}
+
+/// What the server answers to these bytes, until it hangs up.
+async fn answer(lab: &Lab, request: &str) -> String {
+    let mut tcp = TcpStream::connect(lab.address).await.unwrap();
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") && within(tcp.read_buf(&mut answer)).await.unwrap() > 0 {}
+    String::from_utf8(answer).unwrap()
+}
+
+fn request(more: &str) -> String {
+    format!(
+        "GET /ocpp/CS001 HTTP/1.1\r\nHost: localhost\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Protocol: ocpp2.0.1\r\nAuthorization: Basic Q1MwMDE6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\r\n{more}\r\n"
+    )
+}
+
+#[tokio::test]
+async fn rfc_9110_5_3_headers_may_stand_in_several_lines() {
+    let lab = lab().await;
+    for more in [
+        "Connection: keep-alive\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+        "Connection: Upgrade\r\nUpgrade: h2c, websocket\r\nSec-WebSocket-Version: 13\r\n",
+        "Connection: keep-alive, upgrade\r\nUpgrade: h2c\r\nUpgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\n",
+    ] {
+        let answer = answer(&lab, &request(more)).await;
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{more}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn rfc_6455_4_2_2_a_refused_version_is_told_the_one_that_is_spoken() {
+    let lab = lab().await;
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    for version in ["8", "7", "0", "13, 8"] {
+        let answer = answer(&lab, &request(&format!("{upgrade}Sec-WebSocket-Version: {version}\r\n"))).await;
+        assert!(answer.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{version}: {answer}");
+        assert!(answer.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{version}: {answer}");
+    }
+    // RFC 9112, 3.2: not without a host.
+    let without =
+        request(&format!("{upgrade}Sec-WebSocket-Version: 13\r\n")).replace("Host: localhost\r\n", "");
+    assert!(answer(&lab, &without).await.starts_with("HTTP/1.1 400 "));
+}
+
+/// A server that says this and cuts TCP.
+async fn cut_after(response: &'static str) -> ConnectError {
+    let root = Authority::root("Root");
+    let server = root.issue(&crate::pki::Leaf::new("localhost"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let key = rustls::sign::CertifiedKey::new(server.chain.clone(), server.key.clone());
+    let key = Arc::new(rustls::sign::SingleCertAndKey::from(key));
+    let config = config.unwrap().with_no_client_auth().with_cert_resolver(key);
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let serve = tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut tls = acceptor.accept(tcp).await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            tls.read_buf(&mut request).await.unwrap();
+        }
+        tls.write_all(response.as_bytes()).await.unwrap();
+        tls.flush().await.unwrap();
+        // No close_notify.
+    });
+    let url = format!("wss://localhost:{port}/ocpp").parse().unwrap();
+    let security = Security::profile_2(PASSWORD.into(), vec![root.der()]).unwrap();
+    let config = StationConfig::new(url, "CS001".parse().unwrap(), security);
+    let error = within(connect(&config, nothing())).await.unwrap_err();
+    serve.await.unwrap();
+    error
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_and_cuts_has_refused() {
+    for response in [
+        "HTTP/1.1 401",
+        "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n",
+        "HTTP/1.1 401 Unauthorized\r\n\r\n",
+        "HTTP/1.0 401 Unauthorized\r\n\r\n",
+    ] {
+        let error = cut_after(response).await;
+        assert!(matches!(error, ConnectError::Refused { status: 401, .. }), "{response}: {error:?}");
+    }
+    for response in ["", "HTTP/1.1 40", "HTTP/1.1 101 Switching Protocols\r\n"] {
+        let error = cut_after(response).await;
+        assert!(matches!(error, ConnectError::Handshake { .. }), "{response}: {error:?}");
+        let text = program::causes(&error).to_string();
+        assert!(text.ends_with("the peer cut the connection"), "{text}");
+    }
+}
+
+/// A00.FR.401: under profile 3 the certificate is the proof, and an Authorization header means
+/// nothing.
+#[tokio::test]
+async fn a00_fr_401_beside_a_certificate_no_authorization_header_counts() {
+    let root = Authority::root("Root");
+    let lab = Lab::tls(&root, nothing()).await;
+    let key = root.issue(&crate::pki::Leaf::new("SN-1"));
+    let with_key = ocpp_transport::tls::client_config(vec![root.der()], Some(key.client())).unwrap();
+    let without = ocpp_transport::tls::client_config(vec![root.der()], None).unwrap();
+    for (config, authorization, expected) in [
+        (&with_key, "", "101"),
+        (&with_key, "Authorization: Bearer abc\r\n", "101"),
+        (&with_key, "Authorization: Basic ***\r\n", "101"),
+        (&with_key, "Authorization: Basic Q1MwMDE6d3Jvbmc=\r\n", "101"),
+        (&with_key, "Authorization: Basic QTpi\r\nAuthorization: Basic QTpi\r\n", "101"),
+        (&without, "Authorization: Bearer abc\r\n", "401"),
+        (&without, "Authorization: Basic QTpi\r\nAuthorization: Basic QTpi\r\n", "400"),
+        (&without, "", "401"),
+    ] {
+        let tcp = TcpStream::connect(lab.address).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config.clone()));
+        let mut tls = within(connector.connect("localhost".try_into().unwrap(), tcp)).await.unwrap();
+        let request = request("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+        let request =
+            request.replace("Authorization: Basic Q1MwMDE6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\r\n", authorization);
+        tls.write_all(request.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        within(tls.read_exact(&mut status)).await.unwrap();
+        assert_eq!(&status[9..], expected.as_bytes(), "{authorization:?}");
     }
 }

@@ -3,12 +3,12 @@
 use alloc::string::{String, ToString as _};
 use core::fmt;
 
-use crate::{RpcErrorCode, Version, json::Unwritable};
+use crate::{RpcErrorCode, Version, decode::violation::Violation, json::Unwritable};
 
 /// A payload that breaks its schema: where, how, and which rule.
 ///
-/// What it prints is of bounded length. Of the value that was found it shows short strings and numbers only, and nothing of members that can
-/// hold a secret.
+/// What it prints is of bounded length. Of the value that was found it shows short strings and
+/// numbers only, and nothing of members that can hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError {
     pub(super) pointer: String,
@@ -17,8 +17,8 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    /// The place of the fault as a JSON pointer (RFC 6901), empty for the payload itself. A missing member is pointed to where it should
-    /// be.
+    /// The place of the fault as a JSON pointer (RFC 6901), empty for the payload itself. A missing
+    /// member is pointed to where it should be.
     #[must_use]
     pub fn pointer(&self) -> &str {
         &self.pointer
@@ -45,30 +45,6 @@ impl fmt::Display for DecodeError {
 }
 
 impl core::error::Error for DecodeError {}
-
-/// What is wrong with a payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Violation {
-    /// The text is not JSON, or nested too deeply.
-    NotJson,
-    /// The payload is JSON, but not an object.
-    NotAnObject,
-    /// A member that the schema does not have.
-    UnknownMember,
-    /// A member that is there twice.
-    DuplicateMember,
-    /// A value of another JSON type, `null` for an absent member among them.
-    WrongType,
-    /// A string that the enumeration does not have.
-    UnknownValue,
-    /// A string that is too long or no date-time, a number out of range.
-    Constraint,
-    /// A required member that is absent.
-    MissingMember,
-    /// An array with too few or too many items.
-    ItemCount,
-}
 
 /// A payload that cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq)]

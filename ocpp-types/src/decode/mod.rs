@@ -1,16 +1,19 @@
 //! From JSON text to a message, and what to say when it is none.
 //!
-//! The text is decoded once, straight into its type. Only when that fails is it read again, by serde_json into a tree and from there into the
-//! type, with errors that know the place and the kind of the fault. The second look decides: it may accept what the first did not. serde's own constructors of errors tell the kind; no error text is read.
+//! The text is decoded once, straight into its type. Only when that fails is it read again, into a tree and from there into the type, with
+//! errors that know the place and the kind of the fault. The second look decides: it may accept what the first did not. The constructors of
+//! serde's errors give the kind; no error text is read.
 
 mod error;
 mod second_look;
+mod violation;
 
 use alloc::string::String;
 
 use serde_core::{Serialize, de::DeserializeOwned};
 
-pub use error::{DecodeError, EncodeError, Violation};
+pub use error::{DecodeError, EncodeError};
+pub use violation::Violation;
 
 use crate::json;
 

@@ -19,7 +19,10 @@ use serde_core::{
 };
 
 use super::{DecodeError, Violation};
-use crate::value::{Duplicates, Value, ValueVisitor, duplicate};
+use crate::{
+    json,
+    value::{Duplicates, OUT_OF_RANGE, Value, ValueVisitor, duplicate},
+};
 
 /// Decodes a payload once more, by way of a tree, and says what is wrong with it.
 pub(super) fn decode<T: DeserializeOwned>(payload: &str) -> Result<T, DecodeError> {
@@ -28,25 +31,28 @@ pub(super) fn decode<T: DeserializeOwned>(payload: &str) -> Result<T, DecodeErro
 }
 
 fn tree(payload: &str) -> Result<Value, DecodeError> {
-    let mut deserializer = serde_json::Deserializer::from_str(payload);
-    let tree = ValueVisitor { duplicates: Duplicates::Keep }
-        .deserialize(&mut deserializer)
-        .and_then(|tree| deserializer.end().map(|()| tree));
-    match tree {
+    match json::read_seed(payload, ValueVisitor { duplicates: Duplicates::Keep }) {
         Ok(tree @ Value::Object(_)) => Ok(tree),
         Ok(other) => {
             let message = format!("found {}, expected an object", other.kind());
             Err(DecodeError { pointer: String::new(), violation: Violation::NotAnObject, message })
         }
-        Err(error) => Err(not_json(&error)),
+        Err((fault, index)) => Err(not_read(payload, fault, index)),
     }
 }
 
-/// serde_json's own texts may hold a value of the payload; line and column say enough.
-fn not_json(error: &serde_json::Error) -> DecodeError {
-    let message =
-        format!("not JSON, or nested too deeply, at line {} column {}", error.line(), error.column());
-    DecodeError { pointer: String::new(), violation: Violation::NotJson, message }
+/// Line and column say enough; the text there may be a secret.
+fn not_read(payload: &str, fault: json::Fault, index: usize) -> DecodeError {
+    let (violation, what) = match fault {
+        json::Fault::Syntax => (Violation::NotJson, "not JSON"),
+        json::Fault::Depth => (Violation::NotJson, "more than 127 values within one another"),
+        json::Fault::OutOfRange => (Violation::Constraint, "a number beyond those of a float (1.8e308)"),
+    };
+    let before = payload.get(..index).unwrap_or(payload);
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|character| *character != '\n').count() + 1;
+    let message = format!("{what}, at line {line} column {column}");
+    DecodeError { pointer: String::new(), violation, message }
 }
 
 /// A fault on its way up, collecting the names of the members that it passes.
@@ -170,6 +176,7 @@ fn found(unexpected: &Unexpected<'_>) -> Found {
         },
         Unexpected::Signed(value) => Found::Value { kind: "a number", value: value.to_string() },
         Unexpected::Unsigned(value) => Found::Value { kind: "a number", value: value.to_string() },
+        infinite if *infinite == OUT_OF_RANGE => Found::Kind("a number beyond those of a float".to_owned()),
         Unexpected::Float(value) => {
             // Without an exponent, a float may have 300 digits.
             let is_short = (1e-6..1e15).contains(&value.abs());
@@ -256,7 +263,7 @@ impl<'de> Deserializer<'de> for Look<'_> {
         match self.0 {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Number(number) => number.visit(visitor),
+            Value::Number(number) => json::number(&number.to_string(), visitor),
             Value::String(text) => visitor.visit_str(text),
             Value::Array(items) => visitor.visit_seq(Items { items: items.iter(), index: 0 }),
             Value::Object(members) => {
@@ -277,10 +284,26 @@ impl<'de> Deserializer<'de> for Look<'_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        visitor.visit_newtype_struct(self)
+        match (name, self.0) {
+            (json::DIGITS, Value::Number(number)) => {
+                let text = number.to_string();
+                if text == "-0" {
+                    return visitor.visit_i64(0);
+                }
+                if !json::is_in_digits(text.as_bytes()) {
+                    return Err(de::Error::invalid_type(
+                        Unexpected::Float(number.value().as_f64()),
+                        &visitor,
+                    ));
+                }
+                self.deserialize_any(visitor)
+            }
+            (json::AS_WRITTEN, Value::Number(number)) => visitor.visit_bytes(number.to_string().as_bytes()),
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

@@ -9,13 +9,17 @@ use serde_core::{
     forward_to_deserialize_any,
 };
 
-use super::plain::plain;
+use super::{
+    newtypes::{AS_WRITTEN, DIGITS},
+    plain::plain,
+};
 
 /// Reads a value, or finds that it cannot; what is wrong is left to a second look.
 ///
-/// Accepts nothing that serde_json would refuse. What is rare in payloads may be refused: the second look accepts it.
+/// Accepts nothing that serde_json would refuse. What is rare in payloads may be refused: the
+/// second look accepts it.
 pub(crate) fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Refused> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), index: 0, depth: DEPTH };
+    let mut reader = Reader::new(text);
     let value = T::deserialize(&mut reader)?;
     match reader.peek() {
         None => Ok(value),
@@ -23,10 +27,45 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Refuse
     }
 }
 
+/// Reads a value by its seed, or says what is wrong with the text and at which byte.
+pub(crate) fn read_seed<'de, S: DeserializeSeed<'de>>(
+    text: &'de str,
+    seed: S,
+) -> Result<S::Value, (Fault, usize)> {
+    let mut reader = Reader::new(text);
+    match seed.deserialize(&mut reader) {
+        Ok(value) if reader.peek().is_none() => Ok(value),
+        _ => Err((reader.fault, reader.index)),
+    }
+}
+
+/// Hands a number to a visitor in the form that serde_json would; one beyond those of a float is
+/// infinite.
+pub(crate) fn number<'de, V: Visitor<'de>, E: de::Error>(text: &str, visitor: V) -> Result<V::Value, E> {
+    match Reader::new(text).number() {
+        Ok(Number::Unsigned(value)) => visitor.visit_u64(value),
+        Ok(Number::Signed(value)) => visitor.visit_i64(value),
+        Ok(Number::Float(value)) => visitor.visit_f64(value),
+        Err(Refused) => visitor.visit_f64(f64::INFINITY),
+    }
+}
+
+/// Why a text is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is not JSON.
+    Syntax,
+    /// More than [`DEPTH`] values are within one another.
+    Depth,
+    /// A number is beyond those of a float.
+    OutOfRange,
+}
+
 /// Values within one another, as many as serde_json takes.
 const DEPTH: u8 = 127;
 
-/// Not a value of this type, or not JSON. Without words, so that they cost nothing on the way that is taken almost always.
+/// Not a value of this type, or not JSON. Without words, so that they cost nothing on the way that
+/// is taken almost always.
 #[derive(Debug)]
 pub(crate) struct Refused;
 
@@ -85,6 +124,10 @@ struct Reader<'de> {
     bytes: &'de [u8],
     index: usize,
     depth: u8,
+    /// Whether visitors get numbers as they are written.
+    as_written: bool,
+    /// What is wrong if the text is refused.
+    fault: Fault,
 }
 
 /// A string of the text, as it stands there if it can.
@@ -100,6 +143,11 @@ enum Number {
 }
 
 impl<'de> Reader<'de> {
+    #[inline]
+    fn new(text: &'de str) -> Self {
+        Self { text, bytes: text.as_bytes(), index: 0, depth: DEPTH, as_written: false, fault: Fault::Syntax }
+    }
+
     #[inline]
     fn byte(&self) -> Option<u8> {
         self.bytes.get(self.index).copied()
@@ -253,7 +301,24 @@ impl<'de> Reader<'de> {
             self.digits()?;
         }
         let value: f64 = self.text.get(start..self.index).ok_or(Refused)?.parse().map_err(|_| Refused)?;
-        if value.is_finite() { Ok(Number::Float(value)) } else { Err(Refused) }
+        if value.is_finite() {
+            return Ok(Number::Float(value));
+        }
+        self.fault = Fault::OutOfRange;
+        Err(Refused)
+    }
+
+    /// One value more within the others.
+    #[inline]
+    fn descend(&mut self) -> Result<(), Refused> {
+        match self.depth.checked_sub(1) {
+            Some(depth) => self.depth = depth,
+            None => {
+                self.fault = Fault::Depth;
+                return Err(Refused);
+            }
+        }
+        Ok(())
     }
 
     /// One digit or more.
@@ -282,10 +347,34 @@ impl<'de> Reader<'de> {
         }
     }
 
+    /// A number as it is written, after it was read.
+    fn visit_written<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.peek();
+        let start = self.index;
+        self.number()?;
+        visitor.visit_bytes(self.bytes.get(start..self.index).unwrap_or_default())
+    }
+
+    /// An integer in digits. Minus zero is one, and serde_json's form of it, a float, would not
+    /// tell.
+    fn visit_digits<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.peek();
+        let start = self.index;
+        let number = self.number()?;
+        let text = self.bytes.get(start..self.index).unwrap_or_default();
+        match number {
+            _ if text == b"-0" => visitor.visit_i64(0),
+            _ if !is_in_digits(text) => Err(Refused),
+            Number::Unsigned(value) => visitor.visit_u64(value),
+            Number::Signed(value) => visitor.visit_i64(value),
+            Number::Float(value) => visitor.visit_f64(value),
+        }
+    }
+
     #[inline]
     fn visit_seq<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
         self.expect(b'[')?;
-        self.depth = self.depth.checked_sub(1).ok_or(Refused)?;
+        self.descend()?;
         let mut items = Items { reader: self, place: Place::First };
         let value = visitor.visit_seq(&mut items)?;
         // A tuple stops before it has seen the end.
@@ -299,7 +388,7 @@ impl<'de> Reader<'de> {
     #[inline]
     fn visit_map<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
         self.expect(b'{')?;
-        self.depth = self.depth.checked_sub(1).ok_or(Refused)?;
+        self.descend()?;
         let mut items = Items { reader: self, place: Place::First };
         let value = visitor.visit_map(&mut items)?;
         if items.has_next(b'}')? {
@@ -331,6 +420,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
                 self.word("false")?;
                 visitor.visit_bool(false)
             }
+            _ if self.as_written => self.visit_written(visitor),
             _ => self.visit_number(visitor),
         }
     }
@@ -397,10 +487,19 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        visitor.visit_newtype_struct(self)
+        match name {
+            DIGITS => self.visit_digits(visitor),
+            AS_WRITTEN => {
+                let outside = core::mem::replace(&mut self.as_written, true);
+                let value = visitor.visit_newtype_struct(&mut *self);
+                self.as_written = outside;
+                value
+            }
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -418,6 +517,11 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     forward_to_deserialize_any! {
         i8 i16 i32 i128 u8 u16 u32 u64 u128 f32 char bytes byte_buf unit unit_struct tuple tuple_struct ignored_any
     }
+}
+
+/// Whether a number is written without a point and without an exponent.
+pub(crate) fn is_in_digits(number: &[u8]) -> bool {
+    !number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 
 /// The items of an array or the members of an object that is being read.

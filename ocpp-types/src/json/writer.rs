@@ -17,7 +17,7 @@ use serde_core::{
 use super::plain::plain;
 
 /// Writes a value, without blanks, as serde_json does.
-pub(crate) fn write<T: Serialize>(value: &T) -> Result<String, Unwritable> {
+pub(crate) fn write<T: Serialize + ?Sized>(value: &T) -> Result<String, Unwritable> {
     let mut writer = Writer { text: String::with_capacity(FIRST_CAPACITY) };
     value.serialize(&mut writer)?;
     Ok(writer.text)
@@ -101,7 +101,7 @@ impl Writer {
     #[inline]
     fn open(&mut self, opening: &str, closing: &'static str) -> Items<'_> {
         self.text.push_str(opening);
-        Items { writer: self, is_first: true, closing }
+        Items { writer: self, is_first: true, closing, is_raw: false }
     }
 
     fn open_variant(&mut self, variant: &str, opening: char, closing: &'static str) -> Items<'_> {
@@ -109,7 +109,7 @@ impl Writer {
         self.string(variant);
         self.text.push(':');
         self.text.push(opening);
-        Items { writer: self, is_first: true, closing }
+        Items { writer: self, is_first: true, closing, is_raw: false }
     }
 }
 
@@ -251,11 +251,14 @@ impl<'a> Serializer for &'a mut Writer {
 
     #[inline]
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Items<'a>, Unwritable> {
-        // serde_json passes its raw values and long numbers to itself as structs of such names; no payload has them.
-        if name.starts_with("$serde_json") {
-            return Err(ser::Error::custom("a value that only serde_json itself can write"));
+        match name {
+            RAW_VALUE => Ok(Items { writer: self, is_first: true, closing: "", is_raw: true }),
+            // serde_json passes long numbers to itself as structs of such a name; no payload has them.
+            _ if name.starts_with("$serde_json") => {
+                Err(ser::Error::custom("a value that only serde_json itself can write"))
+            }
+            _ => Ok(self.open("{", "}")),
         }
-        Ok(self.open("{", "}"))
     }
 
     fn serialize_struct_variant(
@@ -274,7 +277,12 @@ struct Items<'a> {
     writer: &'a mut Writer,
     is_first: bool,
     closing: &'static str,
+    /// The only member is a string of JSON that is written as it stands.
+    is_raw: bool,
 }
+
+/// The struct as which serde_json writes its `RawValue`.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 impl Items<'_> {
     #[inline]
@@ -285,10 +293,27 @@ impl Items<'_> {
 
     #[inline]
     fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Unwritable> {
+        if self.is_raw {
+            return self.raw(value);
+        }
         self.comma();
         self.writer.string(name);
         self.writer.text.push(':');
         value.serialize(&mut *self.writer)
+    }
+
+    /// JSON as it stands. It is a number, so that the string has nothing that is escaped.
+    #[cold]
+    fn raw<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
+        let string = write(value)?;
+        let text = string.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        match text {
+            Some(text) if !text.contains(['"', '\\']) => {
+                self.writer.text.push_str(text);
+                Ok(())
+            }
+            _ => Err(ser::Error::custom("a value that only serde_json itself can write")),
+        }
     }
 
     #[inline]

@@ -1,4 +1,5 @@
-//! Where the types and the schemas part: one test for each row of the table in the documentation of the crate, in its order.
+//! Where the types and the schemas part: one test for each row of the table in the documentation of the crate, in its order; and
+//! two places where one might expect a deviation.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -55,10 +56,11 @@ fn a_fraction_too_small_for_a_float_is_not_seen() {
 }
 
 #[test]
-fn minus_zero_with_a_fraction_is_zero_in_1_6_too() {
-    assert_eq!(connector("-0.0"), Ok(0));
+fn an_integer_of_1_6_is_in_digits() {
+    // No deviation: to draft-04 neither 0.0 nor -0.0 is an integer, and -0 is one.
     assert_eq!(connector("-0"), Ok(0));
-    for number in ["0.0", "17.0", "1e2", "-1e0"] {
+    assert_eq!(interval("-0"), Ok(0));
+    for number in ["-0.0", "-0e0", "-0E-5", "0.0", "17.0", "1e2", "-1e0", "-1.5"] {
         let error = connector(number).unwrap_err();
         assert_eq!(error.violation(), Violation::WrongType, "{number}");
         assert_eq!(error.to_string(), "/connectorId: found a number, expected a whole number in digits");
@@ -66,7 +68,15 @@ fn minus_zero_with_a_fraction_is_zero_in_1_6_too() {
 }
 
 #[test]
-fn digits_beyond_those_of_a_float_are_rounded() {
+fn digits_beyond_those_of_a_float_are_rounded_but_for_data_of_a_vendor() {
+    for number in ["0.12345678901234567890", "1.923840537789379e16", "17.0", "-0.0", "-0", "1E2", "1e-400"] {
+        let payload = format!(r#"{{"csr":"","customData":{{"vendorId":"v","x":[{{"y":{number}}}]}}}}"#);
+        let request: v201::SignCertificateRequest = decode(&payload).unwrap();
+        assert!(encode(&request).unwrap().contains(&format!(r#""y":{number}}}"#)), "{number}");
+        // Also by serde_json, which knows how to write a number as it stands.
+        assert!(serde_json::to_string(&request).unwrap().contains(&format!(r#""y":{number}}}"#)));
+    }
+
     let number: Number = serde_json::from_str("0.12345678901234567890").unwrap();
     assert_eq!(encode(&number).unwrap(), "0.12345678901234568");
     let whole: Number = serde_json::from_str("18446744073709551615").unwrap();
@@ -88,15 +98,82 @@ fn numbers_beyond_those_of_a_float_are_refused() {
     assert!(serde_json::from_str::<Number>("1e309").is_err());
     assert!(serde_json::from_str::<Number>("-1e309").is_err());
     assert!(serde_json::from_str::<Number>("1.7976931348623157e308").is_ok());
+    for number in ["1e400", "-1e400", "1e308999"] {
+        let data = decode::<v201::SignCertificateRequest>(&format!(
+            "{{\n \"csr\":\"\",\"customData\":{{\"vendorId\":\"v\",\"x\":{number}}}}}"
+        ));
+        for error in [interval(number).unwrap_err(), connector(number).unwrap_err(), data.unwrap_err()] {
+            // It is JSON, and it is not nested.
+            assert_eq!(error.violation(), Violation::Constraint, "{error}");
+            assert!(error.to_string().starts_with("payload: a number beyond those of a float"), "{error}");
+        }
+    }
+}
+
+/// OCPP 1.6, 3.14: ISO 8601. In 2.x the schema decides (2.0.1 Part 2, dateTime: RFC 3339).
+#[test]
+fn a_date_time_of_1_6_is_read_as_iso_8601() {
+    for (text, expected) in [
+        ("2026-11-30T12:00:00.123456", "2026-11-30T12:00:00.123456Z"),
+        ("2026-11-30T12:00:00", "2026-11-30T12:00:00Z"),
+        ("2026-11-30T12:00", "2026-11-30T12:00:00Z"),
+        ("2026-11-30T12:00Z", "2026-11-30T12:00:00Z"),
+        ("2026-11-30T12:00:00,5", "2026-11-30T12:00:00.500Z"),
+        ("2026-11-30T12:00:00+0200", "2026-11-30T10:00:00Z"),
+        ("2026-11-30T12:00:00-02", "2026-11-30T14:00:00Z"),
+        ("2026-11-30T12:00:00+02:00", "2026-11-30T10:00:00Z"),
+    ] {
+        let payload = format!(r#"{{"currentTime":"{text}"}}"#);
+        let response: v16::HeartbeatResponse = decode(&payload).expect(text);
+        assert_eq!(encode(&response).unwrap(), format!(r#"{{"currentTime":"{expected}"}}"#));
+        let event = format!(r#"{{"type":"InvalidTLSVersion","timestamp":"{text}"}}"#);
+        let event: v16::SecurityEventNotificationRequest = decode(&event).expect(text);
+        assert_eq!(event.timestamp.to_string(), expected);
+        let strict = decode::<v201::HeartbeatResponse>(&payload);
+        assert_eq!(strict.is_ok(), text.ends_with("+02:00"), "{text}");
+    }
+    for text in [
+        "2026-11-30",
+        "2026-11-30T",
+        "2026-11-30T12",
+        "2026-11-30T12:0",
+        "2026-11-30 12:00:00",
+        "12:00:00",
+        "",
+        "2026-11-30T12:00:00+1",
+        "2026-11-30T12:00:00Z0",
+        "2026-11-30T12:00:00+02:0",
+        "2026-11-30T25:00",
+        "2026-11-30T12:00:00ä",
+        "2026-11-30T12:00:00+äa",
+        "2026-11-30T12:00:00.",
+        "2026-13-30T12:00:00",
+        "20261130T120000Z",
+    ] {
+        let error = decode::<v16::HeartbeatResponse>(&format!(r#"{{"currentTime":"{text}"}}"#)).unwrap_err();
+        assert_eq!((error.pointer(), error.violation()), ("/currentTime", Violation::Constraint), "{text}");
+    }
 }
 
 #[test]
-fn instants_that_cannot_be_written_are_refused() {
-    assert!("0000-01-01T00:00:00+01:00".parse::<Timestamp>().is_err());
-    assert!("9999-12-31T23:59:59-01:00".parse::<Timestamp>().is_err());
-    assert!("0000-01-01T00:00:00Z".parse::<Timestamp>().is_ok());
-    assert!("9999-12-31T23:59:59.999999999Z".parse::<Timestamp>().is_ok());
-    // Nor can they be sent.
+fn an_instant_whose_year_has_four_digits_in_one_offset_only_is_written_in_it() {
+    // No deviation: each of them is a date-time, and comes back as the same instant.
+    for (text, written) in [
+        ("0000-01-01T00:00:00+00:01", "0000-01-01T23:58:00+23:59"),
+        ("0000-01-01T00:00:00+23:59", "0000-01-01T00:00:00+23:59"),
+        ("9999-12-31T23:59:59-00:01", "9999-12-31T00:01:59-23:59"),
+        ("9999-12-31T23:59:59.999-23:59", "9999-12-31T23:59:59.999-23:59"),
+        ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999999999Z"),
+    ] {
+        let payload = format!(r#"{{"currentTime":"{text}"}}"#);
+        let response: v201::HeartbeatResponse = decode(&payload).expect(text);
+        assert_eq!(encode(&response).unwrap(), format!(r#"{{"currentTime":"{written}"}}"#));
+        let again: Timestamp = written.parse().unwrap();
+        assert_eq!(again, response.current_time);
+        assert_eq!(Timestamp::from(std::time::SystemTime::from(again)), again);
+    }
+    // An instant with no such offset cannot be sent.
     let far = Timestamp::from(UNIX_EPOCH + Duration::from_secs(300_000_000_000));
     let error = encode(&v201::HeartbeatResponse::new(far)).unwrap_err().to_string();
     assert!(
@@ -131,7 +208,9 @@ fn nesting_ends_at_127() {
         ))
     };
     assert!(nested(127).is_ok());
-    assert_eq!(nested(128).unwrap_err().violation(), Violation::NotJson);
+    let error = nested(128).unwrap_err();
+    assert_eq!(error.violation(), Violation::NotJson);
+    assert!(error.to_string().starts_with("payload: more than 127 values within one another, at line 1"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Any bytes as a certificate request: as the text that OCPP carries, and as DER.
 //!
-//! Nothing may panic, and a request that was accepted is accepted again, in both forms, as the same.
+//! Nothing may panic, and a request that was accepted is accepted again, in both forms, as the
+//! same.
 
 #![no_main]
 

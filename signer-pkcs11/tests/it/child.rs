@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process_group};
+
 /// Names the test that a child runs.
 const CHILD: &str = "SIGNER_PKCS11_TEST_CHILD";
 
@@ -17,7 +19,8 @@ pub(crate) fn is_child() -> bool {
     env::var_os(CHILD).is_some()
 }
 
-/// Runs the calling test (`module::name`) again as a child with an environment, and asserts that it passes.
+/// Runs the calling test (`module::name`) again as a child with an environment, and asserts that it
+/// passes.
 pub(crate) fn run(test: &str, environment: &[(&str, impl AsRef<OsStr>)]) {
     run_by(Command::new(env::current_exe().unwrap()), test, environment);
 }
@@ -57,6 +60,10 @@ pub(crate) fn system_module(file: &str, package: &str) -> PathBuf {
         "/usr/lib/aarch64-linux-gnu/pkcs11",
         "/usr/lib64/pkcs11",
         "/usr/lib/pkcs11",
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib64",
+        "/usr/lib",
     ];
     let found = folders.iter().map(|folder| PathBuf::from(folder).join(file)).find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("{file} is missing: `sudo apt-get install {package}`"))
@@ -84,13 +91,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        signal(self.group(), "KILL");
+        signal(self.group(), Signal::KILL);
         let _ = self.child.wait();
     }
 }
 
 /// Sends a signal to all processes of a group.
-pub(crate) fn signal(group: u32, name: &str) {
-    let status = Command::new("kill").args([format!("-{name}"), "--".into(), format!("-{group}")]).output();
-    drop(status.unwrap());
+pub(crate) fn signal(group: u32, signal: Signal) {
+    let group = i32::try_from(group).ok().and_then(Pid::from_raw).unwrap();
+    // Fails only where all of them have ended.
+    let _ = kill_process_group(group, signal);
 }

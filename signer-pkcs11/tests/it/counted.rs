@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use rustix::process::Signal;
 use signer_pkcs11::{Pin, Token, TokenError, TokenOptions, metrics};
 
 use crate::{
@@ -10,6 +11,9 @@ use crate::{
     remote::{client, generate, group, restart, server},
     softhsm::PIN,
 };
+
+/// For whatever comes back to have come back.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What was counted so far, as Prometheus reads it.
 struct Counted(PrometheusHandle);
@@ -41,7 +45,7 @@ fn signatures_faults_logins_and_restarts() {
     let counted = Counted::install();
     let open = |pin: &str| {
         let options = TokenOptions::new().module(client()).pin(Pin::new(pin)).workers(1);
-        let options = options.call_timeout(Duration::from_secs(2)).without_keep_alive();
+        let options = options.call_timeout(Duration::from_secs(10)).without_keep_alive();
         Token::open(&told("TOKEN").parse().unwrap(), &options)
     };
     for _ in 0..5 {
@@ -63,7 +67,7 @@ fn signatures_faults_logins_and_restarts() {
         (4.0, 1.0)
     );
 
-    signal(group(), "KILL");
+    signal(group(), Signal::KILL);
     key.sign_blocking(b"x").unwrap_err();
     assert_eq!((counted.of(metrics::SIGNATURES, "failed"), counted.of(metrics::WORKS, "")), (1.0, 0.0));
     assert!(counted.of(metrics::FAULTS, "DeviceError") >= 1.0);
@@ -75,6 +79,35 @@ fn signatures_faults_logins_and_restarts() {
 }
 
 #[test]
+fn a_call_that_hangs_shows_before_its_caller_gives_up() {
+    if !is_child() {
+        let served = server();
+        return run("counted::a_call_that_hangs_shows_before_its_caller_gives_up", &served.environment());
+    }
+    let counted = Counted::install();
+    let options = TokenOptions::new().module(client()).pin(Pin::new(PIN)).workers(2);
+    let options = options.sign_timeout(Duration::from_secs(600)).without_keep_alive();
+    let token = Token::open(&told("TOKEN").parse().unwrap(), &options).unwrap();
+    let key = generate(&token);
+    let works = |expected: f64| {
+        until(Duration::from_secs(60), || match counted.of(metrics::WORKS, "") {
+            found if found == expected => Ok(()),
+            other => Err(other),
+        });
+    };
+    works(1.0);
+    signal(group(), Signal::STOP);
+    std::thread::scope(|scope| {
+        let signing = scope.spawn(|| key.sign_blocking(b"x"));
+        works(0.0);
+        assert!(!signing.is_finished(), "it is waited for still");
+        signal(group(), Signal::CONT);
+        signing.join().unwrap().unwrap();
+    });
+    assert_eq!(counted.of(metrics::WORKS, ""), 1.0);
+}
+
+#[test]
 fn threads_that_are_left_behind() {
     if !is_child() {
         let served = server();
@@ -82,20 +115,22 @@ fn threads_that_are_left_behind() {
     }
     let counted = Counted::install();
     let options = TokenOptions::new().module(client()).pin(Pin::new(PIN)).workers(1);
-    let options = options.call_timeout(Duration::from_secs(2)).sign_timeout(Duration::from_secs(2));
-    let token = Token::open(&told("TOKEN").parse().unwrap(), &options.without_keep_alive()).unwrap();
+    let timeout = Duration::from_secs(5);
+    let options = options.call_timeout(timeout).sign_timeout(timeout).without_keep_alive();
+    let none = || match counted.of(metrics::LEFT_BEHIND, "") {
+        0.0 => Ok(()),
+        other => Err(other),
+    };
+    // On a busy machine opening may take longer than a call may.
+    let token = until(LIMIT, || Token::open(&told("TOKEN").parse().unwrap(), &options));
     let key = generate(&token);
-    assert_eq!(counted.of(metrics::LEFT_BEHIND, ""), 0.0);
-    signal(group(), "STOP");
+    until(LIMIT, none);
+    signal(group(), Signal::STOP);
     token.keys().unwrap_err();
     assert_eq!(counted.of(metrics::LEFT_BEHIND, ""), 1.0);
     key.sign_blocking(b"x").unwrap_err();
     assert_eq!(counted.of(metrics::SIGNATURES, "timeout"), 1.0);
     assert_eq!(counted.of(metrics::LEFT_BEHIND, ""), 2.0);
-    signal(group(), "CONT");
-    let none = || match counted.of(metrics::LEFT_BEHIND, "") {
-        0.0 => Ok(()),
-        other => Err(other),
-    };
-    until(Duration::from_secs(60), none);
+    signal(group(), Signal::CONT);
+    until(LIMIT, none);
 }

@@ -12,7 +12,7 @@ use crate::{
 fn our_request_is_verified_by_openssl() {
     let token = token("csr");
     let key = token.generate_key(&KeyName::random("cs").unwrap(), KeyAlgorithm::EcdsaP256).unwrap();
-    let subject = csr::Subject::new("CS-0001", "Example").with_country("DE").with_domain_component("CPO");
+    let subject = csr::Subject::new("CS-0001", "Example").country("DE").domain_component("CPO");
     let pem = csr::build(&key, &subject).unwrap();
     assert!(pem.starts_with("-----BEGIN CERTIFICATE REQUEST-----\n"), "{pem}");
     assert!(pem.len() <= csr::MAX_CSR_CHARACTERS);
@@ -63,11 +63,13 @@ fn requests_of_other_stations_are_accepted() {
     accepted(rsa, "-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32", KeyKind::Rsa { bits: 2048 });
     // OpenSSL's default: the longest salt that fits.
     accepted(rsa, "-sigopt rsa_padding_mode:pss", KeyKind::Rsa { bits: 2048 });
-    accepted(
-        rsa,
-        "-sha512 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:20",
-        KeyKind::Rsa { bits: 2048 },
-    );
+    for hash in ["-sha256", "-sha384", "-sha512"] {
+        // As long as the hash (-1), none, shorter, the default of RFC 4055, and longer.
+        for salt_bytes in ["-1", "0", "1", "19", "20", "21", "33", "100"] {
+            let options = format!("{hash} -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:{salt_bytes}");
+            accepted(rsa, &options, KeyKind::Rsa { bits: 2048 });
+        }
+    }
     accepted("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521", "-sha512", KeyKind::P521);
     accepted("genpkey -algorithm ED25519", "", KeyKind::Ed25519);
     // The label of older tools (peers have been seen to send it), with text around the armour.
@@ -84,7 +86,8 @@ fn requests_of_other_stations_are_accepted() {
     assert_eq!(Csr::parse(&csr.to_pem()).unwrap().der(), der);
 }
 
-/// Mbed TLS before 3.5 writes NULL parameters for ECDSA, others write none for RSA; both verify with OpenSSL.
+/// Mbed TLS before 3.5 writes NULL parameters for ECDSA, others write none for RSA; both verify
+/// with OpenSSL.
 #[test]
 fn absent_parameters_and_null_are_the_same() {
     let openssl = Openssl::new();
@@ -111,6 +114,87 @@ fn absent_parameters_and_null_are_the_same() {
     const RSA_SHA256: [u8; 13] = [0x30, 11, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11];
     const RSA_SHA256_NULL: [u8; 15] = [0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11, 5, 0];
     check("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048", &RSA_SHA256_NULL, &RSA_SHA256);
+}
+
+/// A value of DER.
+fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len();
+    let mut der = match length {
+        0..0x80 => vec![tag, u8::try_from(length).unwrap()],
+        0x80..0x100 => vec![tag, 0x81, u8::try_from(length).unwrap()],
+        _ => [&[tag, 0x82], &u16::try_from(length).unwrap().to_be_bytes()[..]].concat(),
+    };
+    der.extend(content);
+    der
+}
+
+/// The values in a SEQUENCE or SET, each with tag and length.
+fn parts(der: &[u8]) -> Vec<Vec<u8>> {
+    use der::{Decode as _, Reader as _, SliceReader, asn1::AnyRef};
+    let mut reader = SliceReader::new(AnyRef::from_der(der).unwrap().value()).unwrap();
+    let mut parts = Vec::new();
+    while !reader.is_finished() {
+        parts.push(reader.tlv_bytes().unwrap().to_vec());
+    }
+    parts
+}
+
+/// RFC 4055 §3.1: a SEQUENCE, whose signature is the same in any order.
+#[test]
+fn pss_parameters_out_of_order_are_refused() {
+    let openssl = Openssl::new();
+    let rsa = "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048";
+    let text = openssl.request(rsa, "-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:21");
+    let der = Csr::parse(&text).unwrap().der().to_vec();
+    let [info, algorithm, signature] = <[_; 3]>::try_from(parts(&der)).unwrap();
+    let [oid, parameters] = <[_; 2]>::try_from(parts(&algorithm)).unwrap();
+    let [hash, mask, salt] = <[_; 3]>::try_from(parts(&parameters)).unwrap();
+    let request = |fields: &[&[u8]]| {
+        let parameters = tlv(0x30, &fields.concat());
+        let algorithm = tlv(0x30, &[&oid[..], &parameters].concat());
+        Csr::from_der(&tlv(0x30, &[&info[..], &algorithm, &signature].concat()))
+    };
+    request(&[&hash, &mask, &salt]).unwrap();
+    // The trailer's only value, which DER omits and some encoders write.
+    let trailer = tlv(0xa3, &[2, 1, 1]);
+    request(&[&hash, &mask, &salt, &trailer]).unwrap();
+    for fields in [
+        [&hash, &salt, &mask, &trailer].map(|field| &field[..]),
+        [&mask, &hash, &salt, &trailer].map(|field| &field[..]),
+        [&trailer, &hash, &mask, &salt].map(|field| &field[..]),
+        [&hash, &hash, &mask, &salt].map(|field| &field[..]),
+        [&hash, &mask, &salt, &salt].map(|field| &field[..]),
+    ] {
+        let error = request(&fields).unwrap_err();
+        assert!(matches!(error, CsrError::SignatureAlgorithm(_)), "{error}");
+    }
+}
+
+/// RFC 5280 §4.1.2.4: RelativeDistinguishedName is SET SIZE (1..MAX).
+#[test]
+fn an_empty_set_in_the_subject_is_refused() {
+    let openssl = Openssl::new();
+    let der = Csr::parse(&openssl.request(P256, "")).unwrap().der().to_vec();
+    let [info, algorithm, _] = <[_; 3]>::try_from(parts(&der)).unwrap();
+    let info = parts(&info);
+    let names = parts(&info[1]);
+    let empty = tlv(0x31, &[]);
+    let request = |names: &[&[u8]]| {
+        let mut info = info.clone();
+        info[1] = tlv(0x30, &names.concat());
+        let info = tlv(0x30, &info.concat());
+        openssl.write("info.der", &info);
+        openssl.run("dgst -sha256 -sign key.pem -out signature info.der");
+        let signature = std::fs::read(openssl.path("signature")).unwrap();
+        let signature = tlv(3, &[&[0], &signature[..]].concat());
+        Csr::from_der(&tlv(0x30, &[&info[..], &algorithm, &signature].concat()))
+    };
+    request(&[&names[0], &names[1]]).unwrap();
+    for at in 0..3 {
+        let mut names: Vec<&[u8]> = names.iter().map(|name| &name[..]).collect();
+        names.insert(at, &empty);
+        assert_eq!(request(&names).unwrap_err(), CsrError::Malformed, "at {at}");
+    }
 }
 
 #[test]

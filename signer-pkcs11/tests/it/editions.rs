@@ -121,7 +121,7 @@ fn a02_fr_16_no_chain_longer_than_the_station_takes() {
     for request in [request, v201::SignCertificateRequest::new(csr(&stage, "SN-0001"))] {
         let issue = |limit: usize| {
             let (_, pending) = stage.authority.answer(&request, &station());
-            stage.runtime.block_on(stage.authority.issue(pending.unwrap().with_longest_chain(limit)))
+            stage.runtime.block_on(stage.authority.issue(pending.unwrap().with_max_chain_characters(limit)))
         };
         let error = issue(400).unwrap_err();
         assert!(matches!(error, IssueError::ChainTooLong { limit: 400, .. }), "{error}");

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::PathBuf,
-    process::Command,
+    process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -86,7 +86,7 @@ fn a_token_that_cannot_be_read_does_not_hide_the_others() {
     assert_eq!(unreadable, 1, "of {}", slots.len());
     sign(&generate(&Token::open(&sound, &options()).unwrap())).unwrap();
     let error = Token::open(&broken, &options()).unwrap_err();
-    assert!(error.to_string().contains("present are \"sound\""), "{error}");
+    assert!(error.to_string().contains("the tokens are \"sound\""), "{error}");
 }
 
 #[test]
@@ -143,7 +143,8 @@ fn processes_are_started_while_signing() {
                 }
             });
         }
-        // Each is forked from this process, with the module in it, and runs another program at once.
+        // Each is forked from this process, with the module in it, and runs another program at
+        // once.
         for _ in 0..40 {
             assert!(Command::new("true").status().unwrap().success());
         }
@@ -177,4 +178,97 @@ fn a_key_is_generated_in_a_token_that_was_away_and_is_back() {
     let limit = Duration::from_secs(30);
     until(limit, || token.generate_key(&name, KeyAlgorithm::EcdsaP256));
     sign(&token.find_key(&name.to_uri(&token)).unwrap()).unwrap();
+}
+
+/// A token of SoftHSM in a folder of its own on a disk, for other processes.
+struct OnDisk {
+    folder: tempfile::TempDir,
+}
+
+impl OnDisk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = folder.path().join("tokens");
+        fs::create_dir(&tokens).unwrap();
+        let configuration =
+            format!("directories.tokendir = {}\nobjectstore.backend = file\n", tokens.display());
+        fs::write(folder.path().join("conf"), configuration).unwrap();
+        fs::write(folder.path().join("pin"), PIN).unwrap();
+        let new = Self { folder };
+        let init = ["init", "--label", "a", "--pin-file", "pin", "--so-pin-file", "pin"];
+        let made = new.hsm(Command::new(env!("CARGO_BIN_EXE_hsm")), &init).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        new
+    }
+
+    /// The words of a command, behind those of another program.
+    fn hsm(&self, mut command: Command, words: &[&str]) -> Command {
+        command.args(words).env("PKCS11_MODULE", module()).current_dir(self.folder.path());
+        command.env("SOFTHSM2_CONF", self.folder.path().join("conf"));
+        command
+    }
+}
+
+/// A login writes into the token, and whoever starts meanwhile may not see it.
+#[test]
+fn eight_processes_at_once() {
+    let token = OnDisk::new();
+    let words = ["selftest", "--token", "pkcs11:token=a?pin-source=file:pin", "--existing-only"];
+    for round in 0..10 {
+        let start = |_| {
+            let mut command = token.hsm(Command::new(env!("CARGO_BIN_EXE_hsm")), &words);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        for child in (0..8).map(start).collect::<Vec<_>>() {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{round}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+/// SoftHSM leaves out a token whose files it may not read, without a word.
+#[cfg(target_os = "linux")]
+#[test]
+fn tokens_that_are_not_readable() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let token = OnDisk::new();
+    let allow = |path: &str, mode| {
+        fs::set_permissions(token.folder.path().join(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let list = || {
+        let words = ["list", "--token", "pkcs11:token=a?pin-source=file:pin"];
+        // To root no file is closed.
+        let mut command = Command::new("setpriv");
+        if rustix::process::geteuid().is_root() {
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]);
+        }
+        command.arg(env!("CARGO_BIN_EXE_hsm"));
+        let output = token.hsm(command, &words).output();
+        let output = output.expect("setpriv is missing; install it: sudo apt-get install util-linux");
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let name = fs::read_dir(token.folder.path().join("tokens")).unwrap().next().unwrap().unwrap().file_name();
+    let of_token = format!("tokens/{}", name.to_string_lossy());
+    allow("", 0o755);
+    allow(&of_token, 0o000);
+    let error = list();
+    assert!(
+        error.contains("there is no initialized token; 1 of the 1 tokens in SoftHSM's token directory"),
+        "{error}"
+    );
+    assert!(
+        error.contains("Permission denied") && error.contains("run as the user that owns them"),
+        "{error}"
+    );
+    allow(&of_token, 0o755);
+    allow(&format!("{of_token}/token.object"), 0o000);
+    assert!(list().contains("1 of the 1 tokens"));
+    allow("tokens", 0o000);
+    let error = list();
+    assert!(error.contains("SoftHSM's token directory") && error.contains("Permission denied"), "{error}");
+    allow("tokens", 0o755);
+    allow("conf", 0o000);
+    let error = list();
+    assert!(error.contains("SoftHSM's configuration") && error.contains("Permission denied"), "{error}");
 }

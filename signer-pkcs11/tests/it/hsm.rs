@@ -1,22 +1,30 @@
 //! The command `hsm`, as a person or a script calls it.
 
-use std::process::{Command, Output};
+use std::{
+    io::Read as _,
+    process::{Command, Output, Stdio},
+};
 
+use cryptoki::{
+    object::{Attribute, ObjectClass},
+    session::UserType,
+    types::AuthPin,
+};
 use serde_json::Value;
 
 use crate::{
     openssl::Openssl,
-    softhsm::{PIN, SO_PIN, module, new_token},
+    softhsm::{PIN, SO_PIN, module, new_token, options, slot, stranger},
 };
 
 /// A folder with PIN files, in which commands run.
-struct Desk {
-    openssl: Openssl,
-    label: String,
+pub(crate) struct Desk {
+    pub(crate) openssl: Openssl,
+    pub(crate) label: String,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let openssl = Openssl::new();
         openssl.write("pin", format!("{PIN}\n"));
         #[cfg(unix)]
@@ -29,35 +37,36 @@ impl Desk {
         Self { openssl, label }
     }
 
-    fn output(&self, arguments: &[&str]) -> Output {
-        let token = format!("pkcs11:token={}?pin-source=file:pin", self.label);
-        let arguments = arguments.iter().map(|word| if *word == "TOKEN" { token.as_str() } else { word });
-        Command::new(env!("CARGO_BIN_EXE_hsm"))
-            .args(arguments)
-            .env("PKCS11_MODULE", module())
-            .current_dir(self.openssl.path(""))
-            .output()
-            .unwrap()
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
-    fn run(&self, arguments: &[&str]) -> String {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let token = format!("pkcs11:token={}?pin-source=file:pin", self.label);
+        let arguments = arguments.iter().map(|word| if *word == "TOKEN" { token.as_str() } else { word });
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hsm"));
+        command.args(arguments).env("PKCS11_MODULE", module()).current_dir(self.openssl.path(""));
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "hsm {arguments:?}: {errors}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.run(&[arguments, &["--json"]].concat())).unwrap()
     }
 
-    fn error(&self, arguments: &[&str]) -> String {
+    pub(crate) fn error(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
         assert!(!output.status.success(), "hsm {arguments:?}");
         String::from_utf8(output.stderr).unwrap()
     }
 
-    fn root(&self) -> String {
+    pub(crate) fn root(&self) -> String {
         let name = ["--common-name", "Example Root", "--organization", "Example"];
         self.run(
             &[&["root", "--token", "TOKEN", "--label", "root"], &name[..], &["--out", "root.pem"]].concat(),
@@ -75,7 +84,7 @@ impl Desk {
 fn the_ceremony_of_a_csms() {
     let desk = Desk::new();
     let text = desk.root();
-    assert!(text.contains("The root \"Example Root\" is made.") && text.contains("\nNext: "), "{text}");
+    assert!(text.contains("The root \"Example Root\" is created.") && text.contains("\nNext: "), "{text}");
     let first = desk.json(&desk.server(&["--name", "csms.example.com"]));
     desk.openssl.run(
         "verify -x509_strict -purpose sslserver -verify_hostname csms.example.com -CAfile root.pem tls.pem",
@@ -109,7 +118,7 @@ fn a_root_is_never_overwritten() {
     let error = again("other", "missing/root.pem");
     assert!(error.contains("its folder must exist") && !error.contains("overwritten"), "{error}");
     let error = again("root", "other.pem");
-    assert!(error.contains("taken already"), "{error}");
+    assert!(error.contains("is taken"), "{error}");
     assert_eq!(desk.openssl.read("root.pem"), before);
     assert!(!desk.openssl.path("other.pem").exists());
     assert_eq!(desk.json(&["list", "--token", "TOKEN"])["keys"].as_array().unwrap().len(), 1);
@@ -191,7 +200,7 @@ fn a_token_is_initialised() {
 }
 
 #[test]
-fn errors_end_with_the_mend() {
+fn errors_end_with_the_fix() {
     let desk = Desk::new();
     desk.openssl.write("wrong", "0000");
     let token = format!("pkcs11:token={}", desk.label);
@@ -201,14 +210,20 @@ fn errors_end_with_the_mend() {
     };
     check(&["list", "--token", &token], "add ?pin-source=file:/path");
     check(&["list", "--token", &token, "--pin-file", "wrong"], "tried once");
-    check(&["list", "--token", "pkcs11:token=absent", "--pin-file", "pin"], "present are");
+    check(&["list", "--token", "pkcs11:token=absent", "--pin-file", "pin"], "the tokens are");
     check(&["list", "--token", &token, "--pin-file", "none"], "cannot read the PIN from file:none");
     check(&["list", "--token", "TOKEN", "--module", "/none.so"], "/none.so: check the path");
     let subject = ["--common-name", "x", "--organization", "y"];
     check(&[&["csr", "--token", "TOKEN", "--label", "none"], &subject[..]].concat(), "`hsm list` shows");
     // A PIN is no argument, and a URI with a PIN is refused without repeating it.
-    let error = desk.error(&["list", "--token", &format!("{token}?pin-value=4711")]);
-    assert!(error.contains("pin-value is refused") && !error.contains("4711"), "{error}");
+    for pin in ["?pin-value=4711", "?pin=4711", ";pin=4711", "?PIN=4711", "?user-pin=4711"] {
+        let error = desk.error(&["list", "--token", &format!("{token}{pin}")]);
+        assert!(error.contains("a PIN in a URI is refused") && !error.contains("4711"), "{error}");
+    }
+    for secret in [";4711", "?4711", "?x-secret=4711", ";47:11=x"] {
+        let error = desk.error(&["list", "--token", &format!("pkcs11:token=nope{secret}")]);
+        assert!(!error.contains("4711") && !error.contains("47:11"), "{error}");
+    }
 }
 
 #[test]
@@ -266,7 +281,10 @@ fn a_key_ceremony_with_record_and_transcript() {
     let error = desk.error(&["revoke", "--record", "record", "--serial", "4711"]);
     assert!(error.contains("no certificate on record"), "{error}");
     let error = desk.error(&["revoke", "--record", "recrod", "--serial", serial]);
-    assert!(error.contains("there is no record recrod") && !desk.openssl.path("recrod").exists(), "{error}");
+    assert!(
+        error.contains("the record recrod does not exist") && !desk.openssl.path("recrod").exists(),
+        "{error}"
+    );
     let crl = ["crl", "--token", "TOKEN", "--record", "record", "--url", "http://pki.example.com/root.crl"];
     let made = desk.json(&[&crl[..], &ca, &["--out", "root.crl"]].concat());
     assert_eq!((&made["number"], &made["revoked"]), (&1.into(), &1.into()));
@@ -286,14 +304,14 @@ fn a_key_ceremony_with_record_and_transcript() {
     let (shorter, _) = record.trim_end().rsplit_once('\n').unwrap();
     desk.openssl.write("shorter", format!("{shorter}\n"));
     let error = desk.error(&["audit", "verify", "--record", "shorter", "--head", head]);
-    assert!(error.contains("the end of the record was taken away"), "{error}");
+    assert!(error.contains("the end of the record was removed"), "{error}");
     desk.openssl.write("changed", record.replacen("superseded", "unspecified", 1));
     let error = desk.error(&["audit", "verify", "--record", "changed"]);
     assert!(error.contains("was changed"), "{error}");
 
     let transcript = desk.openssl.read("transcript");
     for expected in
-        ["hsm root --token", "The root \"Root\" is made.", "record head: ", "sub-ca", "server-cert"]
+        ["hsm root --token", "The root \"Root\" is created.", "record head: ", "sub-ca", "server-cert"]
     {
         assert!(transcript.contains(expected), "{expected} in {transcript}");
     }
@@ -365,12 +383,12 @@ fn a_key_is_destroyed_by_its_whole_identity_only() {
     let made = desk.json(&["keygen", "--token", "TOKEN", "--label", "cs"]);
     let token = format!("pkcs11:token={};object=cs", desk.label);
     let error = desk.error(&["destroy", "--token", "TOKEN", "--key", &token]);
-    assert!(error.contains("not the whole identity"), "{error}");
+    assert!(error.contains("not the complete identity"), "{error}");
     desk.run(&["destroy", "--token", "TOKEN", "--key", made["uri"].as_str().unwrap()]);
     let text = desk.run(&["list", "--token", "TOKEN"]);
     assert!(text.contains("holds no keys"), "{text}");
     let error = desk.error(&["selftest", "--token", "TOKEN", "--label", "cs"]);
-    assert!(error.contains("no key is labelled"), "{error}");
+    assert!(error.contains("no key has this label or id"), "{error}");
 }
 
 #[cfg(unix)]
@@ -462,12 +480,12 @@ fn profiles_say_what_the_command_line_does_not() {
     desk.run(&["keygen", "--token", "TOKEN", "--label", "rsa", "--algorithm", "rsa-2048"]);
     let rsa = csr.map(|word| if word == "sub" { "rsa" } else { word });
     let error = desk.error(&[&rsa[..], &profiles, &["--profile", "v2g"]].concat());
-    assert!(error.contains("no key of kind rsa-2048: generate one of ecdsa-p256"), "{error}");
+    assert!(error.contains("does not allow a key of kind rsa-2048: generate one of ecdsa-p256"), "{error}");
     let error = desk.error(&[&csr[..], &profiles, &["--profile", "combined"]].concat());
     assert!(error.contains("have no [combined]"), "{error}");
     desk.openssl.write("wrong.toml", "[server]\nvalidity = \"1y\"\n");
     let error = desk.error(&[&server[..], &ca, &out, &["--profiles", "wrong.toml"]].concat());
-    assert!(error.contains("wrong.toml cannot be used: validity \"1y\" is not a duration"), "{error}");
+    assert!(error.contains("wrong.toml cannot be used: validity is not a duration"), "{error}");
 }
 
 #[test]
@@ -521,4 +539,53 @@ fn what_the_help_shows_can_be_pasted() {
         assert!(desk.run(&[command, "--help"]).contains("\nExample"), "{command}");
     }
     assert!(desk.run(&["audit", "verify", "--help"]).contains("\nExample"));
+}
+
+/// Labels are whatever another program has put into the token.
+#[test]
+fn a_label_is_not_obeyed_by_a_terminal() {
+    let desk = Desk::new();
+    desk.run(&["keygen", "--token", "TOKEN", "--label", "cs"]);
+    let uri = format!("pkcs11:token={}", desk.label).parse().unwrap();
+    // The module is initialised by it.
+    let _token = signer_pkcs11::Token::open(&uri, &options()).unwrap();
+    let context = stranger();
+    let session = context.open_rw_session(slot(&context, &desk.label)).unwrap();
+    let _ = session.login(UserType::User, Some(&AuthPin::from(PIN.to_owned())));
+    let hostile = "a\u{1b}[2J\u{7}\r\nNext: obey\u{9b}2J\u{202e}";
+    for class in [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
+        let key = session.find_objects(&[Attribute::Class(class)]).unwrap()[0];
+        session.update_attributes(key, &[Attribute::Label(hostile.into())]).unwrap();
+    }
+    let escaped = r"a\u{1b}[2J\u{7}\r\nNext: obey\u{9b}2J\u{202e}";
+    let obeyed = |letter: char| (letter.is_control() && letter != '\n') || letter == '\u{202e}';
+    let list = &["list", "--token", "TOKEN", "--transcript", "ceremony"];
+    for text in [desk.run(list), std::fs::read_to_string(desk.openssl.path("ceremony")).unwrap()] {
+        assert!(text.contains(escaped) && !text.contains(obeyed), "{}", text.escape_debug());
+    }
+    let json = desk.run(&["list", "--token", "TOKEN", "--json"]);
+    assert!(!json.contains(obeyed), "{}", json.escape_debug());
+    let list: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(list["keys"][0]["label"], hostile);
+}
+
+#[test]
+fn a_full_disk_under_the_output_is_an_error_and_a_closed_pipe_is_none() {
+    let desk = Desk::new();
+    for arguments in
+        [&["list", "--token", "TOKEN"][..], &["list", "--token", "TOKEN", "--json"], &["list", "--help"]]
+    {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = desk.command(arguments).stdout(full).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains("hsm: cannot write to standard output: No space left"), "{error}");
+
+        let mut command = desk.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let mut error = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+        assert!(child.wait().unwrap().success() && error.is_empty(), "{error}");
+    }
 }

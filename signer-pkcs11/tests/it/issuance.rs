@@ -1,4 +1,5 @@
-//! The whole road of a certificate: root, request, answer, certificate, judged by OpenSSL and webpki.
+//! The whole road of a certificate: root, request, answer, certificate, judged by OpenSSL and
+//! webpki.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,8 +11,8 @@ use ocpp_types::{
     },
 };
 use signer_pkcs11::{
-    AuthorityError, CaSettings, CertificateAuthority, IssueError, Issued, IssuerError, Key, KeyAlgorithm,
-    KeyName, ServerName, StationIdentity, Subject, Token, csr,
+    Applicant, AuthorityError, CaSettings, CertificateAuthority, IssueError, Issued, IssuerError, Key,
+    KeyAlgorithm, KeyName, ServerName, Subject, Token, csr,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -54,8 +55,8 @@ pub(crate) fn key(token: &Token, label: &str) -> Key {
     token.generate_key(&KeyName::random(label).unwrap(), KeyAlgorithm::EcdsaP256).unwrap()
 }
 
-pub(crate) fn station() -> StationIdentity {
-    StationIdentity { identity: "CS001".into(), serial_number: "SN-0001".into() }
+pub(crate) fn station() -> Applicant {
+    Applicant { identity: "CS001".parse().unwrap(), serial_number: "SN-0001".into() }
 }
 
 pub(crate) fn request(csr: &str) -> SignCertificateRequest {
@@ -98,7 +99,7 @@ fn a02_a_station_certificate_from_request_to_openssl() {
     // A00.FR.508: positive, at most 20 octets, random.
     let serial = openssl.run("x509 -in leaf.pem -noout -serial");
     assert_eq!(serial.trim().to_lowercase(), format!("serial={}", issued.certificate.serial));
-    assert_eq!(issued.certificate.serial.len(), 34);
+    assert_eq!(issued.certificate.serial.to_string().len(), 34);
     assert_ne!(stage.issue().certificate.serial, issued.certificate.serial);
 }
 
@@ -224,7 +225,7 @@ fn a00_fr_510_a_certificate_for_the_csms_itself() {
         "x y",
         &too_long,
     ] {
-        assert!(matches!(ServerName::new(name), Err(IssueError::ServerName(_))), "{name}");
+        assert!(ServerName::new(name).is_err(), "{name}");
     }
     ServerName::new("localhost").unwrap();
 }
@@ -234,7 +235,7 @@ fn a00_fr_319_a_station_with_an_rsa_key_gets_its_certificate_too() {
     let stage = Stage::new(CaSettings::new("Example"));
     let openssl = Openssl::new();
     let csr = openssl.request("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048", "");
-    let station = StationIdentity { identity: "CS001".into(), serial_number: "CS-0001".into() };
+    let station = Applicant { identity: "CS001".parse().unwrap(), serial_number: "CS-0001".into() };
     let (_, pending) = stage.authority.answer(&request(&csr), &station);
     let issued = stage.runtime.block_on(stage.authority.issue(pending.unwrap())).unwrap();
     openssl.write("root.pem", &stage.root_pem);
@@ -287,5 +288,5 @@ fn a_sub_authority_is_sent_along_and_its_root_is_not() {
     assert!(matches!(issuer_error(&root), IssuerError::OtherKey));
     assert!(matches!(issuer_error(&openssl.read("notca.pem")), IssuerError::NotAnAuthority));
     let broken = sub.replacen('M', "N", 1);
-    assert!(matches!(issuer_error(&broken), IssuerError::Malformed { position: 1 }));
+    assert!(matches!(issuer_error(&broken), IssuerError::Malformed { position: 1, .. }));
 }

@@ -6,6 +6,7 @@ use cryptoki::{
     session::{SessionState, UserType},
     types::AuthPin,
 };
+use rustix::process::Signal;
 use signer_pkcs11::{Health, Key, Pin, Token, TokenError, TokenOptions};
 
 use crate::{
@@ -46,7 +47,7 @@ fn an_idle_token_whose_server_was_killed_heals_before_it_is_needed() {
     }
     let (token, key) = open();
     works(&token);
-    signal(group(), "KILL");
+    signal(group(), Signal::KILL);
     // Nobody signs, and yet it is found out.
     until(LIMIT, || is(&token, |health| health != Health::Works));
     let _again = restart();
@@ -64,9 +65,9 @@ fn an_idle_token_that_hangs_is_known_to_before_somebody_waits_for_it() {
         );
     }
     let (token, key) = open();
-    signal(group(), "STOP");
+    signal(group(), Signal::STOP);
     until(LIMIT, || is(&token, |health| matches!(health, Health::LeftAlone { .. })));
-    signal(group(), "CONT");
+    signal(group(), Signal::CONT);
     works(&token);
     until(LIMIT, || key.sign_blocking(b"x"));
 }
@@ -109,7 +110,8 @@ fn a_refused_pin_is_never_tried_again_by_an_idle_session() {
     };
     left_alone(Duration::from_secs(2));
     assert!(context.get_token_info(slot).unwrap().user_pin_count_low(), "it was tried");
-    // Made the right one again behind the crate's back, while the token is left alone: an attempt would succeed now.
+    // Made the right one again behind the crate's back, while the token is left alone: an attempt
+    // would succeed now.
     session.login(UserType::User, Some(&other)).unwrap();
     session.set_pin(&other, &right).unwrap();
     session.logout().unwrap();
@@ -129,7 +131,7 @@ fn without_keep_alive_nothing_is_signed_that_nobody_asked_for() {
     let keepers = || {
         let tasks = fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
         let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
-        names.filter(|name| name.trim() == "pkcs11-keeper").count()
+        names.filter(|name| name.trim() == "pkcs11-keep").count()
     };
     let uri = new_token("quiet");
     let quiet = Token::open(&uri, &options().without_keep_alive()).unwrap();

@@ -1,4 +1,5 @@
-//! Every kind of key: generated, read back, found again, its requests and certificates judged by OpenSSL.
+//! Every kind of key: generated, read back, found again, its requests and certificates judged by
+//! OpenSSL.
 
 use std::time::SystemTime;
 

@@ -1,14 +1,14 @@
-//! Mistakes of other stacks at signing, each shown not to be made here. The numbers are those of the table in
-//! `station-store/tests/it/main.rs`. That the certificate never overtakes the answer to its request (lesson 42: SteVe,
-//! Citrine) is shown by the tests of `csms` and `ocpp-transport`.
+//! Mistakes of other stacks at signing, each shown not to be made here. The numbers are those of
+//! the table in `station-store/tests/it/main.rs`. That the certificate never overtakes the answer
+//! to its request (lesson 42: SteVe, Citrine) is shown by the tests of `csms` and `ocpp-transport`.
 
 use std::time::{Duration, SystemTime};
 
 use base64ct::{Base64, Encoding as _};
 use ocpp_types::v201::{CertificateSigningUseEnumType, GenericStatusEnumType};
 use signer_pkcs11::{
-    CaSettings, CertificateAuthority, CommonNameRule, Csr, Key, KeyAlgorithm, Profiles, Refused, RsaPadding,
-    StationIdentity, Subject, csr,
+    Applicant, CaSettings, CertificateAuthority, CommonNameRule, Csr, Key, KeyAlgorithm, Profiles, Refused,
+    RsaPadding, Subject, csr,
 };
 
 use crate::{
@@ -45,7 +45,8 @@ fn wish(openssl: &Openssl, subject: &str, extensions: &str) -> String {
     openssl.read("csr.pem")
 }
 
-/// libevse-security #106: keyAgreement in a request that CAs copied; EVerest #2096: a keyUsage that was not critical;
+/// libevse-security #106: keyAgreement in a request that CAs copied; EVerest #2096: a keyUsage that
+/// was not critical;
 /// #2119: a DC that nobody looked at.
 #[test]
 fn lesson_35_key_usage_and_dc_are_the_profiles_whatever_is_asked_for() {
@@ -68,7 +69,8 @@ fn lesson_35_key_usage_and_dc_are_the_profiles_whatever_is_asked_for() {
     assert!(text.contains("X509v3 Key Usage: critical\n                    Digital Signature\n"), "{text}");
 }
 
-/// open-ocpp #269, MaEVe 4d6ec70 and 17576e5: the label of older tools, DER in base64, the version of a request.
+/// open-ocpp #269, MaEVe 4d6ec70 and 17576e5: the label of older tools, DER in base64, the version
+/// of a request.
 #[test]
 fn lesson_36_requests_come_by_two_labels_and_as_der_and_ours_by_the_standard_one() {
     let stage = Stage::new(CaSettings::new("Example"));
@@ -189,7 +191,7 @@ fn lesson_43_nothing_of_a_request_but_its_key_comes_into_the_certificate() {
         assert!(!text.contains(absent), "{absent} in {text}");
     }
     // Nor does a request decide for whom it is.
-    let other = StationIdentity { identity: "CS002".into(), serial_number: "SN-0002".into() };
+    let other = Applicant { identity: "CS002".parse().unwrap(), serial_number: "SN-0002".into() };
     let (_, refused) = stage.authority.answer(&request(&pem), &other);
     assert!(matches!(refused.unwrap_err(), Refused::CommonName { .. }));
 }

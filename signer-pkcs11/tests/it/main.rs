@@ -1,6 +1,7 @@
 //! Tests on a real token, judged by OpenSSL and webpki.
 //!
-//! What can happen to a token, and the test that has it happen and sees signing heal, or fail cleanly:
+//! What can happen to a token, and the test that has it happen and sees signing heal, or fail
+//! cleanly:
 //!
 //! | fault | on | test |
 //! |---|---|---|
@@ -26,6 +27,12 @@
 //! | more signatures than fit the queue | SoftHSM | `signing::a_full_queue_is_busy_at_once` |
 //! | fork while signing | SoftHSM | `faults::processes_are_started_while_signing` |
 //! | end of the process while signing, 50 times | SoftHSM | `shutdown::ordered_shutdown_while_signing` |
+//! | a daemon that is down | opencryptoki | `opencryptoki::a_daemon_that_is_down` |
+//! | a token that keeps destroyed keys | shim | `shim::a_token_that_keeps_keys` |
+//! | keys that vanish while they are listed | shim | `shim::keys_that_vanish` |
+//! | an empty list of slots, once | shim | `shim::an_empty_list_of_slots` |
+//! | eight processes that start at once | SoftHSM | `faults::eight_processes_at_once` |
+//! | files that this user may not read | SoftHSM | `faults::tokens_that_are_not_readable` |
 //! | a token that cannot be read beside others | SoftHSM | `faults::a_token_that_cannot_be_read_does_not_hide_the_others` |
 //! | a module, a token, a slot that is not there | SoftHSM | `tokens` |
 #![allow(clippy::unwrap_used, reason = "in the helpers of tests, as in tests")]
@@ -37,18 +44,22 @@ mod editions;
 mod faults;
 mod hangs;
 mod hsm;
+mod hsm_keys;
 mod issuance;
 mod keep_alive;
 mod key_kinds;
 mod keys;
 mod lessons;
 mod negative;
+mod nss;
+mod opencryptoki;
 mod openssl;
 mod profiles;
 mod python;
 mod record;
 mod refusals;
 mod remote;
+mod shim;
 mod shutdown;
 mod signing;
 mod softhsm;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use base64ct::{Base64, Encoding};
 use ocpp_types::v201::GenericStatusEnumType;
-use signer_pkcs11::{BlockedKeys, CaSettings, Csr, KeyRules, StationIdentity};
+use signer_pkcs11::{Applicant, BlockedKeys, CaSettings, Csr, KeyRules};
 
 use crate::{
     issuance::{Stage, request},
@@ -36,15 +36,15 @@ fn form(openssl: &Openssl, cases: &mut Vec<Case>) {
     let mut add =
         |title: &str, text: String, reason: &'static str| cases.push((title.to_owned(), text, reason));
     add("too long", "A".repeat(5500), "not DER");
-    add("no text", "hello!".into(), "neither PEM nor base64");
-    add("a certificate", openssl.read("cert.pem"), "labelled \"CERTIFICATE\"");
-    add("no end line", good.replace("-----END CERTIFICATE REQUEST-----", ""), "no matching END");
-    add("two requests", format!("{good}{good}"), "more than one PEM block");
+    add("no text", "hello!".into(), "neither PEM of a certificate signing request nor base64");
+    add("a certificate", openssl.read("cert.pem"), "this is PEM of CERTIFICATE");
+    add("no end line", good.replace("-----END CERTIFICATE REQUEST-----", ""), "is not closed");
+    add("two requests", format!("{good}{good}"), "another certificate signing request begins");
     add("trailing bytes", Base64::encode_string(&trailing), "3 bytes follow");
     add("cut short", Base64::encode_string(&der[..der.len() - 1]), "not DER");
     add("version 1", Base64::encode_string(&version), "not of version 0");
     add("a flipped bit", Base64::encode_string(&broken), "possession of the private key is not proven");
-    add("no armour, cut line", body[..body.len() - 1].to_owned(), "neither PEM nor base64");
+    add("no armour, cut line", body[..body.len() - 1].to_owned(), "nor base64");
 }
 
 /// What is wrong with the key.
@@ -75,7 +75,7 @@ fn keys(openssl: &Openssl, cases: &mut Vec<Case>) {
         ("exponent-3", "exponent is not 65537"),
         ("even", "divisible by 2"),
         ("small-factor", "divisible by 743"),
-        ("close-factors", "close to each other"),
+        ("close-factors", "factors are so close"),
         ("roca", "CVE-2017-15361"),
         ("odd-length", "a key of kind rsa-2056 is not allowed"),
         ("too-long", "9000 bits is too long"),
@@ -124,7 +124,7 @@ fn subjects(openssl: &Openssl, cases: &mut Vec<Case>) {
 fn a02_fr_12_every_kind_of_request_that_is_refused_has_its_own_reason() {
     let openssl = Openssl::new();
     let blocked = openssl.request(P256, "");
-    let hash = hex::encode(Csr::parse(&blocked).unwrap().public_key().spki_sha256());
+    let hash = Csr::parse(&blocked).unwrap().public_key().hash().to_string();
     let keys_of_ours = KeyRules::new().blocked(BlockedKeys::parse(&hash).unwrap());
     let stage = Stage::new(CaSettings::new("Example").reserved_names(["csms"]).keys(keys_of_ours));
 
@@ -136,7 +136,7 @@ fn a02_fr_12_every_kind_of_request_that_is_refused_has_its_own_reason() {
 
     let mut reasons = BTreeSet::new();
     let mut refuse = |title: &str, csr: &str, serial_number: &str, expected: &str| {
-        let station = StationIdentity { identity: "CS001".into(), serial_number: serial_number.into() };
+        let station = Applicant { identity: "CS001".parse().unwrap(), serial_number: serial_number.into() };
         let (response, decision) = stage.authority.answer(&request(csr), &station);
         assert_eq!(response.status, GenericStatusEnumType::Rejected, "{title}");
         let info = response.status_info.unwrap();

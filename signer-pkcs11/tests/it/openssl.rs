@@ -1,4 +1,5 @@
-//! OpenSSL's command line: the judge that we did not write, and the maker of other people's requests.
+//! OpenSSL's command line: the judge that we did not write, and the maker of other people's
+//! requests.
 
 use std::{
     path::PathBuf,
@@ -46,8 +47,8 @@ impl Openssl {
             .expect("openssl is needed as the judge: install it")
     }
 
-    /// A request by OpenSSL for CN=CS-0001, O=Example: the key by `key` (arguments of genpkey or `ecparam …`), the
-    /// request by `request` (further arguments of req).
+    /// A request by OpenSSL for CN=CS-0001, O=Example: the key by `key` (arguments of genpkey or
+    /// `ecparam …`), the request by `request` (further arguments of req).
     pub(crate) fn request(&self, key: &str, request: &str) -> String {
         self.run(&format!("{key} -out key.pem"));
         self.run(&format!("req -new -key key.pem -subj /O=Example/CN=CS-0001 -out csr.pem {request}"));

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
+use certificates::UnixSeconds;
 use ocpp_types::{
     BoundedString,
     v201::{CertificateSigningUseEnumType, SignCertificateRequest},
@@ -54,7 +55,8 @@ fn request(csr: &str, certificate_type: Option<CertificateSigningUseEnumType>) -
     request
 }
 
-/// A root, a sub-authority below it, and the authority that issues by the sub-authority in both hierarchies.
+/// A root, a sub-authority below it, and the authority that issues by the sub-authority in both
+/// hierarchies.
 struct Ceremony {
     authority: CertificateAuthority,
     record: FileRecord,
@@ -150,10 +152,11 @@ fn issue_all(openssl: &Openssl, title: &str, root_key: &Key, sub_key: &Key, stat
     // The first certificate of the station is revoked, and OpenSSL refuses it by the list.
     let first = stations[0].algorithm().to_string();
     let chain = ceremony.record.chain();
-    let serial = chain.index().valid_of_station("CS001", SystemTime::now())[0].serial.clone();
+    let serial = chain.index().valid_of_station(&"CS001".parse().unwrap(), SystemTime::now())[0];
+    let serial = serial.serial.unwrap();
     let revoked = AuditEvent::Revoked {
-        serial: serial.clone(),
-        at: 1_800_000_000,
+        serial,
+        at: UnixSeconds::new(1_800_000_000),
         reason: RevocationReason::KeyCompromise,
     };
     ceremony.record.append_blocking(&revoked).unwrap();
@@ -171,7 +174,7 @@ fn issue_all(openssl: &Openssl, title: &str, root_key: &Key, sub_key: &Key, stat
     for expected in ["X509v3 Issuing Distribution Point: critical", "X509v3 CRL Number", "Key Compromise"] {
         assert!(text.contains(expected), "{expected} in {text}");
     }
-    assert!(text.to_lowercase().contains(&serial), "{serial} in {text}");
+    assert!(text.to_lowercase().contains(&serial.to_string()), "{serial} in {text}");
     let name = format!("{title}-station-{first}");
     let output = openssl.output(&format!(
         "verify -crl_check -CAfile {name}.root.pem -untrusted {name}.chain.pem -CRLfile {name}.crl.pem {name}.chain.pem"

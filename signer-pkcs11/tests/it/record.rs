@@ -1,4 +1,5 @@
-//! What is written down before the token signs; repeated requests, foreign keys, rates, policies, other authorities.
+//! What is written down before the token signs; repeated requests, foreign keys, rates, policies,
+//! other authorities.
 
 use std::{
     fs,
@@ -6,15 +7,16 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
+use certificates::{KeyHash, StationIdentity};
 use ocpp_types::v201::GenericStatusEnumType;
 use signer_pkcs11::{
-    AuditChain, AuditError, AuditEvent, CaSettings, CertificateAuthority, ExternalAuthority, ExternalError,
-    ExternalFuture, FileRecord, FileRecordError, ForwardingAuthority, IssuancePolicy, IssuanceRecord,
-    IssueError, Limits, Order, PendingCertificate, ReasonCode, RecordError, RecordFuture, Refused,
-    StationIdentity, Subject, csr,
+    Applicant, AuditChain, AuditError, AuditEvent, CaSettings, CertificateAuthority, Clock,
+    ExternalAuthority, ExternalError, ExternalFuture, FileRecord, FileRecordError, ForwardingAuthority,
+    IssuancePolicy, IssuanceRecord, IssueError, IssuedCertificate, PendingCertificate, Present,
+    ProposedCertificate, ReasonCode, RecordError, RecordFuture, Refused, RequestLimits, Subject, csr,
 };
 
 use crate::{
@@ -41,7 +43,17 @@ impl IssuanceRecord for Watched {
         })
     }
 
-    fn owner_of_key<'a>(&'a self, _: &'a str) -> RecordFuture<'a, Option<String>> {
+    fn signed<'a>(
+        &'a self,
+        entry: u64,
+        certificate: &'a IssuedCertificate,
+        _: Option<&'a PendingCertificate>,
+    ) -> RecordFuture<'a, u64> {
+        let event = AuditEvent::signed(entry, certificate);
+        Box::pin(async move { self.append(&event).await })
+    }
+
+    fn owner_of_key(&self, _: KeyHash) -> RecordFuture<'_, Option<StationIdentity>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 }
@@ -53,7 +65,7 @@ fn authority(stage: &Stage, settings: CaSettings, record: Arc<dyn IssuanceRecord
         .with_record(record)
 }
 
-fn pending(authority: &CertificateAuthority, csr: &str, station: &StationIdentity) -> PendingCertificate {
+fn pending(authority: &CertificateAuthority, csr: &str, station: &Applicant) -> PendingCertificate {
     authority.answer(&request(csr), station).1.unwrap()
 }
 
@@ -80,8 +92,10 @@ fn without_a_record_nothing_is_signed() {
     let [AuditEvent::Signing(intent), AuditEvent::NotSigned { entry: 1, .. }] = &entries[..] else {
         panic!("{entries:?}")
     };
-    assert_eq!((&*intent.station, &*intent.subject), ("CS001", "CN=SN-0001,O=Example"));
-    assert_eq!((intent.serial.len(), intent.csr_sha256.len(), intent.spki_sha256.len()), (34, 64, 64));
+    assert_eq!(intent.station, "CS001".parse().ok());
+    assert_eq!(intent.subject, "CN=SN-0001,O=Example");
+    let serial = intent.serial.unwrap().to_string();
+    assert_eq!((serial.len(), intent.csr_sha256.len()), (34, 64));
 }
 
 #[test]
@@ -106,11 +120,11 @@ fn a_record_in_a_file_survives_and_is_verified() {
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     assert_eq!((record.chain().entries(), record.chain().head()), (2, kept));
     let signed: Vec<_> = record.chain().index().signed().cloned().collect();
-    assert_eq!(signed[0].serial, issued.certificate.serial);
+    assert_eq!(signed[0].serial, Some(issued.certificate.serial));
 
     // The key is the first station's, also after a restart; and for it a new certificate is made.
     let again = authority_of(&record);
-    let other = StationIdentity { identity: "CS002".into(), serial_number: "SN-0001".into() };
+    let other = Applicant { identity: "CS002".parse().unwrap(), serial_number: "SN-0001".into() };
     let error = stage.runtime.block_on(again.issue(pending(&again, &csr, &other))).unwrap_err();
     assert!(matches!(error, IssueError::Refused(Refused::KeyOfAnother)), "{error}");
     stage.runtime.block_on(again.issue(pending(&again, &csr, &station()))).unwrap();
@@ -163,7 +177,7 @@ fn a02_fr_17_the_same_request_gets_the_same_certificate() {
 fn the_key_of_another_station_is_refused() {
     let stage = Stage::new(CaSettings::new("Example"));
     stage.issue();
-    let other = StationIdentity { identity: "CS002".into(), serial_number: "SN-0001".into() };
+    let other = Applicant { identity: "CS002".parse().unwrap(), serial_number: "SN-0001".into() };
     let (response, refused) = stage.authority.answer(&request(&csr_of(&stage)), &other);
     assert_eq!(refused.unwrap_err(), Refused::KeyOfAnother);
     assert_eq!(response.status, GenericStatusEnumType::Rejected);
@@ -172,16 +186,35 @@ fn the_key_of_another_station_is_refused() {
 
 #[test]
 fn a_station_that_asks_too_often_is_refused() {
-    let limits = Limits::default().certificates(2, Duration::from_secs(3600));
+    let limits = RequestLimits::default().certificates(2, Duration::from_secs(3600));
     let stage = Stage::new(CaSettings::new("Example").limits(limits));
     let first = csr_of(&stage);
-    let answer = |csr: &str| stage.authority.answer(&request(csr), &station()).1.map(|_| ());
-    assert_eq!(answer(&first), Ok(()));
-    assert_eq!(answer(&csr_of(&stage)), Ok(()));
+    let answer = |csr: &str| stage.authority.answer(&request(csr), &station()).1;
+    let issue = |pending| stage.runtime.block_on(stage.authority.issue(pending)).unwrap();
+    let issued = issue(answer(&first).unwrap());
+    drop(answer(&csr_of(&stage)).unwrap());
+    let second = answer(&csr_of(&stage)).expect("what was given up does not count");
     let refused = answer(&csr_of(&stage)).unwrap_err();
     assert!(matches!(refused, Refused::TooMany { certificates: 2, .. }), "{refused}");
     assert_eq!(refused.reason_code(), ReasonCode::RateLimitExceeded);
-    assert_eq!(answer(&first), Ok(()), "a resend does not count");
+    let again = issue(answer(&first).expect("a resend does not count"));
+    assert_eq!(again.certificate.serial, issued.certificate.serial);
+    issue(second);
+    // Once it has arrived, the same request is a new one, and counts.
+    stage.authority.delivered(&issued);
+    let refused = answer(&first).unwrap_err();
+    assert!(matches!(refused, Refused::TooMany { certificates: 2, .. }), "{refused}");
+}
+
+#[test]
+fn one_request_that_is_kept_gets_no_second_certificate_beyond_the_limit() {
+    let limits = RequestLimits::default().certificates(1, Duration::from_secs(3600));
+    let stage = Stage::new(CaSettings::new("Example").limits(limits));
+    let kept = stage.authority.answer(&request(&csr_of(&stage)), &station()).1.unwrap();
+    let issue = || stage.runtime.block_on(stage.authority.issue(kept.clone()));
+    stage.authority.delivered(&issue().unwrap());
+    let error = issue().unwrap_err();
+    assert!(matches!(error, IssueError::Refused(Refused::TooMany { .. })), "{error}");
 }
 
 /// A vendor that certifies two names per station, and none on a black list.
@@ -191,14 +224,14 @@ struct Vendor;
 impl IssuancePolicy for Vendor {
     fn common_names(
         &self,
-        station: &StationIdentity,
+        station: &Applicant,
         _: Option<signer_pkcs11::CertificateUse>,
     ) -> Option<Vec<String>> {
         Some(vec![station.serial_number.clone(), format!("{}-B", station.serial_number)])
     }
 
-    fn check(&self, order: &Order<'_>) -> Result<(), Refused> {
-        match order.subject.common_name.contains("STOLEN") {
+    fn check(&self, proposed: &ProposedCertificate<'_>) -> Result<(), Refused> {
+        match proposed.subject.common_name.contains("STOLEN") {
             true => Err(Refused::ByPolicy { code: ReasonCode::Unspecified, info: "ask our hotline".into() }),
             false => Ok(()),
         }
@@ -214,7 +247,7 @@ fn a_vendors_own_policy_has_its_say() {
             .with_policy(Arc::new(Vendor));
     let answer = |name: &str, serial_number: &str| {
         let csr = csr::build(&stage.station_key, &Subject::new(name, "Example")).unwrap();
-        let station = StationIdentity { identity: "CS001".into(), serial_number: serial_number.into() };
+        let station = Applicant { identity: "CS001".parse().unwrap(), serial_number: serial_number.into() };
         let (response, decision) = authority.answer(&request(&csr), &station);
         (response, decision.map(|pending| pending.subject().common_name.clone()))
     };
@@ -251,6 +284,9 @@ impl ByOpenssl {
         folder.run(&format!("{root} -keyout other.key -out other.pem -subj /O=PKI/CN=Root"));
         folder.write("ext", "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n");
         folder.write("ca.ext", "basicConstraints=critical,CA:TRUE\n");
+        folder.write("server.ext", "keyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n");
+        folder.write("encipher.ext", "keyUsage=critical,keyEncipherment\n");
+        folder.write("unknown.ext", "keyUsage=digitalSignature\n1.2.3.4=critical,DER:0500\n");
         Self { folder, options: Mutex::default() }
     }
 
@@ -276,6 +312,34 @@ impl ExternalAuthority for ByOpenssl {
             Ok(self.folder.read("leaf.pem") + &self.folder.read("root.pem"))
         })
     }
+}
+
+/// A clock that is this much behind that of the other authority.
+#[derive(Debug)]
+struct Behind(Duration);
+
+impl Clock for Behind {
+    fn present(&self) -> Present {
+        Present::at(SystemTime::now() - self.0)
+    }
+}
+
+/// A02.FR.06 as the errata have it: certificates of the future are invalid, and clocks differ.
+#[test]
+fn a02_fr_06_the_clock_of_another_authority_may_be_a_little_ahead() {
+    let stage = Stage::new(CaSettings::new("Example"));
+    let external = Arc::new(ByOpenssl::new());
+    let roots = external.folder.read("root.pem");
+    let ask = |behind: u64| {
+        let authority =
+            ForwardingAuthority::new(Arc::clone(&external) as _, &roots, CaSettings::new("Example"));
+        let authority = authority.unwrap().with_clock(Arc::new(Behind(Duration::from_secs(behind))));
+        let (_, pending) = authority.answer(&request(&csr_of(&stage)), &station());
+        stage.runtime.block_on(authority.issue(&pending.unwrap()))
+    };
+    ask(5).unwrap();
+    let refused = ask(3600).unwrap_err();
+    assert!(matches!(refused, IssueError::External(ExternalError::NotValidNow)), "{refused:?}");
 }
 
 #[test]
@@ -307,21 +371,30 @@ fn a02_fr_04_a_request_is_forwarded_and_the_answer_is_checked() {
         }
     };
     assert!(matches!(refused("-days x"), ExternalError::Unanswered(_)));
-    assert!(matches!(refused("garbage"), ExternalError::Malformed));
+    assert!(matches!(refused("garbage"), ExternalError::Malformed { .. }));
     assert!(matches!(refused("-subj /O=Example/CN=SN-0002"), ExternalError::OtherSubject { .. }));
     assert!(matches!(refused("-subj /O=Other/CN=SN-0001"), ExternalError::OtherSubject { .. }));
     assert!(matches!(refused("-extfile ca.ext"), ExternalError::IsAuthority));
-    assert!(matches!(refused("-days 0"), ExternalError::NotValidNow));
+    assert!(matches!(refused("-days -1"), ExternalError::NotValidNow));
+    // A00.FR.512, A00.FR.514, RFC 5280, 4.2: what the CSMS and the station would refuse.
+    for (file, reason) in [
+        ("server.ext", "does not allow clientAuth"),
+        ("encipher.ext", "lacks digitalSignature"),
+        ("unknown.ext", "critical extension 1.2.3.4"),
+    ] {
+        let ExternalError::Path { source } = refused(&format!("-extfile {file}")) else { panic!("{file}") };
+        assert!(source.to_string().contains(reason), "{source}");
+    }
     assert!(matches!(refused("-CA other.pem -CAkey other.key"), ExternalError::Chain { position: 1 }));
     external.folder.run("pkey -in other.key -pubout -out other.pub");
     assert!(matches!(refused("-force_pubkey other.pub"), ExternalError::OtherKey));
     let entries = record.chain();
-    assert_eq!((entries.entries(), entries.index().signed().count()), (18, 1), "every one is on record");
+    assert_eq!((entries.entries(), entries.index().signed().count()), (24, 1), "every one is on record");
     assert_eq!(entries.index().unfinished(), 0);
 
     // Somebody else's key is not forwarded.
     external.tell("");
-    let other = StationIdentity { identity: "CS002".into(), serial_number: "SN-0001".into() };
+    let other = Applicant { identity: "CS002".parse().unwrap(), serial_number: "SN-0001".into() };
     let (_, decision) = authority.answer(&request(&csr_of(&stage)), &other);
     assert_eq!(decision.unwrap_err(), Refused::KeyOfAnother);
 }

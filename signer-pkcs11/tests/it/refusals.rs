@@ -2,7 +2,7 @@
 
 use base64ct::{Base64, Encoding};
 use ocpp_types::v201::{CertificateSigningUseEnumType, GenericStatusEnumType};
-use signer_pkcs11::{CaSettings, CommonNameRule, Csr, Refused, StationIdentity, Subject, csr};
+use signer_pkcs11::{Applicant, CaSettings, CommonNameRule, Csr, Refused, Subject, csr};
 
 use crate::{
     issuance::{Stage, request, station},
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Answers a request and returns reason code and additional information of the refusal.
-fn refused(stage: &Stage, csr: &str, station: &StationIdentity) -> (String, Refused) {
+fn refused(stage: &Stage, csr: &str, station: &Applicant) -> (String, Refused) {
     let (response, decision) = stage.authority.answer(&request(csr), station);
     assert_eq!(response.status, GenericStatusEnumType::Rejected, "{csr}");
     let info = response.status_info.unwrap();
@@ -51,7 +51,7 @@ fn a00_fr_511_no_station_is_called_like_a_csms() {
     let stage = Stage::new(CaSettings::new("Example").reserved_names(["csms"]));
     let check = |name: &str| {
         let csr = csr::build(&stage.station_key, &Subject::new(name, "Example")).unwrap();
-        refused(&stage, &csr, &StationIdentity { identity: "x".into(), serial_number: name.into() }).1
+        refused(&stage, &csr, &Applicant { identity: "x".parse().unwrap(), serial_number: name.into() }).1
     };
     assert!(matches!(check("192.0.2.1"), Refused::LooksLikeAddress { .. }));
     assert!(matches!(check("csms.example.com"), Refused::LooksLikeAddress { .. }));
@@ -100,10 +100,12 @@ fn a_request_that_is_no_proof_is_refused_with_its_reason() {
         &openssl.request(P256, "-sha1"),
         "the request is signed by ECDSA with SHA-1, whose hash is broken; use SHA-256 or better",
     );
-    check("hello", "the request is neither PEM nor base64");
+    check("hello", "the text is neither PEM of a certificate signing request nor base64");
     check("aGVsbG8=", "the request is not DER of a PKCS #10 request (RFC 2986)");
-    check(&stage.root_pem, "the PEM block is labelled \"CERTIFICATE\"; \"CERTIFICATE REQUEST\" is expected");
-    check(&format!("{good}{good}"), "the text holds more than one PEM block");
+    check(&stage.root_pem, "line 1: CERTIFICATE REQUEST is expected, and this is PEM of CERTIFICATE");
+    let second = good.lines().count() + 1;
+    let expected = format!("line {second}: another certificate signing request begins here; the limit is 1");
+    check(&format!("{good}{good}"), &expected);
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn a_station_without_a_usable_name_on_record() {
     let openssl = Openssl::new();
     let csr = openssl.request(P256, "");
     for serial_number in [String::new(), "x".repeat(65), "SN\n1".into()] {
-        let station = StationIdentity { identity: "CS001".into(), serial_number };
+        let station = Applicant { identity: "CS001".parse().unwrap(), serial_number };
         let (response, decision) = stage.authority.answer(&request(&csr), &station);
         assert_eq!(decision.unwrap_err(), Refused::NoNameOnRecord);
         assert_eq!(response.status_info.unwrap().reason_code.as_str(), "InternalError");

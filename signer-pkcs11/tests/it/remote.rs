@@ -1,4 +1,5 @@
-//! A token in another process, as a network HSM is: SoftHSM behind a `p11-kit server`, which is killed and stopped.
+//! A token in another process, as a network HSM is: SoftHSM behind a `p11-kit server`, which is
+//! killed and stopped.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::Signal;
 use signer_pkcs11::{Key, KeyAlgorithm, KeyName, Pin, SignError, Token, TokenOptions, Uri};
 
 use crate::{
@@ -103,7 +105,7 @@ fn a_server_that_was_killed_and_started_again() {
     let token = open(Duration::from_secs(10));
     let key = generate(&token);
     sign(&key).unwrap();
-    signal(group(), "KILL");
+    signal(group(), Signal::KILL);
     let error = sign(&key).unwrap_err();
     assert!(matches!(error, SignError::Token(_)), "{error}");
     // After some failures the token is not even asked any more.
@@ -128,7 +130,7 @@ fn a_server_that_is_stopped_for_a_while() {
     let token = open(Duration::from_millis(300));
     let key = generate(&token);
     sign(&key).unwrap();
-    signal(group(), "STOP");
+    signal(group(), Signal::STOP);
     let stopped = Instant::now();
     let mut seen = (0, 0);
     while stopped.elapsed() < Duration::from_secs(5) {
@@ -142,7 +144,7 @@ fn a_server_that_is_stopped_for_a_while() {
         }
     }
     assert!(seen.0 >= 3 && seen.1 >= 1, "timeouts and refusals: {seen:?}");
-    signal(group(), "CONT");
+    signal(group(), Signal::CONT);
     until(Duration::from_secs(100), || sign(&key));
     for _ in 0..20 {
         sign(&key).unwrap();
@@ -156,13 +158,14 @@ fn a_server_that_is_stopped_for_ever() {
     }
     let token = open(Duration::from_millis(200));
     let key = generate(&token);
-    signal(group(), "STOP");
+    signal(group(), Signal::STOP);
     let refused = || match sign(&key) {
         Err(SignError::Unavailable { .. }) => Ok(()),
         other => Err(other),
     };
     until(Duration::from_secs(60), refused);
-    // Closing it does not wait for ever, and neither does the end of the process: the parent sees that.
+    // Closing it does not wait for ever, and neither does the end of the process: the parent sees
+    // that.
     drop(key);
     token.shutdown();
 }
@@ -181,7 +184,7 @@ fn a_spare_key_signs_while_the_first_token_is_gone() {
     let error = key.clone().with_spare(other).unwrap_err();
     assert!(error.to_string().contains("is another key"), "{error}");
     let with_spare = key.clone().with_spare(local.find_key(key.uri()).unwrap()).unwrap();
-    signal(group(), "KILL");
+    signal(group(), Signal::KILL);
     for _ in 0..20 {
         sign(&with_spare).unwrap();
     }

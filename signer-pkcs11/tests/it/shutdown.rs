@@ -8,7 +8,8 @@ use crate::softhsm::{new_token, options};
 
 const CHILD: &str = "SIGNER_PKCS11_TEST_CHILD";
 
-/// Runs itself as a child that is signing in four threads when its token is shut down, and then ends.
+/// Runs itself as a child that is signing in four threads when its token is shut down, and then
+/// ends.
 #[test]
 fn ordered_shutdown_while_signing() {
     if let Ok(uri) = env::var(CHILD) {

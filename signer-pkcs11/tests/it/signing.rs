@@ -37,7 +37,8 @@ fn tasks_and_threads_of_one_runtime() {
     runtime.block_on(async {
         let signature = key.sign(b"task").await.unwrap();
         key.public_key().verify_with(key.signature_algorithm(), b"task", &signature).unwrap();
-        // As a TLS handshake does it: rustls signs inside poll, inside block_on, on a blocking thread.
+        // As a TLS handshake does it: rustls signs inside poll, inside block_on, on a blocking
+        // thread.
         let handshake = {
             let key = key.clone();
             move || Handle::current().block_on(async move { key.sign_blocking(b"handshake") })

@@ -11,7 +11,8 @@ use signer_pkcs11::{Pin, Token, TokenOptions, Uri, init_token, module_from_envir
 pub(crate) const PIN: &str = "1234";
 pub(crate) const SO_PIN: &str = "12345678";
 
-/// A stranger does not know the crate's own lock around SoftHSM's list of slots, so the tests have one too.
+/// A stranger does not know the crate's own lock around SoftHSM's list of slots, so the tests have
+/// one too.
 static SLOTS: RwLock<()> = RwLock::new(());
 
 /// SoftHSM's shared library.
@@ -43,7 +44,8 @@ pub(crate) fn token(name: &str) -> Token {
 
 /// The same module through another object, as a stranger in the same process has it.
 pub(crate) fn stranger() -> Pkcs11 {
-    // The crate under test has loaded it before; whoever comes second gets CryptokiAlreadyInitialized.
+    // The crate under test has loaded it before; whoever comes second gets
+    // CryptokiAlreadyInitialized.
     let context = Pkcs11::new(module()).unwrap();
     let _ = context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK));
     context

@@ -1,4 +1,5 @@
-//! One suite over three tokens: SoftHSM, a TPM (tpm2-pkcs11 on swtpm), and SoftHSM in another process (p11-kit).
+//! One suite over five tokens: SoftHSM, a TPM (tpm2-pkcs11 on swtpm), SoftHSM in another process
+//! (p11-kit), opencryptoki, and NSS (softokn through p11-kit).
 //!
 //! What a token cannot do is named in the expectation, and printed.
 
@@ -11,6 +12,7 @@ use signer_pkcs11::{
 
 use crate::{
     child::{is_child, run, told},
+    nss, opencryptoki,
     openssl::Openssl,
     remote::{client, server},
     softhsm::{PIN, module, new_token},
@@ -97,4 +99,22 @@ fn on_softhsm_in_another_process() {
     }
     // p11-kit 0.24 passes on only what it knows.
     assert_eq!(suite(&client(), &told("TOKEN").parse().unwrap()), [KeyAlgorithm::Ed25519]);
+}
+
+#[test]
+fn on_opencryptoki() {
+    if !is_child() {
+        return opencryptoki::run("suite::on_opencryptoki");
+    }
+    let absent = suite(&opencryptoki::module(), &opencryptoki::new_token());
+    let is_elliptic = |algorithm: &&KeyAlgorithm| algorithm.family() != KeyFamily::Rsa;
+    assert_eq!(absent, KeyAlgorithm::ALL.iter().filter(is_elliptic).copied().collect::<Vec<_>>());
+}
+
+#[test]
+fn on_nss() {
+    if !is_child() {
+        return nss::run("suite::on_nss");
+    }
+    assert_eq!(suite(&nss::module(), &nss::token()), [KeyAlgorithm::Ed25519]);
 }

@@ -1,4 +1,5 @@
-//! TLS by keys in tokens on both ends, over pipes in memory, each end judged by webpki on the other.
+//! TLS by keys in tokens on both ends, over pipes in memory, each end judged by webpki on the
+//! other.
 
 use std::sync::Arc;
 

@@ -1,7 +1,10 @@
 //! Opening tokens: found, not found, and the PIN that is tried once.
 
 use cryptoki::{session::UserType, types::AuthPin};
-use signer_pkcs11::{Pin, PinSource, Token, TokenError, TokenOptions, Uri, init_token};
+use signer_pkcs11::{
+    KeyAlgorithm, KeyError, KeyName, Pin, PinSource, SlotContent, Token, TokenError, TokenOptions, TokenSlot,
+    Uri, init_token, token_slots,
+};
 
 use crate::softhsm::{PIN, SO_PIN, module, new_token, options, slot, stranger, token};
 
@@ -24,7 +27,8 @@ fn a_wrong_pin_is_tried_exactly_once() {
     assert!(matches!(&error, TokenError::PinIncorrect { token } if token == label), "{error}");
     assert!(error.to_string().contains("tried once"), "{error}");
 
-    // Make the wrong PIN the right one behind the crate's back: an attempt would succeed now. None is made.
+    // Make the wrong PIN the right one behind the crate's back: an attempt would succeed now. None
+    // is made.
     let context = stranger();
     let slot = slot(&context, label);
     assert!(context.get_token_info(slot).unwrap().user_pin_count_low());
@@ -91,9 +95,13 @@ fn the_pin_is_read_from_a_file() {
 fn no_such_token_lists_those_that_exist() {
     let other = token("present");
     let error = Token::open(&Uri::new().with_token("absent"), &options()).unwrap_err();
-    let TokenError::TokenNotFound { present, .. } = &error else { panic!("{error}") };
-    assert!(present.iter().any(|label| label == other.label()), "{error}");
-    assert!(error.to_string().contains("no token fits pkcs11:token=absent; present are \""), "{error}");
+    let TokenError::TokenNotFound { slots, .. } = &error else { panic!("{error}") };
+    let labels = slots.iter().filter_map(|slot| match &slot.token {
+        SlotContent::Token(token) => Some(token.label.as_str()),
+        _ => None,
+    });
+    assert!(labels.into_iter().any(|label| label == other.label()), "{error}");
+    assert!(error.to_string().contains("no token matches pkcs11:token=absent; the tokens are \""), "{error}");
 }
 
 #[test]
@@ -102,6 +110,100 @@ fn a_uri_that_fits_several_tokens_is_refused() {
     let _b = token("several");
     let error = Token::open(&Uri::new(), &options()).unwrap_err();
     assert!(matches!(error, TokenError::Ambiguous { .. }), "{error}");
+    // Two of one label are told apart by what the message shows.
+    let (first, second) = (new_token("same"), new_token("same"));
+    let label = first.token().unwrap();
+    let context = stranger();
+    let other = slot(&context, second.token().unwrap());
+    context.init_token(other, &AuthPin::from(SO_PIN.to_owned()), label).unwrap();
+    let error = Token::open(&Uri::new().with_token(label), &options()).unwrap_err().to_string();
+    for uri in [&first, &second] {
+        let shown = format!("\"{label}\" (serial {})", uri.serial().unwrap());
+        assert!(error.contains(&shown) && error.contains("serial= or slot-id="), "{error}");
+    }
+    Token::open(&first, &options()).unwrap();
+}
+
+/// RFC 7512: each attribute narrows what is found.
+#[test]
+fn a_token_is_found_by_its_slot_and_its_library() {
+    let uri = new_token("slots");
+    let label = uri.token().unwrap();
+    let slots = token_slots(&module()).unwrap();
+    let is_it = |slot: &&TokenSlot| matches!(&slot.token, SlotContent::Token(token) if token.label == label);
+    let found = slots.iter().find(is_it).unwrap();
+    let SlotContent::Token(token) = &found.token else { panic!("{found:?}") };
+    assert_eq!(token.uri(), uri);
+    let written = |attributes: &[(&str, &str)]| {
+        let mut text = format!("pkcs11:token={label}");
+        for (name, value) in attributes {
+            let value: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            text += &format!(";{name}={value}");
+        }
+        text.parse::<Uri>().unwrap()
+    };
+    let right = [
+        ("slot-description", found.description.as_str()),
+        ("slot-manufacturer", &found.manufacturer),
+        ("library-manufacturer", "SoftHSM"),
+        ("library-description", "Implementation of PKCS11"),
+        ("manufacturer", "SoftHSM project"),
+        ("model", &token.model),
+        ("serial", &token.serial),
+    ];
+    let open = Token::open(&written(&right), &options()).unwrap();
+    let key = open.generate_key(&KeyName::random("k").unwrap(), KeyAlgorithm::EcdsaP256).unwrap();
+    for (name, _) in right {
+        let wrong = written(&[(name, "other")]);
+        let error = Token::open(&wrong, &options()).unwrap_err();
+        assert!(matches!(error, TokenError::TokenNotFound { .. }), "{name}: {error}");
+        // The URI of a key is held to the same.
+        let of_key = wrong.with_object("k").with_id(key.name().id());
+        let error = open.find_key(&of_key).unwrap_err();
+        assert!(matches!(error, KeyError::OtherToken { .. }), "{name}: {error}");
+        assert!(matches!(open.destroy_key(&of_key), Err(KeyError::OtherToken { .. })), "{name}");
+    }
+    let version = |version: &str| format!("pkcs11:token={label};library-version={version}").parse().unwrap();
+    Token::open(&version("2"), &options()).unwrap();
+    assert!(Token::open(&version("99"), &options()).is_err());
+}
+
+/// Tokens count a PIN of a wrong length as a wrong one.
+#[test]
+fn a_pin_of_a_wrong_length_costs_no_attempt() {
+    let uri = new_token("length");
+    for pin in ["1".to_owned(), "123".to_owned(), "1".repeat(256)] {
+        let error = Token::open(&uri, &options().pin(Pin::new(pin))).unwrap_err();
+        assert!(matches!(error, TokenError::PinLength { min: 4, max: 255 }), "{error}");
+        assert!(error.to_string().contains("it was not tried"), "{error}");
+    }
+    let context = stranger();
+    let info = context.get_token_info(slot(&context, uri.token().unwrap())).unwrap();
+    assert!(!info.user_pin_count_low(), "no attempt was made");
+    Token::open(&uri, &options()).unwrap();
+}
+
+/// The loader reports a module for another processor as a file that does not exist.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_module_for_another_processor_is_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = std::fs::read(module()).unwrap();
+    let other_machine = if own[18] == 183 { (62, "x86-64, 64 bits") } else { (183, "AArch64, 64 bits") };
+    for (name, at, byte, expected) in
+        [("machine.so", 18, other_machine.0, other_machine.1), ("class.so", 4, 1, "32 bits")]
+    {
+        let file = folder.path().join(name);
+        let mut bytes = own.clone();
+        bytes[at] = byte;
+        std::fs::write(&file, bytes).unwrap();
+        let uri = Uri::new().with_token("a").with_module_path(&file);
+        let error = Token::open(&uri, &TokenOptions::new()).unwrap_err();
+        assert!(matches!(error, TokenError::ModuleArchitecture { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&format!("it is for {}", expected)) || text.contains(expected), "{text}");
+        assert!(text.contains("and this program is for"), "{text}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use signer_pkcs11::{
     Key, KeyAlgorithm, KeyName, Pin, SignError, Token, TokenError, TokenOptions, Uri, init_token,
 };
@@ -18,8 +19,8 @@ use crate::{
 const TPM_PACKAGES: &str =
     "dbus libtpm2-pkcs11-1 libtss2-tcti-swtpm0 libtss2-tcti-tabrmd0 swtpm swtpm-tools tpm2-abrmd";
 
-/// Runs a program beside a resource manager, as the kernel has one for a real TPM: a TPM holds three objects at a time,
-/// and a key that was refused half-made counts as one.
+/// Runs a program beside a resource manager, as the kernel has one for a real TPM: a TPM holds
+/// three objects at a time, and a key that was refused half-made counts as one.
 const MANAGED: &str = "
     tpm2-abrmd --allow-root --session --tcti=\"$TPM\" --logger=stdout >/dev/null 2>&1 & export MANAGER=$!
     until dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner \
@@ -107,8 +108,8 @@ fn sign(key: &Key) -> Result<(), SignError> {
 }
 
 fn kill_manager() {
-    let killed = Command::new("kill").args(["-KILL", &told("MANAGER")]).status().unwrap();
-    assert!(killed.success());
+    let manager = Pid::from_raw(told("MANAGER").parse().unwrap()).unwrap();
+    kill_process(manager, Signal::KILL).unwrap();
 }
 
 /// Starts another resource manager.
@@ -130,7 +131,7 @@ fn a_tpm_that_loses_its_power() {
     let token = open(&tpm_module(), &new_tpm_token(), PIN).unwrap();
     let key = generate(&token);
     sign(&key).unwrap();
-    signal(told("GROUP").parse().unwrap(), "KILL");
+    signal(told("GROUP").parse().unwrap(), Signal::KILL);
     kill_manager();
     let error = sign(&key).unwrap_err();
     assert!(matches!(error, SignError::Token(_)), "{error}");

@@ -3,19 +3,25 @@
 //! redb is a copy-on-write B-tree with two commit slots and checksums: a commit is either there or not, whatever was torn.
 //! Its default durability syncs the file before `commit` returns.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::io;
 
+use program::causes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use crate::storage::{Change, Damaged, Loaded, Record, Storage, StorageError, Table};
 
 /// A redb database with the tables of [`Table::ALL`].
 pub(super) struct RedbFile {
-    /// `None` only while it is dropped.
+    /// `None` while it is dropped, and after it was closed and could not be opened again.
     database: Option<Database>,
     access: Access,
+    again: Again,
 }
+
+/// Opens what is closed.
+pub(super) type Again = Box<dyn FnMut() -> Result<RedbFile, StorageError> + Send>;
 
 /// What may be done with a database.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,8 +32,21 @@ pub(super) enum Access {
 }
 
 impl RedbFile {
-    pub(super) fn new(database: Database, access: Access) -> Self {
-        Self { database: Some(database), access }
+    /// `again` opens it when it was closed.
+    pub(super) fn new(database: Database, access: Access, again: Again) -> Self {
+        Self { database: Some(database), access, again }
+    }
+
+    pub(super) fn access(&self) -> Access {
+        self.access
+    }
+
+    fn close(&mut self) {
+        // Closing writes as well.
+        let database = self.database.take();
+        if let Err(error) = guarded(|| drop(database)) {
+            tracing::debug!(error = %causes(&error), "the store was not closed properly; it is repaired when it is opened again");
+        }
     }
 }
 
@@ -46,15 +65,17 @@ impl Storage for RedbFile {
         guarded(|| write(database, changes))
             .map_err(|source| StorageError::Write { source: Box::new(source) })?
     }
+
+    fn reopen(&mut self) -> Result<(), StorageError> {
+        self.close();
+        *self = (self.again)()?;
+        Ok(())
+    }
 }
 
 impl Drop for RedbFile {
     fn drop(&mut self) {
-        // Closing writes as well.
-        let database = self.database.take();
-        if let Err(error) = guarded(|| drop(database)) {
-            tracing::error!(%error, "the store was not closed properly; it is repaired when it is opened again");
-        }
+        self.close();
     }
 }
 
@@ -125,9 +146,35 @@ pub(super) fn apply(transaction: &WriteTransaction, changes: &[Change]) -> Resul
 /// then runs into may be a panic. Bytes on a disk must not take the station down, so a panic becomes an error here. (Not in a
 /// firmware that is built with `panic = "abort"`.)
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    let before = CATCHING.replace(true);
     // After a panic in a commit the store is poisoned, after one in opening or loading it never comes to be: no broken
     // state is looked at again.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_err(|_| Panicked)
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    CATCHING.set(before);
+    done.map_err(|_| Panicked)
+}
+
+/// Whether a panic of this thread would be caught by the store, and become an error: redb may panic
+/// on a damaged file.
+///
+/// A program asks it in its panic hook, to print nothing about such a panic. The store itself sets
+/// no hook, which would be the whole process's.
+///
+/// ```
+/// let print = std::panic::take_hook();
+/// std::panic::set_hook(Box::new(move |panic| {
+///     if !station_store::is_catching_panic() {
+///         print(panic);
+///     }
+/// }));
+/// ```
+#[must_use]
+pub fn is_catching_panic() -> bool {
+    CATCHING.get()
+}
+
+thread_local! {
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// See [`guarded`].
@@ -141,10 +188,16 @@ fn unreadable(table: Table, error: impl Error + Send + Sync + 'static) -> Damage
 
 pub(super) fn failed(error: impl Into<redb::Error>) -> StorageError {
     let error = error.into();
-    let full = matches!(&error, redb::Error::Io(source)
-        if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
+    let full = matches!(&error, redb::Error::Io(source) if is_full(source));
     let source = Box::new(error);
     if full { StorageError::Full { source } } else { StorageError::Write { source } }
+}
+
+/// Whether there is no room: on the disk, by the user's quota, or by the process's limit of file
+/// sizes.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 fn definition(table: Table) -> TableDefinition<'static, &'static str, &'static [u8]> {

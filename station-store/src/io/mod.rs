@@ -1,7 +1,9 @@
 //! What touches the disk.
 
 mod database;
+mod kept;
 mod open;
 mod trust;
 
+pub use database::is_catching_panic;
 pub use open::OpenError;

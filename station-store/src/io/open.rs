@@ -7,10 +7,11 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use redb::backends::InMemoryBackend;
+use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableDefinition, TableError};
 
-use crate::io::database::{Access, RedbFile, apply, failed, guarded, read_all};
+use crate::io::database::{Access, RedbFile, apply, failed, guarded, is_full, read_all};
+use crate::io::kept::Kept;
 use crate::migration::{FORMAT, migrate};
 use crate::settings::Settings;
 use crate::storage::StorageError;
@@ -27,6 +28,9 @@ impl Store {
     pub fn open(path: impl AsRef<Path>, settings: Settings) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let storage = open_file(path)?;
+        if storage.access() == Access::Read {
+            tracing::error!(path = %path.display(), "the store cannot be written; it is served as it is");
+        }
         Self::with_storage(storage, settings)
             .map_err(|source| OpenError::Load { path: path.to_owned(), source })
     }
@@ -41,11 +45,12 @@ impl Store {
     pub fn on_backend(backend: impl StorageBackend, settings: Settings) -> Result<Self, OpenError> {
         let place = Path::new("backend");
         let failed = |source: io::Error| OpenError::Open { path: place.to_owned(), source: Box::new(source) };
-        if !has_magic(&backend).map_err(failed)? {
-            backend.set_len(0).map_err(failed)?;
+        match start(&backend).map_err(failed)? {
+            Start::Store => {}
+            Start::Nothing => backend.set_len(0).map_err(failed)?,
+            Start::Other => return Err(OpenError::NotAStore { path: place.to_owned() }),
         }
-        let database = opened(place, || builder().create_with_backend(backend))?;
-        let storage = checked(place, database, Access::ReadWrite)?;
+        let storage = open_kept(place.to_owned(), Kept::new(backend))?;
         Self::with_storage(storage, settings)
             .map_err(|source| OpenError::Load { path: place.to_owned(), source })
     }
@@ -74,8 +79,11 @@ pub enum OpenError {
         /// The newest format that is known.
         known: u64,
     },
-    /// The file is no store.
-    #[error("{} is not a certificate store; move it away, or name another file", path.display())]
+    /// The file is no store, or its first bytes are damaged.
+    #[error(
+        "{} is not a certificate store, or its first bytes are damaged; restore it from a copy, move it away, or name another file",
+        path.display()
+    )]
     NotAStore {
         /// The file.
         path: PathBuf,
@@ -135,15 +143,40 @@ fn open_file(path: &Path) -> Result<RedbFile, OpenError> {
         let backend = InMemoryBackend::new();
         let filled = backend.set_len(bytes.len() as u64).and_then(|()| backend.write(0, &bytes));
         filled.map_err(|source| failed(Box::new(source)))?;
-        if !has_magic(&backend).map_err(|source| failed(Box::new(source)))? {
+        if start(&backend).map_err(|source| failed(Box::new(source)))? != Start::Store {
             return Err(OpenError::NotAStore { path: path.to_owned() });
         }
-        tracing::error!(path = %path.display(), "the store cannot be written; it is served as it is");
         let database = opened(path, || builder().create_with_backend(backend))?;
-        return checked(path, database, Access::Read);
+        let database = checked(path, database)?;
+        let path = path.to_owned();
+        let again = Box::new(move || open_file(&path).map_err(not_reopened));
+        return Ok(RedbFile::new(database, Access::Read, again));
     }
-    let database = opened(path, || builder().open(path))?;
-    checked(path, database, Access::ReadWrite)
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    let file = file.map_err(|source| failed(Box::new(source)))?;
+    let backend = Kept::new(FileBackend::new(file).map_err(|error| open_error(path, error))?);
+    if start(&backend).map_err(|source| failed(Box::new(source)))? != Start::Store {
+        return Err(OpenError::NotAStore { path: path.to_owned() });
+    }
+    open_kept(path.to_owned(), backend)
+}
+
+/// Opens the database in a place that stays locked when it is closed to be opened again.
+fn open_kept(path: PathBuf, kept: Kept) -> Result<RedbFile, OpenError> {
+    let database = opened(&path, || builder().create_with_backend(kept.clone()))?;
+    let database = checked(&path, database)?;
+    let again = Box::new(move || {
+        kept.write_again().map_err(|error| failed(redb::Error::Io(error)))?;
+        open_kept(path.clone(), kept.clone()).map_err(not_reopened)
+    });
+    Ok(RedbFile::new(database, Access::ReadWrite, again))
+}
+
+fn not_reopened(error: OpenError) -> StorageError {
+    let disk = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let full = disk.is_some_and(is_full);
+    let source = Box::new(error);
+    if full { StorageError::Full { source } } else { StorageError::Read { source } }
 }
 
 fn opened(
@@ -156,7 +189,7 @@ fn opened(
 }
 
 /// The database, if it is a store, in the present format.
-fn checked(path: &Path, database: Database, access: Access) -> Result<RedbFile, OpenError> {
+fn checked(path: &Path, database: Database) -> Result<Database, OpenError> {
     match format(path, &database)? {
         Some(FORMAT) => {}
         Some(found) if found > FORMAT => {
@@ -169,7 +202,7 @@ fn checked(path: &Path, database: Database, access: Access) -> Result<RedbFile, 
         }
         _ => return Err(OpenError::NotAStore { path: path.to_owned() }),
     }
-    Ok(RedbFile::new(database, access))
+    Ok(database)
 }
 
 /// The format that the file says it has. An empty database is a store whose making was interrupted, and gets it now.
@@ -262,14 +295,26 @@ fn create_beside(beside: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// Whether the place holds a database, which redb makes known last of all when it makes one.
-fn has_magic(backend: &impl StorageBackend) -> io::Result<bool> {
+/// What a place begins with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// A database.
+    Store,
+    /// No database yet: redb makes one known last of all when it makes one.
+    Nothing,
+    /// Neither: somebody else's data, or a database whose first bytes are damaged.
+    Other,
+}
+
+fn start(backend: &impl StorageBackend) -> io::Result<Start> {
     let mut start = [0; MAGIC.len()];
-    if backend.len()? < start.len() as u64 {
-        return Ok(false);
-    }
-    backend.read(0, &mut start)?;
-    Ok(start == *MAGIC)
+    let there = usize::try_from(backend.len()?).map_or(start.len(), |length| length.min(start.len()));
+    backend.read(0, &mut start[..there])?;
+    Ok(match &start {
+        MAGIC => Start::Store,
+        start if start.iter().all(|byte| *byte == 0) => Start::Nothing,
+        _ => Start::Other,
+    })
 }
 
 fn builder() -> Builder {
@@ -287,6 +332,13 @@ fn open_error(path: &Path, error: DatabaseError) -> OpenError {
             if source.kind() == io::ErrorKind::InvalidData =>
         {
             OpenError::NotAStore { path }
+        }
+        // Read beyond the end, or where no file reaches: pointers of the database that are damaged,
+        // or an end that is missing.
+        DatabaseError::Storage(redb::StorageError::Io(source))
+            if matches!(source.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput) =>
+        {
+            OpenError::Damaged { path, source: Box::new(source) }
         }
         DatabaseError::Storage(redb::StorageError::Io(source)) => {
             OpenError::Open { path, source: Box::new(source) }

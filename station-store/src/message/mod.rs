@@ -13,9 +13,12 @@ mod v2;
 use std::error::Error;
 use std::time::SystemTime;
 
+use certificates::{HashAlgorithm, HashData, HashDataError};
+
+use program::causes;
+
 use crate::catalog::RootUse;
 use crate::chain::ChainRefused;
-use crate::hash::CertificateHash;
 use crate::outcome::{DeleteError, InstallError, Signed, SignedError};
 use crate::own::OwnCertificate;
 use crate::pending::{Answered, CertificateSigningUse};
@@ -53,9 +56,27 @@ pub trait DeleteMessage {
     /// The answer.
     type Response;
     /// `certificateHashData`
-    fn hash(&self) -> CertificateHash;
+    ///
+    /// # Errors
+    /// [`HashDataError`] if it names no certificate.
+    fn hash(&self) -> Result<HashData, HashDataError>;
     /// The answer that says `answer`.
     fn response(answer: DeleteAnswer) -> Self::Response;
+}
+
+/// `CertificateHashDataType` of some version of OCPP.
+pub trait HashDataMessage: Sized {
+    /// `HashAlgorithmEnumType`
+    type Algorithm;
+    /// The hash data as this version carries it.
+    fn of_hash_data(hash: &HashData) -> Self;
+    /// What it says.
+    ///
+    /// # Errors
+    /// [`HashDataError`] if it names no certificate.
+    fn hash_data(&self) -> Result<HashData, HashDataError>;
+    /// The algorithm of this name.
+    fn algorithm(name: Self::Algorithm) -> HashAlgorithm;
 }
 
 /// CertificateSigned of some version of OCPP.
@@ -120,9 +141,9 @@ pub struct Listed {
     /// Its type.
     pub use_: ListedUse,
     /// The root, or the leaf of the chain.
-    pub hash: CertificateHash,
+    pub hash: HashData,
     /// The sub-CAs of the chain, nearest to the leaf first, without the root; at most four.
-    pub children: Vec<CertificateHash>,
+    pub children: Vec<HashData>,
 }
 
 impl Store {
@@ -191,14 +212,16 @@ impl Store {
     /// expects it) and refused in 1.6, unless [`Settings::root_in_use`](crate::Settings::root_in_use) says otherwise. The
     /// station's own certificate for the connection is never deleted (M04.FR.06). Blocks on the disk.
     pub fn delete<M: DeleteMessage>(&self, request: &M) -> M::Response {
-        M::response(match self.delete_unless_in_use(&request.hash(), M::ROOT_IN_USE) {
+        // Text that is no hash data names nothing (M04.FR.04).
+        let Ok(hash) = request.hash() else { return M::response(DeleteAnswer::NotFound) };
+        M::response(match self.delete_unless_in_use(&hash, M::ROOT_IN_USE) {
             // M04.FR.02
             Ok(_) => DeleteAnswer::Accepted,
             Err(error) => match &error {
                 // M04.FR.04: the status says all.
                 DeleteError::NotFound => DeleteAnswer::NotFound,
                 // M04.FR.06, TC_M_23
-                DeleteError::Own | DeleteError::InUse => {
+                DeleteError::Own | DeleteError::InUse | DeleteError::LastCsmsRoot => {
                     DeleteAnswer::Failed(Reason::UnsupportedRequest.because(&error))
                 }
                 // M04.FR.03
@@ -305,18 +328,6 @@ impl Reason {
 
     /// With the error and its causes as additional information.
     fn because(self, error: &dyn Error) -> Refusal {
-        Refusal { reason_code: self.as_str(), additional_info: explain(error) }
+        Refusal { reason_code: self.as_str(), additional_info: causes(error).to_string() }
     }
-}
-
-/// An error and its causes in one line.
-fn explain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

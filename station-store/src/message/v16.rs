@@ -1,5 +1,6 @@
 //! OCPP 1.6 with its security extension: a flat list, one type for each request, no reasons.
 
+use certificates::{HashData, HashDataError};
 use ocpp_types::v16::{
     CertificateHashDataType, CertificateSignedRequest, CertificateSignedResponse,
     CertificateSignedStatusEnumType, CertificateUseEnumType, DeleteCertificateRequest,
@@ -9,16 +10,15 @@ use ocpp_types::v16::{
 };
 
 use crate::catalog::RootUse;
-use crate::hash::CertificateHash;
-use crate::message::v2::hash_data_conversions;
+use crate::message::v2::hash_data_message;
 use crate::message::{
-    DeleteAnswer, DeleteMessage, InstallAnswer, InstallMessage, InventoryMessage, Listed, ListedUse, Refusal,
-    SignedMessage,
+    DeleteAnswer, DeleteMessage, HashDataMessage as _, InstallAnswer, InstallMessage, InventoryMessage,
+    Listed, ListedUse, Refusal, SignedMessage,
 };
 use crate::pending::CertificateSigningUse;
 use crate::settings::RootInUse;
 
-hash_data_conversions!(CertificateHashDataType, HashAlgorithmEnumType);
+hash_data_message!(CertificateHashDataType, HashAlgorithmEnumType);
 
 impl From<CertificateUseEnumType> for RootUse {
     fn from(use_: CertificateUseEnumType) -> Self {
@@ -58,7 +58,7 @@ impl InventoryMessage for GetInstalledCertificateIdsRequest {
 
     fn response(entries: Vec<Listed>) -> GetInstalledCertificateIdsResponse {
         let entries: Vec<CertificateHashDataType> =
-            entries.into_iter().map(|entry| entry.hash.into()).collect();
+            entries.iter().map(|entry| CertificateHashDataType::of_hash_data(&entry.hash)).collect();
         // The list has at least one item, or is left out.
         match entries.try_into() {
             Ok(entries) => GetInstalledCertificateIdsResponse {
@@ -77,8 +77,8 @@ impl DeleteMessage for DeleteCertificateRequest {
     const ROOT_IN_USE: RootInUse = RootInUse::Keep;
     type Response = DeleteCertificateResponse;
 
-    fn hash(&self) -> CertificateHash {
-        (&self.certificate_hash_data).into()
+    fn hash(&self) -> Result<HashData, HashDataError> {
+        self.certificate_hash_data.hash_data()
     }
 
     fn response(answer: DeleteAnswer) -> DeleteCertificateResponse {

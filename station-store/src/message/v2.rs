@@ -1,49 +1,48 @@
 //! OCPP 2.0.1 and 2.1, whose messages differ in what they can name, not in their shape.
 
-/// Between hash data of the store and those of one version.
-macro_rules! hash_data_conversions {
+/// Between hash data and the types of one version.
+macro_rules! hash_data_message {
     ($data:ty, $algorithm:ty) => {
-        impl From<$algorithm> for crate::hash::HashAlgorithm {
-            fn from(algorithm: $algorithm) -> Self {
-                match algorithm {
-                    <$algorithm>::SHA256 => Self::Sha256,
-                    <$algorithm>::SHA384 => Self::Sha384,
-                    <$algorithm>::SHA512 => Self::Sha512,
-                }
-            }
-        }
+        impl crate::message::HashDataMessage for $data {
+            type Algorithm = $algorithm;
 
-        impl From<crate::hash::HashAlgorithm> for $algorithm {
-            fn from(algorithm: crate::hash::HashAlgorithm) -> Self {
-                match algorithm {
-                    crate::hash::HashAlgorithm::Sha256 => Self::SHA256,
-                    crate::hash::HashAlgorithm::Sha384 => Self::SHA384,
-                    crate::hash::HashAlgorithm::Sha512 => Self::SHA512,
-                }
+            fn of_hash_data(hash: &certificates::HashData) -> Self {
+                let algorithm = match hash.algorithm() {
+                    certificates::HashAlgorithm::Sha256 => <$algorithm>::SHA256,
+                    certificates::HashAlgorithm::Sha384 => <$algorithm>::SHA384,
+                    certificates::HashAlgorithm::Sha512 => <$algorithm>::SHA512,
+                };
+                let text = hash.to_text();
+                Self::new(
+                    algorithm,
+                    text.issuer_name_hash.try_into().expect("the longest digest has 64 octets"),
+                    text.issuer_key_hash.try_into().expect("the longest digest has 64 octets"),
+                    text.serial_number.try_into().expect("a serial number has at most 20 octets"),
+                )
             }
-        }
 
-        impl From<&$data> for crate::hash::CertificateHash {
-            fn from(data: &$data) -> Self {
-                Self {
-                    algorithm: data.hash_algorithm.into(),
-                    issuer_name_hash: data.issuer_name_hash.clone(),
-                    issuer_key_hash: data.issuer_key_hash.clone(),
-                    serial_number: data.serial_number.clone(),
-                }
+            fn hash_data(&self) -> Result<certificates::HashData, certificates::HashDataError> {
+                let algorithm = Self::algorithm(self.hash_algorithm);
+                certificates::HashData::parse(
+                    algorithm,
+                    &self.issuer_name_hash,
+                    &self.issuer_key_hash,
+                    &self.serial_number,
+                )
             }
-        }
 
-        impl From<crate::hash::CertificateHash> for $data {
-            fn from(hash: crate::hash::CertificateHash) -> Self {
-                let algorithm = hash.algorithm.into();
-                Self::new(algorithm, hash.issuer_name_hash, hash.issuer_key_hash, hash.serial_number)
+            fn algorithm(name: $algorithm) -> certificates::HashAlgorithm {
+                match name {
+                    <$algorithm>::SHA256 => certificates::HashAlgorithm::Sha256,
+                    <$algorithm>::SHA384 => certificates::HashAlgorithm::Sha384,
+                    <$algorithm>::SHA512 => certificates::HashAlgorithm::Sha512,
+                }
             }
         }
     };
 }
 
-pub(crate) use hash_data_conversions;
+pub(crate) use hash_data_message;
 
 /// The four messages of one version; after it the names that only this version has.
 macro_rules! messages {
@@ -62,16 +61,16 @@ macro_rules! messages {
             };
 
             use crate::catalog::RootUse;
-            use crate::hash::CertificateHash;
+            use certificates::{HashData, HashDataError};
             use crate::message::{
-                DeleteAnswer, DeleteMessage, InstallAnswer, InstallMessage, InventoryMessage, Listed, ListedUse,
-                Refusal, SignedMessage,
+                DeleteAnswer, DeleteMessage, HashDataMessage as _, InstallAnswer, InstallMessage, InventoryMessage,
+                Listed, ListedUse, Refusal, SignedMessage,
             };
             use crate::ocsp::OcspDue;
             use crate::pending::CertificateSigningUse;
             use crate::settings::RootInUse;
 
-            super::hash_data_conversions!(CertificateHashDataType, HashAlgorithmEnumType);
+            super::hash_data_message!(CertificateHashDataType, HashAlgorithmEnumType);
 
             impl From<InstallCertificateUseEnumType> for RootUse {
                 fn from(use_: InstallCertificateUseEnumType) -> Self {
@@ -136,8 +135,10 @@ macro_rules! messages {
 
                 fn try_from(due: OcspDue) -> Result<Self, Self::Error> {
                     let url = due.responder_url.try_into()?;
-                    let CertificateHash { algorithm, issuer_name_hash, issuer_key_hash, serial_number } = due.hash;
-                    Ok(Self::new(algorithm.into(), issuer_name_hash, issuer_key_hash, serial_number, url))
+                    let CertificateHashDataType {
+                        hash_algorithm, issuer_name_hash, issuer_key_hash, serial_number, ..
+                    } = CertificateHashDataType::of_hash_data(&due.hash);
+                    Ok(Self::new(hash_algorithm, issuer_name_hash, issuer_key_hash, serial_number, url))
                 }
             }
 
@@ -179,8 +180,9 @@ macro_rules! messages {
                 fn response(entries: Vec<Listed>) -> GetInstalledCertificateIdsResponse {
                     let chains = entries.into_iter().filter_map(|entry| {
                         let mut chain =
-                            CertificateHashDataChainType::new(entry.hash.into(), name(entry.use_)?);
-                        let children: Vec<_> = entry.children.into_iter().map(Into::into).collect();
+                            CertificateHashDataChainType::new(CertificateHashDataType::of_hash_data(&entry.hash), name(entry.use_)?);
+                        let children: Vec<_> =
+                            entry.children.iter().map(CertificateHashDataType::of_hash_data).collect();
                         // An empty list would break the schema, and more than four were not accepted.
                         chain.child_certificate_hash_data = children.try_into().ok();
                         Some(chain)
@@ -210,8 +212,8 @@ macro_rules! messages {
                 const ROOT_IN_USE: RootInUse = RootInUse::Delete;
                 type Response = DeleteCertificateResponse;
 
-                fn hash(&self) -> CertificateHash {
-                    (&self.certificate_hash_data).into()
+                fn hash(&self) -> Result<HashData, HashDataError> {
+                    self.certificate_hash_data.hash_data()
                 }
 
                 fn response(answer: DeleteAnswer) -> DeleteCertificateResponse {

@@ -4,53 +4,39 @@
 //! An answer is kept only after it has been verified as RFC 6960 wants it, because the CSMS merely passes it on.
 
 mod patience;
-mod response;
-mod verify;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use base64ct::{Base64, Encoding};
+use certificates::ocsp::{CertificateStatus, MAX_AGE, OcspRefused, this_update, verify};
+use certificates::{Certificate, CertificateId, HashData, UnixSeconds};
 use der::Decode;
 use der::asn1::ObjectIdentifier;
 use x509_cert::ext::pkix::AuthorityInfoAccessSyntax;
 use x509_cert::ext::pkix::name::GeneralName;
 
 use crate::catalog::{Catalog, RootUse, Transition};
-use crate::certificate::Certificate;
-use crate::hash::{CertificateHash, CertificateId};
 use crate::own::{Own, OwnId};
 use crate::settings::Settings;
 use crate::storage::StorageError;
 
 pub(crate) use patience::Patience;
-pub use verify::OcspRefused;
 
 /// A certificate whose status is to be asked for with GetCertificateStatus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OcspDue {
     /// Whose status: `ocspRequestData` without its URL.
-    pub hash: CertificateHash,
+    pub hash: HashData,
     /// `responderURL`: where the certificate says its status is known (authorityInfoAccess).
     pub responder_url: String,
 }
 
 impl OcspDue {
     /// The status of the certificate with this hash, from this responder.
-    pub fn new(hash: CertificateHash, responder_url: impl Into<String>) -> Self {
+    pub fn new(hash: HashData, responder_url: impl Into<String>) -> Self {
         Self { hash, responder_url: responder_url.into() }
     }
-}
-
-/// The status of a certificate, as its CA signed it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OcspStatus {
-    /// Not revoked.
-    Good,
-    /// Revoked; vehicles will refuse the chain.
-    Revoked,
-    /// The responder does not know the certificate.
-    Unknown,
 }
 
 /// A verified answer, for TLS towards vehicles (RFC 6066, RFC 8446 4.4.2.1).
@@ -60,7 +46,7 @@ pub struct OcspAnswer {
     /// OCSPResponse of RFC 6960 in DER, as received.
     pub response: Vec<u8>,
     /// What it says.
-    pub status: OcspStatus,
+    pub status: CertificateStatus,
     /// Until when it holds, where it says so.
     pub next_update: Option<SystemTime>,
 }
@@ -71,10 +57,10 @@ pub(crate) struct CachedOcsp {
     /// Of the certificate.
     pub(crate) fingerprint: String,
     pub(crate) response: Vec<u8>,
-    pub(crate) status: OcspStatus,
-    pub(crate) next_update: Option<SystemTime>,
+    pub(crate) status: CertificateStatus,
+    pub(crate) next_update: Option<UnixSeconds>,
     /// By the station's clock.
-    pub(crate) fetched: SystemTime,
+    pub(crate) fetched: UnixSeconds,
 }
 
 /// Why an answer is not kept.
@@ -84,6 +70,18 @@ pub enum OcspError {
     /// No certificate that vehicles see has this hash; it may have been deleted meanwhile.
     #[error("no certificate of a V2G chain has this hash")]
     UnknownCertificate,
+    /// The root that issued the certificate has been deleted, so no signature counts.
+    #[error("the issuer of the certificate is not installed")]
+    IssuerNotInstalled,
+    /// Not base64, as `ocspResult` has to be.
+    #[error("ocspResult is not base64")]
+    Base64,
+    /// Larger than OCPP can carry.
+    #[error("the OCSP response has {octets} octets; at most {MAX_RESPONSE} are expected")]
+    TooLarge {
+        /// Octets of DER.
+        octets: usize,
+    },
     /// The answer is not one that can be relied on.
     #[error("the OCSP response is refused")]
     Refused {
@@ -109,6 +107,7 @@ impl From<StorageError> for OcspError {
 impl Catalog {
     /// The certificates whose status is to be asked for at `now`, each once; not those that have to wait.
     pub(crate) fn ocsp_due(&self, now: SystemTime, settings: &Settings, patience: &Patience) -> Vec<OcspDue> {
+        let second = UnixSeconds::from(now);
         let mut seen: Vec<&CertificateId> = Vec::new();
         let mut due = Vec::new();
         for own in self.own.iter().filter(|own| own.use_.is_for_vehicles()) {
@@ -120,10 +119,11 @@ impl Catalog {
                     continue;
                 }
                 let name = id.fingerprint();
-                let fresh = self.ocsp.get(&name).is_some_and(|answer| is_fresh(answer, now, settings.skew));
+                let fresh =
+                    self.ocsp.get(&name).is_some_and(|answer| is_fresh(answer, second, settings.skew));
                 // TC_M_25
                 if !fresh && patience.until(&name, now).is_none() {
-                    due.push(OcspDue { hash: id.hash(settings.hash_algorithm), responder_url });
+                    due.push(OcspDue { hash: id.hash_data(settings.hash_algorithm), responder_url });
                 }
                 seen.push(id);
             }
@@ -134,15 +134,18 @@ impl Catalog {
     /// Keeps `response`, if it is a valid answer about the certificate that `hash` names.
     pub(crate) fn plan_ocsp(
         &self,
-        hash: &CertificateHash,
+        hash: &HashData,
         response: &[u8],
-        now: SystemTime,
+        now: UnixSeconds,
         skew: Duration,
-    ) -> Result<(OcspStatus, Vec<Transition>), OcspError> {
+    ) -> Result<(CertificateStatus, Vec<Transition>), OcspError> {
         let (id, issuer) = self.vehicle_certificate(hash).ok_or(OcspError::UnknownCertificate)?;
-        let refused = |source| OcspError::Refused { source };
-        let issuer = issuer.ok_or(refused(OcspRefused::IssuerNotInstalled))?;
-        let answer = verify::verify(response, id, issuer, now, skew).map_err(refused)?;
+        let issuer = issuer.ok_or(OcspError::IssuerNotInstalled)?;
+        if response.len() > MAX_RESPONSE {
+            return Err(OcspError::TooLarge { octets: response.len() });
+        }
+        let answer =
+            verify(response, id, issuer, now, skew).map_err(|source| OcspError::Refused { source })?;
         let cached = CachedOcsp {
             fingerprint: id.fingerprint(),
             response: response.to_vec(),
@@ -154,7 +157,7 @@ impl Catalog {
     }
 
     /// The fingerprint of the certificate of a V2G chain that `hash` names.
-    pub(crate) fn ocsp_fingerprint(&self, hash: &CertificateHash) -> Option<String> {
+    pub(crate) fn ocsp_fingerprint(&self, hash: &HashData) -> Option<String> {
         self.vehicle_certificate(hash).map(|(id, _)| id.fingerprint())
     }
 
@@ -164,19 +167,27 @@ impl Catalog {
     }
 
     /// The answers for a chain, leaf first; `None` where there is none that holds at `now`.
-    pub(crate) fn ocsp_answers(&self, id: OwnId, now: SystemTime) -> Vec<Option<OcspAnswer>> {
+    pub(crate) fn ocsp_answers(
+        &self,
+        id: OwnId,
+        now: UnixSeconds,
+        skew: Duration,
+    ) -> Vec<Option<OcspAnswer>> {
         let Some(own) = self.own.iter().find(|own| own.id == id) else { return Vec::new() };
         let answer = |position: usize| {
             let cached = self.ocsp.get(&own.ids.get(position)?.fingerprint())?;
             let CachedOcsp { response, status, next_update, .. } = cached.clone();
-            let holds = next_update.is_none_or(|end| now <= end);
+            // Of the future: the clock was set back since, and vehicles would refuse it.
+            let begins = this_update(&response, own.ids.get(position)?)?;
+            let holds = begins <= now.saturating_add(skew) && next_update.is_none_or(|end| now <= end);
+            let next_update = next_update.map(UnixSeconds::to_system_time);
             holds.then_some(OcspAnswer { response, status, next_update })
         };
         (0..own.chain.len()).map(answer).collect()
     }
 
     /// The certificate of a V2G chain that `hash` names, and its issuer where that is at hand.
-    fn vehicle_certificate(&self, hash: &CertificateHash) -> Option<(&CertificateId, Option<&Certificate>)> {
+    fn vehicle_certificate(&self, hash: &HashData) -> Option<(&CertificateId, Option<&Certificate>)> {
         let own = self.own.iter().filter(|own| own.use_.is_for_vehicles());
         let (own, position) =
             own.filter_map(|own| Some((own, own.ids.iter().position(|id| id.is_named_by(hash))?))).next()?;
@@ -189,16 +200,18 @@ impl Catalog {
 }
 
 /// `ocspResult`: base64 of the DER. Line breaks in it harm nothing.
-pub(crate) fn decode(ocsp_result: &str) -> Result<Vec<u8>, OcspRefused> {
+pub(crate) fn decode(ocsp_result: &str) -> Result<Vec<u8>, OcspError> {
     let text: String = ocsp_result.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
-    Base64::decode_vec(&text).map_err(|_| OcspRefused::Base64)
+    Base64::decode_vec(&text).map_err(|_| OcspError::Base64)
 }
 
-/// M06.FR.10: asked for at least weekly, and earlier where the answer says so. An answer from the future tells that the
+/// M06.FR.10: asked for at least weekly, and earlier where the answer says so. An answer from the future shows that the
 /// clock was set back.
-fn is_fresh(answer: &CachedOcsp, now: SystemTime, skew: Duration) -> bool {
-    let age = now.duration_since(answer.fetched);
-    let young = age.map_or_else(|ahead| ahead.duration() <= skew, |age| age < REFRESH);
+fn is_fresh(answer: &CachedOcsp, now: UnixSeconds, skew: Duration) -> bool {
+    let young = match now.duration_since(answer.fetched) {
+        Some(age) => age < MAX_AGE,
+        None => answer.fetched <= now.saturating_add(skew),
+    };
     young && answer.next_update.is_none_or(|end| now < end)
 }
 
@@ -218,16 +231,11 @@ fn responder_url(certificate: &Certificate) -> Option<String> {
     })
 }
 
-/// A time as whole seconds since 1970, as records keep it; before 1970 as 1970.
-pub(crate) fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
 const AUTHORITY_INFO_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.1");
 const OCSP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
 
 /// `OCSPRequestDataType.responderURL` of OCPP 2.1, in characters; 2.0.1 has 512.
 const MAX_URL: usize = 2000;
 
-/// M06.FR.10
-const REFRESH: Duration = Duration::from_secs(7 * 24 * 3600);
+/// 18000 characters of base64, `ocspResult` of OCPP 2.1.
+const MAX_RESPONSE: usize = 13_500;

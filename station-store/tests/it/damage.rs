@@ -1,13 +1,17 @@
 //! Files that are not as they should be: an error that names the trouble, never a panic, and the rest is served.
 
+use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Barrier;
 
 use ocpp_types::v201::InstallCertificateUseEnumType::CSMSRootCertificate;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use station_store::{OpenError, Store};
 
+use crate::disk::Disk;
 use crate::pki::{Station, new_pending, root, settings};
 
 const FORMAT: TableDefinition<'_, &str, u64> = TableDefinition::new("format");
@@ -242,4 +246,112 @@ fn bytes_on_disk_do_not_panic() {
         fs::write(&path, &sound[..sound.len() * part / 40]).expect("written");
         use_it();
     }
+}
+
+const SWEEP: &str = "STATION_STORE_DAMAGE_TEST_SWEEP";
+
+/// Bytes flipped in every structure of the file, several thousand, and its end cut off at each page
+/// and in between: each time an error that says so, a record that is named as damaged, or what was
+/// there; and nothing on standard error. In a process of its own, with the panic hook that the
+/// documentation shows.
+#[test]
+fn each_damage_is_an_error_and_no_panic_is_printed() {
+    let output = Command::new(env::current_exe().expect("this test"))
+        .args(["--exact", "damage::sweep", "--nocapture", "--test-threads=1"])
+        .env(SWEEP, "yes")
+        .output()
+        .expect("starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said, "", "standard error");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("swept"), "{text}");
+}
+
+/// In the child process: damages a store in memory again and again. In the test run itself:
+/// nothing.
+#[test]
+fn sweep() {
+    if env::var_os(SWEEP).is_none() {
+        return;
+    }
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !station_store::is_catching_panic() {
+            print(panic);
+        }
+    }));
+    let disk = Disk::new(&[]);
+    let store = Store::on_backend(disk.clone(), settings()).expect("made");
+    let roots: Vec<_> = ["One", "Two", "Three", "Four"].map(root).into_iter().collect();
+    for root in &roots {
+        crate::pki::install(&store, CSMSRootCertificate, &root.pem());
+    }
+    store.begin_pending(&new_pending("key")).expect("announced");
+    let dropped = store.begin_pending(&new_pending("dropped")).expect("announced");
+    store.drop_pending(dropped).expect("dropped");
+    let known = |store: &Store| {
+        let roots = store.roots(CSMSRootCertificate);
+        let keys: Vec<_> = store.pending().into_iter().map(|pending| pending.key_uri).collect();
+        (roots, keys, store.condemned_keys())
+    };
+    let whole = known(&store);
+    // As a kill leaves it, and closed.
+    let crashed = disk.seen();
+    drop(store);
+    let closed = disk.seen();
+
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut check = |image: &[u8], place: &str| {
+        let disk = Disk::new(image);
+        let outcome = match Store::on_backend(disk.clone(), settings()) {
+            Ok(store) => {
+                let (roots, keys, condemned) = known(&store);
+                let is_part = roots.iter().all(|root| whole.0.contains(root))
+                    && keys.iter().all(|key| whole.1.contains(key) || *key == crate::pki::uri("dropped"))
+                    && condemned.iter().all(|key| whole.2.contains(key));
+                assert!(is_part, "{place}: what was never there is served");
+                // It may be refused; it must come back.
+                crate::pki::install(&store, CSMSRootCertificate, &roots_pem());
+                let _ = store.begin_pending(&new_pending("other"));
+                let _ = store.reopen();
+                if store.damaged().is_empty() { "served" } else { "records damaged" }
+            }
+            Err(OpenError::Damaged { .. }) => "damaged",
+            Err(OpenError::NotAStore { .. }) => "no store",
+            Err(OpenError::Load { .. }) => "not loaded",
+            Err(OpenError::NewerFormat { .. }) => "newer",
+            Err(error) => panic!("{place}: {error:?}"),
+        };
+        *found.entry(outcome).or_default() += 1;
+    };
+    let mut random = crate::disk::Random(0x5DEE_CE66_D1CE);
+    for (name, image) in [("crashed", &crashed), ("closed", &closed)] {
+        let used: Vec<usize> = (0..image.len()).filter(|at| image[*at] != 0).collect();
+        let places: Vec<usize> = (0..512).chain((0..2500).map(|_| used[random.below(used.len())])).collect();
+        for at in places {
+            let mut damaged = image.clone();
+            damaged[at] ^= [0xFF, 0x01, 0x80][random.below(3)];
+            check(&damaged, &format!("{name}, byte {at}"));
+        }
+        for _ in 0..300 {
+            let at = random.below(image.len());
+            let mut damaged = image.clone();
+            let end = (at + [16, 512, 4096][random.below(3)]).min(image.len());
+            damaged[at..end].fill([0, 0xFF][random.below(2)]);
+            check(&damaged, &format!("{name}, bytes {at} to {end}"));
+        }
+        let cuts = (0..100).map(|_| random.below(image.len()));
+        for length in (0..image.len()).step_by(4096).chain(cuts) {
+            check(&image[..length], &format!("{name}, cut off at {length}"));
+        }
+    }
+    println!("swept: {found:?}");
+    assert!(found["damaged"] + found["records damaged"] > 500, "{found:?}");
+}
+
+/// A root that no store has.
+fn roots_pem() -> String {
+    static PEM: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    PEM.get_or_init(|| root("Five").pem()).clone()
 }

@@ -15,13 +15,13 @@ fn tc_m_20_delete_a_listed_root_with_each_algorithm() {
         let station = Station::new();
         station.must_install(Use::CSMSRootCertificate, &root.pem());
         // The only CSMS root: 2.0.1 lets it go.
-        let response = station.delete(&hash_data(id.hash(algorithm)));
+        let response = station.delete(&hash_data(id.hash_data(algorithm)));
         assert_eq!(response.status, Accepted, "{response:?}");
         assert!(station.all().is_empty());
         let station = station.restart();
         assert!(station.all().is_empty(), "it stays away");
         assert!(station.store.roots(Use::CSMSRootCertificate).is_empty());
-        assert_eq!(station.delete(&hash_data(id.hash(algorithm))).status, NotFound);
+        assert_eq!(station.delete(&hash_data(id.hash_data(algorithm))).status, NotFound);
     }
 }
 
@@ -79,7 +79,7 @@ fn tc_m_22_delete_unknown_is_not_found() {
     station.must_install(Use::CSMSRootCertificate, &known.pem());
     let id = CertificateId::of_root(&Certificate::from_pem(&unknown.pem()).expect("root"));
     for algorithm in HashAlgorithm::ALL {
-        assert_eq!(station.delete(&hash_data(id.hash(algorithm))).status, NotFound);
+        assert_eq!(station.delete(&hash_data(id.hash_data(algorithm))).status, NotFound);
     }
     assert_eq!(station.all().len(), 1);
 }
@@ -137,22 +137,22 @@ fn tc_m_23_delete_own_certificate_fails() {
     for algorithm in HashAlgorithm::ALL {
         // M04.FR.06: the one in use and the renewed one.
         for id in [&own_hash, &renewed_hash] {
-            let response = station.delete(&hash_data(id.hash(algorithm)));
+            let response = station.delete(&hash_data(id.hash_data(algorithm)));
             assert_eq!(response.status, Failed);
             assert_eq!(reason(&response.status_info), "UnsupportedRequest");
         }
         // A sub-CA of its chain was never listed.
         let sub_hash = CertificateId::new(&sub_certificate, root_certificate.public_key());
-        assert_eq!(station.delete(&hash_data(sub_hash.hash(algorithm))).status, NotFound);
+        assert_eq!(station.delete(&hash_data(sub_hash.hash_data(algorithm))).status, NotFound);
     }
     assert_eq!(station.store.own_certificates().len(), 2);
 
     // The issuer's certificate may go; the own one is still recognised.
     let (_, root_hash) = station.all().remove(0);
     assert_eq!(station.delete(&root_hash).status, Accepted);
-    assert_eq!(station.delete(&hash_data(renewed_hash.hash(HashAlgorithm::Sha384))).status, Failed);
+    assert_eq!(station.delete(&hash_data(renewed_hash.hash_data(HashAlgorithm::Sha384))).status, Failed);
 
     // Once discarded it is nobody's any more.
     station.store.confirm_own(renewed.id).expect("confirmed");
-    assert_eq!(station.delete(&hash_data(own_hash.hash(HashAlgorithm::Sha256))).status, NotFound);
+    assert_eq!(station.delete(&hash_data(own_hash.hash_data(HashAlgorithm::Sha256))).status, NotFound);
 }

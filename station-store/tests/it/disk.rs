@@ -44,6 +44,13 @@ impl Disk {
         Self(Arc::new(Mutex::new(State { seen, durable, ..State::default() })))
     }
 
+    /// The disk is well from now on.
+    pub(crate) fn repair(&self) {
+        let mut state = self.state();
+        state.fault = None;
+        state.failed = false;
+    }
+
     pub(crate) fn arm(&self, fault: Fault) {
         let mut state = self.state();
         state.steps = 0;
@@ -120,6 +127,10 @@ impl Disk {
             }
             Some(Fault::ErrorFrom(at, kind)) if state.steps >= at => {
                 state.failed = true;
+                if step.is_none() {
+                    // As on Linux: what could not be written back counts as written from then on.
+                    state.unsynced.clear();
+                }
                 return Err(kind.into());
             }
             _ => {}
@@ -130,8 +141,9 @@ impl Disk {
                 state.unsynced.push(step);
             }
             None => {
-                state.durable = state.seen.clone();
-                state.unsynced.clear();
+                for step in std::mem::take(&mut state.unsynced) {
+                    apply(&mut state.durable, &step, Kept::Whole);
+                }
             }
         }
         Ok(())

@@ -41,7 +41,7 @@ fn m05_fr_03_storage_failure_is_failed_and_poisons_the_store() {
         assert_eq!(reason(&response.status_info), "InternalError");
         assert!(store.begin_pending(&new_pending("key")).is_err());
         let listed = store.installed(&station_store::RootUse::ALL);
-        let delete = store.delete(&DeleteCertificateRequest::new(hash_data(listed[0].1.clone())));
+        let delete = store.delete(&DeleteCertificateRequest::new(hash_data(listed[0].1)));
         assert_eq!(delete.status, DeleteCertificateStatusEnumType::Failed);
         assert_eq!(disk.commits(), commits);
         assert_eq!(store.entries(), 1);
@@ -56,6 +56,55 @@ fn m05_fr_03_storage_failure_is_failed_and_poisons_the_store() {
         );
         assert_eq!(store.entries(), 2);
     }
+}
+
+/// Whoever announced a key was told that it failed, and makes none: when it turns out to be
+/// durable, it is given up.
+#[test]
+fn a_key_whose_announcement_failed_is_given_up_when_the_store_is_opened_again() {
+    let disk = Memory::default();
+    let store = open(&disk);
+    let kept = store.begin_pending(&new_pending("kept")).expect("announced");
+    let (session, _) = store.session(root("Root").der());
+    disk.break_down(Fault::WrittenButNotSynced);
+    store.begin_pending(&new_pending("unsure")).expect_err("not synced");
+    disk.repair();
+    store.reopen().expect("opens again");
+    let pending: Vec<_> = store.pending().iter().map(|pending| pending.id).collect();
+    assert_eq!(pending, [kept]);
+    assert_eq!(
+        store.condemned_keys(),
+        [crate::pki::uri("unsure")],
+        "in case that there is a key all the same"
+    );
+    let next = store.begin_pending(&new_pending("next")).expect("announced");
+    assert!(next > kept);
+    assert_eq!(open(&disk).pending().len(), 2);
+    drop(session);
+}
+
+/// A storage that cannot be opened again stays as it is.
+#[test]
+fn a_storage_that_cannot_be_opened_again_keeps_its_invariant() {
+    struct Once(Memory);
+    impl station_store::storage::Storage for Once {
+        fn load(&mut self) -> Result<station_store::storage::Loaded, station_store::StorageError> {
+            self.0.load()
+        }
+        fn commit(
+            &mut self,
+            changes: &[station_store::storage::Change],
+        ) -> Result<(), station_store::StorageError> {
+            self.0.commit(changes)
+        }
+    }
+    let disk = Memory::default();
+    let store = Store::with_storage(Once(disk.clone()), settings()).expect("opens");
+    disk.break_down(Fault::Full);
+    store.begin_pending(&new_pending("key")).expect_err("full");
+    disk.repair();
+    store.reopen().expect_err("no way");
+    store.begin_pending(&new_pending("key")).expect_err("poisoned still");
 }
 
 /// Seen elsewhere (tfocpp): a failed deletion was answered Accepted, and the certificate was back after the next
@@ -107,7 +156,7 @@ fn refusals_do_not_touch_the_disk() {
     let hash = station_store::CertificateId::of_root(
         &station_store::Certificate::from_pem(&root("Unknown").pem()).expect("root"),
     )
-    .hash(station_store::HashAlgorithm::Sha256);
+    .hash_data(station_store::HashAlgorithm::Sha256);
     store.delete(&DeleteCertificateRequest::new(hash_data(hash)));
     store.key_destroyed("pkcs11:object=unknown").expect("nothing to do");
     assert_eq!(disk.commits(), 0);

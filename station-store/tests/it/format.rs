@@ -48,7 +48,7 @@ fn a_store_of_format_1_is_migrated_and_nothing_is_lost() {
         let (sub_ca, csms) = (certificate(&own[1].chain[1]), certificate(&store.roots(RootUse::Csms)[0]));
         for (own, issuer) in [(&own[0], &csms), (&own[1], &sub_ca)] {
             let id = station_store::CertificateId::new(&certificate(&own.chain[0]), issuer.public_key());
-            let hash = hash_data(id.hash(station_store::HashAlgorithm::Sha384));
+            let hash = hash_data(id.hash_data(station_store::HashAlgorithm::Sha384));
             let response = store.delete(&ocpp_types::v201::DeleteCertificateRequest::new(hash));
             assert_eq!(response.status, DeleteCertificateStatusEnumType::Failed);
         }

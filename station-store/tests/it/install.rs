@@ -26,7 +26,7 @@ fn check_installed_and_listed(use_: InstallCertificateUseEnumType, listed_as: Ge
     let response = station.list(&[listed_as]);
     assert_eq!(response.status, GetInstalledCertificateStatusEnumType::Accepted);
     let certificate = Certificate::from_pem(&root.pem()).expect("root");
-    let hash = hash_data(CertificateId::of_root(&certificate).hash(HashAlgorithm::Sha256));
+    let hash = hash_data(CertificateId::of_root(&certificate).hash_data(HashAlgorithm::Sha256));
     assert_eq!(entries(&response), [(listed_as, hash)]);
     assert_eq!(station.store.roots(use_), [root.der().clone()], "kept as it was received");
 }
@@ -236,8 +236,9 @@ fn m05_fr_17_the_same_again_replaces() {
     // not delete one of two. The newer one stays.
     let mut longer = ca_params("One");
     longer.not_after = date_time_ymd(2040, 1, 1);
-    longer.serial_number =
-        Certificate::from_pem(&one.pem()).ok().map(|known| SerialNumber::from_slice(known.serial()));
+    longer.serial_number = Certificate::from_pem(&one.pem())
+        .ok()
+        .map(|known| SerialNumber::from_slice(known.serial_number().octets()));
     let renewed = longer.self_signed(one.key()).expect("root");
     station.must_install(CSMSRootCertificate, &renewed.pem());
     assert_eq!(station.all(), before);

@@ -104,7 +104,7 @@ fn lesson_44_reason_codes_are_of_the_official_list() {
         &station_store::Certificate::from_pem(&own).expect("a leaf"),
         station_store::Certificate::from_pem(&csms.pem()).expect("a root").public_key(),
     );
-    let answer = station.delete(&hash_data(id.hash(station_store::HashAlgorithm::Sha256)));
+    let answer = station.delete(&hash_data(id.hash_data(station_store::HashAlgorithm::Sha256)));
     note(reason(&answer.status_info), ocpp_types::encode(&answer));
     let disk = Memory::default();
     let store = station_store::Store::with_storage(disk.clone(), settings()).expect("opens");

@@ -6,16 +6,16 @@
 //!
 //! | mistake | seen in | tests |
 //! |---|---|---|
-//! | 1 key of the wrong certificate hashed; case; an expired CA accepted | libevse-security #11 | `hash::hash_data_equal_the_vectors`, `openssl::hash_data_equal_what_openssl_ocsp_computes`, `install::tc_m_07_expired_root_is_rejected_and_not_listed` |
+//! | 1 key of the wrong certificate hashed; case; an expired CA accepted | libevse-security #11 | `openssl::hash_data_equal_what_openssl_ocsp_computes`, `install::tc_m_07_expired_root_is_rejected_and_not_listed` |
 //! | 2 wrong digest | libevse-security #37 | `openssl::hash_data_equal_what_openssl_ocsp_computes` |
 //! | 3 the Name hashed as text | open-ocpp #145, #146 | `openssl::hash_data_equal_what_openssl_ocsp_computes` |
 //! | 4 the whole SubjectPublicKeyInfo hashed | SAP simulator (read) | `openssl::hash_data_equal_what_openssl_ocsp_computes` |
-//! | 5 the serial number as a machine's integer | citrineos #1074 | `openssl::hash_data_equal_what_openssl_ocsp_computes`, `hash::hash_data_equal_the_vectors` |
+//! | 5 the serial number as a machine's integer | citrineos #1074 | `openssl::hash_data_equal_what_openssl_ocsp_computes` |
 //! | 6 20 digits of a serial number where there may be 40 | ocpp-go #212 | `install::a00_fr_508_serial_numbers_that_hash_data_cannot_carry_are_refused` |
-//! | 7 deletion that minded the case | EVerest #2027, HUB-283-004, HUB20-413-001 | `delete::m04_spelling_of_the_hash_does_not_matter`, `hash::spelling_of_hash_data_does_not_matter_and_digits_do` |
-//! | 8 a padded serial number not matched | MicroOcpp (read) | `delete::m04_spelling_of_the_hash_does_not_matter`, `hash::spelling_of_hash_data_does_not_matter_and_digits_do` |
+//! | 7 deletion that minded the case | EVerest #2027, HUB-283-004, HUB20-413-001 | `delete::m04_spelling_of_the_hash_does_not_matter` |
+//! | 8 a padded serial number not matched | MicroOcpp (read) | `delete::m04_spelling_of_the_hash_does_not_matter` |
 //! | 9 leading zeros put out | open-ocpp (read) | `install::a00_fr_508_serial_numbers_that_hash_data_cannot_carry_are_refused`, `openssl::hash_data_equal_what_openssl_ocsp_computes` |
-//! | 10 lenient encodings | MaEVe 1be65fb, 28b1ecd, e204a59 | `install::m05_fr_07_exactly_one_certificate`, `hash::bytes_of_a_peer_do_not_panic` |
+//! | 10 lenient encodings | MaEVe 1be65fb, 28b1ecd, e204a59 | `install::m05_fr_07_exactly_one_certificate` |
 //! | 11 hash data refused by invented rules | ocpp-jaxb #32 | `delete::m04_fr_04_hash_data_that_name_nothing_are_not_found` |
 //! | 12 hashAlgorithm lost in a conversion | EVerest (read) | `versions::hash_data_survive_every_conversion` |
 //! | 13 a crash where the issuer is unknown | everest-demo #25 | `format::a_store_of_format_1_is_migrated_and_nothing_is_lost`, `vehicles::a02_fr_06_cross_signed_root_in_the_chain` |
@@ -69,7 +69,6 @@ mod delete;
 mod disk;
 mod faults;
 mod format;
-mod hash;
 mod install;
 mod inventory;
 mod keys;

@@ -77,4 +77,8 @@ impl Storage for Memory {
             None => Ok(()),
         }
     }
+
+    fn reopen(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
 }

@@ -13,9 +13,7 @@ use ocpp_types::v201::{
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, TestRunner};
 use rcgen::{KeyPair, PublicKeyData, date_time_ymd};
-use station_store::{
-    Certificate, CertificateHash, CertificateId, HashAlgorithm, NewPending, Settings, Store,
-};
+use station_store::{Certificate, CertificateId, HashAlgorithm, NewPending, Settings, Store};
 
 use crate::disk::Disk;
 use crate::memory::{Fault, Memory};
@@ -388,7 +386,7 @@ fn hash_of(name: Name, algorithm: usize, shout: bool) -> CertificateHashDataType
         Name::Leaf(leaf) => &SAMPLES.leaves[leaf].id,
         Name::SubCa => &SAMPLES.sub_ca,
     };
-    let mut hash = hash_data(id.hash(HashAlgorithm::ALL[algorithm]));
+    let mut hash = hash_data(id.hash_data(HashAlgorithm::ALL[algorithm]));
     if shout {
         let upper = hash.issuer_name_hash.to_uppercase();
         hash.issuer_name_hash = upper.try_into().expect("as long");
@@ -438,8 +436,8 @@ fn check_list(store: &Store, model: &Model, filter: u8) {
         })
         .collect();
     let entry = |type_: usize, children: usize, id: &CertificateId| {
-        let CertificateHash { issuer_key_hash, serial_number, .. } = id.hash(HashAlgorithm::Sha256);
-        (TYPES[type_], children, issuer_key_hash.to_string(), serial_number.to_string())
+        let hash = id.hash_data(HashAlgorithm::Sha256).to_text();
+        (TYPES[type_], children, hash.issuer_key_hash, hash.serial_number)
     };
     let roots = model.roots.iter().map(|(use_, root)| entry(*use_, 0, &SAMPLES.roots[*root].1));
     let chains = model.own.keys().filter(|leaf| !connects(**leaf)).map(|leaf| {

@@ -88,10 +88,22 @@ fn full(directory: &Path) {
     assert_eq!(reason(&response.status_info), "OutOfStorage");
     assert!(detail(&response.status_info).contains("the disk is full"), "{response:?}");
     assert_eq!(store.entries(), installed, "the rest is served");
-    drop(store);
+    store.reopen().expect_err("it is full still");
+    let other = Store::open(&path, settings()).expect_err("it is locked in between");
+    assert!(matches!(other, OpenError::Locked { .. }), "{other:?}");
 
-    // Room is made, and the store opened anew: nothing is lost, and it works.
+    // Room is made, and the store opened again in place: nothing is lost, and it works.
     fs::remove_file(directory.join("ballast")).expect("removed");
+    store.reopen().expect("opens again");
+    let other = Store::open(&path, settings()).expect_err("it is locked");
+    assert!(matches!(other, OpenError::Locked { .. }), "{other:?}");
+    assert_eq!(store.entries(), installed);
+    assert_eq!(
+        install(&store, CSMSRootCertificate, &root("Again").pem()).status,
+        InstallCertificateStatusEnumType::Accepted
+    );
+    installed += 1;
+    drop(store);
     let store = Store::open(&path, settings()).expect("opens");
     assert!(store.damaged().is_empty());
     assert_eq!(store.entries(), installed);
@@ -156,9 +168,13 @@ fn read_only(directory: &Path) {
         let error = store.drop_pending(pending).expect_err("read-only");
         let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
         assert!(matches!(source, Some(StorageError::ReadOnly)), "{error:?}");
-        drop(store);
+        store.reopen().expect_err("read-only still");
         assert_eq!(fs::read(&path).expect("read"), before, "not touched");
         mount(&["-t", "tmpfs", "-o", "remount,rw", "tmpfs"], directory);
+        store.reopen().expect("it can be written");
+        store.begin_pending(&new_pending("another")).expect("announced");
+        let last = store.pending().pop().expect("there").id;
+        store.drop_pending(last).expect("dropped");
     }
     let store = Store::open(&path, settings()).expect("opens");
     assert_eq!(

@@ -6,18 +6,20 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use base64ct::{Base64, Encoding};
+use certificates::ocsp::NoAnswer;
 use ocpp_types::v201::InstallCertificateUseEnumType::V2GRootCertificate;
 use ocpp_types::v201::{CertificateSigningUseEnumType, DeleteCertificateStatusEnumType};
 use rcgen::{
     CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair, PublicKeyData as _, SerialNumber,
 };
 use station_store::{
-    Certificate, CertificateHash, OcspDue, OcspError, OcspRefused, OcspStatus, OwnId, Settings, Store,
+    Certificate, CertificateStatus, HashData, OcspDue, OcspError, OcspRefused, OwnId, Settings, Store,
 };
 
 use crate::memory::{Fault, Memory};
 use crate::pki::{
-    Authority, Station, ca_params, key, leaf, root_of, secc_params, settings, sub_ca_of, v2g_pending,
+    Authority, Station, ca_params, hash_data, key, leaf, root_of, secc_params, settings, sub_ca_of,
+    v2g_pending,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -84,7 +86,7 @@ impl Scene {
         self.station.store.ocsp_due(now)
     }
 
-    fn answered(&self, due: &OcspDue, response: &[u8]) -> Result<OcspStatus, OcspError> {
+    fn answered(&self, due: &OcspDue, response: &[u8]) -> Result<CertificateStatus, OcspError> {
         self.station.store.ocsp_answered(&due.hash, &Base64::encode_string(response), SystemTime::now())
     }
 
@@ -164,7 +166,8 @@ pub(crate) fn good_answer(pem: &str, issuer: &Authority, days: &str) -> String {
     let folder = tempfile::tempdir().expect("temporary directory");
     let directory = folder.path();
     let write = |name: &str, text: &str| fs::write(directory.join(name), text).expect("written");
-    let serial = hex::encode_upper(Certificate::from_pem(pem).expect("a certificate").serial());
+    let serial =
+        hex::encode_upper(Certificate::from_pem(pem).expect("a certificate").serial_number().octets());
     write("index.txt", &format!("V\t491231235959Z\t\t{serial}\tunknown\t/CN=any\n"));
     write("index.txt.attr", "unique_subject = no\n");
     write("certificate.pem", pem);
@@ -189,7 +192,13 @@ fn openssl(directory: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "openssl {arguments:?}: {text}");
 }
 
-fn refused(result: Result<OcspStatus, OcspError>) -> OcspRefused {
+/// Hash data of a certificate that there is not.
+fn other_serial(hash: &HashData) -> HashData {
+    let text = hash.to_text();
+    HashData::parse(hash.algorithm(), &text.issuer_name_hash, &text.issuer_key_hash, "77").expect("hash data")
+}
+
+fn refused(result: Result<CertificateStatus, OcspError>) -> OcspRefused {
     match result {
         Err(OcspError::Refused { source }) => source,
         other => panic!("refused is expected, not {other:?}"),
@@ -207,13 +216,15 @@ fn tc_m_24_leaf_and_sub_cas_are_asked_about_and_answers_are_kept() {
     assert_eq!(scene.station.store.ocsp_answers(scene.own, now), [None, None]);
     for (due, (certificate, issuer)) in due.iter().zip([("leaf", "sub"), ("sub", "root")]) {
         let response = scene.response(certificate, issuer, issuer, GOOD);
-        assert_eq!(scene.answered(due, &response).expect("valid"), OcspStatus::Good);
+        assert_eq!(scene.answered(due, &response).expect("valid"), CertificateStatus::Good);
     }
     assert!(scene.due(now).is_empty());
     let Scene { station, own, .. } = scene;
     let station = station.restart();
     let answers = station.store.ocsp_answers(own, now);
-    assert!(answers.iter().all(|answer| answer.as_ref().is_some_and(|one| one.status == OcspStatus::Good)));
+    assert!(
+        answers.iter().all(|answer| answer.as_ref().is_some_and(|one| one.status == CertificateStatus::Good))
+    );
     assert!(station.store.ocsp_due(now).is_empty(), "kept over a restart");
     // Three days, as the answers say; then they are due again, and not given to vehicles any more.
     assert!(station.store.ocsp_due(now + 2 * DAY).is_empty());
@@ -280,7 +291,10 @@ fn tc_m_24_leaf_and_both_sub_cas_are_due() {
         station.store.ocsp_due(now).iter().zip([(first, &two), (two.pem(), &one), (one.pem(), &root)])
     {
         let answer = good_answer(&pem, issuer, "3");
-        assert_eq!(station.store.ocsp_answered(&due.hash, &answer, now).expect("valid"), OcspStatus::Good);
+        assert_eq!(
+            station.store.ocsp_answered(&due.hash, &answer, now).expect("valid"),
+            CertificateStatus::Good
+        );
     }
     assert!(urls().is_empty());
     // M06.FR.07: of a renewed certificate the new leaf; about the sub-CAs that it shares the answers still hold.
@@ -317,7 +331,7 @@ fn tc_m_25_failed_is_asked_again_later_and_never_kept() {
     assert_eq!(station.store.ocsp_due(at), [leaf.clone(), sub]);
 
     // Unknown hash data are nobody's.
-    let unknown = CertificateHash { serial_number: "77".try_into().expect("short"), ..leaf.hash.clone() };
+    let unknown = other_serial(&leaf.hash);
     station.store.ocsp_failed(&unknown, at);
     assert_eq!(station.store.ocsp_due(at).len(), 2);
 }
@@ -390,7 +404,7 @@ fn m06_certificates_without_responder_are_left_out() {
 /// Revoked and unknown are answers too: verified and kept, so that they are not asked for again and again.
 #[test]
 fn m06_revoked_and_unknown_are_kept() {
-    for (status, expected) in [("R", OcspStatus::Revoked), ("none", OcspStatus::Unknown)] {
+    for (status, expected) in [("R", CertificateStatus::Revoked), ("none", CertificateStatus::Unknown)] {
         let scene = Scene::new();
         let due = scene.due(SystemTime::now()).remove(0);
         let response = scene.response("leaf", "sub", "sub", Answer { status, ..GOOD });
@@ -411,7 +425,7 @@ fn m06_fr_08_signers_that_count() {
             for arguments in [&["-ndays", "1"][..], &["-ndays", "1", "-resp_key_id"]] {
                 let response = scene.response("leaf", "sub", signer, Answer { digest, arguments, ..GOOD });
                 let status = scene.answered(&due, &response);
-                assert_eq!(status.expect(signer), OcspStatus::Good, "{digest} {arguments:?}");
+                assert_eq!(status.expect(signer), CertificateStatus::Good, "{digest} {arguments:?}");
             }
         }
     }
@@ -456,7 +470,10 @@ fn m06_fr_08_answers_that_do_not_fit() {
     let scene = Scene::new();
     let due = scene.due(SystemTime::now());
     let about_leaf = scene.response("leaf", "sub", "sub", GOOD);
-    assert!(matches!(refused(scene.answered(&due[1], &about_leaf)), OcspRefused::OtherCertificate));
+    assert!(matches!(
+        refused(scene.answered(&due[1], &about_leaf)),
+        OcspRefused::NoAnswer { source: NoAnswer::OtherCertificate }
+    ));
     let at = |now| {
         let base64 = Base64::encode_string(&about_leaf);
         refused(scene.station.store.ocsp_answered(&due[0].hash, &base64, now))
@@ -464,12 +481,13 @@ fn m06_fr_08_answers_that_do_not_fit() {
     assert!(matches!(at(SystemTime::now() + 4 * DAY), OcspRefused::Stale));
     assert!(matches!(at(SystemTime::now() - DAY / 2), OcspRefused::Future));
     let error = scene.station.store.ocsp_answered(&due[0].hash, "not base64!", SystemTime::now());
-    assert!(matches!(refused(error), OcspRefused::Base64));
+    assert!(matches!(error, Err(OcspError::Base64)), "{error:?}");
     // RFC 6960, 4.2.1: an error of the responder, here tryLater.
     let error = scene.answered(&due[0], &[0x30, 0x03, 0x0a, 0x01, 0x03]);
-    assert!(matches!(refused(error), OcspRefused::Status { code: 3 }));
-    assert!(matches!(refused(scene.answered(&due[0], &[0; 20_000])), OcspRefused::TooLarge { .. }));
-    let unknown = CertificateHash { serial_number: "77".try_into().expect("short"), ..due[0].hash.clone() };
+    assert!(matches!(refused(error), OcspRefused::NoAnswer { source: NoAnswer::Status { code: 3 } }));
+    let error = scene.answered(&due[0], &[0; 20_000]);
+    assert!(matches!(error, Err(OcspError::TooLarge { octets: 20_000 })), "{error:?}");
+    let unknown = other_serial(&due[0].hash);
     let error = scene.station.store.ocsp_answered(&unknown, "MAMKAQM=", SystemTime::now());
     assert!(matches!(error, Err(OcspError::UnknownCertificate)), "{error:?}");
 }
@@ -491,7 +509,7 @@ fn m06_fr_08_changed_answers_are_refused() {
             let mut changed = response.clone();
             changed[position] ^= change;
             if let Ok(status) = scene.answered(&due, &changed) {
-                assert_eq!(status, OcspStatus::Revoked, "octet {position}");
+                assert_eq!(status, CertificateStatus::Revoked, "octet {position}");
                 accepted += 1;
             }
         }
@@ -509,8 +527,9 @@ fn m06_answers_go_with_the_chain() {
     let about_sub = scene.response("sub", "root", "root", GOOD);
     let root = scene.station.all_roots().remove(0);
     assert_eq!(scene.station.delete(&root).status, DeleteCertificateStatusEnumType::Accepted);
-    assert!(matches!(refused(scene.answered(&due[1], &about_sub)), OcspRefused::IssuerNotInstalled));
-    let hash = due[0].hash.clone().into();
+    let error = scene.answered(&due[1], &about_sub);
+    assert!(matches!(error, Err(OcspError::IssuerNotInstalled)), "{error:?}");
+    let hash = hash_data(due[0].hash);
     assert_eq!(scene.station.delete(&hash).status, DeleteCertificateStatusEnumType::Accepted);
     assert!(scene.due(SystemTime::now()).is_empty());
     assert!(scene.station.restart().store.ocsp_answers(scene.own, SystemTime::now()).is_empty());

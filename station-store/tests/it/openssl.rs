@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use ocpp_types::v201::InstallCertificateUseEnumType;
-use station_store::{Certificate, CertificateId, HashAlgorithm, Settings, Store};
+use station_store::{Certificate, CertificateId, HashAlgorithm, HashData, Settings, Store};
 
 use crate::memory::Memory;
 use crate::pki::Station;
@@ -162,16 +162,20 @@ fn hash_data_equal_what_openssl_ocsp_computes() {
                     Certificate::from_pem(&text).expect(file)
                 };
                 let issuer = read(&root);
-                assert!(issuer.issuer().contains(&naming.tag), "{kind}: not the string type that is wanted");
+                assert!(
+                    issuer.issuer().as_der().contains(&naming.tag),
+                    "{kind}: not the string type that is wanted"
+                );
                 for (algorithm, digest) in DIGESTS {
                     for file in [&root, &leaf] {
-                        let hash = CertificateId::new(&read(file), issuer.public_key()).hash(algorithm);
+                        let id = CertificateId::new(&read(file), issuer.public_key());
+                        let hash = id.hash_data(algorithm).to_text();
                         let [name_hash, key_hash, serial] = cert_id(directory, digest, &root, file);
-                        assert_eq!(hash.issuer_name_hash.as_str(), name_hash, "{kind} {file} {digest}");
-                        assert_eq!(hash.issuer_key_hash.as_str(), key_hash, "{kind} {file} {digest}");
+                        assert_eq!(hash.issuer_name_hash, name_hash, "{kind} {file} {digest}");
+                        assert_eq!(hash.issuer_key_hash, key_hash, "{kind} {file} {digest}");
                         let serial = serial.trim_start_matches('0');
                         let serial = if serial.is_empty() { "0" } else { serial };
-                        assert_eq!(hash.serial_number.as_str(), serial, "{kind} {file} {digest}");
+                        assert_eq!(hash.serial_number, serial, "{kind} {file} {digest}");
                         compared += 1;
                     }
                 }
@@ -190,12 +194,7 @@ fn check_deletable(directory: &Path, root: &str, kind: &str) {
     let use_ = InstallCertificateUseEnumType::CSMSRootCertificate;
     store.provision_root(use_, &pem, std::time::SystemTime::now()).expect(kind);
     let [name_hash, key_hash, serial] = cert_id(directory, "-sha512", root, root);
-    let hash = station_store::CertificateHash {
-        algorithm: HashAlgorithm::Sha512,
-        issuer_name_hash: name_hash.try_into().expect("128 digits"),
-        issuer_key_hash: key_hash.try_into().expect("128 digits"),
-        serial_number: serial.try_into().expect("at most 40 digits"),
-    };
+    let hash = HashData::parse(HashAlgorithm::Sha512, &name_hash, &key_hash, &serial).expect("hash data");
     assert_eq!(store.delete_by_hash(&hash).expect(kind), 1);
 }
 

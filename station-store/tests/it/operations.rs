@@ -9,7 +9,7 @@ use ocpp_types::v201::{
 };
 use rcgen::PublicKeyData;
 use station_store::{
-    AdditionalRootCheck, Certificate, CertificateHash, CertificateId, CertificateSigningUse, HashAlgorithm,
+    AdditionalRootCheck, Certificate, CertificateId, CertificateSigningUse, HashAlgorithm, HashData,
     NewPending, RootUse, SendNote, Settings, Store,
 };
 
@@ -87,7 +87,7 @@ fn signed(store: &Store, chain: &str) -> bool {
     store.certificate_signed(&request, now()).response.status == CertificateSignedStatusEnumType::Accepted
 }
 
-pub(crate) fn delete(store: &Store, hash: CertificateHash) -> bool {
+pub(crate) fn delete(store: &Store, hash: HashData) -> bool {
     let response = store.delete(&DeleteCertificateRequest::new(hash_data(hash)));
     response.status == DeleteCertificateStatusEnumType::Accepted
 }
@@ -97,7 +97,7 @@ fn answered(store: &Store, number: usize) -> bool {
     let own = store.vehicle_certificates(now()).pop().expect("the oldest");
     let first = Certificate::from_der(own.chain[0].as_ref()).expect("a certificate");
     let issuer = Certificate::from_der(own.chain[1].as_ref()).expect("a certificate");
-    let hash = CertificateId::new(&first, issuer.public_key()).hash(HashAlgorithm::Sha256);
+    let hash = CertificateId::new(&first, issuer.public_key()).hash_data(HashAlgorithm::Sha256);
     store.ocsp_answered(&hash, &PKI.answers[number], PKI.ocsp_now).is_ok()
 }
 

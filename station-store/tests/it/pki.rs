@@ -14,9 +14,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, DnValue, IsCa, KeyPair,
     KeyUsagePurpose, PublicKeyData, date_time_ymd,
 };
+use station_store::message::HashDataMessage as _;
 use station_store::{
-    CertificateHash, CertificateSigningUse, HashAlgorithm, NewPending, PendingId, RootUse, Settings,
-    SignedOutcome, Store,
+    CertificateSigningUse, HashAlgorithm, HashData, NewPending, PendingId, RootUse, Settings, SignedOutcome,
+    Store,
 };
 
 pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -144,7 +145,7 @@ impl Station {
 
     /// The hash data of the roots that the inventory reports.
     pub(crate) fn all_roots(&self) -> Vec<CertificateHashDataType> {
-        self.store.installed(&RootUse::ALL).into_iter().map(|(_, hash)| hash.into()).collect()
+        self.store.installed(&RootUse::ALL).into_iter().map(|(_, hash)| hash_data(hash)).collect()
     }
 
     /// What the inventory reports, each entry with its children, as a store would that is set to `algorithm`.
@@ -235,8 +236,8 @@ fn entries_with_children(response: &GetInstalledCertificateIdsResponse) -> Vec<V
         .collect()
 }
 
-pub(crate) fn hash_data(hash: CertificateHash) -> CertificateHashDataType {
-    hash.into()
+pub(crate) fn hash_data(hash: HashData) -> CertificateHashDataType {
+    CertificateHashDataType::of_hash_data(&hash)
 }
 
 pub(crate) fn reason(status_info: &Option<StatusInfoType>) -> &str {

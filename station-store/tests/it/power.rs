@@ -9,7 +9,7 @@ use std::io;
 
 use rustls_pki_types::CertificateDer;
 use station_store::{
-    Certificate, CertificateHash, OcspAnswer, OwnCertificate, PendingCsr, RootUse, Settings, StorageBackend,
+    Certificate, HashData, OcspAnswer, OwnCertificate, PendingCsr, RootUse, Settings, StorageBackend,
     StorageError, Store,
 };
 
@@ -21,8 +21,8 @@ use crate::pki::{new_pending, now, uri};
 /// Everything that the store says.
 #[derive(Debug, PartialEq)]
 struct Said {
-    installed: Vec<(RootUse, CertificateHash)>,
-    chains: Vec<Vec<CertificateHash>>,
+    installed: Vec<(RootUse, HashData)>,
+    chains: Vec<Vec<HashData>>,
     own: Vec<OwnCertificate>,
     vehicle: Vec<OwnCertificate>,
     answers: Vec<Vec<Option<OcspAnswer>>>,
@@ -60,18 +60,17 @@ fn open(disk: &Disk, settings: fn() -> Settings) -> Store {
 
 /// Whatever is listed can be deleted, and is gone then; but not what the station connects with (M04.FR.06).
 fn check_deletable(store: &Store) {
-    let connects = |chain: &Vec<CertificateHash>| {
+    let connects = |chain: &Vec<HashData>| {
         let leaf =
             |own: &OwnCertificate| Certificate::from_der(own.chain[0].as_ref()).expect("a certificate");
-        let serial = chain[0].serial_number.as_str().trim_start_matches('0').to_owned();
         let own = store.own_certificates();
-        own.iter().any(|own| hex::encode(leaf(own).serial()).trim_start_matches('0') == serial)
+        own.iter().any(|own| leaf(own).serial_number() == chain[0].serial_number())
     };
     loop {
         let mut listed: Vec<_> = store.installed(&RootUse::ALL).into_iter().map(|(_, hash)| hash).collect();
         listed.extend(store.installed_chains().into_iter().filter(|chain| !connects(chain)).flatten());
         let Some(hash) = listed.pop() else { return };
-        assert!(delete(store, hash.clone()), "listed, and not deletable: {hash:?}");
+        assert!(delete(store, hash), "listed, and not deletable: {hash:?}");
         let left = store.installed(&RootUse::ALL).into_iter().map(|(_, hash)| hash);
         assert!(!left.chain(store.installed_chains().into_iter().flatten()).any(|other| other == hash));
     }
@@ -235,6 +234,61 @@ fn m05_fr_03_disk_full_or_broken_at_every_write() {
                     let found = state(&store);
                     assert!(found == old || found == new, "{name}, {kind}, step {at}: {found:?}");
                     assert!(found == new || (operation.run)(&store), "{name}: works again");
+                }
+            }
+        }
+    }
+}
+
+/// The disk is full, or broken, from any write on, and well again later: the store is opened again
+/// in place, has the old or the new state, and what it serves then is what a loss of power leaves.
+#[test]
+fn disk_full_at_every_write_and_opened_again_in_place() {
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
+        for operation in OPERATIONS {
+            let name = operation.name;
+            let content = operation.disk();
+            let disk = Disk::new(&content);
+            let store = open(&disk, operation.settings);
+            let old = state(&store);
+            disk.count();
+            assert!((operation.run)(&store), "{name}");
+            let steps = disk.steps();
+            let new = state(&store);
+            drop(store);
+            for at in 1..=steps {
+                let place = format!("{name}, {kind}, step {at} of {steps}");
+                let disk = Disk::new(&content);
+                let store = open(&disk, operation.settings);
+                assert_eq!(store.write_failure(), None);
+                store.reopen().expect("nothing to do");
+                let condemned = store.condemned_keys();
+                disk.arm(Fault::ErrorFrom(at, kind));
+                assert!(!(operation.run)(&store), "{place}: accepted on a broken disk");
+                assert!(store.write_failure().is_some(), "{place}");
+                for _ in 0..2 {
+                    let error = store.reopen().expect_err("the disk is as before");
+                    assert!(store.write_failure().is_some_and(|why| why.starts_with(&error.to_string())));
+                    assert_eq!(state(&store), old, "{place}: reading goes on");
+                }
+                disk.repair();
+                store.reopen().unwrap_or_else(|error| panic!("{place}: {error:?}"));
+                assert_eq!(store.write_failure(), None);
+                assert!(store.damaged().is_empty(), "{place}: {:?}", store.damaged());
+                if name == "announce a key" {
+                    // Where it was durable, it was given up: whoever announced it makes no key for
+                    // it.
+                    let given_up = store.condemned_keys().into_iter().filter(|key| !condemned.contains(key));
+                    given_up.for_each(|key| store.key_destroyed(&key).expect("forgotten"));
+                }
+                let found = state(&store);
+                assert!(found == old || found == new, "{place}: neither old nor new: {found:?}");
+                assert!(found == new || (operation.run)(&store), "{place}: works again");
+                let served = state(&store);
+                drop(store);
+                for image in std::iter::once(disk.seen()).chain(disk.after_power_loss(at as u64)) {
+                    let found = state(&open(&Disk::new(&image), operation.settings));
+                    assert_eq!(found, served, "{place}: lost after it was accepted");
                 }
             }
         }

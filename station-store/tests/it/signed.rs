@@ -146,7 +146,7 @@ fn a02_fr_07_not_a_chain() {
     scene.check_invalid("no certificate", "there is no PEM certificate in the text");
     scene.check_invalid(&leaf[..leaf.len() - 30], "not closed");
     scene.check_invalid(&key().serialize_pem(), "PRIVATE KEY");
-    scene.check_invalid(&leaf.repeat(8), "more than 7 certificates");
+    scene.check_invalid(&leaf.repeat(8), "the limit is 7");
 }
 
 /// A certificate for a key that was never asked for, or that was given up.
@@ -284,7 +284,7 @@ fn a02_fr_06_path_rules() {
     let scene = Scene::below(root_of(params));
     let sub = sub_ca(&scene.root, "Sub");
     let chain = format!("{}{}", leaf(&sub, &scene.key, leaf_params()), sub.pem());
-    scene.check_invalid(&chain, "longer than its root allows");
+    scene.check_invalid(&chain, "pathLenConstraint");
     scene.check_accepted(&scene.leaf(|_| {}));
 
     // pathLenConstraint of a sub-CA.
@@ -348,6 +348,11 @@ fn a00_fr_509_organization() {
         params.distinguished_name.remove(DnType::OrganizationName);
     });
     scene.check_invalid(&none, "A00.FR.509");
+    // The CSMS refuses a certificate with several (A00.FR.404).
+    let several = scene.leaf(|params| {
+        params.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 10]), "Other CSO");
+    });
+    scene.check_invalid(&several, "A00.FR.509");
 }
 
 #[test]

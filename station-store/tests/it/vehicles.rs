@@ -59,7 +59,9 @@ fn chains(station: &Station) -> Vec<CertificateHashDataChainType> {
 
 fn hash(pem: &str, issuer: &Authority) -> CertificateHashDataType {
     let read = |pem: &str| Certificate::from_pem(pem).expect("a certificate");
-    hash_data(CertificateId::new(&read(pem), read(&issuer.pem()).public_key()).hash(HashAlgorithm::Sha256))
+    hash_data(
+        CertificateId::new(&read(pem), read(&issuer.pem()).public_key()).hash_data(HashAlgorithm::Sha256),
+    )
 }
 
 fn first(chain: &str) -> String {
@@ -89,7 +91,7 @@ fn tc_m_15_m03_fr_05_chain_is_listed_with_its_sub_cas() {
         (hash(&hierarchy.two.pem(), &hierarchy.one), hash(&hierarchy.one.pem(), &hierarchy.root));
     assert_eq!(children.to_vec(), [two.clone(), one.clone()]);
     // The same, for who stands before the station.
-    let own = station.store.own_hashes(own.id).into_iter().map(CertificateHashDataType::from);
+    let own = station.store.own_hashes(own.id).into_iter().map(hash_data);
     assert_eq!(own.collect::<Vec<_>>(), [hash(&first(&chain), &hierarchy.two), two, one]);
     // It serves no connection, and is listed among all types.
     assert!(station.store.own_certificates().is_empty());

@@ -19,16 +19,16 @@ pub struct Versions {
 #[non_exhaustive]
 pub enum VersionsError {
     /// It is empty.
-    #[error("csms.versions is empty; a station speaks 2.1, 2.0.1 or 1.6, or several of them")]
+    #[error("is empty; a station speaks 2.1, 2.0.1 or 1.6, or several of them")]
     Empty,
     /// It names what is none.
-    #[error("csms.versions: this station does not speak OCPP {name}, but 2.1, 2.0.1 and 1.6")]
+    #[error("the station speaks 2.1, 2.0.1 and 1.6 only")]
     Unknown {
         /// What it names.
         name: String,
     },
     /// It names one twice.
-    #[error("csms.versions: {version} twice")]
+    #[error("{version} stands twice")]
     Twice {
         /// Which.
         version: Version,

@@ -29,6 +29,24 @@ pub struct SetOutcome {
     pub changed: BTreeSet<Variable>,
 }
 
+impl SetOutcome {
+    /// The answer where the change could not be made durable: nothing was set.
+    #[must_use]
+    pub fn not_stored(response: SetVariablesResponse) -> SetVariablesResponse {
+        use SetVariableStatusEnumType as Status;
+        let refused = |result: &SetVariableResultType| {
+            let mut result = result.clone();
+            if matches!(result.attribute_status, Status::Accepted | Status::RebootRequired) {
+                result.attribute_status = Status::Rejected;
+                let refusal = Refusal::new("InternalError", "the change could not be stored");
+                result.attribute_status_info = refusal.status_info();
+            }
+            result
+        };
+        SetVariablesResponse::new(each(&response.set_variable_result, refused))
+    }
+}
+
 /// Why a variable cannot be found.
 enum Unknown {
     Component,

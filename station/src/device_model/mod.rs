@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use ocpp_transport::{Identity, Password, SecurityProfile};
+use ocpp_transport::{Password, SecurityProfile, StationIdentity};
 
 pub use self::{
     answer::SetOutcome,
@@ -50,7 +50,7 @@ pub struct DeviceModel {
 #[non_exhaustive]
 pub struct Defaults {
     /// `SecurityCtrlr.Identity`.
-    pub identity: Identity,
+    pub identity: StationIdentity,
     /// `SecurityCtrlr.OrganizationName`, at most 64 characters.
     pub organization: String,
     /// `SecurityCtrlr.BasicAuthPassword`.
@@ -66,7 +66,7 @@ pub struct Defaults {
 impl Defaults {
     /// The defaults of a station: no downgrade, and the values of [`DeviceModel`] for everything else.
     #[must_use]
-    pub fn new(identity: Identity, organization: impl Into<String>, password: Password) -> Self {
+    pub fn new(identity: StationIdentity, organization: impl Into<String>, password: Password) -> Self {
         Self {
             identity,
             organization: organization.into(),
@@ -127,7 +127,7 @@ impl DeviceModel {
 
     /// The identity in the connection URL.
     #[must_use]
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &StationIdentity {
         &self.defaults.identity
     }
 

@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use ocpp_transport::SecurityProfile;
+use ocpp_transport::{Endpoint, EndpointError, SecurityProfile};
 use ocpp_types::{
     BoundedString,
     v201::{
@@ -13,7 +13,6 @@ use ocpp_types::{
         SetNetworkProfileResponse, SetNetworkProfileStatusEnumType, StatusInfoType,
     },
 };
-use url::Url;
 
 use super::{DeviceModel, Downgrade, Installed, Situation, variable::Refusal};
 
@@ -247,19 +246,11 @@ fn check_profile(
     if data.vpn.is_some() || data.apn.is_some() {
         return invalid("this station does not set up a VPN or an APN".to_owned());
     }
-    let Ok(url) = Url::parse(data.ocpp_csms_url.as_str()) else {
-        return invalid("ocppCsmsUrl is no URL".to_owned());
-    };
-    if url.scheme() != "wss" || url.host_str().is_none() {
-        return invalid("ocppCsmsUrl has to begin with wss:// and name a host".to_owned());
+    match data.ocpp_csms_url.as_str().parse::<Endpoint>() {
+        Ok(endpoint) if endpoint.is_tls() => Ok(()),
+        Ok(_) | Err(EndpointError::Scheme) => invalid("ocppCsmsUrl has to begin with wss://".to_owned()),
+        Err(error) => invalid(format!("ocppCsmsUrl: {error}")),
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return invalid("credentials do not belong into ocppCsmsUrl".to_owned());
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return invalid("ocppCsmsUrl has to end with its path".to_owned());
-    }
-    Ok(())
 }
 
 impl fmt::Debug for NetworkConfiguration {

@@ -15,8 +15,16 @@ use super::{Defaults, DeviceModel, NetworkConfiguration, Variable, variable::Pla
 #[non_exhaustive]
 pub enum StoredModelError {
     /// The text is not what this program wrote.
-    #[error("not a stored device model")]
-    Syntax(#[source] serde_json::Error),
+    #[error("not a stored device model: line {line}, column {column}")]
+    Syntax {
+        /// Where it ends to be one. What stands there may be the password.
+        line: usize,
+        /// In this column.
+        column: usize,
+    },
+    /// The text is not UTF-8.
+    #[error("not a stored device model: not UTF-8")]
+    Encoding,
     /// It was written by a newer program.
     #[error("format {found} of the device model is unknown; this program knows up to {FORMAT}, update it")]
     Format {
@@ -57,7 +65,7 @@ impl DeviceModel {
         let variables = self.set.iter().map(|(place, value)| (name(*place), value.clone()));
         let profiles = self.network.profiles().iter().map(|(slot, profile)| {
             let text = encode(profile).map_err(|_| StoredModelError::Network)?;
-            let raw = RawValue::from_string(text).map_err(StoredModelError::Syntax)?;
+            let raw = RawValue::from_string(text).map_err(|error| syntax(&error))?;
             Ok((*slot, raw))
         });
         let text = |password: &Password| {
@@ -78,7 +86,7 @@ impl DeviceModel {
             profiles: profiles.collect::<Result<_, StoredModelError>>()?,
             priority: self.network.priority().to_vec(),
         };
-        serde_json::to_string(&document).map(Zeroizing::new).map_err(StoredModelError::Syntax)
+        serde_json::to_string(&document).map(Zeroizing::new).map_err(|error| syntax(&error))
     }
 
     /// Reads back what [`DeviceModel::to_json`] wrote.
@@ -86,7 +94,7 @@ impl DeviceModel {
     /// # Errors
     /// If it is of a newer format, or damaged.
     pub fn from_json(text: &str, defaults: Defaults) -> Result<Self, StoredModelError> {
-        let document: Document = serde_json::from_str(text).map_err(StoredModelError::Syntax)?;
+        let document: Document = serde_json::from_str(text).map_err(|error| syntax(&error))?;
         if document.format > FORMAT {
             return Err(StoredModelError::Format { found: document.format });
         }
@@ -116,6 +124,10 @@ impl DeviceModel {
         };
         Ok(Self { defaults, set, suspended: BTreeSet::new(), password, network })
     }
+}
+
+fn syntax(error: &serde_json::Error) -> StoredModelError {
+    StoredModelError::Syntax { line: error.line(), column: error.column() }
 }
 
 /// How a value is called in the text: `Component.Variable`, or `Component[EVSE].Variable`.

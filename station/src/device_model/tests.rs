@@ -15,7 +15,7 @@ use super::*;
 type Answer = (String, Option<String>);
 
 fn model(profile: u8) -> DeviceModel {
-    let identity = Identity::try_from("CS001").expect("short");
+    let identity = StationIdentity::try_from("CS001").expect("short");
     let defaults = Defaults::new(identity, "Example CSO", Password::from("0123456789abcdef"));
     with_defaults(defaults, profile)
 }

@@ -15,6 +15,7 @@ use ocpp_types::{
     BoundedString, TooLong, Version,
     v201::{NetworkConnectionProfileType, OCPPInterfaceEnumType, OCPPTransportEnumType, OCPPVersionEnumType},
 };
+use program::causes;
 use signer_pkcs11::{Subject, Token, TokenError, TokenOptions, UriError, module_from_environment};
 use station_store::{CertificateSigningUse, Store};
 use tokio::time::sleep;
@@ -23,20 +24,25 @@ use crate::{
     config::{Config, ConfigError},
     device_model::{Defaults, NetworkConfiguration, Variable},
     io::{
-        ControlError, ModelError, OpenStoreError, ReadPasswordError, RenewError,
+        ModelError, OpenStoreError, ReadPasswordError, RenewError,
         clock::Clock,
         connecting::Attempting,
         control::ControlSocket,
-        csms::{self, AskError, Boot, BootReason},
+        csms::{self, AskError, Boot, BootReason, Reporting},
+        disk_faults::{DiskFaults, DiskFile},
+        disk_repair::{LONGEST_WAIT, SHORTEST_WAIT},
         enrolment::Keyring,
-        handlers::{Shared, explain, lock, on_blocking_thread},
-        last_slot, make_folder,
+        folder::make_folder,
+        handlers::{Shared, on_blocking_thread},
+        last_slot::LastSlot,
+        locking::lock,
         model_file::ModelFile,
         open_store_of, read_password,
         security_log::SecurityLog,
+        store::StationStore,
     },
     reconnect::RootChoice,
-    security_events::{QueuedEvent, SecurityEvent},
+    security_events::{MAX_REFUSALS, SecurityEvent},
 };
 
 /// A charging station that serves its CSMS.
@@ -50,8 +56,6 @@ pub struct Agent {
     pub(super) attempting: Mutex<Attempting>,
     /// On which CSMS root the next attempt relies.
     pub(super) root_choice: Mutex<RootChoice>,
-    /// The slot that is written down as the one that worked last.
-    pub(super) written_slot: Arc<Mutex<Option<u32>>>,
     clock: Clock,
     /// Where local commands come in; `None` where it could not be made.
     control: Option<ControlSocket>,
@@ -151,24 +155,18 @@ impl Agent {
     pub fn open(config: Config, frames: Option<&Path>) -> Result<Self, AgentError> {
         let password = read_password(&config)?;
         let boot = boot(&config);
-        let mut options = TokenOptions::new();
+        let mut options = TokenOptions::configured(&config.token);
         options.module = module_from_environment();
-        options = match config.token.keep_alive_seconds {
-            None => options,
-            Some(0) => options.without_keep_alive(),
-            Some(seconds) => options.keep_alive(Duration::from_secs(seconds)),
-        };
         let token = Token::open(&config.token.uri.parse()?, &options)?;
-        let model = open_model(&config, password)?;
+        let faults = Arc::new(DiskFaults::new(config.directory.clone()));
+        let model = open_model(&config, password, Arc::clone(&faults))?;
         let organization = model.current().organization().to_owned();
-        let store = Arc::new(open_store_of(&config, &organization)?);
-        let control = ControlSocket::bind(&config.control_socket());
-        // The station's work does not depend on it.
-        let unheard =
-            |error: ControlError| tracing::error!(error = explain(&error), "local commands are not served");
-        let control = control.map_err(unheard).ok();
+        let store = StationStore::new(open_store_of(&config, &organization)?, Arc::clone(&faults));
+        let store = Arc::new(store);
+        let control = bind(&config, &faults);
         let subject = Subject::new(&config.station.serial_number, organization);
-        let keyring = Keyring::restore(token, Arc::clone(&store), subject);
+        let keyring = Keyring::restore(token, Arc::clone(&store), subject)
+            .with_algorithms(config.certificates.key_algorithms.clone());
         let frames = match frames {
             Some(path) => {
                 let failed = |source| AgentError::Frames { path: path.display().to_string(), source };
@@ -177,10 +175,13 @@ impl Agent {
             None => None,
         };
         let failed = |source| AgentError::Events { path: config.directory.display().to_string(), source };
-        let events = SecurityLog::open(&config.directory).map_err(failed)?;
-        let shared = Arc::new(Shared::new(store, keyring, events, model, config.certificates.clone()));
+        let events = SecurityLog::open(&config.directory, Arc::clone(&faults)).map_err(failed)?;
+        let last_slot = LastSlot::open(&config.directory, Arc::clone(&faults));
+        let worked = last_slot.worked();
+        let certificates = config.certificates.clone();
+        let shared = Shared::new(store, keyring, events, model, last_slot, faults, certificates);
+        let shared = Arc::new(shared);
         shared.record(SecurityEvent::StartupOfTheDevice, "the certificate agent has started");
-        let worked = last_slot::read(&config.directory);
         let root_choice = Mutex::new(RootChoice::new(worked));
         let skew = Duration::from_secs(config.certificates.clock_skew_s.into());
         let clock = Clock::new(skew, SystemTime::now());
@@ -191,7 +192,6 @@ impl Agent {
             frames,
             attempting: Mutex::default(),
             root_choice,
-            written_slot: Arc::new(Mutex::new(worked)),
             clock,
             control,
             confirming: Arc::default(),
@@ -226,14 +226,9 @@ impl Agent {
                 () = shared.reset.notified() => ended = Ended::Reset,
             }
         };
-        let worked = last_slot::read(&self.config.directory);
-        let (control, commands) = (self.control.take(), Arc::clone(&self.shared));
-        let serve_commands = async {
-            match control {
-                Some(control) => control.serve(commands).await,
-                None => std::future::pending().await,
-            }
-        };
+        let worked = self.shared.last_slot.worked();
+        let control = self.control.take();
+        let serve_commands = serve_commands(self.config.clone(), control, Arc::clone(&self.shared));
         let mut supervisor = Supervisor::new(self);
         if let Some(slot) = worked {
             supervisor = supervisor.with_last_that_worked(slot);
@@ -243,6 +238,7 @@ impl Agent {
             () = supervisor.run(stop) => {}
             () = Arc::clone(&shared).drive_renewal() => {}
             () = Arc::clone(&shared).dispose_of_keys() => {}
+            () = Arc::clone(&shared).keep_disk_written() => {}
             () = serve_commands => {}
         }
         ended
@@ -266,8 +262,10 @@ impl Agent {
 
     /// Reports events and shows signs of life.
     async fn report(&self, peer: &Peer) {
+        // Of this connection; the queue holds no more events than it has a bound for.
+        let mut refused = Vec::new();
         loop {
-            self.report_events(peer).await;
+            self.report_events(peer, &mut refused).await;
             tokio::select! {
                 () = self.shared.events_wait.notified() => {}
                 // Asked for by a central system of OCPP 1.6.
@@ -279,7 +277,7 @@ impl Agent {
                 () = sleep(self.shared.model.current().heartbeat_interval()) => {
                     match csms::heartbeat(peer).await {
                         Ok(time) => self.clock.handle_csms_time(time, SystemTime::now()),
-                        Err(error) => tracing::warn!(%error, "a heartbeat brought no answer"),
+                        Err(error) => tracing::warn!(error = %causes(&error), "a heartbeat brought no answer"),
                     }
                 }
             }
@@ -309,7 +307,7 @@ impl Agent {
                 Err(AskError::Call(CallFailure::Disconnected)) => return None,
                 Err(error) => {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = %causes(&error),
                         "BootNotification brought no answer"
                     );
                     DEFAULT_HEARTBEAT
@@ -323,28 +321,57 @@ impl Agent {
     }
 
     /// Reports the events that wait, oldest first; one that is not confirmed stays (A04.FR.02).
-    async fn report_events(&self, peer: &Peer) {
-        loop {
-            let Some(event) = self.shared.events.first() else { return };
+    /// `refused` are those that the CSMS cannot take on this connection.
+    async fn report_events(&self, peer: &Peer, refused: &mut Vec<u64>) {
+        while let Some(event) = self.shared.events.first_but(refused) {
+            let number = event.number();
             match csms::security_event(peer, &event).await {
-                Ok(()) => self.event_confirmed(event).await,
+                // A04.FR.03
+                Ok(Reporting::Reported) => {
+                    self.note_event(move |events| events.handle_confirmed(&event)).await
+                }
+                Ok(Reporting::LogOnly) => {
+                    let reason = "it is not critical in the version of the connection";
+                    self.note_event(move |events| events.handle_not_reported(&event, reason)).await;
+                }
+                Err(error) if error.has_arrived() => {
+                    tracing::warn!(
+                        event = event.event.name(),
+                        error = %causes(&error),
+                        "the CSMS has confirmed a security event in a way that cannot be read"
+                    );
+                    self.note_event(move |events| events.handle_confirmed(&event)).await;
+                }
+                Err(error) if error.may_pass() => {
+                    refused.push(number);
+                    let reason = format!("refused on {MAX_REFUSALS} connections: {}", causes(&error));
+                    tracing::warn!(
+                        event = event.event.name(),
+                        connections = event.refusals + 1,
+                        of = MAX_REFUSALS,
+                        error = %causes(&error),
+                        "the CSMS cannot take a security event now"
+                    );
+                    self.note_event(move |events| events.handle_refused(&event, &reason)).await;
+                }
+                // The same event would be refused each time.
                 Err(error) if error.is_answer() => {
-                    tracing::warn!(%error, "the CSMS does not take a security event");
-                    self.event_confirmed(event).await;
+                    let reason = causes(&error).to_string();
+                    self.note_event(move |events| events.handle_not_reported(&event, &reason)).await;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a security event waits for the next occasion");
+                    tracing::warn!(error = %causes(&error), "a security event waits for the next occasion");
                     return;
                 }
             }
         }
     }
 
-    /// A04.FR.03
-    async fn event_confirmed(&self, event: QueuedEvent) {
+    /// Writes down what became of an event.
+    async fn note_event(&self, note: impl FnOnce(&SecurityLog) + Send + 'static) {
         let shared = Arc::clone(&self.shared);
-        if let Err(error) = on_blocking_thread(move || shared.events.handle_confirmed(&event)).await {
-            tracing::error!(%error, "a confirmed security event will be reported again");
+        if let Err(error) = on_blocking_thread(move || note(&shared.events)).await {
+            tracing::error!(error = %causes(&error), "a security event may be reported again");
         }
     }
 }
@@ -358,8 +385,40 @@ impl std::fmt::Debug for Frames {
     }
 }
 
+/// Makes the control socket. The station's work does not depend on it. Blocks.
+fn bind(config: &Config, faults: &DiskFaults) -> Option<ControlSocket> {
+    match ControlSocket::bind(&config.control_socket()) {
+        Ok(control) => {
+            faults.handle_written(DiskFile::ControlSocket);
+            Some(control)
+        }
+        Err(error) => {
+            faults.handle_failed(DiskFile::ControlSocket, causes(&error).to_string());
+            None
+        }
+    }
+}
+
+/// Serves local commands, as soon as there is a socket to serve them on.
+async fn serve_commands(config: Config, mut control: Option<ControlSocket>, commands: Arc<Shared>) {
+    let mut wait = SHORTEST_WAIT;
+    loop {
+        if let Some(control) = control.take() {
+            return control.serve(commands).await;
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+        let (config, faults) = (config.clone(), Arc::clone(&commands.faults));
+        let bound = on_blocking_thread(move || bind(&config, &faults)).await;
+        control = bound.unwrap_or_else(|error| {
+            tracing::error!(error = %causes(&error), "the thread that makes the control socket failed");
+            None
+        });
+    }
+}
+
 /// The device model, with the network profile of the configuration in slot 1 as long as the CSMS has set none.
-fn open_model(config: &Config, password: Password) -> Result<ModelFile, AgentError> {
+fn open_model(config: &Config, password: Password, faults: Arc<DiskFaults>) -> Result<ModelFile, AgentError> {
     let csms = &config.csms;
     // Without a certificate the station uses the password, and never again once it has one (A05.FR.06).
     let profile = SecurityProfile::TlsWithClientCertificate;
@@ -371,16 +430,16 @@ fn open_model(config: &Config, password: Password) -> Result<ModelFile, AgentErr
         profile.number().into(),
         OCPPInterfaceEnumType::Wired0,
     );
-    let mut defaults = Defaults::new(config.identity()?, &config.station.organization, password);
+    let mut defaults = Defaults::new(config.station.identity.clone(), &config.station.organization, password);
     defaults.values = BTreeMap::from([
         (Variable::RetryBackOffWaitMinimum, csms.retry_wait_minimum_s.to_string()),
         (Variable::RetryBackOffRandomRange, csms.retry_random_range_s.to_string()),
         (Variable::RetryBackOffRepeatTimes, csms.retry_repeat_times.to_string()),
     ]);
     defaults.iso15118 = config.iso15118_defaults();
-    make_folder(&config.directory)
+    make_folder(config)
         .map_err(|source| OpenStoreError::Folder { path: config.directory.clone(), source })?;
-    Ok(ModelFile::open(&config.directory, defaults, NetworkConfiguration::new(profile))?)
+    Ok(ModelFile::open(&config.directory, defaults, NetworkConfiguration::new(profile), faults)?)
 }
 
 fn boot(config: &Config) -> Boot {

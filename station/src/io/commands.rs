@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use ocpp_types::Version;
+use program::in_one_line;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use station_store::{CertificateSigningUse, PendingId};
@@ -17,7 +18,7 @@ use crate::{
     inventory::{Inventory, timestamp},
     io::{
         control::{Answer, Narrator},
-        handlers::{Shared, explain},
+        handlers::Shared,
     },
     renewal::{Stage, Subject},
 };
@@ -28,7 +29,13 @@ impl Answer for Arc<Shared> {
             ControlRequest::Status => done(&self.status()),
             ControlRequest::Inventory => {
                 let max_roots = self.certificates.max_entries.into();
-                done(&Inventory::of(&self.store, max_roots, SystemTime::now()))
+                let mut inventory = Inventory::of(&self.store, max_roots, SystemTime::now());
+                for row in inventory.take_rows() {
+                    if !narrator.row(row).await {
+                        break;
+                    }
+                }
+                done(&inventory)
             }
             ControlRequest::Renew { use_, secc_id, until } => {
                 match self.carry_out_renewal(use_, secc_id.as_deref(), until, narrator).await {
@@ -45,10 +52,11 @@ impl Shared {
         Status {
             pid: std::process::id(),
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
-            identity: self.model.current().identity().as_str().to_owned(),
+            identity: self.model.current().identity().clone(),
             link: self.link.report(self.registration(), SystemTime::now()),
             renewals: self.renewing.overview().into_iter().map(renewal_status).collect(),
             events_waiting: self.events.waiting(),
+            disk_faults: self.faults.report(),
         }
     }
 
@@ -64,13 +72,11 @@ impl Shared {
         if let Some(version) = self.link.version()
             && !has_request(version, use_)
         {
-            return Err(format!(
-                "OCPP {version}, which the CSMS speaks, has no request for such a certificate"
-            ));
+            return Err(format!("{version}, which the CSMS speaks, has no request for such a certificate"));
         }
         let evse = secc_id.map(|id| self.evse_of(id)).transpose()?.flatten();
         let mut happened = self.renewing.subscribe();
-        let promises = self.promise(use_, evse).await.map_err(|error| explain(&error))?;
+        let promises = self.promise(use_, evse).await.map_err(in_one_line)?;
         let mut followed: Vec<_> = promises
             .iter()
             .map(|promise| Followed::new(promise.subject().clone(), promise.pending()))

@@ -1,27 +1,31 @@
 //! With what the station connects, and what it does when it is connected: the transport's supervisor asks.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use ocpp_transport::{
     Attempt, AttemptError, AttemptFailure, BackOffSettings, CloseReason, ConnectError, ConnectionEvent,
-    Exhausted, LinkSettings, Next, Peer, ReconnectSettings, Registration, Router, Security, SecurityProfile,
-    SessionSettings, Station, StationConfig,
+    Endpoint, EndpointError, Exhausted, LinkSettings, Next, Peer, ReconnectSettings, Registration, Router,
+    Security, SecurityProfile, SessionSettings, Station, StationConfig,
     name_rule::Wildcards,
     tls::{ClientKey, ProvedBy, TlsConfigError, TlsFailure, client_config_proving},
 };
 use ocpp_types::v201::{InstallCertificateUseEnumType, NetworkConnectionProfileType};
+use program::causes;
 use rustls_pki_types::CertificateDer;
 use signer_pkcs11::KeyError;
 use station_store::{OwnCertificate, OwnId, OwnState, Session};
 
 use crate::{
-    config::ConfigError,
     device_model::DeviceModel,
     io::{
         EnrolmentError,
         agent::{Agent, Frames},
-        handlers::{Shared, explain, lock, on_blocking_thread, router},
-        last_slot,
+        handlers::{Shared, on_blocking_thread, router},
+        locking::lock,
+        renewing::validity,
     },
     reconnect::{CsmsRoot, RootFailure, presented},
     security_events::SecurityEvent,
@@ -62,8 +66,13 @@ impl Agent {
         let (mut own, mut newest, proved_by) = (None, None, ProvedBy::default());
         if profile.security_profile == i64::from(SecurityProfile::TlsWithClientCertificate.number()) {
             let all = self.shared.store.own_certificates();
-            newest = all.first().map(|newest| newest.id);
-            own = presented(&all, |own| own.state == OwnState::InUse, attempt.credential).cloned();
+            let skew = Duration::from_secs(self.config.certificates.clock_skew_s.into());
+            let latest = SystemTime::now() + skew;
+            let is_early = |own: &OwnCertificate| validity(own).is_some_and(|own| own.not_before > latest);
+            own = presented(&all, |own| own.state == OwnState::InUse, is_early, attempt.credential).cloned();
+            // Those that were left out for being of the future are kept beside the one that is
+            // tried.
+            newest = all.iter().find(|own| !is_early(own)).or(all.first()).map(|newest| newest.id);
         }
         let security = match &own {
             // A00.FR.401, A00.FR.402; an expired certificate is offered too (A00.FR.430).
@@ -86,31 +95,18 @@ impl Agent {
     /// the connection stands: until then that root is in use.
     async fn begin_session(&self, slot: u32, root: Option<CertificateDer<'static>>) -> Option<Session> {
         lock(&self.root_choice).handle_connected(slot);
-        let (shared, folder) = (Arc::clone(&self.shared), self.config.directory.clone());
-        let written = Arc::clone(&self.written_slot);
+        let shared = Arc::clone(&self.shared);
         let begin = move || {
-            // No runtime thread takes this lock.
-            let mut written = lock(&written);
-            if *written != Some(slot) {
-                match last_slot::write(&folder, slot) {
-                    Ok(()) => *written = Some(slot),
-                    Err(error) => {
-                        *written = None;
-                        tracing::warn!(%error, "which network profile worked last is not written down");
-                    }
-                }
-            }
-            drop(written);
+            shared.last_slot.handle_connected(slot);
             // M05.FR.13, TC_M_30, TC_M_31
-            let (session, noted) = shared.store.session(&root?);
+            let (session, noted) = shared.store.writable().session(&root?);
             if let Err(error) = noted {
-                let error: &dyn std::error::Error = &error;
-                tracing::error!(error, "the fallback root is kept, though the new one has proved itself");
+                tracing::error!(error = %causes(&error), "the fallback root is kept, though the new one has proved itself");
             }
             Some(session)
         };
         on_blocking_thread(begin).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "which root is in use is not known");
+            tracing::error!(error = %causes(&error), "which root is in use is not known");
             None
         })
     }
@@ -126,7 +122,7 @@ impl Agent {
                 drop(confirming);
             };
             if let Err(error) = on_blocking_thread(confirm).await {
-                tracing::error!(%error, "the former certificate is kept");
+                tracing::error!(error = %causes(&error), "the former certificate is kept");
             }
         }
         self.shared.handle_confirmed();
@@ -138,12 +134,35 @@ impl Agent {
         let shared = Arc::clone(&self.shared);
         let discard = move || shared.model.change(|model| ((), model.handle_connected(connected)));
         match on_blocking_thread(discard).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::error!(error, "network profiles of a lower level are kept");
+            Ok(((), Ok(()))) => {}
+            Ok(((), Err(error))) => {
+                tracing::warn!(error = %causes(&error), "network profiles of a lower level are kept for now");
             }
-            Err(error) => tracing::error!(%error, "network profiles of a lower level are kept"),
+            Err(error) => {
+                tracing::error!(error = %causes(&error), "network profiles of a lower level are kept")
+            }
+        }
+    }
+}
+
+impl Agent {
+    /// Does again what follows from a connection, each time when the disk takes writes again; where
+    /// it has been done, nothing changes. Never ends.
+    async fn settle_again(
+        &self,
+        peer: &Peer,
+        slot: u32,
+        root: Option<CertificateDer<'static>>,
+        own: Option<OwnCertificate>,
+        newest: Option<OwnId>,
+    ) {
+        let mut written = self.shared.faults.ended();
+        // The sender lives as long as `self`.
+        while written.changed().await.is_ok() {
+            // The connection has a session already.
+            drop(self.begin_session(slot, root.clone()).await);
+            self.confirm(own.clone(), newest).await;
+            self.discard_lower_profiles(peer.profile()).await;
         }
     }
 }
@@ -181,13 +200,13 @@ impl Station for Agent {
         if let Some(Frames(tap)) = &self.frames {
             link = link.with_tap(Arc::clone(tap));
         }
-        let url = profile.ocpp_csms_url.as_str().parse()?;
+        let url: Endpoint = profile.ocpp_csms_url.as_str().parse()?;
         // B01.FR.08: until the CSMS has accepted the station once, the connection sends nothing that it did not ask for.
         let registration = match *lock(&self.booted) {
             Some(_) => Registration::Accepted,
             None => Registration::NotBooted,
         };
-        let config = StationConfig::new(url, self.config.identity()?, security)
+        let config = StationConfig::new(url, self.config.station.identity.clone(), security)
             .with_registration(registration)
             .with_link(link);
         Ok((config, router(&self.shared, &self.config.csms.versions)))
@@ -196,23 +215,25 @@ impl Station for Agent {
     async fn serve(&self, peer: &Peer, attempt: &Attempt) -> Next {
         self.shared.handle_slot(attempt.slot);
         let Attempting { own, newest, proved_by, .. } = std::mem::take(&mut *lock(&self.attempting));
-        let _session = self.begin_session(attempt.slot, proved_by.root()).await;
+        let root = proved_by.root();
+        let _session = self.begin_session(attempt.slot, root.clone()).await;
         let model = self.shared.model.current();
         let url = model.network().profile(attempt.slot).map(|profile| profile.ocpp_csms_url.to_string());
         let url = url.unwrap_or_default();
         let _up = self.shared.link.handle_connected(attempt.slot, url, peer.clone(), own.clone());
-        self.confirm(own, newest).await;
+        self.confirm(own.clone(), newest).await;
         self.discard_lower_profiles(peer.profile()).await;
         tracing::info!(profile = %peer.profile(), slot = attempt.slot, "connected");
         tokio::select! {
             // At once, with what has just been stored.
             () = self.shared.reconnect.notified() => Next::Renew,
             () = self.live(peer, attempt.slot) => Next::Renew,
+            () = self.settle_again(peer, attempt.slot, root, own, newest) => Next::Renew,
         }
     }
 
     fn failed(&self, attempt: &Attempt, error: &AttemptError<PrepareError>) -> AttemptFailure {
-        self.shared.link.handle_failed(attempt.slot, explain(error));
+        self.shared.link.handle_failed(attempt.slot, causes(error).to_string());
         if let AttemptError::Connect(error) = error {
             let failure = match error {
                 ConnectError::Tls { source: TlsFailure::BadServerCertificate { .. }, .. } => {
@@ -258,17 +279,14 @@ pub enum PrepareError {
     #[error("the slot holds no network profile")]
     NoProfile,
     /// The profile's URL is none.
-    #[error("ocppCsmsUrl of the network profile is no URL")]
-    Url(#[from] url::ParseError),
+    #[error("ocppCsmsUrl of the network profile cannot be used")]
+    Url(#[from] EndpointError),
     /// TLS cannot be set up.
     #[error("TLS cannot be set up; is a CSMS root installed? `ocpp-station provision` installs one")]
     Tls(#[from] TlsConfigError),
     /// The key of the certificate is not in the token, or the token fails.
     #[error("the key of the station's certificate cannot be used")]
     Key(#[from] EnrolmentError),
-    /// The configuration breaks a rule.
-    #[error("the identity cannot be used")]
-    Config(#[from] ConfigError),
     /// The thread that looked for the key failed.
     #[error("the thread that looked for the key failed")]
     Thread(#[from] tokio::task::JoinError),
@@ -277,15 +295,14 @@ pub enum PrepareError {
 /// Keeps `own`, with which the station is connected, and discards what was kept beside it when `newest` was the newest: what has
 /// come since is still to be tried. Blocks.
 fn confirm(shared: &Shared, own: &OwnCertificate, newest: OwnId) {
-    match shared.store.confirm_own_of(own.id, newest) {
+    match shared.store.writable().confirm_own_of(own.id, newest) {
         // A02.FR.29
         Ok(_) if newest != own.id => {
             shared.record(SecurityEvent::DiscardedRenewedClientCertificate, "the CSMS did not accept it");
         }
         Ok(_) => {}
         Err(error) => {
-            let error: &dyn std::error::Error = &error;
-            return tracing::error!(error, "the former certificate is kept");
+            return tracing::error!(error = %causes(&error), "the former certificate is kept");
         }
     }
     shared.disposal.notify_one();

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use program::causes;
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{
@@ -23,7 +24,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::control::{ControlReply, ControlRequest, LONGEST_LINE, RenewalStep};
+use crate::{
+    control::{ControlReply, ControlRequest, LONGEST_LINE, RenewalStep},
+    inventory::InventoryRow,
+};
 
 /// Why a command did not reach the agent, or its reply did not come back.
 #[derive(Debug, thiserror::Error)]
@@ -180,7 +184,7 @@ impl ControlSocket {
         let listener = match self.listener.try_clone().and_then(UnixListener::from_std) {
             Ok(listener) => listener,
             Err(error) => {
-                tracing::error!(%error, "local commands cannot be served");
+                tracing::error!(error = %causes(&error), "local commands cannot be served");
                 return std::future::pending().await;
             }
         };
@@ -204,7 +208,7 @@ impl ControlSocket {
 impl Drop for ControlSocket {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.path) {
-            tracing::debug!(%error, path = %self.path.display(), "the control socket is gone already");
+            tracing::debug!(error = %causes(&error), path = %self.path.display(), "the control socket is gone already");
         }
     }
 }
@@ -213,6 +217,11 @@ impl Narrator {
     /// Tells a step. False: nobody listens any more.
     pub(crate) async fn tell(&mut self, step: RenewalStep) -> bool {
         self.send(&ControlReply::Progress(step)).await
+    }
+
+    /// Sends a row. False: nobody listens any more.
+    pub(crate) async fn row(&mut self, row: InventoryRow) -> bool {
+        self.send(&ControlReply::Row(Box::new(row))).await
     }
 
     /// Ready when nobody listens any more.

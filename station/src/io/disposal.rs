@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use program::causes;
 use tokio::time::sleep;
 
 use crate::io::handlers::{Shared, on_blocking_thread};
@@ -22,13 +23,12 @@ impl Shared {
                     again
                 }
                 Ok(Err(error)) => {
-                    let error: &dyn std::error::Error = &error;
                     let seconds = wait.as_secs();
-                    tracing::warn!(error, seconds, "a key that nothing needs remains in the token for now");
+                    tracing::warn!(error = %causes(&error), seconds, "a key that nothing needs remains in the token for now");
                     Some(longer(&mut wait))
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the thread that destroys keys failed");
+                    tracing::error!(error = %causes(&error), "the thread that destroys keys failed");
                     Some(longer(&mut wait))
                 }
             };

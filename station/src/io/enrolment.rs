@@ -6,22 +6,28 @@ use std::{
     time::{Duration, Instant},
 };
 
+use program::causes;
 use signer_pkcs11::{
     Key, KeyAlgorithm, KeyError, KeyName, Subject, Token, TokenError, TokenOptions, Uri, UriError, csr,
 };
 use station_store::{
-    CertificateSigningUse, NewPending, PendingCsr, PendingError, PendingId, PendingState, StorageError, Store,
+    CertificateSigningUse, NewPending, PendingCsr, PendingError, PendingId, PendingState, StorageError,
 };
 
-use crate::io::handlers::lock;
+use crate::{
+    config::KeyAlgorithms,
+    io::{locking::lock, store::StationStore},
+};
 
 /// The station's keys: the token that holds them, and the store that knows what each is for. All methods block.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     token: Token,
-    store: Arc<Store>,
+    store: Arc<StationStore>,
     /// What a certificate names that was not announced with names of its own.
     subject: Subject,
+    /// The kinds of key for the connection.
+    algorithms: KeyAlgorithms,
     /// Held while a key is made or destroyed: a key whose request is given up while the token makes it must not come into
     /// being after it was struck out.
     token_in_use: Mutex<()>,
@@ -48,6 +54,17 @@ pub enum EnrolmentError {
     /// The token failed.
     #[error("the token did not do it")]
     Key(#[from] KeyError),
+    /// The token cannot generate a key that is allowed here.
+    #[error(
+        "the token can generate no key of {allowed}: for the connection, allow another kind in certificates.key_algorithms; for vehicles, use another token"
+    )]
+    NoKind {
+        /// The kinds that are allowed.
+        allowed: KeyAlgorithms,
+        /// The token's fault for the last of them.
+        #[source]
+        source: KeyError,
+    },
     /// The store failed.
     #[error("the store did not keep the key's name")]
     Pending(#[from] PendingError),
@@ -62,24 +79,53 @@ pub enum EnrolmentError {
     Uri(#[from] UriError),
 }
 
+impl EnrolmentError {
+    /// Whether the disk failed: the same can be tried when it takes writes again.
+    pub(crate) fn is_storage(&self) -> bool {
+        matches!(self, Self::Pending(PendingError::Storage { .. }) | Self::Storage(_))
+    }
+
+    /// Whether the request has ended meanwhile: its certificate has come, or another has taken its
+    /// place.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self, Self::Pending(PendingError::UnknownPending { .. }))
+    }
+
+    /// Whether it would fail again whenever it is tried.
+    pub(crate) fn is_permanent(&self) -> bool {
+        matches!(self, Self::NoKind { .. })
+    }
+}
+
 impl Keyring {
     /// After a start: a key that was announced and never completed gets another name, under which it is made anew.
-    pub(crate) fn restore(token: Token, store: Arc<Store>, subject: Subject) -> Self {
+    pub(crate) fn restore(token: Token, store: Arc<StationStore>, subject: Subject) -> Self {
         for pending in store.pending() {
             if pending.state != PendingState::KeyAnnounced {
                 continue;
             }
             let renamed = new_name(&token)
                 .map_err(EnrolmentError::from)
-                .and_then(|name| Ok(store.rename_pending(pending.id, &name)?));
+                .and_then(|name| Ok(store.writable().rename_pending(pending.id, &name)?));
             if let Err(error) = renamed {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, request = %pending.id, "a key that was announced keeps its name");
+                tracing::warn!(error = %causes(&error), request = %pending.id, "a key that was announced keeps its name");
             }
         }
         let until = Instant::now() + longest_generation();
         let unfinished = store.condemned_keys().into_iter().map(|name| (name, until)).collect();
-        Self { token, store, subject, token_in_use: Mutex::new(()), unfinished: Mutex::new(unfinished) }
+        Self {
+            token,
+            store,
+            subject,
+            algorithms: KeyAlgorithms::default(),
+            token_in_use: Mutex::new(()),
+            unfinished: Mutex::new(unfinished),
+        }
+    }
+
+    /// The kinds of key for the connection.
+    pub(crate) fn with_algorithms(self, algorithms: KeyAlgorithms) -> Self {
+        Self { algorithms, ..self }
     }
 
     /// What the certificate for the connection names (A00.FR.509, A00.FR.511).
@@ -100,7 +146,7 @@ impl Keyring {
         if let Some(country) = &wanted.country {
             new = new.country(country);
         }
-        Ok(self.store.begin_pending(&new)?)
+        Ok(self.store.writable().begin_pending(&new)?)
     }
 
     /// Makes the key that was announced, and a request signed by it (A02.FR.02, A02.FR.03).
@@ -115,22 +161,47 @@ impl Keyring {
             return Err(KeyError::IncompleteIdentity { key: Box::new(uri) }.into());
         };
         let name = KeyName::new(label, key_id)?;
-        let algorithm = algorithm(pending.use_);
-        let key = match self.token.generate_key(&name, algorithm) {
-            // The call is left behind in the module, and may still bring a key.
-            Err(error @ KeyError::Token(TokenError::NoAnswer { .. })) => {
-                lock(&self.unfinished).insert(pending.key_uri, Instant::now() + longest_generation());
-                return Err(error.into());
-            }
-            // It was made before, and its request could not be: nobody has seen it.
-            Err(KeyError::Exists { .. }) => {
+        // A key that cannot be written down would be made in vain.
+        self.store.check_writable()?;
+        let allowed = match pending.use_ {
+            CertificateSigningUse::ChargingStation => self.algorithms.clone(),
+            use_ => KeyAlgorithms::only(algorithm(use_)),
+        };
+        let made = match self.generate(&name, &allowed) {
+            // It was generated before, and its request could not be made: it was never used.
+            Err(EnrolmentError::Key(KeyError::Exists { .. })) => {
                 self.token.destroy_key(&uri)?;
-                self.token.generate_key(&name, algorithm)?
+                self.generate(&name, &allowed)
+            }
+            made => made,
+        };
+        let key = match made {
+            // The call is left behind in the module, and may still bring a key.
+            Err(error @ EnrolmentError::Key(KeyError::Token(TokenError::NoAnswer { .. }))) => {
+                lock(&self.unfinished).insert(pending.key_uri, Instant::now() + longest_generation());
+                return Err(error);
             }
             made => made?,
         };
         let csr = csr::build(&key, &self.subject_of(&pending))?;
-        Ok(self.store.complete_pending(id, key.public_key().spki_der(), &csr)?)
+        Ok(self.store.writable().complete_pending(id, key.public_key().spki_der(), &csr)?)
+    }
+
+    /// Generates a key of the first allowed kind that the token has.
+    fn generate(&self, name: &KeyName, allowed: &KeyAlgorithms) -> Result<Key, EnrolmentError> {
+        let mut last = None;
+        for algorithm in allowed.iter() {
+            match self.token.generate_key(name, algorithm) {
+                Err(error @ KeyError::Unsupported { .. }) => {
+                    tracing::info!(%algorithm, error = %causes(&error), "the token has no such keys");
+                    last = Some(error);
+                }
+                made => return Ok(made?),
+            }
+        }
+        // A list of kinds has at least one.
+        let source = last.unwrap_or(KeyError::Name);
+        Err(EnrolmentError::NoKind { allowed: allowed.clone(), source })
     }
 
     /// The request `id`, if it waits for a certificate.
@@ -145,11 +216,11 @@ impl Keyring {
             named(&pending.organization, &self.subject.organization),
         );
         if let Some(country) = &pending.country {
-            subject = subject.with_country(country);
+            subject = subject.country(country);
         }
         // ISO 15118-2, annex F: by this a vehicle knows an SECC.
         if pending.use_ == CertificateSigningUse::V2g {
-            subject = subject.with_domain_component("CPO");
+            subject = subject.domain_component("CPO");
         }
         subject
     }
@@ -167,7 +238,11 @@ impl Keyring {
         };
         let destroyed = condemned.iter().map(|name| -> Result<(), EnrolmentError> {
             self.destroy(name)?;
-            if unfinished.contains_key(name) { Ok(()) } else { Ok(self.store.key_destroyed(name)?) }
+            if unfinished.contains_key(name) {
+                Ok(())
+            } else {
+                Ok(self.store.writable().key_destroyed(name)?)
+            }
         });
         destroyed.fold(Ok(()), Result::and)?;
         Ok(condemned.iter().filter_map(|name| unfinished.get(name)).min().map(|until| *until - now))
@@ -187,7 +262,8 @@ impl Keyring {
     }
 }
 
-/// ISO 15118-2 and OCPP have P-256 in common; ISO 15118-20 wants P-521.
+/// The kind of key for vehicles. ISO 15118-2 and OCPP have P-256 in common; ISO 15118-20 wants
+/// P-521.
 fn algorithm(use_: CertificateSigningUse) -> KeyAlgorithm {
     match use_ {
         CertificateSigningUse::V2g20 => KeyAlgorithm::EcdsaP521,
@@ -216,9 +292,10 @@ fn longest_generation() -> Duration {
 #[cfg(test)]
 mod tests {
     use signer_pkcs11::{Pin, TokenOptions, init_token};
-    use station_store::Settings;
+    use station_store::{Settings, Store};
 
     use super::*;
+    use crate::io::disk_faults::DiskFaults;
 
     fn keyring(folder: &std::path::Path) -> Keyring {
         keyring_with(folder, TokenOptions::new())
@@ -234,6 +311,7 @@ mod tests {
         let uri = format!("pkcs11:token={label}").parse().expect("a URI");
         let token = Token::open(&uri, &options.module(module).pin(pin)).expect("opens");
         let store = Store::open(folder.join("store"), Settings::new("SN-0001")).expect("opens");
+        let store = StationStore::new(store, Arc::new(DiskFaults::new(folder.to_owned())));
         Keyring::restore(token, Arc::new(store), Subject::new("SN-0001", "Test CSO"))
     }
 
@@ -276,6 +354,21 @@ mod tests {
         assert_eq!(pending.len(), 4);
         assert!(pending.iter().all(|pending| matches!(pending.state, PendingState::CsrReady { .. })));
         assert_eq!(keyring.token.keys().expect("lists").len(), 4);
+    }
+
+    /// The CSMS may be quicker than the disk, and an operator than the token.
+    #[test]
+    fn what_comes_after_the_end_of_a_request_is_known_as_such() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keyring = keyring(folder.path());
+        let wanted = wanted(CertificateSigningUse::ChargingStation, "SN-0001");
+        let id = keyring.announce(&wanted).expect("announced");
+        keyring.make(id).expect("made");
+        keyring.store.drop_pending(id).expect("dropped");
+        let note = station_store::SendNote { accepted: 1, due: None };
+        let noted = keyring.store.writable().note_send(id, note).map_err(EnrolmentError::from);
+        assert!(noted.expect_err("it is over").is_over());
+        assert!(keyring.make(id).expect_err("it is over").is_over());
     }
 
     #[test]

@@ -6,28 +6,34 @@ mod commands;
 mod connecting;
 mod control;
 mod csms;
+mod disk_faults;
+mod disk_repair;
 mod disposal;
-mod durable;
 mod enrolment;
+mod folder;
 mod handlers;
 mod last_slot;
 mod link;
+mod locking;
 mod model_file;
 mod model_handlers;
 mod renewing;
 mod security_log;
 mod statuses;
+mod store;
 
 use std::{
     fs,
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use ocpp_transport::Password;
-use station_store::{AdditionalRootCheck, OpenError, Settings, Store};
+use ocpp_types::v201::CertificateHashDataType;
+use program::causes;
+use station_store::{AdditionalRootCheck, OpenError, Settings, Store, message::HashDataMessage as _};
 
+use self::folder::make_folder;
 pub use self::{
     agent::{Agent, AgentError, AgentHandle, Ended},
     control::{ControlError, Conversation},
@@ -35,9 +41,9 @@ pub use self::{
     enrolment::EnrolmentError,
     model_file::ModelError,
     renewing::RenewError,
-    security_log::{LoggedEvent, security_log},
+    security_log::{EventState, LoggedEvent, security_log},
 };
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, LastCsmsRoot};
 
 /// Opens the station's store, making its folder where it is missing. Blocks on the disk.
 ///
@@ -49,7 +55,7 @@ pub fn open_store(config: &Config) -> Result<Store, OpenStoreError> {
 
 /// The store of a station whose certificate names `organization`.
 fn open_store_of(config: &Config, organization: &str) -> Result<Store, OpenStoreError> {
-    make_folder(&config.directory)
+    make_folder(config)
         .map_err(|source| OpenStoreError::Folder { path: config.directory.clone(), source })?;
     let certificates = &config.certificates;
     let check =
@@ -58,8 +64,12 @@ fn open_store_of(config: &Config, organization: &str) -> Result<Store, OpenStore
         .organization(organization)
         .max_entries(certificates.max_entries.into())
         .additional_root_check(check)
+        .last_csms_root(match certificates.last_csms_root {
+            LastCsmsRoot::Refuse => station_store::LastCsmsRoot::Keep,
+            LastCsmsRoot::Delete => station_store::LastCsmsRoot::Delete,
+        })
         .max_chain_size(certificates.max_chain_size.into())
-        .hash_algorithm(certificates.hash_algorithm.into())
+        .hash_algorithm(CertificateHashDataType::algorithm(certificates.hash_algorithm))
         .skew(Duration::from_secs(certificates.clock_skew_s.into()));
     let store =
         Store::open(config.directory.join("certificates.redb"), settings).map_err(OpenStoreError::Store)?;
@@ -74,17 +84,11 @@ fn open_store_of(config: &Config, organization: &str) -> Result<Store, OpenStore
 fn write_trust_bundles(store: &Store, folder: &Path) {
     if let Err(error) = fs::create_dir_all(folder) {
         let folder = folder.display();
-        return tracing::error!(%folder, %error, "no trust bundles are written; check certificates.trust_bundles");
+        return tracing::error!(%folder, error = %causes(&error), "no trust bundles are written; check certificates.trust_bundles");
     }
     if let Err(error) = store.write_trust_bundles(folder) {
-        let error: &dyn std::error::Error = &error;
-        tracing::error!(error, "no trust bundles are written; check certificates.trust_bundles");
+        tracing::error!(error = %causes(&error), "no trust bundles are written; check certificates.trust_bundles");
     }
-}
-
-/// Makes the station's folder where it is missing, for its owner only: what the CSMS has set, with the password, is in it.
-fn make_folder(path: &Path) -> std::io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Why the store cannot be opened.
@@ -103,28 +107,6 @@ pub enum OpenStoreError {
     /// The file in it cannot be opened.
     #[error("the store cannot be opened")]
     Store(#[source] OpenError),
-}
-
-/// Ready when the process is asked to end: SIGTERM or Ctrl-C.
-///
-/// # Cancel safety
-/// A signal that comes after the future was dropped is lost.
-pub async fn shutdown_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-        }
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be caught; only Ctrl-C ends this program in order");
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
-    }
 }
 
 /// Reads the password of security profile 2.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
+use certificates::UnixSeconds;
 use ocpp_transport::{CallError, Peer, Reply, Router, SecurityProfile};
 use ocpp_types::{
     Timestamp,
@@ -12,13 +13,14 @@ use ocpp_types::{
         SetVariablesRequest, SetVariablesResponse,
     },
 };
+use program::causes;
 use station_store::Certificate;
 
 use crate::{
     device_model::{DeviceModel, Installed, ProfileOutcome, SetOutcome, Situation, Variable},
     io::{
         csms,
-        handlers::{Shared, blocking, explain},
+        handlers::{Shared, blocking},
     },
     security_events::SecurityEvent,
 };
@@ -30,12 +32,14 @@ pub(super) struct Change<T> {
     pub(super) model: DeviceModel,
     /// The variables that were set; none where nothing is to be changed.
     pub(super) changed: BTreeSet<Variable>,
+    /// What the answer becomes when the change cannot be stored.
+    pub(super) refuse: fn(T) -> T,
 }
 
 impl Shared {
     /// What the answers about the device model depend on.
     pub(super) fn situation(&self, peer: &Peer) -> Situation {
-        let now = SystemTime::now();
+        let now = UnixSeconds::from(SystemTime::now());
         let valid = |der: &[u8]| {
             Certificate::from_der(der)
                 .is_ok_and(|certificate| certificate.not_before() <= now && now <= certificate.not_after())
@@ -65,7 +69,7 @@ impl Shared {
         let situation = self.situation(&peer);
         let plan = move |model: &DeviceModel| {
             let SetOutcome { response, model, changed } = model.set_variables(&request, &situation);
-            Change { answer: response, model, changed }
+            Change { answer: response, model, changed, refuse: SetOutcome::not_stored }
         };
         self.change_variables(peer, plan).await
     }
@@ -79,12 +83,17 @@ impl Shared {
         let shared = Arc::clone(&self);
         let changed = blocking(move || {
             shared.model.change(|model| {
-                let Change { answer, model, changed } = plan(model);
+                let Change { answer, model, changed, refuse } = plan(model);
                 let model = (!changed.is_empty()).then_some(model);
-                ((answer, changed), model)
+                ((answer, changed, refuse), model)
             })
         });
-        let (response, changed) = changed.await?.map_err(not_durable)?;
+        let ((response, changed, refuse), stored) = changed.await?;
+        if let Err(error) = stored {
+            // What cannot be made durable is not acknowledged.
+            tracing::warn!(error = %causes(&error), "a change of the device model was not stored");
+            return Ok(Reply::new(refuse(response)));
+        }
         if changed.iter().any(|variable| SECURITY.contains(variable)) {
             // A01.FR.11, A01.FR.12: which variables, and never what they hold.
             self.raise(SecurityEvent::ReconfigurationOfSecurityParameters, names(&changed)).await;
@@ -124,7 +133,7 @@ impl Shared {
             })
         });
         match response.await? {
-            Ok(response) => {
+            (response, Ok(())) => {
                 if response.status == SetNetworkProfileStatusEnumType::Accepted {
                     let info = format!("network profile in slot {slot}");
                     self.raise(SecurityEvent::ReconfigurationOfSecurityParameters, info).await;
@@ -132,8 +141,8 @@ impl Shared {
                 Ok(response)
             }
             // B09.FR.03
-            Err(error) => {
-                tracing::error!(error = explain(&error), "a network profile was not stored");
+            (_, Err(error)) => {
+                tracing::warn!(error = %causes(&error), "a network profile was not stored");
                 Ok(SetNetworkProfileResponse::new(SetNetworkProfileStatusEnumType::Failed))
             }
         }
@@ -218,16 +227,10 @@ pub(crate) fn with_model(router: Router, shared: &Arc<Shared>) -> Router {
 async fn send_reports(peer: Peer, reports: Vec<NotifyReportRequest>) {
     for report in reports {
         if let Err(error) = csms::notify_report(&peer, report).await {
-            tracing::warn!(%error, "a report of the device model was not delivered");
+            tracing::warn!(error = %causes(&error), "a report of the device model was not delivered");
             return;
         }
     }
-}
-
-/// What cannot be made durable is not acknowledged.
-fn not_durable(error: crate::io::ModelError) -> CallError {
-    tracing::error!(error = explain(&error), "a change of the device model was not stored");
-    CallError::internal("the change could not be stored")
 }
 
 fn names(variables: &BTreeSet<Variable>) -> String {

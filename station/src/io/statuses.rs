@@ -6,7 +6,8 @@ use std::{
 };
 
 use ocpp_transport::{CallFailure, Peer};
-use station_store::{CertificateHash, OcspDue};
+use program::causes;
+use station_store::{HashData, OcspDue};
 use tokio::time::sleep;
 
 use crate::io::{
@@ -35,7 +36,7 @@ impl Shared {
     }
 
     async fn ask_status(self: &Arc<Self>, peer: &Peer, due: OcspDue) -> Result<(), Unasked> {
-        let (hash, serial) = (due.hash.clone(), due.hash.serial_number.clone());
+        let (hash, serial) = (due.hash, due.hash.serial_number());
         match csms::certificate_status(peer, due).await {
             Ok(StatusAnswer::Accepted { ocsp_result }) => self.keep_status(hash, ocsp_result).await,
             // TC_M_25
@@ -49,25 +50,25 @@ impl Shared {
             }
             Err(AskError::Call(CallFailure::Disconnected)) => return Err(Unasked),
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, %serial, "the status of a certificate is not known now");
+                tracing::warn!(error = %causes(&error), %serial, "the status of a certificate is not known now");
                 self.store.ocsp_failed(&hash, SystemTime::now());
             }
         }
         Ok(())
     }
 
-    async fn keep_status(self: &Arc<Self>, hash: CertificateHash, ocsp_result: String) {
-        let (store, serial) = (Arc::clone(&self.store), hash.serial_number.clone());
-        let kept =
-            on_blocking_thread(move || store.ocsp_answered(&hash, &ocsp_result, SystemTime::now())).await;
+    async fn keep_status(self: &Arc<Self>, hash: HashData, ocsp_result: String) {
+        let (store, serial) = (Arc::clone(&self.store), hash.serial_number());
+        let kept = on_blocking_thread(move || {
+            store.writable().ocsp_answered(&hash, &ocsp_result, SystemTime::now())
+        })
+        .await;
         match kept {
             Ok(Ok(status)) => tracing::info!(%serial, ?status, "the status of a certificate for vehicles"),
             Ok(Err(error)) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, %serial, "the status of a certificate that the CSMS sent is not kept");
+                tracing::warn!(error = %causes(&error), %serial, "the status of a certificate that the CSMS sent is not kept");
             }
-            Err(error) => tracing::error!(%error, "the thread that keeps a status failed"),
+            Err(error) => tracing::error!(error = %causes(&error), "the thread that keeps a status failed"),
         }
     }
 }

@@ -17,6 +17,7 @@
 //!                        │ durable             │ durable: note                     CertificateSigned ─► end
 //! ```
 
+mod held;
 mod schedule;
 mod series;
 
@@ -25,15 +26,14 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, time::SystemTime};
 
 pub use schedule::{Schedule, Validity};
 pub use series::{Note, Stage};
 
 pub(crate) use series::MOST_EARLIER;
+
+use held::{Held, Pause, shifted};
 use series::{Series, Spare};
 
 /// What a certificate is for; each has a series of its own.
@@ -126,6 +126,8 @@ pub enum End {
     Invalid,
     /// All sends are used up (A02.FR.19). A late certificate is accepted all the same.
     Exhausted,
+    /// The token has no keys of a kind that is allowed.
+    NoSuchKey,
     /// The token or the disk failed; tried again in a while where an expiry was the cause.
     NoKey,
     /// A newer trigger began anew.
@@ -178,13 +180,6 @@ pub struct Renewal<P> {
     resend: Resend,
     /// What is to be done apart from the series, in order.
     actions: Vec<Action<P>>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Held {
-    validity: Option<Validity>,
-    not_before: Option<SystemTime>,
-    announcing: bool,
 }
 
 impl<P: Copy + Eq> Renewal<P> {
@@ -260,13 +255,16 @@ impl<P: Copy + Eq> Renewal<P> {
     }
 
     /// The certificates that the station has and wants to keep renewed, the newest of each subject. A subject that is missing
-    /// is renewed by a trigger only.
-    pub fn set_held(&mut self, certificates: impl IntoIterator<Item = (Subject, Validity)>) {
+    /// is renewed by a trigger only. One that is not valid yet at `now` is due at once.
+    pub fn set_held(&mut self, now: SystemTime, certificates: impl IntoIterator<Item = (Subject, Validity)>) {
         for held in self.held.values_mut() {
             held.validity = None;
         }
         for (subject, validity) in certificates {
-            self.handle_held(subject, validity);
+            let early =
+                validity.not_before.duration_since(now).is_ok_and(|ahead| ahead > self.schedule.skew());
+            self.handle_held(subject.clone(), validity);
+            self.held.entry(subject).or_default().early = early;
         }
     }
 
@@ -275,7 +273,9 @@ impl<P: Copy + Eq> Renewal<P> {
         self.held.entry(subject).or_default().validity = Some(validity);
     }
 
-    /// The clock was set: where it would show `expected`, it shows `now`. No wait becomes longer or shorter by that.
+    /// The clock was set: where it would show `expected`, it shows `now`. No wait becomes longer or
+    /// shorter by that. A series that ended with an invalid certificate no longer keeps a
+    /// certificate from being renewed, for the clock may have been what was wrong.
     pub fn handle_clock_set(&mut self, expected: SystemTime, now: SystemTime) {
         let moved = |due: SystemTime| match due.duration_since(expected) {
             Ok(left) => now.checked_add(left).unwrap_or(now),
@@ -289,14 +289,18 @@ impl<P: Copy + Eq> Renewal<P> {
             }
         }
         for held in self.held.values_mut() {
-            held.not_before = held.not_before.map(moved);
+            held.ended = held.ended.map(|(at, pause)| (shifted(at, expected, now), pause));
+        }
+        for series in self.series.values_mut().filter(|series| series.stage == Stage::Stopped) {
+            series.by_wrong_clock = true;
         }
     }
 
     /// A key for `subject` is announced, durably: after a trigger, which may be answered `Accepted` now, or after
     /// [`Action::Announce`]. A series that is under way is replaced by the new one (A02.FR.02: a new key each time).
     pub fn handle_announced(&mut self, subject: Subject, pending: P) {
-        self.held.entry(subject.clone()).or_default().announcing = false;
+        let held = self.held.entry(subject.clone()).or_default();
+        (held.announcing, held.not_announced) = (false, false);
         self.begin(subject, Series::new(pending, Stage::Announced));
     }
 
@@ -335,8 +339,8 @@ impl<P: Copy + Eq> Renewal<P> {
     /// The key of [`Action::Announce`] could not be announced.
     pub fn handle_not_announced(&mut self, now: SystemTime, subject: Subject) {
         let held = self.held.entry(subject.clone()).or_default();
-        held.announcing = false;
-        held.not_before = Some(now + RETRY);
+        (held.announcing, held.not_announced) = (false, true);
+        held.ended = Some((now, Pause::Retry));
         self.actions.push(Action::Ended { subject, end: End::NoKey });
     }
 
@@ -354,6 +358,42 @@ impl<P: Copy + Eq> Renewal<P> {
         } else {
             self.end(now, &subject, End::NoKey);
         }
+    }
+
+    /// The token cannot generate a key that is allowed for [`Action::MakeKey`], now or later.
+    pub fn handle_no_such_key(&mut self, now: SystemTime, pending: P) {
+        let Some((subject, series)) = self.current(pending) else { return };
+        if let Stage::Making { .. } = series.stage {
+            self.end(now, &subject, End::NoSuchKey);
+        }
+    }
+
+    /// The key of [`Action::MakeKey`] could not be written down: it is tried again until the disk
+    /// takes it (F06.FR.10).
+    pub fn handle_key_not_stored(&mut self, now: SystemTime, pending: P) {
+        let wait = self.schedule.wait_minimum();
+        let Some((_, series)) = self.current(pending) else { return };
+        if let Stage::Making { failures } = series.stage {
+            series.stage = Stage::Again { failures, due: now + wait };
+        }
+    }
+
+    /// The disk takes writes again: what could not be announced or made is tried at once.
+    pub fn handle_disk_written(&mut self, now: SystemTime) {
+        for series in self.series.values_mut() {
+            if let Stage::Again { due, .. } = &mut series.stage {
+                *due = now;
+            }
+        }
+        for held in self.held.values_mut().filter(|held| held.not_announced) {
+            held.ended = None;
+        }
+    }
+
+    /// The keys that certificates are waited for.
+    #[must_use]
+    pub fn pending(&self) -> Vec<P> {
+        self.series.values().flat_map(Series::keys).collect()
     }
 
     /// The answer to [`Action::Send`].
@@ -402,8 +442,7 @@ impl<P: Copy + Eq> Renewal<P> {
                 // Nothing will come for the other keys that is wanted.
                 let others: Vec<P> = series.keys().filter(|other| *other != pending).collect();
                 self.series.remove(&subject);
-                // A certificate that is due as it comes would be renewed for ever.
-                self.held.entry(subject.clone()).or_default().not_before = Some(now + RETRY);
+                self.held.entry(subject.clone()).or_default().ended = Some((now, Pause::Renewed));
                 self.actions.push(Action::Ended { subject, end: End::Certificate });
                 self.actions.extend(others.into_iter().map(|pending| Action::Drop { pending }));
             }
@@ -451,7 +490,7 @@ impl<P: Copy + Eq> Renewal<P> {
             }
         }
         let schedule = self.schedule;
-        let is_idle = |subject: &Subject| !self.series.contains_key(subject);
+        let is_idle = |subject: &Subject| self.series.get(subject).is_none_or(Series::is_idle);
         let due = self.held.iter_mut().find(|(subject, held)| {
             is_idle(subject) && !held.announcing && held.due(&schedule).is_some_and(|due| due <= now)
         });
@@ -473,10 +512,9 @@ impl<P: Copy + Eq> Renewal<P> {
             }
             _ => None,
         });
-        let idle = self
-            .held
-            .iter()
-            .filter(|(subject, held)| !held.announcing && !self.series.contains_key(*subject));
+        let idle = self.held.iter().filter(|(subject, held)| {
+            !held.announcing && self.series.get(*subject).is_none_or(Series::is_idle)
+        });
         steps.chain(idle.filter_map(|(_, held)| held.due(&self.schedule))).min()
     }
 
@@ -524,10 +562,11 @@ impl<P: Copy + Eq> Renewal<P> {
     fn end(&mut self, now: SystemTime, subject: &Subject, end: End) {
         let Some(series) = self.series.remove(subject) else { return };
         // Not again by itself at once: the CSMS would reject it again, the token fail again.
-        self.held.entry(subject.clone()).or_default().not_before = match end {
-            End::Rejected | End::NotAskable => now.checked_add(AFTER_REJECTION),
-            _ => now.checked_add(RETRY),
+        let pause = match end {
+            End::Rejected | End::NotAskable | End::NoSuchKey => Pause::Rejected,
+            _ => Pause::Retry,
         };
+        self.held.entry(subject.clone()).or_default().ended = Some((now, pause));
         // Told before it is forgotten: after a crash between the two the series goes on, and ends once more.
         self.actions.push(Action::Ended { subject: subject.clone(), end });
         self.actions.extend(series.keys().map(|pending| Action::Drop { pending }));
@@ -550,19 +589,5 @@ impl Resend {
     }
 }
 
-impl Held {
-    fn due(&self, schedule: &Schedule) -> Option<SystemTime> {
-        let due = schedule.renewal_due(self.validity?);
-        Some(self.not_before.map_or(due, |not_before| due.max(not_before)))
-    }
-}
-
 /// How often a key is tried to be made again, each time after `CertSigningWaitMinimum`, before its series ends.
 const MOST_KEY_RETRIES: u32 = 2;
-
-/// After the token or the disk has failed, and between two renewals of one certificate.
-const RETRY: Duration = Duration::from_secs(3600);
-
-/// After a rejection, or of a CSMS that cannot be asked, the station tries by itself once a day: a certificate that is about to expire should not do so in
-/// silence, and a CSMS that said no should not be asked all the time.
-const AFTER_REJECTION: Duration = Duration::from_secs(86_400);

@@ -9,6 +9,7 @@ use super::{Note, Stage};
 pub struct Schedule {
     wait_minimum: Duration,
     repeat_times: u32,
+    skew: Duration,
 }
 
 /// The validity of a certificate.
@@ -27,7 +28,17 @@ impl Schedule {
     /// 2 W more. (The appendix counts sends; the test is what stations are certified by.)
     #[must_use]
     pub fn new(wait_minimum: Duration, repeat_times: u32) -> Self {
-        Self { wait_minimum: wait_minimum.max(Duration::from_secs(1)), repeat_times }
+        Self { wait_minimum: wait_minimum.max(Duration::from_secs(1)), repeat_times, skew: Duration::ZERO }
+    }
+
+    /// How far a certificate may begin in the future. Default: not at all.
+    #[must_use]
+    pub fn with_skew(self, skew: Duration) -> Self {
+        Self { skew, ..self }
+    }
+
+    pub(super) fn skew(&self) -> Duration {
+        self.skew
     }
 
     pub(super) fn wait_minimum(&self) -> Duration {

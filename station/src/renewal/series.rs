@@ -62,6 +62,8 @@ pub(super) struct Series<P> {
     pub(super) stage: Stage,
     /// Whether the CSMS may know the CSR.
     pub(super) sent: bool,
+    /// Whether the clock was set since it stopped.
+    pub(super) by_wrong_clock: bool,
     /// Keys of series that this one has replaced, the oldest first, at most [`MOST_EARLIER`].
     pub(super) earlier: Vec<P>,
 }
@@ -69,7 +71,7 @@ pub(super) struct Series<P> {
 impl<P: Copy + Eq> Series<P> {
     pub(super) fn new(pending: P, stage: Stage) -> Self {
         let sent = matches!(stage, Stage::Waiting { .. } | Stage::Stopped);
-        Self { pending, stage, sent, earlier: Vec::new() }
+        Self { pending, stage, sent, by_wrong_clock: false, earlier: Vec::new() }
     }
 
     /// Takes over the keys of `old` whose certificates may still come; returns those that are given up.
@@ -93,6 +95,11 @@ impl<P: Copy + Eq> Series<P> {
             Spare::Earlier => self.earlier.first().copied(),
             Spare::Stopped => (self.stage == Stage::Stopped).then_some(self.pending),
         }
+    }
+
+    /// Whether it does not keep a certificate from being renewed when it is due.
+    pub(super) fn is_idle(&self) -> bool {
+        self.by_wrong_clock && self.stage == Stage::Stopped
     }
 
     pub(super) fn knows(&self, pending: P) -> bool {

@@ -1,5 +1,7 @@
 //! The renewal core on a clock of its own: each rule, one at a time.
 
+mod clock;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
@@ -250,9 +252,9 @@ fn a02_fr_20_an_invalid_certificate_for_a_foreign_key_answers_the_one_request_th
 fn a03_fr_02_what_is_not_held_any_more_is_not_renewed() {
     let mut station = Station::new(0);
     let validity = Validity { not_before: at(0), not_after: at(90) };
-    station.core.set_held([(Subject::Station, validity)]);
+    station.core.set_held(at(0), [(Subject::Station, validity)]);
     assert_eq!(station.core.poll_timeout(), Some(at(60)));
-    station.core.set_held([]);
+    station.core.set_held(at(0), []);
     station.run_until(at(1000), SignAnswer::Accepted);
     assert!(station.sends.is_empty());
 }
@@ -314,13 +316,18 @@ fn a03_fr_02_certificates_that_expire_at_once_make_no_loop() {
     assert!(keys.len() <= 5, "{keys:?}");
 }
 
-/// After a rejection the station asks by itself once a day.
+/// After a rejection the station asks by itself once a day, and more often for a certificate that
+/// lives shortly.
 #[test]
 fn a03_fr_02_rejected_renewal_is_tried_again_the_next_day() {
     let mut station = Station::new(0);
     station.core.handle_held(Subject::Station, Validity { not_before: at(0), not_after: at(9) });
     station.run_until(at(0) + 3 * DAY, SignAnswer::Rejected);
-    assert_eq!(station.seconds(), [6, 6 + 86_400, 6 + 2 * 86_400]);
+    assert_eq!(station.seconds(), [6, 16, 16 + 86_400, 16 + 2 * 86_400]);
+    let mut station = Station::new(0);
+    station.core.handle_held(Subject::Station, Validity { not_before: at(0), not_after: at(240) });
+    station.run_until(at(240), SignAnswer::Rejected);
+    assert_eq!(station.seconds(), [160, 180, 200, 220, 240]);
 }
 
 /// F06.FR.10, and seen elsewhere (EVerest #2479): a trigger that was accepted leads to a CSR, also over a crash.
@@ -352,6 +359,13 @@ fn f06_fr_10_token_failure_is_a_stated_end() {
     assert!(station.sends.is_empty());
     station.run_until(at(3660), SignAnswer::Accepted);
     assert_eq!(station.seconds(), [3660]);
+    // One that has no such keys is not asked again.
+    let mut station = Station::new(1);
+    let key = station.trigger(Subject::Station);
+    assert!(matches!(station.core.poll_action(station.now), Some(Action::MakeKey { .. })));
+    station.core.handle_no_such_key(station.now, key);
+    station.work(SignAnswer::Accepted);
+    assert_eq!((station.ends(), station.dropped.as_slice()), (vec![End::NoSuchKey], &[key][..]));
     // And a disk that takes no announcement.
     let mut station = Station::new(1);
     station.core.handle_held(Subject::Station, Validity { not_before: at(0), not_after: at(0) });
@@ -555,7 +569,7 @@ fn a02_fr_21_a_csms_that_cannot_be_asked_has_rejected_nothing() {
     let mut station = Station::new(1);
     let subject = Subject::Vehicle { secc_id: "SECC-1".to_owned() };
     let validity = Validity { not_before: at(0) - 365 * DAY, not_after: at(0) + DAY };
-    station.core.set_held([(subject.clone(), validity)]);
+    station.core.set_held(station.now, [(subject.clone(), validity)]);
     station.run_until(at(0) + DAY - Duration::from_secs(1), SignAnswer::NotAskable);
     assert_eq!(station.ends(), [End::NotAskable]);
     assert_eq!(station.dropped, [1]);

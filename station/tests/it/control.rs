@@ -6,9 +6,12 @@ use std::{
     os::unix::{fs::MetadataExt as _, net::UnixStream},
     path::Path,
     process::{Command, Output},
+    time::SystemTime,
 };
 
+use ocpp_types::v201::InstallCertificateUseEnumType;
 use serde_json::{Value, json};
+use station::Config;
 
 use crate::{reusable::renewed, stage::Stage};
 
@@ -77,7 +80,8 @@ fn inventory_and_status_beside_the_running_agent_and_after_it() {
 
     // What the agent tells is what stands in the store.
     let beside = stage.inventory();
-    assert_eq!(beside.own[0].certificate.serial_number, own["serial_number"].as_str().expect("text"));
+    let serial_number = beside.own[0].certificate.serial_number.expect("readable");
+    assert_eq!(serial_number.to_string(), own["serial_number"].as_str().expect("text"));
     assert!(beside.own[0].key_uri.starts_with("pkcs11:") && !beside.own[0].key_uri.contains("pin"));
     assert_eq!(mode(&stage.path("data/control.sock")), 0o600);
     assert_eq!(mode(&stage.path("data")), 0o700);
@@ -253,4 +257,88 @@ fn the_documentation_shows_commands_that_exist() {
         let command = line.split([' ', '`']).next().unwrap_or_default();
         assert!(commands.contains(&command), "`ocpp-station {command}` does not exist");
     }
+}
+
+/// Names in certificates come from whoever has made them.
+#[test]
+fn a_name_in_a_certificate_is_not_obeyed_by_a_terminal() {
+    let stage = Stage::prepare();
+    stage.configure(1);
+    stage.root("evil", "/O=Test CSO/CN=Evil\u{1b}[2J\u{7}\u{9b}2J");
+    succeeds(&stage.command(&["provision", "--csms-root", "evil.pem"]).output().expect("starts"));
+    let obeyed = |letter: char| letter.is_control() && letter != '\n';
+    let text = text_of(&stage, &["inventory"]);
+    // RFC 4514 writes C0 as \1b, and says nothing of C1.
+    assert!(text.contains(r"\u{9b}2J") && !text.contains(obeyed), "{}", text.escape_debug());
+    let json = succeeds(&stage.command(&["inventory"]).output().expect("starts"));
+    assert!(!json.contains(obeyed), "{}", json.escape_debug());
+    let subject = &serde_json::from_str::<Value>(&json).expect("JSON")["roots"][1]["certificate"]["subject"];
+    assert!(subject.as_str().is_some_and(|subject| subject.contains("\u{9b}2J")), "{subject}");
+}
+
+#[test]
+fn a_full_disk_under_the_output_is_an_error_and_a_closed_pipe_is_none() {
+    let stage = Stage::prepare();
+    stage.configure(1);
+    for arguments in [&["inventory"][..], &["events"], &["hash-data", "ca.pem"], &["--help"]] {
+        let full = fs::File::options().write(true).open("/dev/full").expect("a full device");
+        let mut command = stage.plain_command(arguments);
+        let error = fails(&command.stdout(full).output().expect("starts"), 1);
+        assert!(error.contains("cannot write to standard output: No space left"), "{arguments:?}: {error}");
+
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = stage.plain_command(arguments).stdout(writer).output().expect("starts");
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+/// Installs as many manufacturer roots, made by Python's `cryptography`.
+fn install_roots(stage: &Stage, count: usize) {
+    let python =
+        std::env::var("OCPP_PYTHON").expect("OCPP_PYTHON is not set; run the tests with `cargo xtask test`");
+    let made =
+        Command::new(python).args(["-c", ROOTS, &count.to_string()]).current_dir(stage.path("")).status();
+    assert!(made.expect("Python starts").success());
+    let text = fs::read_to_string(stage.path("station.toml")).expect("reads");
+    let config = Config::parse(&text).expect("a configuration").relative_to(&stage.path(""));
+    let store = station::io::open_store(&config).expect("opens");
+    let roots = fs::read_to_string(stage.path("roots.pem")).expect("reads");
+    for root in roots.split_inclusive("-----END CERTIFICATE-----\n") {
+        let use_ = InstallCertificateUseEnumType::ManufacturerRootCertificate;
+        store.provision_root(use_, root, SystemTime::now()).expect("installs");
+    }
+}
+
+const ROOTS: &str = r#"
+import datetime, sys
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+key = ec.generate_private_key(ec.SECP256R1())
+now = datetime.datetime.now(datetime.timezone.utc)
+with open("roots.pem", "wb") as file:
+    for number in range(int(sys.argv[1])):
+        unit = x509.NameAttribute(x509.NameOID.ORGANIZATIONAL_UNIT_NAME, "x" * 64)
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"Root {number}")] + [unit] * 20)
+        root = x509.CertificateBuilder(name, name, key.public_key(), 1000 + number, now, now + datetime.timedelta(days=2))
+        root = root.add_extension(x509.BasicConstraints(True, None), critical=True)
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        root = root.add_extension(usage, critical=True).sign(key, hashes.SHA256())
+        file.write(root.public_bytes(serialization.Encoding.PEM))
+"#;
+
+/// More roots than fit into one line of the agent's reply.
+#[test]
+fn an_inventory_of_any_length_comes_from_the_running_agent() {
+    let stage = Stage::prepare();
+    stage.configure_more(1, "[certificates]\nmax_entries = 500\n");
+    install_roots(&stage, 400);
+    let station = stage.station();
+    wait_for_status(&stage);
+    let inventory = stage.inventory();
+    station.terminate();
+    assert_eq!(inventory.roots.len(), 401);
+    assert_eq!(stage.inventory(), inventory, "what the store itself has");
+    assert!(serde_json::to_string(&inventory).expect("JSON").len() > 1024 * 1024);
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     python::{PythonCsms, Sender},
-    reusable::{booted, csr, holds, install, listed, renewed, root_hash, signed},
+    reusable::{booted, csr, holds, install, listed, renewed, root_hash, set, signed},
     stage::{PASSWORD, Stage, Validity},
 };
 
@@ -34,7 +34,8 @@ fn lesson_18_the_station_presents_its_sub_cas_too() {
     station.terminate();
 }
 
-/// EVerest #2109: sub-CAs and leaves were taken for roots, could not be listed and so never be deleted.
+/// EVerest #2109: sub-CAs and leaves were taken for roots, could not be listed and so never be
+/// deleted.
 #[test]
 fn lesson_19_what_is_no_root_is_rejected_and_what_is_accepted_is_listed_and_deletable() {
     let stage = Stage::prepare();
@@ -49,7 +50,8 @@ fn lesson_19_what_is_no_root_is_rejected_and_what_is_accepted_is_listed_and_dele
     for use_ in ["ManufacturerRootCertificate", "V2GRootCertificate", "MORootCertificate"] {
         assert_eq!(install(&stage, &mut csms, use_, "manufacturer")["status"], "Accepted");
     }
-    // Spelt in another way than it was listed, and by another algorithm (EVerest #2027, HUB-283-004; MicroOcpp).
+    // Spelt in another way than it was listed, and by another algorithm (EVerest #2027,
+    // HUB-283-004; MicroOcpp).
     let mut hash = csms.hash_data(&stage, "manufacturer", "manufacturer", "SHA384");
     for member in ["issuerNameHash", "issuerKeyHash", "serialNumber"] {
         hash[member] = json!(hash[member].as_str().expect("text").to_uppercase());
@@ -61,7 +63,8 @@ fn lesson_19_what_is_no_root_is_rejected_and_what_is_accepted_is_listed_and_dele
     station.terminate();
 }
 
-/// libocpp #35: roots of every use were kept in one heap, and a CSMS was believed by that of a manufacturer.
+/// libocpp #35: roots of every use were kept in one heap, and a CSMS was believed by that of a
+/// manufacturer.
 #[test]
 fn lesson_23_a_csms_is_believed_by_csms_roots_only() {
     let stage = Stage::prepare();
@@ -136,7 +139,8 @@ fn lesson_31_the_token_holds_the_key_in_use_and_no_other() {
 fn lesson_33_a_trigger_that_was_accepted_leads_to_a_request() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted(&stage);
-    // The connection goes as the trigger has been answered, and nobody answers what may have been sent on it.
+    // The connection goes as the trigger has been answered, and nobody answers what may have been
+    // sent on it.
     csms.behave(&stage, "SignCertificate", json!("silent"));
     let trigger = json!({ "requestedMessage": "SignChargingStationCertificate" });
     assert_eq!(csms.call(&stage, "TriggerMessage", trigger.clone())["status"], "Accepted");
@@ -166,8 +170,8 @@ fn request_on(stage: &Stage, csms: &mut PythonCsms, connection: u64) {
     }
 }
 
-/// MaEVe 4d6ec70, 17576e5 and open-ocpp #269: labels and versions of requests; libevse-security #106: keyAgreement
-/// asked for.
+/// MaEVe 4d6ec70, 17576e5 and open-ocpp #269: labels and versions of requests; libevse-security
+/// #106: keyAgreement asked for.
 #[test]
 fn lesson_35_36_the_request_is_as_plain_as_can_be() {
     let stage = Stage::prepare();
@@ -189,8 +193,9 @@ fn lesson_35_36_the_request_is_as_plain_as_can_be() {
     station.terminate();
 }
 
-/// SAP's simulator: the socket was closed before the answer was flushed. tfocpp: a pause of three seconds instead. SteVe,
-/// Citrine: a pause of the CSMS, so that the certificate did not overtake the answer to its request.
+/// SAP's simulator: the socket was closed before the answer was flushed. tfocpp: a pause of three
+/// seconds instead. SteVe, Citrine: a pause of the CSMS, so that the certificate did not overtake
+/// the answer to its request.
 #[test]
 fn lesson_42_78_a_certificate_that_comes_at_once_is_answered_before_the_station_reconnects() {
     let stage = Stage::prepare();
@@ -200,7 +205,8 @@ fn lesson_42_78_a_certificate_that_comes_at_once_is_answered_before_the_station_
     let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
     let payload =
         json!({ "certificateChain": issued["pem"], "certificateType": "ChargingStationCertificate" });
-    // And a call behind it, which comes while the station is about to reconnect: answered or not, it is in nobody's way.
+    // And a call behind it, which comes while the station is about to reconnect: answered or not,
+    // it is in nobody's way.
     for frame in [
         json!([2, "signed", "CertificateSigned", payload]),
         json!([2, "list", "GetInstalledCertificateIds", {}]),
@@ -366,7 +372,8 @@ fn lesson_56_without_a_password_worth_the_name_the_station_does_not_start() {
     }
 }
 
-/// libevse-security (read): a private key in a log; shiv3 #94, #97: files that everybody could read.
+/// libevse-security (read): a private key in a log; shiv3 #94, #97: files that everybody could
+/// read.
 #[test]
 fn lesson_57_58_no_secret_in_logs_and_no_file_for_everybody() {
     const NEW: &str = "another-password_0123456789";
@@ -390,7 +397,8 @@ fn lesson_57_58_no_secret_in_logs_and_no_file_for_everybody() {
     for secret in [PASSWORD, NEW, "test-pin", "PRIVATE KEY", encoded[0], encoded[1]] {
         assert!(!log.contains(secret), "{secret}");
     }
-    // A PIN that others can read is used, and warned of: secrets that orchestrators mount are often readable by the group.
+    // A PIN that others can read is used, and warned of: secrets that orchestrators mount are often
+    // readable by the group.
     assert!(log.lines().any(|line| line.contains("WARN") && line.contains("pin")), "{log}");
     for entry in fs::read_dir(stage.path("data")).expect("a folder") {
         let entry = entry.expect("an entry");
@@ -466,7 +474,9 @@ fn lesson_67_answers_that_cannot_be_read_end_nothing() {
     assert_eq!(csms.call(&stage, "TriggerMessage", heartbeat)["status"], "Accepted");
     csms.wait_for(&stage, "Heartbeat");
     assert_eq!(csms.count("connection"), 0);
-    // A request whose answer cannot be read is not lost.
+    // A request whose answer cannot be read has arrived, and is sent again when no certificate
+    // comes (A02.FR.17).
+    set(&stage, &mut csms, "SecurityCtrlr", "CertSigningWaitMinimum", "1");
     csms.behave_once(&stage, "SignCertificate", json!({ "raw": r#"[3,"$ID",{"status":"Perhaps"}]"# }));
     let first = csr(&stage, &mut csms, "SignChargingStationCertificate");
     csms.tell(&stage, json!({ "close": true }), "closed");

@@ -104,11 +104,15 @@
 //! | 70 no event of a CSMS whose certificate is not valid | libocpp #417, #419 | `bad_server::tc_a_05_expired`, `bad_server::tc_a_05_a00_fr_308_another_authority`, `lessons::lesson_49_one_event_for_each_episode_of_failures` |
 
 mod bad_server;
+mod clock;
 mod control;
 mod device_model;
+mod disk_full;
 mod enrolment;
 mod events;
+mod files;
 mod iso15118;
+mod key_kinds;
 mod lessons;
 mod python;
 mod renew;

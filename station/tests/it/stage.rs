@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use signer_pkcs11::{Pin, Token, TokenOptions, init_token};
 use station::inventory::Inventory;
 
@@ -19,6 +20,8 @@ pub(crate) const PASSWORD: &str = "correct-horse-battery";
 pub(crate) struct Stage {
     folder: tempfile::TempDir,
     token: String,
+    /// Of the station.
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Stage {
@@ -30,13 +33,29 @@ impl Stage {
         let module: PathBuf =
             module.expect("PKCS11_MODULE is not set; run the tests with `cargo xtask test`").into();
         init_token(&module, &token, &Pin::new("so-test-pin"), &Pin::new("test-pin")).expect("a token");
-        let stage = Self { folder, token };
+        let stage = Self { folder, token, environment: Vec::new() };
         for (name, text) in [("pin", "test-pin"), ("password", PASSWORD)] {
             fs::write(stage.path(name), text).expect("writes");
         }
         stage.root("ca", "/O=Test CSO/CN=Test Root");
         stage.root("manufacturer", "/O=Test Manufacturer/CN=Manufacturer Root");
         stage.server_certificate("server", "ca", "/O=Test CSO/CN=localhost", Validity::Now);
+        stage
+    }
+
+    /// As [`Stage::prepare`], with a token that has one fault: SoftHSM behind the module that the
+    /// tests of `signer-pkcs11` have for that.
+    pub(crate) fn prepare_with_fault(fault: &str) -> Self {
+        let mut stage = Self::prepare();
+        let shim = stage.path("shim.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../signer-pkcs11/tests/it/shim.c");
+        let compiled =
+            Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&shim).args([source, "-ldl"]).output();
+        let compiled = compiled.expect("a C compiler is missing; install one: sudo apt-get install gcc");
+        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+        let real = std::env::var_os("PKCS11_MODULE").expect("checked by the stage");
+        stage.environment =
+            vec![("PKCS11_MODULE", shim), ("SHIM_MODULE", real.into()), ("SHIM_FAULT", fault.into())];
         stage
     }
 
@@ -170,6 +189,7 @@ impl Stage {
     pub(crate) fn plain_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-station"));
         command.current_dir(self.folder.path()).args(["--config", "station.toml"]).args(arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -184,6 +204,31 @@ impl Stage {
         let mut command = self.command(&["run"]);
         command.env("RUST_LOG", what).stdout(Stdio::null()).stderr(log);
         Process(command.spawn().expect("starts"))
+    }
+
+    /// Starts the agent with a clock of its own, which is so many seconds ahead of the right one
+    /// until [`Stage::set_clock`].
+    pub(crate) fn station_with_clock(&self, ahead: i64) -> Process {
+        self.set_clock(ahead);
+        let folders = fs::read_dir("/usr/lib").expect("lists").flatten().map(|entry| entry.path());
+        let mut found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+        let library = found.find(|file| file.exists());
+        let library = library.expect("libfaketime is missing; install it: sudo apt-get install libfaketime");
+        let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("a log");
+        let mut command = self.command(&["run"]);
+        command
+            .env("LD_PRELOAD", library)
+            .env("FAKETIME_TIMESTAMP_FILE", self.path("clock"))
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .env("RUST_LOG", "info");
+        Process(command.stdout(Stdio::null()).stderr(log).spawn().expect("starts"))
+    }
+
+    /// Moves the clock of the running agent: so many seconds ahead of the right one.
+    pub(crate) fn set_clock(&self, ahead: i64) {
+        fs::write(self.path("clock.new"), format!("{ahead:+}")).expect("writes");
+        fs::rename(self.path("clock.new"), self.path("clock")).expect("renames");
     }
 
     pub(crate) fn log(&self) -> String {
@@ -282,8 +327,7 @@ impl Process {
 
     /// SIGTERM; the process has to end in order.
     pub(crate) fn terminate(mut self) {
-        let id = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill starts").success());
+        kill_process(Pid::from_child(&self.0), Signal::TERM).expect("it runs");
         let status = self.0.wait().expect("ended");
         assert!(status.success(), "it ended with {status}");
     }

@@ -23,7 +23,7 @@ fn wrong_pin_missing_token_and_missing_module_say_what_to_do() {
     let error = run(&good.replace("file:pin", "file:wrong-pin"), None);
     assert!(error.contains("PIN") && !error.contains("not-the-pin"), "{error}");
     let error = run("pkcs11:token=no-such-token?pin-source=file:pin", None);
-    assert!(error.contains("no token fits"), "{error}");
+    assert!(error.contains("no token matches"), "{error}");
     let error = run(&good, Some("/nonexistent/module.so"));
     assert!(error.contains("/nonexistent/module.so") && error.contains("install"), "{error}");
 }

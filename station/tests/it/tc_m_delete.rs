@@ -22,10 +22,50 @@ fn tc_m_20_delete_a_listed_root() {
         let list = listed(&stage, &mut csms, &[]);
         assert!(!holds(&list, use_, &hash), "{list:?}");
     }
-    // Also the root on which the connection relies, which is the last one of its type.
+    // Also the root on which the connection relies, where another one is left.
+    stage.root("second", "/O=Test Authority/CN=Second Root");
+    assert_eq!(install(&stage, &mut csms, "CSMSRootCertificate", "second")["status"], "Accepted");
+    let own = root_hash(&stage, &mut csms, "ca");
+    assert_eq!(delete(&stage, &mut csms, &own)["status"], "Accepted");
+    assert_eq!(listed(&stage, &mut csms, &[]).len(), 1);
+    station.terminate();
+}
+
+/// As the tester may want it: TC_M_20 with the only CSMS root.
+#[test]
+fn tc_m_20_delete_the_last_csms_root_where_that_is_allowed() {
+    let stage = Stage::prepare();
+    let mut csms = stage.operator();
+    stage.configure_more(csms.port, "\n[certificates]\nlast_csms_root = \"delete\"\n");
+    let station = stage.station();
+    csms.wait_for(&stage, "SecurityEventNotification");
     let own = root_hash(&stage, &mut csms, "ca");
     assert_eq!(delete(&stage, &mut csms, &own)["status"], "Accepted");
     assert!(listed(&stage, &mut csms, &[]).is_empty());
+    station.terminate();
+}
+
+/// M04.FR.03, note: without a CSMS root the station would be offline until somebody comes by.
+#[test]
+fn m04_fr_03_the_last_csms_root_is_kept() {
+    let stage = Stage::prepare();
+    let (mut csms, station) = booted(&stage);
+    let own = root_hash(&stage, &mut csms, "ca");
+    // The same certificate for another use does not help.
+    assert_eq!(install(&stage, &mut csms, "ManufacturerRootCertificate", "ca")["status"], "Accepted");
+    for algorithm in ["SHA256", "SHA384", "SHA512"] {
+        let hash = csms.hash_data(&stage, "ca", "ca", algorithm);
+        let answer = delete(&stage, &mut csms, &hash);
+        assert_eq!(answer["status"], "Failed", "{answer}");
+        assert!(
+            answer["statusInfo"]["additionalInfo"]
+                .as_str()
+                .is_some_and(|info| info.contains("last CSMS root")),
+            "{answer}"
+        );
+    }
+    let list = listed(&stage, &mut csms, &[]);
+    assert!(holds(&list, "CSMSRootCertificate", &own) && list.len() == 2, "{list:?}");
     station.terminate();
 }
 

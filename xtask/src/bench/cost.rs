@@ -4,10 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Instant
 
 use anyhow::{Context as _, Result};
 
-use super::{
-    report::{Figure, number},
-    types::{target_folder, workspace},
-};
+use super::report::{Figure, number};
 use crate::workspace::{cargo, output, quoted, root};
 
 /// Figures with targets, and all of them beside those of the peer.
@@ -17,9 +14,11 @@ pub(super) struct Costs {
 }
 
 /// Builds our types and those of the peer that builds fastest from nothing, and generates ours.
-pub(super) fn measure() -> Result<Costs> {
-    let ours = build(&root(), "ocpp-types")?;
-    let peer = build(&workspace(), PEER)?;
+///
+/// `workspace` is that of the peer; what is built is removed from `parent` again.
+pub(super) fn measure(workspace: &Path, parent: &Path) -> Result<Costs> {
+    let ours = build(&root(), "ocpp-types", parent)?;
+    let peer = build(workspace, PEER, parent)?;
     let start = Instant::now();
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     output(Command::new(program).args(["regen", "--check"]))?;
@@ -50,15 +49,15 @@ struct Build {
 }
 
 /// Builds one package of a workspace into a folder that nothing was built into before.
-fn build(workspace: &Path, package: &str) -> Result<Build> {
+fn build(workspace: &Path, package: &str, parent: &Path) -> Result<Build> {
     eprintln!("building {package} from nothing");
-    let parent = target_folder();
-    fs::create_dir_all(&parent).with_context(|| format!("cannot make {}", parent.display()))?;
-    let folder = tempfile::tempdir_in(&parent)
+    fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    let folder = tempfile::tempdir_in(parent)
         .with_context(|| format!("cannot make a folder in {}", parent.display()))?;
     let mut build = cargo();
     build.args(["build", "--quiet", "--release", "--package", package]);
-    // The shell's `times` knows the processor time of what it ran; its second line is that of its children.
+    // The shell's `times` knows the processor time of what it ran; its second line is that of its
+    // children.
     let mut shell = Command::new("sh");
     let command = std::iter::once(build.get_program()).chain(build.get_args());
     let command: Vec<_> = command.map(|word| quoted(&word.to_string_lossy())).collect();

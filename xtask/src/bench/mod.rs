@@ -14,9 +14,11 @@ use anyhow::Result;
 pub(crate) enum BenchCommand {
     /// Decoding, encoding and building the types, beside other crates and hand-written structs
     Types(types::TypesArguments),
-    /// Signing, certifying and shaking hands with the key in a token, beside the bare module and other authorities
+    /// Signing, certifying and shaking hands with the key in a token, beside the bare module and
+    /// other authorities
     Signer(signer::SignerArguments),
-    /// Opening, listing, installing and deleting, beside a bare write with fsync and a directory of PEM files
+    /// Opening, listing, installing and deleting, beside a bare write with fsync and a directory of
+    /// PEM files
     Store(store::StoreArguments),
     /// Connections and calls, beside a Python and a Node server and a bare echo
     Transport(transport::TransportArguments),

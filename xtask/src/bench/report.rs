@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// Tables, each of rows of cells.
+pub(crate) type Tables = Vec<Vec<Vec<String>>>;
+
 /// One figure of ours, with what it is held against.
 #[derive(Serialize)]
 pub(crate) struct Figure {

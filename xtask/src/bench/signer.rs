@@ -1,5 +1,6 @@
-//! What a signature, a certificate and a handshake cost with the key in a token, beside the bare module, `openssl ca` on
-//! the same token, `cfssl serve` and Python's cryptography with keys in software.
+//! What a signature, a certificate and a handshake cost with the key in a token, beside the bare
+//! module, `openssl ca` on the same token, `cfssl serve` and Python's cryptography with keys in
+//! software.
 
 use std::{
     collections::BTreeMap,
@@ -15,8 +16,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::report::{Figure, number, print_figures, print_table};
 use crate::{
-    python, softhsm,
-    workspace::{cargo, on_path, output, root, run, target},
+    python,
+    requirements::{self, Missing, Use},
+    softhsm,
+    workspace::{cargo, output, root, run, target},
 };
 
 // By which the program that is measured reads its own CPU time.
@@ -37,14 +40,7 @@ pub(crate) struct SignerArguments {
 /// Measures, prints, and does not fail where a target is missed: that is what the column says.
 pub(super) fn run_command(arguments: &SignerArguments) -> Result<()> {
     ensure!(arguments.rounds > 0, "--rounds has to be at least 1");
-    for (program, package) in [
-        ("openssl", "openssl"),
-        ("cfssl", "golang-cfssl"),
-        ("swtpm", "swtpm swtpm-tools"),
-        ("tpm2-abrmd", "tpm2-abrmd libtpm2-pkcs11-1 libtss2-tcti-swtpm0 libtss2-tcti-tabrmd0 dbus"),
-    ] {
-        ensure!(on_path(program), "{program} is missing: `sudo apt-get install {package}`");
-    }
+    requirements::provide(Use::Bench, Missing::Report)?;
     let module = softhsm::module()?;
     let program = build()?;
     let memory = Path::new("/dev/shm");

@@ -1,4 +1,5 @@
-//! What the store costs, beside a bare write with fsync on the same disk and a directory of PEM files.
+//! What the store costs, beside a bare write with fsync on the same disk and a directory of PEM
+//! files.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 

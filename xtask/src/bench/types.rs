@@ -33,7 +33,7 @@ pub(super) fn run_command(arguments: &TypesArguments) -> Result<()> {
         print_medians(&rounds);
     }
     if !arguments.speed_only {
-        let costs = cost::measure()?;
+        let costs = cost::measure(&workspace(), &target_folder())?;
         if !arguments.json {
             print_table(&costs.table);
         }
@@ -47,7 +47,8 @@ pub(super) fn run_command(arguments: &TypesArguments) -> Result<()> {
     Ok(())
 }
 
-/// The programs of `bench/types/contestants`, ours first: through our own `decode` and `encode`, and through serde_json.
+/// The programs of `bench/types/contestants`, ours first: through our own `decode` and `encode`,
+/// and through serde_json.
 const CONTESTANTS: &[&str] =
     &["ours", "ours-serde-json", "handwritten", "published", "codetics", "rust-ocpp"];
 
@@ -55,12 +56,12 @@ const CONTESTANTS: &[&str] =
 const PEERS: &[&str] = &["handwritten", "published", "codetics", "rust-ocpp"];
 
 /// The folder of the contestants' workspace.
-pub(super) fn workspace() -> PathBuf {
+fn workspace() -> PathBuf {
     root().join("bench/types")
 }
 
 /// The folder that the contestants are built into.
-pub(super) fn target_folder() -> PathBuf {
+fn target_folder() -> PathBuf {
     target().join("bench-types")
 }
 
@@ -73,7 +74,8 @@ type Rounds = Vec<BTreeMap<&'static str, Times>>;
 fn measure(rounds: usize) -> Result<Rounds> {
     for contestant in CONTESTANTS {
         eprintln!("building contestant {contestant}");
-        // One by one: built together, a feature of serde_json that one of them turns on would slow all of them down.
+        // One by one: built together, a feature of serde_json that one of them turns on would slow
+        // all of them down.
         let mut build = cargo();
         build.current_dir(workspace()).env("CARGO_TARGET_DIR", target_folder());
         build.args(["build", "--quiet", "--release", "--package"]);

@@ -29,7 +29,8 @@ impl Check {
     }
 }
 
-/// Every check for a demo whose files lie in `folder`, which is absolute or seen from the root of the checkout.
+/// Every check for a demo whose files lie in `folder`, which is absolute or seen from the root of
+/// the checkout.
 pub(crate) fn all(folder: &Path, module: &Path) -> Result<Vec<Check>> {
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let issuer = path("csms/cso-root.pem");
@@ -99,12 +100,8 @@ pub(crate) fn run(checks: &[Check]) -> Result<()> {
         for (name, value) in check.command.get_envs() {
             command.env(name, value.unwrap_or_default());
         }
-        let result = command.current_dir(root()).output().with_context(|| {
-            format!(
-                "cannot start {}; install it: `sudo apt-get install openssl opensc`",
-                shown(&check.command)
-            )
-        })?;
+        let result = command.current_dir(root()).output();
+        let result = result.with_context(|| format!("cannot start {}", shown(&check.command)))?;
         let text =
             format!("{}{}", String::from_utf8_lossy(&result.stdout), String::from_utf8_lossy(&result.stderr));
         let missing =

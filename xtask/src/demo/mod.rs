@@ -207,7 +207,7 @@ impl Demo {
 fn operator(csms: &Side, arguments: &[&str]) -> Result<Value> {
     let mut words = vec!["--config", "csms.toml", "--json"];
     words.extend(arguments);
-    let text = csms.run("ocpp-csms", &words)?;
+    let text = csms.ask("ocpp-csms", &words)?;
     serde_json::from_str(&text).with_context(|| format!("ocpp-csms printed no JSON: {text}"))
 }
 

@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::workspace::{output, target};
+use crate::workspace::{output, shown, target};
 
 /// One side of the demo: its folder, its token, its programs.
 pub(crate) struct Side {
@@ -47,6 +48,22 @@ impl Side {
     /// Runs a program to its end.
     pub(crate) fn run(&self, name: &str, arguments: &[&str]) -> Result<String> {
         output(self.program(name).args(arguments))
+    }
+
+    /// Runs a command of an operator to its end. That the station refuses is an answer, too.
+    pub(crate) fn ask(&self, name: &str, arguments: &[&str]) -> Result<String> {
+        let mut command = self.program(name);
+        command.args(arguments);
+        let text = shown(&command);
+        let asked = command.output().with_context(|| format!("cannot start `{text}`"))?;
+        let answered = asked.status.success() || asked.status.code() == Some(REFUSED_BY_THE_STATION);
+        ensure!(
+            answered,
+            "`{text}` ended with {}\n{}",
+            asked.status,
+            String::from_utf8_lossy(&asked.stderr).trim()
+        );
+        Ok(String::from_utf8_lossy(&asked.stdout).into_owned())
     }
 
     /// Starts a program that runs on; its log goes to a file in the side's folder.
@@ -110,7 +127,8 @@ impl Running {
 
     /// Asks the program to end, as an operator would, and waits until it has.
     pub(crate) fn stop(mut self) -> Result<()> {
-        output(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).with_context(|| format!("cannot stop {}", self.name))?;
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
@@ -138,3 +156,6 @@ impl Drop for Running {
 /// The longest wait for any step: a key pair on a slow disk takes a second.
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
+
+/// How `ocpp-csms` ends where the station has refused what was asked.
+const REFUSED_BY_THE_STATION: i32 = 3;

@@ -61,7 +61,8 @@ pub(crate) fn prepare(folder: &Path, module: &Path) -> Result<Stage> {
     Ok(Stage { csms, station })
 }
 
-/// Writes the station's configuration, once the CSMS's port is known, and gives the station its first root.
+/// Writes the station's configuration, once the CSMS's port is known, and gives the station its
+/// first root.
 pub(crate) fn provision(stage: &Stage, url: &str) -> Result<()> {
     fs::write(stage.station.folder.join("station.toml"), station_configuration(url))?;
     let root = stage.csms.folder.join("cso-root.pem");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Phase, knowledge::Counts};
+use super::{knowledge::Counts, phase::Phase};
 
 /// What the rounds came to.
 #[derive(Debug, Default)]

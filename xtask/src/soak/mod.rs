@@ -1,11 +1,14 @@
-//! `cargo xtask soak`: a station that is killed in the middle of everything, and has to be what it said it was.
+//! `cargo xtask soak`: a station that is killed in the middle of everything, and has to be what it
+//! said it was.
 //!
-//! The real `ocpp-station` with its keys in a SoftHSM token serves a CSMS on Python's `ocpp` that renews its certificate, installs and
-//! deletes roots. Each round it gets SIGKILL at an instant that nobody chose, is started again, and is looked at from outside.
+//! The real `ocpp-station` with its keys in a SoftHSM token serves a CSMS on Python's `ocpp` that
+//! renews its certificate, installs and deletes roots. Each round it gets SIGKILL at an instant
+//! that nobody chose, is started again, and is looked at from outside.
 
 mod csms;
 mod figures;
 mod knowledge;
+mod phase;
 mod stage;
 mod token_server;
 
@@ -22,10 +25,12 @@ use self::{
     csms::{Csms, ROOTS},
     figures::Figures,
     knowledge::{Counts, Knowledge, Operation, USES},
+    phase::Phase,
     stage::{Stage, Station, TokenKeys, TokenPlace},
 };
 use crate::{
     demo::process::Running,
+    requirements::{self, Missing, Use},
     workspace::{cargo, root, run, target},
 };
 
@@ -36,13 +41,15 @@ pub(crate) struct SoakArguments {
     /// How many rounds, each with a kill
     #[arg(long, default_value_t = 200)]
     rounds: u32,
-    /// Choose operations and instants as before; what the machine makes of the instants is another matter. Default: chance
+    /// Choose operations and instants as before; what the machine makes of the instants is another
+    /// matter. Default: chance
     #[arg(long)]
     seed: Option<u64>,
     /// After how many rounds a new station with an empty token comes
     #[arg(long, default_value_t = 20)]
     rounds_per_station: u32,
-    /// Start the station again at once, while a token that lives on may still make the key that a killed station had asked for
+    /// Start the station again at once, while a token that lives on may still make the key that a
+    /// killed station had asked for
     #[arg(long)]
     at_once: bool,
     /// Print the figures as one JSON object
@@ -53,6 +60,7 @@ pub(crate) struct SoakArguments {
 /// `cargo xtask soak`: fails at the first violation.
 pub(crate) fn run_command(arguments: &SoakArguments) -> Result<()> {
     ensure!(arguments.rounds_per_station > 0, "--rounds-per-station has to be at least 1");
+    requirements::provide(Use::Soak, Missing::Report)?;
     let module = crate::softhsm::module()?;
     eprintln!("building hsm and ocpp-station");
     run(cargo().args(["build", "--quiet", "--package", "signer-pkcs11", "--package", "station", "--bins"]))?;
@@ -71,45 +79,6 @@ pub(crate) fn run_command(arguments: &SoakArguments) -> Result<()> {
     result.with_context(|| {
         format!("round {} broke; look into {shown}, and repeat with --seed {seed}", soak.figures.rounds)
     })
-}
-
-/// What the station is about when it is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Start,
-    Install,
-    Delete,
-    SetVariable,
-    KeyGeneration,
-    CertificateSigned,
-    Reconnect,
-    Everything,
-}
-
-impl Phase {
-    const ALL: [Self; 8] = [
-        Self::Start,
-        Self::Install,
-        Self::Delete,
-        Self::SetVariable,
-        Self::KeyGeneration,
-        Self::CertificateSigned,
-        Self::Reconnect,
-        Self::Everything,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Start => "it starts",
-            Self::Install => "InstallCertificate",
-            Self::Delete => "DeleteCertificate",
-            Self::SetVariable => "SetVariables",
-            Self::KeyGeneration => "it makes a key and a request",
-            Self::CertificateSigned => "CertificateSigned",
-            Self::Reconnect => "it reconnects with a certificate",
-            Self::Everything => "several of these",
-        }
-    }
 }
 
 struct Soak {
@@ -171,7 +140,8 @@ impl Soak {
         self.shells = 0;
         self.csms.new_station()?;
         self.knowledge = Knowledge::new(std::mem::take(&mut self.knowledge.counts));
-        // In turn: what a kill does to a module in the station's process, and what to a key that comes into being all the same.
+        // In turn: what a kill does to a module in the station's process, and what to a key that
+        // comes into being all the same.
         let place = if self.figures.stations.is_multiple_of(2) {
             TokenPlace::OwnProcess
         } else {
@@ -431,7 +401,8 @@ impl Soak {
                 ensure!(!certified || !private.is_empty(), "the key of the station's certificate is gone");
                 return Ok(());
             }
-            // A copy that was taken while the store wrote cannot be opened, and a key may just be on its way.
+            // A copy that was taken while the store wrote cannot be opened, and a key may just be
+            // on its way.
             if Instant::now() > deadline {
                 bail!(
                     "the token holds the private keys {private:?} and the public keys {public:?}, and the store names {:?}",
@@ -457,7 +428,8 @@ impl Soak {
         bail!("the connection ended again and again before {action} was answered")
     }
 
-    /// What an inventory lists: nothing but the root of the CSMS, which always stays, and roots of the soak.
+    /// What an inventory lists: nothing but the root of the CSMS, which always stays, and roots of
+    /// the soak.
     fn roots_of(&self, answer: &Value) -> Result<BTreeSet<(usize, usize)>> {
         let mut listed = BTreeSet::new();
         let mut others = Vec::new();
@@ -562,7 +534,8 @@ const VARIABLE: &str = "OfflineThreshold";
 /// What a station has before it was set.
 const AS_MADE: u32 = 300;
 
-/// The longest wait for anything: a station that has lost its connection waits a second, a CSR is sent again after two.
+/// The longest wait for anything: a station that has lost its connection waits a second, a CSR is
+/// sent again after two.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two looks at whether the station still runs.

@@ -5,6 +5,7 @@
 
 mod attack;
 mod calls;
+mod herd;
 mod idle;
 mod latency;
 mod server;
@@ -28,6 +29,10 @@ enum Command {
     Idle(idle::IdleArguments),
     /// Stations that call at a steady pace; how long they wait
     Latency(latency::LatencyArguments),
+    /// Stations that connect at the same time, and retry until they are booted
+    Herd(herd::HerdArguments),
+    /// Make the root of the certificates that the stations of a herd log in with
+    Root(herd::RootArguments),
     /// One peer that misbehaves until it is killed
     Attack(attack::AttackArguments),
 }
@@ -38,7 +43,9 @@ fn main() -> Result<()> {
     // What a station does is so little that one thread outruns every server, and the other core is the server's. TLS handshakes
     // cost both ends the same.
     let runtime = match arguments.command {
-        Command::Idle(_) => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
+        Command::Idle(_) | Command::Herd(_) => {
+            tokio::runtime::Builder::new_multi_thread().enable_all().build()
+        }
         _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
     };
     let result = runtime.context("cannot start the runtime")?.block_on(async {
@@ -46,6 +53,8 @@ fn main() -> Result<()> {
             Command::Calls(arguments) => calls::run(&arguments).await,
             Command::Idle(arguments) => idle::run(&arguments).await,
             Command::Latency(arguments) => latency::run(&arguments).await,
+            Command::Herd(arguments) => herd::run(&arguments).await,
+            Command::Root(arguments) => herd::make_root(&arguments),
             Command::Attack(arguments) => attack::run(&arguments).await,
         }
     })?;

@@ -42,6 +42,12 @@ impl Server {
         Ok(statm.resident * procfs::page_size())
     }
 
+    /// The most memory that it has had resident, in bytes.
+    pub(crate) fn peak_bytes(&self) -> Result<u64> {
+        let status = self.process()?.status().context("cannot read the server's memory")?;
+        Ok(status.vmhwm.context("the kernel tells no peak of memory")? * 1024)
+    }
+
     fn process(&self) -> Result<Process> {
         Process::new(self.pid).with_context(|| format!("the server, process {}, is gone", self.pid))
     }

@@ -4,10 +4,11 @@ use std::sync::{Arc, LazyLock};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use base64ct::{Base64, Encoding as _};
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, SignatureScheme};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -60,24 +61,28 @@ impl Payload {
 impl Station {
     /// Connects station number `index`, and boots it.
     pub(crate) async fn connect(server: &Server, index: usize) -> Result<Self> {
-        let mut station = Self::open(server, index).await?;
+        Self::connect_with(server, index, &CONNECTOR).await
+    }
+
+    /// Connects station number `index` with a TLS configuration of its own, and boots it.
+    pub(crate) async fn connect_with(server: &Server, index: usize, tls: &TlsConnector) -> Result<Self> {
+        let mut station = Self::open(server, index, tls).await?;
         station.call("BootNotification", BOOT).await.context("no answer to BootNotification")?;
         Ok(station)
     }
 
-    async fn open(server: &Server, index: usize) -> Result<Self> {
+    async fn open(server: &Server, index: usize, tls: &TlsConnector) -> Result<Self> {
         let tcp = TcpStream::connect(server.address(index)).await.context("cannot connect")?;
         tcp.set_nodelay(true)?;
         let stream: Box<dyn Stream> = if server.tls {
-            let name = ServerName::try_from("localhost").expect("it is a name");
-            Box::new(CONNECTOR.connect(name, tcp).await.context("the TLS handshake failed")?)
+            Box::new(tls.connect(server_name(), tcp).await.context("the TLS handshake failed")?)
         } else {
             Box::new(tcp)
         };
         // Filled on the first read, so that an idle station is small.
         let mut station =
             Self { stream, received: Vec::new(), taken: 0, frame: Vec::new(), echo: server.echo, calls: 0 };
-        let user = format!("CS{index:05}");
+        let user = identity(index);
         let credentials = Base64::encode_string(format!("{user}:0123456789abcdef").as_bytes());
         let request = format!(
             "GET /{user} HTTP/1.1\r\nHost: localhost:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -220,15 +225,36 @@ const READ_BYTES: usize = 512;
 const BOOT: &str = r#"{"reason":"PowerUp","chargingStation":{"model":"Bench","vendorName":"Generator"}}"#;
 
 /// Every connection makes a whole handshake: a station that was without power has no session to resume.
-static CONNECTOR: LazyLock<TlsConnector> = LazyLock::new(|| {
+pub(crate) static CONNECTOR: LazyLock<TlsConnector> =
+    LazyLock::new(|| connector(builder().with_no_client_auth()));
+
+/// A station that shows a certificate.
+pub(crate) fn connector_with(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<TlsConnector> {
+    Ok(connector(builder().with_client_auth_cert(chain, key)?))
+}
+
+/// The name in the certificate of every server.
+pub(crate) fn server_name() -> ServerName<'static> {
+    ServerName::try_from("localhost").expect("it is a name")
+}
+
+/// The identity of station number `index`.
+pub(crate) fn identity(index: usize) -> String {
+    format!("CS{index:05}")
+}
+
+fn builder() -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-    let mut config = ClientConfig::builder()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(algorithms)))
-        .with_no_client_auth();
+    ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(algorithms)))
+}
+
+fn connector(mut config: ClientConfig) -> TlsConnector {
     config.resumption = rustls::client::Resumption::disabled();
     TlsConnector::from(Arc::new(config))
-});
+}
 
 /// The certificate is made for one run, and the loopback interface is nobody else.
 #[derive(Debug)]

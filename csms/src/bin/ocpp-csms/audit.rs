@@ -1,20 +1,21 @@
-//! The record of what the authority has signed, read from the ledger's file, whether the service runs or not.
+//! The record of what the authority has signed, read from the ledger's file, whether the service
+//! runs or not.
 
-use std::{
-    io::{BufWriter, Write as _},
-    path::Path,
-};
+use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use csms::{LedgerError, SqliteLedger};
+use program::{Output, OutputError};
 use serde_json::json;
 use signer_pkcs11::EntryHash;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Prove that no entry was changed or removed
+    /// Prove that no entry was changed or removed, that each certificate is what was signed, and
+    /// that no page of the file is damaged
     Verify {
-        /// The head that was kept elsewhere the last time: only it shows that the end was not taken away
+        /// The head that was kept elsewhere the last time: only it shows that the end was not
+        /// removed
         #[arg(long)]
         head: Option<EntryHash>,
     },
@@ -27,34 +28,57 @@ pub(crate) async fn run(path: &Path, command: AuditCommand, json: bool) -> Resul
     let ledger = SqliteLedger::open_to_read(path).await.with_context(|| path.display().to_string())?;
     match command {
         AuditCommand::Verify { head } => {
-            let chain = ledger.verify_record(head).await?;
-            let (index, head) = (chain.index(), chain.head().to_string());
-            let (certificates, revoked) = (index.signed().count(), index.revoked().len());
-            let (entries, unfinished) = (chain.entries(), index.unfinished());
-            if json {
-                let report = json!({
-                    "entries": entries, "head": head, "certificates": certificates, "revoked": revoked,
-                    "unfinished": unfinished
-                });
-                println!("{report}");
-                return Ok(());
-            }
-            println!("The record is whole: {entries} entries, none changed, none removed.");
-            println!("certificates  {certificates}\nrevoked       {revoked}\nhead          {head}");
-            if unfinished > 0 {
-                println!(
-                    "of {unfinished} certificates it is not known whether they were signed: the service stopped in between"
-                );
-            }
-            println!("keep the head elsewhere, and give it as --head the next time");
+            verify(&ledger, head, json).await.with_context(|| path.display().to_string())?;
         }
         AuditCommand::Export => {
-            let mut out = BufWriter::new(std::io::stdout());
-            let written =
-                |error: std::io::Error| LedgerError { action: "print its record", source: error.into() };
-            ledger.lines(async |line| writeln!(out, "{line}").map_err(written)).await?;
-            out.flush().context("cannot print the record")?;
+            let mut out = Output::new();
+            let failed =
+                |error: OutputError| LedgerError { action: "print its record", source: error.into() };
+            // Not escaped: each entry's hash is over these bytes.
+            ledger.lines(async |line| out.verbatim(&line).map_err(failed)).await?;
+            out.finish()?;
         }
     }
     Ok(())
+}
+
+async fn verify(ledger: &SqliteLedger, head: Option<EntryHash>, json: bool) -> Result<()> {
+    let report = ledger.verify(head).await?;
+    let findings = report.findings.len();
+    let mut out = Output::new();
+    if json {
+        let found = report.findings.iter().map(|finding| {
+            json!({
+                "serial_number": finding.serial_number, "station": finding.station,
+                "reason": finding.mismatch.to_string()
+            })
+        });
+        let report = json!({
+            "entries": report.entries, "head": report.head.to_string(), "certificates": report.certificates,
+            "revoked": report.revoked, "unfinished": report.unfinished, "findings": found.collect::<Vec<_>>()
+        });
+        out.json(report)?;
+    } else {
+        out.line(format!("The record is whole: {} entries, none changed, none removed.", report.entries))?;
+        out.line(format!("certificates  {}", report.certificates))?;
+        out.line(format!("revoked       {}", report.revoked))?;
+        out.line(format!("head          {}", report.head))?;
+        if report.unfinished > 0 {
+            out.line(format!(
+                "of {} certificates it is not known whether they were signed: the service stopped in between",
+                report.unfinished
+            ))?;
+        }
+        out.line("keep the head elsewhere, and give it as --head the next time")?;
+        for finding in &report.findings {
+            out.line(finding)?;
+        }
+    }
+    out.finish()?;
+    match findings {
+        0 => Ok(()),
+        _ => bail!(
+            "{findings} certificates in the ledger are not what was signed; none of them is sent; restore the newest backup with `ocpp-csms restore`"
+        ),
+    }
 }

@@ -4,19 +4,25 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use anyhow::{Context as _, Result, bail};
+use certificates::{SerialNumber, StationIdentity, UnixSeconds};
 use csms::{
-    Config,
+    CertificateFilter, CertificateState, Config,
     control::{ControlReply, ControlRequest, Reloaded, Secret, SignedList},
-    io::ControlError,
+    io::{ControlError, Conversation},
 };
-use ocpp_types::v201::CertificateHashDataType;
-use serde_json::value::RawValue;
+use ocpp_types::{Timestamp, v201::CertificateHashDataType};
+use program::{Output, escaped};
+use serde_json::{Value, value::RawValue};
 use signer_pkcs11::RevocationReason;
 
-use crate::text;
+use crate::{
+    listing::{Kind, Listing},
+    text,
+};
 
 /// Commands to the running service.
 #[derive(clap::Subcommand)]
@@ -26,29 +32,29 @@ pub(crate) enum OperatorCommand {
     /// Ask a station for a message, such as SignChargingStationCertificate
     Trigger {
         /// The station's identity
-        station: String,
+        station: StationIdentity,
         /// The message, spelled as OCPP spells it, in the version of the station or another
         message: String,
     },
     /// Install a root certificate on a station
     Install {
         /// The station's identity
-        station: String,
+        station: StationIdentity,
         /// CSMSRootCertificate, ManufacturerRootCertificate, V2GRootCertificate, MORootCertificate or
         /// OEMRootCertificate, where the station's version has it
         certificate_type: String,
-        /// The certificate, PEM
+        /// The file with one certificate, PEM or DER; what else stands in a file is never sent
         file: PathBuf,
     },
     /// List the certificates that are installed on a station
     Inventory {
         /// The station's identity
-        station: String,
+        station: StationIdentity,
     },
     /// Delete a certificate from a station
     Delete {
         /// The station's identity
-        station: String,
+        station: StationIdentity,
         /// The hash data, as `inventory --json` or `ocpp-station hash-data` prints it
         #[arg(long)]
         hash_data: String,
@@ -56,7 +62,7 @@ pub(crate) enum OperatorCommand {
     /// Send a station a request by its action and payload, such as Reset '{"type": "OnIdle"}'
     Call {
         /// The station's identity
-        station: String,
+        station: StationIdentity,
         /// The action
         action: String,
         /// The payload, JSON
@@ -65,7 +71,7 @@ pub(crate) enum OperatorCommand {
     /// Give a station a new password over its connection; the old one is not accepted any more
     SetPassword {
         /// The station's identity
-        station: String,
+        station: StationIdentity,
         /// The file with the password; left out: random characters that nobody gets to see
         #[arg(long)]
         file: Option<PathBuf>,
@@ -73,16 +79,17 @@ pub(crate) enum OperatorCommand {
     /// Read the configuration again, with certificates, revocation lists and stations, as SIGHUP does
     Reload,
     /// List the certificates that were issued, newest first
-    Certificates,
+    Certificates(CertificatesArguments),
     /// Revoke a certificate: on record, on the list of revoked certificates, and on the connections of this service
     #[command(group(clap::ArgGroup::new("which").required(true)))]
     Revoke {
-        /// The certificate's serial number, hexadecimal, as `certificates` lists it
+        /// The certificate's serial number, hexadecimal, as `certificates` or another program
+        /// spells it
         #[arg(long, group = "which")]
-        serial: Option<String>,
+        serial: Option<SerialNumber>,
         /// A station's identity: all its certificates that are valid
         #[arg(long, group = "which")]
-        station: Option<String>,
+        station: Option<StationIdentity>,
         /// unspecified, key-compromise, affiliation-changed, superseded or cessation-of-operation
         #[arg(long, default_value = "unspecified")]
         reason: RevocationReason,
@@ -90,69 +97,179 @@ pub(crate) enum OperatorCommand {
     /// Sign the lists of revoked certificates anew and print them, PEM; the service does so by itself in time
     Crl,
     /// List the requests that wait for another authority, or have failed there, newest first
-    Requests,
+    Requests {
+        /// List at most this many
+        #[arg(long)]
+        limit: Option<u64>,
+    },
     /// Print what was counted since the start, in the text format of Prometheus
     Metrics,
+    /// After a restoration that lost entries: accept the passwords of all stations again that are
+    /// not known to have used a certificate
+    AcceptPasswords,
     /// Let a station enrol anew with its password although it has used a certificate (a replaced controller)
     Release {
         /// The station's identity
-        station: String,
+        station: StationIdentity,
     },
 }
 
-/// Sends the command to the service behind `socket` and prints what it brings.
-pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> Result<()> {
-    let request = request(&command)?;
-    let value = match csms::io::send(socket, &request).await? {
-        ControlReply::Done(value) => value,
-        ControlReply::Failed(reason) => bail!("{reason}"),
-        _ => bail!("the service replied in a way that this version does not know"),
-    };
-    if json {
-        return show(&[value.to_string()]);
+/// Which certificates are listed.
+#[derive(clap::Args)]
+pub(crate) struct CertificatesArguments {
+    /// Only those of the station with this identity
+    #[arg(long)]
+    station: Option<StationIdentity>,
+    /// Only those in this state
+    #[arg(long, value_enum)]
+    state: Option<State>,
+    /// Only those that expire before this time: 2027-01-31, or 2027-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    expiring_before: Option<UnixSeconds>,
+    /// List at most this many
+    #[arg(long)]
+    limit: Option<u64>,
+}
+
+/// As [`csms::CertificateState`].
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum State {
+    /// Signed; the station has not answered
+    Issued,
+    /// The station has it
+    Accepted,
+    /// The station refused it
+    Rejected,
+    /// Revoked, whatever the station answered
+    Revoked,
+}
+
+impl From<State> for CertificateState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Issued => Self::Issued,
+            State::Accepted => Self::Accepted,
+            State::Rejected => Self::Rejected,
+            State::Revoked => Self::Revoked,
+        }
     }
-    let read = value.get();
+}
+
+/// A day begins at midnight UTC.
+fn time(text: &str) -> Result<UnixSeconds> {
+    let midnight = if text.contains('T') { "" } else { "T00:00:00Z" };
+    let time: Timestamp = format!("{text}{midnight}").parse()?;
+    Ok(SystemTime::from(time).into())
+}
+
+/// Sends the command to the service behind `socket` and prints what it brings.
+pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> Result<Outcome> {
+    let mut conversation = Conversation::begin(socket, &request(&command)?).await?;
+    let mut out = Output::new();
+    let mut listing = listing(&command);
+    let value = loop {
+        match conversation.reply().await? {
+            ControlReply::Warning(warning) => warn(&warning),
+            ControlReply::Row(row) => match &mut listing {
+                Some(listing) => listing.row(&mut out, &row, json)?,
+                None => bail!("the service replied with rows, which this version does not expect here"),
+            },
+            ControlReply::Done(value) => break value,
+            ControlReply::Failed(reason) => bail!("{reason}"),
+            ControlReply::Refused(reason) => bail!(Unserved::Refused(reason)),
+            ControlReply::NotConnected(reason) => bail!(Unserved::NotConnected(reason)),
+            _ => bail!("the service replied in a way that this version does not know"),
+        }
+    };
+    let outcome = outcome(&command, &value);
+    match listing {
+        Some(listing) => listing.end(&mut out, &value, json)?,
+        None if json => out.json(&value)?,
+        None => print(&mut out, command, value.get())?,
+    }
+    out.finish()?;
+    Ok(outcome)
+}
+
+/// How a command ended that the service has carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is done, and the station has accepted it.
+    Done,
+    /// The station has answered, and not accepted it. The answer is printed.
+    NotAccepted,
+}
+
+/// Why a command was not carried out, where a script has to know.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unserved {
+    /// The station answered with an error (CALLERROR), or refused a password.
+    #[error("{0}")]
+    Refused(String),
+    /// The station is not connected.
+    #[error("{0}")]
+    NotConnected(String),
+}
+
+/// What the station's answer means to the one who asked. A listing and a request by hand have no
+/// answer that refuses: `NotFound` says what a station has.
+fn outcome(command: &OperatorCommand, value: &RawValue) -> Outcome {
+    let asks = matches!(
+        command,
+        OperatorCommand::Trigger { .. } | OperatorCommand::Install { .. } | OperatorCommand::Delete { .. }
+    );
+    let status = || {
+        let answer = serde_json::from_str::<Value>(value.get()).ok()?;
+        Some(answer["status"].as_str()?.to_owned())
+    };
+    if asks && status().as_deref() != Some("Accepted") { Outcome::NotAccepted } else { Outcome::Done }
+}
+
+/// Writes what an operator has to know to standard error. Where nobody reads it, nothing is left to
+/// do.
+fn warn(warning: &str) {
+    let _ = writeln!(std::io::stderr(), "ocpp-csms: warning: {}", escaped(warning));
+}
+
+/// The list that a command returns, if it returns one.
+fn listing(command: &OperatorCommand) -> Option<Listing> {
+    let kind = match command {
+        OperatorCommand::Status => Kind::Stations,
+        OperatorCommand::Certificates(_) => Kind::Certificates,
+        OperatorCommand::Requests { .. } => Kind::Requests,
+        _ => return None,
+    };
+    Some(Listing::new(kind))
+}
+
+/// Prints for people what a command without rows brings.
+fn print(out: &mut Output, command: OperatorCommand, read: &str) -> Result<()> {
     let lines = match command {
-        OperatorCommand::Status => text::status(&serde_json::from_str(read)?),
-        OperatorCommand::Certificates => text::certificates(&serde_json::from_str::<Vec<_>>(read)?),
         OperatorCommand::Inventory { .. } => text::inventory(&serde_json::from_str(read)?),
         OperatorCommand::Release { station } => {
             vec![format!("{station} may connect on security profile 2 again.")]
         }
-        OperatorCommand::Call { .. } => vec![read.to_owned()],
-        OperatorCommand::Metrics => {
-            vec![serde_json::from_str::<String>(read)?.trim_end().to_owned()]
+        OperatorCommand::AcceptPasswords => {
+            vec!["passwords are accepted again of stations that have used no certificate".to_owned()]
         }
+        OperatorCommand::Call { .. } => return Ok(out.json(read)?),
+        OperatorCommand::Metrics => return Ok(out.verbatim(&serde_json::from_str::<String>(read)?)?),
         OperatorCommand::SetPassword { station, .. } => vec![format!("{station} has a new password.")],
         OperatorCommand::Revoke { .. } => text::revoked(&serde_json::from_str(read)?),
         OperatorCommand::Crl => {
-            let lists = serde_json::from_str::<Vec<SignedList>>(read)?;
-            let named = lists.into_iter().flat_map(|list| {
-                let head = format!("# {}: number {}, {} revoked", list.file, list.number, list.revoked);
-                [head, list.pem.trim_end().to_owned()]
-            });
-            named.collect()
+            for list in serde_json::from_str::<Vec<SignedList>>(read)? {
+                out.line(format_args!("# {}: number {}, {} revoked", list.file, list.number, list.revoked))?;
+                out.verbatim(&list.pem)?;
+            }
+            return Ok(());
         }
-        OperatorCommand::Requests => text::requests(&serde_json::from_str::<Vec<_>>(read)?),
         OperatorCommand::Reload => {
             let reloaded: Reloaded = serde_json::from_str(read)?;
-            vec![format!("read again; connections closed: {}", reloaded.closed.join(", "))]
+            vec![format!("read again; connections closed: {}", text::stations(&reloaded.closed))]
         }
         _ => text::answer(&serde_json::from_str(read)?),
     };
-    show(&lines)
-}
-
-/// Writes lines to standard output. Whoever reads them may have seen enough, as `head` does: that is no error.
-fn show(lines: &[String]) -> Result<()> {
-    let text = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>();
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to standard output")
-        }
-        _ => Ok(()),
-    }
+    Ok(lines.iter().try_for_each(|line| out.line(line))?)
 }
 
 /// Has the running service issue its own certificate, or issues it where none runs. Returns the files.
@@ -183,22 +300,28 @@ fn request(command: &OperatorCommand) -> Result<ControlRequest> {
             ControlRequest::SetPassword { station: station.clone(), password }
         }
         OperatorCommand::Reload => ControlRequest::Reload,
-        OperatorCommand::Certificates => ControlRequest::Certificates,
-        OperatorCommand::Revoke { serial, station, reason } => ControlRequest::Revoke {
-            serial_number: serial.clone(),
-            station: station.clone(),
-            reason: *reason,
-        },
+        OperatorCommand::Certificates(arguments) => {
+            let CertificatesArguments { station, state, expiring_before, limit } = arguments;
+            let state = state.map(CertificateState::from);
+            let filter =
+                CertificateFilter { station: station.clone(), state, expiring_before: *expiring_before };
+            ControlRequest::Certificates { filter, limit: *limit }
+        }
+        OperatorCommand::Revoke { serial, station, reason } => {
+            ControlRequest::Revoke { serial_number: *serial, station: station.clone(), reason: *reason }
+        }
         OperatorCommand::Crl => ControlRequest::SignLists,
-        OperatorCommand::Requests => ControlRequest::Requests,
+        OperatorCommand::Requests { limit } => ControlRequest::Requests { limit: *limit },
         OperatorCommand::Metrics => ControlRequest::Metrics,
+        OperatorCommand::AcceptPasswords => ControlRequest::AcceptPasswords,
         OperatorCommand::Release { station } => ControlRequest::Release { station: station.clone() },
         OperatorCommand::Trigger { station, message } => {
             ControlRequest::Trigger { station: station.clone(), message: message.clone() }
         }
         OperatorCommand::Install { station, certificate_type, file } => {
-            let certificate =
-                fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let certificate = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let certificate = csms::certificate_to_install(&certificate)
+                .with_context(|| format!("{} cannot be installed", file.display()))?;
             let (station, certificate_type) = (station.clone(), certificate_type.clone());
             ControlRequest::Install { station, certificate_type, certificate }
         }

@@ -1,23 +1,27 @@
 //! A central system's certificate service.
 
 mod audit;
+mod backup;
 mod commands;
+mod listing;
 mod text;
 
 use std::{
     fs,
-    io::IsTerminal as _,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::{Context as _, Result};
-use clap::Parser as _;
 use csms::{Config, Server};
+use program::{LogFormat, Output, causes, exit_code, start_log};
 
-/// A central system's certificate service: CA key in a PKCS #11 token, stations over OCPP 1.6, 2.0.1 and 2.1.
+use crate::commands::{Outcome, Unserved};
+
+/// A central system's certificate service: CA key in a PKCS #11 token, stations over OCPP 1.6,
+/// 2.0.1 and 2.1.
 #[derive(clap::Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
     /// The configuration file
     #[arg(long, short, global = true, default_value = "csms.toml")]
@@ -46,38 +50,46 @@ enum Command {
         #[arg(long)]
         file: Option<PathBuf>,
     },
-    /// Issue the CSMS's own certificate anew, for `tls.names`; the service does so by itself in time
+    /// Issue the CSMS's own certificate anew, for `tls.names`; the service does so by itself in
+    /// time
     IssueServerCertificate,
     /// The record of what the authority has signed
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Copy the ledger into a new file; the service may run. A copy by `cp` misses what is in the
+    /// write-ahead log
+    Backup {
+        /// The file to make
+        file: PathBuf,
+    },
+    /// Replace the ledger by a backup, while no service runs
+    Restore(backup::RestoreArguments),
     #[command(flatten)]
     Operator(commands::OperatorCommand),
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum LogFormat {
-    /// For people
-    Human,
-    /// One JSON object a line
-    Json,
-}
-
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    program::outlive_full_files();
+    let arguments: Arguments = program::arguments();
     start_log(arguments.log);
     match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Outcome::NotAccepted) => ExitCode::from(EXIT_REFUSED),
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ocpp-csms: {error:#}");
-            ExitCode::FAILURE
+            let code = match error.downcast_ref() {
+                Some(Unserved::Refused(_)) => Some(EXIT_REFUSED),
+                Some(Unserved::NotConnected(_)) => Some(EXIT_NOT_CONNECTED),
+                None => None,
+            };
+            let failed = exit_code("ocpp-csms", Err(error));
+            code.map_or(failed, ExitCode::from)
         }
     }
 }
 
-fn run(arguments: Arguments) -> Result<()> {
+fn run(arguments: Arguments) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match arguments.command {
+    let done: Result<()> = match arguments.command {
         Command::Run { frames } => {
             let config = read_config(&arguments.config)?;
             raise_open_files();
@@ -85,9 +97,8 @@ fn run(arguments: Arguments) -> Result<()> {
             runtime.block_on(async {
                 let server = Server::bind(config, frames.as_deref()).await?;
                 let server = server.with_config_file(arguments.config).with_metrics(metrics);
-                println!("listening on {}", server.url());
-                server.serve(csms::io::shutdown_signal()).await;
-                Ok(())
+                say_where(server.url());
+                Ok(server.serve(program::shutdown_signal()).await?)
             })
         }
         Command::HashPassword { file } => {
@@ -97,27 +108,40 @@ fn run(arguments: Arguments) -> Result<()> {
                 }
                 None => std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?,
             };
-            println!("{}", csms::io::hash_password(text.trim_end_matches(['\r', '\n']))?);
-            Ok(())
+            let mut out = Output::new();
+            out.line(csms::io::hash_password(text.trim_end_matches(['\r', '\n']))?)?;
+            Ok(out.finish()?)
         }
         Command::IssueServerCertificate => {
             let config = read_config(&arguments.config)?;
             let files = runtime.block_on(commands::issue_server_certificate(config))?;
+            let mut out = Output::new();
             match arguments.json {
-                true => println!("{}", serde_json::to_string(&files)?),
-                false => files.iter().for_each(|file| println!("issued {}", file.display())),
+                true => out.json(serde_json::to_string(&files)?)?,
+                false => {
+                    files.iter().try_for_each(|file| out.line(format_args!("issued {}", file.display())))?
+                }
             }
-            Ok(())
+            Ok(out.finish()?)
         }
         Command::Audit(command) => {
             let config = read_config(&arguments.config)?;
             runtime.block_on(audit::run(&config.ledger_file(), command, arguments.json))
         }
+        Command::Backup { file } => {
+            let config = read_config(&arguments.config)?;
+            runtime.block_on(backup::backup(&config, &file, arguments.json))
+        }
+        Command::Restore(restore) => {
+            let config = read_config(&arguments.config)?;
+            runtime.block_on(backup::restore(&config, restore, arguments.json))
+        }
         Command::Operator(command) => {
             let config = read_config(&arguments.config)?;
-            runtime.block_on(commands::run(&config.control_socket(), command, arguments.json))
+            return runtime.block_on(commands::run(&config.control_socket(), command, arguments.json));
         }
-    }
+    };
+    done.map(|()| Outcome::Done)
 }
 
 fn read_config(path: &Path) -> Result<Config> {
@@ -128,26 +152,29 @@ fn read_config(path: &Path) -> Result<Config> {
     }
 }
 
+/// Prints the address, for whoever has started the service. It serves also where nobody reads that.
+fn say_where(url: &str) {
+    let mut out = Output::new();
+    if let Err(error) = out.line(format_args!("listening on {url}")).and_then(|()| out.finish()) {
+        tracing::warn!(error = %causes(&error), "the address was not printed");
+    }
+}
+
 /// One file for each station, and some for the database.
 fn raise_open_files() {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => tracing::debug!(limit, "open files"),
-        Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
+        Err(error) => tracing::warn!(error = %causes(&error), "the limit of open files stays as it is"),
     }
 }
 
-fn start_log(format: LogFormat) {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours)
-        .with_writer(std::io::stderr)
-        // What tells of a line that could not be written panics where that cannot be written either: on a full disk.
-        .log_internal_errors(false);
-    match format {
-        LogFormat::Human => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
-}
+/// The station answered, and not `Accepted`.
+const EXIT_REFUSED: u8 = 3;
+
+/// The station is not connected.
+const EXIT_NOT_CONNECTED: u8 = 4;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, and accepted by the station that was asked; 1 failed; 2 wrong usage; 3 the station refused (Rejected,
+Failed, NotFound, NotImplemented, or an error of OCPP); 4 the station is not connected. `inventory` and `call` print the
+station's response whatever it says, and end with 0.";

@@ -1,39 +1,69 @@
 //! What an operator's command brings, as text for people.
 
-use csms::control::{IssuedCertificate, Revoked, Status, WaitingRequest};
+use certificates::StationIdentity;
+use csms::control::{ConnectedStation, IssuedCertificate, Revoked, Status, WaitingRequest};
+use program::escaped;
 use serde_json::Value;
 
+pub(crate) fn station(station: &ConnectedStation) -> String {
+    let certificate = match &station.certificate_serial_number {
+        Some(serial_number) => format!("certificate {serial_number}"),
+        None => "password".to_owned(),
+    };
+    let booted = if station.booted { "booted" } else { "not booted" };
+    format!(
+        "{:<24} {:<9}  profile {}  {certificate}  {booted}",
+        escaped(station.identity.as_str()),
+        station.subprotocol,
+        station.security_profile
+    )
+}
+
+/// What is said of the service after its stations.
 pub(crate) fn status(status: &Status) -> Vec<String> {
-    let mut lines = vec![format!("listening on {}", status.url)];
-    for station in &status.stations {
-        let certificate = match &station.certificate_serial_number {
-            Some(serial_number) => format!("certificate {serial_number}"),
-            None => "password".to_owned(),
-        };
-        let booted = if station.booted { "booted" } else { "not booted" };
+    let mark = |entry: Option<u64>| entry.map_or("not kept".to_owned(), |entry| entry.to_string());
+    let ledger = &status.ledger;
+    let mut lines = vec![
+        format!("listening on {}", status.url),
+        format!("{} connected", status.connected),
+        format!(
+            "ledger: {} entries; high-water mark in the file {}, in the token {}",
+            ledger.entries,
+            mark(ledger.mark_in_file),
+            mark(ledger.mark_in_token)
+        ),
+    ];
+    let not_sent = |found: &String| format!("not sent, because it is not what was signed: {found}");
+    lines.extend(ledger.not_as_signed.iter().map(not_sent));
+    if let Some(overload) = status.logins.overload {
         lines.push(format!(
-            "{:<24} {:<9}  profile {}  {certificate}  {booted}",
-            station.identity, station.subprotocol, station.security_profile
+            "overloaded for {} s: {} logins wait, {} served, {} refused, {} gone",
+            overload.seconds, status.logins.waiting, overload.served, overload.refused, overload.gone
         ));
     }
-    lines.push(format!("{} connected", status.stations.len()));
+    let clock = &status.clock;
+    if let (Some(left), Some(step)) = (clock.doubted_for_seconds, clock.last_step_seconds) {
+        lines.push(format!(
+            "the clock was moved by {step} s and is not trusted for another {left} s; set it if it is wrong, or run \
+             `ocpp-csms issue-server-certificate` if it is right"
+        ));
+    } else if let Some(step) = clock.last_step_seconds {
+        lines.push(format!("the clock was moved {} times, by {step} s the last time", clock.steps));
+    }
+    lines.extend(status.problems.iter().map(|problem| format!("problem: {}", escaped(problem))));
     lines
 }
 
-pub(crate) fn certificates(certificates: &[IssuedCertificate]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for certificate in certificates {
-        let (state, reason) = match &certificate.revocation_reason {
-            Some(reason) => ("Revoked", reason.as_str()),
-            None => (certificate.state.as_str(), certificate.reason.as_deref().unwrap_or_default()),
-        };
-        lines.push(format!(
-            "{:<40}  {:<24}  {state} {reason}",
-            certificate.serial_number, certificate.station
-        ));
-    }
-    lines.push(format!("{} issued", certificates.len()));
-    lines
+pub(crate) fn certificate(certificate: &IssuedCertificate) -> String {
+    let (state, reason) = match &certificate.revocation_reason {
+        Some(reason) => ("Revoked", reason.as_str()),
+        None => (certificate.state.as_str(), certificate.reason.as_deref().unwrap_or_default()),
+    };
+    format!(
+        "{:<40}  {:<24}  {state} {reason}",
+        certificate.serial_number,
+        escaped(certificate.station.as_str())
+    )
 }
 
 pub(crate) fn revoked(revoked: &Revoked) -> Vec<String> {
@@ -47,25 +77,23 @@ pub(crate) fn revoked(revoked: &Revoked) -> Vec<String> {
     for list in &revoked.lists {
         lines.push(format!("signed {}: number {}, {} revoked", list.file, list.number, list.revoked));
     }
-    lines.push(format!("connections closed: {}", revoked.closed.join(", ")));
+    lines.push(format!("connections closed: {}", stations(&revoked.closed)));
     if let Some(problem) = &revoked.problem {
         lines.push(format!("the list is not in force: {problem}"));
     }
     lines
 }
 
-pub(crate) fn requests(requests: &[WaitingRequest]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for request in requests {
-        let certificate_type = request.certificate_type.as_deref().unwrap_or("for all connections");
-        let state = request.failure.as_deref().unwrap_or("waits");
-        lines.push(format!(
-            "{:<24}  {certificate_type:<28}  since {}  {state}",
-            request.station, request.asked_at
-        ));
-    }
-    lines.push(format!("{} without a certificate", requests.len()));
-    lines
+/// Stations, separated by commas.
+pub(crate) fn stations(identities: &[StationIdentity]) -> String {
+    identities.iter().map(StationIdentity::as_str).collect::<Vec<_>>().join(", ")
+}
+
+pub(crate) fn request(request: &WaitingRequest) -> String {
+    let certificate_type = request.certificate_type.as_deref().unwrap_or("for all connections");
+    let state = request.failure.as_deref().unwrap_or("waits");
+    let (station, certificate_type) = (escaped(request.station.as_str()), escaped(certificate_type));
+    format!("{station:<24}  {certificate_type:<28}  since {}  {state}", request.asked_at)
 }
 
 pub(crate) fn inventory(inventory: &Value) -> Vec<String> {
@@ -75,7 +103,8 @@ pub(crate) fn inventory(inventory: &Value) -> Vec<String> {
     };
     for chain in inventory["certificateHashDataChain"].as_array().into_iter().flatten() {
         let serial_number = text(chain, "/certificateHashData/serialNumber");
-        lines.push(format!("{:<28} serial number {serial_number}", text(chain, "/certificateType")));
+        let certificate_type = text(chain, "/certificateType");
+        lines.push(format!("{:<28} serial number {serial_number}", escaped(certificate_type)));
     }
     lines.push(text(inventory, "/status"));
     lines
@@ -84,5 +113,6 @@ pub(crate) fn inventory(inventory: &Value) -> Vec<String> {
 pub(crate) fn answer(answer: &Value) -> Vec<String> {
     let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
     let reason = text("/statusInfo/reasonCode").map(|code| format!(" ({code})")).unwrap_or_default();
-    vec![format!("{}{reason}", text("/status").unwrap_or("answered"))]
+    let info = text("/statusInfo/additionalInfo").map(|info| format!(": {info}")).unwrap_or_default();
+    vec![format!("{}{reason}{info}", text("/status").unwrap_or("answered"))]
 }

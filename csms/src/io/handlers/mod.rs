@@ -7,21 +7,23 @@ mod v21;
 
 use std::{sync::Arc, time::SystemTime};
 
+use certificates::{HashData, HashDataError};
 use ocpp_transport::{CallError, CallFailure, Close, Peer, Reply, Router, SecurityProfile};
 use ocpp_types::{Timestamp, Version};
-use signer_pkcs11::StationIdentity;
+use program::causes;
+use signer_pkcs11::Applicant;
 
 use crate::{
     fleet::Fleet,
     io::{
         admission::{Terms, serial_number},
         enrolment::Enrolment,
-        ocsp::{Inquiries, NoOcsp, Question, Source},
+        ocsp::{Inquiries, NoOcsp, Source},
         unix_now,
     },
     ledger::{Delivery, Ledger, LedgerEntry, PasswordAnswer},
     live::LiveConfig,
-    ocsp::Verdict,
+    revocation::Verdict,
 };
 
 /// What the handlers share.
@@ -58,7 +60,7 @@ impl<L: Ledger> Desk<L> {
             && told.is_some_and(|told| told != station.serial_number)
         {
             tracing::warn!(
-                station = station.identity,
+                station = %station.identity,
                 ?told,
                 "the serial number is not that of its certificate (B01.FR.12)"
             );
@@ -75,7 +77,7 @@ impl<L: Ledger> Desk<L> {
         }
         let noted = self.enrolment.ledger.register(&station.identity, unix_now()).await;
         if let Err(error) = noted {
-            tracing::error!(station = station.identity, %error, "the registration cannot be recorded");
+            tracing::error!(station = %station.identity, error = %causes(&error), "the registration cannot be recorded");
             return Err(CallError::internal("the registration cannot be recorded"));
         }
         self.fleet.handle_booted(&station.identity);
@@ -99,19 +101,18 @@ impl<L: Ledger> Desk<L> {
                     tracing::info!(station = %peer.identity(), status, "asked to renew its certificate");
                 }
                 Err(error) => {
-                    tracing::warn!(station = %peer.identity(), %error, "the station was not asked to renew its certificate");
+                    tracing::warn!(station = %peer.identity(), error = %causes(&error), "the station was not asked to renew its certificate");
                 }
             }
         }
     }
 
     async fn is_revoked(&self, peer: &Peer) -> bool {
-        let station = peer.identity().as_str();
+        let station = peer.identity();
         let leaf = peer.client_certificate().and_then(|chain| chain.first());
         let Some(serial) = leaf.and_then(|leaf| serial_number(leaf)) else { return false };
-        self.enrolment.ledger.is_revoked(station, &serial).await.unwrap_or_else(|error| {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(station, error, "whether its certificate is revoked is not known");
+        self.enrolment.ledger.is_revoked(station, serial).await.unwrap_or_else(|error| {
+            tracing::error!(%station, error = %causes(&error), "whether its certificate is revoked is not known");
             false
         })
     }
@@ -120,15 +121,14 @@ impl<L: Ledger> Desk<L> {
     async fn ocsp_result(
         &self,
         peer: &Peer,
-        question: Question<'_>,
+        hash: Result<HashData, HashDataError>,
         url: &str,
         longest: usize,
     ) -> Result<String, NoOcsp> {
         let config = self.config.get();
-        let result = self.inquiries.ocsp_result(&config.ocsp, question, url, longest).await;
+        let result = self.inquiries.ocsp_result(&config.ocsp, hash, url, longest).await;
         if let Err(error) = &result {
-            let error: &dyn std::error::Error = error;
-            tracing::warn!(station = %peer.identity(), url, error, "no OCSP answer for the station");
+            tracing::warn!(station = %peer.identity(), url, error = %causes(error), "no OCSP answer for the station");
         }
         result
     }
@@ -137,27 +137,27 @@ impl<L: Ledger> Desk<L> {
     async fn verdict(
         &self,
         peer: &Peer,
-        question: Question<'_>,
+        hash: Result<HashData, HashDataError>,
         source: Source,
         urls: impl IntoIterator<Item = &str>,
     ) -> Option<Verdict> {
         let config = self.config.get();
-        match self.inquiries.verdict(&config.ocsp, question, source, urls).await {
+        match self.inquiries.verdict(&config.ocsp, hash, source, urls).await {
             Ok(verdict) => Some(verdict),
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(station = %peer.identity(), ?source, error, "no verdict for the station");
+                tracing::warn!(station = %peer.identity(), ?source, error = %causes(&error), "no verdict for the station");
                 None
             }
         }
     }
 
     /// The record of the station at the other end, which admission has found.
-    fn station(&self, peer: &Peer) -> Result<StationIdentity, CallError> {
+    fn station(&self, peer: &Peer) -> Result<Applicant, CallError> {
         let config = self.config.get();
         let record = config.station(peer.identity().as_str());
         let record = record.ok_or_else(|| CallError::security("the station is not known any more"))?;
-        Ok(StationIdentity { identity: record.identity.clone(), serial_number: record.serial_number.clone() })
+        // As the configuration spells it.
+        Ok(Applicant { identity: record.identity.clone(), serial_number: record.serial_number.clone() })
     }
 }
 
@@ -246,6 +246,20 @@ pub(crate) enum NotSent {
 }
 
 impl NotSent {
+    /// Whether the station may have the certificate all the same.
+    pub(crate) fn was_sent(&self) -> bool {
+        matches!(
+            self,
+            Self::Call(
+                CallFailure::CallError { .. }
+                    | CallFailure::Timeout
+                    | CallFailure::Disconnected
+                    | CallFailure::InvalidResponse(_)
+                    | CallFailure::Unreadable(_)
+            )
+        )
+    }
+
     fn version(peer: &Peer, entry: &LedgerEntry) -> Self {
         let certificate_type = entry.certificate_type.clone().unwrap_or_default();
         Self::Version { version: peer.version(), certificate_type }

@@ -6,6 +6,7 @@ macro_rules! words_of_v2 {
     ($version:ident) => {
         use std::sync::Arc;
 
+        use certificates::{HashAlgorithm, HashData, HashDataError};
         use ocpp_transport::{CallError, CallFailure, Peer, Router};
         use ocpp_types::{
             BoundedString,
@@ -20,15 +21,14 @@ macro_rules! words_of_v2 {
                 TriggerMessageRequest, VariableType,
             },
         };
+        use program::in_one_line;
 
         use crate::{
-            causes::in_one_line,
             io::{
                 handlers::{Boot, BootStatus, Desk, NotSent, note_security_event, now},
-                ocsp::{NoOcsp, Question},
+                ocsp::NoOcsp,
             },
             ledger::{Delivery, Ledger, LedgerEntry, PasswordAnswer},
-            ocsp::Digest,
         };
 
         /// The handlers that both versions have.
@@ -55,7 +55,7 @@ macro_rules! words_of_v2 {
                     async move {
                         let data = &request.ocsp_request_data;
                         let result = desk
-                            .ocsp_result(&peer, question(data), &data.responder_url, LONGEST_RESULT)
+                            .ocsp_result(&peer, hash_data(data), &data.responder_url, LONGEST_RESULT)
                             .await;
                         Ok::<_, CallError>(certificate_status(result))
                     }
@@ -75,20 +75,20 @@ macro_rules! words_of_v2 {
             BootNotificationResponse::new(now(), boot.interval_s, status)
         }
 
-        fn question(data: &OCSPRequestDataType) -> Question<'_> {
-            Question {
-                digest: digest(data.hash_algorithm),
-                issuer_name_hash: &data.issuer_name_hash,
-                issuer_key_hash: &data.issuer_key_hash,
-                serial_number: &data.serial_number,
-            }
+        fn hash_data(data: &OCSPRequestDataType) -> Result<HashData, HashDataError> {
+            HashData::parse(
+                algorithm(data.hash_algorithm),
+                &data.issuer_name_hash,
+                &data.issuer_key_hash,
+                &data.serial_number,
+            )
         }
 
-        fn digest(algorithm: HashAlgorithmEnumType) -> Digest {
-            match algorithm {
-                HashAlgorithmEnumType::SHA256 => Digest::Sha256,
-                HashAlgorithmEnumType::SHA384 => Digest::Sha384,
-                HashAlgorithmEnumType::SHA512 => Digest::Sha512,
+        fn algorithm(name: HashAlgorithmEnumType) -> HashAlgorithm {
+            match name {
+                HashAlgorithmEnumType::SHA256 => HashAlgorithm::Sha256,
+                HashAlgorithmEnumType::SHA384 => HashAlgorithm::Sha384,
+                HashAlgorithmEnumType::SHA512 => HashAlgorithm::Sha512,
             }
         }
 

@@ -1,5 +1,6 @@
 //! The messages of OCPP 2.1.
 
+use certificates::{UnixSeconds, ocsp::CertificateStatus};
 use ocpp_types::{
     Timestamp,
     v21::{
@@ -9,7 +10,7 @@ use ocpp_types::{
 };
 use tokio::task::JoinSet;
 
-use crate::{io::ocsp::Source, ocsp::Status};
+use crate::io::ocsp::Source;
 
 super::v2::words_of_v2!(v21);
 
@@ -50,28 +51,28 @@ async fn one_status<L: Ledger>(
     asked: CertificateStatusRequestInfoType,
 ) -> CertificateStatusType {
     let data = &asked.certificate_hash_data;
-    let question = Question {
-        digest: digest(data.hash_algorithm),
-        issuer_name_hash: &data.issuer_name_hash,
-        issuer_key_hash: &data.issuer_key_hash,
-        serial_number: &data.serial_number,
-    };
+    let hash = HashData::parse(
+        algorithm(data.hash_algorithm),
+        &data.issuer_name_hash,
+        &data.issuer_key_hash,
+        &data.serial_number,
+    );
     let source = match asked.source {
         CertificateStatusSourceEnumType::OCSP => Source::Ocsp,
         CertificateStatusSourceEnumType::CRL => Source::Crl,
     };
     let urls = asked.urls.iter().map(BoundedString::as_str);
-    let verdict = desk.verdict(peer, question, source, urls).await;
+    let verdict = desk.verdict(peer, hash, source, urls).await;
     // M07.FR.02, M07.FR.05: nothing was learnt, and may be asked for again at once.
     let failed = (CertificateStatusEnumType::Failed, now());
     let (status, next_update) = verdict.map_or(failed, |verdict| {
         let status = match verdict.status {
-            Status::Good => CertificateStatusEnumType::Good,
-            Status::Revoked => CertificateStatusEnumType::Revoked,
-            Status::Unknown => CertificateStatusEnumType::Unknown,
+            CertificateStatus::Good => CertificateStatusEnumType::Good,
+            CertificateStatus::Revoked => CertificateStatusEnumType::Revoked,
+            CertificateStatus::Unknown => CertificateStatusEnumType::Unknown,
         };
         // Without one, newer information is to be had at any time (RFC 6960, 4.2.2.1).
-        (status, verdict.next_update.map_or_else(now, Timestamp::from))
+        (status, verdict.next_update.map(UnixSeconds::to_system_time).map_or_else(now, Timestamp::from))
     });
     CertificateStatusType::new(asked.certificate_hash_data, asked.source, status, next_update)
 }

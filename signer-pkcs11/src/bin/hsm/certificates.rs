@@ -1,40 +1,36 @@
 //! Requests and certificates: `csr`, `root`, `sub-ca`, `server-cert`.
 
-use std::{
-    fs,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use signer_pkcs11::{
     AuditEvent, CaSettings, CertificateAuthority, Csr, FileRecord, IssuedCertificate, Key, KeyError,
-    ServerName, SubAuthority, Subject, Token, Uri, csr,
+    ServerName, SubAuthority, Subject, Token, csr,
 };
 
 use crate::{
     arguments::{AuthorityArguments, Csr as CsrArguments, KindArguments, Root, ServerCert, SubCa},
-    files,
+    clock, files,
+    key_arguments::key_uri,
     output::{Report, utc},
-    progress, wishes,
+    profiles, progress,
 };
 
 pub(crate) fn csr(module: Option<PathBuf>, arguments: &CsrArguments) -> Result<Report> {
     let token = arguments.token.open(module)?;
-    let key = by_label(&token, &arguments.label)?;
+    let key = arguments.key.find(&token)?;
     let profile = arguments.profile.map(|name| arguments.profiles.profile(name)).transpose()?;
     if let Some(profile) = &profile {
-        wishes::check_kind(profile, key.public_key())?;
+        profiles::check_kind(profile, key.public_key())?;
     }
     let subject = arguments.subject.subject(&arguments.common_name, profile.as_ref())?;
     let pem = csr::build(&key, &subject)?;
     let report = Report::new(
         format!("The request for \"{}\" is signed by the token.", arguments.common_name),
-        "check it by `openssl req -verify -noout -text -in FILE`, then send it to the authority",
+        "check it with `openssl req -verify -noout -text -in FILE`, then send it to the authority",
     )
     .fact("key", key.uri().to_string())
-    .careless(&arguments.token);
+    .warn_of_readable_pin(&arguments.token);
     match &arguments.out {
         None => Ok(report.raw("csr", pem)),
         Some(path) => {
@@ -46,16 +42,18 @@ pub(crate) fn csr(module: Option<PathBuf>, arguments: &CsrArguments) -> Result<R
 
 pub(crate) fn root(module: Option<PathBuf>, arguments: &Root) -> Result<Report> {
     let path = &arguments.out;
+    let now = clock::now()?;
     let record = arguments.record.open()?;
     let token = arguments.token.open(module)?;
     let mut subject = Subject::new(&arguments.common_name, &arguments.organization);
     subject.country = arguments.country.clone();
-    // Before the key is generated: a key without a certificate would be left in the token.
-    let (now, mut fingerprint) = (SystemTime::now(), String::new());
+    // Created before the key is generated: otherwise a key without a certificate could remain in
+    // the token.
+    let mut fingerprint = String::new();
     let key = files::create(path, |keep| {
-        with_new_key(&token, &arguments.label, &arguments.kind, |key| {
+        with_new_key(&token, &arguments.key.label, &arguments.key.kind, |key| {
             let key = key.clone().with_rsa_padding(arguments.padding.padding());
-            put_down(record.as_ref(), "root", &key)?;
+            record_step(record.as_ref(), "root", &key)?;
             let validity = days(arguments.validity_days);
             let pem = CertificateAuthority::create_root(&key, &subject, validity, now)?;
             fingerprint = files::fingerprint(&pem)?;
@@ -63,22 +61,23 @@ pub(crate) fn root(module: Option<PathBuf>, arguments: &Root) -> Result<Report> 
         })
     })?;
     let next = format!(
-        "check it by `openssl x509 -noout -text -in {0}`, install it on the stations as CSMSRootCertificate, and issue the CSMS's own certificate by `hsm server-cert`",
+        "check it with `openssl x509 -noout -text -in {0}`, install it on the stations as CSMSRootCertificate, and issue the CSMS's own certificate with `hsm server-cert`",
         path.display()
     );
-    Ok(Report::new(format!("The root \"{}\" is made.", arguments.common_name), next)
+    Ok(Report::new(format!("The root \"{}\" is created.", arguments.common_name), next)
         .fact("key", key.uri().to_string())
         .key(&token, &key)
         .fact("file", path.display().to_string())
         .fact("sha256", fingerprint)
         .fact("not_after", utc(now + days(arguments.validity_days)))
         .head(record.as_ref())
-        .careless(&arguments.token))
+        .warn_of_readable_pin(&arguments.token))
 }
 
 pub(crate) fn sub_authority(module: Option<PathBuf>, arguments: &SubCa) -> Result<Report> {
     let subject = arguments.subject.subject(&arguments.common_name, None)?;
     let profile = sub_profile(arguments)?;
+    clock::now()?;
     let record = arguments.record.open()?;
     let token = arguments.token.open(module)?;
     let authority = open_authority(&token, &arguments.authority, &subject.organization, record.as_ref())?;
@@ -106,21 +105,21 @@ pub(crate) fn sub_authority(module: Option<PathBuf>, arguments: &SubCa) -> Resul
         }
     })?;
     let next = format!(
-        "append the root's certificate to {} where an authority is configured: stations are sent the chain without it",
+        "append the root's certificate to {} for the configuration of an authority; stations get the chain without it",
         path.display()
     );
     let report = Report::new(format!("The authority \"{}\" is certified.", arguments.common_name), next)
         .fact("file", path.display().to_string())
         .certificate(&certificate)
         .head(record.as_ref())
-        .careless(&arguments.token);
+        .warn_of_readable_pin(&arguments.token);
     Ok(match key {
         Some(key) => report.fact("key", key.uri().to_string()).key(&token, &key),
         None => report,
     })
 }
 
-/// What the command line says, and the profiles where it says nothing.
+/// The command line overrides the profiles.
 fn sub_profile(arguments: &SubCa) -> Result<SubAuthority> {
     let mut profile = arguments.profiles.read()?.sub_authority;
     profile.validity = arguments.validity_days.map_or(profile.validity, days);
@@ -131,8 +130,8 @@ fn sub_profile(arguments: &SubCa) -> Result<SubAuthority> {
     arguments.crl_urls.iter().try_fold(profile, |profile, url| Ok(profile.crl_url(url)?))
 }
 
-/// A new key, once `keep` has done with it. Otherwise it is destroyed again: its label would be taken at the next attempt,
-/// and nobody trusts it yet.
+/// Generates a key and passes it to `keep`. If `keep` fails, the key is destroyed: its label would
+/// be taken at the next attempt, and nobody trusts the key yet.
 fn with_new_key(
     token: &Token,
     label: &str,
@@ -146,20 +145,20 @@ fn with_new_key(
             let destroyed = token.destroy_key(key.uri());
             Err(match destroyed {
                 Ok(()) => error,
-                Err(_) => error.context(format!("the key {} stays in the token", key.uri())),
+                Err(_) => error.context(format!("the key {} remains in the token", key.uri())),
             })
         }
     }
 }
 
-/// Puts a step of the ceremony on record before it is made.
-fn put_down(record: Option<&FileRecord>, step: &str, key: &Key) -> Result<()> {
+/// Records a step of the ceremony before it is taken.
+fn record_step(record: Option<&FileRecord>, step: &str, key: &Key) -> Result<()> {
     let event = AuditEvent::Ceremony { step: step.to_owned(), key: key.uri().to_string() };
     record.map_or(Ok(0), |record| record.append_blocking(&event))?;
     Ok(())
 }
 
-/// The authority that the arguments name.
+/// Opens the authority that the arguments name.
 pub(crate) fn open_authority(
     token: &Token,
     arguments: &AuthorityArguments,
@@ -177,7 +176,7 @@ fn authority_with(
 ) -> Result<CertificateAuthority> {
     let chain = fs::read_to_string(&arguments.ca_cert)
         .with_context(|| format!("cannot read {}", arguments.ca_cert.display()))?;
-    let key = by_label(token, &arguments.ca_label)?.with_rsa_padding(arguments.padding.padding());
+    let key = arguments.key.find(token)?.with_rsa_padding(arguments.padding.padding());
     let authority = CertificateAuthority::new(key, &chain, settings)?;
     Ok(match record {
         Some(record) => authority.with_record(Arc::new(record.clone())),
@@ -205,11 +204,14 @@ pub(crate) fn server(module: Option<PathBuf>, arguments: &ServerCert) -> Result<
     if let Some(hours) = arguments.validity_hours {
         settings = settings.server_validity(Duration::from_secs(u64::from(hours) * 3600));
     }
+    clock::now()?;
+    files::check_room(&arguments.out)?;
     let record = arguments.record.open()?;
     let token = arguments.token.open(module)?;
     let authority = authority_with(&token, &arguments.authority, settings, record.as_ref())?;
-    let key = match by_label(&token, &arguments.label) {
-        Err(KeyError::NotFound { .. }) => {
+    let wanted = key_uri(Some(&arguments.label), arguments.id.as_ref());
+    let key = match token.find_key(&wanted) {
+        Err(KeyError::NotFound { .. }) if arguments.id.is_none() => {
             progress::generate(&token, &arguments.label, arguments.kind.algorithm)?
         }
         found => found?,
@@ -227,14 +229,11 @@ pub(crate) fn server(module: Option<PathBuf>, arguments: &ServerCert) -> Result<
         .fact("file", arguments.out.display().to_string())
         .certificate(&certificate)
         .head(record.as_ref())
-        .careless(&arguments.token);
+        .warn_of_readable_pin(&arguments.token);
     Ok(if lifetime < Duration::from_secs(24 * 3600) {
         report
     } else {
-        report.warning("it lasts 24 hours or more, so stations should check its revocation (A00.FR.701)")
+        report
+            .warning("it is valid for 24 hours or more, so stations should check its revocation (A00.FR.701)")
     })
-}
-
-fn by_label(token: &Token, label: &str) -> Result<Key, KeyError> {
-    token.find_key(&Uri::new().with_object(label))
 }

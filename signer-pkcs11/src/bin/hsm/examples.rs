@@ -1,7 +1,7 @@
-//! What the help of each command shows. A test pastes the ceremony into a shell.
+//! The examples in the help of each command. A test runs the ceremony in a shell.
 
 pub(crate) const CEREMONY: &str = "\
-A ceremony for a CSMS, told in transcript.txt and put on record:
+A ceremony for a CSMS, with a transcript in transcript.txt and a record:
 
   export PKCS11_MODULE=/usr/lib/softhsm/libsofthsm2.so
   TOKEN='pkcs11:token=csms?pin-source=file:/etc/csms/pin'
@@ -55,11 +55,16 @@ Examples:
   hsm csr --token 'pkcs11:token=station?pin-source=file:pin' --label cs-2026 --common-name SN-0001 --organization Example
   hsm csr --token 'pkcs11:token=station?pin-source=file:pin' --label v2g --common-name 'DE*ABC*S0001' --profile v2g --profiles profiles.toml --out v2g.csr";
 
+pub(crate) const TOKENS: &str = "\
+Example: hsm tokens --module /usr/lib/softhsm/libsofthsm2.so";
+
 pub(crate) const LIST: &str = "\
 Example: hsm list --token 'pkcs11:token=station?pin-source=file:pin' --json";
 
 pub(crate) const SELFTEST: &str = "\
-Example: hsm selftest --token 'pkcs11:token=station?pin-source=file:pin' --label cs-2026";
+Examples:
+  hsm selftest --token 'pkcs11:token=station?pin-source=file:pin'
+  hsm selftest --token 'pkcs11:token=station?pin-source=file:pin' --label cs-2026";
 
 pub(crate) const DESTROY: &str = "\
 Example: hsm destroy --token 'pkcs11:token=station?pin-source=file:pin' --key 'pkcs11:token=station;object=cs-2025;id=%01'";

@@ -1,12 +1,12 @@
-//! Tokens and keys: `init`, `keygen`, `list`, `selftest`, `destroy`.
+//! Tokens and keys: `init`, `tokens`, `keygen`, `list`, `destroy`.
 
-use std::{path::PathBuf, time::Instant};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
-use signer_pkcs11::{KeyInfo, PinSource, TokenError, Uri, init_token};
+use anyhow::{Context as _, Result};
+use signer_pkcs11::{KeyInfo, PinSource, SlotContent, TokenError, TokenSlot, Uri, init_token, token_slots};
 
 use crate::{
-    arguments::{Destroy, Init, Keygen, List, Selftest},
+    arguments::{Destroy, Init, Keygen, List},
     output::{Fact, Report, protection, quoted},
     progress,
 };
@@ -20,7 +20,7 @@ pub(crate) fn init(module: Option<PathBuf>, arguments: &Init) -> Result<Report> 
         "keep the security officer's PIN offline, then generate a key: hsm keygen --token {} --label NAME",
         quoted(&token.to_string())
     );
-    Ok(Report::new(format!("Token \"{}\" is initialised.", arguments.label), next)
+    Ok(Report::new(format!("Token \"{}\" is initialized.", arguments.label), next)
         .fact("token", arguments.label.as_str())
         .fact("serial", uri.serial().unwrap_or_default())
         .fact("uri", uri.to_string()))
@@ -28,11 +28,11 @@ pub(crate) fn init(module: Option<PathBuf>, arguments: &Init) -> Result<Report> 
 
 pub(crate) fn generate(module: Option<PathBuf>, arguments: &Keygen) -> Result<Report> {
     let token = arguments.token.open(module)?;
-    let key = progress::generate(&token, &arguments.label, arguments.kind.algorithm)?;
+    let key = progress::generate(&token, &arguments.key.label, arguments.key.kind.algorithm)?;
     let next = format!(
-        "have it certified: hsm csr --token {} --label {} --common-name SERIAL_NUMBER --organization OPERATOR",
-        quoted(arguments.token.uri()),
-        quoted(&arguments.label)
+        "request a certificate: hsm csr --token {} --label {} --common-name SERIAL_NUMBER --organization OPERATOR",
+        quoted(&arguments.token.uri()),
+        quoted(&arguments.key.label)
     );
     Ok(Report::new(
         "The key was generated inside the token. It is sensitive and not extractable, as read back.",
@@ -41,7 +41,7 @@ pub(crate) fn generate(module: Option<PathBuf>, arguments: &Keygen) -> Result<Re
     .fact("uri", key.uri().to_string())
     .key(&token, &key)
     .fact("public_key", hex::encode(key.public_key().spki_der()))
-    .careless(&arguments.token))
+    .warn_of_readable_pin(&arguments.token))
 }
 
 pub(crate) fn list(module: Option<PathBuf>, arguments: &List) -> Result<Report> {
@@ -54,61 +54,74 @@ pub(crate) fn list(module: Option<PathBuf>, arguments: &List) -> Result<Report> 
     };
     let next = match keys.is_empty() {
         true => "generate a key: hsm keygen --token URI --label NAME",
-        false => {
-            "name a key in a configuration by its uri; a key that is not protected is refused by every command"
-        }
+        false => "use the uri of a key in a configuration; every command refuses a key that is not protected",
     };
     let unprotected =
         keys.iter().filter(|key| !is_protected(key)).map(|key| key.label.clone()).collect::<Vec<_>>();
     let report = Report::new(sentence, next)
         .items("keys", keys.iter().map(describe).collect())
-        .careless(&arguments.token);
+        .warn_of_readable_pin(&arguments.token);
     Ok(unprotected.into_iter().fold(report, |report, label| {
-        report.warning(format!(
-            "key \"{label}\" can leave the token or be read: destroy it and generate a new one"
-        ))
+        report.warning(format!("key \"{label}\" can be exported or read: destroy it and generate a new one"))
     }))
 }
 
-pub(crate) fn selftest(module: Option<PathBuf>, arguments: &Selftest) -> Result<Report> {
-    let token = arguments.token.open(module)?;
-    let wanted = |key: &KeyInfo| arguments.label.as_ref().is_none_or(|label| *label == key.label);
-    let keys: Vec<_> = token.keys()?.into_iter().filter(wanted).collect();
-    if let (Some(label), true) = (&arguments.label, keys.is_empty()) {
-        bail!("no key is labelled \"{label}\": `hsm list` shows the keys of the token");
-    }
-    let mut failed = Vec::new();
-    let items = keys.iter().map(|info| {
-        let begin = Instant::now();
-        let proven = token.find_key(&info.uri).and_then(|key| key.prove());
-        let passed = proven.is_ok();
-        let verdict = match proven {
-            Ok(()) => format!("signs, and the signature verifies ({} ms)", begin.elapsed().as_millis()),
-            Err(error) => {
-                failed.push(info.label.clone());
-                format!("{:#}", anyhow::Error::from(error))
-            }
-        };
-        vec![
-            ("label", info.label.as_str().into()),
-            ("kind", info.kind.as_str().into()),
-            ("passed", passed.into()),
-            ("verdict", verdict.into()),
-        ]
-    });
-    let items = items.collect();
-    let (sentence, next) = match failed.len() {
-        0 => (
-            format!("Token \"{}\" passed with {} keys.", token.label(), keys.len()),
-            "nothing has to be done",
-        ),
-        count => (
-            format!("Token \"{}\" failed with {count} of {} keys.", token.label(), keys.len()),
-            "do what the verdicts say, or generate new keys",
-        ),
+pub(crate) fn tokens(module: Option<PathBuf>) -> Result<Report> {
+    let module = module.ok_or(TokenError::NoModule)?;
+    let slots = token_slots(&module)?;
+    let count = |is: fn(&SlotContent) -> bool| slots.iter().filter(|slot| is(&slot.token)).count();
+    let tokens = count(|token| matches!(token, SlotContent::Token(token) if token.is_initialized));
+    let unreadable = count(|token| matches!(token, SlotContent::Unreadable(_)));
+    let sentence = format!(
+        "The module {} has {}, and {}.",
+        module.display(),
+        counted(slots.len(), "slot"),
+        counted(tokens, "initialized token"),
+    );
+    let next = match tokens {
+        0 => "initialize a token: hsm init --label NAME --pin-file PIN_FILE --so-pin-file SO_PIN_FILE",
+        _ => "use the uri of a token, with a pin-source, as --token",
     };
-    let report = Report::new(sentence, next).items("keys", items).careless(&arguments.token);
-    Ok(if failed.is_empty() { report } else { report.failed() })
+    let report = Report::new(sentence, next).items("slots", slots.iter().map(describe_slot).collect());
+    Ok(match unreadable {
+        0 => report,
+        count => report.warning(format!(
+            "{} cannot be read, and its token cannot be used: see its state",
+            counted(count, "slot")
+        )),
+    })
+}
+
+fn counted(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
+fn describe_slot(slot: &TokenSlot) -> Vec<Fact> {
+    let mut facts: Vec<Fact> = vec![
+        ("slot_id", slot.slot_id.into()),
+        ("slot_description", slot.description.as_str().into()),
+        ("slot_manufacturer", slot.manufacturer.as_str().into()),
+    ];
+    match &slot.token {
+        SlotContent::Token(token) => {
+            let state = match (token.is_initialized, token.has_user_pin) {
+                (true, true) => "initialized",
+                (true, false) => "initialized, without a user PIN",
+                (false, _) => "not initialized",
+            };
+            facts.push(("state", state.into()));
+            if token.is_initialized {
+                facts.push(("token", token.label.as_str().into()));
+                facts.push(("uri", token.uri().to_string().into()));
+            }
+            facts.push(("serial", token.serial.as_str().into()));
+            facts.push(("manufacturer", token.manufacturer.as_str().into()));
+            facts.push(("model", token.model.as_str().into()));
+        }
+        SlotContent::Unreadable(fault) => facts.push(("state", format!("cannot be read: {fault}").into())),
+        _ => facts.push(("state", "no token".into())),
+    }
+    facts
 }
 
 pub(crate) fn destroy(module: Option<PathBuf>, arguments: &Destroy) -> Result<Report> {
@@ -116,7 +129,11 @@ pub(crate) fn destroy(module: Option<PathBuf>, arguments: &Destroy) -> Result<Re
     let token = arguments.token.open(module)?;
     token.destroy_key(&key)?;
     let next = "make sure that no configuration names the key any more, and revoke the certificates for it";
-    Ok(Report::new("The key pair is destroyed, both halves.", next).fact("key", key.to_string()))
+    Ok(Report::new(
+        "Both halves of the key pair are destroyed, and the token does not list them any more.",
+        next,
+    )
+    .fact("key", key.to_string()))
 }
 
 fn is_protected(key: &KeyInfo) -> bool {

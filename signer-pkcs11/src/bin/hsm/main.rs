@@ -1,23 +1,26 @@
-//! `hsm`: makes tokens, keys and certificates ready for a station or a CSMS.
+//! `hsm`: prepares tokens, keys and certificates for a station or a CSMS.
 //!
-//! A thin shell over the library. PINs come from files, the environment or the URI's pin-source, never from arguments,
-//! which every user of the machine can read.
+//! A thin shell over the library. PINs come from files, the environment or the URI's pin-source,
+//! never from arguments, which every user of the machine can read.
 
 mod access;
 mod arguments;
 mod certificates;
+mod clock;
 mod examples;
 mod files;
+mod key_arguments;
 mod keys;
 mod output;
+mod profiles;
 mod progress;
 mod records;
-mod wishes;
+mod selftest;
 
 use std::{path::Path, process::ExitCode, time::SystemTime};
 
 use anyhow::{Context as _, Result};
-use clap::Parser as _;
+use program::{causes, exit_code};
 
 use crate::{
     arguments::{Arguments, Audit, Command},
@@ -25,19 +28,25 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    program::outlive_full_files();
+    let arguments: Arguments = program::arguments();
+    // The outcome of a command is its report; what the library logs is for those who ask.
+    if std::env::var_os("RUST_LOG").is_some_and(|filter| !filter.is_empty()) {
+        program::start_log(program::LogFormat::Human);
+    }
     let form = arguments.form();
     let transcript = arguments.transcript.clone();
-    // The token is closed when `run` has returned: a process that ends while a thread signs may crash.
+    // The token is closed before the process ends: a process that ends while a thread signs may
+    // crash.
     let ran = run(arguments);
-    let told = match &transcript {
-        Some(path) => write_down(path, &ran),
+    let transcribed = match &transcript {
+        Some(path) => append_transcript(path, &ran),
         None => Ok(()),
     };
-    match ran.and_then(|report| told.map(|()| report)) {
+    match ran.and_then(|report| transcribed.map(|()| report)) {
         Ok(report) => {
-            report.print(form);
-            if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+            let printed = exit_code("hsm", report.print(form).map_err(anyhow::Error::from));
+            if report.has_failed() { ExitCode::FAILURE } else { printed }
         }
         Err(error) => {
             output::print_error(&error, form);
@@ -51,8 +60,9 @@ fn run(arguments: Arguments) -> Result<Report> {
     match arguments.command {
         Command::Init(init) => keys::init(module, &init),
         Command::Keygen(keygen) => keys::generate(module, &keygen),
+        Command::Tokens => keys::tokens(module),
         Command::List(list) => keys::list(module, &list),
-        Command::Selftest(selftest) => keys::selftest(module, &selftest),
+        Command::Selftest(selftest) => selftest::run(module, &selftest),
         Command::Destroy(destroy) => keys::destroy(module, &destroy),
         Command::Csr(csr) => certificates::csr(module, &csr),
         Command::Root(root) => certificates::root(module, &root),
@@ -64,15 +74,16 @@ fn run(arguments: Arguments) -> Result<Report> {
     }
 }
 
-/// Appends to the transcript when, by which words, and with what outcome.
-fn write_down(path: &Path, ran: &Result<Report>) -> Result<()> {
+/// Appends the time, the command line and the outcome to the transcript.
+fn append_transcript(path: &Path, ran: &Result<Report>) -> Result<()> {
     let at = output::utc(SystemTime::now());
-    // Of words that are not UTF-8 what can be read: a key may have been made.
+    // Words that are not UTF-8 are written as far as they can be read: a key may have been
+    // generated.
     let words: Vec<_> =
         std::env::args_os().skip(1).map(|word| output::transcribed(&word.to_string_lossy())).collect();
     let outcome = match ran {
         Ok(report) => report.text(),
-        Err(error) => format!("Failed: {error:#}\n"),
+        Err(error) => format!("Failed: {}\n", causes(error.as_ref())),
     };
     let version = env!("CARGO_PKG_VERSION");
     let text = format!("[{at}, hsm {version}] hsm {}\n{outcome}\n", words.join(" "));

@@ -1,35 +1,36 @@
-//! What a command has done, for people and for programs.
+//! The outcome of a command, for people and for programs.
 
-use std::{fmt::Write as _, time::SystemTime};
+use std::{fmt::Write as _, io::Write as _, time::SystemTime};
 
 use der::DateTime;
+use program::{Output, OutputError, causes, complain, escaped};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use signer_pkcs11::{FileRecord, IssuedCertificate, Key, KeyInfo, Token};
+use signer_pkcs11::{FileRecord, IssuedCertificate, Key, KeyInfo, Token, Uri};
 
 use crate::access::TokenArguments;
 
-/// How it is printed.
+/// The output format.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Text,
     Json,
 }
 
-/// A name and what is told of it.
+/// The name and value of a fact.
 pub(crate) type Fact = (&'static str, Value);
 
-/// The outcome of a command: a sentence, facts, warnings, and what to do next.
+/// The outcome of a command: a sentence, facts, warnings, and the next step.
 pub(crate) struct Report {
     sentence: String,
     facts: Vec<Fact>,
-    /// A list of things, each by its facts.
+    /// A list of items, each with its facts.
     items: Option<(&'static str, Vec<Vec<Fact>>)>,
-    /// Printed as it is, for pipes.
+    /// Printed unchanged, for pipes.
     raw: Option<(&'static str, String)>,
     warnings: Vec<String>,
     next: String,
-    /// What was looked at is not as it should be: the command fails.
+    /// The command found a problem and fails.
     failed: bool,
 }
 
@@ -46,7 +47,7 @@ impl Report {
         }
     }
 
-    /// The command fails, having told what it found.
+    /// Makes the command fail after it has reported what it found.
     pub(crate) fn failed(mut self) -> Self {
         self.failed = true;
         self
@@ -56,9 +57,9 @@ impl Report {
         self.failed
     }
 
-    /// Warns of a PIN that others may read.
-    pub(crate) fn careless(self, token: &TokenArguments) -> Self {
-        match token.careless_pin() {
+    /// Warns about a PIN that other users may read.
+    pub(crate) fn warn_of_readable_pin(self, token: &TokenArguments) -> Self {
+        match token.readable_pin() {
             Some(source) => {
                 self.warning(format!("the PIN in {source} is readable by other users: chmod 600"))
             }
@@ -66,7 +67,7 @@ impl Report {
         }
     }
 
-    /// Adds the hash of the last entry of a record, which is to be kept elsewhere.
+    /// Adds the hash of the last entry of a record. The operator keeps it elsewhere.
     pub(crate) fn head(self, record: Option<&FileRecord>) -> Self {
         match record {
             Some(record) => self.fact("record_head", record.chain().head().to_string()),
@@ -74,19 +75,20 @@ impl Report {
         }
     }
 
-    /// Tells of a certificate that was issued.
+    /// Reports an issued certificate.
     pub(crate) fn certificate(self, certificate: &IssuedCertificate) -> Self {
-        self.fact("serial", certificate.serial.as_str())
+        self.fact("serial", certificate.serial.to_string())
             .fact("sha256", hex::encode(Sha256::digest(&certificate.der)))
             .fact("not_before", utc(certificate.not_before))
             .fact("not_after", utc(certificate.not_after))
     }
 
-    /// Tells of a key's kind, and what the token says of it. That it says nothing undoes nothing of what was done.
+    /// Reports the kind of a key and its protection. If the token does not tell the protection, the
+    /// command still succeeds.
     pub(crate) fn key(self, token: &Token, key: &Key) -> Self {
         let report = self
             .fact("algorithm", key.algorithm().to_string())
-            .fact("public_key_sha256", hex::encode(key.public_key().spki_sha256()));
+            .fact("public_key_sha256", key.public_key().hash().to_string());
         match token.keys() {
             Ok(keys) => {
                 let read = keys.iter().find(|read| read.uri == *key.uri());
@@ -95,8 +97,8 @@ impl Report {
                     .fold(report, |report, (name, value)| report.fact(name, value))
             }
             Err(error) => report.warning(format!(
-                "the token does not say how it protects the key ({:#}): see `hsm list`",
-                anyhow::Error::from(error)
+                "the token does not report how it protects the key ({}): see `hsm list`",
+                causes(&error)
             )),
         }
     }
@@ -121,38 +123,39 @@ impl Report {
         self
     }
 
-    pub(crate) fn print(&self, form: Form) {
-        match form {
-            Form::Json => println!("{}", self.json()),
-            Form::Text => {
-                // What is for a pipe stands alone on standard output.
-                match &self.raw {
-                    Some((_, text)) => {
-                        print!("{text}");
-                        eprint!("{}", self.text());
-                    }
-                    None => print!("{}", self.text()),
-                }
+    pub(crate) fn print(&self, form: Form) -> Result<(), OutputError> {
+        let mut out = Output::new();
+        match (form, &self.raw) {
+            (Form::Json, _) => out.json(self.json())?,
+            // Output for a pipe stands alone on standard output.
+            (Form::Text, Some((_, text))) => {
+                out.verbatim(text)?;
+                // If standard error is closed, nobody can read it.
+                let _ = std::io::stderr().write_all(self.text().as_bytes());
             }
+            (Form::Text, None) => out.verbatim(&self.text())?,
         }
+        out.finish()
     }
 
+    /// The report for human readers, escaped: another program may have written any label into the
+    /// token.
     pub(crate) fn text(&self) -> String {
-        let mut text = format!("{}\n", self.sentence);
+        let mut text = format!("{}\n", escaped(&self.sentence));
         // Writing into a String never fails.
         for (name, value) in &self.facts {
-            let _ = writeln!(text, "  {}: {}", name.replace('_', " "), told(value));
+            let _ = writeln!(text, "  {}: {}", name.replace('_', " "), escaped(shown(value)));
         }
         for item in self.items.iter().flat_map(|(_, items)| items) {
             for (position, (name, value)) in item.iter().enumerate() {
                 let indent = if position == 0 { "  " } else { "    " };
-                let _ = writeln!(text, "{indent}{}: {}", name.replace('_', " "), told(value));
+                let _ = writeln!(text, "{indent}{}: {}", name.replace('_', " "), escaped(shown(value)));
             }
         }
         for warning in &self.warnings {
-            let _ = writeln!(text, "Warning: {warning}");
+            let _ = writeln!(text, "Warning: {}", escaped(warning));
         }
-        let _ = writeln!(text, "Next: {}", self.next);
+        let _ = writeln!(text, "Next: {}", escaped(&self.next));
         text
     }
 
@@ -181,7 +184,7 @@ pub(crate) fn protection(key: &KeyInfo) -> [Fact; 5] {
     ]
 }
 
-/// A time in seconds, as RFC 3339 writes it.
+/// A time in seconds, in the format of RFC 3339.
 pub(crate) fn utc(time: SystemTime) -> String {
     DateTime::from_system_time(time)
         .map_or_else(|_| "beyond the year 9999".to_owned(), |time| time.to_string())
@@ -195,18 +198,18 @@ fn object_of(facts: &[Fact]) -> Value {
     Value::Object(members(facts))
 }
 
-/// A value as a person reads it.
-fn told(value: &Value) -> String {
+/// A value for human readers.
+fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Bool(true) => "yes".into(),
         Value::Bool(false) => "no".into(),
-        Value::Null => "not told".into(),
+        Value::Null => "not reported".into(),
         other => other.to_string(),
     }
 }
 
-/// A word of a command line, as a shell reads it back.
+/// A word of a command line, quoted for a shell.
 pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte);
     if !word.is_empty() && word.bytes().all(is_plain) {
@@ -215,18 +218,30 @@ pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// A word of a command line as it may be kept. A PIN in it was refused, and is a PIN all the same.
+/// A word of a command line for the transcript. A URI that was refused may contain a PIN, and so may
+/// an attribute that this program does not know.
 pub(crate) fn transcribed(word: &str) -> String {
-    if word.to_ascii_lowercase().contains("pin-value=") {
-        return "'(left out: it holds a PIN)'".to_owned();
+    let omitted = || "'(omitted: not a PKCS #11 URI, and it may contain a PIN)'".to_owned();
+    let lower = word.to_ascii_lowercase();
+    match lower.find("pkcs11:") {
+        Some(at) => word[at..]
+            .parse::<Uri>()
+            .map_or_else(|_| omitted(), |uri| quoted(&format!("{}{uri}", &word[..at]))),
+        // A URI whose scheme was forgotten.
+        None if !lower.starts_with("--") && lower.contains("pin") && lower.contains('=') => omitted(),
+        None => quoted(word),
     }
-    quoted(word)
 }
 
 /// The error and its causes, in one line.
 pub(crate) fn print_error(error: &anyhow::Error, form: Form) {
     match form {
-        Form::Json => println!("{}", json!({ "error": format!("{error:#}") })),
-        Form::Text => eprintln!("hsm: {error:#}"),
+        Form::Json => {
+            let mut out = Output::new();
+            // The exit code reports the error too.
+            let _ = out.json(json!({ "error": causes(error.as_ref()).to_string() }));
+            let _ = out.finish();
+        }
+        Form::Text => complain("hsm", error.as_ref()),
     }
 }

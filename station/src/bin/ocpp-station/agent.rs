@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use station::{
     Config,
     control::{ControlReply, ControlRequest, Status},
+    inventory::InventoryRow,
     io::{ControlError, Conversation},
 };
 
@@ -13,13 +14,33 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     config: &Config,
     request: &ControlRequest,
 ) -> Result<T, AskError> {
+    ask_for_rows(config, request, |_, _| {}).await
+}
+
+/// As [`ask`], where rows come before the reply: each is given to `add`, with the reply, when that
+/// is there.
+pub(crate) async fn ask_for_rows<T: DeserializeOwned>(
+    config: &Config,
+    request: &ControlRequest,
+    add: impl Fn(&mut T, InventoryRow),
+) -> Result<T, AskError> {
     let mut conversation = Conversation::begin(&config.control_socket(), request).await?;
-    match conversation.reply().await? {
-        ControlReply::Done(value) => {
-            serde_json::from_str(value.get()).map_err(|error| AskError::Control(ControlError::Reply(error)))
+    let mut rows = Vec::new();
+    loop {
+        match conversation.reply().await? {
+            ControlReply::Row(row) => rows.push(*row),
+            ControlReply::Done(value) => {
+                let read = serde_json::from_str(value.get());
+                let mut value = read.map_err(|error| AskError::Control(ControlError::Reply(error)))?;
+                rows.into_iter().for_each(|row| add(&mut value, row));
+                return Ok(value);
+            }
+            ControlReply::Failed(reason) => return Err(AskError::Refused(reason)),
+            _ => {
+                let reason = "the agent replied in a way that this version does not know";
+                return Err(AskError::Refused(reason.to_owned()));
+            }
         }
-        ControlReply::Failed(reason) => Err(AskError::Refused(reason)),
-        _ => Err(AskError::Refused("the agent replied in a way that this version does not know".to_owned())),
     }
 }
 

@@ -1,25 +1,34 @@
 //! `events`: the security log.
 
 use anyhow::{Context as _, Result};
-use station::{Config, io::security_log};
-
-use crate::text::printable;
+use program::{Output, escaped};
+use station::{
+    Config,
+    io::{EventState, security_log},
+};
 
 pub(crate) fn run(config: &Config, json: bool) -> Result<()> {
     let folder = &config.directory;
     let events =
         security_log(folder).with_context(|| format!("cannot read the log in {}", folder.display()))?;
+    let mut out = Output::new();
     if events.is_empty() && !json {
-        println!("Nothing has happened yet; the agent writes the log: ocpp-station run");
+        out.line("Nothing has happened yet; the agent writes the log: ocpp-station run")?;
     }
     for event in events {
         if json {
-            println!("{}", serde_json::to_string(&event)?);
+            out.json(serde_json::to_string(&event)?)?;
         } else {
-            let severity = if event.critical { "reported" } else { "logged" };
-            let line = format!("{}  {severity:<8}  {:<35}  {}", event.time, event.event, event.info);
-            println!("{}", printable(&line));
+            let state = match event.state {
+                EventState::Logged => "logged",
+                EventState::Waiting => "waiting",
+                EventState::Reported => "reported",
+                _ => "not reported",
+            };
+            let event_type = escaped(&event.event);
+            let why = event.not_reported.map(|why| format!(" (not reported: {why})")).unwrap_or_default();
+            out.line(format_args!("{}  {state:<12}  {event_type:<35}  {}{why}", event.time, event.info))?;
         }
     }
-    Ok(())
+    Ok(out.finish()?)
 }

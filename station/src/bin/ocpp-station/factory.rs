@@ -8,8 +8,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use ocpp_types::v201::{CertificateHashDataType, HashAlgorithmEnumType, InstallCertificateUseEnumType};
+use program::Output;
 use station::Config;
-use station_store::{Certificate, CertificateId};
+use station_store::{Certificate, CertificateId, message::HashDataMessage as _};
 
 use crate::agent::{refuse_a_second, runtime};
 
@@ -43,13 +44,15 @@ impl Provision {
             &pem,
             SystemTime::now(),
         )?;
+        let mut out = Output::new();
         if json {
-            println!("{}", serde_json::json!({ "serialNumber": hash.serial_number.as_str() }));
+            out.json(serde_json::json!({ "serialNumber": hash.serial_number() }))?;
         } else {
-            println!("Installed the CSMS root with serial number {}.", hash.serial_number.as_str());
-            println!("Next: ocpp-station --config {} run", path.display());
+            let serial_number = hash.serial_number();
+            out.line(format_args!("Installed the CSMS root with serial number {serial_number}."))?;
+            out.line(format_args!("Next: ocpp-station --config {} run", path.display()))?;
         }
-        Ok(())
+        Ok(out.finish()?)
     }
 }
 
@@ -58,9 +61,11 @@ impl HashData {
         let certificate = first_certificate(&self.certificate)?;
         let issuer = self.issuer.as_deref().map(first_certificate).transpose()?;
         let issuer_key = issuer.as_ref().unwrap_or(&certificate).public_key();
-        let hash = CertificateId::new(&certificate, issuer_key).hash(self.algorithm.into());
-        println!("{}", ocpp_types::encode(&CertificateHashDataType::from(hash))?);
-        Ok(())
+        let hash = CertificateId::new(&certificate, issuer_key)
+            .hash_data(CertificateHashDataType::algorithm(self.algorithm));
+        let mut out = Output::new();
+        out.json(ocpp_types::encode(&CertificateHashDataType::of_hash_data(&hash))?)?;
+        Ok(out.finish()?)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
+use program::{Output, OutputError};
 use station::{
     Config,
     control::ControlRequest,
@@ -12,8 +13,8 @@ use station::{
 use station_store::OpenError;
 
 use crate::{
-    agent::{ask, runtime},
-    text::{counted, minute, print_rows, printable, validity},
+    agent::{ask_for_rows, runtime},
+    text::{counted, minute, print_rows, validity},
 };
 
 pub(crate) const EXAMPLES: &str = "\
@@ -26,19 +27,19 @@ Examples:
 
 pub(crate) fn run(config: &Config, json: bool) -> Result<()> {
     let inventory = runtime()?.block_on(read(config))?;
-    if json {
-        println!("{}", serde_json::to_string(&inventory)?);
-    } else {
-        print(&inventory);
+    let mut out = Output::new();
+    match json {
+        true => out.json(serde_json::to_string(&inventory)?)?,
+        false => print(&mut out, &inventory)?,
     }
-    Ok(())
+    Ok(out.finish()?)
 }
 
 /// Of the running agent, or of the store itself. An agent that is just starting has the store, and does not listen yet.
 async fn read(config: &Config) -> Result<Inventory> {
     let deadline = Instant::now() + START;
     loop {
-        match ask(config, &ControlRequest::Inventory).await {
+        match ask_for_rows(config, &ControlRequest::Inventory, Inventory::push).await {
             Err(error) if error.is_not_running() => {}
             answered => return Ok(answered?),
         }
@@ -54,47 +55,53 @@ async fn read(config: &Config) -> Result<Inventory> {
     }
 }
 
-fn print(inventory: &Inventory) {
+fn print(out: &mut Output, inventory: &Inventory) -> Result<(), OutputError> {
     let Inventory { roots, max_roots, own, vehicle, pending, condemned_keys, damaged } = inventory;
-    section(&format!("Roots, {} of at most {max_roots}", roots.len()), || {
+    section(out, &format!("Roots, {} of at most {max_roots}", roots.len()), || {
         let rows = roots.iter().map(|root| {
             let fallback = if root.fallback { "fallback" } else { "" };
             row(&root.certificate_type, fallback, "", &root.certificate)
         });
         rows.collect()
-    });
-    section("Certificates for the connection to the CSMS", || own.iter().flat_map(own_rows).collect());
+    })?;
+    section(out, "Certificates for the connection to the CSMS", || own.iter().flat_map(own_rows).collect())?;
     if !vehicle.is_empty() {
-        section("Certificates for vehicles", || vehicle.iter().flat_map(own_rows).collect());
+        section(out, "Certificates for vehicles", || vehicle.iter().flat_map(own_rows).collect())?;
     }
     if !pending.is_empty() {
-        section("Requests that wait for a certificate", || pending.iter().map(pending_row).collect());
+        section(out, "Requests that wait for a certificate", || pending.iter().map(pending_row).collect())?;
     }
     if !condemned_keys.is_empty() {
-        section("Keys that are yet to be destroyed in the token", || {
+        section(out, "Keys that are yet to be destroyed in the token", || {
             condemned_keys.iter().map(|key| vec![key.clone()]).collect()
-        });
+        })?;
     }
     for record in damaged {
-        println!("Damaged: {}", printable(record));
+        out.line(format_args!("Damaged: {record}"))?;
     }
+    Ok(())
 }
 
-fn section(title: &str, rows: impl FnOnce() -> Vec<Vec<String>>) {
-    println!("{title}");
+fn section(
+    out: &mut Output,
+    title: &str,
+    rows: impl FnOnce() -> Vec<Vec<String>>,
+) -> Result<(), OutputError> {
+    out.line(title)?;
     match rows() {
-        rows if rows.is_empty() => println!("  none"),
-        rows => print_rows(&rows),
+        rows if rows.is_empty() => out.line("  none"),
+        rows => print_rows(out, &rows),
     }
 }
 
 fn row(kind: &str, state: &str, indent: &str, certificate: &CertificateEntry) -> Vec<String> {
+    let serial_number = certificate.serial_number.map_or_else(|| "?".to_owned(), |number| number.to_string());
     vec![
         kind.to_owned(),
         state.to_owned(),
         format!("{indent}{}", certificate.subject),
         validity(certificate),
-        format!("serial number {}", certificate.serial_number),
+        format!("serial number {serial_number}"),
     ]
 }
 

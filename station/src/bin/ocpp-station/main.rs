@@ -11,13 +11,13 @@ mod text;
 
 use std::{
     fs,
-    io::IsTerminal as _,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::{Context as _, Result};
-use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+use clap::{CommandFactory as _, error::ErrorKind};
+use program::{LogFormat, exit_code, start_log};
 use station::Config;
 
 /// A charging station's certificate agent: keys in a PKCS #11 token, certificates over OCPP.
@@ -61,29 +61,17 @@ enum Command {
     HashData(factory::HashData),
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum LogFormat {
-    /// For people
-    Human,
-    /// One JSON object a line
-    Json,
-}
-
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    program::outlive_full_files();
+    let arguments: Arguments = program::arguments();
     if let Command::Renew(renew) = &arguments.command
         && let Err(conflict) = renew.check()
     {
         Arguments::command().error(ErrorKind::ArgumentConflict, conflict).exit();
     }
     start_log(arguments.log);
-    match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ocpp-station: {}", text::printable(&format!("{error:#}")));
-            ExitCode::FAILURE
-        }
-    }
+    keep_quiet_about_damage();
+    exit_code("ocpp-station", run(arguments))
 }
 
 fn run(arguments: Arguments) -> Result<()> {
@@ -108,20 +96,14 @@ fn read_config(path: &Path) -> Result<Config> {
     Ok(config.relative_to(folder.parent().unwrap_or(&folder)))
 }
 
-fn start_log(format: LogFormat) {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours)
-        .with_writer(std::io::stderr)
-        // What tells of a line that could not be written panics where that cannot be written either: on a full disk.
-        .log_internal_errors(false);
-    match format {
-        LogFormat::Human => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+/// A damaged store makes its database panic, which becomes an error that says so.
+fn keep_quiet_about_damage() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !station_store::is_catching_panic() {
+            print(panic);
+        }
+    }));
 }
 
 const EXAMPLES: &str = "\

@@ -2,16 +2,14 @@
 
 use anyhow::{Result, bail};
 use ocpp_types::Timestamp;
+use program::{Output, OutputError};
 use station::{
     Config,
     control::{ControlReply, ControlRequest, Outcome, RenewalReport, RenewalStep, RenewalUse, Step, Until},
     io::Conversation,
 };
 
-use crate::{
-    agent::runtime,
-    text::{minute, printable},
-};
+use crate::{agent::runtime, text::minute};
 
 pub(crate) const EXAMPLES: &str = "\
 The agent makes a new key in the token and sends SignCertificate. Without --wait the command ends when that is written down,
@@ -70,38 +68,50 @@ impl Renew {
             let request = ControlRequest::Renew { use_, secc_id: self.secc_id, until };
             let mut conversation = Conversation::begin(&config.control_socket(), &request).await?;
             let mut reply = conversation.reply().await?;
+            let mut out = Output::new();
             let report: RenewalReport = loop {
                 match reply {
-                    ControlReply::Progress(step) if json => println!("{}", serde_json::to_string(&step)?),
-                    ControlReply::Progress(step) => println!("{}", printable(&told(&step))),
+                    ControlReply::Progress(step) if json => out.json(serde_json::to_string(&step)?)?,
+                    ControlReply::Progress(step) => out.line(told(&step))?,
                     ControlReply::Done(report) => {
                         if json {
-                            println!("{report}");
+                            out.json(&report)?;
                         }
                         break serde_json::from_str(report.get())?;
                     }
                     ControlReply::Failed(reason) => bail!("{reason}"),
                     _ => bail!("the agent replied in a way that this version does not know"),
                 }
+                // What comes next may take days.
+                out.flush()?;
                 reply = conversation.awaited_reply().await?;
             };
-            conclude(&report, until, json)
+            if !json {
+                next_steps(&mut out, &report, until)?;
+            }
+            out.finish()?;
+            conclude(&report, until)
         })
     }
 }
 
-/// Says what follows; fails where a certificate was waited for and did not come.
-fn conclude(report: &RenewalReport, until: Until, json: bool) -> Result<()> {
+/// What follows a command that only begins.
+fn next_steps(out: &mut Output, report: &RenewalReport, until: Until) -> Result<(), OutputError> {
+    if until == Until::Ended {
+        return Ok(());
+    }
+    for renewal in &report.renewals {
+        out.line(format_args!("{}: a new key is made, and the request is sent", renewal.subject))?;
+    }
+    if !report.connected {
+        out.line("The station is not connected; it is sent as soon as the CSMS takes requests.")?;
+    }
+    out.line("Next: ocpp-station inventory shows the request that waits, then the certificate.")
+}
+
+/// Fails where a certificate was waited for and did not come.
+fn conclude(report: &RenewalReport, until: Until) -> Result<()> {
     if until == Until::Begun {
-        if !json {
-            for renewal in &report.renewals {
-                println!("{}: a new key is made, and the request is sent", printable(&renewal.subject));
-            }
-            if !report.connected {
-                println!("The station is not connected; it is sent as soon as the CSMS takes requests.");
-            }
-            println!("Next: ocpp-station inventory shows the request that waits, then the certificate.");
-        }
         return Ok(());
     }
     let missing = report.renewals.iter().filter(|renewal| renewal.outcome != Some(Outcome::Certificate));
@@ -120,6 +130,7 @@ fn told(RenewalStep { subject, step }: &RenewalStep) -> String {
     let what = match step {
         Step::Begun => "a new key is being made in the token".to_owned(),
         Step::KeyMade => "the key is made; the request is sent when the CSMS takes requests".to_owned(),
+        Step::KeyNotMade { reason } => format!("the key could not be made: {reason}"),
         Step::Sent => "the request is sent".to_owned(),
         Step::Accepted { again: at } => format!("the CSMS will send a certificate{}", again(at)),
         Step::NotAnswered => "the CSMS did not answer; the request is sent again".to_owned(),
@@ -133,6 +144,9 @@ fn told(RenewalStep { subject, step }: &RenewalStep) -> String {
         }
         Step::Ended(Outcome::Exhausted) => {
             "the request was sent as often as CertSigningRepeatTimes allows; a late certificate is still taken".to_owned()
+        }
+        Step::Ended(Outcome::NoSuchKey) => {
+            "the token has no keys of an allowed kind; see certificates.key_algorithms in the configuration".to_owned()
         }
         Step::Ended(Outcome::NoKey) => "the token or the disk failed; the agent's log says how".to_owned(),
         Step::Ended(Outcome::Replaced) => "somebody has asked anew meanwhile; that request goes on".to_owned(),

@@ -30,7 +30,7 @@ impl Run {
             agent = agent.with_boot_reason(BootReason::RemoteReset);
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let ended = runtime.block_on(agent.run(station::io::shutdown_signal()));
+        let ended = runtime.block_on(agent.run(program::shutdown_signal()));
         // A token that hangs holds its thread for minutes. What is cut off goes on after the next start: its name is durable.
         runtime.shutdown_timeout(LAST_WORK);
         match ended {

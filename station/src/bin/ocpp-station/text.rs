@@ -1,18 +1,13 @@
 //! Texts for people: columns, days, and nothing that a terminal would obey.
 
 use ocpp_types::Timestamp;
+use program::{Output, OutputError, escaped};
 use station::inventory::CertificateEntry;
 
-/// The text without control characters. Names in certificates and the CSMS's words come from elsewhere, and a terminal obeys
-/// some of them.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
-}
-
 /// Prints rows with their columns below one another, each indented.
-pub(crate) fn print_rows(rows: &[Vec<String>]) {
+pub(crate) fn print_rows(out: &mut Output, rows: &[Vec<String>]) -> Result<(), OutputError> {
     let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+        rows.iter().map(|row| row.iter().map(|cell| escaped(cell).to_string()).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
         let cells = rows.iter().filter(|row| column + 1 < row.len());
@@ -21,8 +16,9 @@ pub(crate) fn print_rows(rows: &[Vec<String>]) {
     let widths: Vec<usize> = (0..columns).map(width).collect();
     for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        println!("  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        out.line(format_args!("  {}", cells.collect::<Vec<_>>().join("  ").trim_end()))?;
     }
+    Ok(())
 }
 
 /// Until when a certificate is valid.

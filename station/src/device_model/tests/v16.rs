@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ocpp_transport::{Identity, Password, SecurityProfile};
+use ocpp_transport::{Password, SecurityProfile, StationIdentity};
 use ocpp_types::{
     BoundedString,
     v16::{ChangeConfigurationRequest, ConfigurationStatus, GetConfigurationRequest},
@@ -27,7 +27,7 @@ fn station(security_profile: i64) -> DeviceModel {
 }
 
 fn defaults() -> Defaults {
-    let identity = Identity::try_from("CS001").expect("good");
+    let identity = StationIdentity::try_from("CS001").expect("good");
     Defaults::new(identity, "Example CSO", Password::from("correct-horse-battery"))
 }
 

@@ -10,8 +10,8 @@ mod v21;
 use std::time::{Duration, SystemTime};
 
 use ocpp_transport::{CallFailure, Peer, Registration};
-use ocpp_types::{TooLong, Version, v201::NotifyReportRequest};
-use station_store::{CertificateHash, CertificateSigningUse, OcspDue};
+use ocpp_types::{RpcErrorCode, TooLong, Version, v201::NotifyReportRequest};
+use station_store::{CertificateSigningUse, HashData, OcspDue};
 
 use crate::{device_model::NotTheSame, security_events::QueuedEvent};
 
@@ -55,7 +55,7 @@ pub(crate) struct SignRequest {
     /// `requestId`, where the version has it (A02.FR.24).
     pub(crate) request_id: Option<i64>,
     /// `hashRootCertificate`, where the version has it (A02.FR.27).
-    pub(crate) root: Option<CertificateHash>,
+    pub(crate) root: Option<HashData>,
 }
 
 /// The answer to SignCertificate.
@@ -94,9 +94,33 @@ pub(crate) enum AskError {
 }
 
 impl AskError {
-    /// Whether the CSMS has answered, by CALLERROR: to say the same again would bring the same.
+    /// Whether the CSMS has answered, by CALLERROR.
     pub(crate) fn is_answer(&self) -> bool {
         matches!(self, Self::Call(CallFailure::CallError { .. }))
+    }
+
+    /// Whether the CSMS has answered with a CALLRESULT of which nothing can be read. An answer with
+    /// the id of the message means that the message has arrived.
+    pub(crate) fn has_arrived(&self) -> bool {
+        matches!(self, Self::Call(CallFailure::InvalidResponse(_) | CallFailure::Unreadable(_)))
+    }
+
+    /// Whether the same message may be taken another time: the CALLERROR tells of the CSMS, and not
+    /// of the message.
+    pub(crate) fn may_pass(&self) -> bool {
+        use RpcErrorCode as Code;
+        let Self::Call(CallFailure::CallError { code, .. }) = self else { return false };
+        !matches!(
+            code,
+            Code::NotImplemented
+                | Code::NotSupported
+                | Code::MessageTypeNotSupported
+                | Code::ProtocolError
+                | Code::FormatViolation
+                | Code::PropertyConstraintViolation
+                | Code::OccurrenceConstraintViolation
+                | Code::TypeConstraintViolation
+        )
     }
 }
 
@@ -124,12 +148,21 @@ pub(crate) async fn heartbeat(peer: &Peer) -> Result<SystemTime, AskError> {
     }
 }
 
+/// How far an event was reported to the CSMS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reporting {
+    /// The CSMS has it.
+    Reported,
+    /// Not at all: in the version of the connection it is not critical (A04.FR.04).
+    LogOnly,
+}
+
 /// SecurityEventNotification (A04).
-pub(crate) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<(), AskError> {
+pub(crate) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<Reporting, AskError> {
     match peer.version() {
         Version::V16 => v16::security_event(peer, event).await,
-        Version::V201 => v201::security_event(peer, event).await,
-        Version::V21 => v21::security_event(peer, event).await,
+        Version::V201 => v201::security_event(peer, event).await.map(|()| Reporting::Reported),
+        Version::V21 => v21::security_event(peer, event).await.map(|()| Reporting::Reported),
         version => Err(AskError::NoSuchMessage { message: "SecurityEventNotification", version }),
     }
 }

@@ -13,7 +13,7 @@ use ocpp_types::{
 use station_store::CertificateSigningUse;
 
 use crate::{
-    io::csms::{AskError, Boot, BootAnswer, SignAnswer, SignRequest},
+    io::csms::{AskError, Boot, BootAnswer, Reporting, SignAnswer, SignRequest},
     security_events::{QueuedEvent, SecurityEvent},
 };
 
@@ -41,13 +41,13 @@ pub(super) async fn heartbeat(peer: &Peer) -> Result<SystemTime, AskError> {
     Ok(peer.call(HeartbeatRequest::new()).await?.current_time.into())
 }
 
-/// An event that 1.6 does not want to be told of is as good as told: it is in the security log (A04.FR.04).
-pub(super) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<(), AskError> {
-    let Some(name) = name(event.event) else { return Ok(()) };
+/// An event that 1.6 does not want to be told of stays in the security log (A04.FR.04).
+pub(super) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<Reporting, AskError> {
+    let Some(name) = name(event.event) else { return Ok(Reporting::LogOnly) };
     let mut request = SecurityEventNotificationRequest::new(name.try_into()?, event.time);
     request.tech_info = event.info.as_deref().map(BoundedString::try_from).transpose()?;
     peer.call(request).await?;
-    Ok(())
+    Ok(Reporting::Reported)
 }
 
 /// 1.6 has certificates for the connection only.

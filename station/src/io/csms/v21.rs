@@ -6,14 +6,14 @@ use ocpp_transport::{Peer, Registration};
 use ocpp_types::{
     BoundedString,
     v21::{
-        BootNotificationRequest, BootNotificationResponse, BootReasonEnumType, CertificateSigningUseEnumType,
-        ChargingStationType, GenericStatusEnumType, GetCertificateStatusEnumType,
-        GetCertificateStatusRequest, HeartbeatRequest, NotifyReportRequest, RegistrationStatusEnumType,
-        SecurityEventNotificationRequest, SignCertificateRequest, StatusInfoType,
+        BootNotificationRequest, BootNotificationResponse, BootReasonEnumType, CertificateHashDataType,
+        CertificateSigningUseEnumType, ChargingStationType, GenericStatusEnumType,
+        GetCertificateStatusEnumType, GetCertificateStatusRequest, HeartbeatRequest, NotifyReportRequest,
+        RegistrationStatusEnumType, SecurityEventNotificationRequest, SignCertificateRequest, StatusInfoType,
     },
     v201,
 };
-use station_store::{CertificateSigningUse, OcspDue};
+use station_store::{CertificateSigningUse, OcspDue, message::HashDataMessage as _};
 
 use crate::{
     device_model::same,
@@ -74,7 +74,7 @@ pub(super) async fn sign_certificate(peer: &Peer, request: &SignRequest) -> Resu
     // A02.FR.24, A03.FR.20
     message.request_id = request.request_id;
     // A02.FR.27, A03.FR.23
-    message.hash_root_certificate = request.root.clone().map(Into::into);
+    message.hash_root_certificate = request.root.as_ref().map(CertificateHashDataType::of_hash_data);
     let answer = peer.call(message).await?;
     Ok(match answer.status {
         GenericStatusEnumType::Accepted => SignAnswer::Accepted,

@@ -9,7 +9,7 @@ mod v21;
 use std::{
     pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::SystemTime,
@@ -17,8 +17,9 @@ use std::{
 
 use ocpp_transport::{CallError, Peer, Registration, Reply, Router};
 use ocpp_types::Version;
+use program::causes;
 use station_store::{
-    CertificateSigningUse, Store,
+    CertificateSigningUse,
     message::{DeleteMessage, InstallMessage, InventoryMessage, SignedMessage},
 };
 use tokio::{
@@ -30,11 +31,15 @@ use crate::{
     config::{CertificatesSection, Versions},
     io::{
         csms,
+        disk_faults::DiskFaults,
         enrolment::Keyring,
+        last_slot::LastSlot,
         link::LinkState,
+        locking::lock,
         model_file::ModelFile,
         renewing::{RenewError, Renewing, answered},
         security_log::SecurityLog,
+        store::StationStore,
     },
     security_events::{Noted, SecurityEvent},
 };
@@ -42,10 +47,13 @@ use crate::{
 /// What the handlers and the agent share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Arc<StationStore>,
     pub(crate) keyring: Keyring,
     pub(crate) events: SecurityLog,
     pub(crate) model: ModelFile,
+    pub(crate) last_slot: LastSlot,
+    /// Which of the files cannot be written now.
+    pub(crate) faults: Arc<DiskFaults>,
     pub(crate) certificates: CertificatesSection,
     pub(crate) renewing: Renewing,
     /// How the connection is, for local commands.
@@ -104,10 +112,12 @@ pub(crate) enum TriggerAnswer {
 
 impl Shared {
     pub(crate) fn new(
-        store: Arc<Store>,
+        store: Arc<StationStore>,
         keyring: Keyring,
         events: SecurityLog,
         model: ModelFile,
+        last_slot: LastSlot,
+        faults: Arc<DiskFaults>,
         certificates: CertificatesSection,
     ) -> Self {
         let renewing = Renewing::restore(&store, &model.current(), SystemTime::now());
@@ -116,6 +126,8 @@ impl Shared {
             keyring,
             events,
             model,
+            last_slot,
+            faults,
             certificates,
             renewing,
             link: LinkState::default(),
@@ -193,7 +205,7 @@ impl Shared {
     pub(crate) async fn raise(self: &Arc<Self>, event: SecurityEvent, info: String) {
         let shared = Arc::clone(self);
         if let Err(error) = on_blocking_thread(move || shared.record(event, &info)).await {
-            tracing::error!(%error, event = event.name(), "a security event was not noted");
+            tracing::error!(error = %causes(&error), event = event.name(), "a security event was not noted");
         }
     }
 
@@ -211,7 +223,7 @@ impl Shared {
         let shared = Arc::clone(&self);
         let (outcome, reconnection) = blocking(move || {
             let pending = answered(&shared.store, request.chain());
-            let outcome = shared.store.certificate_signed(&request, SystemTime::now());
+            let outcome = shared.store.writable().certificate_signed(&request, SystemTime::now());
             // Before anybody sends the request again, or gives its key up.
             shared.renewing.handle_certificate(&outcome, pending, request.signing_use());
             let connects = outcome.installed.as_ref().is_some_and(|own| own.use_.connects());
@@ -220,7 +232,8 @@ impl Shared {
         .await?;
         if let Some(refused) = &outcome.refused {
             // A02.FR.07
-            self.raise(SecurityEvent::InvalidChargingStationCertificate, explain(refused)).await;
+            let why = causes(refused).to_string();
+            self.raise(SecurityEvent::InvalidChargingStationCertificate, why).await;
         }
         let reply = Reply::new(outcome.response);
         Ok(match outcome.installed {
@@ -251,7 +264,7 @@ impl Shared {
     {
         self.permit()?;
         self.settled().await;
-        blocking(move || self.store.install(&request, SystemTime::now())).await
+        blocking(move || self.store.writable().install(&request, SystemTime::now())).await
     }
 
     /// Answers GetInstalledCertificateIds (M03).
@@ -273,7 +286,7 @@ impl Shared {
         self.permit()?;
         self.settled().await;
         let shared = Arc::clone(&self);
-        let response = blocking(move || shared.store.delete(&request)).await?;
+        let response = blocking(move || shared.store.writable().delete(&request)).await?;
         // M04.FR.08: the keys of V2G chains are destroyed after the answer, which waits for no token.
         self.disposal.notify_one();
         self.renewing.handle_change();
@@ -297,13 +310,13 @@ impl Shared {
                 // F06.FR.08, TC_F_27
                 Err(RenewError::NotServed) => Reply::new(TriggerAnswer::NotImplemented),
                 Err(error) => {
-                    tracing::error!(error = explain(&error), "a certificate is not asked for");
+                    tracing::error!(error = %causes(&error), "a certificate is not asked for");
                     Reply::new(TriggerAnswer::Rejected)
                 }
             },
             Trigger::Heartbeat => accepted.then(async move {
                 if let Err(error) = csms::heartbeat(&peer).await {
-                    tracing::warn!(%error, "the heartbeat that was asked for brought no answer");
+                    tracing::warn!(error = %causes(&error), "the heartbeat that was asked for brought no answer");
                 }
             }),
             // F06.FR.17, which 1.6 does not have.
@@ -329,11 +342,6 @@ pub(crate) fn router(shared: &Arc<Shared>, versions: &Versions) -> Router {
     })
 }
 
-/// Nothing that holds one of these locks can leave what is in it half changed.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Runs work that waits for the disk or the token on a thread that may block.
 pub(crate) async fn on_blocking_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -345,15 +353,4 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, CallError> {
     on_blocking_thread(work).await.map_err(|_| CallError::internal("the station failed while it did this"))
-}
-
-/// An error and its causes in one line.
-pub(crate) fn explain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ocpp_transport::{CallError, Peer, Reply, Router};
 use ocpp_types::v16::{
-    CertificateSignedRequest, ChangeConfigurationRequest, ChangeConfigurationResponse,
+    CertificateSignedRequest, ChangeConfigurationRequest, ChangeConfigurationResponse, ConfigurationStatus,
     DeleteCertificateRequest, ExtendedTriggerMessageRequest, ExtendedTriggerMessageResponse,
     GetConfigurationRequest, GetInstalledCertificateIdsRequest, InstallCertificateRequest,
     InstallCertificateResponse, MessageTrigger, MessageTriggerEnumType, ResetRequest, ResetResponse,
@@ -104,7 +104,12 @@ async fn change_configuration(
         if let Some(reason) = outcome.refused {
             tracing::warn!(key = request.key.as_str(), reason, "a configuration key was not changed");
         }
-        Change { answer: outcome.response, model: outcome.model, changed: outcome.changed }
+        Change {
+            answer: outcome.response,
+            model: outcome.model,
+            changed: outcome.changed,
+            refuse: |_| ChangeConfigurationResponse::new(ConfigurationStatus::Rejected),
+        }
     };
     shared.change_variables(peer, plan).await
 }

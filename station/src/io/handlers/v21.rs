@@ -12,6 +12,7 @@ use ocpp_types::{
     },
     v201,
 };
+use program::causes;
 use serde::{Serialize, de::DeserializeOwned};
 use station_store::CertificateSigningUse;
 
@@ -114,7 +115,7 @@ fn in_21<Old: Serialize, New: DeserializeOwned>(reply: Reply<Old>) -> Result<Rep
 }
 
 fn not_the_same(error: NotTheSame) -> CallError {
-    tracing::error!(%error, "a message of OCPP 2.1 was not answered");
+    tracing::error!(error = %causes(&error), "a message of OCPP 2.1 was not answered");
     CallError::internal("the station could not say this in OCPP 2.1")
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ocpp_transport::Peer;
+use program::causes;
 use station_store::{PendingId, PendingState, RootUse, SendNote};
 use tokio::{
     task::JoinSet,
@@ -32,6 +33,7 @@ impl Shared {
     pub(crate) async fn drive_renewal(self: Arc<Self>) {
         let mut work = JoinSet::new();
         let mut clock = (SystemTime::now(), Instant::now());
+        let mut written = self.faults.ended();
         loop {
             clock = self.look(clock);
             while let Some(action) = self.next_action() {
@@ -42,15 +44,24 @@ impl Shared {
                 due.map_or(LOOK_AGAIN, |due| due.duration_since(SystemTime::now()).unwrap_or_default());
             tokio::select! {
                 () = self.renewing.wake.notified() => {}
+                // The sender lives as long as `self`.
+                _ = written.changed() => self.handle_disk_written(),
                 // Looked at again: certificates come and go, and the clock may be set.
                 () = sleep(wait.min(LOOK_AGAIN)) => {}
                 Some(ended) = work.join_next(), if !work.is_empty() => {
                     if let Err(error) = ended {
-                        tracing::error!(%error, "a step of a renewal failed");
+                        tracing::error!(error = %causes(&error), "a step of a renewal failed");
                     }
                 }
             }
         }
+    }
+
+    /// What the disk did not take can be tried again.
+    fn handle_disk_written(&self) {
+        self.renewing.handle_disk_written(&self.store.pending());
+        self.disposal.notify_one();
+        self.statuses.notify_one();
     }
 
     /// Tells the core what has changed without an event: settings, certificates, the clock. Returns the clocks as they are.
@@ -62,14 +73,17 @@ impl Shared {
         let off = now.duration_since(expected).unwrap_or_else(|ahead| ahead.duration());
         let mut state = self.renewing.state();
         if off > TICK {
-            tracing::info!(
-                seconds = off.as_secs(),
-                "the clock was set; no wait becomes longer or shorter by that"
+            let seconds = i64::try_from(off.as_secs()).unwrap_or(i64::MAX);
+            tracing::warn!(
+                seconds = if now < expected { -seconds } else { seconds },
+                "the system's clock was moved, or the machine was suspended: certificates are checked again, and no wait \
+                 becomes longer or shorter by that"
             );
             state.core.handle_clock_set(expected, now);
         }
-        state.core.set_schedule(schedule(&model));
-        state.core.set_held(held);
+        let skew = Duration::from_secs(self.certificates.clock_skew_s.into());
+        state.core.set_schedule(schedule(&model).with_skew(skew));
+        state.core.set_held(now, held);
         (now, instant)
     }
 
@@ -86,8 +100,7 @@ impl Shared {
                 match flat(announced) {
                     Ok(pending) => self.renewing.handle_announced(subject, pending),
                     Err(error) => {
-                        let error: &dyn std::error::Error = &error;
-                        tracing::error!(error, ?subject, "a renewal is due and could not be begun");
+                        tracing::error!(error = %causes(&error), ?subject, "a renewal is due and could not be begun");
                         self.renewing.state().core.handle_not_announced(SystemTime::now(), subject);
                     }
                 }
@@ -108,15 +121,22 @@ impl Shared {
                 if let Some(again) = note.due {
                     self.renewing.tell(Happened::Accepted { pending, again: timestamp(again) });
                 }
-                if let Err(error) = self.note(pending, note).await {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, request = %pending, "how far a request has come is not written down");
+                match self.note(pending, note).await {
+                    // The certificate came before this was written down: nothing is left to be
+                    // remembered.
+                    Err(error) if error.is_over() => {
+                        tracing::debug!(request = %pending, "a request ended before it was noted how far it had come");
+                    }
+                    Err(error) => {
+                        tracing::error!(error = %causes(&error), request = %pending, "how far a request has come is not written down")
+                    }
+                    Ok(()) => {}
                 }
             }
             Action::Drop { pending } => {
                 let shared = Arc::clone(self);
                 if let Err(error) = on_blocking_thread(move || shared.give_up(pending)).await {
-                    tracing::error!(%error, request = %pending, "a request that is over is kept");
+                    tracing::error!(error = %causes(&error), request = %pending, "a request that is over is kept");
                 }
             }
             Action::Ended { subject, end } => {
@@ -129,14 +149,26 @@ impl Shared {
     async fn make_key(self: Arc<Self>, subject: Subject, pending: PendingId) {
         let shared = Arc::clone(&self);
         let made = flat(on_blocking_thread(move || shared.keyring.make(pending)).await);
-        if let Err(error) = &made {
-            let error: &dyn std::error::Error = error;
-            tracing::error!(error, ?subject, request = %pending, "no certificate request was made");
+        match &made {
+            Ok(()) => self.renewing.tell(Happened::KeyMade { pending }),
+            Err(error) if error.is_over() => {
+                tracing::debug!(?subject, request = %pending, "a request ended before its key was made");
+            }
+            Err(error) => {
+                tracing::error!(error = %causes(error), ?subject, request = %pending, "no certificate request was made");
+                self.renewing.tell(Happened::KeyNotMade { pending, reason: causes(error).to_string() });
+            }
         }
-        if made.is_ok() {
-            self.renewing.tell(Happened::KeyMade { pending });
+        let now = SystemTime::now();
+        match made {
+            Err(StepError::Step(error)) if error.is_storage() => {
+                self.renewing.state().core.handle_key_not_stored(now, pending);
+            }
+            Err(StepError::Step(error)) if error.is_permanent() => {
+                self.renewing.state().core.handle_no_such_key(now, pending);
+            }
+            made => self.renewing.state().core.handle_key(now, pending, made),
         }
-        self.renewing.state().core.handle_key(SystemTime::now(), pending, made);
         self.renewing.wake.notify_one();
     }
 
@@ -154,8 +186,11 @@ impl Shared {
     /// Sends SignCertificate, after it is durable that it was sent.
     async fn sign(self: &Arc<Self>, peer: &Peer, pending: PendingId, note: Note) -> SignAnswer {
         if let Err(error) = self.note(pending, note).await {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, request = %pending, "a certificate request is not sent now");
+            if error.is_over() {
+                tracing::debug!(request = %pending, "a request ended before it was sent");
+                return SignAnswer::None;
+            }
+            tracing::warn!(error = %causes(&error), request = %pending, "a certificate request is not sent now");
             return SignAnswer::None;
         }
         let Some(request) = self.keyring.pending(pending) else { return SignAnswer::None };
@@ -180,16 +215,22 @@ impl Shared {
             }
             // A02.FR.21: the CSMS has rejected nothing. 1.6 has no certificates for vehicles, 2.0.1 none for ISO 15118-20.
             Err(error @ (AskError::TooLong(_) | AskError::NoSuchMessage { .. })) => {
-                tracing::warn!(request = %pending, %error, "this CSMS cannot be asked for the certificate");
+                tracing::warn!(request = %pending, error = %causes(&error), "this CSMS cannot be asked for the certificate");
                 SignAnswer::NotAskable
+            }
+            // The request has arrived. Whether a certificate follows is unknown, and the waits of
+            // A02.FR.17 to FR.19 bound how often it is sent again.
+            Err(error) if error.has_arrived() => {
+                tracing::warn!(request = %pending, error = %causes(&error), "the CSMS answered the certificate request in a way that cannot be read; the certificate may follow");
+                SignAnswer::Accepted
             }
             // To say the same again would bring the same.
             Err(error) if error.is_answer() => {
-                tracing::warn!(request = %pending, %error, "the CSMS cannot take the certificate request");
+                tracing::warn!(request = %pending, error = %causes(&error), "the CSMS cannot take the certificate request");
                 SignAnswer::Rejected
             }
             Err(error) => {
-                tracing::warn!(request = %pending, %error, "no answer to the certificate request; it is sent again");
+                tracing::warn!(request = %pending, error = %causes(&error), "no answer to the certificate request; it is sent again");
                 SignAnswer::None
             }
         }
@@ -199,8 +240,9 @@ impl Shared {
     async fn note(self: &Arc<Self>, pending: PendingId, note: Note) -> Result<(), StepError> {
         let shared = Arc::clone(self);
         let Note { accepted, due } = note;
-        let noted =
-            on_blocking_thread(move || Ok(shared.store.note_send(pending, SendNote { accepted, due })?));
+        let noted = on_blocking_thread(move || {
+            Ok(shared.store.writable().note_send(pending, SendNote { accepted, due })?)
+        });
         flat(noted.await)
     }
 
@@ -226,6 +268,12 @@ impl Shared {
                     "no certificate came for a request that was accepted; a trigger begins anew"
                 );
             }
+            End::NoSuchKey => {
+                tracing::error!(
+                    ?subject,
+                    "the token has no key of a kind that is allowed; it is tried again in a day"
+                );
+            }
             End::NoKey => tracing::error!(?subject, "no certificate can be asked for now"),
             End::Replaced => tracing::info!(?subject, "a newer request takes the place of the one before"),
         }
@@ -241,12 +289,19 @@ enum StepError {
     Thread(#[from] tokio::task::JoinError),
 }
 
+impl StepError {
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Step(error) if error.is_over())
+    }
+}
+
 fn flat<T>(outcome: Result<Result<T, EnrolmentError>, tokio::task::JoinError>) -> Result<T, StepError> {
     Ok(outcome??)
 }
 
-/// At least so often the driver looks whether something has changed of which nobody tells, such as the clock.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// At least so often the driver looks whether something has changed that nobody reports, such as
+/// the clock: often enough for a certificate that lives for a minute.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// What the system's clock and the monotonic one may be apart between two looks without one of them having been set.
 const TICK: Duration = Duration::from_secs(2);

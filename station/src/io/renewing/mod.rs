@@ -17,13 +17,15 @@ use station_store::{
 };
 use tokio::sync::{Notify, broadcast};
 
+pub(crate) use crate::io::renewing::subjects::validity;
 use crate::{
     device_model::DeviceModel,
     following::Happened,
     io::{
         EnrolmentError,
         enrolment::Wanted,
-        handlers::{Shared, lock, on_blocking_thread},
+        handlers::{Shared, on_blocking_thread},
+        locking::lock,
         renewing::subjects::{schedule, subject_of, use_of, vehicle},
     },
     renewal::{MOST_EARLIER, Note, Record, Renewal, SignAnswer, SignedVerdict, Stage, Subject},
@@ -117,6 +119,21 @@ impl Renewing {
         state.peer = None;
         state.connection += 1;
         state.core.handle_disconnected(SystemTime::now());
+    }
+
+    /// The disk takes writes again. `waiting` are the requests that the store knows: one that it
+    /// does not know any more has its certificate, which was answered Rejected because it was not
+    /// known to be durable.
+    pub(crate) fn handle_disk_written(&self, waiting: &[PendingCsr]) {
+        let now = SystemTime::now();
+        let mut state = self.state();
+        state.core.handle_disk_written(now);
+        let gone = |pending: &PendingId| waiting.iter().all(|known| known.id != *pending);
+        for pending in state.core.pending().into_iter().filter(gone) {
+            state.core.handle_certificate(now, pending, SignedVerdict::Accepted);
+        }
+        drop(state);
+        self.wake.notify_one();
     }
 
     /// Something that renewal depends on may have changed: settings, certificates.
@@ -291,7 +308,11 @@ impl Shared {
                         return Err(error);
                     };
                     tracing::warn!(request = %spare, "an older request is given up: too many wait for their certificates");
-                    self.store.drop_pending(spare)?;
+                    if let Err(error) = self.store.writable().drop_pending(spare) {
+                        // Nobody knows it any more but the store.
+                        self.store.give_up(spare);
+                        return Err(error.into());
+                    }
                     self.disposal.notify_one();
                 }
                 announced => return announced,
@@ -301,10 +322,7 @@ impl Shared {
 
     /// Forgets a request, whose key is then destroyed. Blocks.
     fn give_up(&self, pending: PendingId) {
-        if let Err(error) = self.store.drop_pending(pending) {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(error, request = %pending, "a request that is over is kept");
-        }
+        self.store.give_up(pending);
         self.disposal.notify_one();
     }
 }

@@ -69,9 +69,13 @@ fn leaf(own: &OwnCertificate) -> Option<Certificate> {
     Certificate::from_der(own.chain.first()?.as_ref()).ok()
 }
 
-fn validity(own: &OwnCertificate) -> Option<Validity> {
+/// From when until when the leaf of an own certificate is valid.
+pub(crate) fn validity(own: &OwnCertificate) -> Option<Validity> {
     let leaf = leaf(own)?;
-    Some(Validity { not_before: leaf.not_before(), not_after: leaf.not_after() })
+    Some(Validity {
+        not_before: leaf.not_before().to_system_time(),
+        not_after: leaf.not_after().to_system_time(),
+    })
 }
 
 fn common_name(own: &OwnCertificate) -> Option<String> {

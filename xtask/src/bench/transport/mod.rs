@@ -1,23 +1,25 @@
 //! What connections and calls cost a server, ours beside others, under the same load.
 
+mod herd;
 mod samples;
 mod server;
 
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
 
 use self::{
+    herd::Herds,
     samples::Samples,
-    server::{Contestant, Link, Programs},
+    server::{Contestant, Link, Programs, value},
 };
-use super::report::{Figure, print_figures, print_table};
+use super::report::{Figure, Tables, print_figures, print_table};
 
 /// Options of `cargo xtask bench transport`.
 ///
-/// Needs Node with npm, Python with venv, OpenSSL, Linux (`/proc`), and an open file per connection, in the server and in the generator: for all
-/// 20,000 in one server `ulimit -n` has to permit 20,300, else a second server takes the rest. A full run takes a quarter of an hour.
+/// Needs Node with npm, Python with venv, OpenSSL, Linux (`/proc`), and an open file per
+/// connection, in the server and in the generator: for all 20,000 in one server `ulimit -n` has to
+/// permit 20,300, else a second server takes the rest. A full run takes half an hour.
 #[derive(clap::Args)]
 pub(crate) struct TransportArguments {
     /// Print one line of JSON per target instead of tables
@@ -29,7 +31,7 @@ pub(crate) struct TransportArguments {
     /// Few connections and little time: shows that all of it runs, and nothing more
     #[arg(long)]
     quick: bool,
-    /// Measure only what has this word in its name: calls, idle, held, latency
+    /// Measure only what has this word in its name: calls, idle, held, latency, herd
     #[arg(long)]
     only: Option<String>,
 }
@@ -43,6 +45,7 @@ struct Scale {
     held: usize,
     neighbours: usize,
     latency_seconds: f64,
+    herds: Herds,
 }
 
 /// Measures, prints, and does not fail where a target is missed: that is what the column says.
@@ -65,6 +68,9 @@ pub(super) fn run_command(arguments: &TransportArguments) -> Result<()> {
     if wanted("latency") {
         latency(&programs, &scale, &mut figures, &mut tables)?;
     }
+    if wanted("herd") {
+        herd::measure(&scale.herds, &mut figures, &mut tables)?;
+    }
     if arguments.json {
         figures.iter().for_each(|figure| println!("{}", figure.json()));
     } else {
@@ -84,6 +90,7 @@ impl Scale {
             held: 20_000,
             neighbours: 100,
             latency_seconds: 5.0,
+            herds: Herds { sizes: &[2_000, 5_000], limit_seconds: 600 },
         }
     }
 
@@ -96,11 +103,10 @@ impl Scale {
             held: 600,
             neighbours: 20,
             latency_seconds: 1.0,
+            herds: Herds { sizes: &[200], limit_seconds: 120 },
         }
     }
 }
-
-type Tables = Vec<Vec<Vec<String>>>;
 
 /// Processor time per call, and calls per second.
 fn calls(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables: &mut Tables) -> Result<()> {
@@ -247,10 +253,6 @@ fn latency(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables
         figures.push(Figure::relative(name, value, "µs", "nobody misbehaves", ratio, MOST_LATENCY_RATIO));
     }
     Ok(())
-}
-
-fn value(result: &Value, name: &str) -> Result<f64> {
-    result[name].as_f64().with_context(|| format!("the generator printed no {name}: {result}"))
 }
 
 /// How many files a process may have open here at most.

@@ -120,9 +120,7 @@ impl Server {
 
     /// Starts the generator on this server.
     pub(super) fn load(&self, command: &str, options: &[(&str, String)]) -> Result<Generator> {
-        let mut generator = Command::new(program("generator"));
-        generator.arg(command).args(["--port", &self.port.to_string()]);
-        generator.args(["--pid", &self.process.child.id().to_string()]);
+        let mut generator = generator(command, &self.port.to_string(), self.process.id());
         if self.link == Link::Tls {
             generator.arg("--tls");
         }
@@ -132,7 +130,7 @@ impl Server {
         for (name, value) in options {
             generator.arg(format!("--{name}={value}"));
         }
-        Ok(Generator(Running::start(&mut generator)?))
+        Generator::start(&mut generator)
     }
 }
 
@@ -140,6 +138,11 @@ impl Server {
 pub(super) struct Generator(Running);
 
 impl Generator {
+    /// Starts it.
+    pub(super) fn start(command: &mut Command) -> Result<Self> {
+        Ok(Self(Running::start(command)?))
+    }
+
     /// Waits for what it prints next.
     pub(super) fn result(&mut self) -> Result<Value> {
         let line = self.0.line()?;
@@ -153,7 +156,7 @@ impl Generator {
 }
 
 /// A child process that prints lines.
-struct Running {
+pub(super) struct Running {
     child: Child,
     input: ChildStdin,
     lines: BufReader<ChildStdout>,
@@ -161,7 +164,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(command: &mut Command) -> Result<Self> {
+    pub(super) fn start(command: &mut Command) -> Result<Self> {
         let text = shown(command);
         let mut child = command
             .stdin(Stdio::piped())
@@ -173,7 +176,13 @@ impl Running {
         Ok(Self { child, input, lines, text })
     }
 
-    fn line(&mut self) -> Result<String> {
+    /// The number of its process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for what it prints next.
+    pub(super) fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         let read =
             self.lines.read_line(&mut line).with_context(|| format!("cannot read from `{}`", self.text))?;
@@ -213,7 +222,14 @@ fn script(interpreter: &Path, file: &Path) -> Command {
     command
 }
 
-fn program(name: &str) -> PathBuf {
+/// A command of the generator, for the server with this port and this process.
+pub(super) fn generator(command: &str, port: &str, pid: u32) -> Command {
+    let mut generator = Command::new(program("generator"));
+    generator.arg(command).args(["--port", port, "--pid", &pid.to_string()]);
+    generator
+}
+
+pub(super) fn program(name: &str) -> PathBuf {
     folder().join("release").join(name)
 }
 
@@ -227,6 +243,11 @@ fn sources() -> PathBuf {
 }
 
 /// What they are built and installed into.
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     target().join("bench-transport")
+}
+
+/// What the generator has measured under this name.
+pub(super) fn value(result: &Value, name: &str) -> Result<f64> {
+    result[name].as_f64().with_context(|| format!("the generator printed no {name}: {result}"))
 }

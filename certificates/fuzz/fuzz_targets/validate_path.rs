@@ -1,0 +1,31 @@
+//! Any bytes as a certificate: as a leaf, as a sub-CA in its own path, and as a root.
+//!
+//! Nothing may panic, and a path that is found ends at the root that is trusted.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use certificates::{
+    Certificate, UnixSeconds,
+    path::{Purpose, Window, check_root, verify},
+};
+use libfuzzer_sys::fuzz_target;
+
+static ROOTS: LazyLock<[Certificate; 1]> =
+    LazyLock::new(|| [Certificate::from_pem(include_str!("../issuer.pem")).expect("a certificate")]);
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(certificate) = Certificate::from_der(bytes) else { return };
+    let _ = check_root(&certificate);
+    let intermediates = [certificate.clone(), ROOTS[0].clone()];
+    let itself = [certificate.clone()];
+    let window = Window { earliest: UnixSeconds::new(1_800_000_000), latest: UnixSeconds::new(1_800_000_000) };
+    for purpose in [Purpose::Station, Purpose::Csms, Purpose::Secc] {
+        if let Ok(path) = verify(&certificate, &intermediates, &*ROOTS, window, purpose) {
+            assert_eq!(path.root, &ROOTS[0]);
+        }
+        // As its own root, so that what restricts a path is reached wherever it signed itself.
+        let _ = verify(&certificate, &intermediates, &itself, window, purpose);
+    }
+});

@@ -1,0 +1,10 @@
+//! OCSP (RFC 6960): the request about one certificate, what a response says, and whether that may
+//! be relied on.
+
+mod request;
+mod response;
+mod verify;
+
+pub use request::{to_request, to_sha1_request};
+pub use response::{CertificateStatus, NoAnswer, check_about, check_about_certificate};
+pub use verify::{MAX_AGE, OcspRefused, Verified, this_update, verify};

@@ -1,0 +1,63 @@
+//! How many connections and attempts the service takes.
+
+use serde::Deserialize;
+
+/// How many connections and attempts there may be. An address is an IPv4 address or an IPv6 /64
+/// network; behind a proxy or a NAT, many stations have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsSection {
+    /// Stations that are connected; default 20000. Further ones wait in the queue of the operating
+    /// system.
+    pub connections: usize,
+    /// Connections that are not admitted yet, silent ones included; default 8192.
+    pub pending: usize,
+    /// Handshakes in progress; default 512, at about 100 KiB each.
+    pub handshakes: usize,
+    /// Of these, those of one address; default 384.
+    pub handshakes_per_address: usize,
+    /// Wrong passwords of a station from one address, after which it has one attempt per minute
+    /// (HTTP 429); default 5.
+    pub wrong_passwords_per_station: u32,
+    /// Wrong passwords from one address, after which its logins come after those of others;
+    /// default 30.
+    pub wrong_passwords_per_address: u32,
+    /// Logins of one address in progress, above which they come after those of others; default 8.
+    pub logins_per_address: usize,
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        Self {
+            connections: 20_000,
+            pending: 8_192,
+            handshakes: 512,
+            handshakes_per_address: 384,
+            wrong_passwords_per_station: 5,
+            wrong_passwords_per_address: 30,
+            logins_per_address: 8,
+        }
+    }
+}
+
+impl LimitsSection {
+    /// The member that breaks a rule, and the rule.
+    pub(super) fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let counts = [
+            ("connections", self.connections),
+            ("pending", self.pending),
+            ("handshakes", self.handshakes),
+            ("handshakes_per_address", self.handshakes_per_address),
+            ("wrong_passwords_per_station", self.wrong_passwords_per_station as usize),
+            ("wrong_passwords_per_address", self.wrong_passwords_per_address as usize),
+            ("logins_per_address", self.logins_per_address),
+        ];
+        match counts.into_iter().find(|(_, count)| !(1..=MAX_LIMIT).contains(count)) {
+            Some((member, _)) => Err((member, "has to be 1 to 1000000")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// No machine holds more connections.
+const MAX_LIMIT: usize = 1_000_000;

@@ -1,0 +1,3 @@
+//! The files that a program leaves on a real disk, and its standard output.
+
+mod files;

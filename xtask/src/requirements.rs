@@ -1,0 +1,167 @@
+//! What the commands of this workspace need from the system: the one list of programs, libraries
+//! and packages.
+
+mod packages;
+mod table;
+
+use anyhow::{Result, bail};
+
+pub(crate) use self::table::Use;
+use self::{
+    packages::Manager,
+    table::{REQUIREMENTS, Requirement},
+};
+
+/// Options of `cargo xtask requirements`.
+#[derive(clap::Args)]
+pub(crate) struct RequirementsArguments {
+    /// The commands whose requirements are meant; without any, all of them
+    #[arg(value_enum, value_name = "COMMAND")]
+    commands: Vec<Use>,
+    /// Install what is missing with the system's package manager: as root directly, else by sudo
+    #[arg(long)]
+    install: bool,
+    /// Print the names of the packages for another system
+    #[arg(long, value_enum, value_name = "SYSTEM", conflicts_with = "install")]
+    names: Option<Manager>,
+}
+
+/// What a command does where something is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It installs it and goes on.
+    Install,
+    /// It ends with an error that names everything that is missing.
+    Report,
+}
+
+/// `cargo xtask requirements`: what is needed, what for, and whether it is there.
+pub(crate) fn run_command(arguments: &RequirementsArguments) -> Result<()> {
+    let commands = &arguments.commands;
+    let meant = |requirement: &&Requirement| {
+        commands.is_empty() || commands.iter().any(|command| requirement.used_by.contains(command))
+    };
+    let meant = REQUIREMENTS.iter().filter(meant).collect::<Vec<_>>();
+    if let Some(manager) = arguments.names {
+        let (packages, none) = packages::of(&meant, manager);
+        println!("{}", manager.command(&packages));
+        for requirement in none {
+            println!("not available: {}, which {}", requirement.name, requirement.purpose);
+        }
+        return Ok(());
+    }
+    for requirement in &meant {
+        let mark = if requirement.is_met() { "✓" } else { "✗" };
+        println!("{mark} {:<24} {}", requirement.name, requirement.purpose);
+    }
+    let missing = meant.into_iter().filter(|requirement| !requirement.is_met()).collect::<Vec<_>>();
+    if missing.is_empty() {
+        println!("\nNothing is missing.");
+        return Ok(());
+    }
+    if arguments.install {
+        return install(&missing);
+    }
+    bail!("{}", report(&missing, "cargo xtask requirements --install"));
+}
+
+/// Makes sure that a command finds what it needs.
+pub(crate) fn provide(used_by: Use, on_missing: Missing) -> Result<()> {
+    let missing = missing(used_by);
+    match on_missing {
+        _ if missing.is_empty() => Ok(()),
+        Missing::Install => install(&missing),
+        Missing::Report => bail!("{}", report(&missing, "cargo xtask requirements --install")),
+    }
+}
+
+/// What is missing for the tests; with each, the filter for the tests that need it, where that is
+/// not all of them.
+pub(crate) fn missing_for_tests() -> Vec<(&'static str, Option<&'static str>)> {
+    missing(Use::Test).iter().map(|requirement| (requirement.name, requirement.tests)).collect()
+}
+
+/// Whether the list names a program.
+pub(crate) fn lists(program: &str) -> bool {
+    REQUIREMENTS.iter().any(|requirement| requirement.program() == Some(program))
+}
+
+fn missing(used_by: Use) -> Vec<&'static Requirement> {
+    let needed = REQUIREMENTS.iter().filter(|requirement| requirement.used_by.contains(&used_by));
+    needed.filter(|requirement| !requirement.is_met()).collect()
+}
+
+/// Installs the packages of these requirements and checks that they have what was missing.
+fn install(missing: &[&'static Requirement]) -> Result<()> {
+    let Some(manager) = Manager::of_this_system() else { bail!("{}", report(missing, "")) };
+    let (packages, none) = packages::of(missing, manager);
+    if !none.is_empty() {
+        bail!("{}", report(&none, ""));
+    }
+    manager.install(&packages)?;
+    let still = missing.iter().filter(|requirement| !requirement.is_met()).copied().collect::<Vec<_>>();
+    if still.is_empty() {
+        return Ok(());
+    }
+    bail!("after the installation of {}: {}", packages.join(" "), report(&still, ""));
+}
+
+/// Everything that is missing, why each is needed, and the one command that installs it.
+fn report(missing: &[&Requirement], command: &str) -> String {
+    let mut text = "missing:\n".to_owned();
+    for requirement in missing {
+        text += &format!("  {:<24} {}\n", requirement.name, requirement.purpose);
+    }
+    let Some(manager) = Manager::of_this_system() else {
+        return text
+            + "install it with the package manager of your system; `cargo xtask requirements --names debian` prints Debian's names";
+    };
+    let (packages, none) = packages::of(missing, manager);
+    for requirement in none {
+        text += &format!("{} has no package for {}\n", manager.name(), requirement.name);
+    }
+    if !packages.is_empty() {
+        text += &format!("install it with\n  {}\n", manager.command(&packages));
+        if !command.is_empty() {
+            text += &format!("or with\n  {command}\n");
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_requirement_has_a_reason_a_use_and_a_package_of_debian() {
+        for requirement in REQUIREMENTS {
+            assert!(!requirement.purpose.is_empty(), "{}", requirement.name);
+            assert!(!requirement.used_by.is_empty(), "{}", requirement.name);
+            assert!(!requirement.debian.is_empty(), "{}", requirement.name);
+            // Where a system lacks it, the tests without it must be known.
+            let everywhere = !requirement.fedora.is_empty() && !requirement.macos.is_empty();
+            let for_tests = requirement.used_by.contains(&Use::Test);
+            assert!(everywhere || !for_tests || requirement.tests.is_some(), "{}", requirement.name);
+        }
+    }
+
+    #[test]
+    fn each_package_is_named_once_and_what_no_package_has_is_told_apart() {
+        let all = REQUIREMENTS.iter().collect::<Vec<_>>();
+        let (packages, none) = packages::of(&all, Manager::Fedora);
+        let once = packages.iter().collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(once.len(), packages.len());
+        assert_eq!(none.iter().map(|requirement| requirement.name).collect::<Vec<_>>(), ["cfssl"]);
+        let command = Manager::Debian.command(&["swtpm", "dbus"]);
+        assert!(command.ends_with("apt-get install swtpm dbus"), "{command}");
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_reported_at_once() {
+        let two = REQUIREMENTS.iter().filter(|requirement| requirement.name.starts_with("swtpm"));
+        let text = report(&two.collect::<Vec<_>>(), "cargo xtask requirements --install");
+        assert!(text.contains("  swtpm                    is a TPM in software\n"), "{text}");
+        assert!(text.contains("  swtpm_setup              makes the state of that TPM\n"), "{text}");
+    }
+}
