@@ -13,7 +13,7 @@
 //!
 //! use ocpp_transport::{
 //!     Admission, Admitted, Close, Csms, CsmsConfig, Password, Peer, Refusal, Router, Security,
-//!     StationConfig, UpgradeRequest, connect,
+//!     StationConfig, StationIdentity, UpgradeRequest, connect,
 //! };
 //! use ocpp_types::{Version, v201};
 //!
