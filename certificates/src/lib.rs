@@ -57,7 +57,7 @@ pub use crate::{
     name::{Attribute, Name, NameError},
     pem::PemError,
     types::{
-        KeyHash, KeyHashError, SerialNumber, SerialNumberError, StationIdentity, StationIdentityError,
-        UnixSeconds,
+        Fingerprint, KeyHash, KeyHashError, SerialNumber, SerialNumberError, StationIdentity,
+        StationIdentityError, UnixSeconds,
     },
 };

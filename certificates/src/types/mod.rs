@@ -1,11 +1,13 @@
 //! Values that were strings and numbers in many places: each can only hold what it is named after.
 
+mod fingerprint;
 mod key_hash;
 mod serial_number;
 mod station_identity;
 mod text;
 mod unix_seconds;
 
+pub use fingerprint::Fingerprint;
 pub use key_hash::{KeyHash, KeyHashError};
 pub use serial_number::{SerialNumber, SerialNumberError};
 pub use station_identity::{StationIdentity, StationIdentityError};

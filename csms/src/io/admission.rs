@@ -233,7 +233,10 @@ impl<L: Ledger> Admission for Door<L> {
     fn security_event(&self, event: &SecurityEvent) {
         // A00.FR.408. A CSMS that keeps a security log of its own writes it there; here it is the
         // log.
-        tracing::warn!(event = %event.kind, remote = %event.remote, reason = event.reason, "security event");
+        let certificate = event.certificate.as_ref().map(tracing::field::display);
+        tracing::warn!(
+            event = %event.kind, remote = %event.remote, reason = event.reason, certificate, "security event"
+        );
     }
 }
 

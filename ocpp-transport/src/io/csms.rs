@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use certificates::Fingerprint;
 use program::causes;
 use rustls_pki_types::UnixTime;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -20,7 +21,7 @@ use crate::admission::Refusal;
 use crate::admission::{Admission, DynAdmission};
 use crate::close::Close;
 use crate::drain;
-use crate::episodes::Episodes;
+use crate::episodes::{Episodes, Failure};
 use crate::io::ahead::ReadAhead;
 use crate::io::csms_config::CsmsConfig;
 use crate::io::driver::Driver;
@@ -300,13 +301,20 @@ impl Shared {
             return;
         };
         let mut episodes = self.episodes.lock().unwrap_or_else(PoisonError::into_inner);
-        let begins = episodes.handle_failure(Instant::now().into_std(), remote.ip(), kind);
+        let certificate = error.presented();
+        let failure = Failure {
+            address: remote.ip(),
+            kind,
+            certificate: certificate.map(|presented| presented.fingerprint),
+        };
+        let begins = episodes.handle_failure(Instant::now().into_std(), failure);
         drop(episodes);
         if begins {
             // A00.FR.408: under the name of the security event.
-            warn!(%remote, event = kind.as_str(), error = %reason, "a connection was refused");
-            let reason = reason.to_string();
-            self.admission.security_event(&SecurityEvent { kind, remote, reason });
+            let shown = certificate.map(tracing::field::display);
+            warn!(%remote, event = kind.as_str(), error = %reason, certificate = shown, "a connection was refused");
+            let (reason, certificate) = (reason.to_string(), certificate.cloned());
+            self.admission.security_event(&SecurityEvent { kind, remote, reason, certificate });
         } else {
             debug!(%remote, event = kind.as_str(), error = %reason, "a connection was refused again");
         }
@@ -429,7 +437,10 @@ async fn open_in_turn(
         Box::pin(open(shared, tcp, remote, turn)).await
     };
     let opened = timeout_at(deadline, opened).await.unwrap_or(Err(OpenError::Timeout.into()))?;
-    shared.episodes.lock().unwrap_or_else(PoisonError::into_inner).handle_success(remote.ip());
+    let own = opened.1.client_certificate.as_ref().and_then(|chain| chain.first());
+    let mut episodes = shared.episodes.lock().unwrap_or_else(PoisonError::into_inner);
+    episodes.handle_success(remote.ip(), || own.map(|own| Fingerprint::of(own)));
+    drop(episodes);
     Ok(opened)
 }
 

@@ -23,8 +23,8 @@ use crate::io::turnstile::Turn;
 use crate::peer::Link;
 use crate::profile::SecurityProfile;
 use crate::session;
-use crate::tls::SecurityEventKind;
 use crate::tls::handshake_error::HandshakeError;
+use crate::tls::{PresentedCertificate, SecurityEventKind};
 use crate::upgrade::{self, Authorization, HttpRefusal, NoCommonSubprotocol};
 
 /// Why a connection did not become a WebSocket.
@@ -37,7 +37,13 @@ pub(crate) enum OpenError {
     #[error(transparent)]
     Http(HttpRefusal),
     #[error("{identity} refused: {refusal}")]
-    Refused { identity: StationIdentity, profile: SecurityProfile, refusal: Refusal },
+    Refused {
+        identity: StationIdentity,
+        profile: SecurityProfile,
+        /// The certificate that was not enough.
+        presented: Option<Box<PresentedCertificate>>,
+        refusal: Refusal,
+    },
     #[error("nothing was sent")]
     Silent,
     #[error("the peer went away while it waited")]
@@ -63,12 +69,21 @@ impl OpenError {
 }
 
 impl OpenError {
+    /// The station's certificate, where it is refused for it.
+    pub(crate) fn presented(&self) -> Option<&PresentedCertificate> {
+        match self {
+            Self::Tls(error) => error.presented(),
+            Self::Refused { presented, .. } => presented.as_deref(),
+            Self::Io(_) | Self::Http(_) | Self::Silent | Self::Gone | Self::Timeout => None,
+        }
+    }
+
     /// It, among few, as a label of the metrics.
     pub(crate) fn label(&self) -> &'static str {
         match self {
             Self::Tls(HandshakeError::Version) => "tls_version",
             Self::Tls(HandshakeError::CipherSuite(_)) => "tls_cipher_suite",
-            Self::Tls(HandshakeError::Certificate(_)) => "certificate",
+            Self::Tls(HandshakeError::Certificate { .. }) => "certificate",
             Self::Tls(HandshakeError::Other(_)) => "tls",
             Self::Tls(HandshakeError::Io(_)) | Self::Io(_) => "connection_lost",
             Self::Http(_) => "http",
@@ -207,7 +222,9 @@ pub(crate) async fn open(
     let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => {
-            let error = OpenError::Refused { identity: request.identity, profile, refusal };
+            let own = request.client_certificate.as_ref().and_then(|chain| chain.first());
+            let presented = own.map(PresentedCertificate::of).map(Box::new);
+            let error = OpenError::Refused { identity: request.identity, profile, presented, refusal };
             let response = upgrade::refuse(refusal.status(), refusal.retry_after()).into_bytes();
             return Err(NotOpened { error, farewell: Some((stream, response)) });
         }

@@ -14,7 +14,8 @@ use crate::io::ahead::ReadAhead;
 use crate::io::blocking::on_blocking_thread;
 use crate::io::stream::Stream;
 use crate::tls::handshake_error::{HELLO_VERSION_END, HandshakeError, PROTOCOL_VERSION_ALERT, is_too_old};
-use crate::tls::{Engine, ServerTls, Signing};
+use crate::tls::presented::noting_refused;
+use crate::tls::{Engine, PresentedCertificate, ServerTls, Signing};
 
 /// Does the TLS handshake with a station. The caller sets the deadline. `signers` bounds the threads that wait for a
 /// token.
@@ -37,11 +38,12 @@ pub(crate) async fn accept_tls(
         Engine::Rustls { config, signing } => {
             let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp);
             let hello = hello.await.map_err(HandshakeError::from_rustls)?;
-            let stream = match signing {
-                Signing::Computes => hello.into_stream(Arc::clone(config)).await,
+            let (stream, refused) = match signing {
+                Signing::Computes => noting_refused(hello.into_stream(Arc::clone(config))).await,
                 Signing::Blocks => sign_elsewhere(hello, Arc::clone(config), signers).await?,
             };
-            let stream = stream.map_err(HandshakeError::from_rustls)?;
+            let stream =
+                stream.map_err(|error| HandshakeError::from_rustls(error).with_presented(refused))?;
             Ok(Stream::Tls(Box::new(TlsStream::Server(stream))))
         }
         #[cfg(feature = "openssl")]
@@ -63,7 +65,7 @@ async fn sign_elsewhere(
     hello: StartHandshake<ReadAhead>,
     config: Arc<ServerConfig>,
     signers: &Arc<Semaphore>,
-) -> Result<std::io::Result<tokio_rustls::server::TlsStream<ReadAhead>>, HandshakeError> {
+) -> Result<Noted, HandshakeError> {
     let thread_failed = |error| HandshakeError::Other(Box::new(error));
     let permit =
         Arc::clone(signers).acquire_owned().await.map_err(|error| HandshakeError::Other(error.into()))?;
@@ -78,17 +80,20 @@ async fn sign_elsewhere(
     };
     let (handshake, hello_again) = spawn_blocking(sign).await.map_err(thread_failed)?;
     if !hello_again {
-        return Ok(handshake.await);
+        return Ok(noting_refused(handshake).await);
     }
     let permit =
         Arc::clone(signers).acquire_owned().await.map_err(|error| HandshakeError::Other(error.into()))?;
     let handshake = async move {
         let _permit = permit;
-        handshake.await
+        noting_refused(handshake).await
     };
     let done = on_blocking_thread(handshake).await.map_err(thread_failed)?;
     done.ok_or_else(|| HandshakeError::Io(std::io::ErrorKind::TimedOut.into()))
 }
+
+/// How a handshake ended, and the station's certificate if that was refused.
+type Noted = (std::io::Result<tokio_rustls::server::TlsStream<ReadAhead>>, Option<PresentedCertificate>);
 
 /// The rest of a hello that is refused, in bytes: one record at most.
 const MAX_HELLO_BYTES: u64 = 16 * 1024;

@@ -8,6 +8,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::tls::handshake_signature;
+use crate::tls::presented::note_refused;
 use crate::tls::trust::StationRules;
 
 /// Hands what a station presents to [`StationRules`].
@@ -31,8 +32,13 @@ impl ClientCertVerifier for StationVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.0.judge(end_entity, intermediates, now)?;
-        Ok(ClientCertVerified::assertion())
+        match self.0.judge(end_entity, intermediates, now) {
+            Ok(_) => Ok(ClientCertVerified::assertion()),
+            Err(reason) => {
+                note_refused(end_entity);
+                Err(reason.into())
+            }
+        }
     }
 
     fn verify_tls12_signature(

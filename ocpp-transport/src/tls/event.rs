@@ -3,10 +3,14 @@
 use core::net::SocketAddr;
 use std::fmt;
 
+use crate::tls::presented::PresentedCertificate;
+
 /// A connection was refused in a way that OCPP has a security event for (2.0.1 Part 2, appendix 1).
 ///
 /// [`Admission::security_event`](crate::Admission::security_event) is told once per episode: repeated failures of the
-/// same kind from the same address are one, until it connects or is quiet for an hour (A00.FR.316, A00.FR.419).
+/// same kind from the same address with the same certificate are one, until a station connects from there with that
+/// certificate, or without one where none was refused, or it is quiet for an hour (A00.FR.316, A00.FR.419). Many stations
+/// may come from one address, where a proxy stands before them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecurityEvent {
@@ -16,6 +20,8 @@ pub struct SecurityEvent {
     pub remote: SocketAddr,
     /// What was wrong, for people.
     pub reason: String,
+    /// The station's certificate, if the connection was refused for it.
+    pub certificate: Option<PresentedCertificate>,
 }
 
 /// The events of a CSMS's TLS, under OCPP's names.

@@ -4,7 +4,7 @@ use std::io;
 
 use rustls::PeerIncompatible;
 
-use crate::tls::{BadCertificate, SecurityEventKind};
+use crate::tls::{BadCertificate, PresentedCertificate, SecurityEventKind};
 
 /// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,11 @@ pub(crate) enum HandshakeError {
     #[error("the station offers no permitted cipher suite")]
     CipherSuite(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the station's certificate is not valid")]
-    Certificate(#[source] BadCertificate),
+    Certificate {
+        presented: Option<Box<PresentedCertificate>>,
+        #[source]
+        reason: BadCertificate,
+    },
     #[error("the TLS handshake failed")]
     Other(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the connection failed during the TLS handshake")]
@@ -28,7 +32,9 @@ impl HandshakeError {
             return Self::Io(plain(error));
         };
         match cause.clone() {
-            rustls::Error::InvalidCertificate(error) => Self::Certificate(BadCertificate::from_rustls(error)),
+            rustls::Error::InvalidCertificate(error) => {
+                Self::Certificate { presented: None, reason: BadCertificate::from_rustls(error) }
+            }
             rustls::Error::PeerIncompatible(
                 PeerIncompatible::Tls12NotOffered
                 | PeerIncompatible::Tls12NotOfferedOrEnabled
@@ -44,6 +50,24 @@ impl HandshakeError {
         }
     }
 
+    /// Adds the certificate that was refused.
+    pub(crate) fn with_presented(self, refused: Option<PresentedCertificate>) -> Self {
+        match self {
+            Self::Certificate { reason, presented: None } => {
+                Self::Certificate { reason, presented: refused.map(Box::new) }
+            }
+            error => error,
+        }
+    }
+
+    /// The certificate that was refused, if one was.
+    pub(crate) fn presented(&self) -> Option<&PresentedCertificate> {
+        match self {
+            Self::Certificate { presented, .. } => presented.as_deref(),
+            Self::Version | Self::CipherSuite(_) | Self::Other(_) | Self::Io(_) => None,
+        }
+    }
+
     /// The security event that it is, if any.
     pub(crate) fn event(&self) -> Option<SecurityEventKind> {
         match self {
@@ -52,7 +76,7 @@ impl HandshakeError {
             // A00.FR.322, A00.FR.425
             Self::CipherSuite(_) => Some(SecurityEventKind::InvalidTlsCipherSuite),
             // A00.FR.407, A00.FR.408
-            Self::Certificate(_) => Some(SecurityEventKind::InvalidChargingStationCertificate),
+            Self::Certificate { .. } => Some(SecurityEventKind::InvalidChargingStationCertificate),
             Self::Other(_) | Self::Io(_) => None,
         }
     }

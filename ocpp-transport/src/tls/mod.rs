@@ -13,6 +13,7 @@ pub(crate) mod handshake_error;
 mod handshake_signature;
 #[cfg(feature = "openssl")]
 pub(crate) mod openssl;
+pub(crate) mod presented;
 mod proved_by;
 mod server;
 mod server_key;
@@ -34,6 +35,7 @@ use crate::tls::server_verifier::CsmsVerifier;
 
 pub use crate::tls::event::{SecurityEvent, SecurityEventKind};
 pub use crate::tls::failure::{BadCertificate, MAX_INTERMEDIATES, TlsFailure};
+pub use crate::tls::presented::{PresentedCertificate, PresentedNames};
 pub use crate::tls::proved_by::ProvedBy;
 pub use crate::tls::server::ServerTls;
 pub use crate::tls::server_key::{ServerKey, SoftwareKey};

@@ -20,7 +20,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use crate::tls::handshake_error::HandshakeError;
 use crate::tls::trust::StationRules;
-use crate::tls::{BadCertificate, ClientTrust, SoftwareKey, TlsConfigError};
+use crate::tls::{BadCertificate, ClientTrust, PresentedCertificate, SoftwareKey, TlsConfigError};
 
 /// A context of OpenSSL with the certificates of a CSMS.
 pub(crate) struct OpenSslServer {
@@ -34,7 +34,15 @@ pub(crate) struct OpenSslServer {
 struct Judgement {
     now: UnixTime,
     /// Made at the first question; OpenSSL asks once for each certificate of the path.
-    verdict: Mutex<Option<Result<(), BadCertificate>>>,
+    verdict: Mutex<Option<Result<(), Refused>>>,
+}
+
+/// A station's certificate was refused.
+#[derive(Clone)]
+struct Refused {
+    /// `None` if OpenSSL has no path, and so no certificate either.
+    presented: Option<Box<PresentedCertificate>>,
+    reason: BadCertificate,
 }
 
 impl OpenSslServer {
@@ -113,8 +121,10 @@ impl OpenSslServer {
 
     /// Why a handshake failed.
     pub(crate) fn failure(&self, ssl: &SslRef, error: SslError) -> HandshakeError {
-        if let Some(Err(reason)) = ssl.ex_data(self.judgement).and_then(Judgement::verdict) {
-            return HandshakeError::Certificate(reason);
+        if let Some(Err(Refused { presented, reason })) =
+            ssl.ex_data(self.judgement).and_then(Judgement::verdict)
+        {
+            return HandshakeError::Certificate { presented, reason };
         }
         let reason =
             error.ssl_error().and_then(|stack| stack.errors().first()).and_then(|error| error.reason());
@@ -143,19 +153,25 @@ pub(crate) fn peer_certificates(ssl: &SslRef) -> Option<Vec<CertificateDer<'stat
     Some(std::iter::once(own).chain(rest).map(CertificateDer::from).collect())
 }
 
+impl Refused {
+    fn without_path() -> Self {
+        Self { presented: None, reason: BadCertificate::UnknownIssuer }
+    }
+}
+
 impl Judgement {
-    fn verdict(&self) -> Option<Result<(), BadCertificate>> {
+    fn verdict(&self) -> Option<Result<(), Refused>> {
         self.verdict.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn judge(&self, rules: &StationRules, context: &X509StoreContextRef) -> Result<(), BadCertificate> {
+    fn judge(&self, rules: &StationRules, context: &X509StoreContextRef) -> Result<(), Refused> {
         let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
         verdict.get_or_insert_with(|| judge(rules, context, self.now)).clone()
     }
 }
 
 /// Hands the path that OpenSSL has built of what was presented to the rules.
-fn judge(rules: &StationRules, context: &X509StoreContextRef, now: UnixTime) -> Result<(), BadCertificate> {
+fn judge(rules: &StationRules, context: &X509StoreContextRef, now: UnixTime) -> Result<(), Refused> {
     let path = context
         .chain()
         .into_iter()
@@ -163,8 +179,11 @@ fn judge(rules: &StationRules, context: &X509StoreContextRef, now: UnixTime) -> 
         .filter_map(|certificate| certificate.to_der().ok())
         .map(CertificateDer::from)
         .collect::<Vec<_>>();
-    let (own, others) = path.split_first().ok_or(BadCertificate::UnknownIssuer)?;
-    rules.judge(own, others, now).map(drop)
+    let Some((own, others)) = path.split_first() else { return Err(Refused::without_path()) };
+    rules
+        .judge(own, others, now)
+        .map(drop)
+        .map_err(|reason| Refused { presented: Some(Box::new(PresentedCertificate::of(own))), reason })
 }
 
 /// Answers OpenSSL's question about each certificate of a path with the one verdict over all of it.
@@ -177,7 +196,7 @@ fn verify_callback(
         let verdict = context
             .ex_data(ssl)
             .and_then(|ssl| ssl.ex_data(judgement))
-            .map_or(Err(BadCertificate::UnknownIssuer), |judgement| judgement.judge(&rules, context));
+            .map_or(Err(Refused::without_path()), |judgement| judgement.judge(&rules, context));
         match verdict {
             Ok(()) => true,
             // OpenSSL has a reason of its own, and an alert for it.

@@ -38,6 +38,7 @@ enum Kind {
 }
 
 /// A leaf certificate and its key.
+#[derive(Clone)]
 pub(crate) struct Identified {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: Arc<dyn SigningKey>,

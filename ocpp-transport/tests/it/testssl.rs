@@ -22,7 +22,9 @@ on_both! {
         let bad = findings.iter().filter(|(_, (severity, _))| !harmless(severity)).collect::<Vec<_>>();
         // What testssl.sh may say of static RSA itself, by the numbers of its two suites.
         let demanded = |check: &str| engine == Engine::OpenSsl && (check.ends_with("_x9c") || check.ends_with("_x9d"));
-        assert!(bad.iter().all(|(check, _)| demanded(check)), "{bad:#?}");
+        // Whether the openssl that testssl.sh runs knows GOST, which this server does not.
+        let of_the_judge = |check: &str| check == "engine_problem";
+        assert!(bad.iter().all(|(check, _)| demanded(check) || of_the_judge(check)), "{bad:#?}");
     }
 }
 

@@ -140,6 +140,40 @@ on_both! {
         }
     }
 
+    async fn a00_fr_407_each_bad_certificate_from_one_address_is_reported_by_name(engine: Engine) {
+        let root = Authority::root("CSO root");
+        let mut lab = lab(engine, &root, &root.trust().with_crls(vec![root.crl(&[7], 2999)])).await;
+        let stranger = Authority::root("another root");
+        let bad = [
+            (root.issue(&Leaf::new("SN-1").years(2020, 2021)), "CN=SN-1", "CN=CSO root", "expired"),
+            (stranger.issue(&Leaf::new("SN-1")), "CN=SN-1", "CN=another root", "not issued under"),
+            (root.issue(&Leaf::new("SN-1").serial(7)), "CN=SN-1", "CN=CSO root", "revoked"),
+            // Not SN-1's, which only the application knows.
+            (root.issue(&Leaf::new("SN-2")), "CN=SN-2", "CN=CSO root", "credentials"),
+        ];
+        for _ in 0..2 {
+            for (key, ..) in &bad {
+                lab.connect(lab.profile_3(key.clone()), nothing()).await.unwrap_err();
+            }
+        }
+        let mut events = Vec::new();
+        while let Ok(happened) = lab.log.try_recv() {
+            if let Happened::Event(event) = happened {
+                events.push(event);
+            }
+        }
+        assert_eq!(events.len(), bad.len(), "{events:#?}");
+        let mut fingerprints = std::collections::BTreeSet::new();
+        for (event, (_, subject, issuer, reason)) in events.iter().zip(&bad) {
+            let certificate = event.certificate.as_ref().expect("a certificate");
+            let names = certificate.names.as_ref().expect("it can be read");
+            assert!(names.subject.starts_with(subject), "{event:?}");
+            assert!(names.issuer.starts_with(issuer), "{event:?}");
+            assert!(event.reason.contains(reason), "{event:?}");
+            assert!(fingerprints.insert(certificate.fingerprint), "{event:?}");
+        }
+    }
+
     async fn a00_fr_405_a_certificate_of_another_station_is_refused_and_reported(engine: Engine) {
         let root = Authority::root("CSO root");
         let mut lab = lab(engine, &root, &root.trust()).await;
