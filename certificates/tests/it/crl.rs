@@ -106,12 +106,20 @@ fn a_list_for_some_certificates_says_nothing_about_the_others() {
         };
         RevocationList::from_der(list(&ca, &terms))
     };
-    // Where it is found; onlyContainsCACerts; indirectCRL.
-    let whole = read(&[0xa0, 2, 0xa0, 0]).expect("a list");
-    assert_eq!(
-        (whole.is_revoked(serial("1"), None), whole.is_revoked(serial("2"), None)),
-        (Ok(true), Ok(false))
-    );
+    // distributionPoint: where the part that this list is can be found (RFC 5280, 6.3.3 (b)(2)(i)).
+    let url = "http://a.example/1.crl";
+    let found = read(&tlv(0xa0, &[&tlv(0xa0, &[&tlv(0x86, &[url.as_bytes()])])])).expect("a list");
+    for (place, other) in [
+        (Some(url), Ok(false)),
+        (Some("http://a.example/2.crl"), Err(CrlRefused::Partial)),
+        (None, Err(CrlRefused::Partial)),
+    ] {
+        assert_eq!(found.is_revoked(serial("1"), place), Ok(true), "{place:?}");
+        assert_eq!(found.is_revoked(serial("2"), place), other, "{place:?}");
+    }
+    // A place without a name is nowhere; onlyContainsCACerts; indirectCRL.
+    let nowhere = read(&[0xa0, 2, 0xa0, 0]).expect("a list");
+    assert_eq!(nowhere.is_revoked(serial("2"), Some(url)), Err(CrlRefused::Partial));
     let part = read(&[0x82, 1, 0xff]).expect("a list");
     assert_eq!(
         (part.is_revoked(serial("1"), None), part.is_revoked(serial("2"), None)),

@@ -7,4 +7,5 @@ mod ocsp;
 mod openssl;
 mod path;
 mod path_cases;
+mod path_judges;
 mod revocation;

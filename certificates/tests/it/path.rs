@@ -1,8 +1,6 @@
-//! Path validation, judged by OpenSSL too: chains that RFC 5280 allows or forbids for one reason.
+//! Path validation, judged by three others too: chains that RFC 5280 allows or forbids for one reason.
 //!
-//! The clause decides. Where OpenSSL judges otherwise, the case says why.
-
-use std::{fs, path::Path, process::Command};
+//! The clause decides. Where another judges otherwise, the case says why.
 
 use certificates::{
     Certificate, UnixSeconds,
@@ -17,7 +15,8 @@ use rcgen::{
 
 use crate::{
     made::{NOW, sequence, signed, tlv},
-    path_cases::{CASES, Case, Openssl, Verdict, name, valid},
+    path_cases::{CASES, Case, Verdict, name, valid},
+    path_judges::{DIFFER, Judge},
 };
 
 /// A chain and its root, leaf first, the root last.
@@ -62,33 +61,6 @@ fn with_causes(error: &PathError) -> String {
     format!("{error}{}", cause.unwrap_or_default())
 }
 
-fn openssl_accepts(folder: &Path, chain: &[Certificate], purpose: Purpose) -> (bool, String) {
-    let (leaf, root) = (&chain[0], &chain[chain.len() - 1]);
-    let subs = chain[1..chain.len() - 1].iter().map(Certificate::to_pem).collect::<String>();
-    for (file, text) in [("leaf.pem", leaf.to_pem()), ("subs.pem", subs), ("root.pem", root.to_pem())] {
-        fs::write(folder.join(file), text).expect("writes");
-    }
-    let purpose = if purpose == Purpose::Station { "sslclient" } else { "sslserver" };
-    let mut command = Command::new("openssl");
-    command.current_dir(folder).args([
-        "verify",
-        "-policy_check",
-        "-policy",
-        "2.5.29.32.0",
-        "-purpose",
-        purpose,
-        "-attime",
-        &NOW.to_string(),
-    ]);
-    command.args(["-no-CApath", "-no-CAstore", "-CAfile", "root.pem"]);
-    if chain.len() > 2 {
-        command.args(["-untrusted", "subs.pem"]);
-    }
-    let output = command.arg("leaf.pem").output();
-    let output = output.expect("openssl is missing; install it: sudo apt-get install openssl");
-    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
 #[test]
 fn rfc_5280_each_rule_of_a_path() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -106,18 +78,23 @@ fn rfc_5280_each_rule_of_a_path() {
         if !as_expected {
             wrong.push(format!("{}: {judged:?}", case.name));
         }
-        let (accepts, says) = openssl_accepts(folder.path(), &chain, case.purpose);
-        let agrees = accepts == (case.verdict == Verdict::Valid);
-        if agrees != (case.openssl == Openssl::Agrees) {
-            wrong.push(format!("{}: OpenSSL: {accepts} {says}", case.name));
+        for judge in Judge::ALL {
+            let (accepts, says) = judge.accepts(folder.path(), &chain, case.purpose);
+            let agrees = accepts == (case.verdict == Verdict::Valid);
+            if agrees == DIFFER.iter().any(|(name, other, _)| (*name, *other) == (case.name, judge)) {
+                // The last lines say why.
+                let says = says.lines().filter(|line| line.contains("utput:") || line.contains("rror"));
+                let says = says.collect::<Vec<_>>().join("; ");
+                wrong.push(format!("{}: {judge:?} accepts: {accepts}: {says}", case.name));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let differ = CASES.iter().filter_map(|case| match case.openssl {
-        Openssl::Differs(why) => Some(format!("{}: {why}", case.name)),
-        Openssl::Agrees => None,
-    });
-    println!("{} chains; OpenSSL differs in: {:#?}", CASES.len(), differ.collect::<Vec<_>>());
+    println!("{} chains, each judged by {:?}; these differ:", CASES.len(), Judge::ALL);
+    for (name, judge, why) in DIFFER {
+        assert!(CASES.iter().any(|case| case.name == *name), "there is no case {name:?}");
+        println!("{name}: {judge:?}: {why}");
+    }
 }
 
 /// The order and the number of what a peer sends do not matter.
@@ -222,6 +199,9 @@ fn rfc_5280_4_1_2_8_unique_identifiers_and_every_string_type() {
     assert_eq!(leaf.subject().to_string(), "CN=SN-0001,O=Demo CSO");
     path::verify(&leaf, &[], std::slice::from_ref(&root), now(), Purpose::Station).expect("valid");
     let folder = tempfile::tempdir().expect("a folder");
-    let (accepts, says) = openssl_accepts(folder.path(), &[leaf, root], Purpose::Station);
-    assert!(accepts, "{says}");
+    let chain = [leaf, root];
+    for judge in Judge::ALL {
+        let (accepts, says) = judge.accepts(folder.path(), &chain, Purpose::Station);
+        assert!(accepts, "{judge:?}: {says}");
+    }
 }

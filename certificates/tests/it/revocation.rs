@@ -105,6 +105,10 @@ fn rfc_5280_5_2_5_what_a_list_is_about() {
         naming(&authority, &[], vec![issuing]).covers(certificate)
     };
     assert!(naming(&authority, &[], vec![]).covers(&here));
+    assert!(naming(&authority, &[], vec![]).covers(&anywhere));
+    // Relative to the issuer's name, which is not compared: it may be another part.
+    let relative = tlv(0xa0, &[&tlv(0xa1, &[&sequence(&[&[6, 3, 0x55, 4, 3], &tlv(0x0c, &[b"1"])])])]);
+    assert!(!covers(&relative, &here));
     // onlyContainsUserCerts, onlyContainsCACerts, onlySomeReasons
     for (fields, of_users, of_authorities) in [
         (&[0x81, 1, 0xff][..], true, false),
@@ -117,6 +121,7 @@ fn rfc_5280_5_2_5_what_a_list_is_about() {
     }
     for (url, expected) in [("http://a.example/1.crl", true), ("http://a.example/2.crl", false)] {
         assert_eq!(covers(&point(url), &here), expected, "{url}");
-        assert!(covers(&point(url), &anywhere), "{url}");
+        // A certificate that names no place is on the list that names none (RFC 5280, 6.3.3).
+        assert!(!covers(&point(url), &anywhere), "{url}");
     }
 }

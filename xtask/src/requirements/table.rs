@@ -223,6 +223,26 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         macos: &["p11-kit"],
     },
     Requirement {
+        name: "certtool",
+        purpose: "judges chains of certificates beside OpenSSL: GnuTLS",
+        used_by: &[Use::Test],
+        found: Found::Program("certtool"),
+        tests: Some(PATHS),
+        debian: &["gnutls-bin"],
+        fedora: &["gnutls-utils"],
+        macos: &["gnutls"],
+    },
+    Requirement {
+        name: "vfychain",
+        purpose: "judges chains of certificates beside OpenSSL: NSS",
+        used_by: &[Use::Test],
+        found: Found::Program("vfychain"),
+        tests: Some(PATHS),
+        debian: &["libnss3-tools"],
+        fedora: &["nss-tools"],
+        macos: &["nss"],
+    },
+    Requirement {
         name: "pkcsslotd",
         purpose: "is the daemon of opencryptoki, a token of RSA alone",
         used_by: &[Use::Test],
@@ -441,6 +461,8 @@ const OPENCRYPTOKI: &str =
     "package(signer-pkcs11) and (test(/^opencryptoki::/) or test(=suite::on_opencryptoki))";
 /// The tests with NSS.
 const NSS: &str = "package(signer-pkcs11) and test(=suite::on_nss)";
+/// The tests of chains, which others judge too.
+const PATHS: &str = "package(certificates) and test(/^path::/)";
 /// The tests with a TPM.
 const TPM: &str = "package(signer-pkcs11) and (test(/^tpm::/) or test(=suite::on_a_tpm))";
 /// The tests of real programs whose clock is moved.
