@@ -258,8 +258,8 @@ fn a_token_that_was_left_without_a_user_pin_gets_it() {
     let pins = (Pin::new(SO_PIN), Pin::new(PIN));
     // Another security officer does not take it over.
     let error = init_token(&module(), &label, &Pin::new("87654321"), &pins.1).unwrap_err();
-    assert!(matches!(error, TokenError::HalfMade { .. }), "{error}");
-    assert!(error.to_string().contains("repeat the same command"), "{error}");
+    assert!(matches!(error, TokenError::SoPin { .. }), "{error}");
+    assert!(error.to_string().contains("give the one that it was initialized with"), "{error}");
     let made = init_token(&module(), &label, &pins.0, &pins.1).unwrap();
     Token::open(&made, &options()).unwrap();
     let error = init_token(&module(), &label, &pins.0, &pins.1).unwrap_err();

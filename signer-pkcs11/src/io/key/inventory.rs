@@ -51,7 +51,25 @@ pub struct KeyInfo {
     pub spki_der: Option<Vec<u8>>,
 }
 
-/// A key as read from the token: its attributes and its public half.
+/// A key as found in the token, before its public half is checked. That takes its time for RSA, and
+/// a call of the token has a deadline.
+pub(crate) struct Found {
+    info: KeyInfo,
+    name: KeyName,
+    public_half: Option<PublicHalf>,
+}
+
+/// The public half of a key as it stands in the token.
+enum PublicHalf {
+    /// CKA_EC_POINT.
+    Point { algorithm: KeyAlgorithm, value: Vec<u8> },
+    /// CKA_MODULUS and CKA_PUBLIC_EXPONENT.
+    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
+    /// Of a certificate: DER SubjectPublicKeyInfo.
+    Certificate { spki_der: Vec<u8> },
+}
+
+/// A key and its public half.
 pub(crate) struct Read {
     pub(crate) info: KeyInfo,
     pub(crate) name: KeyName,
@@ -70,7 +88,7 @@ pub(crate) fn key_uri(token: &Uri, label: &str, id: &[u8]) -> Uri {
 
 /// The private keys that match the label and id of the URI, as far as it has them. A key that
 /// somebody else destroys meanwhile is left out.
-pub(crate) fn find(session: &Session, token: &Uri, wanted: &Uri) -> cryptoki::error::Result<Vec<Read>> {
+pub(crate) fn find(session: &Session, token: &Uri, wanted: &Uri) -> cryptoki::error::Result<Vec<Found>> {
     let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY)];
     template.extend(wanted.object().map(|label| Attribute::Label(label.into())));
     template.extend(wanted.id().map(|id| Attribute::Id(id.into())));
@@ -145,7 +163,7 @@ fn name_in(attributes: &[Attribute]) -> KeyName {
     KeyName::read(label, id)
 }
 
-fn read(session: &Session, token: &Uri, handle: ObjectHandle) -> cryptoki::error::Result<Read> {
+fn read(session: &Session, token: &Uri, handle: ObjectHandle) -> cryptoki::error::Result<Found> {
     let mut key_type = None;
     let mut info = KeyInfo {
         uri: Uri::new(),
@@ -185,42 +203,55 @@ fn read(session: &Session, token: &Uri, handle: ObjectHandle) -> cryptoki::error
     let public_object = public_object(session, &name)?;
     // Some tokens store the public values with the private key too, or only there.
     let objects: Vec<_> = public_object.into_iter().chain([handle]).collect();
-    let mut public_key = None;
+    let mut public_half = None;
     match key_type {
         Some(KeyType::EC | KeyType::EC_EDWARDS) => {
             let curve = first(session, &objects, AttributeType::EcParams)?;
             info.algorithm = curve.as_deref().and_then(algorithm_of_curve);
             if let Some(algorithm) = info.algorithm {
                 let point = first(session, &objects, AttributeType::EcPoint)?;
-                public_key = point.map(|point| from_point(algorithm, &point));
+                public_half = point.map(|value| PublicHalf::Point { algorithm, value });
             }
         }
         Some(KeyType::RSA) => {
             let modulus = first(session, &objects, AttributeType::Modulus)?;
             let exponent = first(session, &objects, AttributeType::PublicExponent)?;
-            public_key =
-                modulus.zip(exponent).map(|(modulus, exponent)| PublicKey::from_modulus(&modulus, &exponent));
-            if let Some(Ok(key)) = &public_key {
-                info.kind = key.kind().to_string();
-                info.algorithm = info.kind.parse().ok();
-            }
+            public_half =
+                modulus.zip(exponent).map(|(modulus, exponent)| PublicHalf::Rsa { modulus, exponent });
         }
         _ => {}
     }
-    let mut is_from_certificate = false;
-    if public_key.is_none()
-        && let Some(spki_der) = key_of_certificate(session, &name)?
-    {
-        is_from_certificate = true;
-        let read = PublicKey::from_spki_der(&spki_der);
-        info.algorithm = read.as_ref().ok().and_then(|key| key.kind().to_string().parse().ok());
-        public_key = Some(read);
+    if public_half.is_none() {
+        let of_certificate = key_of_certificate(session, &name)?;
+        public_half = of_certificate.map(|spki_der| PublicHalf::Certificate { spki_der });
     }
-    if let Some(algorithm) = info.algorithm {
-        info.kind = algorithm.to_string();
+    Ok(Found { info, name, public_half })
+}
+
+impl Found {
+    /// Reads and checks the public half.
+    pub(crate) fn read(self) -> Read {
+        let Self { mut info, name, public_half } = self;
+        let is_from_certificate = matches!(public_half, Some(PublicHalf::Certificate { .. }));
+        let public_key = public_half.map(|half| match half {
+            PublicHalf::Point { algorithm, value } => from_point(algorithm, &value),
+            PublicHalf::Rsa { modulus, exponent } => PublicKey::from_modulus(&modulus, &exponent),
+            PublicHalf::Certificate { spki_der } => PublicKey::from_spki_der(&spki_der),
+        });
+        match &public_key {
+            Some(Ok(key)) => {
+                info.kind = key.kind().to_string();
+                info.algorithm = info.kind.parse().ok();
+                info.spki_der = Some(key.spki_der().to_vec());
+            }
+            Some(Err(_)) if is_from_certificate => info.algorithm = None,
+            Some(Err(_)) | None => {}
+        }
+        if let Some(algorithm) = info.algorithm {
+            info.kind = algorithm.to_string();
+        }
+        Read { info, name, public_key, is_from_certificate }
     }
-    info.spki_der = public_key.as_ref().and_then(|key| key.as_ref().ok()).map(|key| key.spki_der().to_vec());
-    Ok(Read { info, name, public_key, is_from_certificate })
 }
 
 impl KeyInfo {

@@ -13,7 +13,7 @@ use crate::{
         key::{
             Inner, Key,
             error::KeyError,
-            inventory::{self, KeyInfo, Read},
+            inventory::{self, Found, KeyInfo, Read},
             name::KeyName,
             template::{self, Template},
         },
@@ -59,10 +59,11 @@ impl Token {
         }
         let (token, wanted) = (self.uri().clone(), uri.clone());
         let found = self.with_session(move |session| inventory::find(session, &token, &wanted))?;
-        let [read] = <[Read; 1]>::try_from(found).map_err(|found| match found.len() {
+        let [found] = <[Found; 1]>::try_from(found).map_err(|found| match found.len() {
             0 => KeyError::NotFound { key: Box::new(uri.without_query()) },
             count => KeyError::Ambiguous { key: Box::new(uri.without_query()), count },
         })?;
+        let read = found.read();
         let is_from_certificate = read.is_from_certificate;
         let key = self.accept(read)?;
         if is_from_certificate {
@@ -79,7 +80,7 @@ impl Token {
     pub fn keys(&self) -> Result<Vec<KeyInfo>, KeyError> {
         let token = self.uri().clone();
         let found = self.with_session(move |session| inventory::find(session, &token, &Uri::new()))?;
-        let mut keys: Vec<_> = found.into_iter().map(|read| read.info).collect();
+        let mut keys: Vec<_> = found.into_iter().map(|found| found.read().info).collect();
         keys.sort_by(|a, b| (&a.label, &a.id).cmp(&(&b.label, &b.id)));
         Ok(keys)
     }
