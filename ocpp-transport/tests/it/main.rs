@@ -9,6 +9,7 @@ mod lab;
 mod lifecycle;
 mod malformed;
 mod observability;
+mod ocpp_rpc;
 mod pki;
 mod python;
 mod raw_frames;

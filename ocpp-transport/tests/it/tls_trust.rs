@@ -177,8 +177,9 @@ on_both! {
     async fn a00_fr_405_a_certificate_of_another_station_is_refused_and_reported(engine: Engine) {
         let root = Authority::root("CSO root");
         let mut lab = lab(engine, &root, &root.trust()).await;
+        let key = root.issue(&Leaf::new("SN-2"));
         for _ in 0..2 {
-            let error = lab.connect(lab.profile_3(root.issue(&Leaf::new("SN-2"))), nothing()).await.unwrap_err();
+            let error = lab.connect(lab.profile_3(key.clone()), nothing()).await.unwrap_err();
             assert!(matches!(error, ConnectError::Refused { status: 401, .. }), "{error:?}");
         }
         assert_eq!(lab.event().await, SecurityEventKind::InvalidChargingStationCertificate);
