@@ -45,4 +45,5 @@ pub use io::{
     exit::{complain, exit_code},
     files::{Readers, check_room, make_private_folder, replace, sync_folder_of},
     output::{Output, OutputError, is_closed},
+    text::read_text,
 };

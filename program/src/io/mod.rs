@@ -11,3 +11,4 @@ pub(crate) mod log;
 pub(crate) mod output;
 #[cfg(feature = "signals")]
 pub(crate) mod signals;
+pub(crate) mod text;

@@ -292,7 +292,7 @@ fn request(command: &OperatorCommand) -> Result<ControlRequest> {
         }
         OperatorCommand::SetPassword { station, file } => {
             let read = |path: &PathBuf| {
-                let text = fs::read_to_string(path);
+                let text = program::read_text(path);
                 let text = text.with_context(|| format!("cannot read {}", path.display()))?;
                 anyhow::Ok(Secret(text.trim_end_matches(['\r', '\n']).to_owned()))
             };

@@ -7,7 +7,6 @@ mod listing;
 mod text;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -104,7 +103,7 @@ fn run(arguments: Arguments) -> Result<Outcome> {
         Command::HashPassword { file } => {
             let text = match &file {
                 Some(path) => {
-                    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
+                    program::read_text(path).with_context(|| format!("cannot read {}", path.display()))?
                 }
                 None => std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?,
             };

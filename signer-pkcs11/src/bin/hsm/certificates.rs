@@ -1,6 +1,6 @@
 //! Requests and certificates: `csr`, `root`, `sub-ca`, `server-cert`.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use signer_pkcs11::{
@@ -87,7 +87,7 @@ pub(crate) fn sub_authority(module: Option<PathBuf>, arguments: &SubCa) -> Resul
     let path = &arguments.out;
     let (certificate, key) = files::create(path, |keep| match (&arguments.csr, &arguments.label) {
         (Some(file), _) => {
-            let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let text = program::read_text(file).with_context(|| format!("cannot read {}", file.display()))?;
             let certificate = certify(&Csr::parse(&text)?)?;
             keep(&certificate.chain_pem)?;
             Ok((certificate, None))
@@ -174,7 +174,7 @@ fn authority_with(
     settings: CaSettings,
     record: Option<&FileRecord>,
 ) -> Result<CertificateAuthority> {
-    let chain = fs::read_to_string(&arguments.ca_cert)
+    let chain = program::read_text(&arguments.ca_cert)
         .with_context(|| format!("cannot read {}", arguments.ca_cert.display()))?;
     let key = arguments.key.find(token)?.with_rsa_padding(arguments.padding.padding());
     let authority = CertificateAuthority::new(key, &chain, settings)?;

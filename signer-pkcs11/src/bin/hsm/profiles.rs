@@ -1,7 +1,7 @@
 //! The content of a certificate or request: the operator's profiles, and the arguments that
 //! override them.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
@@ -47,7 +47,7 @@ impl ProfilesArguments {
     /// The profiles of the file, or the defaults without a file.
     pub(crate) fn read(&self) -> Result<Profiles> {
         let Some(path) = &self.profiles else { return Ok(Profiles::default()) };
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = program::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
         Profiles::from_toml(&text).with_context(|| format!("{} cannot be used", path.display()))
     }
 

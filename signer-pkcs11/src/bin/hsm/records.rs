@@ -1,6 +1,6 @@
 //! Records and revocations: `revoke`, `crl`, `audit verify`.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use certificates::UnixSeconds;
@@ -84,7 +84,7 @@ pub(crate) fn crl(module: Option<PathBuf>, arguments: &Crl) -> Result<Report> {
 
 pub(crate) fn verify(arguments: &AuditVerify) -> Result<Report> {
     let path = arguments.record.path();
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = program::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
     let chain = match arguments.head {
         Some(head) => AuditChain::read_with(&text, head)?,
         None => AuditChain::read(&text)?,

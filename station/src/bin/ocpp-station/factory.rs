@@ -1,7 +1,6 @@
 //! `provision` and `hash-data`: what a factory, an installer or a test bench does with certificate files.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -35,7 +34,7 @@ pub(crate) struct HashData {
 
 impl Provision {
     pub(crate) fn run(self, config: &Config, path: &Path, json: bool) -> Result<()> {
-        let pem = fs::read_to_string(&self.csms_root)
+        let pem = program::read_text(&self.csms_root)
             .with_context(|| format!("cannot read {}", self.csms_root.display()))?;
         runtime()?.block_on(refuse_a_second(config))?;
         let store = station::io::open_store(config)?;
@@ -70,7 +69,7 @@ impl HashData {
 }
 
 fn first_certificate(path: &Path) -> Result<Certificate> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = program::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
     let chain = Certificate::chain_from_pem(&text, LONGEST_CHAIN);
     let chain = chain.with_context(|| format!("{} holds no certificate", path.display()))?;
     chain.into_iter().next().with_context(|| format!("{} holds no certificate", path.display()))

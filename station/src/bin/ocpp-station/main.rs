@@ -10,7 +10,6 @@ mod status;
 mod text;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -89,7 +88,7 @@ fn run(arguments: Arguments) -> Result<()> {
 }
 
 fn read_config(path: &Path) -> Result<Config> {
-    let text = fs::read_to_string(path)
+    let text = program::read_text(path)
         .with_context(|| format!("cannot read {}; name the configuration with --config", path.display()))?;
     let config = Config::parse(&text).with_context(|| format!("{} cannot be used", path.display()))?;
     let folder = path.canonicalize()?;
