@@ -1,4 +1,5 @@
-//! What the configuration says about the authority: its keys or its command, its profiles, its lists.
+//! What the configuration says about the authority: its keys or its command, its profiles, its
+//! lists.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,45 +9,50 @@ use std::{
 use serde::Deserialize;
 use signer_pkcs11::{Hierarchy, Profiles, ProfilesError, RsaPadding, Uri, parse_duration};
 
-/// The authority that signs stations' certificates: keys in the token, or a command that asks another authority.
+/// The authority that signs stations' certificates: keys in the token, or a command that asks
+/// another authority.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaSection {
     /// An RFC 7512 URI that names the key in the token.
     #[serde(default)]
     pub key: Option<String>,
-    /// The same key in other tokens: RFC 7512 URIs with token, pin-source and object. They are asked in this order where the
-    /// tokens before do not sign.
+    /// The same key in other tokens: RFC 7512 URIs with token, pin-source and object. They are
+    /// asked in this order where the tokens before do not sign.
     #[serde(default)]
     pub spares: Vec<String>,
-    /// Keys that are never certified: the SHA-256 of a SubjectPublicKeyInfo in hexadecimal begins each line. It is read at
-    /// the start.
+    /// Keys that are never certified: the SHA-256 of a SubjectPublicKeyInfo in hexadecimal begins
+    /// each line. It is read at the start.
     #[serde(default)]
     pub blocked_keys_file: Option<PathBuf>,
-    /// The issuer's certificate first, then those above it, PEM. With `[ca.external]`: the roots to which every chain of
-    /// the other authority has to lead.
+    /// The issuer's certificate first, then those above it, PEM. With `[ca.external]`: the roots to
+    /// which every chain of the other authority has to lead.
     pub certificate_file: PathBuf,
     /// How the key signs, where it is of RSA: `pkcs1`, the default, or `pss`.
     #[serde(default)]
     pub rsa_padding: Padding,
-    /// How long a station's certificate is valid, in days; default 365. With profiles it stands there.
+    /// How long a station's certificate is valid, in days; default 365. With profiles it stands
+    /// there.
     #[serde(default)]
     pub validity_days: Option<u32>,
-    /// A file with profiles, as `hsm` reads it too: what certificates of each kind look like. It is read at the start.
+    /// A file with profiles, as `hsm` reads it too: what certificates of each kind look like. It is
+    /// read at the start.
     #[serde(default)]
     pub profiles_file: Option<PathBuf>,
     /// The profiles themselves instead: `[ca.profiles.station]`, `[ca.profiles.v2g]`, …
     #[serde(default)]
     pub profiles: Option<toml::Table>,
-    /// Where the list of revoked certificates is written, DER, and beside it `….pem`; default: in the ledger's folder.
+    /// Where the list of revoked certificates is written, DER, and beside it `….pem`; default: in
+    /// the ledger's folder.
     #[serde(default)]
     pub crl_file: Option<PathBuf>,
-    /// Until when a list is to be used, such as `7d`; the next one is signed when two thirds of it are over.
+    /// Until when a list is to be used, such as `7d`; the next one is signed when two thirds of it
+    /// are over.
     #[serde(default = "week")]
     pub crl_validity: String,
-    /// The `IssuingDistributionPoint` of the list: it has to be among `crl_urls` of the station's profile, and there may be
-    /// no other issuer. Only where it was there from the beginning, for such a list does not cover certificates that were
-    /// issued without it.
+    /// The `IssuingDistributionPoint` of the list: it has to be among `crl_urls` of the station's
+    /// profile, and there may be no other issuer. Only where it was there from the beginning, for
+    /// such a list does not cover certificates that were issued without it.
     #[serde(default)]
     pub crl_url: Option<String>,
     /// Further issuers: for the hierarchy of ISO 15118, or for another family of keys.
@@ -57,8 +63,9 @@ pub struct CaSection {
     pub external: Option<ExternalSection>,
 }
 
-/// An issuer beside the first one. A certificate comes from the first issuer of its hierarchy whose key is of the same
-/// family, RSA or ECDSA, as the certified one; else from the first of its hierarchy.
+/// An issuer beside the first one. A certificate comes from the first issuer of its hierarchy whose
+/// key is of the same family, RSA or ECDSA, as the certified one; else from the first of its
+/// hierarchy.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerSection {
@@ -101,9 +108,10 @@ impl From<Padding> for RsaPadding {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExternalSection {
-    /// Program and arguments. It reads the request from standard input, PEM, and writes the chain to standard output, PEM,
-    /// leaf first. `OCPP_STATION`, `OCPP_SERIAL_NUMBER`, `OCPP_COMMON_NAME`, `OCPP_ORGANIZATION` and
-    /// `OCPP_CERTIFICATE_TYPE` (empty: for all connections) are in its environment.
+    /// Program and arguments. It reads the request from standard input, PEM, and writes the chain
+    /// to standard output, PEM, leaf first. `OCPP_STATION`, `OCPP_SERIAL_NUMBER`,
+    /// `OCPP_COMMON_NAME`, `OCPP_ORGANIZATION` and `OCPP_CERTIFICATE_TYPE` (empty: for all
+    /// connections) are in its environment.
     pub command: Vec<String>,
     /// How long it may take, in hours; default 24.
     #[serde(default = "day")]
@@ -189,7 +197,8 @@ impl CaSection {
         parse_duration(&self.crl_validity).unwrap_or(Duration::from_secs(7 * 24 * 60 * 60))
     }
 
-    /// Where the lists of the issuers are written where the configuration says so, in the order of the issuers.
+    /// Where the lists of the issuers are written where the configuration says so, in the order of
+    /// the issuers.
     pub(crate) fn crl_files(&self) -> impl Iterator<Item = Option<&Path>> {
         let others = self.issuers.iter().map(|issuer| issuer.crl_file.as_deref());
         std::iter::once(self.crl_file.as_deref()).chain(others)

@@ -5,6 +5,7 @@ mod attempts;
 mod comparison;
 mod entry;
 mod high_water;
+pub(crate) mod io;
 mod revocation_list;
 
 use std::future::Future;

@@ -1,0 +1,582 @@
+//! What a CSMS has to be told: where it listens, which token holds its keys, which stations it
+//! knows.
+
+mod ca;
+mod limits;
+pub(crate) mod live;
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use certificates::StationIdentity;
+use ocpp_types::Version;
+use program::{TomlError, parse_toml};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use signer_pkcs11::{ServerName, ServerNameError, TokenConfig, Uri, parse_duration};
+
+pub use self::{
+    ca::{CaSection, ExternalSection, IssuerSection, Padding},
+    limits::LimitsSection,
+};
+use crate::stations::login::StoredHash;
+
+/// The configuration of the certificate service, read from TOML.
+///
+/// ```
+/// let config = csms::Config::parse(r#"
+///     directory = "/var/lib/ocpp-csms"
+///     organization = "Example CSO"
+///
+///     [listen]
+///     address = "0.0.0.0:8443"
+///     path = "/ocpp"
+///     versions = ["2.1", "2.0.1", "1.6"]
+///
+///     [token]
+///     uri = "pkcs11:token=csms?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/ocpp-csms/pin"
+///
+///     [ca]
+///     key = "pkcs11:object=cso-root"
+///     certificate_file = "/etc/ocpp-csms/cso-root.pem"
+///     crl_file = "/srv/www/cso.crl"
+///     [ca.profiles.station]
+///     validity = "90d"
+///     crl_urls = ["http://pki.example.com/cso.crl"]
+///
+///     [tls]
+///     key = "pkcs11:object=tls"
+///     certificate_file = "/etc/ocpp-csms/tls.pem"
+///     names = ["csms.example.com"]
+///
+///     [ocsp]
+///     allowed_hosts = ["ocsp.example.com"]
+///
+///     [[station]]
+///     identity = "CS001"
+///     serial_number = "SN-0001"
+///     password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0$dHdlbnR5IGVpZ2h0IGJ5dGVz"
+/// "#)?;
+/// assert_eq!(config.station("CS001").map(|station| station.serial_number.as_str()), Some("SN-0001"));
+/// # Ok::<(), csms::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// The folder of the ledger and of the control socket; relative paths in the file are relative
+    /// to the file.
+    pub directory: PathBuf,
+    /// The operator's name: O of every station's certificate (A00.FR.404, A00.FR.509).
+    pub organization: String,
+    /// Where stations connect.
+    pub listen: ListenSection,
+    /// How long a system clock that was moved is doubted, such as `10m`, the default.
+    #[serde(default = "ten_minutes", deserialize_with = "duration")]
+    pub clock_doubt: Duration,
+    /// The token that holds the keys, where any key is in one.
+    #[serde(default)]
+    pub token: Option<TokenConfig>,
+    /// The authority that signs stations' certificates.
+    pub ca: CaSection,
+    /// The CSMS's own certificate.
+    pub tls: TlsSection,
+    /// Whom the CSMS asks for stations whether certificates are revoked (M06).
+    #[serde(default)]
+    pub ocsp: OcspSection,
+    /// The stations that may connect.
+    #[serde(default, rename = "station")]
+    pub stations: Vec<StationSection>,
+}
+
+/// Where stations connect.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenSection {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// The path before the station's identity, such as `/ocpp`.
+    pub path: String,
+    /// Over how many seconds a shutdown spreads the closing of connections; default 10.
+    #[serde(default = "ten")]
+    pub drain_seconds: u32,
+    /// Messages per second that are read of one station without end, after a burst of ten times as
+    /// many; default 50.
+    #[serde(default = "fifty")]
+    pub messages_per_second: u32,
+    /// The versions of OCPP that are served; default all. A station gets the first of its own offer
+    /// that stands here.
+    #[serde(default = "all_versions")]
+    pub versions: Vec<OcppVersion>,
+    /// What a station is told that offers no version of OCPP that is served.
+    #[serde(default)]
+    pub no_common_subprotocol: NoCommonSubprotocol,
+    /// How often a WebSocket ping is sent, such as `"60s"`, the default; `"never"`: never, and a
+    /// station that is half open is noticed by the next message to it only.
+    #[serde(default = "minute", deserialize_with = "duration_or_never")]
+    pub ping_interval: Duration,
+    /// How long after a ping something has to be heard of the station, such as `"20s"`, the
+    /// default, before its connection is cut.
+    #[serde(default = "twenty_seconds", deserialize_with = "duration")]
+    pub ping_timeout: Duration,
+    /// How many connections and attempts there may be.
+    #[serde(default)]
+    pub limits: LimitsSection,
+}
+
+/// A version of OCPP that stations speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub enum OcppVersion {
+    /// OCPP 1.6 with its security extension.
+    #[serde(rename = "1.6")]
+    V16,
+    /// OCPP 2.0.1.
+    #[serde(rename = "2.0.1")]
+    V201,
+    /// OCPP 2.1.
+    #[serde(rename = "2.1")]
+    V21,
+}
+
+impl From<OcppVersion> for Version {
+    fn from(version: OcppVersion) -> Self {
+        match version {
+            OcppVersion::V16 => Self::V16,
+            OcppVersion::V201 => Self::V201,
+            OcppVersion::V21 => Self::V21,
+        }
+    }
+}
+
+/// What a station is told that offers no version of OCPP that is served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoCommonSubprotocol {
+    /// HTTP 400, as the certification tests expect (TC_B_58).
+    #[default]
+    Refuse,
+    /// HTTP 101 without a subprotocol, and closed at once, as the text of the specification has it.
+    OpenAndClose,
+}
+
+/// The CSMS's own certificate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    /// An RFC 7512 URI that names the key in the token.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// A file with the key instead, PKCS #8 in PEM.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// The chain that the CSMS presents, leaf first, PEM.
+    pub certificate_file: PathBuf,
+    /// Under which names stations reach the CSMS, its FQDN first (A00.FR.510). With them the
+    /// authority of this service issues the certificate itself, writes it to `certificate_file`,
+    /// and renews it when two thirds of its life are over (A00.FR.701); without them somebody else
+    /// does.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// A second certificate, of RSA: with it TLS is OpenSSL's, which serves all four cipher suites
+    /// that A00.FR.318 and A00.FR.421 demand. Needs `key_file`, and a program that was built with
+    /// the feature `openssl`.
+    #[serde(default)]
+    pub rsa: Option<RsaSection>,
+    /// The roots that stations' certificates have to lead to, PEM; default: `ca.certificate_file`.
+    #[serde(default)]
+    pub client_roots_file: Option<PathBuf>,
+    /// Revocation lists of stations' certificates, PEM or DER. They are read again with
+    /// `ocpp-csms reload`.
+    #[serde(default)]
+    pub crl_files: Vec<PathBuf>,
+    /// Whether a station is refused whose certificate no list, or no recent one, tells about;
+    /// default false.
+    #[serde(default)]
+    pub require_crls: bool,
+    /// Whether stations are asked for a certificate in the TLS handshake; default true. With
+    /// false, security profile 2 is the only one: a station cannot use its certificate here, and
+    /// browsers, which stop at such a request, can connect.
+    #[serde(default = "yes")]
+    pub request_client_certificate: bool,
+}
+
+/// The CSMS's second certificate, of RSA.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RsaSection {
+    /// A file with the key, PKCS #8 in PEM.
+    pub key_file: PathBuf,
+    /// The chain, leaf first, PEM.
+    pub certificate_file: PathBuf,
+}
+
+/// Whom the CSMS asks for stations whether certificates are revoked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OcspSection {
+    /// The hosts of OCSP responders: `name`, or `name:port` for another port than 80. A station
+    /// chooses the URL, so no other host is ever connected to; default none.
+    #[serde(default)]
+    pub allowed_hosts: Vec<String>,
+    /// The authorities whose word counts about the certificates that they have issued, PEM: those
+    /// above vehicles' certificates, of which a station of OCPP 2.1 learns the verdict only (M07).
+    /// A certificate of another issuer is answered Failed.
+    #[serde(default)]
+    pub authorities_file: Option<PathBuf>,
+}
+
+/// One station that may connect.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StationSection {
+    /// The identity in the connection URL.
+    pub identity: StationIdentity,
+    /// The serial number: CN of its certificate (A00.FR.405), `chargingStation.serialNumber`
+    /// (B01.FR.11).
+    pub serial_number: String,
+    /// `ocpp-csms hash-password` makes it; absent: the station may not use security profile 2.
+    #[serde(default)]
+    pub password_hash: Option<String>,
+    /// Whether it may connect with a certificate that has expired, to be kept Pending and given a
+    /// new one at once (A00.FR.429); default false.
+    #[serde(default)]
+    pub expired_certificate_permitted: bool,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The text is no TOML, or a member is missing, unknown or of the wrong type.
+    #[error("the configuration cannot be read")]
+    Syntax(#[source] TomlError),
+    /// A value breaks a rule.
+    #[error("{field}: {rule}")]
+    Value {
+        /// The member, as it stands in the file.
+        field: String,
+        /// The rule that it breaks.
+        rule: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration and checks it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the member and the rule.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = parse_toml(text).map_err(ConfigError::Syntax)?;
+        let refuse = |field: String, rule: &str| Err(ConfigError::Value { field, rule: rule.to_owned() });
+        if !config.listen.path.starts_with('/') {
+            return refuse("listen.path".to_owned(), "has to begin with /");
+        }
+        if config.organization.is_empty() || config.organization.chars().count() > 64 {
+            return refuse(
+                "organization".to_owned(),
+                "has to have 1 to 64 characters (X.520 organizationName)",
+            );
+        }
+        if let Err((field, rule)) = config.ca.check() {
+            return refuse(field, &rule);
+        }
+        if config.token.is_none() && (config.ca.key.is_some() || config.tls.key.is_some()) {
+            return refuse("token".to_owned(), "is needed for the keys that ca.key and tls.key name");
+        }
+        if let Some(Err(error)) = config.tls.server_name() {
+            return refuse("tls.names".to_owned(), &error.to_string());
+        }
+        if !config.tls.names.is_empty() && config.ca.external.is_some() {
+            return refuse("tls.names".to_owned(), "needs keys of its own in [ca], not [ca.external]");
+        }
+        if config.tls.key.is_some() == config.tls.key_file.is_some() {
+            return refuse("tls".to_owned(), "has to have either key or key_file");
+        }
+        if config.tls.rsa.is_some() && config.tls.key_file.is_none() {
+            return refuse("tls.rsa".to_owned(), "needs tls.key_file, for OpenSSL takes no key of the token");
+        }
+        if config.listen.messages_per_second == 0 {
+            return refuse("listen.messages_per_second".to_owned(), "has to be 1 or more");
+        }
+        if let Err((member, rule)) = config.listen.limits.check() {
+            return refuse(format!("listen.limits.{member}"), rule);
+        }
+        if config.listen.versions.is_empty() {
+            return refuse("listen.versions".to_owned(), "has to name one of \"1.6\", \"2.0.1\" and \"2.1\"");
+        }
+        for (index, host) in config.ocsp.allowed_hosts.iter().enumerate() {
+            let authority = host.parse::<hyper::http::uri::Authority>();
+            let plain = authority.is_ok_and(|authority| match authority.port_u16() {
+                Some(port) => *host == format!("{}:{port}", authority.host()),
+                None => host == authority.host(),
+            });
+            if !plain {
+                let field = format!("ocsp.allowed_hosts[{index}]");
+                return refuse(field, "has to be a host, or host:port, and no URL");
+            }
+        }
+        let (mut identities, mut serial_numbers) = (BTreeSet::new(), BTreeSet::new());
+        for (index, station) in config.stations.iter().enumerate() {
+            let field = |name: &str| format!("station[{index}].{name}");
+            if !identities.insert(&station.identity) {
+                return refuse(field("identity"), "stands twice (the case of letters does not matter)");
+            }
+            // A00.FR.427: a certificate, and so a serial number, belongs to one station.
+            if !serial_numbers.insert(&station.serial_number) {
+                return refuse(field("serial_number"), "stands twice");
+            }
+            if !(1..=25).contains(&station.serial_number.chars().count()) {
+                return refuse(field("serial_number"), "has to have 1 to 25 characters (BootNotification)");
+            }
+            if let Some(Err(error)) = station.password_hash.as_deref().map(StoredHash::parse) {
+                return refuse(field("password_hash"), &format!("of {} {error}", station.identity));
+            }
+        }
+        Ok(config)
+    }
+
+    /// The same configuration with its relative paths seen from `folder`.
+    #[must_use]
+    pub fn relative_to(mut self, folder: &Path) -> Self {
+        let Self { directory, ca, tls, ocsp, .. } = &mut self;
+        ca.make_relative_to(folder);
+        let fixed = [directory, &mut tls.certificate_file];
+        let optional = [&mut tls.key_file, &mut tls.client_roots_file, &mut ocsp.authorities_file];
+        let rsa = tls.rsa.as_mut().map(|rsa| [&mut rsa.key_file, &mut rsa.certificate_file]);
+        let paths = fixed.into_iter().chain(optional.into_iter().flatten()).chain(rsa.into_iter().flatten());
+        for path in paths.chain(&mut tls.crl_files) {
+            *path = folder.join(&*path);
+        }
+        for uri in self.token.iter_mut().map(|token| &mut token.uri).chain(&mut self.tls.key) {
+            *uri = Uri::text_relative_to(uri, folder);
+        }
+        self
+    }
+
+    /// The station of an identity, in whichever case its letters are written: `identifierString` of
+    /// OCPP does not distinguish it.
+    #[must_use]
+    pub fn station(&self, identity: &str) -> Option<&StationSection> {
+        self.stations.iter().find(|station| station.identity.is(identity))
+    }
+
+    /// What a running service cannot change: the name of the first section that is different in
+    /// `other`.
+    #[must_use]
+    pub(crate) fn needs_restart(&self, other: &Self) -> Option<&'static str> {
+        let fixed =
+            |config: &Self| (config.directory.clone(), config.organization.clone(), config.clock_doubt);
+        if fixed(self) != fixed(other) {
+            Some("directory, organization or clock_doubt")
+        } else if self.listen != other.listen {
+            Some("[listen]")
+        } else if self.token != other.token {
+            Some("[token]")
+        } else if self.ca != other.ca {
+            Some("[ca]")
+        } else if self.tls.names != other.tls.names {
+            // No station's certificate has one of them, which is fixed with the authority.
+            Some("tls.names")
+        } else {
+            None
+        }
+    }
+
+    /// The file of the ledger and of the authority's record.
+    #[must_use]
+    pub fn ledger_file(&self) -> PathBuf {
+        self.directory.join("ledger.sqlite")
+    }
+
+    /// The file of the ledger's high-water mark.
+    #[must_use]
+    pub fn mark_file(&self) -> PathBuf {
+        self.directory.join("ledger.mark")
+    }
+
+    /// The Unix socket on which the running service takes an operator's commands.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.directory.join("control.sock")
+    }
+}
+
+impl TlsSection {
+    /// The names of a certificate that the service's own authority issues; `None`: it issues none.
+    pub(crate) fn server_name(&self) -> Option<Result<ServerName, ServerNameError>> {
+        let (first, others) = self.names.split_first()?;
+        let first = ServerName::new(first.as_str());
+        Some(others.iter().fold(first, |name, other| name?.with_dns_name(other.as_str())))
+    }
+}
+
+fn ten_minutes() -> Duration {
+    Duration::from_secs(10 * 60)
+}
+
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+fn duration_or_never<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    match String::deserialize(from)?.as_str() {
+        "never" => Ok(Duration::ZERO),
+        text => parse_duration(text).map_err(D::Error::custom),
+    }
+}
+
+fn minute() -> Duration {
+    Duration::from_secs(60)
+}
+
+fn twenty_seconds() -> Duration {
+    Duration::from_secs(20)
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn ten() -> u32 {
+    10
+}
+
+fn all_versions() -> Vec<OcppVersion> {
+    vec![OcppVersion::V21, OcppVersion::V201, OcppVersion::V16]
+}
+
+fn fifty() -> u32 {
+    50
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        directory = "csms"
+        organization = "Example CSO"
+        [listen]
+        address = "127.0.0.1:0"
+        path = "/ocpp"
+        [token]
+        uri = "pkcs11:token=csms"
+        [ca]
+        key = "pkcs11:object=root"
+        certificate_file = "root.pem"
+        [tls]
+        key = "pkcs11:object=tls"
+        certificate_file = "tls.pem"
+        [[station]]
+        identity = "CS001"
+        serial_number = "SN-0001"
+        [[station]]
+        identity = "CS002"
+        serial_number = "SN-0002"
+    "#;
+
+    #[test]
+    fn each_rule_names_its_field() {
+        for (from, to, field) in [
+            ("\"/ocpp\"", "\"ocpp\"", "listen.path"),
+            ("\"CS002\"", "\"CS001\"", "station[1].identity"),
+            ("\"CS002\"", "\"cs001\"", "station[1].identity"),
+            ("key = \"pkcs11:object=tls\"", "", "tls"),
+            ("key = \"pkcs11:object=root\"", "", "ca"),
+            (
+                "key = \"pkcs11:object=tls\"",
+                "key = \"pkcs11:object=tls\"\nnames = [\"*.example.com\"]",
+                "tls.names",
+            ),
+            ("key = \"pkcs11:object=tls\"", "key = \"pkcs11:object=tls\"\nkey_file = \"tls.key\"", "tls"),
+            ("[[station]]", "[tls.rsa]\nkey_file = \"a\"\ncertificate_file = \"b\"\n[[station]]", "tls.rsa"),
+            ("path = \"/ocpp\"", "path = \"/ocpp\"\nmessages_per_second = 0", "listen.messages_per_second"),
+            ("path = \"/ocpp\"", "path = \"/ocpp\"\nversions = []", "listen.versions"),
+            ("[token]", "[listen.limits]\npending = 0\n[token]", "listen.limits.pending: has to be 1"),
+            ("[token]", "[listen.limits]\nconnections = 1000001\n[token]", "listen.limits.connections"),
+            ("[tls]", "[ocsp]\nallowed_hosts = [\"a\", \"http://b/\"]\n[tls]", "ocsp.allowed_hosts[1]"),
+            ("[tls]", "[ocsp]\nallowed_hosts = [\"a@b\"]\n[tls]", "ocsp.allowed_hosts[0]"),
+            ("[tls]", "[ocsp]\nallowed_hosts = [\"a:b\"]\n[tls]", "ocsp.allowed_hosts[0]"),
+            ("[tls]", "[ocsp]\nallowed_hosts = [\"\"]\n[tls]", "ocsp.allowed_hosts[0]"),
+            ("\"root.pem\"", "\"root.pem\"\nvalidity_days = 0", "ca.validity_days"),
+            ("\"root.pem\"", "\"root.pem\"\nvalidity_days = 9\nprofiles_file = \"p\"", "ca.validity_days"),
+            ("\"SN-0002\"", "\"SN-0001\"", "station[1].serial_number"),
+            (
+                "\"SN-0002\"",
+                "\"SN-0002\"\npassword_hash = \"$argon2id$v=19$m=19456\"",
+                "station[1].password_hash",
+            ),
+            ("\"SN-0002\"", "\"SN-0002\"\npassword_hash = \"hunter2\"", "station[1].password_hash: of CS002"),
+            (
+                "\"SN-0002\"",
+                "\"SN-0002\"\npassword_hash = \"$argon2id$v=19$m=4194304,t=2,p=1$c29tZSBzYWx0$dHdlbnR5IGVpZ2h0IGJ5dGVz\"",
+                "station[1].password_hash: of CS002 demands m=4194304, at most 65536 is permitted",
+            ),
+        ] {
+            let error = Config::parse(&GOOD.replacen(from, to, 1)).expect_err(field).to_string();
+            assert!(error.starts_with(field), "{error}");
+            assert!(!error.contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn an_identity_that_no_station_can_have_is_refused_where_it_stands() {
+        let error = Config::parse(&GOOD.replacen("\"CS002\"", "\"CS:02\"", 1)).expect_err("a colon");
+        let ConfigError::Syntax(error) = error else { panic!("{error:?}") };
+        assert!(error.place.is_some_and(|place| place.line == 19), "{error}");
+        assert!(error.key.is_some_and(|key| key.contains("identity")));
+    }
+
+    #[test]
+    fn pings_and_limits_have_their_defaults_and_can_be_set() {
+        let listen = |text: &str| {
+            let text = GOOD.replacen("path = \"/ocpp\"", &format!("path = \"/ocpp\"\n{text}"), 1);
+            Config::parse(&text).map(|config| config.listen)
+        };
+        let found = listen("").expect("good");
+        assert_eq!((found.ping_interval.as_secs(), found.ping_timeout.as_secs()), (60, 20));
+        assert_eq!(found.limits, LimitsSection::default());
+        let found = listen(
+            "ping_interval = \"never\"\nping_timeout = \"2m\"\n[listen.limits]\nlogins_per_address = 900",
+        );
+        let found = found.expect("good");
+        assert_eq!((found.ping_interval.as_secs(), found.ping_timeout.as_secs()), (0, 120));
+        assert_eq!((found.limits.logins_per_address, found.limits.pending), (900, 8_192));
+        for wrong in ["ping_timeout = \"never\"", "ping_interval = \"0s\"", "ping_interval = 60"] {
+            listen(wrong).expect_err(wrong);
+        }
+    }
+
+    #[test]
+    fn versions_are_those_that_are_served() {
+        let versions = |text: &str| {
+            let config =
+                Config::parse(&GOOD.replacen("path = \"/ocpp\"", &format!("path = \"/ocpp\"\n{text}"), 1));
+            config.map(|config| config.listen.versions.into_iter().map(Version::from).collect::<Vec<_>>())
+        };
+        assert_eq!(versions("").expect("good"), [Version::V21, Version::V201, Version::V16]);
+        assert_eq!(versions("versions = [\"1.6\", \"2.0.1\"]").expect("good"), [Version::V16, Version::V201]);
+        versions("versions = [\"2.0\"]").expect_err("no such version");
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = Config::parse(GOOD).expect("good").relative_to(Path::new("/etc/csms"));
+        assert_eq!(config.tls.certificate_file, Path::new("/etc/csms/tls.pem"));
+        assert_eq!(config.control_socket(), Path::new("/etc/csms/csms/control.sock"));
+        let issuer = "profiles_file = \"profiles.toml\"\n[[ca.issuer]]\nkey = \"k\"\ncertificate_file = \"v2g.pem\"\n[tls]";
+        let ca = Config::parse(&GOOD.replacen("[tls]", issuer, 1)).expect("good");
+        let ca = ca.relative_to(Path::new("/etc/csms")).ca;
+        assert_eq!(ca.profiles_file.as_deref(), Some(Path::new("/etc/csms/profiles.toml")));
+        assert_eq!(ca.issuers[0].certificate_file, Path::new("/etc/csms/v2g.pem"));
+        let files = "client_roots_file = \"roots.pem\"\ncrl_files = [\"a.crl\", \"/b.crl\"]\n[[station]]";
+        let config = Config::parse(&GOOD.replacen("[[station]]", files, 1)).expect("good");
+        let tls = config.relative_to(Path::new("/etc/csms")).tls;
+        assert_eq!(tls.client_roots_file.as_deref(), Some(Path::new("/etc/csms/roots.pem")));
+        assert_eq!(tls.crl_files, [Path::new("/etc/csms/a.crl"), Path::new("/b.crl")]);
+    }
+}

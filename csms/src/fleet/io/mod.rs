@@ -1,0 +1,3 @@
+//! Asks connected stations for what is due.
+
+pub(crate) mod ahead;

@@ -1,0 +1,6 @@
+//! The stations that are connected, and what is due to them.
+
+mod connections;
+pub(crate) mod io;
+
+pub(crate) use self::connections::Fleet;

@@ -1,0 +1,147 @@
+//! The TLS of the service, from the files and keys that its configuration names.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use certificates::{RevocationList, SerialNumber, pem};
+use ocpp_transport::tls::{ClientTrust, RevocationPolicy, ServerKey, ServerTls, SoftwareKey};
+use ocpp_types::Timestamp;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use signer_pkcs11::{Hierarchy, Token};
+
+use crate::{config::Config, service::io::server_error::ServerError, signing::io::authority::find_key};
+
+/// What TLS is read from, beside what the configuration names.
+pub(crate) struct TlsFiles<'a> {
+    /// The CSMS's own certificates, that of `tls.rsa` last.
+    pub(crate) own: &'a [PathBuf],
+    /// The lists of the service's own authority.
+    pub(crate) lists: &'a [PathBuf],
+    /// Where the clock is in doubt: how far the other time is, in seconds.
+    pub(crate) other_time: Option<i64>,
+    /// The latest time that may be the present one.
+    pub(crate) latest: SystemTime,
+    /// The serial numbers of certificates that were issued while the clock was ahead.
+    pub(crate) early: &'a BTreeSet<SerialNumber>,
+}
+
+/// Reads certificates, keys, roots and revocation lists. Blocks.
+pub(crate) fn server_tls(
+    config: &Config,
+    token: Option<&Token>,
+    files: &TlsFiles<'_>,
+) -> Result<ServerTls, ServerError> {
+    let chain = read_certificates(files.own.first().unwrap_or(&config.tls.certificate_file))?;
+    let clients = client_trust(config, files)?;
+    let software = match (&config.tls.key, &config.tls.key_file) {
+        (Some(uri), _) => {
+            let key = ServerKey::new(chain, find_key(token, "tls.key", uri)?.signing_key());
+            return Ok(ServerTls::rustls(key, &clients)?);
+        }
+        (None, Some(file)) => SoftwareKey { chain, key: read_key(file)? },
+        // `Config::parse` sees to it that there is one.
+        (None, None) => return Err(ServerError::NoTlsKey),
+    };
+    match &config.tls.rsa {
+        None => Ok(ServerTls::rustls(ServerKey::software(software)?, &clients)?),
+        Some(rsa) => {
+            let chain = read_certificates(files.own.get(1).unwrap_or(&rsa.certificate_file))?;
+            with_rsa(software, SoftwareKey { chain, key: read_key(&rsa.key_file)? }, &clients)
+        }
+    }
+}
+
+#[cfg(feature = "openssl")]
+fn with_rsa(own: SoftwareKey, rsa: SoftwareKey, clients: &ClientTrust) -> Result<ServerTls, ServerError> {
+    Ok(ServerTls::openssl(&[own, rsa], clients)?)
+}
+
+#[cfg(not(feature = "openssl"))]
+fn with_rsa(_: SoftwareKey, _: SoftwareKey, _: &ClientTrust) -> Result<ServerTls, ServerError> {
+    Err(ServerError::WithoutOpenSsl)
+}
+
+fn client_trust(config: &Config, files: &TlsFiles<'_>) -> Result<ClientTrust, ServerError> {
+    let mut crls = Vec::new();
+    for file in &config.tls.crl_files {
+        let lists = read_crls(file)?;
+        if let Some(begin) =
+            lists.iter().filter_map(|list| begin(list)).find(|begin| *begin > files.latest + SKEW)
+        {
+            // Whom it names is revoked all the same.
+            tracing::error!(
+                file = %file.display(),
+                this_update = %Timestamp::from(begin),
+                "a list of revoked certificates begins in the future: is the clock of this machine or of its issuer wrong?"
+            );
+        }
+        crls.extend(lists);
+    }
+    // One that could not be signed yet is not there.
+    for file in files.lists.iter().filter(|file| file.exists()) {
+        crls.extend(read_crls(file)?);
+    }
+    let revocation = match config.tls.require_crls {
+        true => RevocationPolicy::Required,
+        false => RevocationPolicy::IfListed,
+    };
+    // A00.FR.429
+    let permitted = config.stations.iter().filter(|station| station.expired_certificate_permitted);
+    // Without roots the transport asks for no certificate.
+    let roots = if config.tls.request_client_certificate { client_roots(config)? } else { Vec::new() };
+    Ok(ClientTrust::new(roots, vec![config.organization.clone()])
+        .with_crls(crls)
+        .with_revocation(revocation)
+        .with_other_time(files.other_time)
+        .with_early_permitted(files.early.iter().copied())
+        .with_expired_permitted(permitted.map(|station| station.serial_number.clone())))
+}
+
+/// The roots of stations' certificates; where none are named, the issuers of the operator's own
+/// hierarchy.
+fn client_roots(config: &Config) -> Result<Vec<CertificateDer<'static>>, ServerError> {
+    if let Some(file) = &config.tls.client_roots_file {
+        return read_certificates(file);
+    }
+    let mut roots = read_certificates(&config.ca.certificate_file)?;
+    for issuer in config.ca.issuers.iter().filter(|issuer| issuer.hierarchy == Hierarchy::Cso) {
+        roots.extend(read_certificates(&issuer.certificate_file)?);
+    }
+    Ok(roots)
+}
+
+/// The certificates of a PEM file, at least one.
+pub(crate) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServerError> {
+    pem::certificates(&read(path)?, MAX_CERTIFICATES).map_err(ServerError::pem(path))
+}
+
+fn read_crls(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, ServerError> {
+    pem::revocation_lists(&read(path)?, MAX_LISTS).map_err(ServerError::pem(path))
+}
+
+/// thisUpdate of a list.
+fn begin(list: &CertificateRevocationListDer<'_>) -> Option<SystemTime> {
+    RevocationList::from_der(list.to_vec()).ok().map(|list| list.this_update().to_system_time())
+}
+
+/// The private key of a PEM file.
+pub(crate) fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, ServerError> {
+    pem::private_key(&read(path)?).map_err(ServerError::pem(path))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ServerError> {
+    fs::read(path).map_err(ServerError::file(path))
+}
+
+/// Clocks of authorities may differ by this much.
+const SKEW: Duration = Duration::from_secs(300);
+
+/// Of one file: more roots than any operator has.
+const MAX_CERTIFICATES: usize = 1000;
+
+/// Of one file: one for each issuer.
+const MAX_LISTS: usize = 1000;
