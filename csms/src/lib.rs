@@ -29,11 +29,12 @@ pub use crate::{
     config::{
         CaSection, Config, ConfigError, ExternalSection, IssuerSection, LimitsSection, ListenSection,
         NoCommonSubprotocol, OcppVersion, OcspSection, Padding, RsaSection, StationSection, TlsSection,
+        UnknownVersion,
     },
     io::{Server, ServerError, SqliteLedger},
     ledger::{
         CertificateFilter, CertificateState, ChangedPasswords, Delivery, Finding, ForwardedRequest, Ledger,
-        LedgerBehind, LedgerEntry, LedgerError, ListedCertificate, Mismatch, PasswordAnswer, Revoked,
+        LedgerBehind, LedgerEntry, LedgerError, ListedCertificate, Mismatch, PasswordAnswer, Revocation,
     },
     service::{
         certificate_file::{CertificateFileError, certificate_to_install},
@@ -44,6 +45,7 @@ pub use crate::{
 /// What touches the world: the token, the ledger's file, sockets and the clock.
 pub mod io {
     pub use crate::{
+        config::io::read_config,
         ledger::io::{
             backup::back_up,
             loss::Loss,
@@ -54,7 +56,6 @@ pub mod io {
         service::io::{
             control::{ControlError, Conversation, send},
             metrics::{Metrics, MetricsError},
-            reload::read_config,
             server::Server,
             server_error::ServerError,
         },

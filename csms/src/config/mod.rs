@@ -2,25 +2,33 @@
 //! knows.
 
 mod ca;
+mod duration;
+pub(crate) mod io;
 mod limits;
+mod listen;
 pub(crate) mod live;
+mod ocsp;
+mod station;
+mod tls;
 
 use std::{
     collections::BTreeSet,
-    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use certificates::StationIdentity;
-use ocpp_types::Version;
 use program::{TomlError, parse_toml};
-use serde::{Deserialize, Deserializer, de::Error as _};
-use signer_pkcs11::{ServerName, ServerNameError, TokenConfig, Uri, parse_duration};
+use serde::Deserialize;
+use signer_pkcs11::{TokenConfig, Uri};
 
+use self::duration::duration;
 pub use self::{
     ca::{CaSection, ExternalSection, IssuerSection, Padding},
     limits::LimitsSection,
+    listen::{ListenSection, NoCommonSubprotocol, OcppVersion, UnknownVersion},
+    ocsp::OcspSection,
+    station::StationSection,
+    tls::{RsaSection, TlsSection},
 };
 use crate::stations::login::StoredHash;
 
@@ -90,161 +98,6 @@ pub struct Config {
     /// The stations that may connect.
     #[serde(default, rename = "station")]
     pub stations: Vec<StationSection>,
-}
-
-/// Where stations connect.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListenSection {
-    /// Address and port; port 0 takes a free one.
-    pub address: SocketAddr,
-    /// The path before the station's identity, such as `/ocpp`.
-    pub path: String,
-    /// Over how many seconds a shutdown spreads the closing of connections; default 10.
-    #[serde(default = "ten")]
-    pub drain_seconds: u32,
-    /// Messages per second that are read of one station without end, after a burst of ten times as
-    /// many; default 50.
-    #[serde(default = "fifty")]
-    pub messages_per_second: u32,
-    /// The versions of OCPP that are served; default all. A station gets the first of its own offer
-    /// that stands here.
-    #[serde(default = "all_versions")]
-    pub versions: Vec<OcppVersion>,
-    /// What a station is told that offers no version of OCPP that is served.
-    #[serde(default)]
-    pub no_common_subprotocol: NoCommonSubprotocol,
-    /// How often a WebSocket ping is sent, such as `"60s"`, the default; `"never"`: never, and a
-    /// station that is half open is noticed by the next message to it only.
-    #[serde(default = "minute", deserialize_with = "duration_or_never")]
-    pub ping_interval: Duration,
-    /// How long after a ping something has to be heard of the station, such as `"20s"`, the
-    /// default, before its connection is cut.
-    #[serde(default = "twenty_seconds", deserialize_with = "duration")]
-    pub ping_timeout: Duration,
-    /// How many connections and attempts there may be.
-    #[serde(default)]
-    pub limits: LimitsSection,
-}
-
-/// A version of OCPP that stations speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub enum OcppVersion {
-    /// OCPP 1.6 with its security extension.
-    #[serde(rename = "1.6")]
-    V16,
-    /// OCPP 2.0.1.
-    #[serde(rename = "2.0.1")]
-    V201,
-    /// OCPP 2.1.
-    #[serde(rename = "2.1")]
-    V21,
-}
-
-impl From<OcppVersion> for Version {
-    fn from(version: OcppVersion) -> Self {
-        match version {
-            OcppVersion::V16 => Self::V16,
-            OcppVersion::V201 => Self::V201,
-            OcppVersion::V21 => Self::V21,
-        }
-    }
-}
-
-/// What a station is told that offers no version of OCPP that is served.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NoCommonSubprotocol {
-    /// HTTP 400, as the certification tests expect (TC_B_58).
-    #[default]
-    Refuse,
-    /// HTTP 101 without a subprotocol, and closed at once, as the text of the specification has it.
-    OpenAndClose,
-}
-
-/// The CSMS's own certificate.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsSection {
-    /// An RFC 7512 URI that names the key in the token.
-    #[serde(default)]
-    pub key: Option<String>,
-    /// A file with the key instead, PKCS #8 in PEM.
-    #[serde(default)]
-    pub key_file: Option<PathBuf>,
-    /// The chain that the CSMS presents, leaf first, PEM.
-    pub certificate_file: PathBuf,
-    /// Under which names stations reach the CSMS, its FQDN first (A00.FR.510). With them the
-    /// authority of this service issues the certificate itself, writes it to `certificate_file`,
-    /// and renews it when two thirds of its life are over (A00.FR.701); without them somebody else
-    /// does.
-    #[serde(default)]
-    pub names: Vec<String>,
-    /// A second certificate, of RSA: with it TLS is OpenSSL's, which serves all four cipher suites
-    /// that A00.FR.318 and A00.FR.421 demand. Needs `key_file`, and a program that was built with
-    /// the feature `openssl`.
-    #[serde(default)]
-    pub rsa: Option<RsaSection>,
-    /// The roots that stations' certificates have to lead to, PEM; default: `ca.certificate_file`.
-    #[serde(default)]
-    pub client_roots_file: Option<PathBuf>,
-    /// Revocation lists of stations' certificates, PEM or DER. They are read again with
-    /// `ocpp-csms reload`.
-    #[serde(default)]
-    pub crl_files: Vec<PathBuf>,
-    /// Whether a station is refused whose certificate no list, or no recent one, tells about;
-    /// default false.
-    #[serde(default)]
-    pub require_crls: bool,
-    /// Whether stations are asked for a certificate in the TLS handshake; default true. With
-    /// false, security profile 2 is the only one: a station cannot use its certificate here, and
-    /// browsers, which stop at such a request, can connect.
-    #[serde(default = "yes")]
-    pub request_client_certificate: bool,
-}
-
-/// The CSMS's second certificate, of RSA.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RsaSection {
-    /// A file with the key, PKCS #8 in PEM.
-    pub key_file: PathBuf,
-    /// The chain, leaf first, PEM.
-    pub certificate_file: PathBuf,
-}
-
-/// Whom the CSMS asks for stations whether certificates are revoked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OcspSection {
-    /// The hosts of OCSP responders: `name`, or `name:port` for another port than 80. A station
-    /// chooses the URL, so no other host is ever connected to; default none.
-    #[serde(default)]
-    pub allowed_hosts: Vec<String>,
-    /// The authorities whose word counts about the certificates that they have issued, PEM: those
-    /// above vehicles' certificates, of which a station of OCPP 2.1 learns the verdict only (M07).
-    /// A certificate of another issuer is answered Failed.
-    #[serde(default)]
-    pub authorities_file: Option<PathBuf>,
-}
-
-/// One station that may connect.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StationSection {
-    /// The identity in the connection URL.
-    pub identity: StationIdentity,
-    /// The serial number: CN of its certificate (A00.FR.405), `chargingStation.serialNumber`
-    /// (B01.FR.11).
-    pub serial_number: String,
-    /// `ocpp-csms hash-password` makes it; absent: the station may not use security profile 2.
-    #[serde(default)]
-    pub password_hash: Option<String>,
-    /// Whether it may connect with a certificate that has expired, to be kept Pending and given a
-    /// new one at once (A00.FR.429); default false.
-    #[serde(default)]
-    pub expired_certificate_permitted: bool,
 }
 
 /// Why a configuration cannot be used.
@@ -405,56 +258,14 @@ impl Config {
     }
 }
 
-impl TlsSection {
-    /// The names of a certificate that the service's own authority issues; `None`: it issues none.
-    pub(crate) fn server_name(&self) -> Option<Result<ServerName, ServerNameError>> {
-        let (first, others) = self.names.split_first()?;
-        let first = ServerName::new(first.as_str());
-        Some(others.iter().fold(first, |name, other| name?.with_dns_name(other.as_str())))
-    }
-}
-
 fn ten_minutes() -> Duration {
     Duration::from_secs(10 * 60)
 }
 
-fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
-}
-
-fn duration_or_never<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    match String::deserialize(from)?.as_str() {
-        "never" => Ok(Duration::ZERO),
-        text => parse_duration(text).map_err(D::Error::custom),
-    }
-}
-
-fn minute() -> Duration {
-    Duration::from_secs(60)
-}
-
-fn twenty_seconds() -> Duration {
-    Duration::from_secs(20)
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn ten() -> u32 {
-    10
-}
-
-fn all_versions() -> Vec<OcppVersion> {
-    vec![OcppVersion::V21, OcppVersion::V201, OcppVersion::V16]
-}
-
-fn fifty() -> u32 {
-    50
-}
-
 #[cfg(test)]
 mod tests {
+    use ocpp_types::Version;
+
     use super::*;
 
     const GOOD: &str = r#"

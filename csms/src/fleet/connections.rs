@@ -23,15 +23,15 @@ struct Member {
     due: Due,
 }
 
-/// Whether somebody has seen to what is due to a station on its connection.
+/// Whether a station was sent what is due to it on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Due {
-    /// Nobody yet: the station has just connected, and may still boot.
+    /// Not yet: the station has just connected, and may still boot.
     Later,
-    /// Nobody yet, and it is time.
+    /// Not yet, and it is time.
     Now,
-    /// It is seen to.
-    SeenTo,
+    /// It was.
+    Done,
 }
 
 impl Fleet {
@@ -50,14 +50,14 @@ impl Fleet {
     pub(crate) fn handle_booted(&self, identity: &StationIdentity) {
         if let Some(member) = self.lock().get_mut(identity) {
             member.station.booted = true;
-            member.due = Due::SeenTo;
+            member.due = Due::Done;
         }
     }
 
     /// The station's BootNotification was answered Pending; what is due to it follows the answer.
     pub(crate) fn handle_pending(&self, identity: &StationIdentity) {
         if let Some(member) = self.lock().get_mut(identity) {
-            member.due = Due::SeenTo;
+            member.due = Due::Done;
         }
     }
 
@@ -71,9 +71,9 @@ impl Fleet {
                 Due::Later => Due::Now,
                 Due::Now => {
                     ready.push(member.peer.clone());
-                    Due::SeenTo
+                    Due::Done
                 }
-                Due::SeenTo => Due::SeenTo,
+                Due::Done => Due::Done,
             };
         }
         ready

@@ -2,5 +2,6 @@
 
 mod connections;
 pub(crate) mod io;
+mod pause;
 
 pub(crate) use self::connections::Fleet;

@@ -21,7 +21,7 @@ pub(crate) use self::{
 };
 pub use self::{
     comparison::{Finding, Mismatch},
-    entry::{CertificateFilter, CertificateState, Delivery, LedgerEntry, ListedCertificate, Revoked},
+    entry::{CertificateFilter, CertificateState, Delivery, LedgerEntry, ListedCertificate, Revocation},
     high_water::LedgerBehind,
 };
 

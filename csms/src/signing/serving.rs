@@ -34,6 +34,15 @@ pub(crate) struct Issuing {
     pub(crate) backdate: Duration,
 }
 
+/// When something is signed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Whether it is due or not.
+    Now,
+    /// Where it is missing, or lacks something, or two thirds of its time are over.
+    Due,
+}
+
 /// The newest certificate and the one before it, as far as they are there.
 pub(crate) type Held = [Option<Validity>; 2];
 

@@ -13,7 +13,8 @@ use crate::{
         ListOnDisk, Mark, Place,
         io::marks::{self, TokenObject},
     },
-    service::io::{server_error::ServerError, tls::read_certificates},
+    service::io::server_error::ServerError,
+    signing::io::pem_files::read_certificates,
 };
 
 /// What is known of a ledger apart from it.

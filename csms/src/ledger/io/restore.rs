@@ -31,7 +31,7 @@ use crate::{
         },
     },
     service::io::{clock::unix_now, server_error::ServerError},
-    signing::io::authority::open_token,
+    signing::io::token::open_token,
 };
 
 /// What the ledger is replaced by, and what the operator accepts.

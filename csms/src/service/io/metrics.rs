@@ -2,12 +2,14 @@
 //!
 //! | name | kind | unit | labels |
 //! |---|---|---|---|
-//! | `csms_clock_steps_total` | counter | steps of the system's clock | `direction`: `ahead`, `back` |
+//! | `csms_clock_steps_total` | counter | steps of the clock | `direction`: `ahead`, `back` |
 //! | `csms_clock_in_doubt` | gauge | 1 while a clock that was moved is not trusted yet | |
 //! | `csms_certificates_not_yet_valid` | gauge | stations' certificates of the future | |
 //! | `csms_own_certificate_valid` | gauge | 0 while what is served is not valid, else 1 | |
-//! | `csms_ledger_writable` | gauge | 0 after a change of the ledger that was not completed, else 1 | |
-//! | `csms_renewal_failing` | gauge | 1 while a renewal that is due fails, else 0 | `of`: `own_certificate`, `revocation_lists` |
+//! | `csms_ledger_writable` | gauge | 0 after an incomplete change of the ledger, else 1 | |
+//! | `csms_renewal_failing` | gauge | 1 while a renewal that is due fails, else 0 | `of` |
+//!
+//! `of` is `own_certificate` or `revocation_lists`.
 
 use std::{fmt, time::Duration};
 

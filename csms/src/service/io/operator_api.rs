@@ -25,26 +25,29 @@ use crate::{
             reload::Reloader,
         },
     },
-    signing::io::upkeep::When,
-    stations::io::{
-        admission::serial_number,
-        by_hand::{self, OperatorCallError},
-        handlers::Desk,
-        login::logins::Logins,
-        password_change::{self, ChangePasswordError},
+    signing::serving::When,
+    stations::{
+        connection::{presented_serial_number, version_of},
+        io::{
+            by_hand::{self, OperatorCallError},
+            login::logins::Logins,
+            password_change::{self, ChangePasswordError},
+            registry::StationRegistry,
+        },
+        words::is_last_csms_root,
     },
 };
 
 /// What an operator's commands work on.
 #[derive(Debug)]
-pub(crate) struct Office {
+pub(crate) struct OperatorApi {
     pub(crate) reloader: Reloader<SqliteLedger>,
     pub(crate) logins: Arc<Logins>,
     pub(crate) metrics: Option<Metrics>,
     pub(crate) url: String,
 }
 
-impl Answer for Office {
+impl Answer for OperatorApi {
     async fn answer(&self, request: ControlRequest, rows: &mut Rows) -> ControlReply {
         match answer(self, request, rows).await {
             Ok(value) => ControlReply::Done(value),
@@ -73,13 +76,17 @@ impl From<String> for NotDone {
 }
 
 /// Carries an operator's command out.
-async fn answer(office: &Office, request: ControlRequest, rows: &mut Rows) -> Result<Box<RawValue>, NotDone> {
-    let Office { reloader, logins, metrics, url } = office;
-    let desk = &reloader.desk;
-    let ledger = &desk.enrolment.ledger;
+async fn answer(
+    api: &OperatorApi,
+    request: ControlRequest,
+    rows: &mut Rows,
+) -> Result<Box<RawValue>, NotDone> {
+    let OperatorApi { reloader, logins, metrics, url } = api;
+    let registry = &reloader.registry;
+    let ledger = &registry.ledger;
     match request {
         ControlRequest::Status => {
-            let stations = desk.fleet.stations();
+            let stations = registry.fleet.stations();
             for station in &stations {
                 rows.send(station).await?;
             }
@@ -102,42 +109,44 @@ async fn answer(office: &Office, request: ControlRequest, rows: &mut Rows) -> Re
             })
         }
         ControlRequest::Call { station, action, payload } => {
-            brought(by_hand::call(&connected(desk, &station)?, &action, payload.get()).await)
+            station_response(by_hand::call(&connected(registry, &station)?, &action, payload.get()).await)
         }
         ControlRequest::Trigger { station, message } => {
-            brought(by_hand::trigger(&connected(desk, &station)?, &message).await)
+            station_response(by_hand::trigger(&connected(registry, &station)?, &message).await)
         }
         ControlRequest::Install { station, certificate_type, certificate } => {
             // This service is the last one that can keep a secret from leaving by mistake.
             let certificate = certificate_to_install(certificate.as_bytes()).map_err(in_one_line)?;
-            brought(by_hand::install(&connected(desk, &station)?, &certificate_type, &certificate).await)
+            station_response(
+                by_hand::install(&connected(registry, &station)?, &certificate_type, &certificate).await,
+            )
         }
         ControlRequest::Inventory { station } => {
-            brought(by_hand::inventory(&connected(desk, &station)?).await)
+            station_response(by_hand::inventory(&connected(registry, &station)?).await)
         }
         ControlRequest::Delete { station, hash_data } => {
-            let peer = connected(desk, &station)?;
+            let peer = connected(registry, &station)?;
             // A station that does not answer shows by the request that follows what it does.
             let listed = timeout(LONGEST_LOOK, by_hand::inventory(&peer)).await;
             let listed = listed.ok().and_then(Result::ok).unwrap_or_default();
-            if by_hand::is_last_csms_root(peer.version(), &listed, &hash_data) {
+            if version_of(&peer).is_ok_and(|version| is_last_csms_root(version, &listed, &hash_data)) {
                 tracing::warn!(%station, "the last CSMS root of a station is to be deleted");
                 rows.warn(format!("{station}: {LAST_CSMS_ROOT}")).await?;
             }
-            brought(by_hand::delete(&peer, &hash_data).await)
+            station_response(by_hand::delete(&peer, &hash_data).await)
         }
         ControlRequest::Certificates { filter, limit } => {
             let (mut list, mut before) = (List { rows, limit, sent: 0 }, i64::MAX);
             loop {
                 let page = ledger.certificates(&filter, before, ROWS_AT_ONCE).await.map_err(in_one_line)?;
                 before = page.last().map_or(before, |entry| entry.number);
-                if let Some(listed) = list.send(page.into_iter().map(shown)).await? {
+                if let Some(listed) = list.send(page.into_iter().map(issued_certificate)).await? {
                     return Ok(raw(&listed)?);
                 }
             }
         }
         ControlRequest::SetPassword { station, password } => {
-            let peer = connected(desk, &station)?;
+            let peer = connected(registry, &station)?;
             let password = password.map(|password| Password::from(password.0.as_str()));
             let changed = password_change::change(ledger, logins, &peer, password).await;
             done(&changed.map_err(|error| match error {
@@ -151,7 +160,7 @@ async fn answer(office: &Office, request: ControlRequest, rows: &mut Rows) -> Re
         },
         ControlRequest::Reload => done(&reloader.reload().await.map_err(in_one_line)?),
         ControlRequest::Release { station } => {
-            let config = desk.config.get();
+            let config = registry.config.get();
             let record = config.station(station.as_str());
             let record = record
                 .ok_or_else(|| format!("{station} is not in the configuration; is it spelled right?"))?;
@@ -169,18 +178,18 @@ async fn answer(office: &Office, request: ControlRequest, rows: &mut Rows) -> Re
             done(&revoke(reloader, serial_number, station.as_ref(), reason).await?)
         }
         ControlRequest::SignLists => {
-            let config = desk.config.get();
+            let config = registry.config.get();
             let lists = reloader.upkeep.sign_lists(&config, When::Now).await;
             // Also where one of several failed: the others are signed.
-            reloader.upkeep.serve(reloader).await.map_err(in_one_line)?;
+            reloader.serve().await.map_err(in_one_line)?;
             done(&lists.map_err(in_one_line)?)
         }
         ControlRequest::IssueServerCertificate => {
-            let config = desk.config.get();
+            let config = registry.config.get();
             // Whoever has it issued by the clock says that the clock is right.
             reloader.upkeep.clock().believe();
             let files = reloader.upkeep.issue_own(&config, When::Now).await;
-            reloader.upkeep.serve(reloader).await.map_err(in_one_line)?;
+            reloader.serve().await.map_err(in_one_line)?;
             done(&files.map_err(in_one_line)?)
         }
         ControlRequest::Requests { limit } => {
@@ -188,7 +197,7 @@ async fn answer(office: &Office, request: ControlRequest, rows: &mut Rows) -> Re
             loop {
                 let page = ledger.requests(before, ROWS_AT_ONCE).await.map_err(in_one_line)?;
                 before = page.last().map_or(before, |request| request.id);
-                if let Some(listed) = list.send(page.into_iter().map(asked)).await? {
+                if let Some(listed) = list.send(page.into_iter().map(waiting_request)).await? {
                     return Ok(raw(&listed)?);
                 }
             }
@@ -229,30 +238,26 @@ async fn revoke(
     station: Option<&StationIdentity>,
     reason: RevocationReason,
 ) -> Result<Revoked, String> {
-    let desk = &reloader.desk;
-    let ledger = &desk.enrolment.ledger;
+    let registry = &reloader.registry;
+    let ledger = &registry.ledger;
     let found = ledger.revocable(serial, station, unix_now()).await.map_err(in_one_line)?;
     if let (Some(serial), true) = (serial, found.is_empty()) {
         return Err(format!(
             "no certificate has the serial number {serial}; `ocpp-csms certificates` lists them"
         ));
     }
-    let shown = |peer: &Peer| {
-        let leaf = peer.client_certificate().and_then(|chain| chain.first());
-        leaf.and_then(|leaf| serial_number(leaf))
-    };
     // A station that is cut off may also be connected with a certificate that was revoked before.
     let mut ended = found.clone();
     if let Some(station) = station
-        && let Some(serial) = desk.fleet.peer(station).as_ref().and_then(shown)
+        && let Some(serial) = registry.fleet.peer(station).as_ref().and_then(presented_serial_number)
         && ledger.is_revoked(station, serial).await.map_err(in_one_line)?
     {
         ended.push(serial);
     }
     let serial_numbers = ledger.revoke(&found, reason).await.map_err(in_one_line)?;
     tracing::warn!(?serial_numbers, reason = reason.as_str(), "revoked");
-    let revoked = |peer: &Peer| shown(peer).is_some_and(|serial| ended.contains(&serial));
-    let config = desk.config.get();
+    let revoked = |peer: &Peer| presented_serial_number(peer).is_some_and(|serial| ended.contains(&serial));
+    let config = registry.config.get();
     let list = async {
         // Before it is confirmed: an older ledger would not know of it.
         let marked = ledger.advance_marks(Reach::File).await;
@@ -262,7 +267,7 @@ async fn revoke(
             ledger.advance_marks(Reach::Everywhere).await.map_err(in_one_line)?;
         }
         marked.map_err(in_one_line)?;
-        Ok::<_, String>((lists, reloader.upkeep.serve(reloader).await))
+        Ok::<_, String>((lists, reloader.serve().await))
     };
     // Whatever becomes of the lists, the revocation is on record, and admission asks the record: no
     // connection waits for a signature to be closed.
@@ -285,13 +290,13 @@ async fn revoke(
 }
 
 /// The connection of a station that an operator names.
-fn connected<L>(desk: &Desk<L>, station: &StationIdentity) -> Result<Peer, NotDone> {
-    let peer = desk.fleet.peer(station);
+fn connected<L>(registry: &StationRegistry<L>, station: &StationIdentity) -> Result<Peer, NotDone> {
+    let peer = registry.fleet.peer(station);
     let why = || format!("{station} is not connected; `ocpp-csms status` shows who is");
     peer.ok_or_else(|| NotDone::NotConnected(why()))
 }
 
-fn shown(entry: ListedCertificate) -> IssuedCertificate {
+fn issued_certificate(entry: ListedCertificate) -> IssuedCertificate {
     let (state, reason) = match entry.state {
         Delivery::Issued => {
             let problem = entry.problem.filter(|_| entry.attempts > 0);
@@ -316,7 +321,7 @@ fn shown(entry: ListedCertificate) -> IssuedCertificate {
 }
 
 /// A station's response.
-fn brought(response: Result<String, OperatorCallError>) -> Result<Box<RawValue>, NotDone> {
+fn station_response(response: Result<String, OperatorCallError>) -> Result<Box<RawValue>, NotDone> {
     let response = response.map_err(|error| match error {
         OperatorCallError::Call { source: CallFailure::CallError { .. }, .. } => {
             NotDone::Refused(in_one_line(error))
@@ -334,7 +339,7 @@ fn raw(value: &impl serde::Serialize) -> Result<Box<RawValue>, String> {
     serde_json::value::to_raw_value(value).map_err(in_one_line)
 }
 
-fn asked(request: ForwardedRequest) -> WaitingRequest {
+fn waiting_request(request: ForwardedRequest) -> WaitingRequest {
     WaitingRequest {
         station: request.station,
         certificate_type: request.certificate_type,

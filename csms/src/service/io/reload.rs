@@ -1,10 +1,6 @@
 //! Puts a changed configuration, or new files that it names, into force while the service runs.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use certificates::StationIdentity;
 use ocpp_transport::{Close, CsmsHandle, Peer};
@@ -15,17 +11,17 @@ use tokio::{
 };
 
 use crate::{
-    config::Config,
+    config::{Config, io::read_config},
     ledger::Ledger,
     service::{control::Reloaded, io::server_error::ServerError},
     signing::io::{ocsp::read_authorities, upkeep::Upkeep},
-    stations::io::handlers::Desk,
+    stations::io::registry::StationRegistry,
 };
 
 /// Puts a changed configuration into force while the service runs.
 #[derive(Debug)]
 pub(crate) struct Reloader<L> {
-    pub(crate) desk: Arc<Desk<L>>,
+    pub(crate) registry: Arc<StationRegistry<L>>,
     pub(crate) csms: CsmsHandle,
     pub(crate) upkeep: Arc<Upkeep>,
     /// Where the configuration is read from; without it, only the files that it names are read
@@ -39,7 +35,7 @@ impl<L: Ledger> Reloader<L> {
     /// Reads everything again, and changes all of it or nothing.
     pub(crate) async fn reload(&self) -> Result<Reloaded, ServerError> {
         let _turn = self.turn.lock().await;
-        let (before, file) = (self.desk.config.get(), self.file.clone());
+        let (before, file) = (self.registry.config.get(), self.file.clone());
         let former = Arc::clone(&before);
         let read = move || {
             let config = match &file {
@@ -66,14 +62,24 @@ impl<L: Ledger> Reloader<L> {
     /// revoked.
     pub(crate) async fn refresh(&self) -> Result<Vec<StationIdentity>, ServerError> {
         let _turn = self.turn.lock().await;
-        self.apply(&self.desk.config.get()).await
+        self.apply(&self.registry.config.get()).await
+    }
+
+    /// Has everything served that is in the files. Returns the stations whose connections were
+    /// closed for it.
+    pub(crate) async fn serve(&self) -> Result<Vec<StationIdentity>, ServerError> {
+        let refreshed = self.refresh().await;
+        if refreshed.is_err() {
+            self.upkeep.note_unserved();
+        }
+        refreshed
     }
 
     /// Closes the connections that are meant, and returns their stations.
     pub(crate) async fn close(&self, meant: impl Fn(&Peer) -> bool, reason: &str) -> Vec<StationIdentity> {
         let mut closed = Vec::new();
         let mut closing = JoinSet::new();
-        for peer in self.desk.fleet.peers().into_iter().filter(meant) {
+        for peer in self.registry.fleet.peers().into_iter().filter(meant) {
             let station = peer.identity().clone();
             tracing::warn!(%station, reason, "its connection is closed");
             closed.push(station);
@@ -92,8 +98,8 @@ impl<L: Ledger> Reloader<L> {
             Ok::<_, ServerError>((config, tls, authorities))
         };
         let (config, tls, authorities) = spawn_blocking(read).await??;
-        self.desk.config.replace(config);
-        self.desk.inquiries.replace_authorities(authorities);
+        self.registry.config.replace(config);
+        self.registry.inquiries.replace_authorities(authorities);
         Ok(self.csms.reload_tls(tls).await?)
     }
 }
@@ -107,19 +113,6 @@ fn has_to_prove_itself_again(peer: &Peer, former: &Config, config: &Config) -> b
     };
     let password_taken_away = before.password_hash.is_some() && now.password_hash.is_none();
     before.serial_number != now.serial_number || password_taken_away && peer.client_certificate().is_none()
-}
-
-/// Reads a configuration; its relative paths are seen from its folder. Blocks.
-///
-/// # Errors
-/// [`ServerError::File`] and [`ServerError::Config`].
-pub fn read_config(path: &Path) -> Result<Config, ServerError> {
-    let file_error = |source| ServerError::File { path: path.to_path_buf(), source };
-    let text = fs::read_to_string(path).map_err(file_error)?;
-    let config =
-        Config::parse(&text).map_err(|source| ServerError::Config { path: path.to_path_buf(), source })?;
-    let absolute = path.canonicalize().map_err(file_error)?;
-    Ok(config.relative_to(absolute.parent().unwrap_or(&absolute)))
 }
 
 /// Each time that the process is asked to read its configuration again: SIGHUP.

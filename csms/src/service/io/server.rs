@@ -8,45 +8,41 @@ use std::{
 };
 
 use ocpp_transport::{Csms, CsmsConfig, LinkSettings, MessageRate, record_frames};
-use ocpp_types::Version;
 use program::causes;
-use tokio::{
-    sync::Mutex,
-    task::{JoinSet, spawn_blocking},
-    time::sleep,
-};
+use tokio::{sync::Mutex, task::spawn_blocking, time::sleep};
 
 use crate::{
     config::{self, Config, live::LiveConfig},
-    fleet::Fleet,
-    ledger::{
-        Ledger,
-        io::{
-            folder::FolderLock,
-            open,
-            sqlite::{database::SqliteLedger, guard::LedgerLost},
-        },
+    fleet::{
+        Fleet,
+        io::{deliveries::deliver_without_boot, renewals::keep_renewed},
+    },
+    ledger::io::{
+        folder::FolderLock,
+        open,
+        sqlite::{database::SqliteLedger, guard::LedgerLost},
     },
     service::io::{
-        clock::{ServiceClock, unix_now},
+        clock::ServiceClock,
         control::{ControlSocket, check_length},
         metrics::Metrics,
-        operator_api::Office,
+        operator_api::OperatorApi,
         reload::{Reloader, reload_signals},
         server_error::ServerError,
     },
-    signing::io::{
-        authority::{Authority, open_token, own_name},
-        ocsp::{Inquiries, read_authorities},
-        upkeep::{Upkeep, When},
+    signing::{
+        io::{
+            authority::{Authority, own_name},
+            ocsp::{Inquiries, read_authorities},
+            token::open_token,
+            upkeep::Upkeep,
+        },
+        serving::When,
     },
     stations::{
         io::{
-            admission::Door,
-            enrolment::Enrolment,
-            forward::forward,
-            handlers::{Desk, router},
-            login::logins::Logins,
+            admission::AdmissionControl, delivery::Deliveries, enrolment::Enrolment, forward::forward,
+            handlers::router, login::logins::Logins, registry::StationRegistry,
         },
         login::GuessLimits,
     },
@@ -57,7 +53,7 @@ use crate::{
 pub struct Server {
     csms: Csms,
     control: ControlSocket,
-    office: Office,
+    operators: OperatorApi,
     ledger: SqliteLedger,
     /// Held as long as the ledger is used.
     lock: FolderLock,
@@ -141,57 +137,60 @@ impl Server {
             .with_link(link);
 
         let path = listen.path.clone();
-        let versions = listen.versions.iter().copied().map(Version::from).collect::<Vec<_>>();
+        let versions = listen.versions.clone();
         let config = Arc::new(LiveConfig::new(config));
         let fleet = Arc::new(Fleet::default());
-        let enrolment = Arc::new(Enrolment::new(authority, ledger.clone(), clock.clone()));
-        let desk = Arc::new(Desk {
+        let deliveries = Arc::new(Deliveries::new(ledger.clone(), clock.clone()));
+        let enrolment = Enrolment::new(authority, ledger.clone(), clock.clone(), Arc::clone(&deliveries));
+        let registry = Arc::new(StationRegistry {
             config: Arc::clone(&config),
-            enrolment: Arc::clone(&enrolment),
+            ledger: ledger.clone(),
+            enrolment: Arc::new(enrolment),
+            deliveries,
             fleet: Arc::clone(&fleet),
             inquiries: Inquiries::new(authorities, clock.clone()),
         });
-        let router = router(&desk, &versions);
+        let router = router(&registry, &versions);
         let guesses = GuessLimits {
             per_station: limits.wrong_passwords_per_station,
             per_address: limits.wrong_passwords_per_address,
             under_way: limits.logins_per_address,
         };
         let logins = Arc::new(Logins::start(guesses).map_err(ServerError::Workers)?);
-        let door = Door::new(config, enrolment, fleet, Arc::clone(&logins));
-        let csms = Csms::bind(transport, router, door).await?;
+        let admission = AdmissionControl::new(config, ledger.clone(), fleet, Arc::clone(&logins));
+        let csms = Csms::bind(transport, router, admission).await?;
         let address = csms.local_addr();
         let host = host.unwrap_or_else(|| address.ip().to_string());
         let url = format!("wss://{host}:{}{path}", address.port());
-        let reloader = Reloader {
-            desk: Arc::clone(&desk),
-            csms: csms.handle(),
-            upkeep,
-            file: None,
-            turn: Mutex::default(),
-        };
-        Ok(Self { csms, control, office: Office { reloader, logins, metrics: None, url }, ledger, lock })
+        let reloader = Reloader { registry, csms: csms.handle(), upkeep, file: None, turn: Mutex::default() };
+        Ok(Self {
+            csms,
+            control,
+            operators: OperatorApi { reloader, logins, metrics: None, url },
+            ledger,
+            lock,
+        })
     }
 
     /// Reads its configuration again from this file when it is asked to reload; without it, only
     /// the files that the configuration names.
     #[must_use]
     pub fn with_config_file(mut self, file: PathBuf) -> Self {
-        self.office.reloader.file = Some(file);
+        self.operators.reloader.file = Some(file);
         self
     }
 
     /// Shows operators what these count.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
-        self.office.metrics = Some(metrics);
+        self.operators.metrics = Some(metrics);
         self
     }
 
     /// The URL that stations connect to, without their identity.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.office.url
+        &self.operators.url
     }
 
     /// Serves stations and operators until `shutdown` is ready, then closes every connection in
@@ -204,37 +203,37 @@ impl Server {
     /// # Cancel safety
     /// Dropping the future cuts all connections; what was answered is in the ledger.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let Self { csms, control, office, ledger, lock } = self;
-        let office = Arc::new(office);
-        let desk = &office.reloader.desk;
+        let Self { csms, control, operators, ledger, lock } = self;
+        let operators = Arc::new(operators);
+        let registry = &operators.reloader.registry;
         let reloads = {
-            let office = Arc::clone(&office);
-            reload_signals(async move || match office.reloader.reload().await {
+            let operators = Arc::clone(&operators);
+            reload_signals(async move || match operators.reloader.reload().await {
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!(error = %causes(&error), "nothing was changed by the reload")
                 }
             })
         };
-        let deliveries = deliver_without_boot(Arc::clone(desk));
-        let forwarding = forward(Arc::clone(desk));
-        let noticing = office.logins.watch();
-        let keeping = office.reloader.upkeep.keep(&office.reloader);
-        let watching = office.reloader.upkeep.clock().keep();
-        let sorting = office.metrics.clone();
+        let deliveries = deliver_without_boot(Arc::clone(registry));
+        let forwarding = forward(Arc::clone(registry));
+        let noticing = operators.logins.watch();
+        let keeping = keep_renewed(&operators.reloader);
+        let watching = operators.reloader.upkeep.clock().keep();
+        let sorting = operators.metrics.clone();
         let sorting = async {
             match sorting {
                 Some(metrics) => metrics.sort().await,
                 None => std::future::pending().await,
             }
         };
-        let operators = control.serve(Arc::clone(&office));
+        let commands = control.serve(Arc::clone(&operators));
         let mut lost = None;
         tokio::select! {
             () = csms.serve(shutdown) => {}
             found = watch(&ledger) => lost = Some(found),
             never = ledger.keep_marks() => match never {},
-            () = operators => {}
+            () = commands => {}
             () = deliveries => {}
             never = forwarding => match never {},
             () = noticing => {}
@@ -263,37 +262,6 @@ async fn watch(ledger: &SqliteLedger) -> LedgerLost {
         }
     }
 }
-
-/// Delivers what is due again after a wait, and what is due to stations that connect again without
-/// BootNotification, as they may: after
-/// a crash of this service, or a connection that broke between SignCertificate and
-/// CertificateSigned.
-async fn deliver_without_boot<L: Ledger>(handlers: Arc<Desk<L>>) {
-    let mut deliveries = JoinSet::new();
-    loop {
-        sleep(DELIVERY_ROUND).await;
-        for peer in handlers.fleet.take_unbooted() {
-            let handlers = Arc::clone(&handlers);
-            deliveries.spawn(async move { handlers.see_to(&peer).await });
-        }
-        let due = handlers.enrolment.ledger.due_again(unix_now()).await;
-        let due = due.unwrap_or_else(|error| {
-            tracing::error!(error = %causes(&error), "which certificates to send again is not known");
-            Vec::new()
-        });
-        for station in due {
-            if let Some(peer) = handlers.fleet.peer(&station) {
-                let handlers = Arc::clone(&handlers);
-                deliveries.spawn(async move { handlers.enrolment.deliver_again(&peer).await });
-            }
-        }
-        while deliveries.try_join_next().is_some() {}
-    }
-}
-
-/// Between two looks for stations that have connected without BootNotification; one that boots does
-/// so within it.
-const DELIVERY_ROUND: Duration = Duration::from_secs(5);
 
 /// Between two looks at the ledger's files; each change looks at them too.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);

@@ -2,18 +2,24 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, SystemTime},
 };
 
-use certificates::{RevocationList, SerialNumber, pem};
+use certificates::{RevocationList, SerialNumber};
 use ocpp_transport::tls::{ClientTrust, RevocationPolicy, ServerKey, ServerTls, SoftwareKey};
 use ocpp_types::Timestamp;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use signer_pkcs11::{Hierarchy, Token};
 
-use crate::{config::Config, service::io::server_error::ServerError, signing::io::authority::find_key};
+use crate::{
+    config::Config,
+    service::io::server_error::ServerError,
+    signing::io::{
+        pem_files::{read_certificates, read_crls, read_key},
+        token::find_key,
+    },
+};
 
 /// What TLS is read from, beside what the configuration names.
 pub(crate) struct TlsFiles<'a> {
@@ -114,34 +120,10 @@ fn client_roots(config: &Config) -> Result<Vec<CertificateDer<'static>>, ServerE
     Ok(roots)
 }
 
-/// The certificates of a PEM file, at least one.
-pub(crate) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServerError> {
-    pem::certificates(&read(path)?, MAX_CERTIFICATES).map_err(ServerError::pem(path))
-}
-
-fn read_crls(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, ServerError> {
-    pem::revocation_lists(&read(path)?, MAX_LISTS).map_err(ServerError::pem(path))
-}
-
 /// thisUpdate of a list.
 fn begin(list: &CertificateRevocationListDer<'_>) -> Option<SystemTime> {
     RevocationList::from_der(list.to_vec()).ok().map(|list| list.this_update().to_system_time())
 }
 
-/// The private key of a PEM file.
-pub(crate) fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, ServerError> {
-    pem::private_key(&read(path)?).map_err(ServerError::pem(path))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ServerError> {
-    fs::read(path).map_err(ServerError::file(path))
-}
-
 /// Clocks of authorities may differ by this much.
 const SKEW: Duration = Duration::from_secs(300);
-
-/// Of one file: more roots than any operator has.
-const MAX_CERTIFICATES: usize = 1000;
-
-/// Of one file: one for each issuer.
-const MAX_LISTS: usize = 1000;

@@ -11,14 +11,17 @@ use certificates::Certificate;
 use ocpp_transport::name_rule::Subject;
 use signer_pkcs11::{
     Applicant, BlockedKeys, CaSettings, CertificateAuthority, ForwardingAuthority, IssuanceRecord, Key,
-    KeyRules, PendingCertificate, Profiles, Refused, SignCertificate, Token, TokenConfig, TokenOptions, Uri,
-    module_from_environment,
+    KeyRules, PendingCertificate, Profiles, Refused, SignCertificate, Token,
 };
 
 use crate::{
     config::{Config, ConfigError},
-    service::io::{clock::ServiceClock, server_error::ServerError, tls::read_certificates},
-    signing::io::external::CommandAuthority,
+    service::io::{clock::ServiceClock, server_error::ServerError},
+    signing::io::{
+        external::CommandAuthority,
+        pem_files::read_certificates,
+        token::{find_key, options, uri},
+    },
 };
 
 /// Who signs the stations' certificates.
@@ -78,20 +81,6 @@ impl Authority {
             Self::Forwarding(authority) => authority.answer(request, station),
         }
     }
-}
-
-/// Opens the token where the configuration has one, and makes the ledger's folder. Blocks.
-pub(crate) fn open_token(config: &Config) -> Result<Option<Token>, ServerError> {
-    // The ledger and the socket in it are nobody else's.
-    program::make_private_folder(&config.directory).map_err(ServerError::file(&config.directory))?;
-    let Some(section) = &config.token else { return Ok(None) };
-    Ok(Some(Token::open(&uri("token.uri", &section.uri)?, &options(section))?))
-}
-
-fn options(section: &TokenConfig) -> TokenOptions {
-    let mut options = TokenOptions::configured(section);
-    options.module = module_from_environment();
-    options
 }
 
 /// The key with the same one in other tokens behind it. Blocks.
@@ -165,16 +154,6 @@ pub(crate) fn own_name(config: &Config) -> Result<Option<String>, ServerError> {
 fn common_name(path: &Path) -> Result<Option<String>, ServerError> {
     let chain = read_certificates(path)?;
     Ok(chain.first().and_then(|own| Subject::of(own).ok()).map(|subject| subject.common_name))
-}
-
-/// Finds a key in the token. Blocks.
-pub(crate) fn find_key(token: Option<&Token>, field: &'static str, text: &str) -> Result<Key, ServerError> {
-    let token = token.ok_or(ServerError::NoToken)?;
-    token.find_key(&uri(field, text)?).map_err(|source| ServerError::Key { field, source })
-}
-
-fn uri(field: &'static str, text: &str) -> Result<Uri, ServerError> {
-    text.parse().map_err(|source| ServerError::Uri { field, source })
 }
 
 fn read_text(path: &Path) -> Result<String, ServerError> {

@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use crate::{
     config::Config,
     service::{clock::renewal_due, control::SignedList, io::server_error::ServerError},
-    signing::{io::upkeep::When, serving::Times},
+    signing::serving::{Times, When},
 };
 
 /// The list of one issuer.

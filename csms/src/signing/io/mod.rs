@@ -6,4 +6,6 @@ mod http;
 pub(crate) mod lists;
 pub(crate) mod ocsp;
 pub(crate) mod own_certificate;
+pub(crate) mod pem_files;
+pub(crate) mod token;
 pub(crate) mod upkeep;

@@ -22,9 +22,12 @@ use tokio::{
 
 use crate::{
     config::OcspSection,
-    service::io::{clock::ServiceClock, server_error::ServerError, tls::read_certificates},
+    service::io::{clock::ServiceClock, server_error::ServerError},
     signing::{
-        io::http::{Fetch, FetchError, fetch},
+        io::{
+            http::{Fetch, FetchError, fetch},
+            pem_files::read_certificates,
+        },
         revocation::{Unproved, Verdict, by_list, by_response},
     },
 };

@@ -24,17 +24,14 @@ use x509_cert::{
 use crate::{
     config::Config,
     ledger::io::open,
-    service::io::{
-        clock::ServiceClock,
-        server_error::ServerError,
-        tls::{read_certificates, read_key},
-    },
+    service::io::{clock::ServiceClock, server_error::ServerError},
     signing::{
         io::{
-            authority::{Authority, find_key, open_token},
-            upkeep::When,
+            authority::Authority,
+            pem_files::{read_certificates, read_key},
+            token::{find_key, open_token},
         },
-        serving::{Held, Issuing, Times, Validity, due_in, to_serve},
+        serving::{Held, Issuing, Times, Validity, When, due_in, to_serve},
     },
 };
 

@@ -10,35 +10,33 @@ use std::{
     time::Duration,
 };
 
-use certificates::{SerialNumber, StationIdentity};
+use certificates::SerialNumber;
 use metrics::gauge;
 use ocpp_transport::tls::ServerTls;
 use program::causes;
 use signer_pkcs11::{CertificateAuthority, Token};
-use tokio::{
-    sync::Mutex,
-    task::{JoinSet, spawn_blocking},
-    time::sleep,
-};
+use tokio::{sync::Mutex, task::spawn_blocking};
 
 use crate::{
     config::Config,
     fleet::io::ahead::IssuedAhead,
     ledger::io::sqlite::database::SqliteLedger,
-    service::io::metrics as names,
     service::{
         control::SignedList,
         io::{
             clock::ServiceClock,
-            reload::Reloader,
+            metrics as names,
             server_error::ServerError,
             tls::{TlsFiles, server_tls},
         },
     },
-    signing::io::{
-        authority::Authority,
-        lists::ListFile,
-        own_certificate::{self, Served},
+    signing::{
+        io::{
+            authority::Authority,
+            lists::ListFile,
+            own_certificate::{self, Served},
+        },
+        serving::When,
     },
 };
 
@@ -56,7 +54,8 @@ pub(crate) struct Upkeep {
     /// serving all of it clears it. It outlives an error, and a command that is cut off between the
     /// two.
     unserved: AtomicBool,
-    ahead: IssuedAhead,
+    /// What was issued while the clock was ahead.
+    pub(crate) ahead: IssuedAhead,
     /// What TLS was set up with last.
     serving: SyncMutex<Option<Serving>>,
     /// Why the last renewals failed.
@@ -73,18 +72,9 @@ struct Serving {
     early: BTreeSet<SerialNumber>,
 }
 
-/// When something is signed anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum When {
-    /// Whether it is due or not.
-    Now,
-    /// Where it is missing, or lacks something, or two thirds of its time are over.
-    Due,
-}
-
 /// What the service renews by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Renewal {
+pub(crate) enum Renewal {
     OwnCertificate,
     RevocationLists,
 }
@@ -169,6 +159,22 @@ impl Upkeep {
         Ok(tls)
     }
 
+    /// The ledger that lists are made from.
+    pub(crate) fn ledger(&self) -> &SqliteLedger {
+        &self.ledger
+    }
+
+    /// Something in the files may be newer than what is served.
+    pub(crate) fn note_unserved(&self) {
+        self.unserved.store(true, Ordering::Release);
+    }
+
+    /// Whether something in the files may be newer than what is served. Clears this: the
+    /// caller reads the files afterwards.
+    pub(crate) fn take_unserved(&self) -> bool {
+        self.unserved.swap(false, Ordering::AcqRel)
+    }
+
     fn to_be_served(&self, config: &Config) -> Result<Serving, ServerError> {
         let own = own_certificate::to_be_served(config, self.token(), self.clock.times())?;
         let (other_time, early) = (self.clock.other_time(), self.ahead.serial_numbers());
@@ -217,72 +223,8 @@ impl Upkeep {
         }
     }
 
-    /// Has everything served that is in the files. Returns the stations whose connections were
-    /// closed for it.
-    pub(crate) async fn serve(
-        &self,
-        reloader: &Reloader<SqliteLedger>,
-    ) -> Result<Vec<StationIdentity>, ServerError> {
-        let refreshed = reloader.refresh().await;
-        if refreshed.is_err() {
-            self.unserved.store(true, Ordering::Release);
-        }
-        refreshed
-    }
-
-    /// Renews what is due, and has it served, until it is dropped.
-    ///
-    /// # Cancel safety
-    /// What was signed is on record; a file is as it was or new.
-    pub(crate) async fn keep(self: &Arc<Self>, reloader: &Reloader<SqliteLedger>) {
-        let mut back_off = SHORTEST_PAUSE;
-        let mut asking = JoinSet::new();
-        // Once at the start, then as long as there are some, and whenever the clock was moved.
-        let mut look_ahead = true;
-        loop {
-            if look_ahead || !self.ahead.is_empty() {
-                match self.ahead.look(&self.ledger, self.clock.times().present).await {
-                    Ok(()) => look_ahead = false,
-                    Err(error) => {
-                        tracing::error!(error = %causes(&error), "certificates of the future are not known")
-                    }
-                }
-            }
-            self.ahead.ask(&reloader.desk.fleet, &mut asking);
-            let due = self.due(&reloader.desk.config.get()).await;
-            tokio::select! {
-                () = sleep(pause(&due, &mut back_off)) => {}
-                // Everything that was judged by the clock is judged again, and what failed by it is
-                // tried again.
-                () = self.clock.changed() => (back_off, look_ahead) = (SHORTEST_PAUSE, true),
-            }
-            let config = reloader.desk.config.get();
-            let own = self.issue_own(&config, When::Due).await.err();
-            let lists = self.sign_lists(&config, When::Due).await.err();
-            let mut no_room = false;
-            for (renewal, error) in [(Renewal::OwnCertificate, own), (Renewal::RevocationLists, lists)] {
-                no_room |= matches!(error, Some(ServerError::File { .. }));
-                self.note_renewal(renewal, error.as_ref());
-            }
-            if no_room {
-                // Nothing was signed: trying again costs nothing, and there may be room any time.
-                back_off = back_off.min(LONGEST_PAUSE);
-            }
-            if self.is_outdated(&config).await {
-                self.unserved.store(true, Ordering::Release);
-            }
-            // Cleared before the files are read: what is written meanwhile is read by the next
-            // round.
-            if self.unserved.swap(false, Ordering::AcqRel)
-                && let Err(error) = self.serve(reloader).await
-            {
-                tracing::error!(error = %causes(&error), "what was renewed is not served");
-            }
-        }
-    }
-
     /// Takes note of how a renewal ended. What is not due succeeds.
-    fn note_renewal(&self, renewal: Renewal, error: Option<&ServerError>) {
+    pub(crate) fn note_renewal(&self, renewal: Renewal, error: Option<&ServerError>) {
         gauge!(names::RENEWAL_FAILING, "of" => renewal.label()).set(if error.is_some() { 1 } else { 0 });
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         match error {
@@ -296,7 +238,7 @@ impl Upkeep {
 
     /// Whether other certificates are to be served than those that are, for time has passed or the
     /// clock was moved.
-    async fn is_outdated(self: &Arc<Self>, config: &Arc<Config>) -> bool {
+    pub(crate) async fn is_outdated(self: &Arc<Self>, config: &Arc<Config>) -> bool {
         let (upkeep, config) = (Arc::clone(self), Arc::clone(config));
         let outdated = spawn_blocking(move || {
             let serving = upkeep.to_be_served(&config)?;
@@ -307,7 +249,7 @@ impl Upkeep {
     }
 
     /// Until something has to be signed or served.
-    async fn due(&self, config: &Config) -> Vec<Duration> {
+    pub(crate) async fn due(&self, config: &Config) -> Vec<Duration> {
         let mut due = Vec::new();
         if self.unserved.load(Ordering::Acquire) {
             due.push(Duration::ZERO);
@@ -354,52 +296,9 @@ impl Serving {
     }
 }
 
-/// Until something is due, but no longer than a while: files may be taken away.
-///
-/// What is due still, for it failed or is due again at once, is tried again after twice the time
-/// each time, for each try may write into the record. It does not keep waiting what becomes due
-/// meanwhile.
-fn pause(due: &[Duration], back_off: &mut Duration) -> Duration {
-    let later = due.iter().filter(|until| !until.is_zero()).min();
-    let later = later.map(|until| *until.max(&SHORTEST_PAUSE));
-    if due.iter().all(|until| !until.is_zero()) {
-        *back_off = SHORTEST_PAUSE;
-        return later.unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
-    }
-    let pause = *back_off;
-    *back_off = (pause * 2).min(LONGEST_BACK_OFF);
-    later.unwrap_or(pause).min(pause)
-}
-
-/// Between two looks.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
 /// Between two looks whether a station is connected whose certificate is to be renewed because the
 /// clock was ahead.
 const LOOK_AHEAD: Duration = Duration::from_secs(5);
 
-/// Before what is due is tried, and the first pause of those after a failure.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
-
 /// What the distance of two times may change by before TLS is set up again for it.
 const MAX_SLEW_SECONDS: u64 = 5;
-
-/// Between two tries of something that is due and fails.
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(60 * 60);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_fails_again_and_again_is_tried_less_and_less() {
-        let (failing, later) = (Duration::ZERO, Duration::from_secs(600));
-        let mut back_off = SHORTEST_PAUSE;
-        let pauses = (0..13).map(|_| pause(&[failing], &mut back_off).as_secs()).collect::<Vec<_>>();
-        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]);
-        assert_eq!(pause(&[failing, later], &mut back_off).as_secs(), 600, "the other one is not late");
-        assert_eq!(pause(&[later], &mut back_off), LONGEST_PAUSE);
-        assert_eq!(pause(&[failing], &mut back_off), SHORTEST_PAUSE, "the next failure begins anew");
-        assert_eq!(pause(&[], &mut back_off), LONGEST_PAUSE);
-    }
-}

@@ -2,35 +2,33 @@
 
 use std::sync::Arc;
 
-use certificates::{Certificate, SerialNumber};
+use certificates::SerialNumber;
 use ocpp_transport::{
     Admission, Admitted, CloseReason, Network, Password, Peer, Refusal, Registration, StationIdentity,
     UpgradeRequest, tls::SecurityEvent,
 };
-use ocpp_types::Version;
 use program::causes;
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 
 use crate::{
-    config::{StationSection, live::LiveConfig},
+    config::{OcppVersion, StationSection, live::LiveConfig},
     fleet::Fleet,
     ledger::{ChangedPasswords, Ledger, LedgerError, PasswordAnswer},
     service::{control::ConnectedStation, io::clock::unix_now},
     stations::{
         admission::{LOWER_PROFILE, Passwords, Proof, Verdict, judge},
-        io::{
-            enrolment::Enrolment,
-            login::logins::{Login, Logins, NotVerified},
-        },
+        connection::{Terms, presented_serial_number, serial_number},
+        io::login::logins::{Login, Logins, NotVerified},
         login::Guess,
+        password_text::spellings,
     },
 };
 
-/// The doorkeeper.
+/// Decides which stations may connect.
 #[derive(Debug)]
-pub(crate) struct Door<L> {
+pub(crate) struct AdmissionControl<L> {
     config: Arc<LiveConfig>,
-    enrolment: Arc<Enrolment<L>>,
+    ledger: L,
     fleet: Arc<Fleet>,
     logins: Arc<Logins>,
     /// Admissions with a certificate that use the ledger at the same time. They wait here and not
@@ -39,14 +37,9 @@ pub(crate) struct Door<L> {
     ledger_turns: Semaphore,
 }
 
-impl<L: Ledger> Door<L> {
-    pub(crate) fn new(
-        config: Arc<LiveConfig>,
-        enrolment: Arc<Enrolment<L>>,
-        fleet: Arc<Fleet>,
-        logins: Arc<Logins>,
-    ) -> Self {
-        Self { config, enrolment, fleet, logins, ledger_turns: Semaphore::new(MAX_LEDGER_TURNS) }
+impl<L: Ledger> AdmissionControl<L> {
+    pub(crate) fn new(config: Arc<LiveConfig>, ledger: L, fleet: Arc<Fleet>, logins: Arc<Logins>) -> Self {
+        Self { config, ledger, fleet, logins, ledger_turns: Semaphore::new(MAX_LEDGER_TURNS) }
     }
 
     /// Whether a password is the station's: the one that it has taken, or else the configuration's,
@@ -64,8 +57,7 @@ impl<L: Ledger> Door<L> {
         let verified = login.fitting(spellings, &hashes).await;
         let fitting = verified.map_err(|error| not_verified(&station.identity, error))?;
         if fitting.is_some_and(|number| number >= before) {
-            let settled =
-                self.enrolment.ledger.settle_password(&station.identity, PasswordAnswer::Taken).await;
+            let settled = self.ledger.settle_password(&station.identity, PasswordAnswer::Taken).await;
             settled.map_err(|error| unavailable(&station.identity, &error))?;
         }
         Ok(fitting.is_some())
@@ -75,7 +67,7 @@ impl<L: Ledger> Door<L> {
     async fn is_revoked(&self, station: &StationSection, upgrade: &UpgradeRequest) -> Result<bool, Refusal> {
         let leaf = upgrade.client_certificate.as_ref().and_then(|chain| chain.first());
         let Some(serial) = leaf.and_then(|leaf| serial_number(leaf)) else { return Ok(false) };
-        let revoked = self.enrolment.ledger.is_revoked(&station.identity, serial).await;
+        let revoked = self.ledger.is_revoked(&station.identity, serial).await;
         revoked.map_err(|error| unavailable(&station.identity, &error))
     }
 
@@ -87,9 +79,9 @@ impl<L: Ledger> Door<L> {
         login: Option<&mut Login<'_>>,
     ) -> Result<Admitted, Refusal> {
         let identity = &station.identity;
-        let changed = self.enrolment.ledger.passwords(identity).await;
+        let changed = self.ledger.passwords(identity).await;
         let changed = changed.map_err(|error| unavailable(identity, &error))?;
-        let reached = self.enrolment.ledger.security_profile(identity).await;
+        let reached = self.ledger.security_profile(identity).await;
         let reached = reached.map_err(|error| unavailable(identity, &error))?;
         let subject = upgrade.client_subject();
         let proof = match (&upgrade.client_certificate, &upgrade.basic) {
@@ -113,7 +105,8 @@ impl<L: Ledger> Door<L> {
                 let (Some(login), Some(basic)) = (login, &upgrade.basic) else {
                     return Err(Refusal::BadCredentials);
                 };
-                let spellings = spellings(&basic.password, upgrade.version);
+                let version = OcppVersion::try_from(upgrade.version).map_err(|_| Refusal::Unavailable)?;
+                let spellings = spellings(&basic.password, version);
                 if self.password_fits(station, changed, login, spellings).await? {
                     self.admit_proved(station, upgrade).await
                 } else {
@@ -133,7 +126,7 @@ impl<L: Ledger> Door<L> {
         upgrade: &UpgradeRequest,
     ) -> Result<Admitted, Refusal> {
         let (identity, profile) = (&station.identity, upgrade.profile.number());
-        let highest = self.enrolment.ledger.raise_security_profile(identity, profile).await;
+        let highest = self.ledger.raise_security_profile(identity, profile).await;
         if highest.map_err(|error| unavailable(identity, &error))? > profile {
             return Err(refuse(upgrade, Refusal::WrongProfile, LOWER_PROFILE));
         }
@@ -148,7 +141,7 @@ impl<L: Ledger> Door<L> {
             self.note_delivery(identity, serial_number).await;
         }
         // B01.FR.08: who was never accepted has to boot first. One that was only connects again.
-        let registered = self.enrolment.ledger.registered(identity).await;
+        let registered = self.ledger.registered(identity).await;
         let registration = match registered.map_err(|error| unavailable(identity, &error))? {
             // A00.FR.429
             true if upgrade.certificate_expired => Registration::Pending,
@@ -164,13 +157,11 @@ impl<L: Ledger> Door<L> {
         let spelling = identity.clone();
         Ok(Admitted::new().with_identity(spelling).with_registration(registration).with_context(terms))
     }
-}
 
-impl<L: Ledger> Door<L> {
     /// A station that connects with a certificate has it, whatever became of its answer (A02.FR.08,
     /// A02.FR.10). That this cannot be recorded keeps nobody out.
     async fn note_delivery(&self, station: &StationIdentity, serial_number: SerialNumber) {
-        match self.enrolment.ledger.proved(station, serial_number, unix_now()).await {
+        match self.ledger.proved(station, serial_number, unix_now()).await {
             Ok(true) => tracing::info!(
                 %station, %serial_number,
                 "the station has connected with a certificate whose delivery it had not confirmed"
@@ -184,19 +175,7 @@ impl<L: Ledger> Door<L> {
     }
 }
 
-/// What a station was admitted with, and what its connection has brought to light.
-#[derive(Debug)]
-pub(crate) struct Terms {
-    /// Its certificate is past its last day: it stays Pending and gets a new one.
-    pub(crate) certificate_expired: bool,
-    /// How long a chain it takes, in characters, once it was asked; `None` where it does not tell.
-    pub(crate) longest_chain: OnceCell<Option<usize>>,
-    /// Whether it was sent a password, and may have it only from a later connection on. Locked
-    /// while one is changed.
-    pub(crate) password_pending: Mutex<bool>,
-}
-
-impl<L: Ledger> Admission for Door<L> {
+impl<L: Ledger> Admission for AdmissionControl<L> {
     async fn admit(&self, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
         let config = self.config.get();
         let station = config.station(upgrade.identity.as_str()).ok_or(Refusal::UnknownStation)?;
@@ -213,14 +192,13 @@ impl<L: Ledger> Admission for Door<L> {
     }
 
     fn connected(&self, peer: &Peer) {
-        let leaf = peer.client_certificate().and_then(|chain| chain.first());
         self.fleet.handle_connected(
             peer.clone(),
             ConnectedStation {
                 identity: peer.identity().clone(),
                 subprotocol: peer.version().subprotocol().to_owned(),
                 security_profile: peer.profile().number(),
-                certificate_serial_number: leaf.and_then(|leaf| serial_number(leaf)),
+                certificate_serial_number: presented_serial_number(peer),
                 booted: false,
             },
         );
@@ -235,19 +213,6 @@ impl<L: Ledger> Admission for Door<L> {
         // log.
         tracing::warn!(event = %event.kind, remote = %event.remote, reason = event.reason, "security event");
     }
-}
-
-/// The ways to write a password that its hash may have been made from: a key of OCPP 1.6 is sent as
-/// bytes or as hexadecimal digits, any other password in one way. Of 1.6 also bytes are a key that
-/// happen to be letters.
-fn spellings(password: &Password, version: Version) -> Vec<Password> {
-    let mut spellings = password.spellings();
-    if version == Version::V16 && (16..=20).contains(&password.expose().len()) && spellings.len() == 1 {
-        let bytes = password.expose();
-        spellings.push(Password::new(hex::encode_upper(bytes)));
-        spellings.push(Password::new(hex::encode(bytes)));
-    }
-    spellings
 }
 
 fn refuse(upgrade: &UpgradeRequest, refusal: Refusal, reason: &str) -> Refusal {
@@ -272,25 +237,5 @@ fn unavailable(station: &StationIdentity, error: &LedgerError) -> Refusal {
     Refusal::Unavailable
 }
 
-/// The serial number of a certificate.
-pub(crate) fn serial_number(der: &[u8]) -> Option<SerialNumber> {
-    Certificate::from_der(der).ok().map(|certificate| certificate.serial_number())
-}
-
 /// Half of the ledger's connections.
 const MAX_LEDGER_TURNS: usize = 2;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_of_1_6_may_be_letters() {
-        let count = |text: &str, version| spellings(&Password::from(text), version).len();
-        assert_eq!(count("AAAAAAAAAAAAAAAAAAAA", Version::V16), 3);
-        assert_eq!(count("AAAAAAAAAAAAAAAAAAAA", Version::V201), 1);
-        assert_eq!(count("correct-horse-battery", Version::V16), 1);
-        let found = spellings(&Password::from("ABCDEFGHIJKLMNOP"), Version::V16);
-        assert!(found.iter().any(|spelling| spelling.expose() == b"4142434445464748494A4B4C4D4E4F50"));
-    }
-}

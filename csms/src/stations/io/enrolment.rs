@@ -1,57 +1,56 @@
-//! SignCertificate → certificate → CertificateSigned.
+//! SignCertificate → certificate.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
-use certificates::{KeyHash, SerialNumber, StationIdentity};
-use ocpp_transport::{CallFailure, Peer, Reply};
+use certificates::KeyHash;
+use ocpp_transport::{Peer, Reply};
 use program::causes;
 use signer_pkcs11::{
     Applicant, CertificateUse, IssueError, PendingCertificate, ReasonCode, RecordError, Refused,
     SignCertificate,
 };
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Notify;
 
 use crate::{
     fleet::io::ahead::is_early,
-    ledger::{Delivery, ForwardedRequest, Ledger, LedgerEntry, LedgerError, MAX_ATTEMPTS, wait_after},
+    ledger::{ForwardedRequest, Ledger, LedgerEntry, LedgerError},
     service::io::clock::{ServiceClock, unix_now},
     signing::io::authority::Authority,
-    stations::io::{
-        admission::Terms,
-        handlers::{NotSent, longest_chain, send_certificate},
+    stations::{
+        connection::Terms,
+        io::{delivery::Deliveries, turns::Turns},
     },
 };
 
-/// Decides about stations' requests, issues certificates and delivers them.
+/// Decides about stations' requests, and issues certificates.
 #[derive(Debug)]
 pub(crate) struct Enrolment<L> {
     pub(crate) authority: Arc<Authority>,
-    pub(crate) ledger: L,
+    ledger: L,
     clock: ServiceClock,
+    deliveries: Arc<Deliveries<L>>,
     /// A request waits for another authority.
     pub(crate) asked: Notify,
-    stations: Mutex<HashMap<StationIdentity, Arc<Turns>>>,
-}
-
-/// One request of a station is decided at a time, and one delivery to it runs at a time. Neither
-/// waits for the other: a station may answer CertificateSigned only after its next SignCertificate
-/// is answered.
-#[derive(Debug, Default)]
-struct Turns {
-    decision: Mutex<()>,
-    delivery: Mutex<()>,
+    /// One request of a station is decided at a time. It does not wait for a delivery: a station
+    /// may answer CertificateSigned only after its next SignCertificate is answered.
+    decisions: Turns,
 }
 
 impl<L: Ledger> Enrolment<L> {
-    pub(crate) fn new(authority: Arc<Authority>, ledger: L, clock: ServiceClock) -> Self {
-        Self { authority, ledger, clock, asked: Notify::new(), stations: Mutex::default() }
+    pub(crate) fn new(
+        authority: Arc<Authority>,
+        ledger: L,
+        clock: ServiceClock,
+        deliveries: Arc<Deliveries<L>>,
+    ) -> Self {
+        Self { authority, ledger, clock, deliveries, asked: Notify::new(), decisions: Turns::default() }
     }
 
     /// Answers SignCertificate of any version. The certificate is issued and in the ledger before
     /// Accepted leaves, and is sent after the answer has left (FR.05); where it does not arrive,
     /// the station gets it when it is connected again.
     pub(crate) async fn answer<R: SignCertificate>(
-        self: &Arc<Self>,
+        &self,
         peer: &Peer,
         request: &R,
         station: &Applicant,
@@ -69,12 +68,12 @@ impl<L: Ledger> Enrolment<L> {
             }
         };
         let key = pending.csr().public_key().hash();
-        let turns = self.turns(&station.identity).await;
-        let _turn = turns.decision.lock().await;
+        let turn = self.decisions.of(&station.identity).await;
+        let _turn = turn.lock().await;
         match self.issue(pending, key, station).await {
             Ok(()) => {
-                let (enrolment, peer) = (Arc::clone(self), peer.clone());
-                Reply::new(response).then(async move { enrolment.deliver(&peer).await })
+                let (deliveries, peer) = (Arc::clone(&self.deliveries), peer.clone());
+                Reply::new(response).then(async move { deliveries.deliver(&peer).await })
             }
             Err(refused) => {
                 tracing::error!(
@@ -155,154 +154,9 @@ impl<L: Ledger> Enrolment<L> {
         );
         Ok(())
     }
-
-    /// Sends the station what is due to it, oldest first.
-    pub(crate) async fn deliver(&self, peer: &Peer) {
-        let turns = self.turns(peer.identity()).await;
-        let _turn = turns.delivery.lock().await;
-        self.deliver_due(peer).await;
-    }
-
-    /// Sends the station what is due to it again, unless it is being sent something.
-    pub(crate) async fn deliver_again(&self, peer: &Peer) {
-        let turns = self.turns(peer.identity()).await;
-        if let Ok(_turn) = turns.delivery.try_lock() {
-            self.deliver_due(peer).await;
-        }
-    }
-
-    async fn deliver_due(&self, peer: &Peer) {
-        let station = peer.identity();
-        let due = match self.ledger.due(station, unix_now()).await {
-            Ok(due) => due,
-            Err(error) => {
-                return tracing::error!(
-                    %station,
-                    error = %causes(&error),
-                    "nothing was delivered"
-                );
-            }
-        };
-        let present = self.clock.times().present;
-        for entry in due {
-            if is_early(&entry, present) {
-                tracing::warn!(
-                    %station,
-                    serial_number = %entry.serial_number,
-                    "the certificate was issued while the clock was ahead, and is not sent before it is valid"
-                );
-                continue;
-            }
-            match self.ledger.check_signed(&entry).await {
-                Ok(None) => {}
-                Ok(Some(mismatch)) => {
-                    metrics::counter!("csms_certificates_not_as_signed_total").increment(1);
-                    tracing::error!(
-                        %station,
-                        serial_number = %entry.serial_number,
-                        reason = %mismatch,
-                        "a certificate in the ledger is not what was signed, and is not sent; run `ocpp-csms audit verify`"
-                    );
-                    continue;
-                }
-                Err(error) => {
-                    return tracing::error!(
-                        %station,
-                        error = %causes(&error),
-                        "nothing was delivered"
-                    );
-                }
-            }
-            let state = match self.send(peer, &entry).await {
-                Ok(state) => state,
-                Err(error) => {
-                    if error.was_sent() {
-                        self.count_attempt(station, entry.serial_number, &error).await;
-                    } else {
-                        tracing::warn!(%station, serial_number = %entry.serial_number, error = %causes(&error), "the certificate waits for the next connection");
-                    }
-                    // What the station cannot take does not hold up what came after it.
-                    match error {
-                        NotSent::Version { .. }
-                        | NotSent::Chain
-                        | NotSent::Call(
-                            CallFailure::CallError { .. }
-                            | CallFailure::InvalidResponse(_)
-                            | CallFailure::Unreadable(_),
-                        ) => continue,
-                        NotSent::Call(_) => return,
-                    }
-                }
-            };
-            tracing::info!(
-                %station,
-                serial_number = %entry.serial_number,
-                ?state,
-                "the station answered CertificateSigned"
-            );
-            if let Err(error) = self.ledger.answered(entry.serial_number, &state, unix_now()).await {
-                tracing::error!(
-                    %station,
-                    error = %causes(&error),
-                    "the station's answer was not recorded"
-                );
-            }
-        }
-    }
-
-    /// A certificate was sent, and no answer tells what the station has made of it.
-    async fn count_attempt(&self, station: &StationIdentity, serial_number: SerialNumber, error: &NotSent) {
-        let reason = causes(error).to_string();
-        match self.ledger.not_answered(serial_number, &reason, unix_now()).await {
-            Ok(MAX_ATTEMPTS..) => tracing::error!(
-                %station,
-                %serial_number,
-                reason,
-                "the certificate was sent {MAX_ATTEMPTS} times without an answer, and is not sent again; \
-                 `ocpp-csms trigger` with SignChargingStationCertificate begins anew"
-            ),
-            Ok(attempts) => tracing::warn!(
-                %station,
-                %serial_number,
-                reason,
-                attempts,
-                wait_seconds = wait_after(attempts).as_secs(),
-                "the certificate brought no answer, and is sent again"
-            ),
-            Err(error) => tracing::error!(
-                %station,
-                error = %causes(&error),
-                "an attempt to deliver was not recorded"
-            ),
-        }
-    }
-
-    async fn send(&self, peer: &Peer, entry: &LedgerEntry) -> Result<Delivery, NotSent> {
-        let characters = entry.chain.chars().count();
-        if characters > TAKEN_BY_ALL
-            && let Some(terms) = peer.context::<Terms>()
-        {
-            // A02.FR.16: the station would have to reject it; a longer one it may not even be able
-            // to read.
-            let longest = *terms.longest_chain.get_or_try_init(|| longest_chain(peer)).await?;
-            if let Some(longest) = longest.filter(|longest| characters > *longest) {
-                return Ok(Delivery::Rejected {
-                    reason: Some(format!(
-                        "not sent: the chain has {characters} characters, the station takes {longest}"
-                    )),
-                });
-            }
-        }
-        send_certificate(peer, entry).await
-    }
-
-    async fn turns(&self, station: &StationIdentity) -> Arc<Turns> {
-        // Bounded by the stations that the configuration knows.
-        Arc::clone(self.stations.lock().await.entry(station.clone()).or_default())
-    }
 }
 
-/// What the station is told where the authority has issued nothing.
+/// The answer to the station if the authority has issued nothing.
 fn not_issued(error: IssueError) -> Refused {
     match error {
         IssueError::Refused(refused) => refused,
@@ -328,7 +182,3 @@ impl From<LedgerError> for Refused {
         not_served("the request cannot be recorded now; ask again later")
     }
 }
-
-/// In characters: a station that takes less than this is beyond what the specification advises
-/// (`MaxCertificateChainSize`), and no station is asked before a longer chain is due to it.
-const TAKEN_BY_ALL: usize = 5600;

@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     ledger::{ForwardedRequest, Ledger, SerialNumberTaken},
     signing::io::authority::Authority,
-    stations::io::handlers::Desk,
+    stations::io::registry::StationRegistry,
 };
 
 /// Has the requests answered that wait in the ledger, also those from before a restart, until it is
@@ -22,21 +22,21 @@ use crate::{
 ///
 /// # Cancel safety
 /// What was not answered waits in the ledger.
-pub(crate) async fn forward<L: Ledger>(desk: Arc<Desk<L>>) -> Infallible {
-    if matches!(*desk.enrolment.authority, Authority::Own(_)) {
+pub(crate) async fn forward<L: Ledger>(registry: Arc<StationRegistry<L>>) -> Infallible {
+    if matches!(*registry.enrolment.authority, Authority::Own(_)) {
         return std::future::pending().await;
     }
     let mut asked = HashSet::new();
     let mut running = JoinSet::new();
     loop {
-        match desk.enrolment.ledger.waiting().await {
+        match registry.ledger.waiting().await {
             Ok(waiting) => {
                 for request in waiting {
                     if asked.insert(request.id) {
-                        let desk = Arc::clone(&desk);
+                        let registry = Arc::clone(&registry);
                         running.spawn(async move {
                             let id = request.id;
-                            see_through(&desk, request).await;
+                            complete(&registry, request).await;
                             id
                         });
                     }
@@ -47,7 +47,7 @@ pub(crate) async fn forward<L: Ledger>(desk: Arc<Desk<L>>) -> Infallible {
             }
         }
         // What fails without a trace in the ledger is found again by the next look.
-        let look = timeout(LOOK, desk.enrolment.asked.notified());
+        let look = timeout(LOOK, registry.enrolment.asked.notified());
         tokio::select! {
             _ = look => {}
             Some(ended) = running.join_next() => {
@@ -59,13 +59,13 @@ pub(crate) async fn forward<L: Ledger>(desk: Arc<Desk<L>>) -> Infallible {
     }
 }
 
-async fn see_through<L: Ledger>(desk: &Desk<L>, request: ForwardedRequest) {
+async fn complete<L: Ledger>(registry: &StationRegistry<L>, request: ForwardedRequest) {
     let station = &request.station;
-    match ask(desk, &request).await {
+    match ask(registry, &request).await {
         Ok(serial_number) => {
             tracing::info!(%station, %serial_number, "the other authority has issued a certificate");
-            if let Some(peer) = desk.fleet.peer(station) {
-                desk.enrolment.deliver(&peer).await;
+            if let Some(peer) = registry.fleet.peer(station) {
+                registry.deliveries.deliver(&peer).await;
             }
         }
         // The ledger knows nothing of it, so it is not over.
@@ -75,7 +75,7 @@ async fn see_through<L: Ledger>(desk: &Desk<L>, request: ForwardedRequest) {
         }
         Err(NotIssued::Failed(reason)) => {
             tracing::error!(%station, reason, "the other authority has issued no certificate");
-            if let Err(error) = desk.enrolment.ledger.request_failed(request.id, &reason).await {
+            if let Err(error) = registry.ledger.request_failed(request.id, &reason).await {
                 tracing::error!(%station, error = %causes(&error), "that cannot be recorded");
                 sleep(LOOK).await;
             }
@@ -91,18 +91,21 @@ enum NotIssued {
     Failed(String),
 }
 
-async fn ask<L: Ledger>(desk: &Desk<L>, request: &ForwardedRequest) -> Result<SerialNumber, NotIssued> {
+async fn ask<L: Ledger>(
+    registry: &StationRegistry<L>,
+    request: &ForwardedRequest,
+) -> Result<SerialNumber, NotIssued> {
     let failed = |reason: &str| NotIssued::Failed(reason.to_owned());
-    let authority = match &*desk.enrolment.authority {
+    let authority = match &*registry.enrolment.authority {
         Authority::Forwarding(authority) => authority,
         Authority::Own(_) => return Err(failed("no other authority is configured any more")),
     };
     // Since it asked, the key may have become known to others.
-    let compromised = desk.enrolment.ledger.is_compromised(request.spki_sha256).await;
+    let compromised = registry.ledger.is_compromised(request.spki_sha256).await;
     if compromised.map_err(|error| NotIssued::Later(in_one_line(error)))? {
         return Err(failed("a certificate for this key was revoked because others have the key"));
     }
-    let config = desk.config.get();
+    let config = registry.config.get();
     let record = config.station(request.station.as_str());
     let record = record.ok_or_else(|| failed("the station is not in the configuration any more"))?;
     let station =

@@ -1,15 +1,18 @@
 //! A01: a station's password is changed over the connection that the old one opened.
 
 use ocpp_transport::{CallFailure, Password, Peer};
-use ocpp_types::Version;
 use zeroize::Zeroizing;
 
 use crate::{
+    config::OcppVersion,
     ledger::{Ledger, LedgerError, PasswordAnswer},
-    stations::io::{
-        admission::Terms,
-        handlers::send_password,
-        login::{logins::Logins, password::HashPasswordError},
+    stations::{
+        connection::{Terms, version_of},
+        io::{
+            login::{logins::Logins, password::HashPasswordError},
+            requests::send_password,
+        },
+        password_text::{from_random, to_send},
     },
 };
 
@@ -22,6 +25,8 @@ pub(crate) enum ChangePasswordError {
     Ledger(#[from] LedgerError),
     #[error("an AuthorizationKey of OCPP 1.6 has 32 to 40 hexadecimal digits, an even number of them")]
     NoKey,
+    #[error(transparent)]
+    Version(CallFailure),
     #[error("no random numbers from the operating system")]
     Random(#[source] getrandom::Error),
     #[error(
@@ -48,19 +53,13 @@ pub(crate) async fn change<L: Ledger>(
     peer: &Peer,
     chosen: Option<Password>,
 ) -> Result<&'static str, ChangePasswordError> {
+    let version = version_of(peer).map_err(ChangePasswordError::Version)?;
     let password = match chosen {
         Some(password) => password,
-        None => random(peer.version())?,
+        None => random(version)?,
     };
-    let mut text = String::from_utf8_lossy(password.expose()).into_owned();
-    if peer.version() == Version::V16 {
-        if !is_key(&text) {
-            return Err(ChangePasswordError::NoKey);
-        }
-        // A station may send the bytes back, which do not tell in which case each digit was
-        // written.
-        text.make_ascii_uppercase();
-    }
+    let text = String::from_utf8_lossy(password.expose()).into_owned();
+    let text = to_send(text, version).ok_or(ChangePasswordError::NoKey)?;
     // One change after the other, and none while the one before may yet count: its password would
     // be forgotten.
     let mut pending = match peer.context::<Terms>() {
@@ -97,47 +96,8 @@ pub(crate) async fn change<L: Ledger>(
     }
 }
 
-/// Whether a text is 16 to 20 bytes in hexadecimal, as the security whitepaper of OCPP 1.6 has it
-/// (A00.FR.205).
-fn is_key(text: &str) -> bool {
-    (32..=40).contains(&text.len())
-        && text.len().is_multiple_of(2)
-        && text.bytes().all(|digit| digit.is_ascii_hexdigit())
-}
-
-/// In OCPP 2.x 40 characters of the alphabet that also the third edition allows (A00.FR.205): more
-/// than 200 bits. In OCPP 1.6 the 40 digits of 20 bytes.
-fn random(version: Version) -> Result<Password, ChangePasswordError> {
+fn random(version: OcppVersion) -> Result<Password, ChangePasswordError> {
     let mut bytes = [0; 40];
     getrandom::fill(&mut bytes).map_err(ChangePasswordError::Random)?;
-    if version == Version::V16 {
-        return Ok(Password::new(hex::encode_upper(&bytes[..20])));
-    }
-    // 64 characters, so each is as likely as the others.
-    let text = bytes.map(|byte| ALPHABET[usize::from(byte % 64)]);
-    Ok(Password::new(text))
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a00_fr_205_a_key_of_1_6_has_16_to_20_bytes() {
-        for (text, expected) in [
-            ("0001020304050607FFFFFFFFFFFFFFFFFFFFFFFF", true),
-            ("0001020304050607ffffffffffffffff", true),
-            ("0001020304050607ffffffffffffffff0", false),
-            ("0001020304050607ffffffffffffff", false),
-            ("0001020304050607FFFFFFFFFFFFFFFFFFFFFFFFFF", false),
-            ("correct-horse-battery-staple-and-more", false),
-            ("", false),
-        ] {
-            assert_eq!(is_key(text), expected, "{text}");
-        }
-        let key = random(Version::V16).expect("random");
-        assert!(is_key(&String::from_utf8_lossy(key.expose())));
-    }
+    Ok(from_random(bytes, version))
 }

@@ -8,7 +8,7 @@ use signer_pkcs11::AuditEvent;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use crate::ledger::{
-    Delivery, ForwardedRequest, LedgerEntry, LedgerError, ListedCertificate, Revoked, SerialNumberTaken,
+    Delivery, ForwardedRequest, LedgerEntry, LedgerError, ListedCertificate, Revocation, SerialNumberTaken,
     io::sqlite::{change::Change, failure::failed},
 };
 
@@ -149,10 +149,10 @@ fn delivery(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
     })
 }
 
-fn revoked(event: &str) -> Option<Revoked> {
+fn revoked(event: &str) -> Option<Revocation> {
     match serde_json::from_str(event) {
         Ok(AuditEvent::Revoked { at, reason, .. }) => {
-            Some(Revoked { at, reason: reason.as_str().to_owned() })
+            Some(Revocation { at, reason: reason.as_str().to_owned() })
         }
         _ => None,
     }

@@ -1,58 +1,55 @@
-//! What OCPP 2.0.1 and 2.1 say in the same words, though each has types of its own.
+//! What stations ask in the same words in OCPP 2.0.1 and 2.1, though each has types of its own.
 
-/// Writes the translation for the version whose module of types it is given. The file that calls it
-/// says `LONGEST_RESULT`, of `ocspResult` in characters.
-macro_rules! words_of_v2 {
+/// Writes the translation for the version whose module of types it is given. The file that calls
+/// it defines `LONGEST_RESULT`, of `ocspResult` in characters.
+macro_rules! handlers_of_v2 {
     ($version:ident) => {
         use std::sync::Arc;
 
         use certificates::{HashAlgorithm, HashData, HashDataError};
-        use ocpp_transport::{CallError, CallFailure, Peer, Router};
+        use ocpp_transport::{CallError, Peer, Router};
         use ocpp_types::{
             BoundedString,
             $version::{
-                BootNotificationRequest, BootNotificationResponse, CertificateSignedRequest,
-                CertificateSignedStatusEnumType, CertificateSigningUseEnumType, ComponentType,
-                GetCertificateStatusEnumType, GetCertificateStatusRequest, GetCertificateStatusResponse,
-                GetVariableDataType, GetVariablesRequest, HashAlgorithmEnumType, HeartbeatRequest,
-                HeartbeatResponse, MessageTriggerEnumType, OCSPRequestDataType, RegistrationStatusEnumType,
-                SecurityEventNotificationRequest, SecurityEventNotificationResponse, SetVariableDataType,
-                SetVariableStatusEnumType, SetVariablesRequest, SignCertificateRequest, StatusInfoType,
-                TriggerMessageRequest, VariableType,
+                BootNotificationRequest, BootNotificationResponse, GetCertificateStatusEnumType,
+                GetCertificateStatusRequest, GetCertificateStatusResponse, HashAlgorithmEnumType,
+                HeartbeatRequest, HeartbeatResponse, OCSPRequestDataType, RegistrationStatusEnumType,
+                SecurityEventNotificationRequest, SecurityEventNotificationResponse, SignCertificateRequest,
+                StatusInfoType,
             },
         };
         use program::in_one_line;
 
         use crate::{
-            ledger::{Delivery, Ledger, LedgerEntry, PasswordAnswer},
+            ledger::Ledger,
             signing::io::ocsp::NoOcsp,
-            stations::io::handlers::{Boot, BootStatus, Desk, NotSent, note_security_event, now},
+            stations::io::registry::{Boot, BootStatus, StationRegistry, note_security_event, now},
         };
 
         /// The handlers that both versions have.
-        fn handlers_of_both<L: Ledger>(router: Router, desk: &Arc<Desk<L>>) -> Router {
-            let [boot, sign, status] = [desk; 3].map(Arc::clone);
+        fn handlers_of_both<L: Ledger>(router: Router, registry: &Arc<StationRegistry<L>>) -> Router {
+            let [boot, sign, status] = [registry; 3].map(Arc::clone);
             router
                 .handle(move |peer: Peer, request: BootNotificationRequest| {
-                    let desk = Arc::clone(&boot);
+                    let registry = Arc::clone(&boot);
                     async move {
-                        let told = request.charging_station.serial_number.as_deref();
-                        Ok::<_, CallError>(desk.boot(peer, told).await?.map(boot_response))
+                        let reported = request.charging_station.serial_number.as_deref();
+                        Ok::<_, CallError>(registry.boot(peer, reported).await?.map(boot_response))
                     }
                 })
                 .handle(|_, _: HeartbeatRequest| async { Ok::<_, CallError>(HeartbeatResponse::new(now())) })
                 .handle(move |peer: Peer, request: SignCertificateRequest| {
-                    let desk = Arc::clone(&sign);
+                    let registry = Arc::clone(&sign);
                     async move {
-                        let station = desk.station(&peer)?;
-                        Ok::<_, CallError>(desk.enrolment.answer(&peer, &request, &station).await)
+                        let station = registry.station(&peer)?;
+                        Ok::<_, CallError>(registry.enrolment.answer(&peer, &request, &station).await)
                     }
                 })
                 .handle(move |peer: Peer, request: GetCertificateStatusRequest| {
-                    let desk = Arc::clone(&status);
+                    let registry = Arc::clone(&status);
                     async move {
                         let data = &request.ocsp_request_data;
-                        let result = desk
+                        let result = registry
                             .ocsp_result(&peer, hash_data(data), &data.responder_url, LONGEST_RESULT)
                             .await;
                         Ok::<_, CallError>(certificate_status(result))
@@ -110,71 +107,10 @@ macro_rules! words_of_v2 {
             }
         }
 
-        pub(super) async fn ask_to_renew(peer: &Peer) -> Result<&'static str, CallFailure> {
-            let trigger = MessageTriggerEnumType::SignChargingStationCertificate;
-            Ok(peer.call(TriggerMessageRequest::new(trigger)).await?.status.as_str())
-        }
-
-        /// Sends CertificateSigned; `complete` adds what only one version has.
-        async fn send_completed(
-            peer: &Peer,
-            entry: &LedgerEntry,
-            complete: impl FnOnce(&mut CertificateSignedRequest),
-        ) -> Result<Delivery, NotSent> {
-            let chain = BoundedString::try_from(entry.chain.as_str()).map_err(|_| NotSent::Chain)?;
-            let mut request = CertificateSignedRequest::new(chain);
-            complete(&mut request);
-            // A02.FR.14
-            if let Some(text) = &entry.certificate_type {
-                let certificate_type = text.parse::<CertificateSigningUseEnumType>();
-                request.certificate_type = Some(certificate_type.map_err(|_| NotSent::version(peer, entry))?);
-            }
-            let answer = peer.call(request).await?;
-            Ok(match answer.status {
-                CertificateSignedStatusEnumType::Accepted => Delivery::Accepted,
-                CertificateSignedStatusEnumType::Rejected => Delivery::Rejected {
-                    reason: answer.status_info.map(|info| info.reason_code.into_string()),
-                },
-            })
-        }
-
-        pub(super) async fn longest_chain(peer: &Peer) -> Result<Option<String>, CallFailure> {
-            let component = ComponentType::new(name("SecurityCtrlr"));
-            let variable =
-                GetVariableDataType::new(component, VariableType::new(name("MaxCertificateChainSize")));
-            let variables = vec![variable].try_into().expect("one or more, and it is one");
-            let answer = peer.call(GetVariablesRequest::new(variables)).await?;
-            let value =
-                answer.get_variable_result.first().and_then(|result| result.attribute_value.as_deref());
-            Ok(value.map(ToOwned::to_owned))
-        }
-
-        pub(super) async fn send_password(
-            peer: &Peer,
-            password: &str,
-        ) -> Result<(Option<PasswordAnswer>, &'static str), CallFailure> {
-            let component = ComponentType::new(name("SecurityCtrlr"));
-            let variable = VariableType::new(name("BasicAuthPassword"));
-            // A password has 64 characters at most (A00.FR.205).
-            let value = BoundedString::truncated(password);
-            let variables = vec![SetVariableDataType::new(value, component, variable)];
-            let request = SetVariablesRequest::new(variables.try_into().expect("one or more, and it is one"));
-            let answer = peer.call(request).await?;
-            let status = answer.set_variable_result.first().map(|result| result.attribute_status);
-            let status = status.unwrap_or(SetVariableStatusEnumType::Rejected);
-            let answer = match status {
-                SetVariableStatusEnumType::Accepted => Some(PasswordAnswer::Taken),
-                // A01.FR.04: until it has rebooted it has the old one.
-                SetVariableStatusEnumType::RebootRequired => None,
-                _ => Some(PasswordAnswer::Refused),
-            };
-            Ok((answer, status.as_str()))
-        }
-
         fn name<const N: usize>(text: &'static str) -> BoundedString<N> {
             BoundedString::try_from(text).expect("all names are short")
         }
     };
 }
 
-pub(super) use words_of_v2;
+pub(super) use handlers_of_v2;

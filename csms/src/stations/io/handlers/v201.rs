@@ -1,13 +1,9 @@
-//! The messages of OCPP 2.0.1.
+//! What stations ask in OCPP 2.0.1.
 
-super::v2::words_of_v2!(v201);
+super::v2::handlers_of_v2!(v201);
 
-pub(super) fn handlers<L: Ledger>(router: Router, desk: &Arc<Desk<L>>) -> Router {
-    handlers_of_both(router, desk)
-}
-
-pub(super) async fn send_certificate(peer: &Peer, entry: &LedgerEntry) -> Result<Delivery, NotSent> {
-    send_completed(peer, entry, |_| {}).await
+pub(super) fn handlers<L: Ledger>(router: Router, registry: &Arc<StationRegistry<L>>) -> Router {
+    handlers_of_both(router, registry)
 }
 
 /// Of `ocspResult`, in characters.

@@ -1,4 +1,4 @@
-//! The messages of OCPP 2.1.
+//! What stations ask in OCPP 2.1.
 
 use certificates::{UnixSeconds, ocsp::CertificateStatus};
 use ocpp_types::{
@@ -12,31 +12,26 @@ use tokio::task::JoinSet;
 
 use crate::signing::io::ocsp::Source;
 
-super::v2::words_of_v2!(v21);
+super::v2::handlers_of_v2!(v21);
 
-pub(super) fn handlers<L: Ledger>(router: Router, desk: &Arc<Desk<L>>) -> Router {
-    let chain = Arc::clone(desk);
-    handlers_of_both(router, desk).handle(move |peer: Peer, request: GetCertificateChainStatusRequest| {
-        let desk = Arc::clone(&chain);
-        async move { chain_status(desk, peer, request).await }
+pub(super) fn handlers<L: Ledger>(router: Router, registry: &Arc<StationRegistry<L>>) -> Router {
+    let chain = Arc::clone(registry);
+    handlers_of_both(router, registry).handle(move |peer: Peer, request: GetCertificateChainStatusRequest| {
+        let registry = Arc::clone(&chain);
+        async move { chain_status(registry, peer, request).await }
     })
-}
-
-pub(super) async fn send_certificate(peer: &Peer, entry: &LedgerEntry) -> Result<Delivery, NotSent> {
-    // A02.FR.25
-    send_completed(peer, entry, |request| request.request_id = entry.request_id).await
 }
 
 /// M07.FR.08: each certificate with what is known of it, in the order of the request.
 async fn chain_status<L: Ledger>(
-    desk: Arc<Desk<L>>,
+    registry: Arc<StationRegistry<L>>,
     peer: Peer,
     request: GetCertificateChainStatusRequest,
 ) -> Result<GetCertificateChainStatusResponse, CallError> {
     let mut inquiries = JoinSet::new();
     for (index, asked) in request.certificate_status_requests.iter().cloned().enumerate() {
-        let (desk, peer) = (Arc::clone(&desk), peer.clone());
-        inquiries.spawn(async move { (index, one_status(&desk, &peer, asked).await) });
+        let (registry, peer) = (Arc::clone(&registry), peer.clone());
+        inquiries.spawn(async move { (index, one_status(&registry, &peer, asked).await) });
     }
     let mut found = inquiries.join_all().await;
     found.sort_by_key(|(index, _)| *index);
@@ -46,7 +41,7 @@ async fn chain_status<L: Ledger>(
 }
 
 async fn one_status<L: Ledger>(
-    desk: &Desk<L>,
+    registry: &StationRegistry<L>,
     peer: &Peer,
     asked: CertificateStatusRequestInfoType,
 ) -> CertificateStatusType {
@@ -62,7 +57,7 @@ async fn one_status<L: Ledger>(
         CertificateStatusSourceEnumType::CRL => Source::Crl,
     };
     let urls = asked.urls.iter().map(BoundedString::as_str);
-    let verdict = desk.verdict(peer, hash, source, urls).await;
+    let verdict = registry.verdict(peer, hash, source, urls).await;
     // M07.FR.02, M07.FR.05: nothing was learnt, and may be asked for again at once.
     let failed = (CertificateStatusEnumType::Failed, now());
     let (status, next_update) = verdict.map_or(failed, |verdict| {
