@@ -27,9 +27,9 @@ mod stations;
 
 pub use crate::{
     config::{
-        CaSection, Config, ConfigError, ExternalSection, IssuerSection, LimitsSection, ListenSection,
-        NoCommonSubprotocol, OcppVersion, OcspSection, Padding, RsaSection, StationSection, TlsSection,
-        UnknownVersion,
+        CaKeys, CaSection, CaSigner, Config, ConfigError, ExternalSection, IssuerSection, LimitsSection,
+        ListenSection, NoCommonSubprotocol, OcppVersion, OcspSection, OwnNames, Padding, PasswordHash,
+        ProfilesSection, RsaSection, StationSection, TlsKey, TlsSection, UnknownVersion,
     },
     io::{Server, ServerError, SqliteLedger},
     ledger::{

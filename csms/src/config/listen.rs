@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::config::{
     duration::{duration, duration_or_never},
+    error::ConfigError,
     limits::LimitsSection,
 };
 
@@ -29,7 +30,7 @@ pub struct ListenSection {
     /// that stands here.
     #[serde(default = "all_versions")]
     pub versions: Vec<OcppVersion>,
-    /// What a station is told that offers no version of OCPP that is served.
+    /// The answer to a station that offers no version of OCPP that is served.
     #[serde(default)]
     pub no_common_subprotocol: NoCommonSubprotocol,
     /// How often a WebSocket ping is sent, such as `"60s"`, the default; `"never"`: never, and a
@@ -43,6 +44,22 @@ pub struct ListenSection {
     /// How many connections and attempts there may be.
     #[serde(default)]
     pub limits: LimitsSection,
+}
+
+impl ListenSection {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.messages_per_second == 0 {
+            return Err(ConfigError::value("listen.messages_per_second", "has to be 1 or more"));
+        }
+        if let Err((member, rule)) = self.limits.check() {
+            return Err(ConfigError::value(format!("listen.limits.{member}"), rule));
+        }
+        if self.versions.is_empty() {
+            let rule = "has to name one of \"1.6\", \"2.0.1\" and \"2.1\"";
+            return Err(ConfigError::value("listen.versions", rule));
+        }
+        Ok(())
+    }
 }
 
 /// A version of OCPP that stations speak.

@@ -1,36 +1,38 @@
-//! What a CSMS has to be told: where it listens, which token holds its keys, which stations it
-//! knows.
+//! The configuration: where the CSMS listens, which token holds its keys, which stations it knows.
 
 mod ca;
 mod duration;
+mod error;
 pub(crate) mod io;
 mod limits;
 mod listen;
 pub(crate) mod live;
 mod ocsp;
+mod profiles;
 mod station;
 mod tls;
+mod token_uri;
 
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use program::{TomlError, parse_toml};
+use program::parse_toml;
 use serde::Deserialize;
 use signer_pkcs11::{TokenConfig, Uri};
 
-use self::duration::duration;
+use self::{ca::RawCa, duration::duration, station::RawStation, tls::RawTls};
 pub use self::{
-    ca::{CaSection, ExternalSection, IssuerSection, Padding},
+    ca::{CaKeys, CaSection, CaSigner, ExternalSection, IssuerSection, Padding},
+    error::ConfigError,
     limits::LimitsSection,
     listen::{ListenSection, NoCommonSubprotocol, OcppVersion, UnknownVersion},
     ocsp::OcspSection,
-    station::StationSection,
-    tls::{RsaSection, TlsSection},
+    profiles::ProfilesSection,
+    station::{PasswordHash, StationSection},
+    tls::{OwnNames, RsaSection, TlsKey, TlsSection},
 };
-use crate::stations::login::StoredHash;
 
 /// The configuration of the certificate service, read from TOML.
 ///
@@ -71,8 +73,7 @@ use crate::stations::login::StoredHash;
 /// assert_eq!(config.station("CS001").map(|station| station.serial_number.as_str()), Some("SN-0001"));
 /// # Ok::<(), csms::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
     /// The folder of the ledger and of the control socket; relative paths in the file are relative
@@ -83,38 +84,36 @@ pub struct Config {
     /// Where stations connect.
     pub listen: ListenSection,
     /// How long a system clock that was moved is doubted, such as `10m`, the default.
-    #[serde(default = "ten_minutes", deserialize_with = "duration")]
     pub clock_doubt: Duration,
     /// The token that holds the keys, where any key is in one.
-    #[serde(default)]
     pub token: Option<TokenConfig>,
     /// The authority that signs stations' certificates.
     pub ca: CaSection,
     /// The CSMS's own certificate.
     pub tls: TlsSection,
     /// Whom the CSMS asks for stations whether certificates are revoked (M06).
-    #[serde(default)]
     pub ocsp: OcspSection,
     /// The stations that may connect.
-    #[serde(default, rename = "station")]
     pub stations: Vec<StationSection>,
 }
 
-/// Why a configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The text is no TOML, or a member is missing, unknown or of the wrong type.
-    #[error("the configuration cannot be read")]
-    Syntax(#[source] TomlError),
-    /// A value breaks a rule.
-    #[error("{field}: {rule}")]
-    Value {
-        /// The member, as it stands in the file.
-        field: String,
-        /// The rule that it breaks.
-        rule: String,
-    },
+/// The members as they stand in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    directory: PathBuf,
+    organization: String,
+    listen: ListenSection,
+    #[serde(default = "ten_minutes", deserialize_with = "duration")]
+    clock_doubt: Duration,
+    #[serde(default)]
+    token: Option<TokenConfig>,
+    ca: RawCa,
+    tls: RawTls,
+    #[serde(default)]
+    ocsp: OcspSection,
+    #[serde(default, rename = "station")]
+    stations: Vec<RawStation>,
 }
 
 impl Config {
@@ -123,89 +122,55 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with the member and the rule.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = parse_toml(text).map_err(ConfigError::Syntax)?;
-        let refuse = |field: String, rule: &str| Err(ConfigError::Value { field, rule: rule.to_owned() });
-        if !config.listen.path.starts_with('/') {
-            return refuse("listen.path".to_owned(), "has to begin with /");
+        let raw: RawConfig = parse_toml(text).map_err(ConfigError::Syntax)?;
+        if !raw.listen.path.starts_with('/') {
+            return Err(ConfigError::value("listen.path", "has to begin with /"));
         }
-        if config.organization.is_empty() || config.organization.chars().count() > 64 {
-            return refuse(
-                "organization".to_owned(),
-                "has to have 1 to 64 characters (X.520 organizationName)",
-            );
+        if raw.organization.is_empty() || raw.organization.chars().count() > 64 {
+            let rule = "has to have 1 to 64 characters (X.520 organizationName)";
+            return Err(ConfigError::value("organization", rule));
         }
-        if let Err((field, rule)) = config.ca.check() {
-            return refuse(field, &rule);
-        }
-        if config.token.is_none() && (config.ca.key.is_some() || config.tls.key.is_some()) {
-            return refuse("token".to_owned(), "is needed for the keys that ca.key and tls.key name");
-        }
-        if let Some(Err(error)) = config.tls.server_name() {
-            return refuse("tls.names".to_owned(), &error.to_string());
-        }
-        if !config.tls.names.is_empty() && config.ca.external.is_some() {
-            return refuse("tls.names".to_owned(), "needs keys of its own in [ca], not [ca.external]");
-        }
-        if config.tls.key.is_some() == config.tls.key_file.is_some() {
-            return refuse("tls".to_owned(), "has to have either key or key_file");
-        }
-        if config.tls.rsa.is_some() && config.tls.key_file.is_none() {
-            return refuse("tls.rsa".to_owned(), "needs tls.key_file, for OpenSSL takes no key of the token");
-        }
-        if config.listen.messages_per_second == 0 {
-            return refuse("listen.messages_per_second".to_owned(), "has to be 1 or more");
-        }
-        if let Err((member, rule)) = config.listen.limits.check() {
-            return refuse(format!("listen.limits.{member}"), rule);
-        }
-        if config.listen.versions.is_empty() {
-            return refuse("listen.versions".to_owned(), "has to name one of \"1.6\", \"2.0.1\" and \"2.1\"");
-        }
-        for (index, host) in config.ocsp.allowed_hosts.iter().enumerate() {
-            let authority = host.parse::<hyper::http::uri::Authority>();
-            let plain = authority.is_ok_and(|authority| match authority.port_u16() {
-                Some(port) => *host == format!("{}:{port}", authority.host()),
-                None => host == authority.host(),
-            });
-            if !plain {
-                let field = format!("ocsp.allowed_hosts[{index}]");
-                return refuse(field, "has to be a host, or host:port, and no URL");
-            }
-        }
-        let (mut identities, mut serial_numbers) = (BTreeSet::new(), BTreeSet::new());
-        for (index, station) in config.stations.iter().enumerate() {
-            let field = |name: &str| format!("station[{index}].{name}");
-            if !identities.insert(&station.identity) {
-                return refuse(field("identity"), "stands twice (the case of letters does not matter)");
-            }
-            // A00.FR.427: a certificate, and so a serial number, belongs to one station.
-            if !serial_numbers.insert(&station.serial_number) {
-                return refuse(field("serial_number"), "stands twice");
-            }
-            if !(1..=25).contains(&station.serial_number.chars().count()) {
-                return refuse(field("serial_number"), "has to have 1 to 25 characters (BootNotification)");
-            }
-            if let Some(Err(error)) = station.password_hash.as_deref().map(StoredHash::parse) {
-                return refuse(field("password_hash"), &format!("of {} {error}", station.identity));
-            }
-        }
+        let config = Self {
+            directory: raw.directory,
+            organization: raw.organization,
+            listen: raw.listen,
+            clock_doubt: raw.clock_doubt,
+            token: raw.token,
+            ca: raw.ca.parse()?,
+            tls: raw.tls.parse()?,
+            ocsp: raw.ocsp,
+            stations: station::parse(raw.stations)?,
+        };
+        config.check()?;
         Ok(config)
+    }
+
+    /// The rules that concern several sections.
+    fn check(&self) -> Result<(), ConfigError> {
+        let needs_token =
+            matches!(self.ca.signer, CaSigner::Keys(_)) || matches!(self.tls.key, TlsKey::Token(_));
+        if self.token.is_none() && needs_token {
+            return Err(ConfigError::value("token", "is needed for the keys that ca.key and tls.key name"));
+        }
+        if self.tls.names.is_some() && matches!(self.ca.signer, CaSigner::External(_)) {
+            let rule = "needs keys of its own in [ca], not [ca.external]";
+            return Err(ConfigError::value("tls.names", rule));
+        }
+        self.listen.check()?;
+        self.ocsp.check()
     }
 
     /// The same configuration with its relative paths seen from `folder`.
     #[must_use]
     pub fn relative_to(mut self, folder: &Path) -> Self {
-        let Self { directory, ca, tls, ocsp, .. } = &mut self;
-        ca.make_relative_to(folder);
-        let fixed = [directory, &mut tls.certificate_file];
-        let optional = [&mut tls.key_file, &mut tls.client_roots_file, &mut ocsp.authorities_file];
-        let rsa = tls.rsa.as_mut().map(|rsa| [&mut rsa.key_file, &mut rsa.certificate_file]);
-        let paths = fixed.into_iter().chain(optional.into_iter().flatten()).chain(rsa.into_iter().flatten());
-        for path in paths.chain(&mut tls.crl_files) {
-            *path = folder.join(&*path);
+        self.directory = folder.join(&self.directory);
+        self.ca.make_relative_to(folder);
+        self.tls.make_relative_to(folder);
+        if let Some(file) = &mut self.ocsp.authorities_file {
+            *file = folder.join(&*file);
         }
-        for uri in self.token.iter_mut().map(|token| &mut token.uri).chain(&mut self.tls.key) {
-            *uri = Uri::text_relative_to(uri, folder);
+        if let Some(token) = &mut self.token {
+            token.uri = Uri::text_relative_to(&token.uri, folder);
         }
         self
     }
@@ -307,6 +272,8 @@ mod tests {
             ("[[station]]", "[tls.rsa]\nkey_file = \"a\"\ncertificate_file = \"b\"\n[[station]]", "tls.rsa"),
             ("path = \"/ocpp\"", "path = \"/ocpp\"\nmessages_per_second = 0", "listen.messages_per_second"),
             ("path = \"/ocpp\"", "path = \"/ocpp\"\nversions = []", "listen.versions"),
+            ("\"pkcs11:object=tls\"", "\"tls.key\"", "tls.key"),
+            ("\"pkcs11:object=root\"", "\"root\"", "ca.key"),
             ("[token]", "[listen.limits]\npending = 0\n[token]", "listen.limits.pending: has to be 1"),
             ("[token]", "[listen.limits]\nconnections = 1000001\n[token]", "listen.limits.connections"),
             ("[tls]", "[ocsp]\nallowed_hosts = [\"a\", \"http://b/\"]\n[tls]", "ocsp.allowed_hosts[1]"),
@@ -379,11 +346,11 @@ mod tests {
         let config = Config::parse(GOOD).expect("good").relative_to(Path::new("/etc/csms"));
         assert_eq!(config.tls.certificate_file, Path::new("/etc/csms/tls.pem"));
         assert_eq!(config.control_socket(), Path::new("/etc/csms/csms/control.sock"));
-        let issuer = "profiles_file = \"profiles.toml\"\n[[ca.issuer]]\nkey = \"k\"\ncertificate_file = \"v2g.pem\"\n[tls]";
+        let issuer = "profiles_file = \"profiles.toml\"\n[[ca.issuer]]\nkey = \"pkcs11:object=k\"\ncertificate_file = \"v2g.pem\"\n[tls]";
         let ca = Config::parse(&GOOD.replacen("[tls]", issuer, 1)).expect("good");
         let ca = ca.relative_to(Path::new("/etc/csms")).ca;
-        assert_eq!(ca.profiles_file.as_deref(), Some(Path::new("/etc/csms/profiles.toml")));
-        assert_eq!(ca.issuers[0].certificate_file, Path::new("/etc/csms/v2g.pem"));
+        assert_eq!(ca.profiles, ProfilesSection::File(PathBuf::from("/etc/csms/profiles.toml")));
+        assert_eq!(ca.issuers()[0].certificate_file, Path::new("/etc/csms/v2g.pem"));
         let files = "client_roots_file = \"roots.pem\"\ncrl_files = [\"a.crl\", \"/b.crl\"]\n[[station]]";
         let config = Config::parse(&GOOD.replacen("[[station]]", files, 1)).expect("good");
         let tls = config.relative_to(Path::new("/etc/csms")).tls;

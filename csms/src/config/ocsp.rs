@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::config::error::ConfigError;
+
 /// Whom the CSMS asks for stations whether certificates are revoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,4 +19,21 @@ pub struct OcspSection {
     /// A certificate of another issuer is answered Failed.
     #[serde(default)]
     pub authorities_file: Option<PathBuf>,
+}
+
+impl OcspSection {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        for (index, host) in self.allowed_hosts.iter().enumerate() {
+            let authority = host.parse::<hyper::http::uri::Authority>();
+            let plain = authority.is_ok_and(|authority| match authority.port_u16() {
+                Some(port) => *host == format!("{}:{port}", authority.host()),
+                None => host == authority.host(),
+            });
+            if !plain {
+                let field = format!("ocsp.allowed_hosts[{index}]");
+                return Err(ConfigError::value(field, "has to be a host, or host:port, and no URL"));
+            }
+        }
+        Ok(())
+    }
 }

@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::config::OcppVersion;
 
-/// What a station was admitted with, and what its connection has brought to light.
+/// What a station was admitted with, and what its connection has shown since.
 #[derive(Debug)]
 pub(crate) struct Terms {
     /// Its certificate is past its last day: it stays Pending and gets a new one.
@@ -41,6 +41,7 @@ pub(crate) fn serial_number(der: &[u8]) -> Option<SerialNumber> {
 /// [`CallFailure::WrongVersion`] for a version that came after those.
 pub(crate) fn version_of(peer: &Peer) -> Result<OcppVersion, CallFailure> {
     let connection = peer.version();
+    // The newest messages that this service has are those of 2.1.
     OcppVersion::try_from(connection)
         .map_err(|_| CallFailure::WrongVersion { message: Version::V21, connection })
 }

@@ -47,7 +47,7 @@ impl Evidence {
 
 /// The certificates of the service's own issuers; none where another authority signs.
 fn issuers(config: &Config) -> Result<Vec<Certificate>, ServerError> {
-    let others = config.ca.issuers.iter().map(|issuer| &issuer.certificate_file);
+    let others = config.ca.issuers().iter().map(|issuer| &issuer.certificate_file);
     let mut issuers = Vec::new();
     for file in iter::once(&config.ca.certificate_file).chain(others) {
         // The issuer's own is the first.

@@ -99,12 +99,9 @@ pub enum ServerError {
         /// Where the change is.
         section: &'static str,
     },
-    /// The transport serves no TLS whose certificates could be read anew.
+    /// The transport serves no TLS whose certificates could be read again.
     #[error("the certificates cannot be read anew")]
     Reload(#[from] NotTls),
-    /// No key for TLS is named.
-    #[error("the configuration names no key for TLS; set tls.key or tls.key_file")]
-    NoTlsKey,
     /// The configuration asks for OpenSSL, which is not built in.
     #[error("tls.rsa needs OpenSSL; build this program with `--features openssl`")]
     WithoutOpenSsl,
@@ -137,7 +134,7 @@ pub enum ServerError {
         "the authority cannot start; do the key and the certificate_file of [ca] and of each [[ca.issuer]] belong together?"
     )]
     Authority(#[from] AuthorityError),
-    /// Two issuers that nobody could tell apart by their lists.
+    /// Two issuers that cannot be distinguished by their lists.
     #[error(
         "{} has the subject of another issuer and another key: give it a name of its own, for a list of revoked certificates names its issuer by it",
         path.display()

@@ -13,7 +13,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use signer_pkcs11::{Hierarchy, Token};
 
 use crate::{
-    config::Config,
+    config::{Config, TlsKey},
     service::io::server_error::ServerError,
     signing::io::{
         pem_files::{read_certificates, read_crls, read_key},
@@ -43,18 +43,17 @@ pub(crate) fn server_tls(
 ) -> Result<ServerTls, ServerError> {
     let chain = read_certificates(files.own.first().unwrap_or(&config.tls.certificate_file))?;
     let clients = client_trust(config, files)?;
-    let software = match (&config.tls.key, &config.tls.key_file) {
-        (Some(uri), _) => {
+    match &config.tls.key {
+        TlsKey::Token(uri) => {
             let key = ServerKey::new(chain, find_key(token, "tls.key", uri)?.signing_key());
-            return Ok(ServerTls::rustls(key, &clients)?);
+            Ok(ServerTls::rustls(key, &clients)?)
         }
-        (None, Some(file)) => SoftwareKey { chain, key: read_key(file)? },
-        // `Config::parse` sees to it that there is one.
-        (None, None) => return Err(ServerError::NoTlsKey),
-    };
-    match &config.tls.rsa {
-        None => Ok(ServerTls::rustls(ServerKey::software(software)?, &clients)?),
-        Some(rsa) => {
+        TlsKey::File { path, rsa: None } => {
+            let software = SoftwareKey { chain, key: read_key(path)? };
+            Ok(ServerTls::rustls(ServerKey::software(software)?, &clients)?)
+        }
+        TlsKey::File { path, rsa: Some(rsa) } => {
+            let software = SoftwareKey { chain, key: read_key(path)? };
             let chain = read_certificates(files.own.get(1).unwrap_or(&rsa.certificate_file))?;
             with_rsa(software, SoftwareKey { chain, key: read_key(&rsa.key_file)? }, &clients)
         }
@@ -114,7 +113,7 @@ fn client_roots(config: &Config) -> Result<Vec<CertificateDer<'static>>, ServerE
         return read_certificates(file);
     }
     let mut roots = read_certificates(&config.ca.certificate_file)?;
-    for issuer in config.ca.issuers.iter().filter(|issuer| issuer.hierarchy == Hierarchy::Cso) {
+    for issuer in config.ca.issuers().iter().filter(|issuer| issuer.hierarchy == Hierarchy::Cso) {
         roots.extend(read_certificates(&issuer.certificate_file)?);
     }
     Ok(roots)

@@ -1,11 +1,7 @@
 //! The authority as the configuration has it: keys in a token, or a command that asks another
 //! authority.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, path::Path, sync::Arc};
 
 use certificates::Certificate;
 use ocpp_transport::name_rule::Subject;
@@ -15,12 +11,12 @@ use signer_pkcs11::{
 };
 
 use crate::{
-    config::{Config, ConfigError},
+    config::{CaKeys, CaSigner, Config, ProfilesSection},
     service::io::{clock::ServiceClock, server_error::ServerError},
     signing::io::{
         external::CommandAuthority,
         pem_files::read_certificates,
-        token::{find_key, options, uri},
+        token::{find_key, options},
     },
 };
 
@@ -48,19 +44,19 @@ impl Authority {
             .profiles(profiles(config)?)
             .keys(KeyRules::new().blocked(blocked_keys(config)?));
         let pem = read_text(&config.ca.certificate_file)?;
-        let key = match (&config.ca.external, &config.ca.key) {
-            (Some(external), _) => {
+        let keys = match &config.ca.signer {
+            CaSigner::Keys(keys) => keys,
+            CaSigner::External(external) => {
                 let command = Arc::new(CommandAuthority::new(external));
                 let authority =
                     ForwardingAuthority::new(command, &pem, settings).map_err(ServerError::Roots)?;
                 return Ok(Self::Forwarding(authority.with_record(record).with_clock(clock)));
             }
-            (None, key) => key.as_deref().unwrap_or_default(),
         };
-        let key = with_spares(find_key(token, "ca.key", key)?, config)?;
-        let key = key.with_rsa_padding(config.ca.rsa_padding.into());
+        let key = with_spares(find_key(token, "ca.key", &keys.key)?, keys, config)?;
+        let key = key.with_rsa_padding(keys.rsa_padding.into());
         let mut authority = CertificateAuthority::new(key, &pem, settings)?;
-        for issuer in &config.ca.issuers {
+        for issuer in &keys.issuers {
             let pem = read_text(&issuer.certificate_file)?;
             let key = find_key(token, "ca.issuer.key", &issuer.key)?;
             let key = key.with_rsa_padding(issuer.rsa_padding.into());
@@ -84,12 +80,11 @@ impl Authority {
 }
 
 /// The key with the same one in other tokens behind it. Blocks.
-fn with_spares(key: Key, config: &Config) -> Result<Key, ServerError> {
+fn with_spares(key: Key, keys: &CaKeys, config: &Config) -> Result<Key, ServerError> {
     let Some(section) = &config.token else { return Ok(key) };
-    config.ca.spares.iter().try_fold(key, |key, spare| {
+    keys.spares.iter().try_fold(key, |key, spare| {
         let failed = |source| ServerError::Key { field: "ca.spares", source };
-        let spare = uri("ca.spares", spare)?;
-        let found = Token::open(&spare, &options(section))?.find_key(&spare).map_err(failed)?;
+        let found = Token::open(spare, &options(section))?.find_key(spare).map_err(failed)?;
         key.with_spare(found).map_err(failed)
     })
 }
@@ -101,15 +96,16 @@ fn blocked_keys(config: &Config) -> Result<BlockedKeys, ServerError> {
 }
 
 fn profiles(config: &Config) -> Result<Profiles, ServerError> {
-    let file = config.ca.profiles_file.as_ref();
-    let text = file.map(|path| read_text(path)).transpose()?.unwrap_or_default();
-    let path = || file.cloned().unwrap_or_else(|| PathBuf::from("[ca.profiles]"));
-    let profiles =
-        config.ca.profiles(&text).map_err(|source| ServerError::Profiles { path: path(), source })?;
-    config.ca.check_crl_url(&profiles).map_err(|(field, rule)| ServerError::Config {
-        path: path(),
-        source: ConfigError::Value { field, rule },
-    })?;
+    let path = match &config.ca.profiles {
+        ProfilesSection::Here(profiles) => return Ok(Profiles::clone(profiles)),
+        ProfilesSection::File(path) => path,
+    };
+    let profiles = Profiles::from_toml(&read_text(path)?)
+        .map_err(|source| ServerError::Profiles { path: path.clone(), source })?;
+    config
+        .ca
+        .check_crl_url(&profiles)
+        .map_err(|source| ServerError::Config { path: path.clone(), source })?;
     Ok(profiles)
 }
 
@@ -118,7 +114,7 @@ fn profiles(config: &Config) -> Result<Profiles, ServerError> {
 /// Blocks.
 fn check_issuer_names(config: &Config) -> Result<(), ServerError> {
     let files = std::iter::once(&config.ca.certificate_file)
-        .chain(config.ca.issuers.iter().map(|issuer| &issuer.certificate_file));
+        .chain(config.ca.issuers().iter().map(|issuer| &issuer.certificate_file));
     let mut known: Vec<Certificate> = Vec::new();
     for path in files {
         let chain = read_certificates(path)?;
@@ -136,12 +132,12 @@ fn check_issuer_names(config: &Config) -> Result<(), ServerError> {
 
 /// The names that stations know the CSMS by. Blocks.
 fn own_names(config: &Config) -> Result<Vec<String>, ServerError> {
-    let mut names = config.tls.names.clone();
-    if names.is_empty() {
-        names.extend(common_name(&config.tls.certificate_file)?);
-        if let Some(rsa) = &config.tls.rsa {
-            names.extend(common_name(&rsa.certificate_file)?);
-        }
+    if let Some(names) = &config.tls.names {
+        return Ok(names.as_slice().to_vec());
+    }
+    let mut names = Vec::from_iter(common_name(&config.tls.certificate_file)?);
+    if let Some(rsa) = config.tls.rsa() {
+        names.extend(common_name(&rsa.certificate_file)?);
     }
     Ok(names)
 }

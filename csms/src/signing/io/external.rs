@@ -17,12 +17,13 @@ use crate::config::ExternalSection;
 /// Runs the command once for each request.
 #[derive(Debug)]
 pub(crate) struct CommandAuthority {
-    command: Vec<String>,
+    program: String,
+    arguments: Vec<String>,
     deadline: Duration,
     running: Semaphore,
 }
 
-/// Why the command brought no chain.
+/// Why the command returned no chain.
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
     /// It cannot be started.
@@ -56,9 +57,10 @@ enum CommandError {
 impl CommandAuthority {
     pub(crate) fn new(section: &ExternalSection) -> Self {
         Self {
-            command: section.command.clone(),
-            deadline: Duration::from_secs(u64::from(section.deadline_hours) * 60 * 60),
-            running: Semaphore::new(usize::try_from(section.at_once).unwrap_or(1)),
+            program: section.program.clone(),
+            arguments: section.arguments.clone(),
+            deadline: section.deadline,
+            running: Semaphore::new(usize::try_from(section.at_once.get()).unwrap_or(1)),
         }
     }
 
@@ -73,9 +75,8 @@ impl CommandAuthority {
 
     async fn run(&self, pending: &PendingCertificate) -> Result<String, CommandError> {
         let (station, subject) = (pending.station(), pending.subject());
-        let arguments = self.command.get(1..).unwrap_or_default();
         let mut child = Command::new(self.program())
-            .args(arguments)
+            .args(&self.arguments)
             .env("OCPP_STATION", station.identity.as_str())
             .env("OCPP_SERIAL_NUMBER", &station.serial_number)
             .env("OCPP_COMMON_NAME", &subject.common_name)
@@ -90,7 +91,8 @@ impl CommandAuthority {
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let write = async {
             if let Some(mut stdin) = stdin {
-                // Who has heard enough closes its end; what it answers tells whether it was.
+                // A program that has read enough closes its end. Its answer shows whether it was
+                // enough.
                 let _ = stdin.write_all(pending.csr().to_pem().as_bytes()).await;
             }
             Ok(())
@@ -100,7 +102,7 @@ impl CommandAuthority {
             let chain = up_to(stdout, LONGEST_CHAIN).await.map_err(broken)?;
             chain.ok_or_else(|| CommandError::TooLong { program: self.program() })
         };
-        // Who has written too much is not heard to its end.
+        // Output past the limit is not read.
         let ((), chain, said) = tokio::try_join!(write, read, async { Ok(last_of(stderr).await) })?;
         let status = child.wait().await.map_err(broken)?;
         match status.success() {
@@ -110,7 +112,7 @@ impl CommandAuthority {
     }
 
     fn program(&self) -> String {
-        self.command.first().cloned().unwrap_or_default()
+        self.program.clone()
     }
 }
 

@@ -122,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_hosts_that_are_allowed_are_connected_to() {
-        // Nobody listens there: a connection that is tried fails in another way.
+        // No one listens on this address: a connection that is tried fails in another way.
         let allowed = ["ocsp.invalid:80".to_owned(), "127.0.0.1:1".to_owned()];
         for (url, expected) in [
             ("http://127.0.0.1/", "127.0.0.1 is not in ocsp.allowed_hosts"),

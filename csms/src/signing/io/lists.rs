@@ -1,4 +1,4 @@
-//! The lists of revoked certificates: files that the authority signs anew before their time is
+//! The lists of revoked certificates: files that the authority signs again before their time is
 //! over.
 
 use std::{
@@ -64,7 +64,7 @@ impl ListFile {
         times: Times,
         unserved: &AtomicBool,
     ) -> Result<Option<SignedList>, ServerError> {
-        let (url, lifetime) = (config.ca.crl_url.as_deref(), config.ca.list_lifetime());
+        let (url, lifetime) = (config.ca.crl_url.as_deref(), config.ca.crl_validity);
         let due = match when {
             When::Now => true,
             When::Due => self.due_in(index, times, lifetime).await.is_zero(),

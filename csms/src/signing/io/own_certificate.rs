@@ -22,7 +22,7 @@ use x509_cert::{
 };
 
 use crate::{
-    config::Config,
+    config::{Config, OwnNames, TlsKey},
     ledger::io::open,
     service::io::{clock::ServiceClock, server_error::ServerError},
     signing::{
@@ -46,8 +46,7 @@ pub(crate) async fn issue(
     unserved: &AtomicBool,
 ) -> Result<Vec<PathBuf>, ServerError> {
     let failed = |source| ServerError::Sign { what: "the CSMS's own certificate".to_owned(), source };
-    let Some(name) = config.tls.server_name() else { return Ok(Vec::new()) };
-    let name = name.map_err(|error| failed(error.into()))?;
+    let Some(names) = &config.tls.names else { return Ok(Vec::new()) };
     let (read_config, token) = (config.clone(), token.cloned());
     let own = spawn_blocking(move || own_certificates(&read_config, token.as_ref())).await??;
     let mut written = Vec::new();
@@ -60,7 +59,8 @@ pub(crate) async fn issue(
         spawn_blocking(move || program::check_room(&room, MAX_CHAIN_BYTES))
             .await?
             .map_err(ServerError::file(&own.file))?;
-        let certificate = authority.issue_server_certificate(&name, &own.key).await.map_err(failed)?;
+        let certificate =
+            authority.issue_server_certificate(names.server_name(), &own.key).await.map_err(failed)?;
         let (file, chain) = (own.file.clone(), certificate.chain_pem);
         unserved.store(true, Ordering::Release);
         spawn_blocking(move || replace(&own, times, chain.as_bytes())).await??;
@@ -82,7 +82,7 @@ pub(crate) fn next_due(
     token: Option<&Token>,
     times: Times,
 ) -> Option<Duration> {
-    config.tls.server_name()?.ok()?;
+    config.tls.names.as_ref()?;
     let own = own_certificates(config, token).ok()?;
     own.iter().map(|own| due_in(own.held, times, issuing(authority))).min()
 }
@@ -103,7 +103,7 @@ pub(crate) fn to_be_served(
     times: Times,
 ) -> Result<Served, ServerError> {
     let mut served = Served { files: Vec::new(), invalid: Vec::new() };
-    let is_issued_here = !config.tls.names.is_empty();
+    let is_issued_here = config.tls.names.is_some();
     for own in own_certificates(config, token)? {
         let position = if is_issued_here { to_serve(own.held, times) } else { 0 };
         let file = if position == 0 { own.file } else { earlier(&own.file) };
@@ -121,9 +121,9 @@ pub(crate) fn to_be_served(
 /// [`ServerError`]
 ///
 /// # Cancel safety
-/// A dropped future may have signed a certificate that nobody gets; the record knows of it.
+/// A dropped future may have signed a certificate that is not stored; it is on record.
 pub async fn issue_server_certificate(config: Config) -> Result<Vec<PathBuf>, ServerError> {
-    if config.tls.names.is_empty() {
+    if config.tls.names.is_none() {
         return Err(ServerError::NoOwnCertificate);
     }
     let token = spawn_blocking({
@@ -159,18 +159,17 @@ struct OwnCertificate {
 /// The keys of `[tls]` and what there is for them. Blocks.
 fn own_certificates(config: &Config, token: Option<&Token>) -> Result<Vec<OwnCertificate>, ServerError> {
     let tls = &config.tls;
-    let first = match (&tls.key, &tls.key_file) {
-        (Some(uri), _) => find_key(token, "tls.key", uri)?.public_key().clone(),
-        (None, Some(file)) => public_key(file)?,
-        // `Config::parse` sees to it that there is one.
-        (None, None) => return Err(ServerError::NoTlsKey),
+    let first = match &tls.key {
+        TlsKey::Token(uri) => find_key(token, "tls.key", uri)?.public_key().clone(),
+        TlsKey::File { path, .. } => public_key(path)?,
     };
+    let names = tls.names.as_ref().map(OwnNames::as_slice).unwrap_or_default();
     let own = |key: PublicKey, file: &Path| {
-        let held = [file, &earlier(file)].map(|file| fitting(file, &key, &tls.names));
+        let held = [file, &earlier(file)].map(|file| fitting(file, &key, names));
         OwnCertificate { key, file: file.to_path_buf(), held }
     };
     let mut all = vec![own(first, &tls.certificate_file)];
-    if let Some(rsa) = &tls.rsa {
+    if let Some(rsa) = tls.rsa() {
         all.push(own(public_key(&rsa.key_file)?, &rsa.certificate_file));
     }
     Ok(all)

@@ -6,10 +6,11 @@ use crate::{config::Config, service::io::server_error::ServerError};
 
 /// Opens the token where the configuration has one, and makes the ledger's folder. Blocks.
 pub(crate) fn open_token(config: &Config) -> Result<Option<Token>, ServerError> {
-    // The ledger and the socket in it are nobody else's.
+    // No other user may use the ledger and the socket in it.
     program::make_private_folder(&config.directory).map_err(ServerError::file(&config.directory))?;
     let Some(section) = &config.token else { return Ok(None) };
-    Ok(Some(Token::open(&uri("token.uri", &section.uri)?, &options(section))?))
+    let uri: Uri = section.uri.parse().map_err(|source| ServerError::Uri { field: "token.uri", source })?;
+    Ok(Some(Token::open(&uri, &options(section))?))
 }
 
 /// How a token of the configuration is used.
@@ -20,12 +21,7 @@ pub(crate) fn options(section: &TokenConfig) -> TokenOptions {
 }
 
 /// Finds a key in the token. Blocks.
-pub(crate) fn find_key(token: Option<&Token>, field: &'static str, text: &str) -> Result<Key, ServerError> {
+pub(crate) fn find_key(token: Option<&Token>, field: &'static str, uri: &Uri) -> Result<Key, ServerError> {
     let token = token.ok_or(ServerError::NoToken)?;
-    token.find_key(&uri(field, text)?).map_err(|source| ServerError::Key { field, source })
-}
-
-/// Reads a URI of the configuration.
-pub(crate) fn uri(field: &'static str, text: &str) -> Result<Uri, ServerError> {
-    text.parse().map_err(|source| ServerError::Uri { field, source })
+    token.find_key(uri).map_err(|source| ServerError::Key { field, source })
 }

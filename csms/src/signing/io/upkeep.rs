@@ -213,7 +213,7 @@ impl Upkeep {
     /// Issues the CSMS's own certificates, and returns the files that were written.
     pub(crate) async fn issue_own(&self, config: &Config, when: When) -> Result<Vec<PathBuf>, ServerError> {
         match self.own() {
-            Some(authority) if !config.tls.names.is_empty() => {
+            Some(authority) if config.tls.names.is_some() => {
                 let _turn = self.turn.lock().await;
                 own_certificate::issue(authority, config, self.token(), when, &self.clock, &self.unserved)
                     .await
@@ -263,7 +263,7 @@ impl Upkeep {
         let times = self.clock.times();
         if let Ok(index) = self.ledger.revocations().await {
             for list in &self.lists {
-                due.push(list.due_in(&index, times, config.ca.list_lifetime()).await);
+                due.push(list.due_in(&index, times, config.ca.crl_validity).await);
             }
         }
         let (config, token, authority) = (config.clone(), self.token.clone(), Arc::clone(&self.authority));
