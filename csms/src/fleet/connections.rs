@@ -1,4 +1,4 @@
-//! Who is connected.
+//! Which stations are connected.
 
 use std::{
     collections::HashMap,

@@ -180,7 +180,7 @@ pub trait Ledger: IssuanceRecord + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<ForwardedRequest>, LedgerError>> + Send;
 
-    /// Remembers why a request brought no certificate: it waits no longer.
+    /// Records why a request led to no certificate: it waits no longer.
     fn request_failed(&self, id: i64, reason: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
     /// Whether a key must not be certified again: a certificate for it was revoked because others

@@ -48,7 +48,7 @@ pub(crate) enum Change {
     Moved(Step),
     /// The clock was moved, and is doubted.
     Doubted(Step),
-    /// The clock was moved back to where it would be if nobody had moved it.
+    /// The clock was moved back to where it would be if it had never been moved.
     Returned(Step),
     /// The clock has kept its new time for so long that it is believed.
     Settled,
@@ -84,7 +84,7 @@ impl ClockWatch {
         if !is_moved {
             return None;
         }
-        // A clock that was never set is believed as soon as somebody sets it.
+        // A clock that was never set is trusted as soon as it is set.
         if step.length() <= MAX_TRUSTED_STEP || was_never_set {
             return Some(Change::Moved(step));
         }

@@ -18,7 +18,7 @@ pub enum ControlRequest {
     /// Where does it listen, and who is connected? Brings a row of [`ConnectedStation`] each, and a
     /// [`Status`].
     Status,
-    /// Send a request to a station and bring back its response.
+    /// Send a request to a station and return its response.
     Call {
         /// The station's identity.
         station: StationIdentity,
@@ -52,7 +52,7 @@ pub enum ControlRequest {
     Delete {
         /// The station's identity.
         station: StationIdentity,
-        /// As the station has told it.
+        /// As the station has reported it.
         hash_data: Box<RawValue>,
     },
     /// The certificates that were issued, newest first. Brings rows of [`IssuedCertificate`], and
@@ -67,14 +67,14 @@ pub enum ControlRequest {
     SetPassword {
         /// The station's identity.
         station: StationIdentity,
-        /// The password; left out: random characters that nobody gets to see.
+        /// The password; left out: random characters that are not shown.
         password: Option<Secret>,
     },
     /// Read the configuration again, with certificates, revocation lists and stations.
     Reload,
     /// What was counted since the start, a text that Prometheus reads.
     Metrics,
-    /// Let a station enrol anew with its password although it has used a certificate.
+    /// Let a station enrol again with its password although it has used a certificate.
     Release {
         /// The station's identity.
         station: StationIdentity,
@@ -90,9 +90,9 @@ pub enum ControlRequest {
         /// Why.
         reason: RevocationReason,
     },
-    /// Sign the lists of revoked certificates anew.
+    /// Sign the lists of revoked certificates again.
     SignLists,
-    /// Issue the CSMS's own certificate anew.
+    /// Issue the CSMS's own certificate again.
     IssueServerCertificate,
     /// The requests that wait for another authority, or have failed there, newest first. Brings
     /// rows of [`WaitingRequest`], and [`Listed`].
@@ -109,7 +109,7 @@ impl ControlRequest {
     }
 }
 
-/// What a listing brings after its rows.
+/// The end of a listing, after its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
     /// How many rows there were.
@@ -129,7 +129,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// What [`ControlRequest::Reload`] brings.
+/// The result of [`ControlRequest::Reload`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
     /// The stations whose connections were closed, for their certificates are revoked or nobody
@@ -137,7 +137,7 @@ pub struct Reloaded {
     pub closed: Vec<StationIdentity>,
 }
 
-/// What [`ControlRequest::Revoke`] brings.
+/// The result of [`ControlRequest::Revoke`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revoked {
     /// The certificates that were not revoked before.
@@ -151,7 +151,7 @@ pub struct Revoked {
     pub problem: Option<String>,
 }
 
-/// A list of revoked certificates that was signed; [`ControlRequest::SignLists`] brings one for
+/// A list of revoked certificates that was signed; [`ControlRequest::SignLists`] returns one for
 /// each issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedList {
@@ -187,7 +187,7 @@ pub struct WaitingRequest {
 pub enum ControlReply {
     /// A row of a listing; more lines follow.
     Row(Box<RawValue>),
-    /// It was done; what it brought.
+    /// It was done; the result.
     Done(Box<RawValue>),
     /// What to know before it is done; more lines follow.
     Warning(String),
@@ -199,7 +199,7 @@ pub enum ControlReply {
     NotConnected(String),
 }
 
-/// What [`ControlRequest::Status`] brings.
+/// The result of [`ControlRequest::Status`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Where stations connect.

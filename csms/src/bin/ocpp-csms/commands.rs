@@ -166,7 +166,7 @@ fn time(text: &str) -> Result<UnixSeconds> {
     Ok(SystemTime::from(time).into())
 }
 
-/// Sends the command to the service behind `socket` and prints what it brings.
+/// Sends the command to the service behind `socket` and prints the result.
 pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> Result<Outcome> {
     let mut conversation = Conversation::begin(socket, &request(&command)?).await?;
     let mut out = Output::new();
@@ -246,7 +246,7 @@ fn listing(command: &OperatorCommand) -> Option<Listing> {
     Some(Listing::new(kind))
 }
 
-/// Prints for people what a command without rows brings.
+/// Prints for people the result of a command without rows.
 fn print(out: &mut Output, command: OperatorCommand, read: &str) -> Result<()> {
     let lines = match command {
         OperatorCommand::Inventory { .. } => text::inventory(&serde_json::from_str(read)?),

@@ -1,5 +1,5 @@
 //! Certificates of stations that were issued while the clock was ahead: they are not valid yet, and
-//! nobody but this service accepts them. It has them renewed as their stations are connected.
+//! only this service accepts them. It has them renewed when their stations are connected.
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -1,4 +1,4 @@
-//! The folder of the ledger: one service uses it, and nobody else reads or writes in it.
+//! The folder of the ledger: one service uses it, and no other user reads or writes in it.
 
 use std::{
     fs::{self, File, TryLockError},

@@ -41,7 +41,7 @@ impl Loss {
 
     /// Takes note of an entry that is known and not in the backup.
     pub(crate) fn add_lost(&mut self, reached: u64, head: &str) {
-        // Of another ledger's entries nobody knows how many are the same: it is one at least.
+        // How many entries another ledger has in common is not known: it is one at least.
         let lost = reached.saturating_sub(self.entries).max(1);
         if lost > self.lost {
             self.lost = lost;

@@ -97,7 +97,7 @@ impl ServiceClock {
     /// Looks at the clocks until it is dropped.
     ///
     /// # Cancel safety
-    /// Whoever asks for the time looks, too.
+    /// Each question for the time compares the clocks, too.
     pub(crate) async fn keep(&self) -> Infallible {
         loop {
             sleep(LOOK).await;
@@ -105,7 +105,7 @@ impl ServiceClock {
         }
     }
 
-    /// The clock was moved, or is trusted again: once for each time, also where nobody waited.
+    /// The clock was moved, or is trusted again: once for each time, also if no task waited.
     ///
     /// # Cancel safety
     /// Nothing is lost.

@@ -24,7 +24,7 @@ use crate::service::control::{ControlReply, ControlRequest, LONGEST_LINE};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// Nobody listens.
+    /// No service listens.
     #[error("no service listens on {}; start it with `ocpp-csms run`", path.display())]
     NotRunning {
         /// The socket.
@@ -140,7 +140,7 @@ impl Rows {
     /// Sends a row.
     ///
     /// # Errors
-    /// What to reply, where nobody takes it.
+    /// What to reply if the row is not read.
     ///
     /// # Cancel safety
     /// Part of a line may have been sent; send nothing more.
@@ -152,7 +152,7 @@ impl Rows {
     /// Sends a warning, at once.
     ///
     /// # Errors
-    /// What to reply, where nobody takes it.
+    /// What to reply if the row is not read.
     ///
     /// # Cancel safety
     /// As [`Rows::send`].

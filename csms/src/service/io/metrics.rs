@@ -41,8 +41,8 @@ impl Metrics {
         self.0.render()
     }
 
-    /// Sorts measured times into their buckets, so that they do not pile up where nobody asks for
-    /// them.
+    /// Sorts measured times into their buckets, so that they do not pile up if they are not
+    /// read.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

@@ -1,4 +1,4 @@
-//! What the running service does on an operator's word.
+//! Carries out operators' commands in the running service.
 
 use std::{sync::Arc, time::Duration};
 
@@ -186,7 +186,7 @@ async fn answer(
         }
         ControlRequest::IssueServerCertificate => {
             let config = registry.config.get();
-            // Whoever has it issued by the clock says that the clock is right.
+            // By this command the operator confirms that the clock is right.
             reloader.upkeep.clock().believe();
             let files = reloader.upkeep.issue_own(&config, When::Now).await;
             reloader.serve().await.map_err(in_one_line)?;

@@ -83,7 +83,7 @@ async fn complete<L: Ledger>(registry: &StationRegistry<L>, request: ForwardedRe
     }
 }
 
-/// Why a request that was passed on brought no certificate.
+/// Why a request that was passed on led to no certificate.
 enum NotIssued {
     /// The ledger cannot be read or written.
     Later(String),
@@ -135,5 +135,5 @@ fn is_final(error: &IssueError) -> bool {
     std::iter::successors(error.source(), |error| error.source()).any(|error| error.is::<SerialNumberTaken>())
 }
 
-/// Between two looks at what waits, where nobody says that there is something new.
+/// Between two looks at what waits, if no notification comes.
 const LOOK: Duration = Duration::from_secs(30);

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// The stations, and what the service does when one calls.
+/// What the handlers of all versions share: the stations, and what the service does when one calls.
 #[derive(Debug)]
 pub(crate) struct StationRegistry<L> {
     pub(crate) config: Arc<LiveConfig>,

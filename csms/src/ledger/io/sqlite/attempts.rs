@@ -1,4 +1,4 @@
-//! Deliveries that brought no answer, and those that a connection proves.
+//! Deliveries without an answer, and those that a connection proves.
 
 use certificates::{SerialNumber, StationIdentity, UnixSeconds};
 use program::causes;

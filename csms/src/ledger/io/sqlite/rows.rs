@@ -108,7 +108,7 @@ pub(crate) fn listed(row: &SqliteRow) -> Result<ListedCertificate, LedgerError> 
     read().map_err(unreadable(row))
 }
 
-/// What the text of a column means. Nobody but somebody else writes what means nothing.
+/// What the text of a column means. This program writes no text without a meaning.
 pub(crate) fn meant<T, E: Error + Send + Sync + 'static>(
     row: &SqliteRow,
     column: &str,
@@ -132,7 +132,7 @@ fn unreadable(row: &SqliteRow) -> impl FnOnce(sqlx::Error) -> LedgerError {
     }
 }
 
-/// The row of a certificate that somebody else has changed.
+/// The row of a certificate that another program has changed.
 #[derive(Debug, thiserror::Error)]
 #[error("the row of the certificate {serial_number:?} cannot be read")]
 struct UnreadableCertificate {

@@ -3,7 +3,7 @@
 use ocpp_transport::{CallFailure, Peer};
 use ocpp_types::{Request, Version};
 
-/// Why an operator's request brought no response.
+/// Why an operator's request has no response.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum OperatorCallError {
