@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{config::Config, service::io::server_error::ServerError};
 
-/// Reads a configuration; its relative paths are seen from its folder. Blocks.
+/// Reads a configuration; its relative paths are resolved against its folder. Blocks.
 ///
 /// # Errors
 /// [`ServerError::File`] and [`ServerError::Config`].

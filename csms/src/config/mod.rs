@@ -4,11 +4,9 @@ mod ca;
 mod duration;
 mod error;
 pub(crate) mod io;
-mod limits;
 mod listen;
 pub(crate) mod live;
 mod ocsp;
-mod profiles;
 mod station;
 mod tls;
 mod token_uri;
@@ -24,12 +22,10 @@ use signer_pkcs11::{TokenConfig, Uri};
 
 use self::{ca::RawCa, duration::duration, station::RawStation, tls::RawTls};
 pub use self::{
-    ca::{CaKeys, CaSection, CaSigner, ExternalSection, IssuerSection, Padding},
+    ca::{CaKeys, CaSection, CaSigner, ExternalSection, IssuerSection, Padding, ProfilesSection},
     error::ConfigError,
-    limits::LimitsSection,
-    listen::{ListenSection, NoCommonSubprotocol, OcppVersion, UnknownVersion},
+    listen::{LimitsSection, ListenSection, NoCommonSubprotocol, OcppVersion, UnknownVersion},
     ocsp::OcspSection,
-    profiles::ProfilesSection,
     station::{PasswordHash, StationSection},
     tls::{OwnNames, RsaSection, TlsKey, TlsSection},
 };
@@ -91,7 +87,7 @@ pub struct Config {
     pub ca: CaSection,
     /// The CSMS's own certificate.
     pub tls: TlsSection,
-    /// Whom the CSMS asks for stations whether certificates are revoked (M06).
+    /// Which responders the CSMS asks for stations whether certificates are revoked (M06).
     pub ocsp: OcspSection,
     /// The stations that may connect.
     pub stations: Vec<StationSection>,
@@ -160,7 +156,7 @@ impl Config {
         self.ocsp.check()
     }
 
-    /// The same configuration with its relative paths seen from `folder`.
+    /// The same configuration with its relative paths resolved against `folder`.
     #[must_use]
     pub fn relative_to(mut self, folder: &Path) -> Self {
         self.directory = folder.join(&self.directory);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::config::error::ConfigError;
 
-/// Whom the CSMS asks for stations whether certificates are revoked.
+/// Which responders the CSMS asks for stations whether certificates are revoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OcspSection {

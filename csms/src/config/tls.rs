@@ -17,8 +17,8 @@ pub struct TlsSection {
     pub certificate_file: PathBuf,
     /// Under which names stations reach the CSMS, its FQDN first (A00.FR.510). With them the
     /// authority of this service issues the certificate itself, writes it to `certificate_file`,
-    /// and renews it when two thirds of its life are over (A00.FR.701); without them somebody else
-    /// does.
+    /// and renews it when two thirds of its life are over (A00.FR.701); without them another
+    /// authority does.
     pub names: Option<OwnNames>,
     /// The roots that stations' certificates have to lead to, PEM; default: `ca.certificate_file`.
     pub client_roots_file: Option<PathBuf>,

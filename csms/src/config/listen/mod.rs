@@ -1,14 +1,16 @@
 //! Where stations connect, and how their connections are kept.
 
+mod limits;
+
 use std::{net::SocketAddr, time::Duration};
 
 use ocpp_types::Version;
 use serde::Deserialize;
 
+pub use self::limits::LimitsSection;
 use crate::config::{
     duration::{duration, duration_or_never},
     error::ConfigError,
-    limits::LimitsSection,
 };
 
 /// Where stations connect.
