@@ -35,7 +35,7 @@ enum Due {
 }
 
 impl Fleet {
-    /// A station connected; a former connection of the same identity is forgotten.
+    /// A station connected; it replaces a former connection of the same identity.
     pub(crate) fn handle_connected(&self, peer: Peer, station: ConnectedStation) {
         self.lock().insert(station.identity.clone(), Member { peer, station, due: Due::Later });
     }

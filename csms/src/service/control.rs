@@ -15,8 +15,8 @@ use crate::ledger::CertificateFilter;
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum ControlRequest {
-    /// Where does it listen, and who is connected? Brings a row of [`ConnectedStation`] each, and a
-    /// [`Status`].
+    /// Where does it listen, and which stations are connected? Returns a row of
+    /// [`ConnectedStation`] each, and a [`Status`].
     Status,
     /// Send a request to a station and return its response.
     Call {
@@ -31,14 +31,14 @@ pub enum ControlRequest {
     Trigger {
         /// The station's identity.
         station: StationIdentity,
-        /// The message, in the words of any version.
+        /// The message, as any version of OCPP names it.
         message: String,
     },
     /// Install a root certificate on a station.
     Install {
         /// The station's identity.
         station: StationIdentity,
-        /// What it is for, in the words of any version.
+        /// What it is for, as any version of OCPP names it.
         certificate_type: String,
         /// PEM.
         certificate: String,
@@ -55,7 +55,7 @@ pub enum ControlRequest {
         /// As the station has reported it.
         hash_data: Box<RawValue>,
     },
-    /// The certificates that were issued, newest first. Brings rows of [`IssuedCertificate`], and
+    /// The certificates that were issued, newest first. Returns rows of [`IssuedCertificate`], and
     /// [`Listed`].
     Certificates {
         /// Which.
@@ -94,7 +94,7 @@ pub enum ControlRequest {
     SignLists,
     /// Issue the CSMS's own certificate again.
     IssueServerCertificate,
-    /// The requests that wait for another authority, or have failed there, newest first. Brings
+    /// The requests that wait for another authority, or have failed there, newest first. Returns
     /// rows of [`WaitingRequest`], and [`Listed`].
     Requests {
         /// How many at most; `None`: all.
@@ -132,8 +132,8 @@ impl std::fmt::Debug for Secret {
 /// The result of [`ControlRequest::Reload`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
-    /// The stations whose connections were closed, for their certificates are revoked or nobody
-    /// knows them any more.
+    /// The stations whose connections were closed, because their certificates are revoked or
+    /// they are not in the configuration any more.
     pub closed: Vec<StationIdentity>,
 }
 

@@ -1,5 +1,5 @@
-//! Who may connect, and on which security profile: the decision, without password hashing or a
-//! database.
+//! Which stations may connect, and on which security profile: the decision, without password
+//! hashing or a database.
 
 use crate::config::StationSection;
 

@@ -215,7 +215,7 @@ pub(crate) enum Unserved {
     NotConnected(String),
 }
 
-/// What the station's answer means to the one who asked. A listing and a request by hand have no
+/// What the station's answer means to the operator. A listing and a request by hand have no
 /// answer that refuses: `NotFound` says what a station has.
 fn outcome(command: &OperatorCommand, value: &RawValue) -> Outcome {
     let asks = matches!(

@@ -20,7 +20,7 @@ pub(crate) async fn deliver_without_boot<L: Ledger>(registry: Arc<StationRegistr
         }
         let due = registry.ledger.due_again(unix_now()).await;
         let due = due.unwrap_or_else(|error| {
-            tracing::error!(error = %causes(&error), "which certificates to send again is not known");
+            tracing::error!(error = %causes(&error), "cannot find out which certificates to send again");
             Vec::new()
         });
         for station in due {

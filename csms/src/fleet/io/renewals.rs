@@ -25,7 +25,7 @@ pub(crate) async fn keep_renewed(reloader: &Reloader<SqliteLedger>) {
             match upkeep.ahead.look(upkeep.ledger(), upkeep.clock().times().present).await {
                 Ok(()) => look_ahead = false,
                 Err(error) => {
-                    tracing::error!(error = %causes(&error), "certificates of the future are not known")
+                    tracing::error!(error = %causes(&error), "cannot find out which certificates are not valid yet")
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What is lost where a ledger is replaced by an older one.
+//! What is lost if a ledger is replaced by an older one.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -16,7 +16,7 @@ pub struct Loss {
     pub lost: u64,
     /// The certificates that were issued in these entries, with their stations, and without serial
     /// numbers where another authority has chosen them; `None`: the ledger that is replaced cannot
-    /// be read, so that nobody knows.
+    /// be read.
     pub certificates: Option<Vec<(Option<SerialNumber>, StationIdentity)>>,
     /// The revocations that the backup lacks. They are taken over from the lists on disk, and from
     /// the ledger that is replaced.

@@ -129,8 +129,8 @@ pub(crate) trait Answer: Send + Sync + 'static {
     fn answer(&self, request: ControlRequest, rows: &mut Rows) -> impl Future<Output = ControlReply> + Send;
 }
 
-/// Where a listing's rows go, one after the other: nothing is kept of them here, and whoever does
-/// not read them is left.
+/// Writes the rows of a listing, one after the other. None of them is kept, and a connection that
+/// is not read ends.
 #[derive(Debug)]
 pub(crate) struct Rows {
     writer: BufWriter<OwnedWriteHalf>,
@@ -233,7 +233,7 @@ async fn converse(stream: UnixStream, answer: Arc<impl Answer>) {
         Err(error) => ControlReply::Failed(format!("the command cannot be read: {error}")),
     };
     if let Err(error) = rows.finish(&reply).await {
-        tracing::debug!(error = %causes(&error), "an operator's command went away before its reply");
+        tracing::debug!(error = %causes(&error), "an operator's command ended before its reply");
     }
 }
 

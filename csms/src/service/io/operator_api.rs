@@ -263,14 +263,14 @@ async fn revoke(
         let marked = ledger.advance_marks(Reach::File).await;
         let lists = reloader.upkeep.sign_lists(&config, When::Now).await;
         if !lists.as_ref().is_ok_and(|lists| !lists.is_empty()) {
-            // Otherwise the lists have seen to it.
+            // Otherwise the signatures of the lists have advanced them.
             ledger.advance_marks(Reach::Everywhere).await.map_err(in_one_line)?;
         }
         marked.map_err(in_one_line)?;
         Ok::<_, String>((lists, reloader.serve().await))
     };
-    // Whatever becomes of the lists, the revocation is on record, and admission asks the record: no
-    // connection waits for a signature to be closed.
+    // The revocation is on record, and admission reads the record: connections are closed without
+    // waiting for the signatures of the lists.
     let (mut closed, listed) =
         tokio::join!(biased; reloader.close(revoked, "its certificate is revoked"), list);
     let (lists, refreshed) = match listed {

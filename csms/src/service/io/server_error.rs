@@ -100,7 +100,7 @@ pub enum ServerError {
         section: &'static str,
     },
     /// The transport serves no TLS whose certificates could be read again.
-    #[error("the certificates cannot be read anew")]
+    #[error("the certificates cannot be read again")]
     Reload(#[from] NotTls),
     /// The configuration asks for OpenSSL, which is not built in.
     #[error("tls.rsa needs OpenSSL; build this program with `--features openssl`")]

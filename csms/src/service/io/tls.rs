@@ -77,7 +77,7 @@ fn client_trust(config: &Config, files: &TlsFiles<'_>) -> Result<ClientTrust, Se
         if let Some(begin) =
             lists.iter().filter_map(|list| begin(list)).find(|begin| *begin > files.latest + SKEW)
         {
-            // Whom it names is revoked all the same.
+            // The certificates that it names are revoked all the same.
             tracing::error!(
                 file = %file.display(),
                 this_update = %Timestamp::from(begin),

@@ -34,16 +34,16 @@ enum CommandError {
         source: std::io::Error,
     },
     /// Its input or output broke off.
-    #[error("the conversation with {program} broke off")]
+    #[error("the connection with {program} broke off")]
     Pipe {
         program: String,
         #[source]
         source: std::io::Error,
     },
-    /// It said no.
+    /// It failed.
     #[error("{program} ended with {status}: {said}")]
     Failed { program: String, status: std::process::ExitStatus, said: String },
-    /// It writes without end.
+    /// Its output is too long.
     #[error("{program} has written more than {LONGEST_CHAIN} bytes")]
     TooLong { program: String },
     /// It took too long, and was ended.

@@ -27,8 +27,7 @@ pub(crate) struct ListFile {
     path: PathBuf,
     /// How far thisUpdate lies in the past.
     backdate: Duration,
-    /// The issuer's certificate does not allow it to sign lists; who has heard of it once is not
-    /// told again.
+    /// The issuer's certificate does not allow it to sign lists. This is reported once.
     not_allowed: AtomicBool,
 }
 

@@ -70,7 +70,7 @@ pub(crate) enum NoOcsp {
 pub(crate) enum NoVerdict {
     #[error("the hash data names no certificate")]
     Id(#[from] HashDataError),
-    #[error("the issuer is not in ocsp.authorities_file, so nobody's word counts")]
+    #[error("the issuer is not in ocsp.authorities_file, so no answer about its certificates counts")]
     Issuer,
     #[error("nothing was fetched")]
     Fetch(#[from] NoOcsp),

@@ -50,9 +50,9 @@ pub(crate) struct Upkeep {
     lists: Vec<ListFile>,
     /// One after the other, so that a list or a certificate is never replaced by an older one.
     turn: Mutex<()>,
-    /// Something in the files may be newer than what is served: whoever writes sets it, and only
-    /// serving all of it clears it. It outlives an error, and a command that is cut off between the
-    /// two.
+    /// Something in the files may be newer than what is served: it is set before a file is
+    /// written, and cleared before all of them are read. It stays set after an error, or if a
+    /// command is cut off between the two.
     unserved: AtomicBool,
     /// What was issued while the clock was ahead.
     pub(crate) ahead: IssuedAhead,

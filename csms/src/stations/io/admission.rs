@@ -119,8 +119,8 @@ impl<L: Ledger> AdmissionControl<L> {
         }
     }
 
-    /// Admits a station that has proved who it is, and records its profile. What it proved may have
-    /// taken a while, so only now is it known whether it has used a higher one.
+    /// Admits a station that has authenticated, and records its profile. Authentication may have
+    /// taken a while, so only now is it known whether the station has used a higher profile.
     async fn admit_proved(
         &self,
         station: &StationSection,
@@ -141,7 +141,8 @@ impl<L: Ledger> AdmissionControl<L> {
         if let Some(serial_number) = leaf.and_then(|leaf| serial_number(leaf)) {
             self.note_delivery(identity, serial_number).await;
         }
-        // B01.FR.08: who was never accepted has to boot first. One that was only connects again.
+        // B01.FR.08: a station that was never accepted has to boot first. One that was may
+        // reconnect without BootNotification.
         let registered = self.ledger.registered(identity).await;
         let registration = match registered.map_err(|error| unavailable(identity, &error))? {
             // A00.FR.429
@@ -170,7 +171,7 @@ impl<L: Ledger> AdmissionControl<L> {
             Ok(false) => {}
             Err(error) => tracing::error!(
                 %station, %serial_number, error = %causes(&error),
-                "that the station has its certificate was not recorded"
+                "cannot record that the station has its certificate"
             ),
         }
     }
@@ -234,7 +235,7 @@ fn not_verified(station: &StationIdentity, error: NotVerified) -> Refusal {
 }
 
 fn unavailable(station: &StationIdentity, error: &LedgerError) -> Refusal {
-    tracing::error!(%station, error = %causes(error), "nobody is admitted without the ledger");
+    tracing::error!(%station, error = %causes(error), "no station is admitted without the ledger");
     Refusal::Unavailable
 }
 

@@ -142,7 +142,7 @@ impl<L: Ledger> Deliveries<L> {
                 reason,
                 attempts,
                 wait_seconds = wait_after(attempts).as_secs(),
-                "the certificate brought no answer, and is sent again"
+                "the certificate was not answered, and is sent again"
             ),
             Err(error) => tracing::error!(
                 %station,

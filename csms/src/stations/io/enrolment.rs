@@ -79,7 +79,7 @@ impl<L: Ledger> Enrolment<L> {
                 tracing::error!(
                     station = %station.identity,
                     reason = %causes(&refused),
-                    "a sound certificate request was not served"
+                    "a valid certificate request was not served"
                 );
                 Reply::new(R::rejected(&refused))
             }
@@ -96,8 +96,8 @@ impl<L: Ledger> Enrolment<L> {
     ) -> Result<(), Refused> {
         let look_up = |source: RecordError| LedgerError { action: "look a key up", source: source.into() };
         let certificate_type = pending.certificate_type().map(CertificateUse::as_str);
-        // The same key again: a resend gets what is due already, and nobody else's key is
-        // certified.
+        // The same key again: a resend gets what is due already, and no key of another station
+        // is certified.
         match self.ledger.owner_of_key(key).await.map_err(look_up)? {
             Some(owner) if owner != station.identity => return Err(Refused::KeyOfAnother),
             Some(_) => {

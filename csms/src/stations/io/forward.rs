@@ -70,13 +70,13 @@ async fn complete<L: Ledger>(registry: &StationRegistry<L>, request: ForwardedRe
         }
         // The ledger knows nothing of it, so it is not over.
         Err(NotIssued::Later(reason)) => {
-            tracing::error!(%station, error = reason, "a request that waits was not asked for");
+            tracing::error!(%station, error = reason, "a waiting request was not passed on");
             sleep(LOOK).await;
         }
         Err(NotIssued::Failed(reason)) => {
             tracing::error!(%station, reason, "the other authority has issued no certificate");
             if let Err(error) = registry.ledger.request_failed(request.id, &reason).await {
-                tracing::error!(%station, error = %causes(&error), "that cannot be recorded");
+                tracing::error!(%station, error = %causes(&error), "the failure cannot be recorded");
                 sleep(LOOK).await;
             }
         }

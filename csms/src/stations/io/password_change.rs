@@ -46,7 +46,7 @@ pub(crate) enum ChangePasswordError {
 /// Sends a new password to a station and returns the station's word (A01.FR.02). When it has taken
 /// it, the old one counts no longer (A01.FR.03); when it has to reboot first, both count until it
 /// connects with the new one. Without one of the operator's it is made of random characters
-/// (A01.FR.07), and nobody gets to see it.
+/// (A01.FR.07), and is not shown.
 pub(crate) async fn change<L: Ledger>(
     ledger: &L,
     logins: &Logins,

@@ -93,8 +93,7 @@ impl<L: Ledger> StationRegistry<L> {
     /// Sends a station what is due to it: certificates that wait for it, and, where its own has
     /// expired, the request to have it renewed (A02).
     pub(crate) async fn send_due(&self, peer: &Peer) {
-        // A revocation that came while the station was being connected has not seen this connection
-        // (A00.FR.705).
+        // A revocation during the handshake has not closed this connection (A00.FR.705).
         if self.is_revoked(peer).await {
             tracing::warn!(station = %peer.identity(), "its certificate is revoked; its connection is closed");
             peer.close(Close::PolicyViolation).await;
@@ -117,7 +116,7 @@ impl<L: Ledger> StationRegistry<L> {
         let station = peer.identity();
         let Some(serial) = presented_serial_number(peer) else { return false };
         self.ledger.is_revoked(station, serial).await.unwrap_or_else(|error| {
-            tracing::error!(%station, error = %causes(&error), "whether its certificate is revoked is not known");
+            tracing::error!(%station, error = %causes(&error), "cannot find out whether its certificate is revoked");
             false
         })
     }

@@ -57,7 +57,7 @@ impl GuessLimits {
     }
 }
 
-/// Who guesses whose password.
+/// A network that guesses the password of a station.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Guess {
     /// Where the guess comes from.

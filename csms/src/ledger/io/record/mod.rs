@@ -93,8 +93,8 @@ pub(crate) async fn lines(
     }
 }
 
-/// Appends an entry. The transaction holds the lock of the one writer, so nobody else appends to
-/// the same end.
+/// Appends an entry. The transaction holds the lock of the one writer, so no other entry is
+/// appended to the same end.
 pub(crate) async fn append(change: &mut Change, event: &AuditEvent) -> Result<u64, LedgerError> {
     let action = "write into its record";
     let broken = |source| LedgerError { action, source: Box::new(source) };

@@ -92,8 +92,8 @@ impl SqliteLedger {
         Ok(ledger)
     }
 
-    /// Opens a ledger that is there, and changes nothing of it. On read-only media it reads a copy
-    /// where the ledger has a write-ahead log.
+    /// Opens an existing ledger, and changes nothing in it. On read-only media it reads a copy if
+    /// the ledger has a write-ahead log.
     ///
     /// # Errors
     /// [`LedgerError`] where the file cannot be opened.
@@ -116,7 +116,8 @@ impl SqliteLedger {
         self.shared.guard.as_ref().map_or(Ok(()), Guard::check)
     }
 
-    /// Raises the marks to the end, and leaves everything in the one file, for whoever copies it.
+    /// Raises the marks to the end, and leaves everything in the one file, so that it can be
+    /// copied.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

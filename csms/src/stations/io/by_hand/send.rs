@@ -34,7 +34,7 @@ pub(crate) enum OperatorCallError {
     #[error(transparent)]
     Version(CallFailure),
     /// The station did not answer with a response.
-    #[error("{action} brought no response")]
+    #[error("there is no response to {action}")]
     Call {
         /// The action.
         action: &'static str,
