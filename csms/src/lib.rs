@@ -1,9 +1,10 @@
-//! A central system's certificate service: the authority's key in a PKCS #11 token, certificates over OCPP 1.6, 2.0.1 and
-//! 2.1.
+//! A central system's certificate service: the authority's key in a PKCS #11 token, certificates
+//! over OCPP 1.6, 2.0.1 and 2.1.
 //!
-//! It puts the crates together as a CSMS would: [`signer_pkcs11`] judges requests and signs certificates,
-//! [`ocpp_transport`] talks to the stations, and a [`Ledger`] remembers what was issued before the station is told.
-//! It does nothing else that a CSMS does: a backend takes it as an example, or runs it beside its own.
+//! It puts the crates together as a CSMS would: [`signer_pkcs11`] judges requests and signs
+//! certificates, [`ocpp_transport`] talks to the stations, and a [`Ledger`] remembers what was
+//! issued before the station is told. It does nothing else that a CSMS does: a backend takes it as
+//! an example, or runs it beside its own.
 //!
 //! ```no_run
 //! use csms::{Config, Server};
@@ -17,29 +18,48 @@
 //! # }
 //! ```
 
-mod admission;
-mod certificate_file;
-mod clock;
 mod config;
-pub mod control;
 mod fleet;
-pub mod io;
 mod ledger;
-mod live;
-mod login;
-mod operator;
-mod revocation;
-mod serving;
+mod service;
+mod signing;
+mod stations;
 
 pub use crate::{
-    certificate_file::{CertificateFileError, certificate_to_install},
     config::{
-        CaSection, Config, ConfigError, ExternalSection, IssuerSection, LimitsSection, ListenSection,
-        NoCommonSubprotocol, OcppVersion, OcspSection, Padding, RsaSection, StationSection, TlsSection,
+        CaKeys, CaSection, CaSigner, Config, ConfigError, ExternalSection, IssuerSection, LimitsSection,
+        ListenSection, NoCommonSubprotocol, OcppVersion, OcspSection, OwnNames, Padding, PasswordHash,
+        ProfilesSection, RsaSection, StationSection, TlsKey, TlsSection, UnknownVersion,
     },
+    io::{Server, ServerError, SqliteLedger},
     ledger::{
         CertificateFilter, CertificateState, ChangedPasswords, Delivery, Finding, ForwardedRequest, Ledger,
-        LedgerBehind, LedgerEntry, LedgerError, ListedCertificate, Mismatch, PasswordAnswer, Revoked,
+        LedgerBehind, LedgerEntry, LedgerError, ListedCertificate, Mismatch, PasswordAnswer, Revocation,
+    },
+    service::{
+        certificate_file::{CertificateFileError, certificate_to_install},
+        control,
     },
 };
-pub use io::{Server, ServerError, SqliteLedger};
+
+/// What touches the world: the token, the ledger's file, sockets and the clock.
+pub mod io {
+    pub use crate::{
+        config::io::read_config,
+        ledger::io::{
+            backup::back_up,
+            loss::Loss,
+            restore::Restoration,
+            sqlite::{database::SqliteLedger, guard::LedgerLost},
+            verify::{DamagedPages, LedgerReport},
+        },
+        service::io::{
+            control::{ControlError, Conversation, send},
+            metrics::{Metrics, MetricsError},
+            server::Server,
+            server_error::ServerError,
+        },
+        signing::io::own_certificate::issue_server_certificate,
+        stations::io::login::password::{HashPasswordError, hash_password},
+    };
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How often a certificate is sent without an answer. A station that closes the connection each
 /// time, before it answers, would otherwise get it for ever; after so many attempts, over more than
-/// a day, somebody has to look at it.
+/// a day, an operator has to look at it.
 pub(crate) const MAX_ATTEMPTS: u32 = 8;
 
 /// How long a certificate waits after so many attempts without an answer. After the first it goes

@@ -225,7 +225,7 @@ impl RecordedCertificates {
     }
 
     /// What is wrong beyond single rows, once all of them were compared: signed certificates
-    /// without a row, and rows that nobody has signed.
+    /// without a row, and rows without a signature.
     pub(crate) fn finish(self) -> Vec<Finding> {
         let mut found = Vec::new();
         let mut missing =

@@ -42,7 +42,7 @@ pub struct ListedCertificate {
     /// What came in the place of the last answer.
     pub problem: Option<String>,
     /// Whether and why it was revoked.
-    pub revoked: Option<Revoked>,
+    pub revoked: Option<Revocation>,
 }
 
 /// Which certificates are listed: those for which all of this holds.
@@ -74,7 +74,7 @@ pub enum CertificateState {
 
 /// That a certificate was revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Revoked {
+pub struct Revocation {
     /// When.
     pub at: UnixSeconds,
     /// As [`signer_pkcs11::RevocationReason`] writes it.

@@ -5,6 +5,7 @@ mod attempts;
 mod comparison;
 mod entry;
 mod high_water;
+pub(crate) mod io;
 mod revocation_list;
 
 use std::future::Future;
@@ -20,7 +21,7 @@ pub(crate) use self::{
 };
 pub use self::{
     comparison::{Finding, Mismatch},
-    entry::{CertificateFilter, CertificateState, Delivery, LedgerEntry, ListedCertificate, Revoked},
+    entry::{CertificateFilter, CertificateState, Delivery, LedgerEntry, ListedCertificate, Revocation},
     high_water::LedgerBehind,
 };
 
@@ -179,7 +180,7 @@ pub trait Ledger: IssuanceRecord + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<ForwardedRequest>, LedgerError>> + Send;
 
-    /// Remembers why a request brought no certificate: it waits no longer.
+    /// Records why a request led to no certificate: it waits no longer.
     fn request_failed(&self, id: i64, reason: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
     /// Whether a key must not be certified again: a certificate for it was revoked because others

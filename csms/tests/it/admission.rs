@@ -44,7 +44,8 @@ fn tc_a_08_client_certificates_of_another_authority_or_station_are_refused() {
     report.step("ended");
 }
 
-/// Everything that the test looks at but the cipher suites, which are in `reload` and in the transport's own tests.
+/// Everything that the test looks at but the cipher suites, which are in `reload` and in the
+/// transport's own tests.
 #[test]
 fn tc_a_04_the_certificate_of_the_csms_is_as_it_has_to_be() {
     let stage = Stage::start();

@@ -1,4 +1,5 @@
-//! Another authority, asked by a command: OpenSSL's `ca`, which answers late, wrongly, or not at all.
+//! Another authority, asked by a command: OpenSSL's `ca`, which answers late, wrongly, or not at
+//! all.
 
 use std::{
     fs,
@@ -102,7 +103,8 @@ fn a02_fr_04_another_authority_makes_the_certificate() {
     let certificates = stage.certificates();
     assert_eq!(certificates[0]["state"], "Accepted");
 
-    // It opens security profile 3, until it is revoked here: whatever list the other authority publishes.
+    // It opens security profile 3, until it is revoked here: whatever list the other authority
+    // publishes.
     fs::copy(stage.path("chain.pem"), stage.path("own.pem")).expect("copies");
     fs::copy(stage.path("key.pem"), stage.path("own.key")).expect("copies");
     in_runtime(async {

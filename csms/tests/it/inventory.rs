@@ -1,5 +1,5 @@
-//! What is installed on a station, by the operator's hand, in the version of its connection: M03, M04 and M05 as a CSMS
-//! has to speak them.
+//! What is installed on a station, by the operator's hand, in the version of its connection: M03,
+//! M04 and M05 as a CSMS has to speak them.
 
 use std::fs;
 
@@ -10,7 +10,8 @@ use crate::{
     stage::Stage,
 };
 
-/// The uses of a root that the operator may name, and the test cases of their installation and listing.
+/// The uses of a root that the operator may name, and the test cases of their installation and
+/// listing.
 fn uses(ocpp: Ocpp) -> &'static [&'static str] {
     match ocpp {
         Ocpp::V16 => &["CentralSystemRootCertificate", "ManufacturerRootCertificate"],
@@ -53,7 +54,8 @@ fn listed(response: &Value) -> Vec<(Option<&str>, &Value)> {
         .collect()
 }
 
-/// TC_M_01 to TC_M_04, TC_M_12, TC_M_13, TC_M_14, TC_M_16 and TC_M_19, each as CSMS; TC_075 of OCPP 1.6.
+/// TC_M_01 to TC_M_04, TC_M_12, TC_M_13, TC_M_14, TC_M_16 and TC_M_19, each as CSMS; TC_075 of OCPP
+/// 1.6.
 #[test]
 fn tc_m_01_to_04_12_to_14_16_19_each_use_is_installed_and_listed_in_each_version() {
     for ocpp in Ocpp::ALL {
@@ -142,8 +144,8 @@ fn tc_m_05_tc_m_21_what_the_station_cannot_do_is_told() {
     }
 }
 
-/// TC_M_20 as CSMS, TC_076 of OCPP 1.6: what was listed is deleted by the very hash data that the station has told
-/// (M04.FR.07), under each algorithm, and for serial numbers of any shape.
+/// TC_M_20 as CSMS, TC_076 of OCPP 1.6: what was listed is deleted by the very hash data that the
+/// station has told (M04.FR.07), under each algorithm, and for serial numbers of any shape.
 #[test]
 fn tc_m_20_the_hash_data_of_the_station_comes_back_as_it_was() {
     for ocpp in Ocpp::ALL {

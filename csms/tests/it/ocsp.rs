@@ -1,4 +1,5 @@
-//! M06 and M07: what the CSMS finds out for its stations, from OpenSSL's responder and from OpenSSL's revocation lists.
+//! M06 and M07: what the CSMS finds out for its stations, from OpenSSL's responder and from
+//! OpenSSL's revocation lists.
 
 use std::{
     fs,
@@ -149,7 +150,8 @@ fn question(stage: &Stage, certificate: &str, digest: &str, url: &str) -> Value 
     json!({ "ocspRequestData": data })
 }
 
-/// TC_M_24_CSMS: the station gets the responder's own bytes, whatever they say, under each algorithm (M06.FR.02, .08, .09).
+/// TC_M_24_CSMS: the station gets the responder's own bytes, whatever they say, under each
+/// algorithm (M06.FR.02, .08, .09).
 #[test]
 fn tc_m_24_m06_fr_02_the_responders_answer_is_passed_on() {
     let stage = stage_with(&[]);
@@ -299,7 +301,8 @@ fn tc_m_25_m06_fr_04_what_is_no_answer_is_failed() {
     assert_eq!(answer["status"], "Accepted", "{answer}");
 }
 
-/// Lesson 63a: an answer with the responder's chain may be longer than the field of 2.0.1 (5,500 characters).
+/// Lesson 63a: an answer with the responder's chain may be longer than the field of 2.0.1 (5,500
+/// characters).
 #[test]
 fn an_answer_that_ocsp_result_cannot_hold_is_failed_and_not_sent() {
     let stage = stage_with(&[]);
@@ -415,7 +418,8 @@ fn m07_fr_03_m07_fr_07_verdicts_of_responders_and_lists() {
     let request = asked.recv_timeout(Duration::from_secs(10)).expect("asked");
     assert!(request.starts_with("GET /ca.crl HTTP/1.1\r\n"), "{request}");
 
-    // M07.FR.02, M07.FR.05: not fetched, or proves nothing; other algorithms; an issuer that nobody has named.
+    // M07.FR.02, M07.FR.05: not fetched, or proves nothing; other algorithms; an issuer that nobody
+    // has named.
     let other = json!({
         "certificateHashData": stage.hash_data("root.pem", "tls.pem", "sha256"), "source": "OCSP",
         "urls": [own.url],

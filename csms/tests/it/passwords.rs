@@ -130,7 +130,8 @@ fn tc_a_10_a01_fr_04_the_old_password_stays_when_the_station_rejects_the_new_one
     });
 }
 
-/// The security whitepaper of 1.6 has a station send the bytes of its key, its certification test (TC_085) the text.
+/// The security whitepaper of 1.6 has a station send the bytes of its key, its certification test
+/// (TC_085) the text.
 #[test]
 fn the_key_of_1_6_is_accepted_as_bytes_and_as_text() {
     let key = "0001020304050607FFFFFFFFFFFFFFFFFFFFFFFF";
@@ -231,7 +232,8 @@ fn tc_a_19_a05_fr_07_a_station_that_was_moved_to_profile_3_is_refused_on_profile
         assert_eq!(slots.recv().await, Some((2, 3)));
         connection.close(Close::Normal).await;
 
-        // Until it has used the new profile, the old one is its way back (A05.FR.08 of 1.6, B10.FR.07).
+        // Until it has used the new profile, the old one is its way back (A05.FR.08 of 1.6,
+        // B10.FR.07).
         assert!(opens(&stage, PASSWORD).await);
         let chain = CertificateDer::pem_file_iter(stage.path("chain.pem")).expect("opens");
         let chain = chain.collect::<Result<Vec<_>, _>>().expect("certificates");

@@ -1,4 +1,5 @@
-//! What certificates look like and who issues them: profiles, several issuers, and the CSMS's own certificate.
+//! What certificates look like and who issues them: profiles, several issuers, and the CSMS's own
+//! certificate.
 
 use std::{
     fs,
@@ -104,7 +105,8 @@ fn prepare() -> Stage {
     stage
 }
 
-/// Asks for a certificate with the request in a file, and writes the chain that comes to `NAME.pem`.
+/// Asks for a certificate with the request in a file, and writes the chain that comes to
+/// `NAME.pem`.
 async fn enrol(
     stage: &Stage,
     name: &str,

@@ -1,4 +1,5 @@
-//! Revocation: on record, on a list that OpenSSL accepts, on the connections; and lists that renew themselves.
+//! Revocation: on record, on a list that OpenSSL accepts, on the connections; and lists that renew
+//! themselves.
 
 use std::{
     fs,
@@ -17,7 +18,8 @@ use crate::{
     stage::Stage,
 };
 
-/// Gives a station its certificate: `SERIAL.pem` and `SERIAL.key`. Returns the certificate's serial number.
+/// Gives a station its certificate: `SERIAL.pem` and `SERIAL.key`. Returns the certificate's serial
+/// number.
 pub(crate) fn enrol(stage: &Stage, identity: &str, serial_number: &str) -> String {
     let csr = stage.request(&format!("/O=Test CSO/CN={serial_number}"), &[]);
     let chain = format!("{serial_number}.pem");

@@ -111,7 +111,8 @@ impl Stage {
         self.log()
     }
 
-    /// Lets the running program write no byte of a file beyond this position; `None` lets it write again.
+    /// Lets the running program write no byte of a file beyond this position; `None` lets it write
+    /// again.
     pub(crate) fn limit_files(&self, bytes: Option<u64>) {
         let pid = Pid::from_child(self.process.as_ref().expect("runs"));
         // The hard limit stays, so that the soft one can be lifted again.
@@ -177,8 +178,8 @@ impl Stage {
         fs::write(path, text.replacen(from, to, 1)).expect("writes");
     }
 
-    /// Runs an operator's command while the stations of this runtime go on, and returns what it printed, or what it
-    /// said was wrong.
+    /// Runs an operator's command while the stations of this runtime go on, and returns what it
+    /// printed, or what it said was wrong.
     pub(crate) async fn operate(&self, arguments: &[&str]) -> Result<Value, String> {
         let mut command = self.command(arguments);
         let output =
@@ -189,7 +190,8 @@ impl Stage {
         }
     }
 
-    /// Makes a key of this name in the token and a root for it in `NAME.pem`, before the program is started.
+    /// Makes a key of this name in the token and a root for it in `NAME.pem`, before the program is
+    /// started.
     pub(crate) fn make_root(&self, name: &str) {
         let token = open_token(&self.folder.path().file_name().expect("a name").to_string_lossy());
         let key = token.generate_key(&KeyName::random(name).expect("a name"), KeyAlgorithm::EcdsaP256);
@@ -349,7 +351,8 @@ impl Stage {
         "request.pem"
     }
 
-    /// The hash data of a certificate, by OpenSSL: as OCSP names it, by the digest `sha256`, `sha384` or `sha512`.
+    /// The hash data of a certificate, by OpenSSL: as OCSP names it, by the digest `sha256`,
+    /// `sha384` or `sha512`.
     pub(crate) fn hash_data(&self, issuer: &str, certificate: &str, digest: &str) -> Value {
         let algorithm = format!("-{digest}");
         let arguments =

@@ -50,7 +50,8 @@ fn an_operators_request_is_checked_by_the_schemas_of_1_6() {
     assert_eq!(asked, 0, "{:?}", station.frames());
 }
 
-/// TC_073 of OCPP 1.6: the key is 16 to 20 bytes in hexadecimal (A00.FR.205 of the security whitepaper).
+/// TC_073 of OCPP 1.6: the key is 16 to 20 bytes in hexadecimal (A00.FR.205 of the security
+/// whitepaper).
 #[test]
 fn tc_073_a01_the_authorization_key_is_changed() {
     let stage = Stage::start();

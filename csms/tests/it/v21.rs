@@ -96,7 +96,8 @@ fn a02_fr_27_the_root_that_a_station_names_issues_its_certificate() {
     assert_eq!(stage.certificates().len(), issued);
 }
 
-/// TC_A_12_CSMS: certificates for vehicles come from another hierarchy, and each type comes back with its own.
+/// TC_A_12_CSMS: certificates for vehicles come from another hierarchy, and each type comes back
+/// with its own.
 #[test]
 fn tc_a_12_certificates_for_vehicles() {
     let stage = Stage::prepare();
@@ -135,7 +136,8 @@ fn tc_a_12_certificates_for_vehicles() {
     }
 }
 
-/// What was asked for in OCPP 2.1 waits while the station speaks a version that has no word for it, and holds up no other.
+/// What was asked for in OCPP 2.1 waits while the station speaks a version that has no word for it,
+/// and holds up no other.
 #[test]
 fn a_certificate_of_2_1_waits_for_a_connection_of_2_1() {
     let stage = Stage::prepare();

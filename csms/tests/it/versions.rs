@@ -1,4 +1,5 @@
-//! What holds in each version of OCPP alike, shown with a station on Python's `ocpp` and judged by OpenSSL.
+//! What holds in each version of OCPP alike, shown with a station on Python's `ocpp` and judged by
+//! OpenSSL.
 
 use std::fs;
 
@@ -120,7 +121,8 @@ fn the_same_csr_again_gets_the_same_certificate() {
     }
 }
 
-/// The version is that of the connection on which the certificate is sent, whichever it was asked for in.
+/// The version is that of the connection on which the certificate is sent, whichever it was asked
+/// for in.
 #[test]
 fn what_was_issued_before_a_crash_is_delivered_in_the_version_of_the_new_connection() {
     let versions = [(Ocpp::V21, Ocpp::V16), (Ocpp::V16, Ocpp::V201), (Ocpp::V201, Ocpp::V21)];
@@ -140,7 +142,8 @@ fn what_was_issued_before_a_crash_is_delivered_in_the_version_of_the_new_connect
         stage.await_states(&["Issued"]);
 
         let mut station = Puppet::new(&stage, "CS001");
-        // Its key is gone with the process; that it takes the certificate all the same is for the test.
+        // Its key is gone with the process; that it takes the certificate all the same is for the
+        // test.
         station.answer("CertificateSigned", json!({ "status": "Accepted" }));
         station.connect(after);
         station.boot(after, "SN-0001");
@@ -158,7 +161,8 @@ fn what_was_issued_before_a_crash_is_delivered_in_the_version_of_the_new_connect
     }
 }
 
-/// The station's verdict is final, the operator sees it, and the security event that follows is confirmed.
+/// The station's verdict is final, the operator sees it, and the security event that follows is
+/// confirmed.
 #[test]
 fn tc_a_14_a_rejected_certificate_is_final_and_visible_in_each_version() {
     for ocpp in Ocpp::ALL {
@@ -319,7 +323,8 @@ fn a00_fr_429_an_expired_certificate_is_renewed_in_each_version() {
     }
 }
 
-/// An issuer so deep below its root that the chain has more than the 5,600 characters that every station takes.
+/// An issuer so deep below its root that the chain has more than the 5,600 characters that every
+/// station takes.
 fn deep_below_its_root() -> Stage {
     let stage = Stage::prepare();
     fs::write(

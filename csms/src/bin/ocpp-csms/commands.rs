@@ -40,8 +40,8 @@ pub(crate) enum OperatorCommand {
     Install {
         /// The station's identity
         station: StationIdentity,
-        /// CSMSRootCertificate, ManufacturerRootCertificate, V2GRootCertificate, MORootCertificate or
-        /// OEMRootCertificate, where the station's version has it
+        /// CSMSRootCertificate, ManufacturerRootCertificate, V2GRootCertificate, MORootCertificate
+        /// or OEMRootCertificate, where the station's version has it
         certificate_type: String,
         /// The file with one certificate, PEM or DER; what else stands in a file is never sent
         file: PathBuf,
@@ -76,11 +76,13 @@ pub(crate) enum OperatorCommand {
         #[arg(long)]
         file: Option<PathBuf>,
     },
-    /// Read the configuration again, with certificates, revocation lists and stations, as SIGHUP does
+    /// Read the configuration again, with certificates, revocation lists and stations, as SIGHUP
+    /// does
     Reload,
     /// List the certificates that were issued, newest first
     Certificates(CertificatesArguments),
-    /// Revoke a certificate: on record, on the list of revoked certificates, and on the connections of this service
+    /// Revoke a certificate: on record, on the list of revoked certificates, and on the connections
+    /// of this service
     #[command(group(clap::ArgGroup::new("which").required(true)))]
     Revoke {
         /// The certificate's serial number, hexadecimal, as `certificates` or another program
@@ -94,7 +96,8 @@ pub(crate) enum OperatorCommand {
         #[arg(long, default_value = "unspecified")]
         reason: RevocationReason,
     },
-    /// Sign the lists of revoked certificates anew and print them, PEM; the service does so by itself in time
+    /// Sign the lists of revoked certificates anew and print them, PEM; the service does so by
+    /// itself in time
     Crl,
     /// List the requests that wait for another authority, or have failed there, newest first
     Requests {
@@ -107,7 +110,8 @@ pub(crate) enum OperatorCommand {
     /// After a restoration that lost entries: accept the passwords of all stations again that are
     /// not known to have used a certificate
     AcceptPasswords,
-    /// Let a station enrol anew with its password although it has used a certificate (a replaced controller)
+    /// Let a station enrol anew with its password although it has used a certificate (a replaced
+    /// controller)
     Release {
         /// The station's identity
         station: StationIdentity,
@@ -162,7 +166,7 @@ fn time(text: &str) -> Result<UnixSeconds> {
     Ok(SystemTime::from(time).into())
 }
 
-/// Sends the command to the service behind `socket` and prints what it brings.
+/// Sends the command to the service behind `socket` and prints the result.
 pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> Result<Outcome> {
     let mut conversation = Conversation::begin(socket, &request(&command)?).await?;
     let mut out = Output::new();
@@ -211,7 +215,7 @@ pub(crate) enum Unserved {
     NotConnected(String),
 }
 
-/// What the station's answer means to the one who asked. A listing and a request by hand have no
+/// What the station's answer means to the operator. A listing and a request by hand have no
 /// answer that refuses: `NotFound` says what a station has.
 fn outcome(command: &OperatorCommand, value: &RawValue) -> Outcome {
     let asks = matches!(
@@ -242,7 +246,7 @@ fn listing(command: &OperatorCommand) -> Option<Listing> {
     Some(Listing::new(kind))
 }
 
-/// Prints for people what a command without rows brings.
+/// Prints for people the result of a command without rows.
 fn print(out: &mut Output, command: OperatorCommand, read: &str) -> Result<()> {
     let lines = match command {
         OperatorCommand::Inventory { .. } => text::inventory(&serde_json::from_str(read)?),
@@ -272,7 +276,8 @@ fn print(out: &mut Output, command: OperatorCommand, read: &str) -> Result<()> {
     Ok(lines.iter().try_for_each(|line| out.line(line))?)
 }
 
-/// Has the running service issue its own certificate, or issues it where none runs. Returns the files.
+/// Has the running service issue its own certificate, or issues it where none runs. Returns the
+/// files.
 pub(crate) async fn issue_server_certificate(config: Config) -> Result<Vec<PathBuf>> {
     match csms::io::send(&config.control_socket(), &ControlRequest::IssueServerCertificate).await {
         Ok(ControlReply::Done(files)) => Ok(serde_json::from_str(files.get())?),

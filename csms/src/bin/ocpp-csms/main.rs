@@ -151,7 +151,7 @@ fn read_config(path: &Path) -> Result<Config> {
     }
 }
 
-/// Prints the address, for whoever has started the service. It serves also where nobody reads that.
+/// Prints the address. The service runs also if standard output is not read.
 fn say_where(url: &str) {
     let mut out = Output::new();
     if let Err(error) = out.line(format_args!("listening on {url}")).and_then(|()| out.finish()) {

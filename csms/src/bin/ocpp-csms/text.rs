@@ -1,4 +1,4 @@
-//! What an operator's command brings, as text for people.
+//! The result of an operator's command, as text for people.
 
 use certificates::StationIdentity;
 use csms::control::{ConnectedStation, IssuedCertificate, Revoked, Status, WaitingRequest};

@@ -1,0 +1,48 @@
+//! Where the profiles of certificates are.
+
+use std::{path::PathBuf, time::Duration};
+
+use signer_pkcs11::{Profiles, ProfilesError};
+
+use crate::config::error::ConfigError;
+
+/// Where the profiles of certificates are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProfilesSection {
+    /// In the configuration, as `[ca.profiles.station]`, `[ca.profiles.v2g]`, …, or the default
+    /// with `validity_days`.
+    Here(Box<Profiles>),
+    /// In a file, as `hsm` reads it too. It is read at the start.
+    File(PathBuf),
+}
+
+/// Reads the profiles of the configuration, which may stand in one place only.
+pub(super) fn parse(
+    table: Option<toml::Table>,
+    file: Option<PathBuf>,
+    validity_days: Option<u32>,
+) -> Result<ProfilesSection, ConfigError> {
+    match (table, file, validity_days) {
+        (Some(_), Some(_), _) => {
+            Err(ConfigError::value("ca", "has to have either profiles or profiles_file"))
+        }
+        (Some(_), None, Some(_)) | (None, Some(_), Some(_)) => {
+            Err(ConfigError::value("ca.validity_days", "stands in the profiles, as `validity` of [station]"))
+        }
+        (None, None, Some(0)) => Err(ConfigError::value("ca.validity_days", "has to be 1 or more")),
+        (None, Some(path), None) => Ok(ProfilesSection::File(path)),
+        (table, None, days) => {
+            // The text is not the user's: only the keys say where something is wrong.
+            let text = table.map(|table| table.to_string()).unwrap_or_default();
+            let profiles = Profiles::from_toml(&text).map_err(|error| match error {
+                ProfilesError::Toml(error) => ProfilesError::Toml(error.without_place()),
+                error => error,
+            });
+            let mut profiles = profiles.map_err(|error| ConfigError::value("ca.profiles", error))?;
+            if let Some(days) = days {
+                profiles.station.validity = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+            }
+            Ok(ProfilesSection::Here(Box::new(profiles)))
+        }
+    }
+}

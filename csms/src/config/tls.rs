@@ -1,0 +1,165 @@
+//! The CSMS's own certificate, and what stations' certificates have to lead to.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use signer_pkcs11::{ServerName, ServerNameError, Uri};
+
+use crate::config::{error::ConfigError, token_uri::parse_uri};
+
+/// The CSMS's own certificate.
+#[derive(Clone, Debug)]
+pub struct TlsSection {
+    /// The key: `key`, an RFC 7512 URI that names it in the token, or `key_file`, with `[tls.rsa]`
+    /// where there is one.
+    pub key: TlsKey,
+    /// The chain that the CSMS presents, leaf first, PEM.
+    pub certificate_file: PathBuf,
+    /// Under which names stations reach the CSMS, its FQDN first (A00.FR.510). With them the
+    /// authority of this service issues the certificate itself, writes it to `certificate_file`,
+    /// and renews it when two thirds of its life are over (A00.FR.701); without them another
+    /// authority does.
+    pub names: Option<OwnNames>,
+    /// The roots that stations' certificates have to lead to, PEM; default: `ca.certificate_file`.
+    pub client_roots_file: Option<PathBuf>,
+    /// Revocation lists of stations' certificates, PEM or DER. They are read again with
+    /// `ocpp-csms reload`.
+    pub crl_files: Vec<PathBuf>,
+    /// Whether a station is refused whose certificate no list, or no recent one, tells about;
+    /// default false.
+    pub require_crls: bool,
+    /// Whether stations are asked for a certificate in the TLS handshake; default true. With
+    /// false, security profile 2 is the only one: a station cannot use its certificate here, and
+    /// browsers, which stop at such a request, can connect.
+    pub request_client_certificate: bool,
+}
+
+/// The key of the CSMS's own certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsKey {
+    /// In the token.
+    Token(Box<Uri>),
+    /// In a file.
+    File {
+        /// PKCS #8 in PEM.
+        path: PathBuf,
+        /// A second certificate, of RSA: with it TLS is OpenSSL's, which serves all four cipher
+        /// suites that A00.FR.318 and A00.FR.421 demand. Needs a program that was built with the
+        /// feature `openssl`.
+        rsa: Option<RsaSection>,
+    },
+}
+
+/// The names of a certificate that the service's own authority issues, the FQDN first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnNames {
+    names: Vec<String>,
+    server_name: ServerName,
+}
+
+/// The CSMS's second certificate, of RSA.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RsaSection {
+    /// A file with the key, PKCS #8 in PEM.
+    pub key_file: PathBuf,
+    /// The chain, leaf first, PEM.
+    pub certificate_file: PathBuf,
+}
+
+/// The members as they stand in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    key_file: Option<PathBuf>,
+    certificate_file: PathBuf,
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
+    rsa: Option<RsaSection>,
+    #[serde(default)]
+    client_roots_file: Option<PathBuf>,
+    #[serde(default)]
+    crl_files: Vec<PathBuf>,
+    #[serde(default)]
+    require_crls: bool,
+    #[serde(default = "yes")]
+    request_client_certificate: bool,
+}
+
+impl TlsSection {
+    /// The second certificate, of RSA.
+    pub(crate) fn rsa(&self) -> Option<&RsaSection> {
+        match &self.key {
+            TlsKey::Token(_) => None,
+            TlsKey::File { rsa, .. } => rsa.as_ref(),
+        }
+    }
+
+    pub(super) fn make_relative_to(&mut self, folder: &Path) {
+        let make_relative = |path: &mut PathBuf| *path = folder.join(&*path);
+        match &mut self.key {
+            TlsKey::Token(uri) => **uri = Uri::clone(uri).relative_to(folder),
+            TlsKey::File { path, rsa } => {
+                make_relative(path);
+                if let Some(rsa) = rsa {
+                    make_relative(&mut rsa.key_file);
+                    make_relative(&mut rsa.certificate_file);
+                }
+            }
+        }
+        make_relative(&mut self.certificate_file);
+        self.client_roots_file.iter_mut().chain(&mut self.crl_files).for_each(make_relative);
+    }
+}
+
+impl OwnNames {
+    /// The names, of which there is at least one.
+    pub(crate) fn as_slice(&self) -> &[String] {
+        &self.names
+    }
+
+    /// As a server certificate has them.
+    pub(crate) fn server_name(&self) -> &ServerName {
+        &self.server_name
+    }
+
+    /// `None`: there are no names, and the service issues no certificate for itself.
+    fn parse(names: Vec<String>) -> Result<Option<Self>, ServerNameError> {
+        let Some((first, others)) = names.split_first() else { return Ok(None) };
+        let first = ServerName::new(first.as_str())?;
+        let server_name = others.iter().try_fold(first, |name, other| name.with_dns_name(other.as_str()))?;
+        Ok(Some(Self { names, server_name }))
+    }
+}
+
+impl RawTls {
+    pub(super) fn parse(self) -> Result<TlsSection, ConfigError> {
+        let names = OwnNames::parse(self.names).map_err(|error| ConfigError::value("tls.names", error))?;
+        let key = match (self.key, self.key_file, self.rsa) {
+            (Some(_), None, Some(_)) => {
+                let rule = "needs tls.key_file, for OpenSSL takes no key of the token";
+                return Err(ConfigError::value("tls.rsa", rule));
+            }
+            (Some(uri), None, None) => TlsKey::Token(Box::new(parse_uri("tls.key", &uri)?)),
+            (None, Some(path), rsa) => TlsKey::File { path, rsa },
+            _ => return Err(ConfigError::value("tls", "has to have either key or key_file")),
+        };
+        Ok(TlsSection {
+            key,
+            certificate_file: self.certificate_file,
+            names,
+            client_roots_file: self.client_roots_file,
+            crl_files: self.crl_files,
+            require_crls: self.require_crls,
+            request_client_certificate: self.request_client_certificate,
+        })
+    }
+}
+
+fn yes() -> bool {
+    true
+}

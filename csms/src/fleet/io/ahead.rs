@@ -1,0 +1,163 @@
+//! Certificates of stations that were issued while the clock was ahead: they are not valid yet, and
+//! only this service accepts them. It has them renewed when their stations are connected.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use certificates::{SerialNumber, UnixSeconds};
+use metrics::gauge;
+use ocpp_transport::Peer;
+use program::causes;
+use signer_pkcs11::Present;
+use tokio::task::JoinSet;
+
+use crate::{
+    fleet::Fleet,
+    ledger::{
+        LedgerEntry, LedgerError,
+        io::sqlite::{database::SqliteLedger, failure::failed, rows::readable},
+        leaf,
+    },
+    service::io::metrics as names,
+    stations::io::by_hand,
+};
+
+/// What was issued while the clock was ahead, and which stations were asked to have it renewed.
+#[derive(Debug, Default)]
+pub(crate) struct IssuedAhead(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    found: Vec<LedgerEntry>,
+    /// By serial number: when its station was asked.
+    asked: HashMap<SerialNumber, Instant>,
+}
+
+impl IssuedAhead {
+    /// Looks for them in the ledger.
+    pub(crate) async fn look(&self, ledger: &SqliteLedger, present: Present) -> Result<(), LedgerError> {
+        let mut found = ledger.issued_after(present.latest).await?;
+        found.retain(|entry| is_early(entry, present));
+        gauge!(names::NOT_YET_VALID).set(u32::try_from(found.len()).unwrap_or(u32::MAX));
+        let mut state = self.state();
+        if found.len() > state.found.len() {
+            tracing::error!(
+                certificates = found.len(),
+                "certificates of stations were issued while the clock was ahead; their stations are asked to renew them"
+            );
+        }
+        state.asked.retain(|serial, _| found.iter().any(|entry| entry.serial_number == *serial));
+        state.found = found;
+        Ok(())
+    }
+
+    /// Whether there are any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().found.is_empty()
+    }
+
+    /// Their serial numbers, by which they are accepted until they are renewed.
+    pub(crate) fn serial_numbers(&self) -> BTreeSet<SerialNumber> {
+        self.state().found.iter().map(|entry| entry.serial_number).collect()
+    }
+
+    /// What an operator should know of them.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let state = self.state();
+        let first = state.found.first()?;
+        Some(format!(
+            "{} certificates of stations were issued while the clock was ahead and are not valid yet, the first one for {}; \
+             each station is asked to renew its certificate when it is connected",
+            state.found.len(),
+            first.station
+        ))
+    }
+
+    /// Asks stations that are connected to renew such certificates, a bounded number at once.
+    pub(crate) fn ask(&self, fleet: &Fleet, asking: &mut JoinSet<()>) {
+        while asking.try_join_next().is_some() {}
+        let mut state = self.state();
+        let State { found, asked } = &mut *state;
+        for entry in found {
+            if asking.len() >= MAX_ASKED_AT_ONCE {
+                return;
+            }
+            if asked.get(&entry.serial_number).is_some_and(|at| at.elapsed() < ASK_AGAIN) {
+                continue;
+            }
+            let Some(peer) = fleet.peer(&entry.station) else { continue };
+            asked.insert(entry.serial_number, Instant::now());
+            asking.spawn(ask_to_renew(peer, message(entry.certificate_type.as_deref())));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that holds the lock can leave it half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SqliteLedger {
+    /// The certificates that were issued after `time` and not followed by another one for the same
+    /// station and use (one without a type serves all uses), at most [`MAX_FOUND`].
+    async fn issued_after(&self, time: SystemTime) -> Result<Vec<LedgerEntry>, LedgerError> {
+        let action = "look for certificates of the future";
+        let rows = sqlx::query(
+            "SELECT *, NULL AS revocation FROM certificate AS this WHERE issued_at > ?1 AND not_after > ?1
+             AND NOT EXISTS (SELECT 1 FROM certificate AS next WHERE next.station = this.station COLLATE NOCASE
+                 AND next.rowid > this.rowid
+                 AND (next.certificate_type IS this.certificate_type OR next.certificate_type IS NULL))
+             AND NOT EXISTS (SELECT 1 FROM record WHERE serial = serial_number AND kind = 'revoked')
+             ORDER BY this.rowid LIMIT ?2",
+        )
+        .bind(UnixSeconds::from(time).as_i64())
+        .bind(MAX_FOUND)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed(action))?;
+        Ok(rows.iter().filter_map(readable).collect())
+    }
+}
+
+/// Whether a certificate is not valid yet, and will not be in the few minutes by which clocks
+/// differ.
+pub(crate) fn is_early(entry: &LedgerEntry, present: Present) -> bool {
+    leaf(&entry.chain).is_some_and(|leaf| leaf.not_before() > (present.latest + SKEW).into())
+}
+
+async fn ask_to_renew(peer: Peer, message: &'static str) {
+    let station = peer.identity().as_str();
+    match by_hand::trigger(&peer, message).await {
+        Ok(answer) => {
+            tracing::info!(station, message, answer, "asked to renew a certificate that is not valid yet");
+        }
+        Err(error) => {
+            tracing::warn!(station, message, error = %causes(&error), "was not asked to renew a certificate");
+        }
+    }
+}
+
+/// What a station is asked for, by the `certificateType` of its certificate.
+fn message(certificate_type: Option<&str>) -> &'static str {
+    match certificate_type {
+        None => "SignCombinedCertificate",
+        Some("V2GCertificate") => "SignV2GCertificate",
+        Some("V2G20Certificate") => "SignV2G20Certificate",
+        Some(_) => "SignChargingStationCertificate",
+    }
+}
+
+/// Certificates that are looked at; when they are renewed, the next ones are.
+const MAX_FOUND: u32 = 10_000;
+
+/// Stations that are asked at once; the requests that follow are signed by one token.
+const MAX_ASKED_AT_ONCE: usize = 32;
+
+/// A station that has not renewed its certificate by then is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(60 * 60);
+
+/// Clocks of stations may differ by this much.
+const SKEW: Duration = Duration::from_secs(300);

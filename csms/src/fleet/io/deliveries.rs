@@ -1,0 +1,38 @@
+//! Sends connected stations what is due to them without their asking.
+
+use std::{sync::Arc, time::Duration};
+
+use program::causes;
+use tokio::{task::JoinSet, time::sleep};
+
+use crate::{ledger::Ledger, service::io::clock::unix_now, stations::io::registry::StationRegistry};
+
+/// Delivers what is due again after a wait, and what is due to stations that connect again without
+/// BootNotification, as they may: after a crash of this service, or a connection that broke between
+/// SignCertificate and CertificateSigned.
+pub(crate) async fn deliver_without_boot<L: Ledger>(registry: Arc<StationRegistry<L>>) {
+    let mut deliveries = JoinSet::new();
+    loop {
+        sleep(DELIVERY_ROUND).await;
+        for peer in registry.fleet.take_unbooted() {
+            let registry = Arc::clone(&registry);
+            deliveries.spawn(async move { registry.send_due(&peer).await });
+        }
+        let due = registry.ledger.due_again(unix_now()).await;
+        let due = due.unwrap_or_else(|error| {
+            tracing::error!(error = %causes(&error), "cannot find out which certificates to send again");
+            Vec::new()
+        });
+        for station in due {
+            if let Some(peer) = registry.fleet.peer(&station) {
+                let registry = Arc::clone(&registry);
+                deliveries.spawn(async move { registry.deliveries.deliver_again(&peer).await });
+            }
+        }
+        while deliveries.try_join_next().is_some() {}
+    }
+}
+
+/// Between two looks for stations that have connected without BootNotification; one that boots does
+/// so within it.
+const DELIVERY_ROUND: Duration = Duration::from_secs(5);

@@ -1,0 +1,84 @@
+//! A copy of the ledger, made while the service runs.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use tokio::task::spawn_blocking;
+
+use crate::{
+    config::Config,
+    ledger::{
+        LedgerError,
+        io::{
+            sqlite::{
+                database::SqliteLedger,
+                failure::failed,
+                paths::{create_private, remove_files},
+            },
+            verify::LedgerReport,
+        },
+    },
+    service::io::server_error::ServerError,
+};
+
+/// Copies the ledger as it is at one instant into a new file, and proves the copy. The service may
+/// run.
+///
+/// Everything that was promised before the call is in the copy.
+///
+/// # Errors
+/// [`ServerError::Exists`] where the file is there, and what else keeps it from being made. There
+/// is no file then.
+///
+/// # Cancel safety
+/// A dropped future may leave a file of this name with `.new` behind it.
+pub async fn back_up(config: &Config, file: &Path) -> Result<LedgerReport, ServerError> {
+    let unusable = |source| ServerError::Unusable { path: config.ledger_file(), source };
+    if file.exists() {
+        return Err(ServerError::Exists { path: file.to_path_buf() });
+    }
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let ledger = SqliteLedger::open_to_read(&config.ledger_file()).await.map_err(unusable)?;
+    let made = copy_into(&ledger, &beside, file).await;
+    if made.is_err() {
+        remove_files(&beside);
+    }
+    made
+}
+
+async fn copy_into(ledger: &SqliteLedger, beside: &Path, file: &Path) -> Result<LedgerReport, ServerError> {
+    ledger.copy(beside).await?;
+    let copy = SqliteLedger::open_to_read(beside).await?;
+    let report = copy.verify(None).await?;
+    copy.pool.close().await;
+    let (beside, file) = (beside.to_path_buf(), file.to_path_buf());
+    let rename = move || {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let renamed = fs::rename(&beside, &file).and_then(|()| File::open(folder)?.sync_all());
+        renamed.map_err(|source| ServerError::File { path: file.clone(), source })
+    };
+    spawn_blocking(rename).await??;
+    Ok(report)
+}
+
+impl SqliteLedger {
+    /// Copies the ledger as it is at one instant into a file that its owner alone may read. It is
+    /// durable when this returns.
+    pub(crate) async fn copy(&self, into: &Path) -> Result<(), LedgerError> {
+        let action = "copy itself";
+        let io_failed = |source: std::io::Error| LedgerError { action, source: source.into() };
+        // What an earlier try has left behind.
+        remove_files(into);
+        create_private(into).map_err(io_failed)?;
+        sqlx::query("VACUUM INTO ?")
+            .bind(into.to_string_lossy().into_owned())
+            .execute(&self.pool)
+            .await
+            .map_err(failed(action))?;
+        File::open(into).and_then(|file| file.sync_all()).map_err(io_failed)
+    }
+}

@@ -1,0 +1,122 @@
+//! Puts what the authority signs on record, and the certificate into the ledger with it.
+
+use std::time::Duration;
+
+use certificates::{KeyHash, StationIdentity};
+use signer_pkcs11::{
+    AuditEvent, IssuanceRecord, IssuedCertificate, PendingCertificate, RecordError, RecordFuture,
+};
+
+use crate::{
+    ledger::{
+        Delivery, LedgerEntry, LedgerError,
+        io::{
+            marks::Reach,
+            record::append,
+            sqlite::{database::SqliteLedger, failure::failed, rows::insert_certificate},
+        },
+    },
+    service::io::clock::unix_now,
+};
+
+/// Entries are durable when these return. A certificate for a station is in the ledger by the same
+/// transaction that puts its signature on record: nothing that was signed is lost.
+impl IssuanceRecord for SqliteLedger {
+    fn append<'a>(&'a self, event: &'a AuditEvent) -> RecordFuture<'a, u64> {
+        Box::pin(async move {
+            let number = self.append_all(std::slice::from_ref(event)).await.map_err(RecordError::new)?;
+            // Before a list is signed, everything knows its number that is kept apart from the
+            // ledger.
+            if matches!(event, AuditEvent::CrlSigning { .. }) {
+                self.advance_marks(Reach::Everywhere).await.map_err(RecordError::new)?;
+            }
+            Ok(number)
+        })
+    }
+
+    fn signed<'a>(
+        &'a self,
+        entry: u64,
+        certificate: &'a IssuedCertificate,
+        pending: Option<&'a PendingCertificate>,
+    ) -> RecordFuture<'a, u64> {
+        let write = async move {
+            let action = "record an issued certificate";
+            let mut change = self.begin(action).await?;
+            let number = append(&mut change, &AuditEvent::signed(entry, certificate)).await?;
+            if let Some(pending) = pending {
+                let mut entry = due(certificate, pending);
+                // A request that was passed on is answered now, with the id of its newest
+                // repetition (A02.FR.25).
+                let request: Option<Option<i64>> = sqlx::query_scalar(
+                    "DELETE FROM request WHERE station = ? AND spki_sha256 = ? AND certificate_type = ?
+                     RETURNING request_id",
+                )
+                .bind(entry.station.as_str())
+                .bind(entry.spki_sha256.to_string())
+                .bind(entry.certificate_type.as_deref().unwrap_or_default())
+                .fetch_optional(&mut *change)
+                .await
+                .map_err(change.failed())?;
+                entry.request_id = request.unwrap_or(entry.request_id);
+                insert_certificate(&mut change, &entry, unix_now()).await?;
+            }
+            change.commit().await?;
+            Ok::<_, LedgerError>(number)
+        };
+        Box::pin(async move { write.await.map_err(RecordError::new) })
+    }
+
+    fn owner_of_key(&self, key: KeyHash) -> RecordFuture<'_, Option<StationIdentity>> {
+        // The second part is of a ledger that is older than its record.
+        let query = sqlx::query_scalar(
+            "SELECT station FROM record WHERE spki_sha256 = ?1 AND kind = 'signing' AND station <> ''
+             UNION ALL SELECT station FROM certificate WHERE spki_sha256 = ?1 LIMIT 1",
+        );
+        Box::pin(async move {
+            let owner: Option<String> = query
+                .bind(key.to_string())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failed("look a key up"))
+                .map_err(RecordError::new)?;
+            owner.map(|owner| owner.parse()).transpose().map_err(RecordError::new)
+        })
+    }
+
+    fn certified_within<'a>(
+        &'a self,
+        station: &'a StationIdentity,
+        window: Duration,
+    ) -> RecordFuture<'a, u64> {
+        let now = unix_now();
+        // A certificate that was issued while the clock was far ahead does not count for ever.
+        let query = sqlx::query_scalar(
+            "SELECT (SELECT count(*) FROM certificate WHERE station = ?1 COLLATE NOCASE AND issued_at > ?2
+             AND issued_at <= ?3) + (SELECT count(*) FROM request WHERE station = ?1 AND asked_at > ?2
+             AND asked_at <= ?3)",
+        )
+        .bind(station.as_str())
+        .bind(now.saturating_sub(window).as_i64())
+        .bind(now.saturating_add(window).as_i64());
+        Box::pin(async move {
+            let count: Result<i64, _> = query.fetch_one(&self.pool).await;
+            let count = count.map_err(failed("count certificates")).map_err(RecordError::new)?;
+            Ok(u64::try_from(count).unwrap_or_default())
+        })
+    }
+}
+
+/// A certificate as the ledger keeps it until its station has it.
+fn due(certificate: &IssuedCertificate, pending: &PendingCertificate) -> LedgerEntry {
+    LedgerEntry {
+        serial_number: certificate.serial,
+        station: pending.station().identity.clone(),
+        certificate_type: pending.certificate_type().map(|kind| kind.as_str().to_owned()),
+        request_id: pending.request_id(),
+        spki_sha256: pending.csr().public_key().hash(),
+        chain: certificate.chain_pem.clone(),
+        not_after: certificate.not_after.into(),
+        state: Delivery::Issued,
+    }
+}

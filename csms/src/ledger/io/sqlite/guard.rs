@@ -1,0 +1,137 @@
+//! Notices that the ledger's files were removed or replaced while they are open: what is written
+//! then is lost.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::sync::Mutex;
+
+use crate::ledger::{LedgerError, io::sqlite::failure::failed};
+
+/// Holds the ledger open, so that SQLite itself never replaces its files, and remembers which ones
+/// they are.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    /// As long as one connection is open, the write-ahead log stays.
+    connection: Mutex<SqliteConnection>,
+    files: [Watched; 2],
+    lost: OnceLock<LedgerLost>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+/// The ledger that is open is not the one that the next start would find.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerLost {
+    /// A file is not there any more.
+    #[error("{} was removed while the service runs, and nothing that is written now would last; {AFTER}", path.display())]
+    Removed {
+        /// The ledger or its write-ahead log.
+        path: PathBuf,
+    },
+    /// Another file has its place.
+    #[error("{} was replaced while the service runs, and nothing that is written now would last; {AFTER}", path.display())]
+    Replaced {
+        /// The ledger or its write-ahead log.
+        path: PathBuf,
+    },
+    /// Its content is older than it was.
+    #[error("the ledger went back from entry {reached} to entry {entries} while the service runs; {AFTER}")]
+    WentBack {
+        /// The last entry that was written.
+        reached: u64,
+        /// The last entry that is there.
+        entries: u64,
+    },
+}
+
+impl Guard {
+    pub(crate) async fn new(path: &Path, options: &SqliteConnectOptions) -> Result<Self, LedgerError> {
+        let action = "open";
+        let mut connection = SqliteConnection::connect_with(options).await.map_err(failed(action))?;
+        // The first statement opens the write-ahead log.
+        sqlx::query("SELECT count(*) FROM sqlite_master")
+            .execute(&mut connection)
+            .await
+            .map_err(failed(action))?;
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let watch = |path: PathBuf| {
+            let found = fs::metadata(&path);
+            let found = found.map_err(|source| LedgerError { action, source: source.into() })?;
+            Ok::<_, LedgerError>(Watched { path, device: found.dev(), inode: found.ino() })
+        };
+        let files = [watch(path.to_path_buf())?, watch(log.into())?];
+        Ok(Self { connection: Mutex::new(connection), files, lost: OnceLock::new() })
+    }
+
+    /// Closes the connection.
+    pub(crate) async fn close(self) -> Result<(), LedgerError> {
+        self.connection.into_inner().close().await.map_err(failed("close"))
+    }
+
+    /// Looks at the files. Once they are lost they stay lost. Two system calls, so that each change
+    /// can afford it.
+    pub(crate) fn check(&self) -> Result<(), LedgerLost> {
+        if let Some(lost) = self.lost.get() {
+            return Err(lost.clone());
+        }
+        match self.files.iter().try_for_each(Watched::check) {
+            Ok(()) => Ok(()),
+            Err(lost) => Err(self.lose(lost)),
+        }
+    }
+
+    /// Takes note that the ledger is lost.
+    pub(crate) fn lose(&self, lost: LedgerLost) -> LedgerLost {
+        self.lost.get_or_init(|| lost).clone()
+    }
+
+    /// Brings what is in a write-ahead log that has lost its name into the ledger's file, where
+    /// that is in its place. Returns whether all of it is there.
+    pub(crate) async fn rescue(&self) -> bool {
+        let [ledger, _] = &self.files;
+        if ledger.check().is_err() || matches!(self.lost.get(), Some(LedgerLost::WentBack { .. })) {
+            return false;
+        }
+        self.checkpoint().await
+    }
+
+    /// Brings what is in the write-ahead log into the ledger's file, so that the file alone is the
+    /// ledger.
+    pub(crate) async fn checkpoint(&self) -> bool {
+        let mut connection = self.connection.lock().await;
+        let done: Result<(i64, i64, i64), _> =
+            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await;
+        matches!(done, Ok((0, pages, moved)) if pages == moved)
+    }
+}
+
+impl Watched {
+    fn check(&self) -> Result<(), LedgerLost> {
+        match fs::metadata(&self.path) {
+            Ok(found) if found.dev() == self.device && found.ino() == self.inode => Ok(()),
+            Ok(_) => Err(LedgerLost::Replaced { path: self.path.clone() }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(LedgerLost::Removed { path: self.path.clone() })
+            }
+            // Out of file descriptors or memory: nothing is known, and nothing is wrong with the
+            // file.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+const AFTER: &str =
+    "the service ends; start it again, and if it refuses the ledger then, use `ocpp-csms restore`";

@@ -1,0 +1,192 @@
+use std::path::Path;
+
+use certificates::{KeyHash, SerialNumber, StationIdentity, UnixSeconds};
+use signer_pkcs11::IssuanceRecord as _;
+
+use crate::ledger::{
+    CertificateFilter, ChangedPasswords, Delivery, Ledger as _, LedgerEntry, LedgerError, PasswordAnswer,
+    SerialNumberTaken,
+    io::sqlite::{database::SqliteLedger, rows::insert_certificate},
+};
+
+fn cs001() -> StationIdentity {
+    station("CS001")
+}
+
+fn station(identity: &str) -> StationIdentity {
+    identity.parse().expect("an identity")
+}
+
+fn serial(text: &str) -> SerialNumber {
+    text.parse().expect("a serial number")
+}
+
+fn at(seconds: i64) -> UnixSeconds {
+    UnixSeconds::new(seconds)
+}
+
+fn issued(serial_number: &str) -> LedgerEntry {
+    LedgerEntry {
+        serial_number: serial(serial_number),
+        station: cs001(),
+        certificate_type: Some("ChargingStationCertificate".to_owned()),
+        request_id: None,
+        spki_sha256: KeyHash::from([0xab; 32]),
+        chain: "-----BEGIN CERTIFICATE-----".to_owned(),
+        not_after: at(2_000),
+        state: Delivery::Issued,
+    }
+}
+
+impl SqliteLedger {
+    async fn issued(&self, entry: &LedgerEntry, now: i64) -> Result<(), LedgerError> {
+        let mut change = self.begin("begin").await?;
+        insert_certificate(&mut change, entry, at(now)).await?;
+        change.commit().await
+    }
+}
+
+#[tokio::test]
+async fn what_was_issued_and_not_answered_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.sqlite");
+    let ledger = SqliteLedger::open(&path).await.expect("opens");
+    for serial_number in ["a1", "a2", "a3"] {
+        ledger.issued(&issued(serial_number), 1_000).await.expect("records");
+    }
+    ledger.answered(serial("a1"), &Delivery::Accepted, at(1_001)).await.expect("records");
+    let rejected = Delivery::Rejected { reason: Some("InvalidCertificate".to_owned()) };
+    ledger.answered(serial("a2"), &rejected, at(1_001)).await.expect("records");
+    drop(ledger);
+
+    let ledger = SqliteLedger::open(&path).await.expect("opens again");
+    assert_eq!(ledger.undelivered(&cs001(), at(1_500)).await.expect("reads"), [issued("a3")]);
+    assert_eq!(ledger.undelivered(&cs001(), at(2_000)).await.expect("reads"), [], "expired");
+    assert_eq!(ledger.undelivered(&station("CS002"), at(1_500)).await.expect("reads"), []);
+    let states = ledger
+        .certificates(&CertificateFilter::default(), i64::MAX, 10)
+        .await
+        .expect("reads")
+        .into_iter()
+        .map(|entry| entry.state);
+    assert_eq!(states.collect::<Vec<_>>(), [Delivery::Issued, rejected, Delivery::Accepted]);
+    assert_eq!(ledger.owner_of_key([0xab; 32].into()).await.expect("reads"), "CS001".parse().ok());
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_issued_again_is_due_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+    ledger.issued(&issued("a1"), 1_000).await.expect("records");
+    ledger.answered(serial("a1"), &Delivery::Accepted, at(1_001)).await.expect("records");
+    let again = LedgerEntry { request_id: Some(7), ..issued("a1") };
+    ledger.issued(&again, 1_002).await.expect("records");
+    for other in [
+        LedgerEntry { station: station("CS002"), ..issued("a1") },
+        LedgerEntry { spki_sha256: KeyHash::from([0xcd; 32]), ..issued("a1") },
+    ] {
+        let error = ledger.issued(&other, 1_003).await.expect_err("another certificate");
+        assert!(error.source.is::<SerialNumberTaken>(), "{error:?}");
+    }
+    assert_eq!(
+        ledger.undelivered(&cs001(), at(1_500)).await.expect("reads"),
+        [again],
+        "nothing else was changed"
+    );
+}
+
+#[tokio::test]
+async fn a02_fr_25_the_id_of_the_newest_request_counts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+    ledger.issued(&LedgerEntry { request_id: Some(7), ..issued("a1") }, 1_000).await.expect("records");
+    ledger.issued(&issued("a2"), 1_000).await.expect("records");
+    ledger.asked_again(serial("a1"), Some(i64::MIN)).await.expect("records");
+    let due = ledger.undelivered(&cs001(), at(1_500)).await.expect("reads");
+    assert_eq!(due.iter().map(|entry| entry.request_id).collect::<Vec<_>>(), [Some(i64::MIN), None]);
+}
+
+#[tokio::test]
+async fn a05_fr_07_profile_only_rises_until_it_is_released() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+    assert_eq!(ledger.security_profile(&cs001()).await.expect("reads"), None);
+    assert_eq!(ledger.raise_security_profile(&cs001(), 2).await.expect("raises"), 2);
+    assert_eq!(ledger.raise_security_profile(&cs001(), 3).await.expect("raises"), 3);
+    assert_eq!(ledger.raise_security_profile(&cs001(), 2).await.expect("keeps"), 3);
+    assert_eq!(ledger.security_profile(&cs001()).await.expect("reads"), Some(3));
+    ledger.release(&cs001()).await.expect("releases");
+    assert_eq!(ledger.security_profile(&cs001()).await.expect("reads"), None);
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_station_counts_for_each_spelling_of_its_identity() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+    ledger.issued(&issued("a1"), 1_000).await.expect("records");
+    ledger.raise_security_profile(&cs001(), 3).await.expect("raises");
+    ledger.register(&station("cs001"), at(1_000)).await.expect("records");
+    ledger.offer_password(&cs001(), "first").await.expect("records");
+    // As after the configuration has got another spelling.
+    assert_eq!(ledger.undelivered(&station("cs001"), at(1_500)).await.expect("reads"), [issued("a1")]);
+    assert_eq!(ledger.raise_security_profile(&station("cs001"), 2).await.expect("keeps"), 3, "A05.FR.07");
+    assert!(ledger.registered(&cs001()).await.expect("reads"));
+    ledger.settle_password(&station("cs001"), PasswordAnswer::Taken).await.expect("records");
+    assert_eq!(ledger.passwords(&station("Cs001")).await.expect("reads").taken.as_deref(), Some("first"));
+    assert!(!ledger.is_revoked(&station("cs001"), serial("a1")).await.expect("reads"));
+    let reason = signer_pkcs11::RevocationReason::KeyCompromise;
+    let found = ledger.revocable(None, Some(&station("Cs001")), at(1_500)).await.expect("reads");
+    ledger.revoke(&found, reason).await.expect("revokes");
+    assert!(ledger.is_revoked(&station("cs001"), serial("a1")).await.expect("reads"), "A00.FR.705");
+    ledger.release(&station("cs001")).await.expect("releases");
+    assert_eq!(ledger.security_profile(&cs001()).await.expect("reads"), None);
+    ledger.register(&cs001(), at(1_000)).await.expect_err("it was not admitted since");
+}
+
+#[tokio::test]
+async fn b01_fr_08_a_registration_is_remembered_until_it_is_released() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.sqlite");
+    let ledger = SqliteLedger::open(&path).await.expect("opens");
+    assert!(!ledger.registered(&cs001()).await.expect("reads"));
+    ledger.raise_security_profile(&cs001(), 2).await.expect("raises");
+    assert!(!ledger.registered(&cs001()).await.expect("reads"));
+    ledger.register(&cs001(), at(1_000)).await.expect("records");
+    drop(ledger);
+    let ledger = SqliteLedger::open(&path).await.expect("opens again");
+    assert!(ledger.registered(&cs001()).await.expect("reads"));
+    ledger.release(&cs001()).await.expect("releases");
+    assert!(!ledger.registered(&cs001()).await.expect("reads"));
+}
+
+#[tokio::test]
+async fn a01_fr_03_a01_fr_04_a_password_counts_as_the_station_has_answered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+    let known = async || {
+        let ChangedPasswords { taken, offered } = ledger.passwords(&cs001()).await.expect("reads");
+        (taken.unwrap_or_default(), offered.unwrap_or_default())
+    };
+    let pair = |taken: &str, offered: &str| (taken.to_owned(), offered.to_owned());
+    assert_eq!(known().await, pair("", ""));
+    ledger.offer_password(&cs001(), "first").await.expect("records");
+    assert_eq!(known().await, pair("", "first"));
+    ledger.settle_password(&cs001(), PasswordAnswer::Taken).await.expect("records");
+    assert_eq!(known().await, pair("first", ""));
+    ledger.offer_password(&cs001(), "second").await.expect("records");
+    ledger.settle_password(&cs001(), PasswordAnswer::Refused).await.expect("records");
+    assert_eq!(known().await, pair("first", ""));
+    // Twice, as when the station connects with it before its answer is recorded.
+    for _ in 0..2 {
+        ledger.settle_password(&cs001(), PasswordAnswer::Taken).await.expect("records");
+        assert_eq!(known().await, pair("first", ""));
+    }
+    ledger.release(&cs001()).await.expect("releases");
+    assert_eq!(known().await, pair("", ""));
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_is_a_clear_error() {
+    let error = SqliteLedger::open(Path::new("/nonexistent/ledger.sqlite")).await.expect_err("no folder");
+    assert_eq!(error.to_string(), "the ledger failed to open");
+}

@@ -1,0 +1,232 @@
+//! Reads a whole ledger: its pages, its record, and its certificates by what the record says.
+
+use program::causes;
+use signer_pkcs11::{AuditError, AuditEvent, ChainEnd, EntryHash};
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+
+use crate::ledger::{
+    Finding, LedgerEntry, LedgerError, Mark, Mismatch, Reached, RecordedCertificates, check_row,
+    io::{
+        record::{lines, numbered},
+        sqlite::{database::SqliteLedger, failure::failed, rows::entry},
+    },
+    leaf_sha256,
+};
+
+/// What a ledger says, proved from its first entry to its last.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct LedgerReport {
+    /// The entries of the record.
+    pub entries: u64,
+    /// The hash of the last entry. Kept elsewhere, it proves later that nothing up to it was
+    /// removed.
+    pub head: EntryHash,
+    /// The certificates that were signed.
+    pub certificates: u64,
+    /// The certificates of which it is not known whether they were signed.
+    pub unfinished: u64,
+    /// The certificates that are revoked.
+    pub revoked: u64,
+    /// The certificates in the ledger that are not what was signed.
+    pub findings: Vec<Finding>,
+    /// Rows without an entry: older than the record, or else among the findings.
+    pub(crate) unrecorded: u64,
+    pub(crate) reached: Reached,
+}
+
+/// The pages of the file are damaged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the pages of the file are damaged: {}; restore the newest backup with `ocpp-csms restore`", damage.join("; "))]
+pub struct DamagedPages {
+    /// In SQLite's words.
+    pub damage: Vec<String>,
+}
+
+/// How thoroughly a ledger is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// The record and the rows.
+    Content,
+    /// Each page of the file, indexes included, too.
+    Pages,
+}
+
+impl SqliteLedger {
+    /// Proves the whole ledger at one instant: its pages, its record, and that each certificate is
+    /// the one that was signed. A service may write meanwhile.
+    ///
+    /// `kept` is the hash of an entry that was kept elsewhere, which has to be there.
+    ///
+    /// # Errors
+    /// [`LedgerError`] whose source is [`DamagedPages`], or the [`AuditError`] of the first entry
+    /// that is not as it was written.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn verify(&self, kept: Option<EntryHash>) -> Result<LedgerReport, LedgerError> {
+        self.verify_to(Depth::Pages, kept).await
+    }
+
+    pub(crate) async fn verify_to(
+        &self,
+        depth: Depth,
+        kept: Option<EntryHash>,
+    ) -> Result<LedgerReport, LedgerError> {
+        let action = "verify itself";
+        let mut connection = self.pool.acquire().await.map_err(failed(action))?;
+        // It ends with its transaction.
+        connection.close_on_drop();
+        sqlx::query("BEGIN").execute(&mut *connection).await.map_err(failed(action))?;
+        if depth == Depth::Pages {
+            check_pages(&mut connection).await?;
+        }
+        let broken = |source: AuditError| LedgerError { action: "verify its record", source: source.into() };
+        let (mut end, mut found) = (ChainEnd::default(), kept.is_none());
+        let (mut report, mut recorded) = (LedgerReport::default(), RecordedCertificates::default());
+        lines(&mut connection, async |number, line| {
+            let event = end.follow(&line).map_err(broken)?;
+            found |= kept == Some(end.head());
+            report.reached.add(&event);
+            recorded.add(number, event);
+            Ok(())
+        })
+        .await?;
+        if let Some(kept) = kept.filter(|_| !found) {
+            return Err(broken(AuditError::HeadMissing(kept)));
+        }
+        rows(&mut connection, |row| match row {
+            Ok(row) => report.findings.extend(recorded.compare(&row)),
+            Err(error) => report.findings.push(unreadable(&error)),
+        })
+        .await?;
+        report.entries = end.entries();
+        report.head = end.head();
+        report.reached.mark.entries = end.entries();
+        report.reached.mark.head = end.head().to_string();
+        report.revoked = report.reached.revoked.len() as u64;
+        (report.certificates, report.unfinished) = recorded.counts();
+        report.unrecorded = recorded.unrecorded();
+        report.findings.extend(recorded.finish());
+        Ok(report)
+    }
+
+    /// The hash of an entry; `None`: the record is not that long.
+    pub(crate) async fn entry_hash(&self, number: u64) -> Result<Option<String>, LedgerError> {
+        let action = "read its record";
+        let row = sqlx::query("SELECT number, line FROM record WHERE number = ?")
+            .bind(i64::try_from(number).unwrap_or(i64::MAX))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed(action))?;
+        let Some(row) = row else { return Ok(None) };
+        let (_, line) = numbered(&row)?;
+        let (end, _) =
+            ChainEnd::at(&line, number).map_err(|source| LedgerError { action, source: Box::new(source) })?;
+        Ok(Some(end.head().to_string()))
+    }
+
+    /// How a certificate differs from what the record says that was signed.
+    pub(crate) async fn signature_mismatch(
+        &self,
+        entry: &LedgerEntry,
+    ) -> Result<Option<Mismatch>, LedgerError> {
+        let Some(hash) = leaf_sha256(&entry.chain) else { return Ok(Some(Mismatch::NotOnRecord)) };
+        let signed = sqlx::query(
+            "SELECT number, line FROM record WHERE certificate_sha256 = ? ORDER BY number DESC LIMIT 1",
+        )
+        .bind(&hash)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed("look a signature up"))?;
+        let signed = signed.map(|row| event(&row)).transpose()?;
+        let Some(AuditEvent::Signed { entry: announced, chain_sha256, .. }) = signed else {
+            return Ok(Some(Mismatch::NotOnRecord));
+        };
+        let intent = self.entry(announced).await?;
+        let Some(AuditEvent::Signing(intent)) = intent else { return Ok(Some(Mismatch::NotOnRecord)) };
+        Ok(check_row(entry, announced, &intent, chain_sha256.as_deref()).into_iter().next())
+    }
+
+    /// What the entry of a number says; `None`: the record is not that long.
+    pub(crate) async fn entry(&self, number: u64) -> Result<Option<AuditEvent>, LedgerError> {
+        let row = sqlx::query("SELECT number, line FROM record WHERE number = ?")
+            .bind(i64::try_from(number).unwrap_or(i64::MAX))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read its record"))?;
+        row.map(|row| event(&row)).transpose()
+    }
+}
+
+fn event(row: &SqliteRow) -> Result<AuditEvent, LedgerError> {
+    let (number, line) = numbered(row)?;
+    let (_, event) = ChainEnd::at(&line, u64::try_from(number).unwrap_or_default())
+        .map_err(|source| LedgerError { action: "read its record", source: Box::new(source) })?;
+    Ok(event)
+}
+
+/// Reads every certificate of the ledger, a few at a time.
+async fn rows(
+    connection: &mut SqliteConnection,
+    mut take: impl FnMut(Result<LedgerEntry, LedgerError>),
+) -> Result<(), LedgerError> {
+    let action = "read certificates";
+    let mut last = 0_i64;
+    loop {
+        let rows = sqlx::query("SELECT rowid, * FROM certificate WHERE rowid > ? ORDER BY rowid LIMIT ?")
+            .bind(last)
+            .bind(ROWS_AT_ONCE)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed(action))?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in rows {
+            last = row.try_get("rowid").map_err(failed(action))?;
+            take(entry(&row));
+        }
+    }
+}
+
+fn unreadable(error: &LedgerError) -> Finding {
+    let reason = causes(&*error.source).to_string();
+    Finding { serial_number: None, station: None, mismatch: Mismatch::Unreadable { reason } }
+}
+
+async fn check_pages(connection: &mut SqliteConnection) -> Result<(), LedgerError> {
+    let action = "verify its pages";
+    let damage: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(10)")
+        .fetch_all(connection)
+        .await
+        .map_err(failed(action))?;
+    match damage.iter().all(|line| line == "ok") {
+        true => Ok(()),
+        false => Err(LedgerError { action, source: Box::new(DamagedPages { damage }) }),
+    }
+}
+
+impl Reached {
+    fn add(&mut self, event: &AuditEvent) {
+        let Mark { ledger, lists, .. } = &mut self.mark;
+        let mut raise = |issuer: &str, number: u64| {
+            let known = lists.entry(issuer.to_owned()).or_default();
+            *known = (*known).max(number);
+        };
+        match event {
+            AuditEvent::Ledger { id, .. } if ledger.is_empty() => ledger.clone_from(id),
+            AuditEvent::CrlSigning { issuer_key_id, number, .. } => raise(issuer_key_id, *number),
+            AuditEvent::Restored { lists: known, .. } => {
+                known.iter().for_each(|(issuer, number)| raise(issuer, *number));
+            }
+            AuditEvent::Revoked { serial, .. } => {
+                self.revoked.insert(*serial);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Certificates that are in memory at once while a ledger is read, some kilobytes each.
+const ROWS_AT_ONCE: i64 = 500;

@@ -1,0 +1,329 @@
+//! What an operator's command says to the running service, and what it gets back: one JSON line for
+//! the command, then the reply. A listing is replied to with a line for each row, as many as there
+//! are, and may be preceded by warnings; every other line is the last one of its reply. Times are
+//! in seconds since 1970, serial numbers in hexadecimal.
+
+use certificates::{SerialNumber, StationIdentity, UnixSeconds};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use signer_pkcs11::RevocationReason;
+
+use crate::ledger::CertificateFilter;
+
+/// One command for the running service.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum ControlRequest {
+    /// Where does it listen, and which stations are connected? Returns a row of
+    /// [`ConnectedStation`] each, and a [`Status`].
+    Status,
+    /// Send a request to a station and return its response.
+    Call {
+        /// The station's identity.
+        station: StationIdentity,
+        /// The action, such as `DeleteCertificate`.
+        action: String,
+        /// The payload, checked against the action's schema before it is sent.
+        payload: Box<RawValue>,
+    },
+    /// Ask a station for a message.
+    Trigger {
+        /// The station's identity.
+        station: StationIdentity,
+        /// The message, as any version of OCPP names it.
+        message: String,
+    },
+    /// Install a root certificate on a station.
+    Install {
+        /// The station's identity.
+        station: StationIdentity,
+        /// What it is for, as any version of OCPP names it.
+        certificate_type: String,
+        /// PEM.
+        certificate: String,
+    },
+    /// List what is installed on a station, in the shape of OCPP 2.x.
+    Inventory {
+        /// The station's identity.
+        station: StationIdentity,
+    },
+    /// Delete a certificate from a station.
+    Delete {
+        /// The station's identity.
+        station: StationIdentity,
+        /// As the station has reported it.
+        hash_data: Box<RawValue>,
+    },
+    /// The certificates that were issued, newest first. Returns rows of [`IssuedCertificate`], and
+    /// [`Listed`].
+    Certificates {
+        /// Which.
+        filter: CertificateFilter,
+        /// How many at most; `None`: all.
+        limit: Option<u64>,
+    },
+    /// Give a station a new password (A01).
+    SetPassword {
+        /// The station's identity.
+        station: StationIdentity,
+        /// The password; left out: random characters that are not shown.
+        password: Option<Secret>,
+    },
+    /// Read the configuration again, with certificates, revocation lists and stations.
+    Reload,
+    /// What was counted since the start, a text that Prometheus reads.
+    Metrics,
+    /// Let a station enrol again with its password although it has used a certificate.
+    Release {
+        /// The station's identity.
+        station: StationIdentity,
+    },
+    /// Accept passwords again after a restoration that lost entries.
+    AcceptPasswords,
+    /// Revoke a certificate, or all valid ones of a station.
+    Revoke {
+        /// The certificate's serial number.
+        serial_number: Option<SerialNumber>,
+        /// The station's identity.
+        station: Option<StationIdentity>,
+        /// Why.
+        reason: RevocationReason,
+    },
+    /// Sign the lists of revoked certificates again.
+    SignLists,
+    /// Issue the CSMS's own certificate again.
+    IssueServerCertificate,
+    /// The requests that wait for another authority, or have failed there, newest first. Returns
+    /// rows of [`WaitingRequest`], and [`Listed`].
+    Requests {
+        /// How many at most; `None`: all.
+        limit: Option<u64>,
+    },
+}
+
+impl ControlRequest {
+    /// Whether its reply has rows, which take as long as there are many.
+    pub(crate) fn is_listing(&self) -> bool {
+        matches!(self, Self::Status | Self::Certificates { .. } | Self::Requests { .. })
+    }
+}
+
+/// The end of a listing, after its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// How many rows there were.
+    pub rows: u64,
+    /// Whether these are all; `false`: there are more than the limit.
+    pub whole: bool,
+}
+
+/// A password on its way to the service. `Debug` does not show it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+/// The result of [`ControlRequest::Reload`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The stations whose connections were closed, because their certificates are revoked or
+    /// they are not in the configuration any more.
+    pub closed: Vec<StationIdentity>,
+}
+
+/// The result of [`ControlRequest::Revoke`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// The certificates that were not revoked before.
+    pub serial_numbers: Vec<SerialNumber>,
+    /// The stations whose connections were closed.
+    pub closed: Vec<StationIdentity>,
+    /// The lists that were signed.
+    pub lists: Vec<SignedList>,
+    /// Why a list is not signed or not in force. The certificates are revoked all the same, and
+    /// refused.
+    pub problem: Option<String>,
+}
+
+/// A list of revoked certificates that was signed; [`ControlRequest::SignLists`] returns one for
+/// each issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedList {
+    /// Where it was written, DER; PEM is beside it.
+    pub file: String,
+    /// CRL number.
+    pub number: u64,
+    /// How many certificates are on it.
+    pub revoked: u64,
+    /// Until when it is to be used.
+    pub next_update: UnixSeconds,
+    /// The list.
+    pub pem: String,
+}
+
+/// A request that waits for another authority, or has failed there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingRequest {
+    /// The identity of its station.
+    pub station: StationIdentity,
+    /// As SignCertificate carried it; `None`: for all connections.
+    pub certificate_type: Option<String>,
+    /// When it was last asked for.
+    pub asked_at: UnixSeconds,
+    /// Why there is no certificate; `None`: it waits.
+    pub failure: Option<String>,
+}
+
+/// The service's reply.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ControlReply {
+    /// A row of a listing; more lines follow.
+    Row(Box<RawValue>),
+    /// It was done; the result.
+    Done(Box<RawValue>),
+    /// What to know before it is done; more lines follow.
+    Warning(String),
+    /// It was not done; why, and what to do.
+    Failed(String),
+    /// The station answered with an error (CALLERROR).
+    Refused(String),
+    /// It was not done, because the station is not connected.
+    NotConnected(String),
+}
+
+/// The result of [`ControlRequest::Status`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Where stations connect.
+    pub url: String,
+    /// How many stations are connected.
+    pub connected: u64,
+    /// The logins with a password that are in progress.
+    pub logins: LoginStatus,
+    /// The system's clock.
+    pub clock: ClockStatus,
+    /// What an operator should look at, in sentences.
+    pub problems: Vec<String>,
+    /// How far the ledger has come, and what is wrong in it.
+    #[serde(default)]
+    pub ledger: LedgerStatus,
+}
+
+/// The logins with a password that are in progress.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginStatus {
+    /// How many wait for their password to be verified.
+    pub waiting: usize,
+    /// The current overload, if any: logins wait too long or are refused.
+    pub overload: Option<OverloadStatus>,
+}
+
+/// A current overload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverloadStatus {
+    /// How long it has lasted.
+    pub seconds: u64,
+    /// Logins whose password was verified since it began.
+    pub served: u64,
+    /// Logins that were refused (HTTP 503), because too many waited.
+    pub refused: u64,
+    /// Logins whose station closed the connection while they waited.
+    pub gone: u64,
+}
+
+/// How the system's clock does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockStatus {
+    /// What it shows.
+    pub now: UnixSeconds,
+    /// How often it was moved since the start of the service.
+    pub steps: u64,
+    /// How far it was moved the last time, in seconds; negative: back.
+    pub last_step_seconds: Option<i64>,
+    /// Where it is in doubt: for how many more seconds, unless it is moved again.
+    pub doubted_for_seconds: Option<u64>,
+    /// Where it is in doubt: what it would show if it had not been moved.
+    pub expected: Option<UnixSeconds>,
+}
+
+/// How far the ledger has come, and what is wrong in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerStatus {
+    /// The entries of its record.
+    pub entries: u64,
+    /// The entry of its high-water mark in the file beside it.
+    pub mark_in_file: Option<u64>,
+    /// The entry of its high-water mark in the token; `None`: the token keeps none.
+    pub mark_in_token: Option<u64>,
+    /// The certificates that are not what was signed, and how. They are not sent.
+    pub not_as_signed: Vec<String>,
+}
+
+/// A station that is connected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectedStation {
+    /// Its identity.
+    pub identity: StationIdentity,
+    /// The version of OCPP that it speaks, as the WebSocket subprotocol is called: `ocpp2.0.1`.
+    pub subprotocol: String,
+    /// The security profile of its connection, 2 or 3.
+    pub security_profile: u8,
+    /// The serial number of the certificate that it presented.
+    pub certificate_serial_number: Option<SerialNumber>,
+    /// Whether its BootNotification was accepted on this connection; a reconnect needs none.
+    pub booted: bool,
+}
+
+/// A certificate that was issued, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedCertificate {
+    /// Its serial number.
+    pub serial_number: SerialNumber,
+    /// The identity of its station.
+    pub station: StationIdentity,
+    /// `Issued`, `Accepted` or `Rejected`.
+    pub state: String,
+    /// The station's reason, where it rejected; what came in the place of an answer, where it was
+    /// sent without one.
+    pub reason: Option<String>,
+    /// End of validity.
+    pub not_after: UnixSeconds,
+    /// When it was revoked.
+    pub revoked_at: Option<UnixSeconds>,
+    /// Why it was revoked.
+    pub revocation_reason: Option<String>,
+}
+
+/// The longest line of a command or of a reply, in bytes: an inventory of several hundred chains
+/// fits.
+pub const LONGEST_LINE: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_one_line_and_comes_back_the_same() {
+        let payload = RawValue::from_string(r#"{"requestedMessage":"Heartbeat"}"#.to_owned()).expect("JSON");
+        let request = ControlRequest::Call {
+            station: "CS001".parse().expect("an identity"),
+            action: "TriggerMessage".to_owned(),
+            payload,
+        };
+        let line = serde_json::to_string(&request).expect("encodes");
+        assert_eq!(
+            line,
+            r#"{"call":{"station":"CS001","action":"TriggerMessage","payload":{"requestedMessage":"Heartbeat"}}}"#
+        );
+        let back: ControlRequest = serde_json::from_str(&line).expect("decodes");
+        assert!(matches!(back, ControlRequest::Call { payload, .. } if payload.get().contains("Heartbeat")));
+    }
+}

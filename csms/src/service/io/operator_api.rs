@@ -1,0 +1,359 @@
+//! Carries out operators' commands in the running service.
+
+use std::{sync::Arc, time::Duration};
+
+use certificates::{SerialNumber, StationIdentity};
+use ocpp_transport::{CallFailure, Password, Peer};
+use program::in_one_line;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use signer_pkcs11::RevocationReason;
+use tokio::time::timeout;
+
+use crate::{
+    ledger::{
+        Delivery, ForwardedRequest, Ledger as _, ListedCertificate, MAX_ATTEMPTS,
+        io::{marks::Reach, sqlite::database::SqliteLedger},
+    },
+    service::{
+        certificate_file::certificate_to_install,
+        control::{ControlReply, ControlRequest, IssuedCertificate, Listed, Revoked, Status, WaitingRequest},
+        io::{
+            clock::unix_now,
+            control::{Answer, Rows},
+            metrics::Metrics,
+            reload::Reloader,
+        },
+    },
+    signing::serving::When,
+    stations::{
+        connection::{presented_serial_number, version_of},
+        io::{
+            by_hand::{self, OperatorCallError},
+            login::logins::Logins,
+            password_change::{self, ChangePasswordError},
+            registry::StationRegistry,
+        },
+        words::is_last_csms_root,
+    },
+};
+
+/// What an operator's commands work on.
+#[derive(Debug)]
+pub(crate) struct OperatorApi {
+    pub(crate) reloader: Reloader<SqliteLedger>,
+    pub(crate) logins: Arc<Logins>,
+    pub(crate) metrics: Option<Metrics>,
+    pub(crate) url: String,
+}
+
+impl Answer for OperatorApi {
+    async fn answer(&self, request: ControlRequest, rows: &mut Rows) -> ControlReply {
+        match answer(self, request, rows).await {
+            Ok(value) => ControlReply::Done(value),
+            Err(NotDone::Failed(reason)) => ControlReply::Failed(reason),
+            Err(NotDone::Refused(reason)) => ControlReply::Refused(reason),
+            Err(NotDone::NotConnected(reason)) => ControlReply::NotConnected(reason),
+        }
+    }
+}
+
+/// Why a command was not carried out, for people.
+#[derive(Debug)]
+enum NotDone {
+    /// The station answered with a CALLERROR.
+    Refused(String),
+    /// The station is not connected.
+    NotConnected(String),
+    /// Anything else.
+    Failed(String),
+}
+
+impl From<String> for NotDone {
+    fn from(reason: String) -> Self {
+        Self::Failed(reason)
+    }
+}
+
+/// Carries an operator's command out.
+async fn answer(
+    api: &OperatorApi,
+    request: ControlRequest,
+    rows: &mut Rows,
+) -> Result<Box<RawValue>, NotDone> {
+    let OperatorApi { reloader, logins, metrics, url } = api;
+    let registry = &reloader.registry;
+    let ledger = &registry.ledger;
+    match request {
+        ControlRequest::Status => {
+            let stations = registry.fleet.stations();
+            for station in &stations {
+                rows.send(station).await?;
+            }
+            let mut problems = reloader.upkeep.problems();
+            let given_up = ledger.given_up(unix_now()).await.map_err(in_one_line)?;
+            if given_up > 0 {
+                problems.push(format!(
+                    "{given_up} certificates were sent {MAX_ATTEMPTS} times without an answer and are not sent again; \
+                     `ocpp-csms certificates --state issued` lists them, `ocpp-csms trigger STATION \
+                     SignChargingStationCertificate` begins anew"
+                ));
+            }
+            done(&Status {
+                url: url.clone(),
+                connected: stations.len() as u64,
+                logins: logins.status(),
+                clock: reloader.upkeep.clock().status(),
+                problems,
+                ledger: ledger.status(),
+            })
+        }
+        ControlRequest::Call { station, action, payload } => {
+            station_response(by_hand::call(&connected(registry, &station)?, &action, payload.get()).await)
+        }
+        ControlRequest::Trigger { station, message } => {
+            station_response(by_hand::trigger(&connected(registry, &station)?, &message).await)
+        }
+        ControlRequest::Install { station, certificate_type, certificate } => {
+            // This service is the last one that can keep a secret from leaving by mistake.
+            let certificate = certificate_to_install(certificate.as_bytes()).map_err(in_one_line)?;
+            station_response(
+                by_hand::install(&connected(registry, &station)?, &certificate_type, &certificate).await,
+            )
+        }
+        ControlRequest::Inventory { station } => {
+            station_response(by_hand::inventory(&connected(registry, &station)?).await)
+        }
+        ControlRequest::Delete { station, hash_data } => {
+            let peer = connected(registry, &station)?;
+            // A station that does not answer shows by the request that follows what it does.
+            let listed = timeout(LONGEST_LOOK, by_hand::inventory(&peer)).await;
+            let listed = listed.ok().and_then(Result::ok).unwrap_or_default();
+            if version_of(&peer).is_ok_and(|version| is_last_csms_root(version, &listed, &hash_data)) {
+                tracing::warn!(%station, "the last CSMS root of a station is to be deleted");
+                rows.warn(format!("{station}: {LAST_CSMS_ROOT}")).await?;
+            }
+            station_response(by_hand::delete(&peer, &hash_data).await)
+        }
+        ControlRequest::Certificates { filter, limit } => {
+            let (mut list, mut before) = (List { rows, limit, sent: 0 }, i64::MAX);
+            loop {
+                let page = ledger.certificates(&filter, before, ROWS_AT_ONCE).await.map_err(in_one_line)?;
+                before = page.last().map_or(before, |entry| entry.number);
+                if let Some(listed) = list.send(page.into_iter().map(issued_certificate)).await? {
+                    return Ok(raw(&listed)?);
+                }
+            }
+        }
+        ControlRequest::SetPassword { station, password } => {
+            let peer = connected(registry, &station)?;
+            let password = password.map(|password| Password::from(password.0.as_str()));
+            let changed = password_change::change(ledger, logins, &peer, password).await;
+            done(&changed.map_err(|error| match error {
+                ChangePasswordError::Refused { .. } => NotDone::Refused(in_one_line(error)),
+                error => NotDone::Failed(in_one_line(error)),
+            })?)
+        }
+        ControlRequest::Metrics => match metrics {
+            Some(metrics) => done(&metrics.text()),
+            None => Err("this service counts nothing".to_owned().into()),
+        },
+        ControlRequest::Reload => done(&reloader.reload().await.map_err(in_one_line)?),
+        ControlRequest::Release { station } => {
+            let config = registry.config.get();
+            let record = config.station(station.as_str());
+            let record = record
+                .ok_or_else(|| format!("{station} is not in the configuration; is it spelled right?"))?;
+            ledger.release(&record.identity).await.map_err(in_one_line)?;
+            // It was admitted by what has just been forgotten.
+            let is_it = |peer: &Peer| *peer.identity() == record.identity;
+            reloader.close(is_it, "an operator has released it").await;
+            done(&record.identity)
+        }
+        ControlRequest::AcceptPasswords => {
+            ledger.accept_passwords().await.map_err(in_one_line)?;
+            done(&())
+        }
+        ControlRequest::Revoke { serial_number, station, reason } => {
+            done(&revoke(reloader, serial_number, station.as_ref(), reason).await?)
+        }
+        ControlRequest::SignLists => {
+            let config = registry.config.get();
+            let lists = reloader.upkeep.sign_lists(&config, When::Now).await;
+            // Also where one of several failed: the others are signed.
+            reloader.serve().await.map_err(in_one_line)?;
+            done(&lists.map_err(in_one_line)?)
+        }
+        ControlRequest::IssueServerCertificate => {
+            let config = registry.config.get();
+            // By this command the operator confirms that the clock is right.
+            reloader.upkeep.clock().believe();
+            let files = reloader.upkeep.issue_own(&config, When::Now).await;
+            reloader.serve().await.map_err(in_one_line)?;
+            done(&files.map_err(in_one_line)?)
+        }
+        ControlRequest::Requests { limit } => {
+            let (mut list, mut before) = (List { rows, limit, sent: 0 }, i64::MAX);
+            loop {
+                let page = ledger.requests(before, ROWS_AT_ONCE).await.map_err(in_one_line)?;
+                before = page.last().map_or(before, |request| request.id);
+                if let Some(listed) = list.send(page.into_iter().map(waiting_request)).await? {
+                    return Ok(raw(&listed)?);
+                }
+            }
+        }
+    }
+}
+
+/// A list of any length, page by page: nothing of the ledger is held while a row is sent.
+struct List<'a> {
+    rows: &'a mut Rows,
+    limit: Option<u64>,
+    sent: u64,
+}
+
+impl List<'_> {
+    /// Sends a page of at most [`ROWS_AT_ONCE`] rows. Returns what to reply where it was the last
+    /// one.
+    async fn send<R: Serialize>(
+        &mut self,
+        page: impl ExactSizeIterator<Item = R>,
+    ) -> Result<Option<Listed>, String> {
+        let is_last = page.len() < ROWS_AT_ONCE as usize;
+        for row in page {
+            if self.limit.is_some_and(|limit| self.sent >= limit) {
+                return Ok(Some(Listed { rows: self.sent, whole: false }));
+            }
+            self.rows.send(&row).await?;
+            self.sent += 1;
+        }
+        Ok(is_last.then_some(Listed { rows: self.sent, whole: true }))
+    }
+}
+
+/// Revokes certificates: on record first, then on the connections, and meanwhile on the lists.
+async fn revoke(
+    reloader: &Reloader<SqliteLedger>,
+    serial: Option<SerialNumber>,
+    station: Option<&StationIdentity>,
+    reason: RevocationReason,
+) -> Result<Revoked, String> {
+    let registry = &reloader.registry;
+    let ledger = &registry.ledger;
+    let found = ledger.revocable(serial, station, unix_now()).await.map_err(in_one_line)?;
+    if let (Some(serial), true) = (serial, found.is_empty()) {
+        return Err(format!(
+            "no certificate has the serial number {serial}; `ocpp-csms certificates` lists them"
+        ));
+    }
+    // A station that is cut off may also be connected with a certificate that was revoked before.
+    let mut ended = found.clone();
+    if let Some(station) = station
+        && let Some(serial) = registry.fleet.peer(station).as_ref().and_then(presented_serial_number)
+        && ledger.is_revoked(station, serial).await.map_err(in_one_line)?
+    {
+        ended.push(serial);
+    }
+    let serial_numbers = ledger.revoke(&found, reason).await.map_err(in_one_line)?;
+    tracing::warn!(?serial_numbers, reason = reason.as_str(), "revoked");
+    let revoked = |peer: &Peer| presented_serial_number(peer).is_some_and(|serial| ended.contains(&serial));
+    let config = registry.config.get();
+    let list = async {
+        // Before it is confirmed: an older ledger would not know of it.
+        let marked = ledger.advance_marks(Reach::File).await;
+        let lists = reloader.upkeep.sign_lists(&config, When::Now).await;
+        if !lists.as_ref().is_ok_and(|lists| !lists.is_empty()) {
+            // Otherwise the signatures of the lists have advanced them.
+            ledger.advance_marks(Reach::Everywhere).await.map_err(in_one_line)?;
+        }
+        marked.map_err(in_one_line)?;
+        Ok::<_, String>((lists, reloader.serve().await))
+    };
+    // The revocation is on record, and admission reads the record: connections are closed without
+    // waiting for the signatures of the lists.
+    let (mut closed, listed) =
+        tokio::join!(biased; reloader.close(revoked, "its certificate is revoked"), list);
+    let (lists, refreshed) = match listed {
+        Ok(listed) => listed,
+        Err(problem) => {
+            let problem = Some(format!("the ledger's high-water mark is behind: {problem}"));
+            return Ok(Revoked { serial_numbers, closed, lists: Vec::new(), problem });
+        }
+    };
+    for other in refreshed.as_ref().into_iter().flatten() {
+        if !closed.contains(other) {
+            closed.push(other.clone());
+        }
+    }
+    let problem = lists.as_ref().err().map(in_one_line).or(refreshed.as_ref().err().map(in_one_line));
+    Ok(Revoked { serial_numbers, closed, lists: lists.unwrap_or_default(), problem })
+}
+
+/// The connection of a station that an operator names.
+fn connected<L>(registry: &StationRegistry<L>, station: &StationIdentity) -> Result<Peer, NotDone> {
+    let peer = registry.fleet.peer(station);
+    let why = || format!("{station} is not connected; `ocpp-csms status` shows who is");
+    peer.ok_or_else(|| NotDone::NotConnected(why()))
+}
+
+fn issued_certificate(entry: ListedCertificate) -> IssuedCertificate {
+    let (state, reason) = match entry.state {
+        Delivery::Issued => {
+            let problem = entry.problem.filter(|_| entry.attempts > 0);
+            let attempts = entry.attempts;
+            let said = problem.map(|problem| {
+                format!("sent {attempts} of {MAX_ATTEMPTS} times without an answer: {problem}")
+            });
+            ("Issued", said)
+        }
+        Delivery::Accepted => ("Accepted", None),
+        Delivery::Rejected { reason } => ("Rejected", reason),
+    };
+    IssuedCertificate {
+        serial_number: entry.serial_number,
+        station: entry.station,
+        state: state.to_owned(),
+        reason,
+        not_after: entry.not_after,
+        revoked_at: entry.revoked.as_ref().map(|revoked| revoked.at),
+        revocation_reason: entry.revoked.map(|revoked| revoked.reason),
+    }
+}
+
+/// A station's response.
+fn station_response(response: Result<String, OperatorCallError>) -> Result<Box<RawValue>, NotDone> {
+    let response = response.map_err(|error| match error {
+        OperatorCallError::Call { source: CallFailure::CallError { .. }, .. } => {
+            NotDone::Refused(in_one_line(error))
+        }
+        error => NotDone::Failed(in_one_line(error)),
+    })?;
+    Ok(RawValue::from_string(response).map_err(in_one_line)?)
+}
+
+fn done(value: &impl serde::Serialize) -> Result<Box<RawValue>, NotDone> {
+    Ok(raw(value)?)
+}
+
+fn raw(value: &impl serde::Serialize) -> Result<Box<RawValue>, String> {
+    serde_json::value::to_raw_value(value).map_err(in_one_line)
+}
+
+fn waiting_request(request: ForwardedRequest) -> WaitingRequest {
+    WaitingRequest {
+        station: request.station,
+        certificate_type: request.certificate_type,
+        asked_at: request.asked_at,
+        failure: request.failure,
+    }
+}
+
+/// How long a station may take to list what it has before it is asked to delete one of it.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
+
+/// What an operator reads before a station is asked to delete its only root.
+const LAST_CSMS_ROOT: &str = "this is its last CSMSRootCertificate; a station that deletes it cannot verify this service \
+    any more, and connects again only after a root was installed on the spot";
+
+/// Rows that are read from the ledger at once.
+const ROWS_AT_ONCE: u32 = 500;

@@ -1,0 +1,267 @@
+//! The service as a whole: token, authority, TLS, ledger, stations and operators.
+
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use ocpp_transport::{Csms, CsmsConfig, LinkSettings, MessageRate, record_frames};
+use program::causes;
+use tokio::{sync::Mutex, task::spawn_blocking, time::sleep};
+
+use crate::{
+    config::{self, Config, live::LiveConfig},
+    fleet::{
+        Fleet,
+        io::{deliveries::deliver_without_boot, renewals::keep_renewed},
+    },
+    ledger::io::{
+        folder::FolderLock,
+        open,
+        sqlite::{database::SqliteLedger, guard::LedgerLost},
+    },
+    service::io::{
+        clock::ServiceClock,
+        control::{ControlSocket, check_length},
+        metrics::Metrics,
+        operator_api::OperatorApi,
+        reload::{Reloader, reload_signals},
+        server_error::ServerError,
+    },
+    signing::{
+        io::{
+            authority::{Authority, own_name},
+            ocsp::{Inquiries, read_authorities},
+            token::open_token,
+            upkeep::Upkeep,
+        },
+        serving::When,
+    },
+    stations::{
+        io::{
+            admission::AdmissionControl, delivery::Deliveries, enrolment::Enrolment, forward::forward,
+            handlers::router, login::logins::Logins, registry::StationRegistry,
+        },
+        login::GuessLimits,
+    },
+};
+
+/// The certificate service, bound to its addresses.
+#[derive(Debug)]
+pub struct Server {
+    csms: Csms,
+    control: ControlSocket,
+    operators: OperatorApi,
+    ledger: SqliteLedger,
+    /// Held as long as the ledger is used.
+    lock: FolderLock,
+}
+
+impl Server {
+    /// Opens token and ledger and takes the addresses.
+    ///
+    /// `frames`: append every frame to this file, one JSON object a line.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives everything back.
+    pub async fn bind(config: Config, frames: Option<&Path>) -> Result<Self, ServerError> {
+        // What is wrong in the configuration is reported before anything is opened.
+        check_length(&config.control_socket())?;
+        let open = move || open_token(&config).map(|token| (config, token));
+        let (config, token) = spawn_blocking(open).await??;
+        // Nothing is appended to a record that is not as it was written, or is older than it was.
+        let (ledger, lock) = open::open(&config, token.as_ref()).await?;
+        let control = ControlSocket::bind(&config.control_socket()).await?;
+        let record = Arc::new(ledger.clone());
+        let clock = ServiceClock::new(config.clock_doubt);
+        let opening_clock = clock.clone();
+        let open = move || {
+            let authority = Authority::open(&config, token.as_ref(), record, opening_clock)?;
+            Ok::<_, ServerError>((config, token, Arc::new(authority)))
+        };
+        let (config, token, authority) = spawn_blocking(open).await??;
+        let upkeep =
+            Arc::new(Upkeep::new(Arc::clone(&authority), ledger.clone(), token, clock.clone(), &config));
+        // Stations are served with a list that is a little old, and with a certificate that is not
+        // over yet.
+        if let Err(error) = upkeep.issue_own(&config, When::Due).await {
+            tracing::error!(error = %causes(&error), "the CSMS's own certificate was not renewed");
+        }
+        if let Err(error) = upkeep.sign_lists(&config, When::Due).await {
+            tracing::error!(error = %causes(&error), "a list of revoked certificates was not renewed");
+        }
+        let read = {
+            let upkeep = Arc::clone(&upkeep);
+            move || {
+                let tls = upkeep.tls(&config)?;
+                let (host, authorities) = (own_name(&config)?, read_authorities(&config.ocsp)?);
+                Ok::<_, ServerError>((config, tls, host, authorities))
+            }
+        };
+        let (config, tls, host, authorities) = spawn_blocking(read).await??;
+
+        if !config.tls.request_client_certificate {
+            tracing::warn!(
+                "tls.request_client_certificate is off: a station cannot connect with the certificate that it gets here"
+            );
+        }
+        let listen = &config.listen;
+        let mut link = LinkSettings::default()
+            .with_ping_interval(listen.ping_interval)
+            .with_ping_timeout(listen.ping_timeout);
+        if let Some(path) = frames {
+            let tap = record_frames(path).map_err(ServerError::file(path))?;
+            link = link.with_tap(tap);
+        }
+        let limits = listen.limits;
+        let per_second = listen.messages_per_second;
+        let transport = CsmsConfig::new(listen.address, tls)
+            .with_base_path(listen.path.clone())
+            .with_max_connections(limits.connections)
+            .with_max_pending(limits.pending)
+            .with_max_handshakes(limits.handshakes)
+            .with_max_handshakes_per_address(limits.handshakes_per_address)
+            .with_drain(Duration::from_secs(listen.drain_seconds.into()))
+            .with_message_rate(MessageRate { per_second, burst: per_second.saturating_mul(10) })
+            .with_no_common_subprotocol(match listen.no_common_subprotocol {
+                config::NoCommonSubprotocol::Refuse => ocpp_transport::NoCommonSubprotocol::Refuse,
+                config::NoCommonSubprotocol::OpenAndClose => {
+                    ocpp_transport::NoCommonSubprotocol::OpenAndClose
+                }
+            })
+            .with_link(link);
+
+        let path = listen.path.clone();
+        let versions = listen.versions.clone();
+        let config = Arc::new(LiveConfig::new(config));
+        let fleet = Arc::new(Fleet::default());
+        let deliveries = Arc::new(Deliveries::new(ledger.clone(), clock.clone()));
+        let enrolment = Enrolment::new(authority, ledger.clone(), clock.clone(), Arc::clone(&deliveries));
+        let registry = Arc::new(StationRegistry {
+            config: Arc::clone(&config),
+            ledger: ledger.clone(),
+            enrolment: Arc::new(enrolment),
+            deliveries,
+            fleet: Arc::clone(&fleet),
+            inquiries: Inquiries::new(authorities, clock.clone()),
+        });
+        let router = router(&registry, &versions);
+        let guesses = GuessLimits {
+            per_station: limits.wrong_passwords_per_station,
+            per_address: limits.wrong_passwords_per_address,
+            under_way: limits.logins_per_address,
+        };
+        let logins = Arc::new(Logins::start(guesses).map_err(ServerError::Workers)?);
+        let admission = AdmissionControl::new(config, ledger.clone(), fleet, Arc::clone(&logins));
+        let csms = Csms::bind(transport, router, admission).await?;
+        let address = csms.local_addr();
+        let host = host.unwrap_or_else(|| address.ip().to_string());
+        let url = format!("wss://{host}:{}{path}", address.port());
+        let reloader = Reloader { registry, csms: csms.handle(), upkeep, file: None, turn: Mutex::default() };
+        Ok(Self {
+            csms,
+            control,
+            operators: OperatorApi { reloader, logins, metrics: None, url },
+            ledger,
+            lock,
+        })
+    }
+
+    /// Reads its configuration again from this file when it is asked to reload; without it, only
+    /// the files that the configuration names.
+    #[must_use]
+    pub fn with_config_file(mut self, file: PathBuf) -> Self {
+        self.operators.reloader.file = Some(file);
+        self
+    }
+
+    /// Shows operators what these count.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.operators.metrics = Some(metrics);
+        self
+    }
+
+    /// The URL that stations connect to, without their identity.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.operators.url
+    }
+
+    /// Serves stations and operators until `shutdown` is ready, then closes every connection in
+    /// order.
+    ///
+    /// # Errors
+    /// [`ServerError::Lost`] where the ledger's files were removed or replaced: nothing is promised
+    /// from then on.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cuts all connections; what was answered is in the ledger.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
+        let Self { csms, control, operators, ledger, lock } = self;
+        let operators = Arc::new(operators);
+        let registry = &operators.reloader.registry;
+        let reloads = {
+            let operators = Arc::clone(&operators);
+            reload_signals(async move || match operators.reloader.reload().await {
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(error = %causes(&error), "nothing was changed by the reload")
+                }
+            })
+        };
+        let deliveries = deliver_without_boot(Arc::clone(registry));
+        let forwarding = forward(Arc::clone(registry));
+        let noticing = operators.logins.watch();
+        let keeping = keep_renewed(&operators.reloader);
+        let watching = operators.reloader.upkeep.clock().keep();
+        let sorting = operators.metrics.clone();
+        let sorting = async {
+            match sorting {
+                Some(metrics) => metrics.sort().await,
+                None => std::future::pending().await,
+            }
+        };
+        let commands = control.serve(Arc::clone(&operators));
+        let mut lost = None;
+        tokio::select! {
+            () = csms.serve(shutdown) => {}
+            found = watch(&ledger) => lost = Some(found),
+            never = ledger.keep_marks() => match never {},
+            () = commands => {}
+            () = deliveries => {}
+            never = forwarding => match never {},
+            () = noticing => {}
+            () = keeping => {}
+            never = watching => match never {},
+            () = reloads => {}
+            () = sorting => {}
+        }
+        let ended = match lost {
+            None => ledger.finish().await,
+            Some(lost) => Err(lost.into()),
+        };
+        drop(lock);
+        ended
+    }
+}
+
+/// Ready when the ledger's files are lost. Saves what can be saved.
+async fn watch(ledger: &SqliteLedger) -> LedgerLost {
+    loop {
+        sleep(WATCH_INTERVAL).await;
+        if let Err(lost) = ledger.check_files() {
+            let saved = ledger.rescue().await;
+            tracing::error!(error = %causes(&lost), saved, "the ledger is lost, and the service ends");
+            return lost;
+        }
+    }
+}
+
+/// Between two looks at the ledger's files; each change looks at them too.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,0 +1,7 @@
+//! The service as a whole: how it starts, serves, reads its configuration again and answers
+//! operators.
+
+pub(crate) mod certificate_file;
+pub(crate) mod clock;
+pub mod control;
+pub(crate) mod io;

@@ -1,0 +1,139 @@
+//! Requests that are passed on to another authority, until its certificate is in the ledger
+//! (A02.FR.04).
+
+use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
+
+use certificates::SerialNumber;
+use program::{causes, in_one_line};
+use signer_pkcs11::{Applicant, CertificateUse, ForwardingAuthority, IssueError};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    ledger::{ForwardedRequest, Ledger, SerialNumberTaken},
+    signing::io::authority::Authority,
+    stations::io::registry::StationRegistry,
+};
+
+/// Has the requests answered that wait in the ledger, also those from before a restart, until it is
+/// dropped.
+///
+/// # Cancel safety
+/// What was not answered waits in the ledger.
+pub(crate) async fn forward<L: Ledger>(registry: Arc<StationRegistry<L>>) -> Infallible {
+    if matches!(*registry.enrolment.authority, Authority::Own(_)) {
+        return std::future::pending().await;
+    }
+    let mut asked = HashSet::new();
+    let mut running = JoinSet::new();
+    loop {
+        match registry.ledger.waiting().await {
+            Ok(waiting) => {
+                for request in waiting {
+                    if asked.insert(request.id) {
+                        let registry = Arc::clone(&registry);
+                        running.spawn(async move {
+                            let id = request.id;
+                            complete(&registry, request).await;
+                            id
+                        });
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = %causes(&error), "requests that wait cannot be read");
+            }
+        }
+        // What fails without a trace in the ledger is found again by the next look.
+        let look = timeout(LOOK, registry.enrolment.asked.notified());
+        tokio::select! {
+            _ = look => {}
+            Some(ended) = running.join_next() => {
+                if let Ok(id) = ended {
+                    asked.remove(&id);
+                }
+            }
+        }
+    }
+}
+
+async fn complete<L: Ledger>(registry: &StationRegistry<L>, request: ForwardedRequest) {
+    let station = &request.station;
+    match ask(registry, &request).await {
+        Ok(serial_number) => {
+            tracing::info!(%station, %serial_number, "the other authority has issued a certificate");
+            if let Some(peer) = registry.fleet.peer(station) {
+                registry.deliveries.deliver(&peer).await;
+            }
+        }
+        // The ledger knows nothing of it, so it is not over.
+        Err(NotIssued::Later(reason)) => {
+            tracing::error!(%station, error = reason, "a waiting request was not passed on");
+            sleep(LOOK).await;
+        }
+        Err(NotIssued::Failed(reason)) => {
+            tracing::error!(%station, reason, "the other authority has issued no certificate");
+            if let Err(error) = registry.ledger.request_failed(request.id, &reason).await {
+                tracing::error!(%station, error = %causes(&error), "the failure cannot be recorded");
+                sleep(LOOK).await;
+            }
+        }
+    }
+}
+
+/// Why a request that was passed on led to no certificate.
+enum NotIssued {
+    /// The ledger cannot be read or written.
+    Later(String),
+    /// For an operator to look at; the station may ask again.
+    Failed(String),
+}
+
+async fn ask<L: Ledger>(
+    registry: &StationRegistry<L>,
+    request: &ForwardedRequest,
+) -> Result<SerialNumber, NotIssued> {
+    let failed = |reason: &str| NotIssued::Failed(reason.to_owned());
+    let authority = match &*registry.enrolment.authority {
+        Authority::Forwarding(authority) => authority,
+        Authority::Own(_) => return Err(failed("no other authority is configured any more")),
+    };
+    // Since it asked, the key may have become known to others.
+    let compromised = registry.ledger.is_compromised(request.spki_sha256).await;
+    if compromised.map_err(|error| NotIssued::Later(in_one_line(error)))? {
+        return Err(failed("a certificate for this key was revoked because others have the key"));
+    }
+    let config = registry.config.get();
+    let record = config.station(request.station.as_str());
+    let record = record.ok_or_else(|| failed("the station is not in the configuration any more"))?;
+    let station =
+        Applicant { identity: record.identity.clone(), serial_number: record.serial_number.clone() };
+    issue(authority, request, &station).await
+}
+
+async fn issue(
+    authority: &ForwardingAuthority,
+    request: &ForwardedRequest,
+    station: &Applicant,
+) -> Result<SerialNumber, NotIssued> {
+    let certificate_use = request.certificate_type.as_deref().map(str::parse::<CertificateUse>).transpose();
+    let certificate_use = certificate_use.map_err(|error| NotIssued::Failed(error.to_string()))?;
+    let pending = authority.resume(&request.csr, certificate_use, request.request_id, station);
+    let pending = pending.map_err(|refused| NotIssued::Failed(refused.to_string()))?;
+    match authority.issue(&pending).await {
+        Ok(issued) => Ok(issued.certificate.serial),
+        Err(error @ IssueError::Record(_)) if !is_final(&error) => Err(NotIssued::Later(in_one_line(error))),
+        Err(error) => Err(NotIssued::Failed(in_one_line(error))),
+    }
+}
+
+/// Whether the ledger would refuse the certificate at the next try, too.
+fn is_final(error: &IssueError) -> bool {
+    let error: &dyn std::error::Error = error;
+    std::iter::successors(error.source(), |error| error.source()).any(|error| error.is::<SerialNumberTaken>())
+}
+
+/// Between two looks at what waits, if no notification comes.
+const LOOK: Duration = Duration::from_secs(30);

@@ -1,0 +1,10 @@
+//! What stations ask in OCPP 2.0.1.
+
+super::v2::handlers_of_v2!(v201);
+
+pub(super) fn handlers<L: Ledger>(router: Router, registry: &Arc<StationRegistry<L>>) -> Router {
+    handlers_of_both(router, registry)
+}
+
+/// Of `ocspResult`, in characters.
+const LONGEST_RESULT: usize = 5_500;

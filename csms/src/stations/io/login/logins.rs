@@ -1,0 +1,249 @@
+//! Verifies the passwords of stations that connect.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use ocpp_transport::Password;
+use zeroize::Zeroizing;
+
+use crate::{
+    service::control::{LoginStatus, OverloadStatus},
+    stations::{
+        io::login::{
+            gate::{Gate, Pass, QueueFull},
+            hashing::{Ended, Hashing},
+            password::{HashPasswordError, hash_within},
+        },
+        login::{Fingerprints, Guess, GuessLimits, Overload, Standing, StoredHash, Throttle, UnusableHash},
+    },
+};
+
+/// Logins by their outcome.
+pub(crate) const LOGINS: &str = "csms_logins_total";
+/// Logins that wait for a worker.
+pub(crate) const LOGINS_WAITING: &str = "csms_logins_waiting";
+/// Whether there is an overload.
+pub(crate) const OVERLOADED: &str = "csms_overloaded";
+
+/// Verifies passwords, within all limits.
+#[derive(Debug)]
+pub(crate) struct Logins {
+    gate: Gate,
+    hashing: Hashing,
+    throttle: Mutex<Throttle>,
+    fingerprints: Mutex<Fingerprints>,
+}
+
+/// Why a password was not verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotVerified {
+    #[error("too many logins wait")]
+    Overloaded { retry_after: Duration },
+    #[error("too many passwords from its address were wrong")]
+    Throttled { retry_after: Duration },
+    #[error("its password hash cannot be used")]
+    Hash(#[source] UnusableHash),
+    #[error("its password cannot be verified")]
+    Ended(#[source] Ended),
+}
+
+/// A login whose turn it is. Dropping it lets the next one have its turn.
+#[derive(Debug)]
+pub(crate) struct Login<'a> {
+    logins: &'a Logins,
+    guess: &'a Guess,
+    judging: Option<Judging<'a>>,
+    /// The hash that this password was verified against not long ago.
+    known: Option<String>,
+    _pass: Pass<'a>,
+}
+
+/// A guess in progress. If it is dropped before it is judged, the guess is given back.
+#[derive(Debug)]
+struct Judging<'a> {
+    throttle: &'a Mutex<Throttle>,
+    guess: &'a Guess,
+    judged: bool,
+}
+
+impl Logins {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// If the operating system has no threads or no random numbers left.
+    pub(crate) fn start(limits: GuessLimits) -> std::io::Result<Self> {
+        describe_counter!(LOGINS, "Logins with a password, by outcome");
+        describe_gauge!(LOGINS_WAITING, "Logins that wait for their password to be verified");
+        describe_gauge!(OVERLOADED, "1 while logins wait too long or are refused");
+        gauge!(LOGINS_WAITING).set(0);
+        gauge!(OVERLOADED).set(0);
+        let mut key = Zeroizing::new([0; 32]);
+        getrandom::fill(key.as_mut()).map_err(std::io::Error::other)?;
+        let hashing = Hashing::start()?;
+        Ok(Self {
+            gate: Gate::new(hashing.workers() + MAX_BESIDE_WORKERS),
+            hashing,
+            throttle: Mutex::new(Throttle::new(limits)),
+            fingerprints: Mutex::new(Fingerprints::new(key)),
+        })
+    }
+
+    /// Waits for the turn of a login. Until then, nothing is done for it.
+    ///
+    /// # Errors
+    /// [`NotVerified::Throttled`] and [`NotVerified::Overloaded`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the queue. The guess is given back.
+    pub(crate) async fn begin<'a>(
+        &'a self,
+        guess: &'a Guess,
+        password: &Password,
+    ) -> Result<Login<'a>, NotVerified> {
+        let known = lock(&self.fingerprints).find(Instant::now(), &guess.station, password);
+        let (standing, judging) = match known {
+            Some(_) => (Standing::Known, None),
+            None => {
+                let (standing, judging) = self.guess(guess)?;
+                (standing, Some(judging))
+            }
+        };
+        let pass = self.gate.pass(standing).await.map_err(|QueueFull { retry_after }| {
+            count("overloaded");
+            NotVerified::Overloaded { retry_after }
+        })?;
+        Ok(Login { logins: self, guess, judging, known, _pass: pass })
+    }
+
+    fn guess<'a>(&'a self, guess: &'a Guess) -> Result<(Standing, Judging<'a>), NotVerified> {
+        let standing = lock(&self.throttle).begin(Instant::now(), guess).map_err(|retry_after| {
+            count("throttled");
+            NotVerified::Throttled { retry_after }
+        })?;
+        Ok((standing, Judging { throttle: &self.throttle, guess, judged: false }))
+    }
+
+    /// The hash of a new password. It does not wait behind stations that connect.
+    ///
+    /// # Errors
+    /// [`HashPasswordError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the queue.
+    pub(crate) async fn hash(&self, password: Zeroizing<String>) -> Result<String, HashPasswordError> {
+        let failed = |error: &dyn std::fmt::Display| HashPasswordError::Hash(error.to_string());
+        let pass = self.gate.pass(Standing::Operator).await;
+        let _pass = pass.map_err(|_| failed(&"too many operators change passwords"))?;
+        let hashed = self.hashing.run(move |memory| hash_within(&password, memory));
+        hashed.await.map_err(|error| failed(&error))?
+    }
+
+    /// What an operator is shown.
+    pub(crate) fn status(&self) -> LoginStatus {
+        let (waiting, overload) = self.gate.state();
+        LoginStatus { waiting, overload: overload.map(shown) }
+    }
+
+    /// Keeps log and metrics up to date.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(crate) async fn watch(&self) {
+        let observe = |waiting: usize, overload: Option<Overload>| {
+            gauge!(LOGINS_WAITING).set(u32::try_from(waiting).unwrap_or(u32::MAX));
+            gauge!(OVERLOADED).set(u8::from(overload.is_some()));
+        };
+        self.gate.watch(observe).await;
+    }
+}
+
+impl Login<'_> {
+    /// The number of the first hash that a password fits in one of its spellings. The first
+    /// spelling is the password as it was sent.
+    ///
+    /// # Errors
+    /// [`NotVerified`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the result.
+    pub(crate) async fn fitting(
+        &mut self,
+        spellings: Vec<Password>,
+        hashes: &[String],
+    ) -> Result<Option<usize>, NotVerified> {
+        let Some(sent) = spellings.first().cloned() else { return Ok(None) };
+        if let Some(known) = &self.known
+            && let Some(number) = hashes.iter().position(|hash| hash == known)
+        {
+            count("known");
+            return Ok(Some(number));
+        }
+        let parsed = hashes.iter().map(|hash| StoredHash::parse(hash)).collect::<Result<Vec<_>, _>>();
+        let parsed = parsed.map_err(NotVerified::Hash)?;
+        // A password that was recognised needs a guess if it has been replaced since.
+        let mut judging = match self.judging.take() {
+            Some(judging) => judging,
+            None => self.logins.guess(self.guess)?.1,
+        };
+        let verified = self.logins.hashing.run(move |memory| {
+            parsed.iter().position(|hash| {
+                let blocks = memory.blocks(hash.blocks());
+                spellings.iter().any(|spelling| hash.is_of(spelling.expose(), blocks))
+            })
+        });
+        let fitting = verified.await.map_err(NotVerified::Ended)?;
+        judging.judged = true;
+        let Logins { throttle, fingerprints, .. } = self.logins;
+        let now = Instant::now();
+        match fitting.and_then(|number| hashes.get(number)) {
+            Some(hash) => {
+                count("right");
+                lock(throttle).handle_right(self.guess);
+                lock(fingerprints).insert(now, &self.guess.station, &sent, hash);
+            }
+            None => {
+                count("wrong");
+                if lock(throttle).handle_wrong(now, self.guess) {
+                    tracing::warn!(
+                        station = %self.guess.station, network = %self.guess.network,
+                        "too many wrong passwords; further ones from there are refused for a while"
+                    );
+                }
+            }
+        }
+        Ok(fitting)
+    }
+}
+
+impl Drop for Judging<'_> {
+    fn drop(&mut self) {
+        if !self.judged {
+            lock(self.throttle).handle_unjudged(self.guess);
+        }
+    }
+}
+
+fn shown(overload: Overload) -> OverloadStatus {
+    OverloadStatus {
+        seconds: overload.began.map_or(0, |began| began.elapsed().as_secs()),
+        served: overload.served,
+        refused: overload.refused,
+        gone: overload.gone,
+    }
+}
+
+fn count(outcome: &'static str) {
+    counter!(LOGINS, "outcome" => outcome).increment(1);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No holder of one of them can leave it half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Logins beside those that a worker verifies, so that the workers are not idle while the ledger is
+/// read and written.
+const MAX_BESIDE_WORKERS: usize = 2;

@@ -1,0 +1,69 @@
+//! What the CSMS asks of stations: a file for each version of OCPP translates it, and decides
+//! nothing.
+
+mod not_sent;
+mod v16;
+mod v2;
+mod v201;
+mod v21;
+
+use ocpp_transport::{CallFailure, Peer};
+
+pub(crate) use self::not_sent::NotSent;
+use crate::{
+    config::OcppVersion,
+    ledger::{Delivery, LedgerEntry, PasswordAnswer},
+    stations::connection::version_of,
+};
+
+/// Asks a station to have its certificate renewed (A02), and returns its answer.
+pub(crate) async fn ask_to_renew(peer: &Peer) -> Result<&'static str, CallFailure> {
+    match version_of(peer)? {
+        OcppVersion::V16 => v16::ask_to_renew(peer).await,
+        OcppVersion::V201 => v201::ask_to_renew(peer).await,
+        OcppVersion::V21 => v21::ask_to_renew(peer).await,
+    }
+}
+
+/// Sends a certificate in the version of this connection, which need not be the one that it was
+/// asked for in.
+pub(crate) async fn send_certificate(peer: &Peer, entry: &LedgerEntry) -> Result<Delivery, NotSent> {
+    match version_of(peer)? {
+        OcppVersion::V16 => v16::send_certificate(peer, entry).await,
+        OcppVersion::V201 => v201::send_certificate(peer, entry).await,
+        OcppVersion::V21 => v21::send_certificate(peer, entry).await,
+    }
+}
+
+/// How long a chain the station takes, in characters (A02.FR.16); `None` where it does not tell.
+pub(crate) async fn longest_chain(peer: &Peer) -> Result<Option<usize>, CallFailure> {
+    let reported = match version_of(peer)? {
+        OcppVersion::V16 => v16::longest_chain(peer).await,
+        OcppVersion::V201 => v201::longest_chain(peer).await,
+        OcppVersion::V21 => v21::longest_chain(peer).await,
+    };
+    match reported {
+        Ok(reported) => Ok(reported.and_then(|text| text.trim().parse().ok())),
+        // It has no such variable, and says so in its own way.
+        Err(CallFailure::CallError { .. } | CallFailure::InvalidResponse(_)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Sends a new password (A01.FR.02), and returns what the station has done with it, also in its own
+/// word; `None`: it will have it after its next reboot.
+pub(crate) async fn send_password(
+    peer: &Peer,
+    password: &str,
+) -> Result<(Option<PasswordAnswer>, &'static str), CallFailure> {
+    let answer = match version_of(peer)? {
+        OcppVersion::V16 => v16::send_password(peer, password).await,
+        OcppVersion::V201 => v201::send_password(peer, password).await,
+        OcppVersion::V21 => v21::send_password(peer, password).await,
+    };
+    match answer {
+        // Refused by an error of the protocol is refused.
+        Err(CallFailure::CallError { .. }) => Ok((Some(PasswordAnswer::Refused), "CALLERROR")),
+        answer => answer,
+    }
+}
