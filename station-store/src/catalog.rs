@@ -1,7 +1,7 @@
 //! What the store holds, and every change that it can undergo, as values.
 //!
-//! A plan looks at the catalog and returns transitions; the store makes them durable, and only then are they applied. So the
-//! catalog in memory never says more than the disk.
+//! A plan looks at the catalog and returns transitions; the store makes them durable, and only then
+//! are they applied. So the catalog in memory never says more than the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,8 @@ use crate::pending::{Pending, PendingId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum RootUse {
-    /// The CSMS and this station's own certificate: `CSMSRootCertificate`, in OCPP 1.6 `CentralSystemRootCertificate`.
+    /// The CSMS and this station's own certificate: `CSMSRootCertificate`, in OCPP 1.6
+    /// `CentralSystemRootCertificate`.
     Csms,
     /// Signed firmware: `ManufacturerRootCertificate`.
     Manufacturer,
@@ -31,7 +32,8 @@ impl RootUse {
     /// Each use, in the order in which the inventory reports them.
     pub const ALL: [Self; 5] = [Self::Csms, Self::Manufacturer, Self::V2g, Self::MobilityOperator, Self::Oem];
 
-    /// The word that keys in the database and names of trust bundles begin with. It must never change.
+    /// The word that keys in the database and names of trust bundles begin with. It must never
+    /// change.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Csms => "csms",
@@ -59,7 +61,8 @@ impl RootUse {
 pub(crate) struct Root {
     pub(crate) use_: RootUse,
     pub(crate) certificate: Certificate,
-    /// `None` where it signed itself. Else the key of the CSMS root before it (M05.FR.10), kept because that one will go.
+    /// `None` where it signed itself. Else the key of the CSMS root before it (M05.FR.10), kept
+    /// because that one will go.
     pub(crate) issuer_key: Option<Vec<u8>>,
     pub(crate) standing: Standing,
     pub(crate) id: CertificateId,
@@ -182,7 +185,8 @@ impl Catalog {
         }
     }
 
-    /// The roots installed for one of `uses`, in the order of the inventory; a fallback root is among them.
+    /// The roots installed for one of `uses`, in the order of the inventory; a fallback root is
+    /// among them.
     pub(crate) fn roots_for<'a>(&'a self, uses: &'a [RootUse]) -> impl Iterator<Item = &'a Root> {
         self.roots.iter().filter(|root| uses.contains(&root.use_))
     }

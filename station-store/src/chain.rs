@@ -1,7 +1,8 @@
 //! What the station's own certificate chain must be to be taken into use (A02.FR.06).
 //!
-//! The path is validated by [`certificates::path`], as TLS does it. Added here are the order of the chain and the validity of
-//! the root. What the leaf must say is in `leaf`. `tests/it/paths.rs` compares the result with OpenSSL's.
+//! The path is validated by [`certificates::path`], as TLS does it. Added here are the order of the
+//! chain and the validity of the root. What the leaf must say is in `leaf`. `tests/it/paths.rs`
+//! compares the result with OpenSSL's.
 
 use std::time::Duration;
 
@@ -50,8 +51,8 @@ pub(crate) fn verify(chain: Vec<Certificate>, expected: &Expected<'_>) -> Result
     let at = judge_at(&chain, expected.now, expected.skew)
         .map_err(|(position, source)| ChainRefused::Validity { position, source })?;
     let mut anchor_key = None;
-    // A02.FR.06: the hierarchy of the CSO for the connection, that of ISO 15118 for vehicles; for a certificate that serves
-    // both, both. The same root may be installed for both.
+    // A02.FR.06: the hierarchy of the CSO for the connection, that of ISO 15118 for vehicles; for a
+    // certificate that serves both, both. The same root may be installed for both.
     if expected.use_.connects() {
         let path = find_path(&chain, at, RootUse::Csms, Purpose::Station, expected)?;
         anchor_key = path.issuer_of_last.map(|root| root.public_key().to_vec());
@@ -63,7 +64,8 @@ pub(crate) fn verify(chain: Vec<Certificate>, expected: &Expected<'_>) -> Result
         if chain.len() > 1 + MAX_CHILDREN {
             return Err(ChainRefused::TooManyChildren { children: chain.len() - 1 });
         }
-        // What cannot be listed is not accepted: the hash data of the last certificate need the key of its issuer.
+        // What cannot be listed is not accepted: the hash data of the last certificate need the key
+        // of its issuer.
         let root = path.issuer_of_last.ok_or(ChainRefused::BeyondRoot { position: chain.len() - 1 })?;
         anchor_key = Some(root.public_key().to_vec());
     }
@@ -107,8 +109,8 @@ fn check_links(chain: &[Certificate]) -> Result<(), ChainRefused> {
 
 /// A path from the leaf to an installed root.
 struct Path<'a> {
-    /// The root that issued the last certificate of the chain. `None` where the path ends at a root that the chain goes
-    /// beyond, with a cross-signed certificate of the same name and key.
+    /// The root that issued the last certificate of the chain. `None` where the path ends at a root
+    /// that the chain goes beyond, with a cross-signed certificate of the same name and key.
     issuer_of_last: Option<&'a Certificate>,
 }
 
@@ -126,8 +128,8 @@ fn find_path<'a>(
     let mut found = None;
     let mut refused = ChainRefused::UnknownIssuer { use_ };
     for root in (expected.roots)(use_) {
-        // One root at a time: two roots may share a name (a rekeyed root, a cross-signed one), and the
-        // one whose key fits is the one that the hash data of the chain need.
+        // One root at a time: two roots may share a name (a rekeyed root, a cross-signed one), and
+        // the one whose key fits is the one that the hash data of the chain need.
         match path::verify(leaf, intermediates, std::slice::from_ref(root), at.into(), purpose) {
             Ok(_) => {}
             Err(PathError::UnknownIssuer) => continue,
@@ -136,8 +138,8 @@ fn find_path<'a>(
                 continue;
             }
         }
-        // RFC 5280 leaves the validity of an anchor to local policy. Ours: an expired root stays listed
-        // and deletable, but nothing new is accepted because of it.
+        // RFC 5280 leaves the validity of an anchor to local policy. Ours: an expired root stays
+        // listed and deletable, but nothing new is accepted because of it.
         if let Err((_, source)) = judge_at([root], expected.now, expected.skew) {
             refused = ChainRefused::RootValidity { source };
             continue;
@@ -150,7 +152,8 @@ fn find_path<'a>(
     found.ok_or(refused)
 }
 
-/// Why a chain in CertificateSigned is not taken into use. Positions count from the leaf, which is 0.
+/// Why a chain in CertificateSigned is not taken into use. Positions count from the leaf, which is
+/// 0.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChainRefused {
@@ -277,7 +280,8 @@ pub enum ChainRefused {
         /// What was asked for.
         expected: String,
     },
-    /// The leaf of a V2GCertificate has not the DC by which vehicles know an SECC (ISO 15118-2, annex F).
+    /// The leaf of a V2GCertificate has not the DC by which vehicles know an SECC (ISO 15118-2,
+    /// annex F).
     #[error("the domain component {expected} is missing, by which vehicles know an SECC (ISO 15118-2)")]
     DomainComponent {
         /// What it must be.
@@ -300,8 +304,9 @@ pub enum ChainRefused {
 }
 
 impl ChainRefused {
-    /// Whether the certificate itself is invalid, so that the security event `InvalidChargingStationCertificate` is due
-    /// (A02.FR.07). It is not where the certificate was not looked at: too large a chain, an unknown requestId.
+    /// Whether the certificate itself is invalid, so that the security event
+    /// `InvalidChargingStationCertificate` is due (A02.FR.07). It is not where the certificate was
+    /// not looked at: too large a chain, an unknown requestId.
     pub fn is_invalid_certificate(&self) -> bool {
         !matches!(self, Self::TooLarge { .. } | Self::UnknownRequest { .. })
     }

@@ -1,7 +1,7 @@
 //! The charging station's inventory of certificates: installed, listed and deleted durably.
 //!
-//! [`Store`] answers the certificate messages that a CSMS sends to a station, in OCPP 2.0.1, and with the features `v16` and
-//! `v21` in OCPP 1.6 and 2.1:
+//! [`Store`] answers the certificate messages that a CSMS sends to a station, in OCPP 2.0.1, and
+//! with the features `v16` and `v21` in OCPP 1.6 and 2.1:
 //!
 //! | message | method |
 //! |---|---|
@@ -10,13 +10,15 @@
 //! | DeleteCertificate | [`Store::delete`] |
 //! | CertificateSigned | [`Store::certificate_signed`] |
 //!
-//! A certificate that was accepted is listed, and one that is listed can be deleted, across any crash: an answer is given
-//! only after what it says is on the disk, and what could not be listed is not accepted.
+//! A certificate that was accepted is listed, and one that is listed can be deleted, across any
+//! crash: an answer is given only after what it says is on the disk, and what could not be listed
+//! is not accepted.
 //!
-//! The store also keeps the names of the station's own keys, from before a key is generated until after it is destroyed
-//! ([`Store::begin_pending`], [`Store::complete_pending`], [`Store::confirm_own`], [`Store::condemned_keys`]), so that no crash
-//! orphans one. The keys themselves live in a PKCS#11 token; none ever enters the store. Talking to the CSMS, or to the token,
-//! is not this crate's business either.
+//! The store also keeps the names of the station's own keys, from before a key is generated until
+//! after it is destroyed ([`Store::begin_pending`], [`Store::complete_pending`],
+//! [`Store::confirm_own`], [`Store::condemned_keys`]), so that no crash orphans one. The keys
+//! themselves live in a PKCS#11 token; none ever enters the store. Talking to the CSMS, or to the
+//! token, is not this crate's business either.
 //!
 //! ```
 //! use std::time::SystemTime;

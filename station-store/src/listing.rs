@@ -1,4 +1,5 @@
-//! What is installed, certificate by certificate, for the people and programs at the station itself. A CSMS gets hash data only.
+//! What is installed, certificate by certificate, for the people and programs at the station
+//! itself. A CSMS gets hash data only.
 
 use certificates::HashData;
 use rustls_pki_types::CertificateDer;
@@ -17,7 +18,8 @@ pub struct InstalledRoot {
     pub certificate: CertificateDer<'static>,
     /// The hash data by which the inventory lists it.
     pub hash: HashData,
-    /// Whether it is the CSMS root before the present one, kept until that has proved itself (M05.FR.12).
+    /// Whether it is the CSMS root before the present one, kept until that has proved itself
+    /// (M05.FR.12).
     pub is_fallback: bool,
 }
 
@@ -36,8 +38,8 @@ impl Store {
         roots
     }
 
-    /// The hash data of an own certificate's chain, leaf first; without the last where its issuer's key is not known. Empty
-    /// where there is no such certificate.
+    /// The hash data of an own certificate's chain, leaf first; without the last where its issuer's
+    /// key is not known. Empty where there is no such certificate.
     pub fn own_hashes(&self, id: OwnId) -> Vec<HashData> {
         let catalog = self.read();
         let ids = catalog.own.iter().find(|own| own.id == id).map(Own::ids).unwrap_or_default();

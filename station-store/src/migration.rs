@@ -15,7 +15,8 @@ pub(crate) const FORMAT: u64 = 2;
 
 /// The changes that turn the `records` of the format `from` into those of [`FORMAT`].
 ///
-/// A record that is damaged stays as it is: it is named when the store is opened, whatever its format.
+/// A record that is damaged stays as it is: it is named when the store is opened, whatever its
+/// format.
 pub(crate) fn migrate(from: u64, records: &[Record]) -> Vec<Change> {
     if from >= FORMAT {
         return Vec::new();
@@ -24,8 +25,9 @@ pub(crate) fn migrate(from: u64, records: &[Record]) -> Vec<Change> {
     own.filter_map(own_from_1).map(Change::Put).collect()
 }
 
-/// In format 1 a chain kept the key of its leaf's issuer. With a sub-CA in the chain that key is known from there, and the
-/// key of the root was not kept; it is not needed either, for such a chain is not listed.
+/// In format 1 a chain kept the key of its leaf's issuer. With a sub-CA in the chain that key is
+/// known from there, and the key of the root was not kept; it is not needed either, for such a
+/// chain is not listed.
 fn own_from_1(record: &Record) -> Option<Record> {
     let mut content: Map<String, Value> = serde_json::from_slice(unseal(record).ok()?).ok()?;
     let issuer_key = content.remove("issuer_key")?;

@@ -1,8 +1,8 @@
 //! The station's own certificates: for the connection to the CSMS, and for vehicles (ISO 15118).
 //!
-//! Those for the connection replace one another: a renewed one is kept beside the one in use until a connection has proved
-//! either. Those for vehicles take effect at once, and several are valid side by side: one for each SECC, root and edition
-//! of ISO 15118.
+//! Those for the connection replace one another: a renewed one is kept beside the one in use until
+//! a connection has proved either. Those for vehicles take effect at once, and several are valid
+//! side by side: one for each SECC, root and edition of ISO 15118.
 
 use certificates::{Attribute, Certificate, CertificateId, HashData};
 use rustls_pki_types::CertificateDer;
@@ -40,7 +40,8 @@ pub struct OwnCertificate {
 /// Whether a connection has proved an own certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OwnState {
-    /// The station has connected with it; or it is for vehicles only, and in use since it was accepted.
+    /// The station has connected with it; or it is for vehicles only, and in use since it was
+    /// accepted.
     InUse,
     /// Accepted, not yet connected with. The one in use is kept beside it (A02.FR.28).
     Renewed,
@@ -52,8 +53,9 @@ pub(crate) struct Own {
     pub(crate) id: OwnId,
     /// Never empty, leaf first.
     pub(crate) chain: Vec<Certificate>,
-    /// The key of whoever issued the last certificate of the chain: hash data need it, and the root may be deleted before
-    /// the chain is. It is known of every chain that is listed; of others it may be unknown if sub-CAs stand in them.
+    /// The key of whoever issued the last certificate of the chain: hash data need it, and the root
+    /// may be deleted before the chain is. It is known of every chain that is listed; of others it
+    /// may be unknown if sub-CAs stand in them.
     pub(crate) anchor_key: Option<Vec<u8>>,
     pub(crate) key_uri: String,
     pub(crate) use_: CertificateSigningUse,
@@ -64,7 +66,8 @@ pub(crate) struct Own {
     pub(crate) ids: Vec<CertificateId>,
 }
 
-/// What names the certificates of a chain, leaf first; without the last where `anchor_key`, that of its issuer, is unknown.
+/// What names the certificates of a chain, leaf first; without the last where `anchor_key`, that of
+/// its issuer, is unknown.
 pub(crate) fn ids(chain: &[Certificate], anchor_key: Option<&[u8]>) -> Vec<CertificateId> {
     let issuer_keys = chain.iter().skip(1).map(Certificate::public_key).chain(anchor_key);
     chain.iter().zip(issuer_keys).map(|(certificate, key)| CertificateId::new(certificate, key)).collect()
@@ -76,7 +79,8 @@ impl Own {
         &self.ids
     }
 
-    /// What the inventory says of the chain, leaf first: nothing of one that serves the connection only.
+    /// What the inventory says of the chain, leaf first: nothing of one that serves the connection
+    /// only.
     pub(crate) fn listed(&self) -> &[CertificateId] {
         if self.use_.is_for_vehicles() { &self.ids } else { &[] }
     }
@@ -87,7 +91,8 @@ impl Own {
             || self.listed().iter().any(|id| id.is_named_by(hash))
     }
 
-    /// What a further certificate for the same key must name: for vehicles the same; for the connection what the settings say.
+    /// What a further certificate for the same key must name: for vehicles the same; for the
+    /// connection what the settings say.
     pub(crate) fn subject(&self) -> Subject {
         if self.use_.connects() {
             return Subject::default();
@@ -101,7 +106,8 @@ impl Own {
         }
     }
 
-    /// Whether `other` is a certificate for the same vehicles: of the same SECC, under the same root, for the same edition.
+    /// Whether `other` is a certificate for the same vehicles: of the same SECC, under the same
+    /// root, for the same edition.
     fn serves_like(&self, other: &Self) -> bool {
         let secc = |own: &Self| values(&own.chain[0], Attribute::CommonName);
         self.use_ == other.use_ && self.anchor_key == other.anchor_key && secc(self) == secc(other)
@@ -123,7 +129,8 @@ pub(crate) struct Subject {
 }
 
 impl Catalog {
-    /// Takes a verified chain in: beside the one in use, if it is for the connection; at once, if it is for vehicles.
+    /// Takes a verified chain in: beside the one in use, if it is for the connection; at once, if
+    /// it is for vehicles.
     pub(crate) fn plan_renew(
         &self,
         verified: Verified,
@@ -150,8 +157,8 @@ impl Catalog {
             .collect();
         let beside = self.own.iter().filter(|other| other.use_.connects() == use_.connects()).count();
         let most = if use_.connects() { MAX_CONNECTING } else { MAX_VEHICLE };
-        // A02.FR.15: the newest serves. The one before it stays for sessions that are under way, unless there is no room for
-        // it; older ones go.
+        // A02.FR.15: the newest serves. The one before it stays for sessions that are under way,
+        // unless there is no room for it; older ones go.
         let superseded = alike.get(1..).unwrap_or_default();
         let superseded = if beside - superseded.len() < most { superseded } else { &alike[..] };
         if beside - superseded.len() >= most {
@@ -164,11 +171,12 @@ impl Catalog {
         Ok((own, transitions))
     }
 
-    /// Keeps the own certificate `id`, with which the station has connected, and discards the others for the connection; not
-    /// those that are newer than `newest`, which came while the station connected and were never tried.
+    /// Keeps the own certificate `id`, with which the station has connected, and discards the
+    /// others for the connection; not those that are newer than `newest`, which came while the
+    /// station connected and were never tried.
     ///
-    /// Returns the names of the keys that no remaining record refers to. A certificate that served vehicles as well goes on
-    /// to serve them, unless the one that is kept does.
+    /// Returns the names of the keys that no remaining record refers to. A certificate that served
+    /// vehicles as well goes on to serve them, unless the one that is kept does.
     pub(crate) fn plan_confirm(
         &self,
         id: OwnId,
@@ -198,15 +206,16 @@ impl Catalog {
         Ok((destroy, transitions))
     }
 
-    /// The changes that remove the own certificates `gone`, with the OCSP answers and the keys that nothing else needs; and
-    /// the names of those keys.
+    /// The changes that remove the own certificates `gone`, with the OCSP answers and the keys that
+    /// nothing else needs; and the names of those keys.
     ///
     /// Counted by reference in the catalog, not by search: one key may carry two certificates.
     pub(crate) fn without_chains(&self, gone: &[OwnId]) -> (Vec<String>, Vec<Transition>) {
         self.without_chains_unless(gone, "")
     }
 
-    /// As [`Catalog::without_chains`], where the same change brings a certificate for the key `needed`.
+    /// As [`Catalog::without_chains`], where the same change brings a certificate for the key
+    /// `needed`.
     fn without_chains_unless(&self, gone: &[OwnId], needed: &str) -> (Vec<String>, Vec<Transition>) {
         let (leaving, staying): (Vec<&Own>, Vec<&Own>) =
             self.own.iter().partition(|own| gone.contains(&own.id));
@@ -247,7 +256,8 @@ impl From<&Own> for OwnCertificate {
 #[derive(Debug)]
 pub(crate) struct TooManyOwn;
 
-/// Certificates for the connection: the one in use, and renewed ones that a connection has yet to prove.
+/// Certificates for the connection: the one in use, and renewed ones that a connection has yet to
+/// prove.
 pub(crate) const MAX_CONNECTING: usize = 16;
 
 /// SECCs that a station may have; the other bounds for vehicles follow from it.
@@ -256,6 +266,6 @@ pub const MAX_SECCS: usize = 16;
 /// Editions of ISO 15118 with certificates of their own: -2 and -20.
 pub(crate) const EDITIONS: usize = 2;
 
-/// Certificates for vehicles: the newest and the one before it, for each SECC and edition. Under further roots there is room
-/// where the ones before are given up.
+/// Certificates for vehicles: the newest and the one before it, for each SECC and edition. Under
+/// further roots there is room where the ones before are given up.
 pub(crate) const MAX_VEHICLE: usize = MAX_SECCS * EDITIONS * 2;

@@ -1,8 +1,9 @@
 //! Keys that wait for a certificate, and keys that wait to be destroyed.
 //!
-//! A key lives in a token, the store only names it. The order of things keeps a crash from orphaning one: its name is
-//! written down before it exists ([`Store::begin_pending`](crate::Store::begin_pending)), and stays written down until it
-//! has been destroyed ([`Store::key_destroyed`](crate::Store::key_destroyed)).
+//! A key lives in a token, the store only names it. The order of things keeps a crash from
+//! orphaning one: its name is written down before it exists
+//! ([`Store::begin_pending`](crate::Store::begin_pending)), and stays written down until it has
+//! been destroyed ([`Store::key_destroyed`](crate::Store::key_destroyed)).
 
 use std::time::SystemTime;
 
@@ -28,7 +29,8 @@ pub enum CertificateSigningUse {
 }
 
 impl CertificateSigningUse {
-    /// Whether the station connects to its CSMS with such a certificate. Those are never deleted on request (M04.FR.06).
+    /// Whether the station connects to its CSMS with such a certificate. Those are never deleted on
+    /// request (M04.FR.06).
     pub fn connects(self) -> bool {
         matches!(self, Self::ChargingStation | Self::Combined)
     }
@@ -47,12 +49,14 @@ pub struct NewPending {
     pub key_uri: String,
     /// What its certificate will be for.
     pub use_: CertificateSigningUse,
-    /// The common name that the certificate must have: the SeccId, for vehicles. Default: the station's serial number.
+    /// The common name that the certificate must have: the SeccId, for vehicles. Default: the
+    /// station's serial number.
     pub common_name: Option<String>,
-    /// The organization that the certificate must name: `ISO15118Ctrlr.OrganizationName`, for vehicles. Default: that of
-    /// the settings for the connection, any for vehicles.
+    /// The organization that the certificate must name: `ISO15118Ctrlr.OrganizationName`, for
+    /// vehicles. Default: that of the settings for the connection, any for vehicles.
     pub organization: Option<String>,
-    /// The country that the certificate must name: `ISO15118Ctrlr.CountryName`, for vehicles. Default: any.
+    /// The country that the certificate must name: `ISO15118Ctrlr.CountryName`, for vehicles.
+    /// Default: any.
     pub country: Option<String>,
     /// `requestId` of the SignCertificate request, which the CSMS repeats (A02.FR.24, OCPP 2.1).
     pub request_id: Option<i64>,
@@ -128,7 +132,8 @@ pub struct PendingCsr {
     pub country: Option<String>,
     /// `requestId` of its SignCertificate request, OCPP 2.1.
     pub request_id: Option<i64>,
-    /// What was written down before the CSR was sent ([`Store::note_send`](crate::Store::note_send)); `None`: it never was.
+    /// What was written down before the CSR was sent
+    /// ([`Store::note_send`](crate::Store::note_send)); `None`: it never was.
     pub sent: Option<SendNote>,
     /// How far it has come.
     pub state: PendingState,
@@ -312,7 +317,8 @@ impl Catalog {
         Ok((id, vec![Transition::PutPending(pending), Transition::Next(self.next + 1)]))
     }
 
-    /// Gives a key that is announced and not completed another name; the name before is condemned by the same change.
+    /// Gives a key that is announced and not completed another name; the name before is condemned
+    /// by the same change.
     pub(crate) fn plan_rename(&self, id: PendingId, uri: &str) -> Result<Vec<Transition>, PendingError> {
         let announced = self.pending.iter().find(|known| known.id == id && known.csr.is_none());
         let announced = announced.ok_or(PendingError::UnknownPending { id })?;
@@ -378,9 +384,10 @@ impl Catalog {
 
     /// Finds the key that `chain` was issued for.
     ///
-    /// OCPP 2.0.1 has no request id, and an answer to an earlier SignCertificate may come late (TC_A_23), so the leaf's key is
-    /// compared with every pending one. The key of a certificate that is renewed but not yet in use counts as well, and that
-    /// of one for vehicles: several answers to one CSR may come, and the newest is as good as the first.
+    /// OCPP 2.0.1 has no request id, and an answer to an earlier SignCertificate may come late
+    /// (TC_A_23), so the leaf's key is compared with every pending one. The key of a certificate
+    /// that is renewed but not yet in use counts as well, and that of one for vehicles: several
+    /// answers to one CSR may come, and the newest is as good as the first.
     pub(crate) fn match_signed(
         &self,
         chain: &[Certificate],
@@ -488,14 +495,17 @@ impl From<&Pending> for PendingCsr {
     }
 }
 
-/// Keys of one subject that wait for a certificate: the newest, and earlier ones that were replaced after their CSR was sent.
+/// Keys of one subject that wait for a certificate: the newest, and earlier ones that were replaced
+/// after their CSR was sent.
 pub const MAX_PENDING_OF_SUBJECT: usize = 4;
 
-/// Keys that wait for a certificate: those of each subject, which are the connection, both uses together, and each SECC in each
-/// edition of ISO 15118; and one more for each SECC, for one trigger announces keys for all before it replaces earlier ones.
+/// Keys that wait for a certificate: those of each subject, which are the connection, both uses
+/// together, and each SECC in each edition of ISO 15118; and one more for each SECC, for one
+/// trigger announces keys for all before it replaces earlier ones.
 pub const MAX_PENDING: usize = (2 + MAX_SECCS * EDITIONS) * MAX_PENDING_OF_SUBJECT + MAX_SECCS;
 
-/// Keys that wait to be destroyed. More than a few mean that nobody destroys them; then no new ones are made.
+/// Keys that wait to be destroyed. More than a few mean that nobody destroys them; then no new ones
+/// are made.
 pub(crate) const MAX_CONDEMNED: usize = 64;
 
 /// Characters of a key's URI. Names and ids that tokens use stay far below.

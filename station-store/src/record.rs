@@ -1,7 +1,8 @@
 //! How the catalog's entries look on disk.
 //!
-//! A record is a checksum and a JSON object. Certificates stand in it as base64 of their DER. The checksum covers table and
-//! key as well, so that a damaged or misplaced record is noticed, named, and left out, and the others are still served.
+//! A record is a checksum and a JSON object. Certificates stand in it as base64 of their DER. The
+//! checksum covers table and key as well, so that a damaged or misplaced record is noticed, named,
+//! and left out, and the others are still served.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

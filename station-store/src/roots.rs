@@ -22,7 +22,8 @@ pub(crate) enum Deletion {
 pub(crate) type Kept<'a> = Option<&'a [Vec<u8>]>;
 
 impl Catalog {
-    /// Installs `certificate`, which has passed the rules. `issuer_key` is `None` where it signed itself.
+    /// Installs `certificate`, which has passed the rules. `issuer_key` is `None` where it signed
+    /// itself.
     pub(crate) fn plan_install(
         &self,
         use_: RootUse,
@@ -32,8 +33,8 @@ impl Catalog {
     ) -> Result<Vec<Transition>, NoRoom> {
         let mut root = Root::new(use_, certificate, issuer_key, self.next);
         if let Some(known) = self.roots.iter().find(|known| known.has_key_of(&root)) {
-            // M05.FR.17: it replaces what is there, in its place. Not by content but by hash data: of two certificates that
-            // share them, a CSMS could never delete just one.
+            // M05.FR.17: it replaces what is there, in its place. Not by content but by hash data:
+            // of two certificates that share them, a CSMS could never delete just one.
             root.sequence = known.sequence;
             root.standing = known.standing;
             return Ok(vec![Transition::PutRoot(Box::new(root))]);
@@ -43,8 +44,8 @@ impl Catalog {
         Ok(vec![Transition::PutRoot(Box::new(root)), Transition::Next(self.next + 1)])
     }
 
-    /// Puts `certificate`, which `signer` signed, in the place of the CSMS root (M05.FR.10, .12): its signer stays as the one
-    /// fallback, every other CSMS root goes (M05.FR.09).
+    /// Puts `certificate`, which `signer` signed, in the place of the CSMS root (M05.FR.10, .12):
+    /// its signer stays as the one fallback, every other CSMS root goes (M05.FR.09).
     pub(crate) fn plan_rotate(
         &self,
         certificate: Certificate,
@@ -69,8 +70,8 @@ impl Catalog {
         Ok(transitions)
     }
 
-    /// A connection stands that relies on the CSMS root `der`: a fallback is not needed any more (M05.FR.13). Where it is
-    /// the fallback that the connection relies on, both stay (TC_M_31).
+    /// A connection stands that relies on the CSMS root `der`: a fallback is not needed any more
+    /// (M05.FR.13). Where it is the fallback that the connection relies on, both stay (TC_M_31).
     pub(crate) fn plan_connected(&self, der: &[u8]) -> Vec<Transition> {
         let proved = self
             .roots_for(&[RootUse::Csms])
@@ -86,10 +87,11 @@ impl Catalog {
 
     /// Deletes what `hash` names.
     ///
-    /// DeleteCertificate carries no use, so the certificate goes for every use for which it is installed: afterwards the
-    /// CSMS finds nothing with this hash, as it asked. Where it names the leaf of a V2G chain or a sub-CA in one, the whole
-    /// chain goes, and the leaf's key is condemned: what remained could neither be used nor be listed (M04.FR.08). Chains
-    /// below a root that is deleted stay; they are listed and deletable without it.
+    /// DeleteCertificate carries no use, so the certificate goes for every use for which it is
+    /// installed: afterwards the CSMS finds nothing with this hash, as it asked. Where it names the
+    /// leaf of a V2G chain or a sub-CA in one, the whole chain goes, and the leaf's key is
+    /// condemned: what remained could neither be used nor be listed (M04.FR.08). Chains below a
+    /// root that is deleted stay; they are listed and deletable without it.
     pub(crate) fn plan_delete(&self, hash: &HashData, keep: Kept<'_>) -> Deletion {
         // M04.FR.06, also for a renewed certificate that is not connected with yet.
         if self.own.iter().any(|own| own.use_.connects() && own.names(hash)) {

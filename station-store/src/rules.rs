@@ -1,7 +1,8 @@
 //! What a root certificate must be to be installed (facts of M05 and A00.FR.5xx).
 //!
-//! InstallCertificate is for roots. A store that took a sub-CA could not say who its issuer is, hence could not list it,
-//! hence the CSMS could never delete it. So the door is narrow: accepted ⇒ listed ⇒ deletable.
+//! InstallCertificate is for roots. A store that took a sub-CA could not say who its issuer is,
+//! hence could not list it, hence the CSMS could never delete it. So the door is narrow: accepted ⇒
+//! listed ⇒ deletable.
 
 use std::time::Duration;
 
@@ -42,8 +43,8 @@ pub(crate) fn check_self_signed(root: &Certificate) -> Result<(), RootRefused> {
     signature::verify(root, root.spki()).map_err(|source| RootRefused::Signature { source })
 }
 
-/// Checks that the CSMS root `old` signed the one that is to take its place (M05.FR.10, .11): the whole chain, which are
-/// these two.
+/// Checks that the CSMS root `old` signed the one that is to take its place (M05.FR.10, .11): the
+/// whole chain, which are these two.
 pub(crate) fn check_signed_by(
     new: &Certificate,
     old: &Certificate,
@@ -55,7 +56,8 @@ pub(crate) fn check_signed_by(
     }
     signature::verify(new, old.spki()).map_err(|_| RootRefused::NotSignedByOldRoot)?;
     judge_at([old], now, skew).map_err(|(_, source)| RootRefused::OldRootValidity { source })?;
-    // RFC 5280, 4.2.1.9: a root that may only issue leaves cannot issue its successor, unless that has its own name.
+    // RFC 5280, 4.2.1.9: a root that may only issue leaves cannot issue its successor, unless that
+    // has its own name.
     let leaves_only = old.ca().and_then(|ca| ca.path_length) == Some(0);
     if leaves_only && !new.is_self_issued() { Err(RootRefused::OldRootPathLength) } else { Ok(()) }
 }
@@ -129,5 +131,6 @@ pub enum RootRefused {
     },
 }
 
-/// `InstallCertificateRequest.certificate` of OCPP 2.1, in characters; 2.0.1 and 1.6 have 5500, which their types hold.
+/// `InstallCertificateRequest.certificate` of OCPP 2.1, in characters; 2.0.1 and 1.6 have 5500,
+/// which their types hold.
 const MAX_ROOT_CHARACTERS: usize = 10_000;

@@ -1,11 +1,12 @@
-//! What the store needs from a disk: everything at once at the start, then one atomic and durable commit for each change.
+//! What the store needs from a disk: everything at once at the start, then one atomic and durable
+//! commit for each change.
 
 use std::error::Error;
 
 /// A place that keeps records across crashes.
 ///
-/// The crate's own is a redb file ([`Store::open`](crate::Store::open)); a vendor with a database of its own implements
-/// this and calls [`Store::with_storage`](crate::Store::with_storage).
+/// The crate's own is a redb file ([`Store::open`](crate::Store::open)); a vendor with a database
+/// of its own implements this and calls [`Store::with_storage`](crate::Store::with_storage).
 pub trait Storage: Send + 'static {
     /// Reads every record.
     ///

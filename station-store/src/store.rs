@@ -27,17 +27,20 @@ use crate::storage::{Damaged, Storage, StorageError};
 
 /// A charging station's inventory of certificates and of its own keys' names.
 ///
-/// Every method that changes something returns after the change is durable, and blocks until then: in asynchronous code it
-/// belongs on a thread that may block. Methods that only read are answered from memory and never wait for the disk.
+/// Every method that changes something returns after the change is durable, and blocks until then:
+/// in asynchronous code it belongs on a thread that may block. Methods that only read are answered
+/// from memory and never wait for the disk.
 ///
-/// Invariant: a certificate that was accepted is listed, and one that is listed can be deleted, across any crash.
+/// Invariant: a certificate that was accepted is listed, and one that is listed can be deleted,
+/// across any crash.
 ///
 /// After a write has failed, every further one fails with [`StorageError::Poisoned`] until the
 /// store is opened again ([`Store::reopen`]), because what the disk holds is uncertain; reading
 /// goes on with the state before that write.
 pub struct Store {
     settings: Settings,
-    /// Taken before `catalog`, and held across plan, commit and application, so that changes follow one another.
+    /// Taken before `catalog`, and held across plan, commit and application, so that changes follow
+    /// one another.
     writer: Mutex<Writer>,
     catalog: RwLock<Catalog>,
     sessions: Arc<Sessions>,
@@ -57,7 +60,8 @@ struct Writer {
 
 /// Someone who wants to know the roots that are trusted, after each change of them.
 pub(crate) trait RootObserver: Send {
-    /// The roots for `use_` are `roots` now, and durable. To fail does not undo that; it is tried again with the next change.
+    /// The roots for `use_` are `roots` now, and durable. To fail does not undo that; it is tried
+    /// again with the next change.
     fn handle_roots(&mut self, use_: RootUse, roots: &[&Certificate]) -> Result<(), TrustError>;
 }
 
@@ -167,12 +171,15 @@ impl Store {
         first_failure
     }
 
-    /// Installs a root certificate that does not come from the CSMS: at the factory, or by an installer.
+    /// Installs a root certificate that does not come from the CSMS: at the factory, or by an
+    /// installer.
     ///
-    /// The same rules hold as for InstallCertificate. A certificate that is installed already is replaced.
+    /// The same rules hold as for InstallCertificate. A certificate that is installed already is
+    /// replaced.
     ///
     /// # Errors
-    /// [`InstallError`]; nothing is changed then, save that after [`InstallError::Storage`] it is uncertain.
+    /// [`InstallError`]; nothing is changed then, save that after [`InstallError::Storage`] it is
+    /// uncertain.
     pub fn provision_root(
         &self,
         use_: impl Into<RootUse>,
@@ -221,8 +228,8 @@ impl Store {
         })
     }
 
-    /// Deletes the certificate that `hash` names, for every use for which it is installed; returns how many entries of the
-    /// inventory went.
+    /// Deletes the certificate that `hash` names, for every use for which it is installed; returns
+    /// how many entries of the inventory went.
     ///
     /// The keys of V2G chains that go with it are among [`Store::condemned_keys`] then.
     ///
@@ -232,7 +239,8 @@ impl Store {
         self.delete_unless_in_use(hash, RootInUse::Delete)
     }
 
-    /// As [`Store::delete_by_hash`]; `of_version` is what OCPP wants of a root in use where the settings do not say.
+    /// As [`Store::delete_by_hash`]; `of_version` is what OCPP wants of a root in use where the
+    /// settings do not say.
     pub(crate) fn delete_unless_in_use(
         &self,
         hash: &HashData,
@@ -259,7 +267,8 @@ impl Store {
         self.read().roots_for(uses).map(|root| (root.use_, root.id.hash_data(algorithm))).collect()
     }
 
-    /// The hash data of the certificates that vehicles see, a list for each chain: the leaf, then its sub-CAs, nearest first.
+    /// The hash data of the certificates that vehicles see, a list for each chain: the leaf, then
+    /// its sub-CAs, nearest first.
     pub fn installed_chains(&self) -> Vec<Vec<HashData>> {
         let algorithm = self.settings.hash_algorithm;
         let catalog = self.read();
@@ -267,8 +276,8 @@ impl Store {
         listed.map(|chain| chain.iter().map(|id| id.hash_data(algorithm)).collect()).collect()
     }
 
-    /// The roots that are trusted for `use_`, the earliest installed first. Expired ones are among them; the fallback is not
-    /// ([`Store::fallback_root`]).
+    /// The roots that are trusted for `use_`, the earliest installed first. Expired ones are among
+    /// them; the fallback is not ([`Store::fallback_root`]).
     pub fn roots(&self, use_: impl Into<RootUse>) -> Vec<CertificateDer<'static>> {
         let uses = [use_.into()];
         let catalog = self.read();
@@ -276,8 +285,8 @@ impl Store {
         trusted.map(|root| root.certificate.to_certificate_der()).collect()
     }
 
-    /// The CSMS root before the present one, until a connection has proved that (M05.FR.12, .13): what to rely on where a
-    /// connection fails with [`Store::roots`] (M05.FR.14, .16).
+    /// The CSMS root before the present one, until a connection has proved that (M05.FR.12, .13):
+    /// what to rely on where a connection fails with [`Store::roots`] (M05.FR.14, .16).
     pub fn fallback_root(&self) -> Option<CertificateDer<'static>> {
         let catalog = self.read();
         let mut roots = catalog.roots_for(&[RootUse::Csms]);
@@ -288,8 +297,9 @@ impl Store {
 
     /// A connection to the CSMS stands, whose certificate was proved by the CSMS root `root`.
     ///
-    /// Keep the [`Session`] as long as the connection: until then the root is in use, and OCPP 1.6 forbids to delete it. If
-    /// `root` is the present one, the fallback root goes (M05.FR.13, TC_M_30); if it is the fallback, both stay (TC_M_31).
+    /// Keep the [`Session`] as long as the connection: until then the root is in use, and OCPP 1.6
+    /// forbids to delete it. If `root` is the present one, the fallback root goes (M05.FR.13,
+    /// TC_M_30); if it is the fallback, both stay (TC_M_31).
     ///
     /// # Errors
     /// [`StorageError`]; the session counts all the same.
@@ -298,18 +308,20 @@ impl Store {
         (session, self.change(|catalog| Ok(((), catalog.plan_connected(root)))))
     }
 
-    /// How many root certificates are installed: the value of `SecurityCtrlr.CertificateEntries`. A fallback root counts, for
-    /// it is listed; the station's own certificates do not.
+    /// How many root certificates are installed: the value of `SecurityCtrlr.CertificateEntries`. A
+    /// fallback root counts, for it is listed; the station's own certificates do not.
     pub fn entries(&self) -> usize {
         self.read().roots.len()
     }
 
-    /// The records that were found damaged when the store was opened. They are left out of everything else.
+    /// The records that were found damaged when the store was opened. They are left out of
+    /// everything else.
     pub fn damaged(&self) -> Arc<[Damaged]> {
         Arc::clone(&self.damaged.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Writes down a key that is about to be generated in the token, so that no crash can orphan it.
+    /// Writes down a key that is about to be generated in the token, so that no crash can orphan
+    /// it.
     ///
     /// # Errors
     /// [`PendingError`]; the key must not be generated then.
@@ -317,7 +329,8 @@ impl Store {
         self.change(|catalog| catalog.plan_begin(new))
     }
 
-    /// Adds to a pending key its public key and CSR, which can be sent from then on. The same again changes nothing.
+    /// Adds to a pending key its public key and CSR, which can be sent from then on. The same again
+    /// changes nothing.
     ///
     /// # Errors
     /// [`PendingError`]
@@ -330,8 +343,9 @@ impl Store {
         self.change(|catalog| Ok(((), catalog.plan_complete(id, spki_der, csr_pem)?)))
     }
 
-    /// Gives a key that was announced and never completed another name, after a restart: the token may still be making the key
-    /// that the process before asked for. The name before is among [`Store::condemned_keys`] then.
+    /// Gives a key that was announced and never completed another name, after a restart: the token
+    /// may still be making the key that the process before asked for. The name before is among
+    /// [`Store::condemned_keys`] then.
     ///
     /// # Errors
     /// [`PendingError`]
@@ -339,8 +353,8 @@ impl Store {
         self.change(|catalog| Ok(((), catalog.plan_rename(id, key_uri)?)))
     }
 
-    /// Notes that the CSR of a pending key is about to be sent, so that a restart sends it neither too early nor too often
-    /// (A02.FR.17–19).
+    /// Notes that the CSR of a pending key is about to be sent, so that a restart sends it neither
+    /// too early nor too often (A02.FR.17–19).
     ///
     /// # Errors
     /// [`PendingError`]; it must not be sent then.
@@ -367,9 +381,10 @@ impl Store {
         self.read().own.iter().filter(|own| own.use_.connects()).map(OwnCertificate::from).collect()
     }
 
-    /// The station's certificates for vehicles, the one to prefer first: by A02.FR.15 the newest by notBefore, of those that
-    /// are valid at `now`; after them those that are not. Which of them serves a vehicle depends on the roots that the
-    /// vehicle names, on the SECC and on the edition of ISO 15118.
+    /// The station's certificates for vehicles, the one to prefer first: by A02.FR.15 the newest by
+    /// notBefore, of those that are valid at `now`; after them those that are not. Which of them
+    /// serves a vehicle depends on the roots that the vehicle names, on the SECC and on the edition
+    /// of ISO 15118.
     pub fn vehicle_certificates(&self, now: SystemTime) -> Vec<OwnCertificate> {
         let now = UnixSeconds::from(now);
         let catalog = self.read();
@@ -382,11 +397,11 @@ impl Store {
         own.into_iter().map(OwnCertificate::from).collect()
     }
 
-    /// Keeps the own certificate with which the station has connected, and discards the others for the connection
-    /// (A02.FR.10).
+    /// Keeps the own certificate with which the station has connected, and discards the others for
+    /// the connection (A02.FR.10).
     ///
-    /// Returns the names of the keys to be destroyed in the token; until [`Store::key_destroyed`] they are among
-    /// [`Store::condemned_keys`]. Calling it again changes nothing.
+    /// Returns the names of the keys to be destroyed in the token; until [`Store::key_destroyed`]
+    /// they are among [`Store::condemned_keys`]. Calling it again changes nothing.
     ///
     /// # Errors
     /// [`PendingError`]
@@ -394,8 +409,8 @@ impl Store {
         self.confirm_own_of(id, OwnId(u64::MAX))
     }
 
-    /// As [`Store::confirm_own`], of a station that had to choose when `newest` was its newest certificate: one that has come
-    /// since is not discarded, for it was never tried.
+    /// As [`Store::confirm_own`], of a station that had to choose when `newest` was its newest
+    /// certificate: one that has come since is not discarded, for it was never tried.
     ///
     /// # Errors
     /// [`PendingError`]
@@ -408,7 +423,8 @@ impl Store {
         self.read().condemned.iter().cloned().collect()
     }
 
-    /// Forgets a condemned key, which the token no longer holds. A key that is not condemned is left alone.
+    /// Forgets a condemned key, which the token no longer holds. A key that is not condemned is
+    /// left alone.
     ///
     /// # Errors
     /// [`StorageError`]
@@ -416,17 +432,18 @@ impl Store {
         self.change(|catalog| Ok(((), catalog.plan_forget(key_uri))))
     }
 
-    /// The certificates whose revocation status is to be asked for with GetCertificateStatus (M06.FR.06, .07, .10): leaf and
-    /// sub-CAs of each V2G chain, at once after they came, then weekly, and earlier where the last answer ends earlier. A
-    /// certificate that names no OCSP responder is left out, and so is one about which nothing could be learnt lately
+    /// The certificates whose revocation status is to be asked for with GetCertificateStatus
+    /// (M06.FR.06, .07, .10): leaf and sub-CAs of each V2G chain, at once after they came, then
+    /// weekly, and earlier where the last answer ends earlier. A certificate that names no OCSP
+    /// responder is left out, and so is one about which nothing could be learnt lately
     /// ([`Store::ocsp_failed`]).
     pub fn ocsp_due(&self, now: SystemTime) -> Vec<OcspDue> {
         self.read().ocsp_due(now, &self.settings, &self.patience())
     }
 
-    /// GetCertificateStatus brought no answer about this certificate: it was `Failed` (TC_M_25), or the CSMS did not reply.
-    /// What was known of it stays. It is due again after a minute, and after each further failure in twice the time, at
-    /// most a day; after a restart at once.
+    /// GetCertificateStatus brought no answer about this certificate: it was `Failed` (TC_M_25), or
+    /// the CSMS did not reply. What was known of it stays. It is due again after a minute, and
+    /// after each further failure in twice the time, at most a day; after a restart at once.
     pub fn ocsp_failed(&self, hash: &HashData, now: SystemTime) {
         let catalog = self.read();
         if let Some(fingerprint) = catalog.ocsp_fingerprint(hash) {
@@ -434,11 +451,13 @@ impl Store {
         }
     }
 
-    /// Takes the answer to a request that was due: `ocspResult`, base64 of an OCSPResponse. It is kept if it is valid by
-    /// RFC 6960, 3.2, whatever it says of the certificate. Blocks on the disk.
+    /// Takes the answer to a request that was due: `ocspResult`, base64 of an OCSPResponse. It is
+    /// kept if it is valid by RFC 6960, 3.2, whatever it says of the certificate. Blocks on the
+    /// disk.
     ///
     /// # Errors
-    /// [`OcspError`]; the certificate stays due, and it counts as a failure ([`Store::ocsp_failed`]).
+    /// [`OcspError`]; the certificate stays due, and it counts as a failure
+    /// ([`Store::ocsp_failed`]).
     pub fn ocsp_answered(
         &self,
         hash: &HashData,
@@ -461,7 +480,8 @@ impl Store {
         answered
     }
 
-    /// The OCSP answers for each certificate of an own chain, leaf first; `None` where none holds at `now`.
+    /// The OCSP answers for each certificate of an own chain, leaf first; `None` where none holds
+    /// at `now`.
     pub fn ocsp_answers(&self, id: OwnId, now: SystemTime) -> Vec<Option<OcspAnswer>> {
         self.read().ocsp_answers(id, now.into(), self.settings.skew)
     }
@@ -484,7 +504,8 @@ impl Store {
             let roots = |use_| certificates(catalog, use_);
             let default_organization =
                 if use_.connects() { self.settings.organization.as_deref() } else { None };
-            // Where the key has a certificate already, that one says which it is: it may have served the connection before.
+            // Where the key has a certificate already, that one says which it is: it may have
+            // served the connection before.
             let is_first = matches!(&found, Match::New { pending: Some(_), .. });
             let secc = is_first && use_ == CertificateSigningUse::V2g;
             let default_component = if secc { self.settings.domain_component.required() } else { None };
@@ -495,7 +516,8 @@ impl Store {
                 domain_component: subject.domain_component.as_deref().or(default_component),
             };
             let expected = Expected { use_, roots: &roots, now: now.into(), skew: self.settings.skew, names };
-            // Also what was accepted before: it may have expired since, and its root may have been deleted.
+            // Also what was accepted before: it may have expired since, and its root may have been
+            // deleted.
             let verified = chain::verify(chain, &expected).map_err(refused)?;
             let (key_uri, request_id, pending) = match found {
                 Match::Known(own) if own.state == OwnState::InUse => {
@@ -568,8 +590,8 @@ impl Store {
         self.tell_observer(&mut self.write(), &[])
     }
 
-    /// A thread that panicked in a plan or in the storage changed nothing in memory, so its lock can be taken over;
-    /// `poisoned` tells whether the disk is certain.
+    /// A thread that panicked in a plan or in the storage changed nothing in memory, so its lock
+    /// can be taken over; `poisoned` tells whether the disk is certain.
     fn write(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }

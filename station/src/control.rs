@@ -1,5 +1,6 @@
-//! What a local command says to the running agent, and what it gets back: one JSON line for the command, then one line or more
-//! of reply, of which the last is [`ControlReply::Done`] or [`ControlReply::Failed`].
+//! What a local command says to the running agent, and what it gets back: one JSON line for the
+//! command, then one line or more of reply, of which the last is [`ControlReply::Done`] or
+//! [`ControlReply::Failed`].
 
 use certificates::StationIdentity;
 use ocpp_types::Timestamp;
@@ -18,9 +19,11 @@ use crate::{
 pub enum ControlRequest {
     /// Where is the station connected, and with what? Brings a [`Status`].
     Status,
-    /// What is installed? Brings an [`InventoryRow`] each, and an [`Inventory`](crate::inventory::Inventory) without them.
+    /// What is installed? Brings an [`InventoryRow`] each, and an
+    /// [`Inventory`](crate::inventory::Inventory) without them.
     Inventory,
-    /// Ask the CSMS for a new certificate (A03). Brings each [`RenewalStep`] as it happens, and a [`RenewalReport`].
+    /// Ask the CSMS for a new certificate (A03). Brings each [`RenewalStep`] as it happens, and a
+    /// [`RenewalReport`].
     Renew {
         /// What the certificate is for.
         #[serde(rename = "use")]
@@ -119,11 +122,13 @@ pub enum Outcome {
     Certificate,
     /// The CSMS rejected the request (A02.FR.12).
     Rejected,
-    /// The CSMS cannot be asked: the version of the connection has no such request, or the CSR is too long for it.
+    /// The CSMS cannot be asked: the version of the connection has no such request, or the CSR is
+    /// too long for it.
     NotAskable,
     /// The certificate was invalid (A02.FR.07); a better one is still accepted.
     Invalid,
-    /// The request was sent as often as CertSigningRepeatTimes allows (A02.FR.19); a late certificate is still accepted.
+    /// The request was sent as often as CertSigningRepeatTimes allows (A02.FR.19); a late
+    /// certificate is still accepted.
     Exhausted,
     /// The token has no keys of a kind that is allowed (`certificates.key_algorithms`).
     NoSuchKey,
@@ -208,7 +213,8 @@ pub enum Link {
         security_profile: u8,
         /// Since when.
         since: Timestamp,
-        /// What the CSMS answered to BootNotification, `Accepted`, `Pending` or `Rejected`; `None`: nothing yet.
+        /// What the CSMS answered to BootNotification, `Accepted`, `Pending` or `Rejected`; `None`:
+        /// nothing yet.
         registration: Option<String>,
         /// The certificate that the station presented; `None`: it used its password.
         certificate: Option<Box<CertificateEntry>>,

@@ -7,7 +7,8 @@ use crate::{
     renewal::{End, Subject},
 };
 
-/// Something that has happened in the renewal of the station's certificates. `P` names a pending key in the store.
+/// Something that has happened in the renewal of the station's certificates. `P` names a pending
+/// key in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Happened<P> {
     /// The key `pending` is being made for `subject`.
@@ -61,7 +62,8 @@ impl<P: Copy + Ord> Followed<P> {
                 self.begun = true;
                 Some(Step::Begun)
             }
-            // A later one of the same subject takes the place of this one, which may never have been looked at.
+            // A later one of the same subject takes the place of this one, which may never have
+            // been looked at.
             Happened::Begun { subject, pending } if *subject == self.subject && *pending > self.pending => {
                 Some(self.end(Outcome::Replaced))
             }

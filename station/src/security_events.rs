@@ -117,9 +117,9 @@ pub enum AfterRefusal {
 
 /// Events in the order in which they happened, kept while the station is not connected (A04.FR.02).
 ///
-/// [`SecurityEventQueue::to_json_lines`] is what has to be durable of it. While the CSMS cannot be reached, one notification
-/// of each reason is enough however many attempts fail (A00.FR.316, A00.FR.419, note): the transport's supervisor raises each
-/// once until a connection stands.
+/// [`SecurityEventQueue::to_json_lines`] is what has to be durable of it. While the CSMS cannot be
+/// reached, one notification of each reason is enough however many attempts fail (A00.FR.316,
+/// A00.FR.419, note): the transport's supervisor raises each once until a connection stands.
 #[derive(Clone, Debug, Default)]
 pub struct SecurityEventQueue {
     waiting: VecDeque<QueuedEvent>,

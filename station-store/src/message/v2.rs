@@ -129,7 +129,8 @@ macro_rules! messages {
                 }
             }
 
-            /// Fails where this version's `responderURL` is too short for the one in the certificate.
+            /// Fails where this version's `responderURL` is too short for the one in the
+            /// certificate.
             impl TryFrom<OcspDue> for OCSPRequestDataType {
                 type Error = ocpp_types::TooLong;
 
@@ -183,7 +184,8 @@ macro_rules! messages {
                             CertificateHashDataChainType::new(CertificateHashDataType::of_hash_data(&entry.hash), name(entry.use_)?);
                         let children: Vec<_> =
                             entry.children.iter().map(CertificateHashDataType::of_hash_data).collect();
-                        // An empty list would break the schema, and more than four were not accepted.
+                        // An empty list would break the schema, and more than four were not
+                        // accepted.
                         chain.child_certificate_hash_data = children.try_into().ok();
                         Some(chain)
                     });

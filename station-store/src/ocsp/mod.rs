@@ -1,7 +1,9 @@
-//! The revocation status of the certificates that vehicles see (M06): what is due to be asked, and what was answered.
+//! The revocation status of the certificates that vehicles see (M06): what is due to be asked, and
+//! what was answered.
 //!
-//! The station asks its CSMS by GetCertificateStatus, one certificate at a time, and hands the answers on to vehicles in TLS.
-//! An answer is kept only after it has been verified as RFC 6960 wants it, because the CSMS merely passes it on.
+//! The station asks its CSMS by GetCertificateStatus, one certificate at a time, and hands the
+//! answers on to vehicles in TLS. An answer is kept only after it has been verified as RFC 6960
+//! wants it, because the CSMS merely passes it on.
 
 mod patience;
 
@@ -105,7 +107,8 @@ impl From<StorageError> for OcspError {
 }
 
 impl Catalog {
-    /// The certificates whose status is to be asked for at `now`, each once; not those that have to wait.
+    /// The certificates whose status is to be asked for at `now`, each once; not those that have to
+    /// wait.
     pub(crate) fn ocsp_due(&self, now: SystemTime, settings: &Settings, patience: &Patience) -> Vec<OcspDue> {
         let second = UnixSeconds::from(now);
         let mut seen: Vec<&CertificateId> = Vec::new();
@@ -113,7 +116,8 @@ impl Catalog {
         for own in self.own.iter().filter(|own| own.use_.is_for_vehicles()) {
             // M06.FR.06, .07: the leaf and every sub-CA.
             for (certificate, id) in own.chain.iter().zip(&own.ids) {
-                // A certificate that names no responder cannot be asked about: the URL is mandatory in OCPP.
+                // A certificate that names no responder cannot be asked about: the URL is mandatory
+                // in OCPP.
                 let Some(responder_url) = responder_url(certificate) else { continue };
                 if seen.contains(&id) {
                     continue;
@@ -205,8 +209,8 @@ pub(crate) fn decode(ocsp_result: &str) -> Result<Vec<u8>, OcspError> {
     Base64::decode_vec(&text).map_err(|_| OcspError::Base64)
 }
 
-/// M06.FR.10: asked for at least weekly, and earlier where the answer says so. An answer from the future shows that the
-/// clock was set back.
+/// M06.FR.10: asked for at least weekly, and earlier where the answer says so. An answer from the
+/// future shows that the clock was set back.
 fn is_fresh(answer: &CachedOcsp, now: UnixSeconds, skew: Duration) -> bool {
     let young = match now.duration_since(answer.fetched) {
         Some(age) => age < MAX_AGE,

@@ -1,6 +1,7 @@
 //! When to ask again after GetCertificateStatus brought no answer that can be relied on (TC_M_25).
 //!
-//! Kept in memory only: after a restart the station asks once more, and that is all a restart costs.
+//! Kept in memory only: after a restart the station asks once more, and that is all a restart
+//! costs.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -31,7 +32,8 @@ impl Patience {
         self.failed.remove(fingerprint);
     }
 
-    /// When to ask again, if that is later than `now`. A failure in the future tells that the clock was set back.
+    /// When to ask again, if that is later than `now`. A failure in the future tells that the clock
+    /// was set back.
     pub(crate) fn until(&self, fingerprint: &str, now: SystemTime) -> Option<SystemTime> {
         let Failed { at, wait } = self.failed.get(fingerprint)?;
         let again = at.checked_add(*wait)?;
@@ -39,8 +41,10 @@ impl Patience {
     }
 }
 
-/// After the first failure. A CSMS that has no answer at once may have one after it has asked the responder.
+/// After the first failure. A CSMS that has no answer at once may have one after it has asked the
+/// responder.
 const FIRST_WAIT: Duration = Duration::from_secs(60);
 
-/// Doubled up to this, so that a responder that comes back is noticed within a day, well inside the week of M06.FR.10.
+/// Doubled up to this, so that a responder that comes back is noticed within a day, well inside the
+/// week of M06.FR.10.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);

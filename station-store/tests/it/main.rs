@@ -1,8 +1,9 @@
 //! The store as a station uses it: messages in, messages out, and the disk between.
 //!
-//! Other stacks have made mistakes that this one should not repeat. Each has a number here, a place where it was seen (an
-//! issue, a change, "read" in the source, or an item HUB… of Hubject's audit of stations), and the tests that would show it.
-//! Mistakes in renewal, transport and signing are with the tests of those crates.
+//! Other stacks have made mistakes that this one should not repeat. Each has a number here, a place
+//! where it was seen (an issue, a change, "read" in the source, or an item HUB… of Hubject's audit
+//! of stations), and the tests that would show it. Mistakes in renewal, transport and signing are
+//! with the tests of those crates.
 //!
 //! | mistake | seen in | tests |
 //! |---|---|---|

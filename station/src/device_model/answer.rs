@@ -91,7 +91,8 @@ impl DeviceModel {
         GetVariablesResponse::new(each(&request.get_variable_data, result))
     }
 
-    /// Answers SetVariables: one result for each question, in their order. One that is refused does not hinder the others.
+    /// Answers SetVariables: one result for each question, in their order. One that is refused does
+    /// not hinder the others.
     #[must_use]
     pub fn set_variables(&self, request: &SetVariablesRequest, situation: &Situation) -> SetOutcome {
         let (mut model, mut changed) = (self.clone(), BTreeSet::new());
@@ -167,7 +168,8 @@ impl DeviceModel {
         }
     }
 
-    /// The variable that is meant; an attribute that is not named is `Actual`, and there is no other.
+    /// The variable that is meant; an attribute that is not named is `Actual`, and there is no
+    /// other.
     fn find(
         &self,
         component: &ComponentType,

@@ -1,37 +1,11 @@
-//! The ISO 15118 controllers: what each is set to, and which certificates for vehicles follow from that.
+//! Which certificates for vehicles follow from the ISO 15118 controllers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
-    DeviceModel,
+    DeviceModel, Secc,
     variable::{Place, Variable},
 };
-
-/// The ISO 15118 controllers of a station, as it was delivered.
-#[derive(Clone, Debug, Default)]
-pub struct Iso15118 {
-    /// The variables of each controller by its EVSE, until the CSMS changes them; `None` is the controller of the station as a
-    /// whole. Each text must fit its variable.
-    pub controllers: BTreeMap<Option<u32>, BTreeMap<Variable, String>>,
-    /// Whether one certificate may serve both the connection to the CSMS and vehicles (SignCombinedCertificate).
-    pub combined_certificates: bool,
-}
-
-/// One SECC: what its certificate has to say, and the controllers that share it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Secc {
-    /// `SeccId`: CN of its certificate.
-    pub id: String,
-    /// `OrganizationName`: O of its certificate.
-    pub organization: String,
-    /// `CountryName` in capital letters: C of its certificate, if that is known.
-    pub country: Option<String>,
-    /// Whether `V2GCertificateInstallationEnabled` is on for one of its controllers: without, no certificate is asked for.
-    pub certificate_installation: bool,
-    /// The EVSEs whose controllers have this SeccId, ascending; empty where the station has one controller.
-    pub evses: Vec<u32>,
-}
 
 impl DeviceModel {
     /// Whether the station serves vehicles by ISO 15118 at all.
@@ -46,8 +20,8 @@ impl DeviceModel {
         self.defaults.iso15118.as_ref().is_some_and(|iso15118| iso15118.combined_certificates)
     }
 
-    /// The SECCs, each once however many controllers share it: one certificate each (A02). Where controllers that share a
-    /// SeccId differ in the rest, what the first of them says counts.
+    /// The SECCs, each once however many controllers share it: one certificate each (A02). Where
+    /// controllers that share a SeccId differ in the rest, what the first of them says counts.
     #[must_use]
     pub fn seccs(&self) -> Vec<Secc> {
         let mut seccs: Vec<Secc> = Vec::new();
@@ -75,8 +49,9 @@ impl DeviceModel {
         seccs
     }
 
-    /// The SECCs that a request means which names `evse`, such as TriggerMessage. `None`, and any EVSE where the station has
-    /// one controller for all (F06.FR.03), means each of them (F06.FR.11). Empty: there is no such EVSE.
+    /// The SECCs that a request means which names `evse`, such as TriggerMessage. `None`, and any
+    /// EVSE where the station has one controller for all (F06.FR.03), means each of them
+    /// (F06.FR.11). Empty: there is no such EVSE.
     #[must_use]
     pub fn seccs_of(&self, evse: Option<i64>) -> Vec<Secc> {
         let mut seccs = self.seccs();
@@ -87,8 +62,9 @@ impl DeviceModel {
         seccs
     }
 
-    /// Turns `PnCEnabled` off for each controller with this SeccId until the station has started anew, or until the CSMS sets
-    /// it again (A02.FR.21): vehicles are not to be promised what the station has no certificate for. It is not persistent.
+    /// Turns `PnCEnabled` off for each controller with this SeccId until the station has started
+    /// anew, or until the CSMS sets it again (A02.FR.21): vehicles are not to be promised what the
+    /// station has no certificate for. It is not persistent.
     pub fn suspend_pnc(&mut self, secc_id: &str) {
         let id = |evse| self.text(Place { variable: Variable::SeccId, evse });
         let suspended: BTreeSet<_> = self.controllers().filter(|evse| id(*evse) == secc_id).collect();

@@ -18,7 +18,8 @@ use super::{
 impl DeviceModel {
     /// Answers GetBaseReport, and gives the reports to be sent after the answer, in their order.
     ///
-    /// The summary inventory is for components with a problem, which these do not have; it is not supported.
+    /// The summary inventory is for components with a problem, which these do not have; it is not
+    /// supported.
     #[must_use]
     pub fn base_report(
         &self,
@@ -40,12 +41,13 @@ impl DeviceModel {
         }
     }
 
-    /// Answers GetReport (B08), by which a CSMS reads each SeccId before it asks for certificates (A02), and gives the reports to
-    /// be sent after the answer, in their order.
+    /// Answers GetReport (B08), by which a CSMS reads each SeccId before it asks for certificates
+    /// (A02), and gives the reports to be sent after the answer, in their order.
     ///
-    /// A component or variable that names no instance means each, one without an EVSE that of each EVSE. None of these
-    /// components has the variables Active, Available, Enabled and Problem: where the first three are wanted, each component
-    /// counts, and where a problem is wanted, none does.
+    /// A component or variable that names no instance means each, one without an EVSE that of each
+    /// EVSE. None of these components has the variables Active, Available, Enabled and Problem:
+    /// where the first three are wanted, each component counts, and where a problem is wanted, none
+    /// does.
     #[must_use]
     pub fn report(
         &self,
@@ -154,5 +156,6 @@ impl Place {
     }
 }
 
-/// Variables in one report: some 400 bytes each, so that the frame stays small for a constrained station.
+/// Variables in one report: some 400 bytes each, so that the frame stays small for a constrained
+/// station.
 const PER_REPORT: usize = 8;

@@ -1,6 +1,7 @@
 mod iso15118;
 mod v16;
 
+use ocpp_transport::SecurityProfile;
 use ocpp_types::{
     Timestamp, decode, encode,
     v201::{

@@ -1,7 +1,7 @@
 //! OCPP 1.6: the configuration keys of the security whitepaper (edition 3, section 7).
 //!
-//! A key is another name for a variable, and changes what that variable holds: there is one place for each fact, whichever
-//! version of OCPP changed it.
+//! A key is another name for a variable, and changes what that variable holds: there is one place
+//! for each fact, whichever version of OCPP changed it.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,8 @@ pub struct ConfigurationOutcome {
 }
 
 impl DeviceModel {
-    /// Answers GetConfiguration: each key once, in the order of the whitepaper; all of them where none is named.
+    /// Answers GetConfiguration: each key once, in the order of the whitepaper; all of them where
+    /// none is named.
     ///
     /// `AuthorizationKey` is told without its value, which nobody may read.
     #[must_use]
@@ -105,9 +106,11 @@ impl DeviceModel {
         Ok(())
     }
 
-    /// A05 of the whitepaper. The profile belongs to the network profile of the connection, as in OCPP 2.
+    /// A05 of the whitepaper. The profile belongs to the network profile of the connection, as in
+    /// OCPP 2.
     ///
-    /// A05.FR.02 asks for an AuthorizationKey where the new profile is 1 or 2: this station always has one.
+    /// A05.FR.02 asks for an AuthorizationKey where the new profile is 1 or 2: this station always
+    /// has one.
     fn raise_security_profile(&mut self, value: &str, situation: &Situation) -> Result<(), Refusal> {
         Variable::SecurityProfile.rule().check(value)?;
         let refused = |info: &str| Err(Refusal::new("InvalidValue", info));
@@ -150,7 +153,8 @@ fn is_read_only(variable: Variable) -> bool {
     variable != Variable::SecurityProfile && variable.mutability() == MutabilityEnumType::ReadOnly
 }
 
-/// Each key with the variable that it names. `CertificateStoreMaxLength` is the upper limit of `CertificateEntries`.
+/// Each key with the variable that it names. `CertificateStoreMaxLength` is the upper limit of
+/// `CertificateEntries`.
 const KEYS: [(&str, Variable); 8] = [
     ("AuthorizationKey", Variable::BasicAuthPassword),
     ("SecurityProfile", Variable::SecurityProfile),

@@ -1,7 +1,9 @@
-//! OCPP 2.1: what its messages about the device model say, in the words of 2.0.1, in which this model answers.
+//! OCPP 2.1: what its messages about the device model say, in the words of 2.0.1, in which this
+//! model answers.
 //!
-//! The messages are the same but for longer texts, more names, and what is said here. The component `NetworkConfiguration`
-//! of 2.1 (B09.FR.07 and following) is not offered: profiles are set by SetNetworkProfile, which 2.1 still has.
+//! The messages are the same but for longer texts, more names, and what is said here. The component
+//! `NetworkConfiguration` of 2.1 (B09.FR.07 and following) is not offered: profiles are set by
+//! SetNetworkProfile, which 2.1 still has.
 
 use ocpp_types::{BoundedString, NonEmptyVec, decode, encode, v21, v201};
 use serde::{Serialize, de::DeserializeOwned};
@@ -28,8 +30,9 @@ pub struct NotTheSame {
 
 /// SetVariables in the words of 2.0.1, where a value has 1,000 characters and not 2,500.
 ///
-/// No variable of this station takes more than a few dozen. A longer value is replaced by one that every rule refuses, so that it
-/// is refused as what it is: of an unknown variable, of one that cannot be set, or too long.
+/// No variable of this station takes more than a few dozen. A longer value is replaced by one that
+/// every rule refuses, so that it is refused as what it is: of an unknown variable, of one that
+/// cannot be set, or too long.
 ///
 /// # Errors
 /// None of a request that was read by its type.
@@ -81,8 +84,8 @@ impl DeviceModel {
         }
         let url = BoundedString::try_from(data.ocpp_csms_url.as_str())
             .map_err(|_| invalid("ocppCsmsUrl has at most 512 characters"))?;
-        // The version is that of the subprotocol which the CSMS chooses, whatever stands here, and the interface is that of
-        // the operating system's routes.
+        // The version is that of the subprotocol which the CSMS chooses, whatever stands here, and
+        // the interface is that of the operating system's routes.
         let interface = same(&data.ocpp_interface).unwrap_or(v201::OCPPInterfaceEnumType::Wired0);
         let transport = match data.ocpp_transport {
             v21::OCPPTransportEnumType::JSON => v201::OCPPTransportEnumType::JSON,

@@ -12,7 +12,8 @@ pub enum Variable {
     Identity,
     /// `SecurityCtrlr.OrganizationName`: O of the station's certificate (A00.FR.509).
     OrganizationName,
-    /// `SecurityCtrlr.CertificateEntries`: how many certificates are installed; its limit is how many may be (M05.FR.06).
+    /// `SecurityCtrlr.CertificateEntries`: how many certificates are installed; its limit is how
+    /// many may be (M05.FR.06).
     CertificateEntries,
     /// `SecurityCtrlr.SecurityProfile`: that of the connection.
     SecurityProfile,
@@ -24,7 +25,8 @@ pub enum Variable {
     CertSigningWaitMinimum,
     /// `SecurityCtrlr.CertSigningRepeatTimes` (A02.FR.18).
     CertSigningRepeatTimes,
-    /// `SecurityCtrlr.AllowSecurityProfileDowngrade`: whether profile 2 may follow profile 3 (A05.FR.08).
+    /// `SecurityCtrlr.AllowSecurityProfileDowngrade`: whether profile 2 may follow profile 3
+    /// (A05.FR.08).
     AllowSecurityProfileDowngrade,
     /// `SecurityCtrlr.AllowCSMSTLSWildcards`: whether the CSMS's certificate may name a wildcard.
     AllowCsmsTlsWildcards,
@@ -32,7 +34,8 @@ pub enum Variable {
     ActiveNetworkProfile,
     /// `OCPPCommCtrlr.MessageTimeout[Default]`, in seconds.
     MessageTimeout,
-    /// `OCPPCommCtrlr.NetworkConfigurationPriority`: slots in the order in which they are tried (B10).
+    /// `OCPPCommCtrlr.NetworkConfigurationPriority`: slots in the order in which they are tried
+    /// (B10).
     NetworkConfigurationPriority,
     /// `OCPPCommCtrlr.NetworkProfileConnectionAttempts`: for each slot (B10.FR.03).
     NetworkProfileConnectionAttempts,
@@ -48,7 +51,8 @@ pub enum Variable {
     RetryBackOffWaitMinimum,
     /// `OCPPCommCtrlr.WebSocketPingInterval`, in seconds; 0 is none.
     WebSocketPingInterval,
-    /// `ISO15118Ctrlr.SeccId`: CN of the certificate for vehicles; EVSEs that share a controller have the same one.
+    /// `ISO15118Ctrlr.SeccId`: CN of the certificate for vehicles; EVSEs that share a controller
+    /// have the same one.
     SeccId,
     /// `ISO15118Ctrlr.CountryName`: C of the certificate for vehicles, two letters (ISO 3166-1).
     CountryName,
@@ -56,13 +60,17 @@ pub enum Variable {
     SeccOrganizationName,
     /// `ISO15118Ctrlr.PnCEnabled`: whether vehicles may identify themselves by contract.
     PncEnabled,
-    /// `ISO15118Ctrlr.V2GCertificateInstallationEnabled`: whether certificates for vehicles are asked for (A02, A03).
+    /// `ISO15118Ctrlr.V2GCertificateInstallationEnabled`: whether certificates for vehicles are
+    /// asked for (A02, A03).
     V2gCertificateInstallationEnabled,
-    /// `ISO15118Ctrlr.ContractCertificateInstallationEnabled`: whether vehicles may have contract certificates installed (M01, M02).
+    /// `ISO15118Ctrlr.ContractCertificateInstallationEnabled`: whether vehicles may have contract
+    /// certificates installed (M01, M02).
     ContractCertificateInstallationEnabled,
-    /// `ISO15118Ctrlr.CentralContractValidationAllowed`: whether the CSMS may judge a contract certificate (C07).
+    /// `ISO15118Ctrlr.CentralContractValidationAllowed`: whether the CSMS may judge a contract
+    /// certificate (C07).
     CentralContractValidationAllowed,
-    /// `ISO15118Ctrlr.ContractValidationOffline`: whether the station judges one while it is offline (C07).
+    /// `ISO15118Ctrlr.ContractValidationOffline`: whether the station judges one while it is
+    /// offline (C07).
     ContractValidationOffline,
 }
 
@@ -305,13 +313,15 @@ pub(super) enum Rule {
     Boolean,
     /// ISO 3166-1 alpha-2, as C of a certificate has it.
     Country,
-    /// A passwordString of 16 to 64 characters (A00.FR.205, A00.FR.304; the upper bound is this station's).
+    /// A passwordString of 16 to 64 characters (A00.FR.205, A00.FR.304; the upper bound is this
+    /// station's).
     Password,
     /// Numbers of slots, separated by commas; judged beside the slots themselves.
     Slots,
 }
 
-/// Why a value is refused: a reason of OCPP's list, and words for people that do not repeat the value.
+/// Why a value is refused: a reason of OCPP's list, and words for people that do not repeat the
+/// value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) reason: &'static str,

@@ -1,16 +1,19 @@
-//! The renewal of the station's certificates (A02, A03), as a state machine without clock, socket, disk or token.
+//! The renewal of the station's certificates (A02, A03), as a state machine without clock, socket,
+//! disk or token.
 //!
-//! For each [`Subject`] there is at most one series: a key, its CSR, and the sends of it. A series is begun by a trigger of the
-//! CSMS (A02.FR.02) or by an expiry that comes near (A03.FR.02). The CSR is sent again after a wait that doubles
-//! (A02.FR.17, .18) until the number of doublings is reached (.19); then only a trigger helps.
+//! For each [`Subject`] there is at most one series: a key, its CSR, and the sends of it. A series
+//! is begun by a trigger of the CSMS (A02.FR.02) or by an expiry that comes near (A03.FR.02). The
+//! CSR is sent again after a wait that doubles (A02.FR.17, .18) until the number of doublings is
+//! reached (.19); then only a trigger helps.
 //!
 //! # Order of calls
-//! Call [`Renewal::poll_action`] after each `handle_*` and when [`Renewal::poll_timeout`] has passed, do what it says, and
-//! report with the `handle_*` that the action names. What an action asks to be written down is durable before the rest of
-//! it is done: so a crash at any point loses nothing that was promised.
+//! Call [`Renewal::poll_action`] after each `handle_*` and when [`Renewal::poll_timeout`] has
+//! passed, do what it says, and report with the `handle_*` that the action names. What an action
+//! asks to be written down is durable before the rest of it is done: so a crash at any point loses
+//! nothing that was promised.
 //!
-//! A trigger is answered `Accepted` only after [`Renewal::handle_announced`]: the record of a key that is to be made is what
-//! survives a crash between the answer and the CSR (F06.FR.10).
+//! A trigger is answered `Accepted` only after [`Renewal::handle_announced`]: the record of a key
+//! that is to be made is what survives a crash between the answer and the CSR (F06.FR.10).
 //!
 //! ```text
 //!  trigger, expiry ─► Announce ─► MakeKey ─► Send ─► (SignCertificateResponse) ─► wait ─► Send again ─► … ─► end
@@ -43,7 +46,8 @@ pub enum Subject {
     Station,
     /// The connection and vehicles: `certificateType` left out.
     Combined,
-    /// Vehicles, by ISO 15118-2: `V2GCertificate`. One for each SeccId, however many EVSEs share it.
+    /// Vehicles, by ISO 15118-2: `V2GCertificate`. One for each SeccId, however many EVSEs share
+    /// it.
     Vehicle {
         /// `ISO15118Ctrlr.SeccId`, the common name.
         secc_id: String,
@@ -118,9 +122,11 @@ pub enum Action<P> {
 pub enum End {
     /// A certificate was accepted.
     Certificate,
-    /// The CSMS rejected the CSR (A02.FR.12). For vehicles: turn `ISO15118Ctrlr.PnCEnabled` off (A02.FR.21).
+    /// The CSMS rejected the CSR (A02.FR.12). For vehicles: turn `ISO15118Ctrlr.PnCEnabled` off
+    /// (A02.FR.21).
     Rejected,
-    /// This CSMS cannot be asked: its version has no such request, or the CSR is too long for it. The CSMS rejected nothing.
+    /// This CSMS cannot be asked: its version has no such request, or the CSR is too long for it.
+    /// The CSMS rejected nothing.
     NotAskable,
     /// The certificate was invalid: nothing is sent again before a trigger (A02.FR.20).
     Invalid,
@@ -163,7 +169,8 @@ pub struct Record<P> {
     pub pending: P,
     /// For what.
     pub subject: Subject,
-    /// `None`: announced, and the token may hold the key or not. `Some` without a note: the CSR was never sent.
+    /// `None`: announced, and the token may hold the key or not. `Some` without a note: the CSR was
+    /// never sent.
     pub csr: Option<Option<Note>>,
 }
 
@@ -196,8 +203,9 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// Of a station that starts, from what its store remembers. Nothing is lost: a key that was announced is made, a CSR
-    /// that was made is sent, one that was sent is sent again when its wait is over.
+    /// Of a station that starts, from what its store remembers. Nothing is lost: a key that was
+    /// announced is made, a CSR that was made is sent, one that was sent is sent again when its
+    /// wait is over.
     #[must_use]
     pub fn restore(
         schedule: Schedule,
@@ -218,15 +226,17 @@ impl<P: Copy + Eq> Renewal<P> {
         renewal
     }
 
-    /// The CSMS takes requests: the station is connected and its boot accepted. May be said more than once of a connection.
+    /// The CSMS takes requests: the station is connected and its boot accepted. May be said more
+    /// than once of a connection.
     pub fn handle_connected(&mut self) {
         self.connected = true;
         self.resend = Resend::AfterWait;
     }
 
-    /// As [`Renewal::handle_connected`], of a central system that speaks OCPP 1.6. That has no waits after which a CSR would be
-    /// sent again, so a CSR that no certificate came for is sent once on each new connection instead, as often as with the waits:
-    /// without, the station would wait for ever where the central system has lost it.
+    /// As [`Renewal::handle_connected`], of a central system that speaks OCPP 1.6. That has no
+    /// waits after which a CSR would be sent again, so a CSR that no certificate came for is sent
+    /// once on each new connection instead, as often as with the waits: without, the station would
+    /// wait for ever where the central system has lost it.
     pub fn handle_connected_without_waits(&mut self, now: SystemTime) {
         let is_new = !self.connected;
         self.connected = true;
@@ -238,8 +248,8 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// The connection is gone; what was not answered, or not so that it could be read, will not be. It is sent again on the
-    /// next one.
+    /// The connection is gone; what was not answered, or not so that it could be read, will not be.
+    /// It is sent again on the next one.
     pub fn handle_disconnected(&mut self, now: SystemTime) {
         self.connected = false;
         for series in self.series.values_mut() {
@@ -254,8 +264,9 @@ impl<P: Copy + Eq> Renewal<P> {
         self.schedule = schedule;
     }
 
-    /// The certificates that the station has and wants to keep renewed, the newest of each subject. A subject that is missing
-    /// is renewed by a trigger only. One that is not valid yet at `now` is due at once.
+    /// The certificates that the station has and wants to keep renewed, the newest of each subject.
+    /// A subject that is missing is renewed by a trigger only. One that is not valid yet at `now`
+    /// is due at once.
     pub fn set_held(&mut self, now: SystemTime, certificates: impl IntoIterator<Item = (Subject, Validity)>) {
         for held in self.held.values_mut() {
             held.validity = None;
@@ -296,17 +307,19 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// A key for `subject` is announced, durably: after a trigger, which may be answered `Accepted` now, or after
-    /// [`Action::Announce`]. A series that is under way is replaced by the new one (A02.FR.02: a new key each time).
+    /// A key for `subject` is announced, durably: after a trigger, which may be answered `Accepted`
+    /// now, or after [`Action::Announce`]. A series that is under way is replaced by the new one
+    /// (A02.FR.02: a new key each time).
     pub fn handle_announced(&mut self, subject: Subject, pending: P) {
         let held = self.held.entry(subject.clone()).or_default();
         (held.announcing, held.not_announced) = (false, false);
         self.begin(subject, Series::new(pending, Stage::Announced));
     }
 
-    /// The store has no room for the key of a new series of `subject`: forgets one key and returns it, which is to be dropped
-    /// before the new one is announced. The oldest that a newer series has replaced goes first, of the subject itself if it has
-    /// one; then that of a CSR that is not sent again. `None`: all are needed.
+    /// The store has no room for the key of a new series of `subject`: forgets one key and returns
+    /// it, which is to be dropped before the new one is announced. The oldest that a newer series
+    /// has replaced goes first, of the subject itself if it has one; then that of a CSR that is not
+    /// sent again. `None`: all are needed.
     #[must_use]
     pub fn make_room(&mut self, subject: &Subject) -> Option<P>
     where
@@ -323,8 +336,8 @@ impl<P: Copy + Eq> Renewal<P> {
         Some(spare)
     }
 
-    /// CertificateSigned came for a key that no series knows, and was invalid: where one series of `is_meant` waits for its
-    /// certificate, it was for that one (A02.FR.20).
+    /// CertificateSigned came for a key that no series knows, and was invalid: where one series of
+    /// `is_meant` waits for its certificate, it was for that one (A02.FR.20).
     pub fn handle_invalid_for(&mut self, now: SystemTime, is_meant: impl Fn(&Subject) -> bool) {
         let mut waiting = self
             .series
@@ -344,8 +357,8 @@ impl<P: Copy + Eq> Renewal<P> {
         self.actions.push(Action::Ended { subject, end: End::NoKey });
     }
 
-    /// The key of [`Action::MakeKey`] and its CSR exist and are written down; or they could not be made, which is tried again a
-    /// few times.
+    /// The key of [`Action::MakeKey`] and its CSR exist and are written down; or they could not be
+    /// made, which is tried again a few times.
     pub fn handle_key<E>(&mut self, now: SystemTime, pending: P, made: Result<(), E>) {
         let wait = self.schedule.wait_minimum();
         let Some((subject, series)) = self.current(pending) else { return };
@@ -403,8 +416,9 @@ impl<P: Copy + Eq> Renewal<P> {
         let Stage::InFlight { accepted } = series.stage else { return };
         match answer {
             SignAnswer::Accepted => match schedule.wait_after(accepted + 1) {
-                // A02.FR.17, .18: the wait begins with the acceptance, which may come long after the send. What was written
-                // down before the send would have the CSR sent again too early after a restart.
+                // A02.FR.17, .18: the wait begins with the acceptance, which may come long after
+                // the send. What was written down before the send would have the CSR sent again too
+                // early after a restart.
                 Some(wait) => {
                     let (accepted, due) = (accepted + 1, now + wait);
                     series.stage = Stage::Waiting { accepted, due };
@@ -423,10 +437,12 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// CertificateSigned came for the key `pending`: of the series that is under way, or late, of an earlier one (TC_A_23).
+    /// CertificateSigned came for the key `pending`: of the series that is under way, or late, of
+    /// an earlier one (TC_A_23).
     pub fn handle_certificate(&mut self, now: SystemTime, pending: P, verdict: SignedVerdict) {
         if verdict == SignedVerdict::Accepted {
-            // The store has taken this key for its certificate: nothing is left to write a note on, or to give up.
+            // The store has taken this key for its certificate: nothing is left to write a note on,
+            // or to give up.
             self.forget_actions_on(pending);
         }
         let known = self.series.iter_mut().find(|(_, series)| series.knows(pending));
@@ -434,7 +450,8 @@ impl<P: Copy + Eq> Renewal<P> {
             return;
         };
         match verdict {
-            // F06.FR.10: a trigger that was accepted still leads to its CSR, though an earlier one was answered meanwhile.
+            // F06.FR.10: a trigger that was accepted still leads to its CSR, though an earlier one
+            // was answered meanwhile.
             SignedVerdict::Accepted if series.pending != pending && !series.sent => {
                 series.earlier.retain(|key| *key != pending);
             }
@@ -459,7 +476,8 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// The next thing to do at `now`. `None`: nothing before [`Renewal::poll_timeout`], or before something happens.
+    /// The next thing to do at `now`. `None`: nothing before [`Renewal::poll_timeout`], or before
+    /// something happens.
     #[must_use]
     pub fn poll_action(&mut self, now: SystemTime) -> Option<Action<P>> {
         if !self.actions.is_empty() {
@@ -481,8 +499,8 @@ impl<P: Copy + Eq> Renewal<P> {
                 {
                     series.stage = Stage::InFlight { accepted };
                     series.sent = true;
-                    // Written down as if it had been accepted: after a crash nobody knows, and too late a send is better
-                    // than one too early.
+                    // Written down as if it had been accepted: after a crash nobody knows, and too
+                    // late a send is better than one too early.
                     let note = self.schedule.note_of_send(accepted, now);
                     return Some(Action::Send { subject, pending, note });
                 }
@@ -567,7 +585,8 @@ impl<P: Copy + Eq> Renewal<P> {
             _ => Pause::Retry,
         };
         self.held.entry(subject.clone()).or_default().ended = Some((now, pause));
-        // Told before it is forgotten: after a crash between the two the series goes on, and ends once more.
+        // Told before it is forgotten: after a crash between the two the series goes on, and ends
+        // once more.
         self.actions.push(Action::Ended { subject: subject.clone(), end });
         self.actions.extend(series.keys().map(|pending| Action::Drop { pending }));
     }
@@ -589,5 +608,6 @@ impl Resend {
     }
 }
 
-/// How often a key is tried to be made again, each time after `CertSigningWaitMinimum`, before its series ends.
+/// How often a key is tried to be made again, each time after `CertSigningWaitMinimum`, before its
+/// series ends.
 const MOST_KEY_RETRIES: u32 = 2;

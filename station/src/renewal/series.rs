@@ -1,4 +1,5 @@
-//! One series: a key, how far its CSR has come, and the keys before it whose certificates may still come.
+//! One series: a key, how far its CSR has come, and the keys before it whose certificates may still
+//! come.
 
 use std::time::SystemTime;
 
@@ -74,7 +75,8 @@ impl<P: Copy + Eq> Series<P> {
         Self { pending, stage, sent, by_wrong_clock: false, earlier: Vec::new() }
     }
 
-    /// Takes over the keys of `old` whose certificates may still come; returns those that are given up.
+    /// Takes over the keys of `old` whose certificates may still come; returns those that are given
+    /// up.
     pub(super) fn inherit(&mut self, old: Self) -> Vec<P> {
         let mut dropped = Vec::new();
         self.earlier = old.earlier;
@@ -120,5 +122,6 @@ pub(super) enum Spare {
     Stopped,
 }
 
-/// A CSMS that triggers anew before it has answered gets room for a few late answers; each is a key in the token.
+/// A CSMS that triggers anew before it has answered gets room for a few late answers; each is a key
+/// in the token.
 pub(crate) const MOST_EARLIER: usize = 3;

@@ -89,8 +89,9 @@ impl Station {
     }
 }
 
-/// One doubling: two sends after the first, after W and after 2 W more, never early; the same CSR each time.
-/// Seen elsewhere: a floor of 250 s and milliseconds for seconds (EVerest #1982, libocpp #969).
+/// One doubling: two sends after the first, after W and after 2 W more, never early; the same CSR
+/// each time. Seen elsewhere: a floor of 250 s and milliseconds for seconds (EVerest #1982, libocpp
+/// #969).
 #[test]
 fn tc_a_23_a02_fr_17_to_19_resends_double_and_end() {
     for (repeat_times, expected) in [(0, &[0, 30][..]), (1, &[0, 30, 90]), (3, &[0, 30, 90, 210, 450])] {
@@ -174,7 +175,8 @@ fn tc_a_14_a02_fr_20_invalid_certificate_stops_the_resends() {
     assert_eq!(station.ends(), [End::Invalid, End::Certificate]);
 }
 
-/// No answer is no acceptance: sent again when the connection is back, or after the shortest wait, and not counted.
+/// No answer is no acceptance: sent again when the connection is back, or after the shortest wait,
+/// and not counted.
 #[test]
 fn a02_fr_17_what_was_not_answered_is_sent_again() {
     let mut station = Station::new(0);
@@ -202,7 +204,8 @@ fn a02_fr_17_an_unreadable_answer_is_made_up_for_on_the_next_connection() {
     assert_eq!(station.seconds(), [0, 2]);
 }
 
-/// Seen elsewhere: clocks that are set backwards make waits of years, and forwards a flood of requests.
+/// Seen elsewhere: clocks that are set backwards make waits of years, and forwards a flood of
+/// requests.
 #[test]
 fn a02_fr_18_a_clock_that_is_set_changes_no_wait() {
     for jump in [-86_400_i64, 86_400] {
@@ -330,7 +333,8 @@ fn a03_fr_02_rejected_renewal_is_tried_again_the_next_day() {
     assert_eq!(station.seconds(), [160, 180, 200, 220, 240]);
 }
 
-/// F06.FR.10, and seen elsewhere (EVerest #2479): a trigger that was accepted leads to a CSR, also over a crash.
+/// F06.FR.10, and seen elsewhere (EVerest #2479): a trigger that was accepted leads to a CSR, also
+/// over a crash.
 #[test]
 fn f06_fr_10_announced_key_survives_a_restart() {
     let record = Record { pending: 7, subject: Subject::Station, csr: None };
@@ -340,8 +344,8 @@ fn f06_fr_10_announced_key_survives_a_restart() {
     assert_eq!(station.sends, [(7, at(0))]);
 }
 
-/// A key that cannot be made is tried again after the wait, and then there is a stated end. The renewal that is due is tried
-/// again later.
+/// A key that cannot be made is tried again after the wait, and then there is a stated end. The
+/// renewal that is due is tried again later.
 #[test]
 fn f06_fr_10_token_failure_is_a_stated_end() {
     let mut station = Station::new(1);
@@ -420,7 +424,8 @@ fn a02_fr_18_waits_survive_a_restart() {
     assert_eq!(again.sends.len(), 1);
 }
 
-/// Found by the model checker: an answer that comes long after the send moves the next one, also over a restart.
+/// Found by the model checker: an answer that comes long after the send moves the next one, also
+/// over a restart.
 #[test]
 fn a02_fr_17_slow_answers_do_not_hasten_the_next_send() {
     let mut station = Station::new(2);
@@ -433,7 +438,8 @@ fn a02_fr_17_slow_answers_do_not_hasten_the_next_send() {
     assert_eq!(station.core.poll_action(at(25)), Some(Action::Note { pending: key, note }));
 }
 
-/// Found by the model checker: a late certificate does not take the place of a CSR that a trigger was promised.
+/// Found by the model checker: a late certificate does not take the place of a CSR that a trigger
+/// was promised.
 #[test]
 fn f06_fr_10_late_certificate_before_the_promised_request() {
     let mut station = Station::new(1);
@@ -446,7 +452,8 @@ fn f06_fr_10_late_certificate_before_the_promised_request() {
     assert!(station.dropped.is_empty(), "{:?}", station.dropped);
 }
 
-/// Records of several series of one subject: the newest goes on, those before it wait for late answers.
+/// Records of several series of one subject: the newest goes on, those before it wait for late
+/// answers.
 #[test]
 fn restart_with_keys_of_replaced_series() {
     let note = Note { accepted: 1, due: Some(at(30)) };
@@ -463,7 +470,8 @@ fn restart_with_keys_of_replaced_series() {
     assert_eq!((station.dropped.as_slice(), station.ends()), (&[1, 3][..], vec![End::Certificate]));
 }
 
-/// Seen elsewhere (EVerest #1655): each SECC has a series of its own, and one for each edition of ISO 15118.
+/// Seen elsewhere (EVerest #1655): each SECC has a series of its own, and one for each edition of
+/// ISO 15118.
 #[test]
 fn a02_v2g_series_of_each_secc_are_independent() {
     let secc = |name: &str| Subject::Vehicle { secc_id: name.to_owned() };
@@ -537,8 +545,9 @@ fn a_wait_that_began_in_ocpp_1_6_goes_on_where_the_csms_speaks_2_0_1_later() {
     assert_eq!(station.sends, [(key, at(0)), (key, at(0) + W)]);
 }
 
-/// A02.FR.19: a CSMS that accepts every CSR and answers none keeps no trigger from being served: where the store is full, the
-/// oldest key that a newer one has replaced goes, then one that nothing is sent for any more.
+/// A02.FR.19: a CSMS that accepts every CSR and answers none keeps no trigger from being served:
+/// where the store is full, the oldest key that a newer one has replaced goes, then one that
+/// nothing is sent for any more.
 #[test]
 fn a02_fr_19_there_is_room_for_a_trigger_however_many_wait() {
     let mut station = Station::new(0);
@@ -563,7 +572,8 @@ fn a02_fr_19_there_is_room_for_a_trigger_however_many_wait() {
     assert_eq!(station.sends.last().map(|(sent, _)| *sent), Some(key));
 }
 
-/// A02.FR.21 is about a CSMS that says Rejected; one that cannot be asked, for its version has no such request, has not.
+/// A02.FR.21 is about a CSMS that says Rejected; one that cannot be asked, for its version has no
+/// such request, has not.
 #[test]
 fn a02_fr_21_a_csms_that_cannot_be_asked_has_rejected_nothing() {
     let mut station = Station::new(1);

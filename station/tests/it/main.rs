@@ -1,7 +1,9 @@
-//! The station as a process, with a CSMS that is not ours: Python's `ocpp`, which checks what both sides say against the schemas.
+//! The station as a process, with a CSMS that is not ours: Python's `ocpp`, which checks what both
+//! sides say against the schemas.
 //!
-//! Test cases of OCPP 2.0.1, Part 6 (Edition 3 with the errata of 2025-09), for charging stations. Each is judged by what stands on the wire and by
-//! what is listed afterwards; each passes. TC_B_48 is missing in the editions that can be read. Those of OCPP 1.6 stand below.
+//! Test cases of OCPP 2.0.1, Part 6 (Edition 3 with the errata of 2025-09), for charging stations.
+//! Each is judged by what stands on the wire and by what is listed afterwards; each passes. TC_B_48
+//! is missing in the editions that can be read. Those of OCPP 1.6 stand below.
 //!
 //! | test case | tests |
 //! |---|---|
@@ -47,8 +49,8 @@
 //! | TC_M_30 | `tc_m_additional_check::tc_m_30_connected_with_the_new_root_the_old_one_goes` |
 //! | TC_M_31 | `tc_m_additional_check::tc_m_31_the_server_stays_under_the_old_root_and_both_stay` |
 //!
-//! Test cases of OCPP 1.6 with its security whitepaper, for charge points; the security log and signed firmware (TC_079 to TC_081) are not this
-//! program's.
+//! Test cases of OCPP 1.6 with its security whitepaper, for charge points; the security log and
+//! signed firmware (TC_079 to TC_081) are not this program's.
 //!
 //! | test case of OCPP 1.6 | tests |
 //! |---|---|
@@ -65,7 +67,8 @@
 //! | TC_086 | `v16::tc_086_an_invalid_server_certificate_is_refused_and_reported` |
 //! | TC_087 | `v16::tc_074_tc_087_the_certificate_is_renewed_and_connects_by_profile_3` |
 //!
-//! Mistakes that other stacks have made, by the number that they have in this project; those of the store are listed with its tests.
+//! Mistakes that other stacks have made, by the number that they have in this project; those of the
+//! store are listed with its tests.
 //!
 //! | mistake | seen in | tests |
 //! |---|---|---|

@@ -1,4 +1,5 @@
-//! `provision` and `hash-data`: what a factory, an installer or a test bench does with certificate files.
+//! `provision` and `hash-data`: what a factory, an installer or a test bench does with certificate
+//! files.
 
 use std::{
     fs,

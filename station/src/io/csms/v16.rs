@@ -75,8 +75,8 @@ fn registration(status: RegistrationStatus) -> Registration {
 
 /// The name in the whitepaper's list. `None`: it is not critical there, and stays in the log.
 ///
-/// The two events of invalid certificates are not critical there either, but TC_077 and TC_078 expect them to be reported.
-/// An event that is not in the list keeps its name.
+/// The two events of invalid certificates are not critical there either, but TC_077 and TC_078
+/// expect them to be reported. An event that is not in the list keeps its name.
 fn name(event: SecurityEvent) -> Option<&'static str> {
     match event {
         SecurityEvent::InvalidChargingStationCertificate => Some("InvalidChargePointCertificate"),

@@ -3,14 +3,11 @@
 use std::sync::Arc;
 
 use ocpp_transport::{CallError, Peer, Reply, Router};
-use ocpp_types::{
-    v21::{
-        CertificateSignedRequest, DeleteCertificateRequest, GetBaseReportRequest,
-        GetInstalledCertificateIdsRequest, GetReportRequest, GetVariablesRequest, InstallCertificateRequest,
-        MessageTriggerEnumType, ResetEnumType, ResetRequest, SetNetworkProfileRequest, SetVariablesRequest,
-        TriggerMessageRequest, TriggerMessageResponse, TriggerMessageStatusEnumType,
-    },
-    v201,
+use ocpp_types::v21::{
+    CertificateSignedRequest, DeleteCertificateRequest, GetBaseReportRequest,
+    GetInstalledCertificateIdsRequest, GetReportRequest, GetVariablesRequest, InstallCertificateRequest,
+    MessageTriggerEnumType, ResetRequest, ResetResponse, ResetStatusEnumType, SetNetworkProfileRequest,
+    SetVariablesRequest, TriggerMessageRequest, TriggerMessageResponse, TriggerMessageStatusEnumType,
 };
 use program::causes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -18,87 +15,93 @@ use station_store::CertificateSigningUse;
 
 use crate::{
     device_model::{DeviceModel, NotTheSame, same, set_variables},
-    io::handlers::{Shared, Trigger, TriggerAnswer},
+    io::handlers::{
+        parts::Handlers,
+        station::{ResetAnswer, ResetOf, Trigger, TriggerAnswer},
+    },
 };
 
 /// Adds the handlers of this version.
-pub(super) fn with_handlers(router: Router, shared: &Arc<Shared>) -> Router {
-    let [trigger, signed, install, list, delete] = [shared; 5].map(Arc::clone);
-    with_model(router, shared)
+pub(super) fn with_handlers(router: Router, handlers: &Handlers) -> Router {
+    let trigger = Arc::clone(&handlers.station);
+    let [signed, install, list, delete] = [&handlers.certificates; 4].map(Arc::clone);
+    with_model(router, handlers)
         .handle(move |peer, request: TriggerMessageRequest| {
-            let shared = Arc::clone(&trigger);
+            let handlers = Arc::clone(&trigger);
             async move {
-                shared.permit()?;
+                handlers.permit()?;
                 let wanted = wanted(&request);
-                Ok::<_, CallError>(shared.trigger(peer, wanted).await.map(triggered))
+                Ok::<_, CallError>(handlers.trigger(peer, wanted).await.map(triggered))
             }
         })
         .handle(move |_, request: CertificateSignedRequest| {
-            let shared = Arc::clone(&signed);
-            async move { shared.certificate_signed(request).await }
+            let handlers = Arc::clone(&signed);
+            async move { handlers.certificate_signed(request).await }
         })
         .handle(move |_, request: InstallCertificateRequest| {
-            let shared = Arc::clone(&install);
-            async move { shared.install(request).await }
+            let handlers = Arc::clone(&install);
+            async move { handlers.install(request).await }
         })
         .handle(move |_, request: GetInstalledCertificateIdsRequest| {
-            let shared = Arc::clone(&list);
-            async move { shared.list(request).await }
+            let handlers = Arc::clone(&list);
+            async move { handlers.list(request).await }
         })
         .handle(move |_, request: DeleteCertificateRequest| {
-            let shared = Arc::clone(&delete);
-            async move { shared.delete(request).await }
+            let handlers = Arc::clone(&delete);
+            async move { handlers.delete(request).await }
         })
 }
 
 /// Adds the handlers of the device model.
-fn with_model(router: Router, shared: &Arc<Shared>) -> Router {
-    let [get, set, profile, report, chosen, reset] = [shared; 6].map(Arc::clone);
+fn with_model(router: Router, handlers: &Handlers) -> Router {
+    let [get, set, profile, report, chosen] = [&handlers.model; 5].map(Arc::clone);
+    let reset = Arc::clone(&handlers.station);
     router
         .handle(move |_, request: ResetRequest| {
-            let shared = Arc::clone(&reset);
+            let handlers = Arc::clone(&reset);
             async move {
-                shared.permit()?;
-                in_21(shared.reset(&reset_of_201(&request)))
+                handlers.permit()?;
+                Ok::<_, CallError>(handlers.reset(reset_of(&request)).map(reset_response))
             }
         })
         .handle(move |peer: Peer, request: GetVariablesRequest| {
-            let shared = Arc::clone(&get);
+            let handlers = Arc::clone(&get);
             async move {
-                shared.permit()?;
+                handlers.permit()?;
                 let request = of_21(&request)?;
-                in_21(Reply::new(shared.model.current().get_variables(&request, &shared.situation(&peer))))
+                let (model, situation) = handlers.model(&peer);
+                in_21(Reply::new(model.get_variables(&request, &situation)))
             }
         })
         .handle(move |peer, request: SetVariablesRequest| {
-            let shared = Arc::clone(&set);
+            let handlers = Arc::clone(&set);
             async move {
-                shared.permit()?;
+                handlers.permit()?;
                 let request = set_variables(request).map_err(not_the_same)?;
-                in_21(shared.set_variables(peer, request).await?)
+                in_21(handlers.set_variables(peer, request).await?)
             }
         })
         .handle(move |peer: Peer, request: SetNetworkProfileRequest| {
-            let shared = Arc::clone(&profile);
+            let handlers = Arc::clone(&profile);
             async move {
-                shared.permit()?;
-                let (slot, situation) = (request.configuration_slot, shared.situation(&peer));
+                handlers.permit()?;
+                let (slot, situation) = (request.configuration_slot, handlers.situation(&peer));
                 let plan = move |model: &DeviceModel| model.set_network_profile_21(&request, &situation);
-                in_21(Reply::new(shared.change_network(slot, plan).await?))
+                in_21(Reply::new(handlers.change_network(slot, plan).await?))
             }
         })
         .handle(move |peer, request: GetBaseReportRequest| {
-            let shared = Arc::clone(&report);
+            let handlers = Arc::clone(&report);
             async move {
-                shared.permit()?;
-                in_21(shared.base_report(peer, &of_21(&request)?))
+                handlers.permit()?;
+                in_21(handlers.base_report(peer, &of_21(&request)?))
             }
         })
         .handle(move |peer, request: GetReportRequest| {
-            let shared = Arc::clone(&chosen);
+            let handlers = Arc::clone(&chosen);
             async move {
-                shared.permit()?;
-                in_21(shared.report(peer, &of_21(&request)?))
+                handlers.permit()?;
+                in_21(handlers.report(peer, &of_21(&request)?))
             }
         })
 }
@@ -120,13 +123,15 @@ fn not_the_same(error: NotTheSame) -> CallError {
 }
 
 /// There is no transaction that could be resumed after the reset.
-fn reset_of_201(request: &ResetRequest) -> v201::ResetRequest {
-    let mut reset = v201::ResetRequest::new(match request.type_ {
-        ResetEnumType::OnIdle => v201::ResetEnumType::OnIdle,
-        ResetEnumType::Immediate | ResetEnumType::ImmediateAndResume => v201::ResetEnumType::Immediate,
-    });
-    reset.evse_id = request.evse_id.map(|evse| evse.get());
-    reset
+fn reset_of(request: &ResetRequest) -> ResetOf {
+    if request.evse_id.is_some() { ResetOf::Evse } else { ResetOf::Station }
+}
+
+fn reset_response(answer: ResetAnswer) -> ResetResponse {
+    ResetResponse::new(match answer {
+        ResetAnswer::Accepted => ResetStatusEnumType::Accepted,
+        ResetAnswer::Rejected => ResetStatusEnumType::Rejected,
+    })
 }
 
 fn wanted(request: &TriggerMessageRequest) -> Trigger {
