@@ -24,8 +24,9 @@
 //! use std::time::SystemTime;
 //!
 //! use ocpp_types::v201::{
-//!     DeleteCertificateRequest, DeleteCertificateStatusEnumType, GetInstalledCertificateIdsRequest,
-//!     InstallCertificateRequest, InstallCertificateStatusEnumType, InstallCertificateUseEnumType,
+//!     DeleteCertificateRequest, DeleteCertificateStatusEnumType,
+//!     GetInstalledCertificateIdsRequest, InstallCertificateRequest,
+//!     InstallCertificateStatusEnumType, InstallCertificateUseEnumType,
 //! };
 //! use station_store::{Settings, Store};
 //!
@@ -55,25 +56,19 @@
 //! (`tokio::task::spawn_blocking`).
 
 mod catalog;
-mod chain;
 mod io;
-mod leaf;
-mod listing;
 pub mod message;
-mod migration;
 mod ocsp;
 mod outcome;
 mod own;
 mod pending;
-mod record;
 mod roots;
-mod rules;
 mod session;
 mod settings;
 pub mod storage;
 mod store;
+mod uses;
 
-pub use catalog::RootUse;
 /// What this crate's methods take and return of certificates.
 pub use certificates::{
     Certificate, CertificateError, CertificateId, HashAlgorithm, HashData, HashDataError,
@@ -82,21 +77,24 @@ pub use certificates::{
     signature::BadSignature,
     validity::OutsideValidity,
 };
-pub use chain::ChainRefused;
 pub use io::{OpenError, is_catching_panic};
-pub use listing::InstalledRoot;
 pub use message::SignedOutcome;
-pub use ocsp::{OcspAnswer, OcspDue, OcspError};
+pub use ocsp::answer::{OcspAnswer, OcspDue, OcspError};
 pub use outcome::{DeleteError, InstallError, TrustError};
-pub use own::{MAX_SECCS, OwnCertificate, OwnId, OwnState};
+pub use own::{
+    certificate::{MAX_SECCS, OwnCertificate, OwnId, OwnState},
+    refused::ChainRefused,
+};
 pub use pending::{
-    CertificateSigningUse, MAX_PENDING, MAX_PENDING_OF_SUBJECT, NewPending, PendingCsr, PendingError,
-    PendingId, PendingState, SendNote,
+    bounds::{MAX_PENDING, MAX_PENDING_OF_SUBJECT},
+    error::PendingError,
+    key::{NewPending, PendingCsr, PendingId, PendingState, SendNote},
 };
 /// The disk below [`Store::on_backend`].
 pub use redb::StorageBackend;
-pub use rules::RootRefused;
+pub use roots::rules::RootRefused;
 pub use session::Session;
 pub use settings::{AdditionalRootCheck, DomainComponent, LastCsmsRoot, RootInUse, Settings};
 pub use storage::StorageError;
-pub use store::Store;
+pub use store::{InstalledRoot, Store};
+pub use uses::{CertificateSigningUse, RootUse};

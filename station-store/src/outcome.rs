@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use crate::chain::ChainRefused;
-use crate::own::Own;
-use crate::rules::RootRefused;
+use crate::own::certificate::Own;
+use crate::own::refused::ChainRefused;
+use crate::roots::rules::RootRefused;
 use crate::storage::StorageError;
 
 /// What became of a signed chain.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use certificates::HashAlgorithm;
 
-use crate::catalog::RootUse;
+use crate::uses::RootUse;
 
 /// Settings of a [`Store`](crate::Store).
 #[derive(Clone, Debug)]

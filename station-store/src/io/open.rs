@@ -13,9 +13,9 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, T
 
 use crate::io::database::{Access, RedbFile, apply, failed, guarded, is_full, read_all};
 use crate::io::kept::Kept;
-use crate::migration::{FORMAT, migrate};
 use crate::settings::Settings;
 use crate::storage::StorageError;
+use crate::storage::migration::{FORMAT, migrate};
 use crate::store::Store;
 
 impl Store {

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use certificates::Certificate;
 use program::{Readers, replace};
 
-use crate::catalog::RootUse;
 use crate::outcome::TrustError;
-use crate::store::{RootObserver, Store};
+use crate::store::Store;
+use crate::store::observer::RootObserver;
+use crate::uses::RootUse;
 
 impl Store {
     /// Writes `csms.pem`, `manufacturer.pem`, `v2g.pem`, `mo.pem` and `oem.pem` into `directory`,

@@ -8,9 +8,13 @@
 //! Nothing is decided here: outcomes of the store become responses, with reason codes from the
 //! official list only.
 
+mod hash_data;
 #[cfg(feature = "v16")]
 mod v16;
 mod v2;
+mod v201;
+#[cfg(feature = "v21")]
+mod v21;
 
 use std::error::Error;
 use std::time::SystemTime;
@@ -19,15 +23,15 @@ use certificates::{HashAlgorithm, HashData, HashDataError};
 
 use program::causes;
 
-use crate::catalog::RootUse;
-use crate::chain::ChainRefused;
 use crate::outcome::{DeleteError, InstallError, Signed, SignedError};
-use crate::own::OwnCertificate;
-use crate::pending::{Answered, CertificateSigningUse};
-use crate::rules::RootRefused;
+use crate::own::certificate::OwnCertificate;
+use crate::own::refused::ChainRefused;
+use crate::pending::matching::Answered;
+use crate::roots::rules::RootRefused;
 use crate::settings::RootInUse;
 use crate::storage::StorageError;
 use crate::store::Store;
+use crate::uses::{CertificateSigningUse, RootUse};
 
 /// InstallCertificate of some version of OCPP.
 pub trait InstallMessage {

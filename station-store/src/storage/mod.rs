@@ -1,6 +1,9 @@
 //! What the store needs from a disk: everything at once at the start, then one atomic and durable
 //! commit for each change.
 
+pub(crate) mod migration;
+pub(crate) mod record;
+
 use std::error::Error;
 
 /// A place that keeps records across crashes.

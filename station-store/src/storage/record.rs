@@ -12,11 +12,13 @@ use certificates::{Certificate, CertificateError, Spki, UnixSeconds};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::catalog::{Catalog, Root, RootUse, Standing, Transition};
-use crate::ocsp::CachedOcsp;
-use crate::own::{self, Own, OwnId, OwnState};
-use crate::pending::{CertificateSigningUse, Csr, Pending, PendingId, SendNote};
+use crate::catalog::{Catalog, Transition};
+use crate::ocsp::answer::CachedOcsp;
+use crate::own::certificate::{Own, OwnId, OwnState, ids};
+use crate::pending::key::{Csr, Pending, PendingId, SendNote};
+use crate::roots::root::{Root, Standing};
 use crate::storage::{Change, Damaged, Loaded, Record, StorageError, Table};
+use crate::uses::{CertificateSigningUse, RootUse};
 
 /// Builds the catalog from what the storage holds, and names what it had to leave out.
 pub(crate) fn read_all(loaded: Loaded) -> (Catalog, Vec<Damaged>) {
@@ -147,7 +149,7 @@ fn read(record: &Record) -> Result<Transition, BadRecord> {
             }
             Ok(Transition::PutOwn(Own {
                 id: OwnId(number(&record.key)?),
-                ids: own::ids(&chain, anchor_key.as_deref()),
+                ids: ids(&chain, anchor_key.as_deref()),
                 chain,
                 anchor_key,
                 key_uri: content.key_uri,

@@ -4,9 +4,10 @@
 use certificates::HashData;
 use rustls_pki_types::CertificateDer;
 
-use crate::catalog::{RootUse, Standing};
-use crate::own::{Own, OwnId};
+use crate::own::certificate::{Own, OwnId};
+use crate::roots::root::Standing;
 use crate::store::Store;
+use crate::uses::RootUse;
 
 /// A root certificate as it is installed for one use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,5 +45,26 @@ impl Store {
         let catalog = self.read();
         let ids = catalog.own.iter().find(|own| own.id == id).map(Own::ids).unwrap_or_default();
         ids.iter().map(|id| id.hash_data(self.hash_algorithm())).collect()
+    }
+
+    /// The hash data of the roots installed for one of `uses`.
+    pub fn installed(&self, uses: &[RootUse]) -> Vec<(RootUse, HashData)> {
+        let algorithm = self.hash_algorithm();
+        self.read().roots_for(uses).map(|root| (root.use_, root.id.hash_data(algorithm))).collect()
+    }
+
+    /// The hash data of the certificates that vehicles see, a list for each chain: the leaf, then
+    /// its sub-CAs, nearest first.
+    pub fn installed_chains(&self) -> Vec<Vec<HashData>> {
+        let algorithm = self.hash_algorithm();
+        let catalog = self.read();
+        let listed = catalog.own.iter().map(Own::listed).filter(|chain| !chain.is_empty());
+        listed.map(|chain| chain.iter().map(|id| id.hash_data(algorithm)).collect()).collect()
+    }
+
+    /// How many root certificates are installed: the value of `SecurityCtrlr.CertificateEntries`. A
+    /// fallback root counts, for it is listed; the station's own certificates do not.
+    pub fn entries(&self) -> usize {
+        self.read().roots.len()
     }
 }

@@ -1,13 +1,12 @@
 //! Records of older formats, made into those of this one.
 //!
-//! | format | what changed |
-//! |---|---|
-//! | 1 | the station's certificate for the connection, roots, pending and condemned keys |
-//! | 2 | certificates for vehicles, fallback roots, requestId, OCSP answers; a chain keeps the key of its root, not of its leaf's issuer |
+//! * format 1: the station's certificate for the connection, roots, pending and condemned keys
+//! * format 2: certificates for vehicles, fallback roots, requestId, OCSP answers; a chain keeps
+//!   the key of its root, not of its leaf's issuer
 
 use serde_json::{Map, Value};
 
-use crate::record::{seal, unseal};
+use crate::storage::record::{seal, unseal};
 use crate::storage::{Change, Record, Table};
 
 /// Raised with every change that an older release would misread.

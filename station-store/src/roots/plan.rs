@@ -2,8 +2,10 @@
 
 use certificates::{Certificate, HashData};
 
-use crate::catalog::{Catalog, Root, RootUse, Standing, Transition};
+use crate::catalog::{Catalog, Transition};
+use crate::roots::root::{Root, Standing};
 use crate::settings::{LastCsmsRoot, Settings};
+use crate::uses::RootUse;
 
 /// What [`Catalog::plan_delete`] found.
 #[derive(Debug, PartialEq, Eq)]

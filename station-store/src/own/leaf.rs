@@ -3,8 +3,8 @@
 use certificates::key_strength::is_vehicle_key;
 use certificates::{Attribute, Certificate};
 
-use crate::chain::ChainRefused;
-use crate::pending::CertificateSigningUse;
+use crate::own::refused::ChainRefused;
+use crate::uses::CertificateSigningUse;
 
 /// What the subject of a leaf must name.
 #[derive(Clone, Copy, Debug)]
