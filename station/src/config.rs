@@ -39,7 +39,7 @@ pub use self::{
 ///     password_file = "/etc/ocpp-station/password"
 ///
 ///     [token]
-///     uri = "pkcs11:token=station?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/ocpp-station/pin"
+///     uri = "pkcs11:token=station?module-path=libsofthsm2.so&pin-source=file:/etc/station/pin"
 /// "#)?;
 /// assert_eq!(config.station.serial_number, "SN-0001");
 /// # Ok::<(), station::ConfigError>(())

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     inventory::{CertificateEntry, InventoryRow},
-    renewal::{End, Subject},
+    renewal::{End, Target},
 };
 
 /// One command for the running agent.
@@ -249,12 +249,12 @@ impl From<End> for Outcome {
 
 /// How people call the certificate of a renewal.
 #[must_use]
-pub fn subject_name(subject: &Subject) -> String {
+pub fn subject_name(subject: &Target) -> String {
     match subject {
-        Subject::Station => "station".to_owned(),
-        Subject::Combined => "combined".to_owned(),
-        Subject::Vehicle { secc_id } => format!("v2g {secc_id}"),
-        Subject::Vehicle20 { secc_id } => format!("v2g20 {secc_id}"),
+        Target::Station => "station".to_owned(),
+        Target::Combined => "combined".to_owned(),
+        Target::Vehicle { secc_id } => format!("v2g {secc_id}"),
+        Target::Vehicle20 { secc_id } => format!("v2g20 {secc_id}"),
     }
 }
 

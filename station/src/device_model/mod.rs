@@ -7,13 +7,13 @@
 mod answer;
 mod controllers;
 mod iso15118;
+mod messages;
+mod names;
 mod network;
 mod profile;
 mod report;
 mod situation;
 mod stored;
-mod v16;
-mod v21;
 mod variable;
 
 use std::{
@@ -27,13 +27,12 @@ use ocpp_transport::{Password, StationIdentity};
 pub use self::{
     answer::SetOutcome,
     controllers::{Iso15118, Secc},
+    messages::{v16::ConfigurationOutcome, v21, v201},
     network::NetworkConfiguration,
     profile::ProfileOutcome,
     situation::{Downgrade, Installed, Situation},
     stored::StoredModelError,
-    v16::ConfigurationOutcome,
-    v21::{NotTheSame, same, set_variables},
-    variable::Variable,
+    variable::{Mutability, Variable},
 };
 use variable::Place;
 

@@ -1,13 +1,7 @@
 //! SetNetworkProfile (B09), and what a connection by a higher profile changes (A05).
 
 use ocpp_transport::{Endpoint, EndpointError, SecurityProfile};
-use ocpp_types::{
-    BoundedString,
-    v201::{
-        NetworkConnectionProfileType, OCPPTransportEnumType, SetNetworkProfileRequest,
-        SetNetworkProfileResponse, SetNetworkProfileStatusEnumType, StatusInfoType,
-    },
-};
+use ocpp_types::v201::{NetworkConnectionProfileType, OCPPTransportEnumType};
 
 use super::{
     DeviceModel, Downgrade, Situation,
@@ -17,45 +11,30 @@ use super::{
 
 /// The answer to SetNetworkProfile, and what the model is then.
 #[derive(Debug)]
-pub struct ProfileOutcome {
+pub struct ProfileOutcome<R> {
     /// The answer. Accepted is to be sent only after the change is durable; where it cannot be made
     /// so, Failed (B09.FR.03).
-    pub response: SetNetworkProfileResponse,
+    pub response: R,
     /// The changed model, if it is accepted.
     pub changed: Option<DeviceModel>,
 }
 
 impl DeviceModel {
-    /// Answers SetNetworkProfile (B09).
-    #[must_use]
-    pub fn set_network_profile(
+    /// The model with `profile` in the slot with this number (B09).
+    pub(super) fn store_profile(
         &self,
-        request: &SetNetworkProfileRequest,
+        slot: i64,
+        profile: NetworkConnectionProfileType,
         situation: &Situation,
-    ) -> ProfileOutcome {
-        use SetNetworkProfileStatusEnumType::{Accepted, Rejected};
-        let slot = u32::try_from(request.configuration_slot).ok().filter(|slot| self.network.has_slot(*slot));
-        let judged = match slot {
-            // B09.FR.05
-            None => {
-                let slots = self.network.values_list();
-                Err(Refusal::new("InvalidConfSlot", format!("the slots are {slots}")))
-            }
-            Some(slot) => check_profile(&request.connection_data, self.defaults.downgrade, situation.profile)
-                .map(|()| slot),
-        };
-        match judged {
-            Ok(slot) => {
-                let mut changed = self.clone();
-                changed.network.store(slot, request.connection_data.clone());
-                ProfileOutcome { response: SetNetworkProfileResponse::new(Accepted), changed: Some(changed) }
-            }
-            Err(refusal) => {
-                let mut response = SetNetworkProfileResponse::new(Rejected);
-                response.status_info = refusal.status_info();
-                ProfileOutcome { response, changed: None }
-            }
-        }
+    ) -> Result<Self, Refusal> {
+        // B09.FR.05
+        let slot = u32::try_from(slot).ok().filter(|slot| self.network.has_slot(*slot)).ok_or_else(|| {
+            Refusal::new("InvalidConfSlot", format!("the slots are {}", self.network.values_list()))
+        })?;
+        check_profile(&profile, self.defaults.downgrade, situation.profile)?;
+        let mut changed = self.clone();
+        changed.network.store(slot, profile);
+        Ok(changed)
     }
 
     /// The station is connected under `profile`: profiles of a lower level are gone for good
@@ -67,15 +46,6 @@ impl DeviceModel {
         }
         let network = self.network.without_lower(profile)?;
         Some(Self { network, ..self.clone() })
-    }
-}
-
-impl Refusal {
-    /// As it goes into an answer.
-    pub(super) fn status_info(&self) -> Option<StatusInfoType> {
-        let mut info = StatusInfoType::new(BoundedString::try_from(self.reason).ok()?);
-        info.additional_info = BoundedString::try_from(self.info.as_str()).ok();
-        Some(info)
     }
 }
 

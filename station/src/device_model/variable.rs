@@ -1,7 +1,5 @@
 //! Which variables there are, and what each may hold.
 
-use ocpp_types::v201::{DataEnumType, MutabilityEnumType};
-
 /// A variable of the device model that concerns security or the connection to the CSMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -189,9 +187,9 @@ impl Variable {
 
     /// Who may read it and who may write it.
     #[must_use]
-    pub fn mutability(self) -> MutabilityEnumType {
+    pub fn mutability(self) -> Mutability {
         match self {
-            Self::BasicAuthPassword => MutabilityEnumType::WriteOnly,
+            Self::BasicAuthPassword => Mutability::WriteOnly,
             Self::Identity
             | Self::CertificateEntries
             | Self::SecurityProfile
@@ -199,8 +197,8 @@ impl Variable {
             | Self::MaxCertificateChainSize
             | Self::AllowSecurityProfileDowngrade
             | Self::ActiveNetworkProfile
-            | Self::MessageTimeout => MutabilityEnumType::ReadOnly,
-            _ => MutabilityEnumType::ReadWrite,
+            | Self::MessageTimeout => Mutability::ReadOnly,
+            _ => Mutability::ReadWrite,
         }
     }
 
@@ -276,6 +274,26 @@ impl Variable {
     }
 }
 
+/// Who may read a variable and who may write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutability {
+    /// The CSMS reads it.
+    ReadOnly,
+    /// The CSMS sets it, and nobody reads it.
+    WriteOnly,
+    /// The CSMS reads and sets it.
+    ReadWrite,
+}
+
+/// What kind of value a variable has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DataType {
+    Text,
+    Integer,
+    Boolean,
+    SequenceList,
+}
+
 /// When a new value holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -335,12 +353,12 @@ impl Refusal {
 }
 
 impl Rule {
-    pub(super) fn data_type(self) -> DataEnumType {
+    pub(super) fn data_type(self) -> DataType {
         match self {
-            Self::Text { .. } | Self::Country | Self::Password => DataEnumType::String,
-            Self::Integer { .. } => DataEnumType::Integer,
-            Self::Boolean => DataEnumType::Boolean,
-            Self::Slots => DataEnumType::SequenceList,
+            Self::Text { .. } | Self::Country | Self::Password => DataType::Text,
+            Self::Integer { .. } => DataType::Integer,
+            Self::Boolean => DataType::Boolean,
+            Self::Slots => DataType::SequenceList,
         }
     }
 
@@ -349,6 +367,10 @@ impl Rule {
         match self {
             Self::Text { max } if count > max => {
                 Err(Refusal::new("InvalidValue", format!("{count} characters, at most {max}")))
+            }
+            // What OCPP 2.1 has room for and 2.0.1 has not.
+            _ if count > LONGEST_VALUE => {
+                Err(Refusal::new("InvalidValue", format!("{count} characters, at most {LONGEST_VALUE}")))
             }
             Self::Text { .. } if value.trim().is_empty() => Err(Refusal::new("InvalidValue", "empty")),
             Self::Text { .. } | Self::Slots => Ok(()),
@@ -393,6 +415,9 @@ const PASSWORD_MIN: usize = 16;
 
 /// `SecurityCtrlr.BasicAuthPassword.maxLimit`, which the errata want between 40 and 64.
 pub(super) const PASSWORD_MAX: usize = 64;
+
+/// The characters of `attributeValue` in OCPP 2.0.1. No variable of this station needs more.
+const LONGEST_VALUE: usize = 1000;
 
 const DAY: i64 = 24 * 3600;
 pub(super) const SECURITY: &str = "SecurityCtrlr";

@@ -13,7 +13,7 @@ use std::{
 use stateright::{Checker as _, Model, Property};
 
 use super::{
-    Action, End, Note, Record, Renewal, Schedule, SignAnswer, SignedVerdict, Stage, Subject, Validity,
+    Action, End, Note, Record, Renewal, Schedule, SignAnswer, SignedVerdict, Stage, Target, Validity,
 };
 
 /// W of the schedule, and what the clock moves by.
@@ -179,14 +179,14 @@ impl World {
     fn tell_validity(&mut self) {
         let first = self.own.first().is_some_and(|own| own.key == 0);
         let not_after = if first { time(3) } else { UNIX_EPOCH + Duration::from_secs(1_000_000) };
-        self.core.handle_held(Subject::Station, Validity { not_before: UNIX_EPOCH, not_after });
+        self.core.handle_held(Target::Station, Validity { not_before: UNIX_EPOCH, not_after });
     }
 
     fn announce(&mut self) -> u8 {
         let key = self.next_key;
         self.next_key += 1;
-        self.records.push(Record { pending: key, subject: Subject::Station, csr: None });
-        self.core.handle_announced(Subject::Station, key);
+        self.records.push(Record { pending: key, subject: Target::Station, csr: None });
+        self.core.handle_announced(Target::Station, key);
         key
     }
 
@@ -393,7 +393,7 @@ impl World {
             // Given up: its end is about to be told.
             return self.core.actions.iter().any(|action| matches!(action, Action::Ended { .. }));
         }
-        match self.core.stage(&Subject::Station) {
+        match self.core.stage(&Target::Station) {
             Some(Stage::Announced) => self.core.clone().poll_action(time(self.clock)).is_some(),
             Some(Stage::Making { .. }) => self.making.is_some(),
             Some(Stage::Again { due, .. }) => self.core.poll_timeout().is_some_and(|next| next <= *due),

@@ -19,7 +19,7 @@ pub(crate) struct Clock {
     /// How far they may be apart, as for certificates.
     skew: Duration,
     /// Whether it has been said that they differ.
-    told: AtomicBool,
+    reported: AtomicBool,
 }
 
 impl Clock {
@@ -32,20 +32,20 @@ impl Clock {
                  set it, or let a time service keep it over restarts"
             );
         }
-        Self { skew, told: AtomicBool::new(false) }
+        Self { skew, reported: AtomicBool::new(false) }
     }
 
     /// The CSMS has told its time, in the answer to BootNotification or Heartbeat.
     pub(crate) fn handle_csms_time(&self, csms: SystemTime, now: SystemTime) {
         let apart = differ(csms, now) > self.skew;
-        if apart && !self.told.swap(apart, Ordering::Relaxed) {
+        if apart && !self.reported.swap(apart, Ordering::Relaxed) {
             tracing::warn!(
                 now = %Timestamp::from(now),
                 csms = %Timestamp::from(csms),
                 "the clocks of station and CSMS differ: certificates may be refused as expired, or as not valid yet; \
                  set the clock that is wrong"
             );
-        } else if !apart && self.told.swap(apart, Ordering::Relaxed) {
+        } else if !apart && self.reported.swap(apart, Ordering::Relaxed) {
             tracing::info!("the clocks of station and CSMS agree again");
         }
     }
@@ -70,12 +70,12 @@ mod tests {
     fn a_difference_is_told_once_until_it_is_over() {
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let clock = Clock::new(Duration::from_secs(300), now);
-        let told = || clock.told.load(Ordering::Relaxed);
+        let reported = || clock.reported.load(Ordering::Relaxed);
         for (seconds, expected) in [(0, false), (300, false), (301, true), (4000, true), (10, false)] {
             clock.handle_csms_time(now - Duration::from_secs(seconds), now);
-            assert_eq!(told(), expected, "{seconds} s behind");
+            assert_eq!(reported(), expected, "{seconds} s behind");
             clock.handle_csms_time(now + Duration::from_secs(seconds), now);
-            assert_eq!(told(), expected, "{seconds} s ahead");
+            assert_eq!(reported(), expected, "{seconds} s ahead");
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
         renewal::requests::Renewals,
         security_events::recorder::SecurityEvents,
     },
-    renewal::{Stage, Subject},
+    renewal::{Stage, Target},
 };
 
 /// Answers local commands.
@@ -156,7 +156,7 @@ async fn follow(
     Ok(())
 }
 
-fn renewal_status((subject, stage, due): (Subject, Option<Stage>, Option<SystemTime>)) -> RenewalStatus {
+fn renewal_status((subject, stage, due): (Target, Option<Stage>, Option<SystemTime>)) -> RenewalStatus {
     let (state, next) = match stage {
         None => ("is renewed by itself".to_owned(), due),
         Some(Stage::Announced | Stage::Making { .. }) => ("its key is being made".to_owned(), None),

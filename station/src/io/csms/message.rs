@@ -6,8 +6,6 @@ use ocpp_transport::{CallFailure, Registration};
 use ocpp_types::{RpcErrorCode, TooLong, Version};
 use station_store::{CertificateSigningUse, HashData};
 
-use crate::device_model::NotTheSame;
-
 /// What the station says of itself when it boots.
 #[derive(Clone, Debug)]
 pub(crate) struct Boot {
@@ -78,9 +76,6 @@ pub(crate) enum AskError {
     /// The message has no room for what is to be said.
     #[error("the message has no room for it")]
     TooLong(#[from] TooLong),
-    /// The version of the connection has other words for it than 2.0.1.
-    #[error(transparent)]
-    NotTheSame(#[from] NotTheSame),
     /// The version of the connection has no such message.
     #[error("{version} has no {message}")]
     NoSuchMessage { message: &'static str, version: Version },

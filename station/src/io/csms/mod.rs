@@ -5,13 +5,14 @@
 
 mod message;
 mod v16;
+mod v2;
 mod v201;
 mod v21;
 
 use std::time::SystemTime;
 
 use ocpp_transport::{Peer, Registration};
-use ocpp_types::{Version, v201::NotifyReportRequest};
+use ocpp_types::Version;
 use station_store::OcspDue;
 
 pub use self::message::BootReason;
@@ -48,8 +49,8 @@ pub(crate) async fn heartbeat(peer: &Peer) -> Result<SystemTime, AskError> {
 pub(crate) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<Reporting, AskError> {
     match peer.version() {
         Version::V16 => v16::security_event(peer, event).await,
-        Version::V201 => v201::security_event(peer, event).await.map(|()| Reporting::Reported),
-        Version::V21 => v21::security_event(peer, event).await.map(|()| Reporting::Reported),
+        Version::V201 => v201::security_event(peer, event).await,
+        Version::V21 => v21::security_event(peer, event).await,
         version => Err(AskError::NoSuchMessage { message: "SecurityEventNotification", version }),
     }
 }
@@ -64,18 +65,10 @@ pub(crate) async fn sign_certificate(peer: &Peer, request: &SignRequest) -> Resu
     }
 }
 
-/// NotifyReport (B07), which 1.6 does not have.
-pub(crate) async fn notify_report(peer: &Peer, report: NotifyReportRequest) -> Result<(), AskError> {
-    match peer.version() {
-        Version::V201 => v201::notify_report(peer, report).await,
-        Version::V21 => v21::notify_report(peer, &report).await,
-        version => Err(AskError::NoSuchMessage { message: "NotifyReport", version }),
-    }
-}
-
 /// GetCertificateStatus (M06).
 pub(crate) async fn certificate_status(peer: &Peer, due: OcspDue) -> Result<StatusAnswer, AskError> {
     match peer.version() {
+        Version::V16 => v16::certificate_status(peer),
         Version::V201 => v201::certificate_status(peer, due).await,
         Version::V21 => v21::certificate_status(peer, due).await,
         version => Err(AskError::NoSuchMessage { message: "GetCertificateStatus", version }),

@@ -13,7 +13,7 @@ use ocpp_types::{
 use station_store::CertificateSigningUse;
 
 use crate::{
-    io::csms::{AskError, Boot, BootAnswer, Reporting, SignAnswer, SignRequest},
+    io::csms::message::{AskError, Boot, BootAnswer, Reporting, SignAnswer, SignRequest, StatusAnswer},
     security_events::{QueuedEvent, SecurityEvent},
 };
 
@@ -63,6 +63,11 @@ pub(super) async fn sign_certificate(peer: &Peer, request: &SignRequest) -> Resu
         GenericStatusEnumType::Accepted => SignAnswer::Accepted,
         GenericStatusEnumType::Rejected => SignAnswer::Rejected { reason: None },
     })
+}
+
+/// 1.6 cannot ask for the status of a certificate.
+pub(super) fn certificate_status(peer: &Peer) -> Result<StatusAnswer, AskError> {
+    Err(AskError::NoSuchMessage { message: "GetCertificateStatus", version: peer.version() })
 }
 
 fn registration(status: RegistrationStatus) -> Registration {

@@ -4,24 +4,16 @@ use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
 use certificates::UnixSeconds;
 use ocpp_transport::{CallError, Peer, Reply, SecurityProfile};
-use ocpp_types::{
-    Timestamp,
-    v201::{
-        GetBaseReportRequest, GetBaseReportResponse, GetReportRequest, GetReportResponse,
-        NotifyReportRequest, SetNetworkProfileRequest, SetNetworkProfileResponse,
-        SetNetworkProfileStatusEnumType, SetVariablesRequest, SetVariablesResponse,
-    },
-};
+use ocpp_types::{Request, Timestamp};
 use program::causes;
 use station_store::Certificate;
 
 use crate::{
     config::CertificatesSection,
-    device_model::{DeviceModel, Installed, ProfileOutcome, SetOutcome, Situation, Variable},
+    device_model::{DeviceModel, Installed, ProfileOutcome, Situation, Variable},
     io::{
         blocking::blocking,
         connection::{signals::Signals, state::ConnectionState},
-        csms,
         device_model::file::ModelFile,
         disk::store::StationStore,
         renewal::state::RenewalState,
@@ -88,19 +80,6 @@ impl ModelHandlers {
         }
     }
 
-    pub(crate) async fn set_variables(
-        self: Arc<Self>,
-        peer: Peer,
-        request: SetVariablesRequest,
-    ) -> Result<Reply<SetVariablesResponse>, CallError> {
-        let situation = self.situation(&peer);
-        let plan = move |model: &DeviceModel| {
-            let SetOutcome { response, model, changed } = model.set_variables(&request, &situation);
-            Change { answer: response, model, changed, refuse: SetOutcome::not_stored }
-        };
-        self.change_variables(peer, plan).await
-    }
-
     /// Makes a change durable, and does what follows from it.
     pub(crate) async fn change_variables<T: Send + 'static>(
         self: Arc<Self>,
@@ -138,31 +117,24 @@ impl ModelHandlers {
         Ok(if renew { reply.then(async move { self.signals.reconnect.notify_one() }) } else { reply })
     }
 
-    pub(crate) async fn set_network_profile(
-        self: Arc<Self>,
-        peer: Peer,
-        request: SetNetworkProfileRequest,
-    ) -> Result<SetNetworkProfileResponse, CallError> {
-        let (slot, situation) = (request.configuration_slot, self.situation(&peer));
-        self.change_network(slot, move |model| model.set_network_profile(&request, &situation)).await
-    }
-
-    /// Stores a network profile, if `plan` says so.
-    pub(crate) async fn change_network(
+    /// Stores a network profile, if `plan` says so. `failed` is the answer where it could not be
+    /// stored.
+    pub(crate) async fn change_network<R: Send + 'static>(
         self: Arc<Self>,
         slot: i64,
-        plan: impl FnOnce(&DeviceModel) -> ProfileOutcome + Send + 'static,
-    ) -> Result<SetNetworkProfileResponse, CallError> {
+        plan: impl FnOnce(&DeviceModel) -> ProfileOutcome<R> + Send + 'static,
+        failed: R,
+    ) -> Result<R, CallError> {
         let handlers = Arc::clone(&self);
-        let response = blocking(move || {
+        let stored = blocking(move || {
             handlers.model.change(|model| {
-                let outcome = plan(model);
-                (outcome.response, outcome.changed)
+                let ProfileOutcome { response, changed } = plan(model);
+                ((response, changed.is_some()), changed)
             })
         });
-        match response.await? {
-            (response, Ok(())) => {
-                if response.status == SetNetworkProfileStatusEnumType::Accepted {
+        match stored.await? {
+            ((response, is_accepted), Ok(())) => {
+                if is_accepted {
                     let info = format!("network profile in slot {slot}");
                     self.events.raise(SecurityEvent::ReconfigurationOfSecurityParameters, info).await;
                 }
@@ -171,33 +143,27 @@ impl ModelHandlers {
             // B09.FR.03
             (_, Err(error)) => {
                 tracing::warn!(error = %causes(&error), "a network profile was not stored");
-                Ok(SetNetworkProfileResponse::new(SetNetworkProfileStatusEnumType::Failed))
+                Ok(failed)
             }
         }
     }
 
-    /// The reports follow the answer (B07).
-    pub(crate) fn base_report(
+    /// The reports follow the answer (B07, B08).
+    pub(crate) fn report<T, R: Request>(
         &self,
         peer: Peer,
-        request: &GetBaseReportRequest,
-    ) -> Reply<GetBaseReportResponse> {
+        report: impl FnOnce(&DeviceModel, &Situation, Timestamp) -> (T, Vec<R>),
+    ) -> Reply<T> {
         let now = Timestamp::from(SystemTime::now()).to_milliseconds();
-        let (response, reports) = self.model.current().base_report(request, &self.situation(&peer), now);
-        Reply::new(response).then(send_reports(peer, reports))
-    }
-
-    /// The reports follow the answer (B08).
-    pub(crate) fn report(&self, peer: Peer, request: &GetReportRequest) -> Reply<GetReportResponse> {
-        let now = Timestamp::from(SystemTime::now()).to_milliseconds();
-        let (response, reports) = self.model.current().report(request, &self.situation(&peer), now);
+        let (model, situation) = self.model(&peer);
+        let (response, reports) = report(&model, &situation, now);
         Reply::new(response).then(send_reports(peer, reports))
     }
 }
 
-async fn send_reports(peer: Peer, reports: Vec<NotifyReportRequest>) {
+async fn send_reports<R: Request>(peer: Peer, reports: Vec<R>) {
     for report in reports {
-        if let Err(error) = csms::notify_report(&peer, report).await {
+        if let Err(error) = peer.call(report).await {
             tracing::warn!(error = %causes(&error), "a report of the device model was not delivered");
             return;
         }

@@ -6,6 +6,7 @@
 pub(crate) mod parts;
 pub(crate) mod station;
 mod v16;
+mod v2;
 mod v201;
 mod v21;
 

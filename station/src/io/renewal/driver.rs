@@ -29,7 +29,7 @@ use crate::{
             subjects::{held, schedule},
         },
     },
-    renewal::{Action, End, Note, SignAnswer, Subject},
+    renewal::{Action, End, Note, SignAnswer, Target},
 };
 
 /// The task that drives the renewals.
@@ -174,7 +174,7 @@ impl RenewalDriver {
         }
     }
 
-    async fn make_key(self: Arc<Self>, subject: Subject, pending: PendingId) {
+    async fn make_key(self: Arc<Self>, subject: Target, pending: PendingId) {
         let keyring = Arc::clone(&self.renewals.keyring);
         let made = flat(on_blocking_thread(move || keyring.make(pending)).await);
         match &made {
@@ -283,13 +283,13 @@ impl RenewalDriver {
         &self.renewals.store
     }
 
-    fn handle_end(&self, subject: &Subject, end: End) {
+    fn handle_end(&self, subject: &Target, end: End) {
         match end {
             End::Certificate => tracing::info!(?subject, "a certificate has come"),
             End::Rejected => {
                 tracing::warn!(?subject, "the CSMS signs no certificate; a trigger begins anew");
                 // A02.FR.21
-                if let Subject::Vehicle { secc_id } = subject {
+                if let Target::Vehicle { secc_id } = subject {
                     self.renewals.model.suspend_pnc(secc_id);
                     tracing::warn!(secc_id, "PnCEnabled is off until the next start (A02.FR.21)");
                 }

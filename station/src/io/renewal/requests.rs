@@ -20,7 +20,7 @@ use crate::{
             subjects::{use_of, vehicle},
         },
     },
-    renewal::{MOST_EARLIER, Subject},
+    renewal::{MOST_EARLIER, Target},
 };
 
 /// Begins renewals.
@@ -39,7 +39,7 @@ pub(crate) struct Renewals {
 #[derive(Debug)]
 pub(crate) struct Promise {
     renewals: Arc<Renewals>,
-    subject: Subject,
+    subject: Target,
     pending: PendingId,
 }
 
@@ -64,7 +64,7 @@ pub enum RenewError {
 
 impl Promise {
     /// Which certificate will be asked for.
-    pub(crate) fn subject(&self) -> &Subject {
+    pub(crate) fn subject(&self) -> &Target {
         &self.subject
     }
 
@@ -121,9 +121,9 @@ impl Renewals {
         if !served {
             return Err(RenewError::NotServed);
         }
-        let subjects: Vec<Subject> = match use_ {
-            CertificateSigningUse::ChargingStation => vec![Subject::Station],
-            CertificateSigningUse::Combined => vec![Subject::Combined],
+        let subjects: Vec<Target> = match use_ {
+            CertificateSigningUse::ChargingStation => vec![Target::Station],
+            CertificateSigningUse::Combined => vec![Target::Combined],
             _ => {
                 let seccs = model.seccs_of(evse).into_iter().filter(|secc| secc.certificate_installation);
                 seccs.map(|secc| vehicle(use_, secc.id)).collect()
@@ -157,7 +157,7 @@ impl Renewals {
     pub(super) fn announce(
         &self,
         model: &DeviceModel,
-        subject: &Subject,
+        subject: &Target,
     ) -> Result<PendingId, EnrolmentError> {
         let station = self.keyring.subject();
         let secc = subject.secc_id().and_then(|id| model.seccs().into_iter().find(|secc| secc.id == id));

@@ -20,7 +20,7 @@ use crate::{
         locking::lock,
         renewal::subjects::{schedule, subject_of, use_of},
     },
-    renewal::{Note, Record, Renewal, SignAnswer, SignedVerdict, Stage, Subject},
+    renewal::{Note, Record, Renewal, SignAnswer, SignedVerdict, Stage, Target},
 };
 
 /// The renewal of the station's certificates, and the connection over which it asks for them.
@@ -141,7 +141,7 @@ impl RenewalState {
     }
 
     /// How each certificate stands.
-    pub(crate) fn overview(&self) -> Vec<(Subject, Option<Stage>, Option<SystemTime>)> {
+    pub(crate) fn overview(&self) -> Vec<(Target, Option<Stage>, Option<SystemTime>)> {
         self.lock().core.overview()
     }
 
@@ -151,7 +151,7 @@ impl RenewalState {
         drop(self.happened.send(happened));
     }
 
-    pub(super) fn handle_announced(&self, subject: Subject, pending: PendingId) {
+    pub(super) fn handle_announced(&self, subject: Target, pending: PendingId) {
         self.lock().core.handle_announced(subject, pending);
         self.wake.notify_one();
     }

@@ -6,16 +6,16 @@ use station_store::{Certificate, CertificateSigningUse, OwnCertificate, PendingC
 
 use crate::{
     device_model::{DeviceModel, Secc},
-    renewal::{Schedule, Subject, Validity},
+    renewal::{Schedule, Target, Validity},
 };
 
 /// The certificates that are to be kept renewed (A03.FR.02).
-pub(crate) fn held(store: &Store, model: &DeviceModel, now: SystemTime) -> Vec<(Subject, Validity)> {
+pub(crate) fn held(store: &Store, model: &DeviceModel, now: SystemTime) -> Vec<(Target, Validity)> {
     // The newest decides: one that is due and about to be replaced by it is not asked for again.
     let newest = store.own_certificates().into_iter().next();
     let connection = newest.and_then(|own| {
         let combined = own.use_ == CertificateSigningUse::Combined && model.combined_certificates();
-        let subject = if combined { Subject::Combined } else { Subject::Station };
+        let subject = if combined { Target::Combined } else { Target::Station };
         Some((subject, validity(&own)?))
     });
     let mut held = Vec::from_iter(connection);
@@ -40,28 +40,28 @@ pub(crate) fn schedule(model: &DeviceModel) -> Schedule {
     Schedule::new(wait_minimum, repeat_times)
 }
 
-pub(crate) fn subject_of(pending: &PendingCsr) -> Subject {
+pub(crate) fn subject_of(pending: &PendingCsr) -> Target {
     let secc_id = pending.common_name.clone().unwrap_or_default();
     match pending.use_ {
-        CertificateSigningUse::ChargingStation => Subject::Station,
-        CertificateSigningUse::Combined => Subject::Combined,
+        CertificateSigningUse::ChargingStation => Target::Station,
+        CertificateSigningUse::Combined => Target::Combined,
         use_ => vehicle(use_, secc_id),
     }
 }
 
-pub(crate) fn vehicle(use_: CertificateSigningUse, secc_id: String) -> Subject {
+pub(crate) fn vehicle(use_: CertificateSigningUse, secc_id: String) -> Target {
     match use_ {
-        CertificateSigningUse::V2g20 => Subject::Vehicle20 { secc_id },
-        _ => Subject::Vehicle { secc_id },
+        CertificateSigningUse::V2g20 => Target::Vehicle20 { secc_id },
+        _ => Target::Vehicle { secc_id },
     }
 }
 
-pub(crate) fn use_of(subject: &Subject) -> CertificateSigningUse {
+pub(crate) fn use_of(subject: &Target) -> CertificateSigningUse {
     match subject {
-        Subject::Station => CertificateSigningUse::ChargingStation,
-        Subject::Combined => CertificateSigningUse::Combined,
-        Subject::Vehicle { .. } => CertificateSigningUse::V2g,
-        Subject::Vehicle20 { .. } => CertificateSigningUse::V2g20,
+        Target::Station => CertificateSigningUse::ChargingStation,
+        Target::Combined => CertificateSigningUse::Combined,
+        Target::Vehicle { .. } => CertificateSigningUse::V2g,
+        Target::Vehicle20 { .. } => CertificateSigningUse::V2g20,
     }
 }
 

@@ -12,12 +12,11 @@ use ocpp_types::{
         ChangeConfigurationRequest, ChangeConfigurationResponse, ConfigurationStatus,
         GetConfigurationRequest, GetConfigurationResponse, KeyValue,
     },
-    v201::MutabilityEnumType,
 };
 
-use super::{
+use crate::device_model::{
     DeviceModel, Installed, Situation,
-    variable::{Effect, Refusal, Variable},
+    variable::{Effect, Mutability, Refusal, Variable},
 };
 
 /// The answer to ChangeConfiguration, and what the model is then.
@@ -37,7 +36,7 @@ impl DeviceModel {
     /// Answers GetConfiguration: each key once, in the order of the whitepaper; all of them where
     /// none is named.
     ///
-    /// `AuthorizationKey` is told without its value, which nobody may read.
+    /// `AuthorizationKey` is listed without its value, which nobody may read.
     #[must_use]
     pub fn get_configuration(
         &self,
@@ -48,16 +47,16 @@ impl DeviceModel {
         let (known, unknown): (Vec<_>, Vec<_>) = asked.iter().partition(|name| find(name).is_some());
         let known: BTreeSet<Variable> =
             known.into_iter().filter_map(|name| find(name)).map(|(_, variable)| variable).collect();
-        let told = KEYS.iter().filter(|(_, variable)| asked.is_empty() || known.contains(variable));
-        let told = told.filter_map(|(name, variable)| {
+        let listed = KEYS.iter().filter(|(_, variable)| asked.is_empty() || known.contains(variable));
+        let listed = listed.filter_map(|(name, variable)| {
             let mut key = KeyValue::new(BoundedString::try_from(*name).ok()?, is_read_only(*variable));
             key.value = self.key_value(*variable, situation);
             Some(key)
         });
-        let told: Vec<_> = told.collect();
+        let listed: Vec<_> = listed.collect();
         let unknown: Vec<_> = unknown.into_iter().cloned().collect();
         let mut response = GetConfigurationResponse::new();
-        response.configuration_key = (!told.is_empty()).then_some(told);
+        response.configuration_key = (!listed.is_empty()).then_some(listed);
         response.unknown_key = (!unknown.is_empty()).then_some(unknown);
         response
     }
@@ -132,10 +131,10 @@ impl DeviceModel {
         raised.ok_or_else(|| Refusal::new("InvalidValue", "the network profile of the connection is gone"))
     }
 
-    /// `None`: it may not be told.
+    /// `None`: it may not be listed.
     fn key_value(&self, variable: Variable, situation: &Situation) -> Option<BoundedString<500>> {
         let value = match variable {
-            _ if variable.mutability() == MutabilityEnumType::WriteOnly => return None,
+            _ if variable.mutability() == Mutability::WriteOnly => return None,
             Variable::CertificateEntries => situation.certificate_capacity.to_string(),
             _ => self.value(variable.into(), situation),
         };
@@ -150,7 +149,7 @@ fn find(name: &str) -> Option<(&'static str, Variable)> {
 
 /// `SecurityProfile` can be raised in 1.6, which knows no network profiles.
 fn is_read_only(variable: Variable) -> bool {
-    variable != Variable::SecurityProfile && variable.mutability() == MutabilityEnumType::ReadOnly
+    variable != Variable::SecurityProfile && variable.mutability() == Mutability::ReadOnly
 }
 
 /// Each key with the variable that it names. `CertificateStoreMaxLength` is the upper limit of
