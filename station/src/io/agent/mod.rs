@@ -21,9 +21,11 @@ use crate::{
         certificates::{handlers::CertificateHandlers, statuses::StatusKeeper},
         connection::{
             clock::Clock,
-            connecting::{Connecting, ConnectionParts, Frames},
+            confirmation::Confirmation,
+            connecting::{Connecting, Frames},
             link::LinkState,
             online::OnlineTasks,
+            security::AttemptSecurity,
             signals::Signals,
             state::ConnectionState,
         },
@@ -93,7 +95,7 @@ impl AgentHandle {
 pub enum Ended {
     /// It was asked to, by its owner.
     Shutdown,
-    /// It was asked to start anew, by the CSMS: open another one, with the reason `RemoteReset`.
+    /// The CSMS asked it to start again: open another one, with the reason `RemoteReset`.
     Reset,
 }
 
@@ -214,23 +216,27 @@ impl Agent {
             last_slot: Arc::clone(&last_slot),
         });
         let driver = RenewalDriver::new(Arc::clone(&renewals), Arc::clone(&faults), statuses, skew);
-        let connecting = Connecting::new(ConnectionParts {
+        let connecting = Connecting {
             config: config.clone(),
-            state: connection,
-            signals: Arc::clone(&signals),
+            model: Arc::clone(&model),
             link,
-            store,
-            keyring,
-            model,
-            last_slot,
-            faults,
-            events,
-            renewals: state,
-            disposal: Arc::clone(&disposal),
+            security: AttemptSecurity::new(Arc::clone(&store), keyring, skew, last_slot.worked()),
+            confirmation: Confirmation {
+                state: connection,
+                store,
+                model,
+                last_slot,
+                faults,
+                events,
+                renewals: state,
+                disposal: Arc::clone(&disposal),
+                running: Arc::default(),
+            },
             handlers,
             online,
             frames,
-        });
+            attempting: Mutex::default(),
+        };
         let driver = Arc::new(driver);
         Self { config, connecting, renewals, driver, disposal, repair, signals, commands, control }
     }

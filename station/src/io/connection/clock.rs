@@ -35,7 +35,7 @@ impl Clock {
         Self { skew, reported: AtomicBool::new(false) }
     }
 
-    /// The CSMS has told its time, in the answer to BootNotification or Heartbeat.
+    /// The CSMS has sent its time, in the answer to BootNotification or Heartbeat.
     pub(crate) fn handle_csms_time(&self, csms: SystemTime, now: SystemTime) {
         let apart = differ(csms, now) > self.skew;
         if apart && !self.reported.swap(apart, Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! How the connection to the CSMS is, for who asks at the station.
+//! The state of the connection to the CSMS, for local commands.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -29,7 +29,7 @@ enum State {
     Up(Box<Up>),
 }
 
-/// A connection that stands.
+/// A connection that is up.
 #[derive(Debug)]
 struct Up {
     slot: u32,
@@ -39,9 +39,9 @@ struct Up {
     certificate: Option<OwnCertificate>,
 }
 
-/// As long as it lives, the connection stands.
+/// The connection counts as up until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Standing<'a> {
+pub(crate) struct UpGuard<'a> {
     link: &'a LinkState,
     slot: u32,
 }
@@ -52,7 +52,7 @@ impl LinkState {
         *self.state() = State::Down { slot, error: Some(error) };
     }
 
-    /// A connection stands, by the network profile in `slot`, to `url`, with `certificate` or the
+    /// A connection is up, by the network profile in `slot`, to `url`, with `certificate` or the
     /// password.
     pub(crate) fn handle_connected(
         &self,
@@ -60,12 +60,12 @@ impl LinkState {
         url: String,
         peer: Peer,
         certificate: Option<OwnCertificate>,
-    ) -> Standing<'_> {
+    ) -> UpGuard<'_> {
         *self.state() = State::Up(Box::new(Up { slot, url, peer, since: SystemTime::now(), certificate }));
-        Standing { link: self, slot }
+        UpGuard { link: self, slot }
     }
 
-    /// As a command tells it.
+    /// As a command reports it.
     pub(crate) fn report(&self, registration: Registration, now: SystemTime) -> Link {
         match &*self.state() {
             State::New => Link::Down { slot: None, error: None },
@@ -104,7 +104,7 @@ impl LinkState {
     }
 }
 
-impl Drop for Standing<'_> {
+impl Drop for UpGuard<'_> {
     fn drop(&mut self) {
         *self.link.state() = State::Down { slot: self.slot, error: None };
     }

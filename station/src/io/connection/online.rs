@@ -21,7 +21,7 @@ use crate::{
         renewal::state::RenewalState,
         security_events::recorder::SecurityEvents,
     },
-    security_events::MAX_REFUSALS,
+    security_events::{MAX_REFUSALS, SecurityEvent},
 };
 
 /// The tasks of a connection.
@@ -43,6 +43,35 @@ impl OnlineTasks {
     /// Why the station starts, as BootNotification reports it.
     pub(crate) fn set_boot_reason(&mut self, reason: BootReason) {
         self.boot.reason = reason;
+    }
+
+    /// An attempt to connect begins; what was meant for the connection before is over.
+    pub(crate) fn handle_attempt(&self) {
+        self.connection.handle_attempt();
+        self.signals.handle_attempt();
+    }
+
+    /// The station is connected, by the network profile in `slot`.
+    pub(crate) fn handle_connected(&self, slot: u32) {
+        self.connection.handle_slot(slot);
+    }
+
+    /// The connection is gone.
+    pub(crate) fn handle_disconnected(&self) {
+        self.renewals.handle_disconnected();
+    }
+
+    /// Ready when a handler asks for another connection.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub(crate) async fn reconnect_requested(&self) {
+        self.signals.reconnect.notified().await;
+    }
+
+    /// Records a security event of the connection.
+    pub(crate) async fn raise(&self, event: SecurityEvent, info: &str) {
+        self.events.raise(event, info.to_owned()).await;
     }
 
     /// Whether the CSMS has accepted the station since it started.
@@ -86,7 +115,7 @@ impl OnlineTasks {
                 () = sleep(self.model.current().heartbeat_interval()) => {
                     match csms::heartbeat(peer).await {
                         Ok(time) => self.clock.handle_csms_time(time, SystemTime::now()),
-                        Err(error) => tracing::warn!(error = %causes(&error), "a heartbeat brought no answer"),
+                        Err(error) => tracing::warn!(error = %causes(&error), "a heartbeat was not answered"),
                     }
                 }
             }

@@ -18,7 +18,7 @@ pub(crate) struct ConnectionState {
     slot: AtomicU32,
     /// What the CSMS answered to the last BootNotification.
     registration: Mutex<Registration>,
-    /// Whether the store knows by which certificate and root this connection stands: see
+    /// Whether the store knows which certificate and root this connection uses: see
     /// [`ConnectionState::settled`].
     confirmed: watch::Sender<bool>,
 }
@@ -37,7 +37,7 @@ impl ConnectionState {
         self.confirmed.send_replace(false);
     }
 
-    /// A connection stands, by the network profile in `slot`.
+    /// A connection is up, by the network profile in `slot`.
     pub(crate) fn handle_slot(&self, slot: u32) {
         self.slot.store(slot, Ordering::Relaxed);
     }
@@ -72,7 +72,7 @@ impl ConnectionState {
         }
     }
 
-    /// Waits until the store knows by which certificate and root the connection stands: both decide
+    /// Waits until the store knows which certificate and root the connection uses: both decide
     /// what it holds (A02.FR.10, M05.FR.13) and what it refuses. The first messages of a connection
     /// may come before.
     pub(crate) async fn settled(&self) {
