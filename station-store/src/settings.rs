@@ -143,7 +143,7 @@ impl DomainComponent {
     }
 }
 
-/// Whether a new CSMS root must be vouched for by the one before it (M05.FR.09–16).
+/// Whether a new CSMS root must be signed by the one before it (M05.FR.09–16).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AdditionalRootCheck {
     /// CSMS roots are installed and deleted one by one, as those of every other use.
@@ -173,7 +173,7 @@ pub enum RootInUse {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LastCsmsRoot {
     /// Refused, as the note to M04.FR.03 permits: without a root the station can verify no CSMS,
-    /// and only somebody on the spot could install one.
+    /// and one could only be installed on site.
     Keep,
     /// Deleted, as TC_M_20 expects where it picks this one.
     #[default]

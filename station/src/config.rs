@@ -1,4 +1,4 @@
-//! What a station has to be told: who it is, where its CSMS is, which token holds its keys.
+//! The configuration of a station: who it is, where its CSMS is, which token holds its keys.
 
 mod controllers;
 mod error;
@@ -162,7 +162,7 @@ pub struct CertificatesSection {
 #[serde(rename_all = "lowercase")]
 pub enum LastCsmsRoot {
     /// It stays, and the answer is Failed, as the note to M04.FR.03 permits: a station without a
-    /// CSMS root can verify no CSMS, and stays offline until somebody on the spot installs one.
+    /// CSMS root can verify no CSMS, and stays offline until an installer adds one on site.
     #[default]
     Refuse,
     /// It is deleted, as TC_M_20 expects where the tester picks this one.

@@ -58,7 +58,7 @@ pub enum Until {
     /// When it is written down that the request will be made and sent.
     #[default]
     Begun,
-    /// When a certificate has come, or none will before somebody asks again.
+    /// When a certificate has come, or none will before another request.
     Ended,
 }
 
@@ -71,7 +71,7 @@ pub enum ControlReply {
     Progress(RenewalStep),
     /// A row of what was asked for; more lines follow.
     Row(Box<InventoryRow>),
-    /// It was done; what it brought.
+    /// It was carried out; its result.
     Done(Box<RawValue>),
     /// It was not done; why, and what to do.
     Failed(String),
@@ -134,7 +134,7 @@ pub enum Outcome {
     NoSuchKey,
     /// The token or the disk failed.
     NoKey,
-    /// Somebody has asked anew meanwhile.
+    /// A newer request has replaced it.
     Replaced,
 }
 
@@ -259,7 +259,7 @@ pub fn subject_name(subject: &Target) -> String {
 }
 
 /// The longest line of a command or of a reply, in bytes: a chain of the longest certificates fits.
-pub const LONGEST_LINE: usize = 1024 * 1024;
+pub const MAX_LINE: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

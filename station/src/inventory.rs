@@ -271,7 +271,7 @@ fn pem(der: &[u8]) -> Option<String> {
     Certificate::from_der(der).ok().map(|certificate| certificate.to_pem())
 }
 
-/// To the millisecond: nobody needs more.
+/// To the millisecond.
 pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp::from(time).to_milliseconds()
 }

@@ -29,7 +29,7 @@ pub enum SecurityEvent {
     DiscardedRenewedClientCertificate,
 }
 
-/// Whether the CSMS is told.
+/// Whether it is reported to the CSMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// It is, with guaranteed delivery (A04.FR.01, A04.FR.02).
@@ -204,7 +204,7 @@ impl SecurityEventQueue {
 /// `techInfo`, in characters.
 pub(crate) const MAX_INFO: usize = 255;
 
-/// Events that wait; beyond it the oldest is dropped, for the newest tell what is wrong now.
+/// Events that wait; beyond it the oldest is dropped, because the newest show the present fault.
 const MAX_WAITING: usize = 64;
 
 /// Connections on which a CSMS may answer that it cannot take an event now.

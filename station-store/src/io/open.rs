@@ -110,7 +110,7 @@ pub enum OpenError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// An older store cannot be brought to the present format. It is as it was.
+    /// An older store cannot be migrated to the present format. It is unchanged.
     #[error("{} is of format {found} and cannot be migrated", path.display())]
     Migrate {
         /// The file.
@@ -264,7 +264,8 @@ fn create(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
     let directory = {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = File::open(parent.unwrap_or(Path::new(".")))?;
-        // A file system that cannot lock directories keeps nobody out, and is served all the same.
+        // A file system that cannot lock directories keeps no process out, and is served all the
+        // same.
         while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
         if path.try_exists()? {
             return Ok(());
@@ -292,7 +293,7 @@ fn create_beside(beside: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // The names of the keys are nobody else's business.
+        // The names of the keys are for the owner only.
         options.mode(0o600);
     }
     let file = options.open(beside)?;
@@ -310,7 +311,7 @@ enum Start {
     Store,
     /// No database yet: redb makes one known last of all when it makes one.
     Nothing,
-    /// Neither: somebody else's data, or a database whose first bytes are damaged.
+    /// Neither: data of another program, or a database whose first bytes are damaged.
     Other,
 }
 

@@ -1,4 +1,4 @@
-//! Trust bundles: a PEM file per use, for neighbours that use OpenSSL.
+//! Trust bundles: a PEM file per use, for other programs that use OpenSSL.
 //!
 //! They are derived from the store and never read back. Each is replaced atomically, so a neighbour
 //! that opens one sees all of the old roots or all of the new ones.

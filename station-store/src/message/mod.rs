@@ -211,7 +211,8 @@ impl Store {
         M::response(entries)
     }
 
-    /// Answers DeleteCertificate (M04). Accepted means that no crash brings the certificate back.
+    /// Answers DeleteCertificate (M04). Accepted means that the certificate is gone across any
+    /// crash.
     ///
     /// The hash may be by any of the three algorithms, in either case, with or without leading
     /// zeros. A certificate that is installed for several uses is deleted for all of them, because

@@ -6,5 +6,5 @@
 //! wants it, because the CSMS merely passes it on.
 
 pub(crate) mod answer;
-pub(crate) mod patience;
 pub(crate) mod plan;
+pub(crate) mod retry;

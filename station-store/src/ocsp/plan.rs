@@ -12,7 +12,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 use crate::catalog::{Catalog, Transition};
 use crate::ocsp::answer::{CachedOcsp, MAX_RESPONSE, OcspAnswer, OcspDue, OcspError};
-use crate::ocsp::patience::Patience;
+use crate::ocsp::retry::RetryWaits;
 use crate::own::certificate::{Own, OwnId};
 use crate::settings::Settings;
 use crate::uses::RootUse;
@@ -20,7 +20,12 @@ use crate::uses::RootUse;
 impl Catalog {
     /// The certificates whose status is to be asked for at `now`, each once; not those that have to
     /// wait.
-    pub(crate) fn ocsp_due(&self, now: SystemTime, settings: &Settings, patience: &Patience) -> Vec<OcspDue> {
+    pub(crate) fn ocsp_due(
+        &self,
+        now: SystemTime,
+        settings: &Settings,
+        retry_waits: &RetryWaits,
+    ) -> Vec<OcspDue> {
         let second = UnixSeconds::from(now);
         let mut seen: Vec<&CertificateId> = Vec::new();
         let mut due = Vec::new();
@@ -37,7 +42,7 @@ impl Catalog {
                 let fresh =
                     self.ocsp.get(&name).is_some_and(|answer| is_fresh(answer, second, settings.skew));
                 // TC_M_25
-                if !fresh && patience.until(&name, now).is_none() {
+                if !fresh && retry_waits.until(&name, now).is_none() {
                     due.push(OcspDue { hash: id.hash_data(settings.hash_algorithm), responder_url });
                 }
                 seen.push(id);

@@ -47,7 +47,7 @@ pub(crate) struct Own {
     pub(crate) id: OwnId,
     /// Never empty, leaf first.
     pub(crate) chain: Vec<Certificate>,
-    /// The key of whoever issued the last certificate of the chain: hash data need it, and the root
+    /// The key of the issuer of the last certificate of the chain: hash data need it, and the root
     /// may be deleted before the chain is. It is known of every chain that is listed; of others it
     /// may be unknown if sub-CAs stand in them.
     pub(crate) anchor_key: Option<Vec<u8>>,

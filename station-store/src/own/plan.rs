@@ -96,7 +96,7 @@ impl Catalog {
         self.without_chains_unless(gone, "")
     }
 
-    /// As [`Catalog::without_chains`], where the same change brings a certificate for the key
+    /// As [`Catalog::without_chains`], where the same change adds a certificate for the key
     /// `needed`.
     fn without_chains_unless(&self, gone: &[OwnId], needed: &str) -> (Vec<String>, Vec<Transition>) {
         let (leaving, staying): (Vec<&Own>, Vec<&Own>) =

@@ -11,8 +11,8 @@ pub const MAX_PENDING_OF_SUBJECT: usize = 4;
 /// trigger announces keys for all before it replaces earlier ones.
 pub const MAX_PENDING: usize = (2 + MAX_SECCS * EDITIONS) * MAX_PENDING_OF_SUBJECT + MAX_SECCS;
 
-/// Keys that wait to be destroyed. More than a few mean that nobody destroys them; then no new ones
-/// are made.
+/// Keys that wait to be destroyed. More than a few mean that they are not destroyed; then no new
+/// ones are made.
 pub(crate) const MAX_CONDEMNED: usize = 64;
 
 /// Characters of a key's URI. Names and ids that tokens use stay far below.

@@ -52,7 +52,7 @@ pub enum PendingError {
     /// A country that no subject can have.
     #[error("the country of a subject is a code of two letters (ISO 3166)")]
     Country,
-    /// The CSMS could not tell two requests apart.
+    /// The CSMS could not distinguish two requests.
     #[error("requestId {request_id} belongs to another request that waits")]
     RequestIdKnown {
         /// The number.

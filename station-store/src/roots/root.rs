@@ -48,7 +48,7 @@ impl Root {
     }
 }
 
-/// The name of an installed root: one use, one certificate as hash data tell certificates apart.
+/// The name of an installed root: one use, one certificate as hash data distinguish them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RootKey {
     pub(crate) use_: RootUse,

@@ -1,8 +1,8 @@
 //! What a root certificate must be to be installed (facts of M05 and A00.FR.5xx).
 //!
-//! InstallCertificate is for roots. A store that took a sub-CA could not say who its issuer is,
-//! hence could not list it, hence the CSMS could never delete it. So the door is narrow: accepted ⇒
-//! listed ⇒ deletable.
+//! InstallCertificate is for roots. The issuer of a sub-CA is unknown to the store, so it could not
+//! be listed, and the CSMS could never delete it. Only roots are accepted: accepted ⇒ listed ⇒
+//! deletable.
 
 use std::time::Duration;
 

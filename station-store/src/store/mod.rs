@@ -15,7 +15,7 @@ use program::causes;
 pub use self::listing::InstalledRoot;
 use self::observer::RootObserver;
 use crate::catalog::{Catalog, Transition};
-use crate::ocsp::patience::Patience;
+use crate::ocsp::retry::RetryWaits;
 use crate::outcome::TrustError;
 use crate::pending::key::Pending;
 use crate::session::Sessions;
@@ -43,7 +43,7 @@ pub struct Store {
     writer: Mutex<Writer>,
     catalog: RwLock<Catalog>,
     pub(super) sessions: Arc<Sessions>,
-    patience: Mutex<Patience>,
+    retry_waits: Mutex<RetryWaits>,
     damaged: RwLock<Arc<[Damaged]>>,
 }
 
@@ -78,7 +78,7 @@ impl Store {
             }),
             catalog: RwLock::new(catalog),
             sessions: Arc::default(),
-            patience: Mutex::default(),
+            retry_waits: Mutex::default(),
             damaged: RwLock::new(damaged.into()),
         })
     }
@@ -124,7 +124,7 @@ impl Store {
         let (mut catalog, damaged) = record::read_all(writer.storage.load()?);
         let mut transitions = Vec::new();
         {
-            // Whoever announced them was told that they are not kept, and makes no key for them.
+            // Their announcement failed, so no key is made for them.
             let known = self.read();
             let unknown = |pending: &&Pending| known.pending.iter().all(|known| known.id != pending.id);
             for pending in catalog.pending.iter().filter(unknown) {
@@ -227,14 +227,14 @@ impl Store {
     }
 
     /// A thread that panicked in a plan or in the storage changed nothing in memory, so its lock
-    /// can be taken over; `poisoned` tells whether the disk is certain.
+    /// can be taken over; `poisoned` says whether what the disk holds is known.
     fn write(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Taken after `catalog`, never held while that is taken.
-    pub(super) fn patience(&self) -> MutexGuard<'_, Patience> {
-        self.patience.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn retry_waits(&self) -> MutexGuard<'_, RetryWaits> {
+        self.retry_waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn hash_algorithm(&self) -> HashAlgorithm {

@@ -17,16 +17,16 @@ impl Store {
     /// responder is left out, and so is one about which nothing could be learnt lately
     /// ([`Store::ocsp_failed`]).
     pub fn ocsp_due(&self, now: SystemTime) -> Vec<OcspDue> {
-        self.read().ocsp_due(now, &self.settings, &self.patience())
+        self.read().ocsp_due(now, &self.settings, &self.retry_waits())
     }
 
-    /// GetCertificateStatus brought no answer about this certificate: it was `Failed` (TC_M_25), or
+    /// GetCertificateStatus had no answer about this certificate: it was `Failed` (TC_M_25), or
     /// the CSMS did not reply. What was known of it stays. It is due again after a minute, and
     /// after each further failure in twice the time, at most a day; after a restart at once.
     pub fn ocsp_failed(&self, hash: &HashData, now: SystemTime) {
         let catalog = self.read();
         if let Some(fingerprint) = catalog.ocsp_fingerprint(hash) {
-            self.patience().note(fingerprint, now, |name| catalog.has_ocsp_fingerprint(name));
+            self.retry_waits().note(fingerprint, now, |name| catalog.has_ocsp_fingerprint(name));
         }
     }
 
@@ -50,7 +50,7 @@ impl Store {
         match &answered {
             Ok(_) => {
                 if let Some(fingerprint) = self.read().ocsp_fingerprint(hash) {
-                    self.patience().forget(&fingerprint);
+                    self.retry_waits().forget(&fingerprint);
                 }
             }
             // A disk that fails is not spared by asking the responder every minute.

@@ -63,8 +63,8 @@ pub enum SeccIds {
 impl Iso15118Section {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let wrong = |field, rule: String| Err(ConfigError::Value { field, rule });
-        if self.evses.len() > MOST_EVSES {
-            return wrong("iso15118.evses", format!("{} EVSEs, at most {MOST_EVSES}", self.evses.len()));
+        if self.evses.len() > MAX_EVSES {
+            return wrong("iso15118.evses", format!("{} EVSEs, at most {MAX_EVSES}", self.evses.len()));
         }
         for (position, evse) in self.evses.iter().enumerate() {
             if *evse == 0 || self.evses[..position].contains(evse) {
@@ -105,4 +105,4 @@ impl Iso15118Section {
 }
 
 /// Each may be an SECC of its own, with keys and certificates: as many as the store has room for.
-const MOST_EVSES: usize = station_store::MAX_SECCS;
+const MAX_EVSES: usize = station_store::MAX_SECCS;

@@ -62,9 +62,9 @@ impl DeviceModel {
         seccs
     }
 
-    /// Turns `PnCEnabled` off for each controller with this SeccId until the station has started
-    /// anew, or until the CSMS sets it again (A02.FR.21): vehicles are not to be promised what the
-    /// station has no certificate for. It is not persistent.
+    /// Turns `PnCEnabled` off for each controller with this SeccId until the next start, or
+    /// until the CSMS sets it again (A02.FR.21): the station has no certificate for these vehicles.
+    /// It is not persistent.
     pub fn suspend_pnc(&mut self, secc_id: &str) {
         let id = |evse| self.text(Place { variable: Variable::SeccId, evse });
         let suspended: BTreeSet<_> = self.controllers().filter(|evse| id(*evse) == secc_id).collect();

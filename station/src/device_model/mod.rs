@@ -42,7 +42,7 @@ pub struct DeviceModel {
     defaults: Defaults,
     /// What the CSMS has set, each checked by its rule.
     set: BTreeMap<Place, String>,
-    /// The controllers whose PnCEnabled is off until the station starts anew (A02.FR.21); never
+    /// The controllers whose PnCEnabled is off until the next start (A02.FR.21); never
     /// written down.
     suspended: BTreeSet<Option<u32>>,
     /// A01: set by the CSMS, in place of the password that the station was delivered with.

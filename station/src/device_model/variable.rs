@@ -279,7 +279,7 @@ impl Variable {
 pub enum Mutability {
     /// The CSMS reads it.
     ReadOnly,
-    /// The CSMS sets it, and nobody reads it.
+    /// The CSMS sets it and cannot read it.
     WriteOnly,
     /// The CSMS reads and sets it.
     ReadWrite,
@@ -299,7 +299,7 @@ pub(super) enum DataType {
 pub(super) enum Effect {
     /// At once, or with the next connection.
     AtOnce,
-    /// When the station has started anew: SetVariables is answered RebootRequired.
+    /// When the station has started again: SetVariables is answered RebootRequired.
     AfterRestart,
 }
 
@@ -369,8 +369,8 @@ impl Rule {
                 Err(Refusal::new("InvalidValue", format!("{count} characters, at most {max}")))
             }
             // What OCPP 2.1 has room for and 2.0.1 has not.
-            _ if count > LONGEST_VALUE => {
-                Err(Refusal::new("InvalidValue", format!("{count} characters, at most {LONGEST_VALUE}")))
+            _ if count > MAX_VALUE => {
+                Err(Refusal::new("InvalidValue", format!("{count} characters, at most {MAX_VALUE}")))
             }
             Self::Text { .. } if value.trim().is_empty() => Err(Refusal::new("InvalidValue", "empty")),
             Self::Text { .. } | Self::Slots => Ok(()),
@@ -417,7 +417,7 @@ const PASSWORD_MIN: usize = 16;
 pub(super) const PASSWORD_MAX: usize = 64;
 
 /// The characters of `attributeValue` in OCPP 2.0.1. No variable of this station needs more.
-const LONGEST_VALUE: usize = 1000;
+const MAX_VALUE: usize = 1000;
 
 const DAY: i64 = 24 * 3600;
 pub(super) const SECURITY: &str = "SecurityCtrlr";

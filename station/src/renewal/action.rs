@@ -1,4 +1,4 @@
-//! What the renewal asks to be done, and what it is told came of that.
+//! What the renewal asks for, and what is reported back to it.
 
 use super::series::Note;
 
@@ -36,20 +36,20 @@ impl Target {
 /// Something to be done. `P` names a pending key in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action<P> {
-    /// Write down that a key is to be made for this subject; then [`Renewal::handle_announced`], or
-    /// [`Renewal::handle_not_announced`].
+    /// Write down that a key is to be made for this subject; then `Renewal::handle_announced`, or
+    /// `Renewal::handle_not_announced`.
     Announce {
         /// For what.
         subject: Target,
     },
-    /// Make the key and its CSR, and write the CSR down; then [`Renewal::handle_key`].
+    /// Make the key and its CSR, and write the CSR down; then `Renewal::handle_key`.
     MakeKey {
         /// For what.
         subject: Target,
         /// Under which name.
         pending: P,
     },
-    /// Write `note` down, then send SignCertificate with the CSR; then [`Renewal::handle_answer`].
+    /// Write `note` down, then send SignCertificate with the CSR; then `Renewal::handle_answer`.
     Send {
         /// For what.
         subject: Target,
@@ -99,7 +99,7 @@ pub enum End {
     NoSuchKey,
     /// The token or the disk failed; tried again in a while where an expiry was the cause.
     NoKey,
-    /// A newer trigger began anew.
+    /// A newer trigger began another series.
     Replaced,
 }
 

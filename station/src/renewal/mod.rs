@@ -36,7 +36,7 @@ pub use action::{Action, End, Record, SignAnswer, SignedVerdict, Target};
 pub use schedule::{Schedule, Validity};
 pub use series::{Note, Stage};
 
-pub(crate) use series::MOST_EARLIER;
+pub(crate) use series::MAX_EARLIER;
 
 use held::{Held, Pause, shifted};
 use series::{Series, Spare};
@@ -88,7 +88,7 @@ impl<P: Copy + Eq> Renewal<P> {
             };
             renewal.begin(subject, Series::new(pending, stage));
         }
-        // Those before them were replaced in an earlier life, and told then.
+        // Those before them were replaced before a restart, and reported then.
         renewal.actions.retain(|action| !matches!(action, Action::Ended { .. }));
         renewal
     }
@@ -232,7 +232,7 @@ impl<P: Copy + Eq> Renewal<P> {
         let Stage::Making { failures } = series.stage else { return };
         if made.is_ok() {
             series.stage = Stage::Ready { accepted: 0, due: now };
-        } else if failures < MOST_KEY_RETRIES {
+        } else if failures < MAX_KEY_RETRIES {
             // F06.FR.10: a token that was away for a moment does not break a promise.
             series.stage = Stage::Again { failures: failures + 1, due: now + wait };
         } else {
@@ -366,8 +366,8 @@ impl<P: Copy + Eq> Renewal<P> {
                 {
                     series.stage = Stage::InFlight { accepted };
                     series.sent = true;
-                    // Written down as if it had been accepted: after a crash nobody knows, and too
-                    // late a send is better than one too early.
+                    // Written down as if it had been accepted: after a crash it is unknown, and
+                    // a send that is too late is better than one that is too early.
                     let note = self.schedule.note_of_send(accepted, now);
                     return Some(Action::Send { subject, pending, note });
                 }
@@ -443,7 +443,7 @@ impl<P: Copy + Eq> Renewal<P> {
         self.series.insert(subject, series);
     }
 
-    /// Ends a series whose key nobody will sign.
+    /// Ends a series whose key will not be signed.
     fn end(&mut self, now: SystemTime, subject: &Target, end: End) {
         let Some(series) = self.series.remove(subject) else { return };
         // Not again by itself at once: the CSMS would reject it again, the token fail again.
@@ -477,4 +477,4 @@ impl Resend {
 
 /// How often a key is tried to be made again, each time after `CertSigningWaitMinimum`, before its
 /// series ends.
-const MOST_KEY_RETRIES: u32 = 2;
+const MAX_KEY_RETRIES: u32 = 2;

@@ -51,7 +51,7 @@ impl Schedule {
     /// (A02.FR.19).
     pub(super) fn wait_after(&self, accepted: u32) -> Option<Duration> {
         let doublings = accepted.checked_sub(1)?;
-        let factor = 1_u32.checked_shl(doublings.min(MOST_DOUBLINGS)).unwrap_or(u32::MAX);
+        let factor = 1_u32.checked_shl(doublings.min(MAX_DOUBLINGS)).unwrap_or(u32::MAX);
         (doublings <= self.repeat_times).then(|| self.wait_minimum.saturating_mul(factor).min(LONGEST))
     }
 
@@ -82,7 +82,7 @@ impl Schedule {
 const MONTH: Duration = Duration::from_secs(31 * 86_400);
 
 /// 2^16 times the minimum is beyond every sensible wait.
-const MOST_DOUBLINGS: u32 = 16;
+const MAX_DOUBLINGS: u32 = 16;
 
 /// A wait that is longer than a year is none.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);

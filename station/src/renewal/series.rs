@@ -65,7 +65,7 @@ pub(super) struct Series<P> {
     pub(super) sent: bool,
     /// Whether the clock was set since it stopped.
     pub(super) by_wrong_clock: bool,
-    /// Keys of series that this one has replaced, the oldest first, at most [`MOST_EARLIER`].
+    /// Keys of series that this one has replaced, the oldest first, at most [`MAX_EARLIER`].
     pub(super) earlier: Vec<P>,
 }
 
@@ -85,7 +85,7 @@ impl<P: Copy + Eq> Series<P> {
         } else {
             dropped.push(old.pending);
         }
-        while self.earlier.len() > MOST_EARLIER {
+        while self.earlier.len() > MAX_EARLIER {
             dropped.push(self.earlier.remove(0));
         }
         dropped
@@ -122,6 +122,6 @@ pub(super) enum Spare {
     Stopped,
 }
 
-/// A CSMS that triggers anew before it has answered gets room for a few late answers; each is a key
-/// in the token.
-pub(crate) const MOST_EARLIER: usize = 3;
+/// A CSMS that triggers again before it has answered gets room for a few late answers; each is a
+/// key in the token.
+pub(crate) const MAX_EARLIER: usize = 3;

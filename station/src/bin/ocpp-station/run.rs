@@ -40,8 +40,8 @@ impl Run {
         }
     }
 
-    /// Opens the agent, and waits for a command that has the store open for a moment: one may have
-    /// come in between while the station starts anew.
+    /// Opens the agent, and waits for a command that has the store open for a moment: one may
+    /// run while the station starts again.
     fn open(&self, config: &Config) -> Result<Agent> {
         let deadline = Instant::now() + OTHER_COMMAND;
         loop {
@@ -83,7 +83,7 @@ fn start_anew(again: bool) -> anyhow::Error {
     anyhow::Error::new(command.exec()).context("the station cannot start anew; start it by hand")
 }
 
-/// How long work that waits for disk or token may go on after the agent was told to end.
+/// How long work that waits for disk or token may go on after the agent was asked to stop.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
 /// How long a command may have the store open that only reads it.

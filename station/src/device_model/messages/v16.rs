@@ -36,7 +36,7 @@ impl DeviceModel {
     /// Answers GetConfiguration: each key once, in the order of the whitepaper; all of them where
     /// none is named.
     ///
-    /// `AuthorizationKey` is listed without its value, which nobody may read.
+    /// `AuthorizationKey` is listed without its value, which cannot be read.
     #[must_use]
     pub fn get_configuration(
         &self,

@@ -51,7 +51,7 @@ impl CertificateHandlers {
         let (outcome, reconnection) = blocking(move || {
             let pending = answered(&handlers.store, request.chain());
             let outcome = handlers.store.writable().certificate_signed(&request, SystemTime::now());
-            // Before anybody sends the request again, or gives its key up.
+            // Before the request is sent again or its key is given up.
             handlers.renewals.handle_certificate(&outcome, pending, request.signing_use());
             let connects = outcome.installed.as_ref().is_some_and(|own| own.use_.connects());
             (outcome, connects.then(|| handlers.signals.reconnection()))
@@ -73,7 +73,7 @@ impl CertificateHandlers {
                     self.disposal.handle_condemned();
                 }
                 if let Some(reconnection) = reconnection {
-                    tracing::info!(certificate = %own.id, "the new certificate is stored; connecting anew with it");
+                    tracing::info!(certificate = %own.id, "the new certificate is stored; connecting again with it");
                     reply.then(async move { drop(reconnection) })
                 } else {
                     tracing::info!(certificate = %own.id, "the new certificate for vehicles is stored");
@@ -122,9 +122,9 @@ impl CertificateHandlers {
     }
 }
 
-/// The pending key whose certificate leads `chain`, PEM as CertificateSigned brings it.
+/// The pending key whose certificate leads `chain`, PEM as in CertificateSigned.
 fn answered(store: &Store, chain: &str) -> Option<PendingId> {
-    let leaf = Certificate::chain_from_pem(chain, MOST_CERTIFICATES).ok()?.into_iter().next()?;
+    let leaf = Certificate::chain_from_pem(chain, MAX_CERTIFICATES).ok()?.into_iter().next()?;
     let is_answered = |pending: &PendingCsr| match &pending.state {
         PendingState::CsrReady { spki_der, .. } => spki_der == leaf.spki(),
         _ => false,
@@ -133,4 +133,4 @@ fn answered(store: &Store, chain: &str) -> Option<PendingId> {
 }
 
 /// Certificates that are read of a chain; the store takes fewer.
-const MOST_CERTIFICATES: usize = 16;
+const MAX_CERTIFICATES: usize = 16;

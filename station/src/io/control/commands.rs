@@ -18,7 +18,7 @@ use crate::{
     inventory::{Inventory, timestamp},
     io::{
         connection::{link::LinkState, state::ConnectionState},
-        control::socket::{Answer, Narrator},
+        control::socket::{Answer, Caller},
         device_model::file::ModelFile,
         disk::{faults::DiskFaults, store::StationStore},
         renewal::requests::Renewals,
@@ -42,20 +42,20 @@ pub(crate) struct LocalCommands {
 }
 
 impl Answer for LocalCommands {
-    async fn answer(&self, request: ControlRequest, narrator: &mut Narrator) -> ControlReply {
+    async fn answer(&self, request: ControlRequest, caller: &mut Caller) -> ControlReply {
         match request {
             ControlRequest::Status => done(&self.status()),
             ControlRequest::Inventory => {
                 let mut inventory = Inventory::of(&self.store, self.max_roots, SystemTime::now());
                 for row in inventory.take_rows() {
-                    if !narrator.row(row).await {
+                    if !caller.row(row).await {
                         break;
                     }
                 }
                 done(&inventory)
             }
             ControlRequest::Renew { use_, secc_id, until } => {
-                match self.carry_out_renewal(use_, secc_id.as_deref(), until, narrator).await {
+                match self.carry_out_renewal(use_, secc_id.as_deref(), until, caller).await {
                     Ok(report) => done(&report),
                     Err(reason) => ControlReply::Failed(reason),
                 }
@@ -77,13 +77,13 @@ impl LocalCommands {
         }
     }
 
-    /// Asks for certificates, and follows the requests where that is wanted and somebody listens.
+    /// Asks for certificates, and follows the requests if that was asked for.
     async fn carry_out_renewal(
         &self,
         use_: RenewalUse,
         secc_id: Option<&str>,
         until: Until,
-        narrator: &mut Narrator,
+        caller: &mut Caller,
     ) -> Result<RenewalReport, String> {
         let use_ = signing_use(use_);
         if let Some(version) = self.link.version()
@@ -101,7 +101,7 @@ impl LocalCommands {
         // They begin now.
         drop(promises);
         if until == Until::Ended {
-            follow(&mut followed, &mut happened, narrator).await?;
+            follow(&mut followed, &mut happened, caller).await?;
         }
         let end = |followed: &Followed<_>| RenewalEnd {
             subject: subject_name(followed.subject()),
@@ -129,16 +129,16 @@ impl LocalCommands {
     }
 }
 
-/// Follows requests to their end, or until nobody listens; what was begun goes on then.
+/// Follows requests to their end, or until the command has gone; the requests go on then.
 async fn follow(
     followed: &mut [Followed<PendingId>],
     happened: &mut Receiver<Happened<PendingId>>,
-    narrator: &mut Narrator,
+    caller: &mut Caller,
 ) -> Result<(), String> {
     while followed.iter().any(|followed| followed.outcome().is_none()) {
         let happened = tokio::select! {
             happened = happened.recv() => happened,
-            () = narrator.closed() => return Ok(()),
+            () = caller.closed() => return Ok(()),
         };
         // More has happened than is kept, or the station stops.
         let happened = happened.map_err(|_| {
@@ -147,7 +147,7 @@ async fn follow(
         for followed in &mut *followed {
             if let Some(step) = followed.handle(&happened) {
                 let subject = subject_name(followed.subject());
-                if !narrator.tell(RenewalStep { subject, step }).await {
+                if !caller.step(RenewalStep { subject, step }).await {
                     return Ok(());
                 }
             }

@@ -12,7 +12,7 @@ use crate::{
         control::{commands::LocalCommands, socket::ControlSocket},
         disk::{
             faults::{DiskFaults, DiskFile},
-            repair::{LONGEST_WAIT, SHORTEST_WAIT},
+            repair::{MAX_WAIT, MIN_WAIT},
         },
     },
 };
@@ -37,13 +37,13 @@ pub(crate) async fn serve_commands(
     mut control: Option<ControlSocket>,
     commands: LocalCommands,
 ) {
-    let mut wait = SHORTEST_WAIT;
+    let mut wait = MIN_WAIT;
     loop {
         if let Some(control) = control.take() {
             return control.serve(commands).await;
         }
         sleep(wait).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
+        wait = (wait * 2).min(MAX_WAIT);
         let (config, faults) = (config.clone(), Arc::clone(&commands.faults));
         let bound = on_blocking_thread(move || bind(&config, &faults)).await;
         control = bound.unwrap_or_else(|error| {

@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    control::{ControlReply, ControlRequest, LONGEST_LINE, RenewalStep},
+    control::{ControlReply, ControlRequest, MAX_LINE, RenewalStep},
     inventory::InventoryRow,
 };
 
@@ -33,7 +33,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// Nobody listens.
+    /// No agent listens.
     #[error("no agent listens on {}; start it with `ocpp-station run`", path.display())]
     NotRunning {
         /// The socket.
@@ -42,7 +42,7 @@ pub enum ControlError {
         #[source]
         source: io::Error,
     },
-    /// The socket belongs to somebody else.
+    /// The socket belongs to another user.
     #[error("{} is for the user of the agent only; run this command as that user", path.display())]
     NotPermitted {
         /// The socket.
@@ -76,7 +76,7 @@ pub enum ControlError {
     #[error("the agent's reply cannot be read; are both of the same version?")]
     Reply(#[source] serde_json::Error),
     /// The agent did not reply in time.
-    #[error("the agent did not reply within {} s", LONGEST_SILENCE.as_secs())]
+    #[error("the agent did not reply within {} s", MAX_SILENCE.as_secs())]
     Timeout,
 }
 
@@ -109,7 +109,7 @@ impl Conversation {
             stream.write_all(&line).await.map_err(ControlError::Broken)?;
             Ok(Self { reader: BufReader::new(stream) })
         };
-        timeout(LONGEST_SILENCE, begin).await.map_err(|_| ControlError::Timeout)?
+        timeout(MAX_SILENCE, begin).await.map_err(|_| ControlError::Timeout)?
     }
 
     /// The next line of the agent's reply, for which it has half a minute.
@@ -120,7 +120,7 @@ impl Conversation {
     /// # Cancel safety
     /// Part of a line may be lost; use the conversation no more.
     pub async fn reply(&mut self) -> Result<ControlReply, ControlError> {
-        timeout(LONGEST_SILENCE, self.awaited_reply()).await.map_err(|_| ControlError::Timeout)?
+        timeout(MAX_SILENCE, self.awaited_reply()).await.map_err(|_| ControlError::Timeout)?
     }
 
     /// The next line of the agent's reply, however long that takes: what the CSMS has to do first
@@ -147,17 +147,17 @@ pub(crate) struct ControlSocket {
 
 /// What carries out commands.
 pub(crate) trait Answer: Send + Sync + 'static {
-    /// Carries out one, telling `narrator` what happens on the way. The reply is the last line.
+    /// Carries out one, telling `caller` what happens on the way. The reply is the last line.
     fn answer(
         &self,
         request: ControlRequest,
-        narrator: &mut Narrator,
+        caller: &mut Caller,
     ) -> impl Future<Output = ControlReply> + Send;
 }
 
-/// Where steps of what a command has begun are told while it goes on.
+/// Sends the steps of a command to its caller while it goes on.
 #[derive(Debug)]
-pub(crate) struct Narrator {
+pub(crate) struct Caller {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
 }
@@ -194,7 +194,7 @@ impl ControlSocket {
         let answer = Arc::new(answer);
         let mut conversations = JoinSet::new();
         loop {
-            while conversations.len() >= MOST_CONVERSATIONS {
+            while conversations.len() >= MAX_CONVERSATIONS {
                 conversations.join_next().await;
             }
             let Ok((stream, _)) = listener.accept().await else {
@@ -216,18 +216,18 @@ impl Drop for ControlSocket {
     }
 }
 
-impl Narrator {
-    /// Tells a step. False: nobody listens any more.
-    pub(crate) async fn tell(&mut self, step: RenewalStep) -> bool {
+impl Caller {
+    /// Sends a step. False: the caller has gone.
+    pub(crate) async fn step(&mut self, step: RenewalStep) -> bool {
         self.send(&ControlReply::Progress(step)).await
     }
 
-    /// Sends a row. False: nobody listens any more.
+    /// Sends a row. False: the caller has gone.
     pub(crate) async fn row(&mut self, row: InventoryRow) -> bool {
         self.send(&ControlReply::Row(Box::new(row))).await
     }
 
-    /// Ready when nobody listens any more.
+    /// Ready when the caller has gone.
     ///
     /// # Cancel safety
     /// Nothing is lost.
@@ -240,7 +240,7 @@ impl Narrator {
 
     async fn send(&mut self, reply: &ControlReply) -> bool {
         let line = line(reply).unwrap_or_else(|_| b"{\"failed\":\"the reply cannot be written\"}\n".to_vec());
-        let written = timeout(LONGEST_SILENCE, self.writer.write_all(&line)).await;
+        let written = timeout(MAX_SILENCE, self.writer.write_all(&line)).await;
         let is_there = matches!(written, Ok(Ok(())));
         if !is_there {
             tracing::debug!("a local command went away before its reply");
@@ -251,13 +251,13 @@ impl Narrator {
 
 async fn converse(stream: UnixStream, answer: Arc<impl Answer>) {
     let (reader, writer) = stream.into_split();
-    let mut narrator = Narrator { reader: BufReader::new(reader), writer };
-    let Ok(Ok(line)) = timeout(LONGEST_SILENCE, read_line(&mut narrator.reader)).await else { return };
+    let mut caller = Caller { reader: BufReader::new(reader), writer };
+    let Ok(Ok(line)) = timeout(MAX_SILENCE, read_line(&mut caller.reader)).await else { return };
     let reply = match serde_json::from_str(&line) {
-        Ok(request) => answer.answer(request, &mut narrator).await,
+        Ok(request) => answer.answer(request, &mut caller).await,
         Err(error) => ControlReply::Failed(format!("the command cannot be read: {error}")),
     };
-    narrator.send(&reply).await;
+    caller.send(&reply).await;
 }
 
 fn line(message: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
@@ -275,19 +275,19 @@ fn check_length(path: &Path) -> Result<(), ControlError> {
 
 async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<String> {
     let mut line = String::new();
-    reader.take(LONGEST_LINE as u64).read_line(&mut line).await?;
+    reader.take(MAX_LINE as u64).read_line(&mut line).await?;
     match line.ends_with('\n') {
         true => Ok(line),
-        false if line.len() < LONGEST_LINE => Err(io::ErrorKind::UnexpectedEof.into()),
-        false => Err(io::Error::other(format!("no line end within {LONGEST_LINE} bytes"))),
+        false if line.len() < MAX_LINE => Err(io::ErrorKind::UnexpectedEof.into()),
+        false => Err(io::Error::other(format!("no line end within {MAX_LINE} bytes"))),
     }
 }
 
 /// The longest that either side is silent: the agent answers from memory, or says that it has
 /// begun.
-const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+const MAX_SILENCE: Duration = Duration::from_secs(30);
 
 /// Commands at once: a person types one, scripts a few.
-const MOST_CONVERSATIONS: usize = 32;
+const MAX_CONVERSATIONS: usize = 32;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

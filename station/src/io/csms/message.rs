@@ -93,8 +93,8 @@ impl AskError {
         matches!(self, Self::Call(CallFailure::InvalidResponse(_) | CallFailure::Unreadable(_)))
     }
 
-    /// Whether the same message may be taken another time: the CALLERROR tells of the CSMS, and not
-    /// of the message.
+    /// Whether the same message may be accepted later: the CALLERROR is about the CSMS, and not
+    /// about the message.
     pub(crate) fn may_pass(&self) -> bool {
         use RpcErrorCode as Code;
         let Self::Call(CallFailure::CallError { code, .. }) = self else { return false };

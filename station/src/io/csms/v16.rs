@@ -41,7 +41,7 @@ pub(super) async fn heartbeat(peer: &Peer) -> Result<SystemTime, AskError> {
     Ok(peer.call(HeartbeatRequest::new()).await?.current_time.into())
 }
 
-/// An event that 1.6 does not want to be told of stays in the security log (A04.FR.04).
+/// An event that 1.6 does not report stays in the security log (A04.FR.04).
 pub(super) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<Reporting, AskError> {
     let Some(name) = name(event.event) else { return Ok(Reporting::LogOnly) };
     let mut request = SecurityEventNotificationRequest::new(name.try_into()?, event.time);

@@ -1,4 +1,4 @@
-//! The device model on disk, changed durably before anybody is told.
+//! The device model on disk. A change is durable before it is answered.
 
 use std::{
     fs, io,
@@ -22,7 +22,7 @@ use crate::{
 pub(crate) struct ModelFile {
     path: PathBuf,
     faults: Arc<DiskFaults>,
-    /// Held while the disk is written; whoever reads the model does not wait for that.
+    /// Held while the disk is written; readers of the model do not wait for it.
     writer: Mutex<OnDisk>,
     current: Mutex<Current>,
 }
@@ -34,7 +34,7 @@ enum OnDisk {
     Nothing,
     /// The model as it is.
     Current,
-    /// The model as it is, or one that the CSMS was told is not stored.
+    /// The model as it is, or one that was answered as not stored.
     Uncertain {
         /// Whether there was no file before.
         was_absent: bool,
@@ -203,8 +203,8 @@ impl ModelFile {
         self.alter(Alteration::SuspendPnc(secc_id.to_owned()));
     }
 
-    /// The CSMS's answer to BootNotification names the interval of heartbeats; the next start asks
-    /// anew.
+    /// The CSMS's answer to BootNotification names the interval of heartbeats. It is not
+    /// stored.
     pub(crate) fn adopt_heartbeat_interval(&self, interval: Duration) {
         self.alter(Alteration::HeartbeatInterval(interval));
     }

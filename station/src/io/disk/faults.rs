@@ -73,7 +73,7 @@ impl DiskFaults {
         lock(&self.faults).keys().copied().collect()
     }
 
-    /// The faults, for whoever asks at the station.
+    /// The faults, for local commands.
     pub(crate) fn report(&self) -> Vec<DiskFault> {
         let faults = lock(&self.faults).clone();
         let fault = |(file, fault): (DiskFile, Fault)| DiskFault {

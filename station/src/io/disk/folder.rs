@@ -12,13 +12,11 @@ use program::causes;
 use crate::config::Config;
 
 /// Makes the station's folder where it is missing, and closes one that exists, with its files, to
-/// everybody but the owner. Where trust bundles lie in it, others may still pass through it.
-/// Blocks.
+/// all users but the owner. If trust bundles are in it, others may still pass through it. Blocks.
 ///
 /// # Errors
-/// If there is no such folder then. One that cannot be closed is used, and an error in the log:
-/// somebody else owns it, or it is
-/// shared by design (the sticky bit, as `/tmp` has it).
+/// If there is no such folder then. A folder that cannot be closed is used, with an error in the
+/// log: another user owns it, or it is shared by design (the sticky bit, as `/tmp` has it).
 pub(crate) fn make_folder(config: &Config) -> io::Result<()> {
     let folder = &config.directory;
     fs::DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(folder)?;
@@ -61,7 +59,7 @@ const OWNER_READS: u32 = 0o600;
 const PASS_THROUGH: u32 = 0o011;
 const STICKY: u32 = 0o1000;
 
-/// What the station writes into its folder for nobody else.
+/// Files that only the station reads.
 const FILES: [&str; 7] = [
     "certificates.redb",
     "device-model.json",

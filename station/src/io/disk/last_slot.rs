@@ -1,5 +1,5 @@
-//! The slot of the network profile that worked last, over restarts: a station that was told to move
-//! to another CSMS starts anew, and has to know then that it is on the way (M05.FR.15, .16).
+//! The slot of the network profile that worked last, across restarts: a station that has to move to
+//! another CSMS restarts, and has to know then that it is moving (M05.FR.15, .16).
 
 use std::{
     fs, io,
@@ -24,7 +24,7 @@ pub(crate) struct LastSlot {
 
 #[derive(Debug)]
 struct Slot {
-    /// What worked last; `None` where the station was never connected, or nobody can say.
+    /// What worked last; `None` if the station was never connected, or it is unknown.
     worked: Option<u32>,
     is_written: bool,
 }

@@ -49,8 +49,8 @@ pub(crate) fn open_store_of(config: &Config, organization: &str) -> Result<Store
     Ok(store)
 }
 
-/// Writes the roots down for neighbours, now and after each change of them. That this fails hinders
-/// the station in nothing: it does not read them itself.
+/// Writes the roots for other programs, now and after each change of them. A failure does not stop
+/// the station, which does not read them itself.
 fn write_trust_bundles(store: &Store, folder: &Path) {
     if let Err(error) = fs::create_dir_all(folder) {
         let folder = folder.display();

@@ -33,20 +33,20 @@ impl DiskRepair {
     /// A file is as it was or new.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut begun = self.faults.begun();
-        let mut wait = SHORTEST_WAIT;
+        let mut wait = MIN_WAIT;
         loop {
             if self.faults.files().is_empty() {
-                wait = SHORTEST_WAIT;
+                wait = MIN_WAIT;
                 tokio::select! {
                     // The sender lives as long as `self`.
                     _ = begun.changed() => continue,
-                    // Looked at also where nobody has noted a fault: the owner of the agent may
+                    // Also if no fault is noted: the owner of the agent may
                     // change its store as well.
-                    () = sleep(LONGEST_WAIT) => {}
+                    () = sleep(MAX_WAIT) => {}
                 }
             } else {
                 sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_WAIT);
+                wait = (wait * 2).min(MAX_WAIT);
             }
             let repair = Arc::clone(&self);
             if let Err(error) = on_blocking_thread(move || repair.write_again()).await {
@@ -70,7 +70,7 @@ impl DiskRepair {
                 DiskFile::DeviceModel => self.model.write_again(),
                 DiskFile::SecurityEvents => self.events.log().write_again(),
                 DiskFile::LastSlot => self.last_slot.write_again(),
-                // Above; and the socket is bound by whoever serves it.
+                // Above; and the task that serves the socket binds it.
                 DiskFile::Store | DiskFile::TrustBundles | DiskFile::ControlSocket => {}
             }
         }
@@ -78,5 +78,5 @@ impl DiskRepair {
 }
 
 /// After a failed write, and the longest after many.
-pub(crate) const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const MIN_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);

@@ -32,12 +32,12 @@ impl KeyDisposal {
     /// # Cancel safety
     /// What remains is destroyed after a restart: the store names it until it is gone.
     pub(crate) async fn run(&self) {
-        let mut wait = SHORTEST_WAIT;
+        let mut wait = MIN_WAIT;
         loop {
             let keyring = Arc::clone(&self.keyring);
             let again = match on_blocking_thread(move || keyring.destroy_condemned()).await {
                 Ok(Ok(again)) => {
-                    wait = SHORTEST_WAIT;
+                    wait = MIN_WAIT;
                     again
                 }
                 Ok(Err(error)) => {
@@ -64,11 +64,11 @@ impl KeyDisposal {
 /// Returns the wait, and doubles it for the next time.
 fn longer(wait: &mut Duration) -> Duration {
     let now = *wait;
-    *wait = (now * 2).min(LONGEST_WAIT);
+    *wait = (now * 2).min(MAX_WAIT);
     now
 }
 
 /// After a failure of the token, and the longest after many: a token that is away comes back within
 /// minutes or for good.
-const SHORTEST_WAIT: Duration = Duration::from_secs(10);
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+const MIN_WAIT: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(600);

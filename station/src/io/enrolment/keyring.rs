@@ -31,13 +31,12 @@ pub(crate) struct Keyring {
     /// The kinds of key for the connection.
     algorithms: KeyAlgorithms,
     /// Held while a key is made or destroyed: a key whose request is given up while the token makes
-    /// it must not come into being after it was struck out.
+    /// it must not appear after its name was removed.
     token_in_use: Mutex<()>,
     /// Names of keys that the token may still be making, each with the instant from which on what
     /// is not there will not come: those that were condemned when the station started, and those of
-    /// calls that were not answered. Whoever asked for one may have been killed while the token, in
-    /// a process or a box of its own, made it: that no such key is there now does not mean that
-    /// there will be none.
+    /// calls that were not answered. The process before may have been killed while the token, in a
+    /// process or a device of its own, generated the key: it may still appear.
     unfinished: Mutex<BTreeMap<String, Instant>>,
 }
 
@@ -102,7 +101,7 @@ impl EnrolmentError {
 
 impl Keyring {
     /// After a start: a key that was announced and never completed gets another name, under which
-    /// it is made anew.
+    /// it is generated again.
     pub(crate) fn restore(token: Token, store: Arc<StationStore>, subject: Subject) -> Self {
         for pending in store.pending() {
             if pending.state != PendingState::KeyAnnounced {
@@ -140,8 +139,8 @@ impl Keyring {
     /// Writes down that a key is to be made for `wanted`, and what its certificate must name, which
     /// may be changed by the CSMS before it comes.
     ///
-    /// The key's name is written down before the key exists, so a crash leaves no key that nobody
-    /// knows.
+    /// The key's name is written down before the key exists, so a crash leaves no key without a
+    /// record.
     pub(crate) fn announce(&self, wanted: &Wanted) -> Result<PendingId, EnrolmentError> {
         let mut new = NewPending::new(new_name(&self.token)?, wanted.use_)
             .common_name(&wanted.common_name)
@@ -181,7 +180,7 @@ impl Keyring {
             made => made,
         };
         let key = match made {
-            // The call is left behind in the module, and may still bring a key.
+            // The call is left behind in the module, and may still generate a key.
             Err(error @ EnrolmentError::Key(KeyError::Token(TokenError::NoAnswer { .. }))) => {
                 lock(&self.unfinished).insert(pending.key_uri, Instant::now() + longest_generation());
                 return Err(error);
@@ -256,7 +255,7 @@ impl Keyring {
 
     fn destroy(&self, name: &str) -> Result<(), EnrolmentError> {
         match self.token.destroy_key(&name.parse::<Uri>()?) {
-            // Gone already: a crash came between this and its striking out.
+            // Gone already: a crash came before its name was removed.
             Ok(()) | Err(KeyError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -283,7 +282,7 @@ fn new_name(token: &Token) -> Result<String, KeyError> {
     Ok(KeyName::random(format!("ocpp-station-{random:016x}"))?.to_uri(token).to_string())
 }
 
-/// An id of a request by which the CSMS tells it from others that wait (OCPP 2.1).
+/// An id by which the CSMS distinguishes a request from others that wait (OCPP 2.1).
 fn request_id() -> Result<i64, KeyError> {
     let random = getrandom::u32().map_err(|_| KeyError::Random)?;
     // The type is an integer of 32 bits in many a CSMS.

@@ -98,12 +98,13 @@ impl StationHandlers {
             },
             Trigger::Heartbeat => accepted.then(async move {
                 if let Err(error) = csms::heartbeat(&peer).await {
-                    tracing::warn!(error = %causes(&error), "the heartbeat that was asked for brought no answer");
+                    tracing::warn!(error = %causes(&error), "the triggered heartbeat was not answered");
                 }
             }),
             // F06.FR.17, which 1.6 does not have.
             Trigger::BootNotification
-                if self.connection.registration() == Registration::Accepted && peer.version() != Version::V16 =>
+                if self.connection.registration() == Registration::Accepted
+                    && peer.version() != Version::V16 =>
             {
                 Reply::new(TriggerAnswer::Rejected)
             }

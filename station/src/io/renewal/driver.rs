@@ -1,5 +1,5 @@
-//! Drives [`Renewal`](crate::renewal::Renewal): does what it says, durably and in order, and tells
-//! it what came of that.
+//! Drives [`Renewal`](crate::renewal::Renewal): carries out its actions, durably and in order, and
+//! reports the results to it.
 
 use std::{
     sync::Arc,
@@ -253,7 +253,7 @@ impl RenewalDriver {
                 tracing::warn!(request = %pending, error = %causes(&error), "the CSMS answered the certificate request in a way that cannot be read; the certificate may follow");
                 SignAnswer::Accepted
             }
-            // To say the same again would bring the same.
+            // The same request would get the same answer.
             Err(error) if error.is_answer() => {
                 tracing::warn!(request = %pending, error = %causes(&error), "the CSMS cannot take the certificate request");
                 SignAnswer::Rejected
@@ -287,7 +287,7 @@ impl RenewalDriver {
         match end {
             End::Certificate => tracing::info!(?subject, "a certificate has come"),
             End::Rejected => {
-                tracing::warn!(?subject, "the CSMS signs no certificate; a trigger begins anew");
+                tracing::warn!(?subject, "the CSMS signs no certificate; a trigger starts another request");
                 // A02.FR.21
                 if let Target::Vehicle { secc_id } = subject {
                     self.renewals.model.suspend_pnc(secc_id);
@@ -298,7 +298,10 @@ impl RenewalDriver {
                 ?subject,
                 "the CSMS cannot be asked for this certificate in the version of the connection; it is tried again in a day"
             ),
-            End::Invalid => tracing::warn!(?subject, "an invalid certificate came; a trigger begins anew"),
+            End::Invalid => tracing::warn!(
+                ?subject,
+                "an invalid certificate was received; a trigger starts another request"
+            ),
             End::Exhausted => {
                 tracing::warn!(
                     ?subject,
@@ -336,8 +339,8 @@ fn flat<T>(outcome: Result<Result<T, EnrolmentError>, tokio::task::JoinError>) -
     Ok(outcome??)
 }
 
-/// At least so often the driver looks whether something has changed that nobody reports, such as
-/// the clock: often enough for a certificate that lives for a minute.
+/// The longest time between two checks for changes that have no event, such as those of the clock:
+/// short enough for a certificate that lives for a minute.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// What the system's clock and the monotonic one may be apart between two looks without one of them

@@ -20,7 +20,7 @@ use crate::{
             subjects::{use_of, vehicle},
         },
     },
-    renewal::{MOST_EARLIER, Target},
+    renewal::{MAX_EARLIER, Target},
 };
 
 /// Begins renewals.
@@ -86,7 +86,7 @@ impl Renewals {
         &self.state
     }
 
-    /// Asks for a new certificate without being told to: `evse` as in TriggerMessage.
+    /// Asks for a new certificate without a trigger: `evse` as in TriggerMessage.
     ///
     /// # Errors
     /// [`RenewError`]; nothing is asked for then.
@@ -138,7 +138,7 @@ impl Renewals {
             for subject in subjects {
                 match renewals.announce(&model, &subject) {
                     Ok(pending) => announced.push((subject, pending)),
-                    // All or nothing: what the CSMS is told is Rejected.
+                    // All or nothing: the answer to the CSMS is Rejected.
                     Err(error) => {
                         for (_, pending) in announced {
                             renewals.give_up(pending);
@@ -180,7 +180,7 @@ impl Renewals {
                     };
                     tracing::warn!(request = %spare, "an older request is given up: too many wait for their certificates");
                     if let Err(error) = self.store.writable().drop_pending(spare) {
-                        // Nobody knows it any more but the store.
+                        // Only the store knows it now.
                         self.store.give_up(spare);
                         return Err(error.into());
                     }
@@ -199,4 +199,4 @@ impl Renewals {
 }
 
 /// The store has room for as many keys as each series keeps.
-const _: () = assert!(MOST_EARLIER < MAX_PENDING_OF_SUBJECT);
+const _: () = assert!(MAX_EARLIER < MAX_PENDING_OF_SUBJECT);

@@ -57,7 +57,7 @@ impl RenewalState {
         Self {
             state: Mutex::new(State { core, peer: None, connection: 0 }),
             wake: Notify::new(),
-            happened: broadcast::Sender::new(MOST_NEWS),
+            happened: broadcast::Sender::new(MAX_STEPS),
         }
     }
 
@@ -190,4 +190,4 @@ impl RenewalState {
 }
 
 /// Steps that are kept for who follows slowly: a dozen requests from their keys to their ends.
-const MOST_NEWS: usize = 64;
+const MAX_STEPS: usize = 64;

@@ -29,7 +29,7 @@ use crate::{
 pub(crate) struct SecurityLog {
     folder: PathBuf,
     faults: Arc<DiskFaults>,
-    /// Held while the disk is written; whoever reads the queue does not wait for that.
+    /// Held while the disk is written; readers of the queue do not wait for it.
     writer: Mutex<Unwritten>,
     /// Changed only by who holds the writer.
     queue: Mutex<SecurityEventQueue>,
@@ -52,18 +52,18 @@ pub struct LoggedEvent {
     pub time: Timestamp,
     /// Its name in OCPP's list.
     pub event: String,
-    /// Whether the CSMS is to be told of it.
+    /// Whether it is to be reported to the CSMS.
     pub critical: bool,
     /// What happened, for people.
     pub info: String,
-    /// Whether the CSMS was told of it.
+    /// Whether it was reported to the CSMS.
     pub state: EventState,
     /// Why it was not, where it never will be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_reported: Option<String>,
 }
 
-/// Whether the CSMS was told of an event.
+/// Whether an event was reported to the CSMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -166,7 +166,7 @@ impl SecurityLog {
         self.write(&mut unwritten);
     }
 
-    /// The CSMS will not be told of an event. Blocks.
+    /// An event will not be reported to the CSMS. Blocks.
     pub(crate) fn handle_not_reported(&self, event: &QueuedEvent, reason: &str) {
         let mut unwritten = lock(&self.writer);
         lock(&self.queue).handle_ended(event);

@@ -1,14 +1,13 @@
-//! When to ask again after GetCertificateStatus brought no answer that can be relied on (TC_M_25).
+//! When to ask again after GetCertificateStatus had no answer that can be relied on (TC_M_25).
 //!
-//! Kept in memory only: after a restart the station asks once more, and that is all a restart
-//! costs.
+//! Kept in memory only: after a restart the station asks once more.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-/// The certificates about which nobody could be told anything lately, by fingerprint.
+/// The certificates whose status could not be learnt lately, by fingerprint.
 #[derive(Debug, Default)]
-pub(crate) struct Patience {
+pub(crate) struct RetryWaits {
     failed: BTreeMap<String, Failed>,
 }
 
@@ -18,12 +17,12 @@ struct Failed {
     wait: Duration,
 }
 
-impl Patience {
+impl RetryWaits {
     /// No answer came at `now`; `known` says which fingerprints there still are.
     pub(crate) fn note(&mut self, fingerprint: String, now: SystemTime, known: impl Fn(&str) -> bool) {
         self.failed.retain(|fingerprint, _| known(fingerprint));
         let before = self.failed.get(&fingerprint);
-        let wait = before.map_or(FIRST_WAIT, |failed| (failed.wait * 2).min(LONGEST_WAIT));
+        let wait = before.map_or(FIRST_WAIT, |failed| (failed.wait * 2).min(MAX_WAIT));
         self.failed.insert(fingerprint, Failed { at: now, wait });
     }
 
@@ -32,7 +31,7 @@ impl Patience {
         self.failed.remove(fingerprint);
     }
 
-    /// When to ask again, if that is later than `now`. A failure in the future tells that the clock
+    /// When to ask again, if that is later than `now`. A failure in the future means that the clock
     /// was set back.
     pub(crate) fn until(&self, fingerprint: &str, now: SystemTime) -> Option<SystemTime> {
         let Failed { at, wait } = self.failed.get(fingerprint)?;
@@ -47,4 +46,4 @@ const FIRST_WAIT: Duration = Duration::from_secs(60);
 
 /// Doubled up to this, so that a responder that comes back is noticed within a day, well inside the
 /// week of M06.FR.10.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
