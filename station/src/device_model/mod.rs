@@ -5,12 +5,10 @@
 //! such as the number of installed certificates, comes with each question as [`Situation`].
 
 mod answer;
-mod controllers;
 mod iso15118;
 mod messages;
 mod names;
 mod network;
-mod profile;
 mod report;
 mod situation;
 mod stored;
@@ -26,10 +24,9 @@ use ocpp_transport::{Password, StationIdentity};
 
 pub use self::{
     answer::SetOutcome,
-    controllers::{Iso15118, Secc},
+    iso15118::controllers::{Iso15118, Secc},
     messages::{v16::ConfigurationOutcome, v21, v201},
-    network::NetworkConfiguration,
-    profile::ProfileOutcome,
+    network::{NetworkConfiguration, profile::ProfileOutcome},
     situation::{Downgrade, Installed, Situation},
     stored::StoredModelError,
     variable::{Mutability, Variable},

@@ -1,5 +1,7 @@
 //! Which certificates for vehicles follow from the ISO 15118 controllers.
 
+pub(super) mod controllers;
+
 use std::collections::BTreeSet;
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::variable::Variable;
+use crate::device_model::variable::Variable;
 
 /// The ISO 15118 controllers of a station, as it was delivered.
 #[derive(Clone, Debug, Default)]

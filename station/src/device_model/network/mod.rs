@@ -1,6 +1,8 @@
 //! The slots of network connection profiles: what may be stored in one, and which may be tried in
 //! which order.
 
+pub(super) mod profile;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,

@@ -3,11 +3,8 @@
 use ocpp_transport::{Endpoint, EndpointError, SecurityProfile};
 use ocpp_types::v201::{NetworkConnectionProfileType, OCPPTransportEnumType};
 
-use super::{
-    DeviceModel, Downgrade, Situation,
-    network::{THREE, check_level},
-    variable::Refusal,
-};
+use super::{THREE, check_level};
+use crate::device_model::{DeviceModel, Downgrade, Situation, variable::Refusal};
 
 /// The answer to SetNetworkProfile, and what the model is then.
 #[derive(Debug)]
@@ -21,7 +18,7 @@ pub struct ProfileOutcome<R> {
 
 impl DeviceModel {
     /// The model with `profile` in the slot with this number (B09).
-    pub(super) fn store_profile(
+    pub(in crate::device_model) fn store_profile(
         &self,
         slot: i64,
         profile: NetworkConnectionProfileType,
