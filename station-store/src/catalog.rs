@@ -1,108 +1,17 @@
 //! What the store holds, and every change that it can undergo, as values.
 //!
-//! A plan looks at the catalog and returns transitions; the store makes them durable, and only then are they applied. So the
-//! catalog in memory never says more than the disk.
+//! A plan looks at the catalog and returns transitions; the store makes them durable, and only then
+//! are they applied. So the catalog in memory never says more than the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use certificates::{Certificate, CertificateId};
+use certificates::Certificate;
 
-use crate::ocsp::CachedOcsp;
-use crate::own::{Own, OwnId};
-use crate::pending::{Pending, PendingId};
-
-/// What a root certificate is trusted for. The same certificate may be installed for several uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum RootUse {
-    /// The CSMS and this station's own certificate: `CSMSRootCertificate`, in OCPP 1.6 `CentralSystemRootCertificate`.
-    Csms,
-    /// Signed firmware: `ManufacturerRootCertificate`.
-    Manufacturer,
-    /// The charging station's ISO 15118 certificate: `V2GRootCertificate`.
-    V2g,
-    /// Contract certificates of vehicles: `MORootCertificate`.
-    MobilityOperator,
-    /// Vehicles that prove themselves in TLS (ISO 15118-20): `OEMRootCertificate`, OCPP 2.1.
-    Oem,
-}
-
-impl RootUse {
-    /// Each use, in the order in which the inventory reports them.
-    pub const ALL: [Self; 5] = [Self::Csms, Self::Manufacturer, Self::V2g, Self::MobilityOperator, Self::Oem];
-
-    /// The word that keys in the database and names of trust bundles begin with. It must never change.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Csms => "csms",
-            Self::Manufacturer => "manufacturer",
-            Self::V2g => "v2g",
-            Self::MobilityOperator => "mo",
-            Self::Oem => "oem",
-        }
-    }
-
-    /// The name in OCPP 2.x.
-    pub fn root_name(self) -> &'static str {
-        match self {
-            Self::Csms => "CSMSRootCertificate",
-            Self::Manufacturer => "ManufacturerRootCertificate",
-            Self::V2g => "V2GRootCertificate",
-            Self::MobilityOperator => "MORootCertificate",
-            Self::Oem => "OEMRootCertificate",
-        }
-    }
-}
-
-/// A root certificate, installed for one use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Root {
-    pub(crate) use_: RootUse,
-    pub(crate) certificate: Certificate,
-    /// `None` where it signed itself. Else the key of the CSMS root before it (M05.FR.10), kept because that one will go.
-    pub(crate) issuer_key: Option<Vec<u8>>,
-    pub(crate) standing: Standing,
-    pub(crate) id: CertificateId,
-    /// Installed earlier is listed earlier.
-    pub(crate) sequence: u64,
-}
-
-/// Whether a root is relied on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    Trusted,
-    /// The CSMS root before the present one, until that has proved itself (M05.FR.12).
-    Fallback,
-}
-
-impl Root {
-    pub(crate) fn new(
-        use_: RootUse,
-        certificate: Certificate,
-        issuer_key: Option<Vec<u8>>,
-        sequence: u64,
-    ) -> Self {
-        let id = CertificateId::new(&certificate, issuer_key.as_deref().unwrap_or(certificate.public_key()));
-        Self { use_, certificate, issuer_key, standing: Standing::Trusted, id, sequence }
-    }
-
-    pub(crate) fn key(&self) -> RootKey {
-        RootKey { use_: self.use_, fingerprint: self.id.fingerprint() }
-    }
-
-    /// Whether both have the same name, without a digest: a store is opened by as many comparisons
-    /// as it has pairs of roots.
-    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
-        self.use_ == other.use_ && self.id == other.id
-    }
-}
-
-/// The name of an installed root: one use, one certificate as hash data tell certificates apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RootKey {
-    pub(crate) use_: RootUse,
-    pub(crate) fingerprint: String,
-}
+use crate::ocsp::answer::CachedOcsp;
+use crate::own::certificate::{Own, OwnId};
+use crate::pending::key::{Pending, PendingId};
+use crate::roots::root::{Root, RootKey};
+use crate::uses::RootUse;
 
 /// One step of a change. The steps of one plan take effect together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,8 +91,14 @@ impl Catalog {
         }
     }
 
-    /// The roots installed for one of `uses`, in the order of the inventory; a fallback root is among them.
+    /// The roots installed for one of `uses`, in the order of the inventory; a fallback root is
+    /// among them.
     pub(crate) fn roots_for<'a>(&'a self, uses: &'a [RootUse]) -> impl Iterator<Item = &'a Root> {
         self.roots.iter().filter(|root| uses.contains(&root.use_))
+    }
+
+    /// The roots installed for `use_`, a fallback among them.
+    pub(crate) fn root_certificates(&self, use_: RootUse) -> Vec<&Certificate> {
+        self.roots.iter().filter(|root| root.use_ == use_).map(|root| &root.certificate).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! The charging station's inventory of certificates: installed, listed and deleted durably.
 //!
-//! [`Store`] answers the certificate messages that a CSMS sends to a station, in OCPP 2.0.1, and with the features `v16` and
-//! `v21` in OCPP 1.6 and 2.1:
+//! [`Store`] answers the certificate messages that a CSMS sends to a station, in OCPP 2.0.1, and
+//! with the features `v16` and `v21` in OCPP 1.6 and 2.1:
 //!
 //! | message | method |
 //! |---|---|
@@ -10,20 +10,23 @@
 //! | DeleteCertificate | [`Store::delete`] |
 //! | CertificateSigned | [`Store::certificate_signed`] |
 //!
-//! A certificate that was accepted is listed, and one that is listed can be deleted, across any crash: an answer is given
-//! only after what it says is on the disk, and what could not be listed is not accepted.
+//! A certificate that was accepted is listed, and one that is listed can be deleted, across any
+//! crash: an answer is given only after what it says is on the disk, and what could not be listed
+//! is not accepted.
 //!
-//! The store also keeps the names of the station's own keys, from before a key is generated until after it is destroyed
-//! ([`Store::begin_pending`], [`Store::complete_pending`], [`Store::confirm_own`], [`Store::condemned_keys`]), so that no crash
-//! orphans one. The keys themselves live in a PKCS#11 token; none ever enters the store. Talking to the CSMS, or to the token,
-//! is not this crate's business either.
+//! The store also keeps the names of the station's own keys, from before a key is generated until
+//! after it is destroyed ([`Store::begin_pending`], [`Store::complete_pending`],
+//! [`Store::confirm_own`], [`Store::condemned_keys`]), so that no crash orphans one. The keys
+//! themselves live in a PKCS#11 token; none ever enters the store. Talking to the CSMS, or to the
+//! token, is not this crate's business either.
 //!
 //! ```
 //! use std::time::SystemTime;
 //!
 //! use ocpp_types::v201::{
-//!     DeleteCertificateRequest, DeleteCertificateStatusEnumType, GetInstalledCertificateIdsRequest,
-//!     InstallCertificateRequest, InstallCertificateStatusEnumType, InstallCertificateUseEnumType,
+//!     DeleteCertificateRequest, DeleteCertificateStatusEnumType,
+//!     GetInstalledCertificateIdsRequest, InstallCertificateRequest,
+//!     InstallCertificateStatusEnumType, InstallCertificateUseEnumType,
 //! };
 //! use station_store::{Settings, Store};
 //!
@@ -53,25 +56,19 @@
 //! (`tokio::task::spawn_blocking`).
 
 mod catalog;
-mod chain;
 mod io;
-mod leaf;
-mod listing;
 pub mod message;
-mod migration;
 mod ocsp;
 mod outcome;
 mod own;
 mod pending;
-mod record;
 mod roots;
-mod rules;
 mod session;
 mod settings;
 pub mod storage;
 mod store;
+mod uses;
 
-pub use catalog::RootUse;
 /// What this crate's methods take and return of certificates.
 pub use certificates::{
     Certificate, CertificateError, CertificateId, HashAlgorithm, HashData, HashDataError,
@@ -80,21 +77,24 @@ pub use certificates::{
     signature::BadSignature,
     validity::OutsideValidity,
 };
-pub use chain::ChainRefused;
 pub use io::{OpenError, is_catching_panic};
-pub use listing::InstalledRoot;
 pub use message::SignedOutcome;
-pub use ocsp::{OcspAnswer, OcspDue, OcspError};
+pub use ocsp::answer::{OcspAnswer, OcspDue, OcspError};
 pub use outcome::{DeleteError, InstallError, TrustError};
-pub use own::{MAX_SECCS, OwnCertificate, OwnId, OwnState};
+pub use own::{
+    certificate::{MAX_SECCS, OwnCertificate, OwnId, OwnState},
+    refused::ChainRefused,
+};
 pub use pending::{
-    CertificateSigningUse, MAX_PENDING, MAX_PENDING_OF_SUBJECT, NewPending, PendingCsr, PendingError,
-    PendingId, PendingState, SendNote,
+    bounds::{MAX_PENDING, MAX_PENDING_OF_SUBJECT},
+    error::PendingError,
+    key::{NewPending, PendingCsr, PendingId, PendingState, SendNote},
 };
 /// The disk below [`Store::on_backend`].
 pub use redb::StorageBackend;
-pub use rules::RootRefused;
+pub use roots::rules::RootRefused;
 pub use session::Session;
 pub use settings::{AdditionalRootCheck, DomainComponent, LastCsmsRoot, RootInUse, Settings};
 pub use storage::StorageError;
-pub use store::Store;
+pub use store::{InstalledRoot, Store};
+pub use uses::{CertificateSigningUse, RootUse};

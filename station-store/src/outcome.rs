@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use crate::chain::ChainRefused;
-use crate::own::Own;
-use crate::rules::RootRefused;
+use crate::own::certificate::Own;
+use crate::own::refused::ChainRefused;
+use crate::roots::rules::RootRefused;
 use crate::storage::StorageError;
 
 /// What became of a signed chain.
@@ -50,10 +50,12 @@ pub enum DeleteError {
     /// Nothing with this hash is installed (M04.FR.04).
     #[error("no installed certificate has this hash")]
     NotFound,
-    /// It is the station's own for the connection, or a sub-CA above one that also serves vehicles (M04.FR.06).
+    /// It is the station's own for the connection, or a sub-CA above one that also serves vehicles
+    /// (M04.FR.06).
     #[error("the station's own certificate is not deleted on request (M04.FR.06)")]
     Own,
-    /// It is the CSMS root that the connection relies on, and such are kept (OCPP 1.6: M04.FR.06; 2.x: M04.FR.03).
+    /// It is the CSMS root that the connection relies on, and such are kept (OCPP 1.6: M04.FR.06;
+    /// 2.x: M04.FR.03).
     #[error("the connection relies on this root certificate; install another one and connect with it first")]
     InUse,
     /// It is the only CSMS root, and the settings keep it (M04.FR.03, note).

@@ -1,6 +1,7 @@
 //! Which CSMS roots live connections rely on.
 //!
-//! Known from the connections themselves: a flag that somebody has to set and clear is wrong as soon as somebody forgets.
+//! Known from the connections themselves: a flag would be wrong as soon as a caller forgot to clear
+//! it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

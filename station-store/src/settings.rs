@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use certificates::HashAlgorithm;
 
-use crate::catalog::RootUse;
+use crate::uses::RootUse;
 
 /// Settings of a [`Store`](crate::Store).
 #[derive(Clone, Debug)]
@@ -25,7 +25,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings for the station with this serial number, which is the common name of its own certificate (A00.FR.511).
+    /// Settings for the station with this serial number, which is the common name of its own
+    /// certificate (A00.FR.511).
     pub fn new(serial_number: impl Into<String>) -> Self {
         Self {
             serial_number: serial_number.into(),
@@ -42,8 +43,8 @@ impl Settings {
         }
     }
 
-    /// `SecurityCtrlr.OrganizationName`: the organization that the station's own certificate must name (A00.FR.509).
-    /// Default: any.
+    /// `SecurityCtrlr.OrganizationName`: the organization that the station's own certificate must
+    /// name (A00.FR.509). Default: any.
     #[must_use]
     pub fn organization(mut self, organization: impl Into<String>) -> Self {
         self.organization = Some(organization.into());
@@ -57,23 +58,25 @@ impl Settings {
         self
     }
 
-    /// The digest of the hash data that the inventory reports. Default: SHA-256. A CSMS may delete by any of the three.
+    /// The digest of the hash data that the inventory reports. Default: SHA-256. A CSMS may delete
+    /// by any of the three.
     #[must_use]
     pub fn hash_algorithm(mut self, algorithm: HashAlgorithm) -> Self {
         self.hash_algorithm = algorithm;
         self
     }
 
-    /// `SecurityCtrlr.CertificateEntries.maxLimit`: how many root certificates may be installed, a certificate that is
-    /// installed for two uses counted twice. Default: 32. Each takes up to 4 KiB of memory and as much on disk.
+    /// `SecurityCtrlr.CertificateEntries.maxLimit`: how many root certificates may be installed, a
+    /// certificate that is installed for two uses counted twice. Default: 32. Each takes up to 4
+    /// KiB of memory and as much on disk.
     #[must_use]
     pub fn max_entries(mut self, entries: usize) -> Self {
         self.max_entries = entries;
         self
     }
 
-    /// How many of those may be installed for one use, so that one PKI cannot crowd the others out. Default: as many as there
-    /// is room for.
+    /// How many of those may be installed for one use, so that one PKI cannot crowd the others out.
+    /// Default: as many as there is room for.
     #[must_use]
     pub fn max_entries_for(mut self, use_: RootUse, entries: usize) -> Self {
         self.max_entries_for.insert(use_, entries);
@@ -87,8 +90,8 @@ impl Settings {
         self
     }
 
-    /// Whether a CSMS root that the current connection relies on may be deleted. Default: as the version of OCPP says in
-    /// which the CSMS asks.
+    /// Whether a CSMS root that the current connection relies on may be deleted. Default: as the
+    /// version of OCPP says in which the CSMS asks.
     #[must_use]
     pub fn root_in_use(mut self, policy: RootInUse) -> Self {
         self.root_in_use = policy;
@@ -102,14 +105,16 @@ impl Settings {
         self
     }
 
-    /// `SecurityCtrlr.MaxCertificateChainSize`, in characters of PEM. Default, and the most there can be: 10000.
+    /// `SecurityCtrlr.MaxCertificateChainSize`, in characters of PEM. Default, and the most there
+    /// can be: 10000.
     #[must_use]
     pub fn max_chain_size(mut self, characters: usize) -> Self {
         self.max_chain_size = characters.min(MAX_CHAIN_SIZE);
         self
     }
 
-    /// How far the clocks of station and CSMS may be apart when a validity period is judged. Default: 300 s.
+    /// How far the clocks of station and CSMS may be apart when a validity period is judged.
+    /// Default: 300 s.
     #[must_use]
     pub fn skew(mut self, skew: Duration) -> Self {
         self.skew = skew;
@@ -117,8 +122,9 @@ impl Settings {
     }
 }
 
-/// The DC (domain component) of the leaf of a `V2GCertificate`, one for vehicles by ISO 15118-2. Of certificates for
-/// ISO 15118-20, and of those for both the connection and vehicles, no DC is asked.
+/// The DC (domain component) of the leaf of a `V2GCertificate`, one for vehicles by ISO 15118-2. Of
+/// certificates for ISO 15118-20, and of those for both the connection and vehicles, no DC is
+/// asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DomainComponent {
     /// `CPO`, by which a vehicle knows that it talks to a charging station (ISO 15118-2, annex F).
@@ -137,24 +143,27 @@ impl DomainComponent {
     }
 }
 
-/// Whether a new CSMS root must be vouched for by the one before it (M05.FR.09–16).
+/// Whether a new CSMS root must be signed by the one before it (M05.FR.09–16).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AdditionalRootCheck {
     /// CSMS roots are installed and deleted one by one, as those of every other use.
     #[default]
     Off,
-    /// There is one CSMS root. A new one must be signed by it; the old one stays as a fallback until a connection has proved
-    /// the new one.
+    /// There is one CSMS root. A new one must be signed by it; the old one stays as a fallback
+    /// until a connection has proved the new one.
     On,
 }
 
-/// What becomes of a request to delete the CSMS root that the connection relies on, over which it came.
+/// What becomes of a request to delete the CSMS root that the connection relies on, over which it
+/// came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RootInUse {
-    /// OCPP 1.6: refused (M04.FR.06 of the whitepaper). OCPP 2.0.1 and 2.1: deleted, as TC_M_20 expects.
+    /// OCPP 1.6: refused (M04.FR.06 of the whitepaper). OCPP 2.0.1 and 2.1: deleted, as TC_M_20
+    /// expects.
     #[default]
     AsVersionSays,
-    /// Refused, as the note to M04.FR.03 permits. TC_M_20 fails then, if the root it picks is in use.
+    /// Refused, as the note to M04.FR.03 permits. TC_M_20 fails then, if the root it picks is in
+    /// use.
     Keep,
     /// Deleted.
     Delete,
@@ -164,7 +173,7 @@ pub enum RootInUse {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LastCsmsRoot {
     /// Refused, as the note to M04.FR.03 permits: without a root the station can verify no CSMS,
-    /// and only somebody on the spot could install one.
+    /// and one could only be installed on site.
     Keep,
     /// Deleted, as TC_M_20 expects where it picks this one.
     #[default]

@@ -1,5 +1,7 @@
-//! What a station has to be told: who it is, where its CSMS is, which token holds its keys.
+//! The configuration of a station: who it is, where its CSMS is, which token holds its keys.
 
+mod controllers;
+mod error;
 mod iso15118;
 mod key_algorithms;
 mod versions;
@@ -8,11 +10,12 @@ use std::path::{Path, PathBuf};
 
 use ocpp_transport::{Endpoint, Password, StationIdentity};
 use ocpp_types::v201::HashAlgorithmEnumType;
-use program::{TomlError, parse_toml};
+use program::parse_toml;
 use serde::Deserialize;
 use signer_pkcs11::{TokenConfig, Uri};
 
 pub use self::{
+    error::ConfigError,
     iso15118::{Iso15118Section, SeccIds},
     key_algorithms::{KeyAlgorithms, KeyAlgorithmsError},
     versions::{Versions, VersionsError},
@@ -36,7 +39,7 @@ pub use self::{
 ///     password_file = "/etc/ocpp-station/password"
 ///
 ///     [token]
-///     uri = "pkcs11:token=station?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/ocpp-station/pin"
+///     uri = "pkcs11:token=station?module-path=libsofthsm2.so&pin-source=file:/etc/station/pin"
 /// "#)?;
 /// assert_eq!(config.station.serial_number, "SN-0001");
 /// # Ok::<(), station::ConfigError>(())
@@ -56,7 +59,8 @@ pub struct Config {
     /// What the station decides about the certificates that are installed.
     #[serde(default)]
     pub certificates: CertificatesSection,
-    /// The station serves vehicles by ISO 15118; left out: it does not, and has no component ISO15118Ctrlr.
+    /// The station serves vehicles by ISO 15118; left out: it does not, and has no component
+    /// ISO15118Ctrlr.
     #[serde(default)]
     pub iso15118: Option<Iso15118Section>,
 }
@@ -67,7 +71,8 @@ pub struct Config {
 pub struct StationSection {
     /// The identity in the connection URL, at most 48 characters (OCPP-J 3.1).
     pub identity: StationIdentity,
-    /// The unique serial number: CN of the station's certificate (A00.FR.511), at most 25 characters.
+    /// The unique serial number: CN of the station's certificate (A00.FR.511), at most 25
+    /// characters.
     pub serial_number: String,
     /// At most 20 characters.
     pub model: String,
@@ -87,18 +92,22 @@ pub struct CsmsSection {
     /// The endpoint without the identity, `wss://host[:port]/path`. A user, a password, a query or
     /// a fragment is refused: URLs are logged and shown.
     pub url: Endpoint,
-    /// The versions of OCPP that the station offers, the one that it prefers first; default `["2.0.1"]`.
+    /// The versions of OCPP that the station offers, the one that it prefers first; default
+    /// `["2.0.1"]`.
     #[serde(default)]
     pub versions: Versions,
-    /// The file with the password of security profile 2, used until the station has a certificate of its own.
+    /// The file with the password of security profile 2, used until the station has a certificate
+    /// of its own.
     pub password_file: PathBuf,
-    /// What the file holds: `text`, the default, or `hexadecimal`, an AuthorizationKey of OCPP 1.6 of 32 to 40 digits.
+    /// What the file holds: `text`, the default, or `hexadecimal`, an AuthorizationKey of OCPP 1.6
+    /// of 32 to 40 digits.
     #[serde(default)]
     pub password_format: PasswordFormat,
     /// `OCPPCommCtrlr.RetryBackOffWaitMinimum`, in seconds; default 5.
     #[serde(default = "five")]
     pub retry_wait_minimum_s: u32,
-    /// `OCPPCommCtrlr.RetryBackOffRepeatTimes`; default 5, so the longest wait is 32 times the shortest.
+    /// `OCPPCommCtrlr.RetryBackOffRepeatTimes`; default 5, so the longest wait is 32 times the
+    /// shortest.
     #[serde(default = "five")]
     pub retry_repeat_times: u32,
     /// `OCPPCommCtrlr.RetryBackOffRandomRange`, in seconds; default 5.
@@ -121,17 +130,21 @@ pub enum PasswordFormat {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CertificatesSection {
-    /// `SecurityCtrlr.CertificateEntries.maxLimit`: how many root certificates may be installed; default 32.
+    /// `SecurityCtrlr.CertificateEntries.maxLimit`: how many root certificates may be installed;
+    /// default 32.
     pub max_entries: u16,
-    /// `SecurityCtrlr.AdditionalRootCertificateCheck`: whether a new CSMS root has to be signed by the one before it
-    /// (M05.FR.09); default no.
+    /// `SecurityCtrlr.AdditionalRootCertificateCheck`: whether a new CSMS root has to be signed by
+    /// the one before it (M05.FR.09); default no.
     pub additional_root_check: bool,
-    /// `SecurityCtrlr.MaxCertificateChainSize`: the longest chain that CertificateSigned may bring, in characters of PEM; default
-    /// 10000, which is also the most there can be (A02.FR.16). OCPP recommends 5600 or more.
+    /// `SecurityCtrlr.MaxCertificateChainSize`: the longest chain that CertificateSigned may bring,
+    /// in characters of PEM; default 10000, which is also the most there can be (A02.FR.16). OCPP
+    /// recommends 5600 or more.
     pub max_chain_size: u16,
-    /// The digest of the hash data that the inventory reports, default SHA256. A CSMS may delete by any of the three.
+    /// The digest of the hash data that the inventory reports, default SHA256. A CSMS may delete by
+    /// any of the three.
     pub hash_algorithm: HashAlgorithmEnumType,
-    /// How far the clocks of station and CSMS may be apart when a certificate's validity is judged, in seconds; default 300.
+    /// How far the clocks of station and CSMS may be apart when a certificate's validity is judged,
+    /// in seconds; default 300.
     pub clock_skew_s: u32,
     /// The kinds of key that the station generates for its connection, the preferred one first;
     /// default P-256, else RSA of 2048 bits. Certificates for vehicles need P-256 or P-521, by ISO
@@ -139,7 +152,8 @@ pub struct CertificatesSection {
     pub key_algorithms: KeyAlgorithms,
     /// What DeleteCertificate does with the last CSMS root: `refuse`, the default, or `delete`.
     pub last_csms_root: LastCsmsRoot,
-    /// A folder for one PEM file per use, for neighbours that use OpenSSL; left out: none are written.
+    /// A folder for one PEM file per use, for neighbours that use OpenSSL; left out: none are
+    /// written.
     pub trust_bundles: Option<PathBuf>,
 }
 
@@ -148,7 +162,7 @@ pub struct CertificatesSection {
 #[serde(rename_all = "lowercase")]
 pub enum LastCsmsRoot {
     /// It stays, and the answer is Failed, as the note to M04.FR.03 permits: a station without a
-    /// CSMS root can verify no CSMS, and stays offline until somebody on the spot installs one.
+    /// CSMS root can verify no CSMS, and stays offline until an installer adds one on site.
     #[default]
     Refuse,
     /// It is deleted, as TC_M_20 expects where the tester picks this one.
@@ -168,23 +182,6 @@ impl Default for CertificatesSection {
             trust_bundles: None,
         }
     }
-}
-
-/// Why a configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The text is no TOML, or a member is missing, unknown or of the wrong type.
-    #[error("the configuration cannot be read")]
-    Syntax(#[source] TomlError),
-    /// A value breaks a bound of OCPP.
-    #[error("{field}: {rule}")]
-    Value {
-        /// The member, as it stands in the file.
-        field: &'static str,
-        /// The rule that it breaks.
-        rule: String,
-    },
 }
 
 impl Config {

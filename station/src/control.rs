@@ -1,5 +1,6 @@
-//! What a local command says to the running agent, and what it gets back: one JSON line for the command, then one line or more
-//! of reply, of which the last is [`ControlReply::Done`] or [`ControlReply::Failed`].
+//! What a local command says to the running agent, and what it gets back: one JSON line for the
+//! command, then one line or more of reply, of which the last is [`ControlReply::Done`] or
+//! [`ControlReply::Failed`].
 
 use certificates::StationIdentity;
 use ocpp_types::Timestamp;
@@ -8,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     inventory::{CertificateEntry, InventoryRow},
-    renewal::{End, Subject},
+    renewal::{End, Target},
 };
 
 /// One command for the running agent.
@@ -18,9 +19,11 @@ use crate::{
 pub enum ControlRequest {
     /// Where is the station connected, and with what? Brings a [`Status`].
     Status,
-    /// What is installed? Brings an [`InventoryRow`] each, and an [`Inventory`](crate::inventory::Inventory) without them.
+    /// What is installed? Brings an [`InventoryRow`] each, and an
+    /// [`Inventory`](crate::inventory::Inventory) without them.
     Inventory,
-    /// Ask the CSMS for a new certificate (A03). Brings each [`RenewalStep`] as it happens, and a [`RenewalReport`].
+    /// Ask the CSMS for a new certificate (A03). Brings each [`RenewalStep`] as it happens, and a
+    /// [`RenewalReport`].
     Renew {
         /// What the certificate is for.
         #[serde(rename = "use")]
@@ -55,7 +58,7 @@ pub enum Until {
     /// When it is written down that the request will be made and sent.
     #[default]
     Begun,
-    /// When a certificate has come, or none will before somebody asks again.
+    /// When a certificate has come, or none will before another request.
     Ended,
 }
 
@@ -68,7 +71,7 @@ pub enum ControlReply {
     Progress(RenewalStep),
     /// A row of what was asked for; more lines follow.
     Row(Box<InventoryRow>),
-    /// It was done; what it brought.
+    /// It was carried out; its result.
     Done(Box<RawValue>),
     /// It was not done; why, and what to do.
     Failed(String),
@@ -119,17 +122,19 @@ pub enum Outcome {
     Certificate,
     /// The CSMS rejected the request (A02.FR.12).
     Rejected,
-    /// The CSMS cannot be asked: the version of the connection has no such request, or the CSR is too long for it.
+    /// The CSMS cannot be asked: the version of the connection has no such request, or the CSR is
+    /// too long for it.
     NotAskable,
     /// The certificate was invalid (A02.FR.07); a better one is still accepted.
     Invalid,
-    /// The request was sent as often as CertSigningRepeatTimes allows (A02.FR.19); a late certificate is still accepted.
+    /// The request was sent as often as CertSigningRepeatTimes allows (A02.FR.19); a late
+    /// certificate is still accepted.
     Exhausted,
     /// The token has no keys of a kind that is allowed (`certificates.key_algorithms`).
     NoSuchKey,
     /// The token or the disk failed.
     NoKey,
-    /// Somebody has asked anew meanwhile.
+    /// A newer request has replaced it.
     Replaced,
 }
 
@@ -208,7 +213,8 @@ pub enum Link {
         security_profile: u8,
         /// Since when.
         since: Timestamp,
-        /// What the CSMS answered to BootNotification, `Accepted`, `Pending` or `Rejected`; `None`: nothing yet.
+        /// What the CSMS answered to BootNotification, `Accepted`, `Pending` or `Rejected`; `None`:
+        /// nothing yet.
         registration: Option<String>,
         /// The certificate that the station presented; `None`: it used its password.
         certificate: Option<Box<CertificateEntry>>,
@@ -243,17 +249,17 @@ impl From<End> for Outcome {
 
 /// How people call the certificate of a renewal.
 #[must_use]
-pub fn subject_name(subject: &Subject) -> String {
+pub fn subject_name(subject: &Target) -> String {
     match subject {
-        Subject::Station => "station".to_owned(),
-        Subject::Combined => "combined".to_owned(),
-        Subject::Vehicle { secc_id } => format!("v2g {secc_id}"),
-        Subject::Vehicle20 { secc_id } => format!("v2g20 {secc_id}"),
+        Target::Station => "station".to_owned(),
+        Target::Combined => "combined".to_owned(),
+        Target::Vehicle { secc_id } => format!("v2g {secc_id}"),
+        Target::Vehicle20 { secc_id } => format!("v2g20 {secc_id}"),
     }
 }
 
 /// The longest line of a command or of a reply, in bytes: a chain of the longest certificates fits.
-pub const LONGEST_LINE: usize = 1024 * 1024;
+pub const MAX_LINE: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -4,14 +4,15 @@ use ocpp_types::Timestamp;
 
 use crate::{
     control::{Outcome, Step},
-    renewal::{End, Subject},
+    renewal::{End, Target},
 };
 
-/// Something that has happened in the renewal of the station's certificates. `P` names a pending key in the store.
+/// Something that has happened in the renewal of the station's certificates. `P` names a pending
+/// key in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Happened<P> {
     /// The key `pending` is being made for `subject`.
-    Begun { subject: Subject, pending: P },
+    Begun { subject: Target, pending: P },
     /// The key is made.
     KeyMade { pending: P },
     /// The key could not be made.
@@ -23,13 +24,13 @@ pub(crate) enum Happened<P> {
     /// The CSMS did not answer.
     NotAnswered { pending: P },
     /// The series of `subject` that was under way has ended.
-    Ended { subject: Subject, end: End },
+    Ended { subject: Target, end: End },
 }
 
 /// One request that is followed to its end.
 #[derive(Clone, Debug)]
 pub(crate) struct Followed<P> {
-    subject: Subject,
+    subject: Target,
     pending: P,
     begun: bool,
     outcome: Option<Outcome>,
@@ -37,11 +38,11 @@ pub(crate) struct Followed<P> {
 
 impl<P: Copy + Ord> Followed<P> {
     /// The request with the key `pending`, which is about to begin.
-    pub(crate) fn new(subject: Subject, pending: P) -> Self {
+    pub(crate) fn new(subject: Target, pending: P) -> Self {
         Self { subject, pending, begun: false, outcome: None }
     }
 
-    pub(crate) fn subject(&self) -> &Subject {
+    pub(crate) fn subject(&self) -> &Target {
         &self.subject
     }
 
@@ -61,7 +62,8 @@ impl<P: Copy + Ord> Followed<P> {
                 self.begun = true;
                 Some(Step::Begun)
             }
-            // A later one of the same subject takes the place of this one, which may never have been looked at.
+            // A later one of the same subject takes the place of this one, which may never have
+            // been looked at.
             Happened::Begun { subject, pending } if *subject == self.subject && *pending > self.pending => {
                 Some(self.end(Outcome::Replaced))
             }
@@ -93,17 +95,17 @@ mod tests {
     use super::*;
 
     fn check(happened: &[Happened<u32>], steps: &[Step], outcome: Option<Outcome>) {
-        let mut followed = Followed::new(Subject::Station, 7);
+        let mut followed = Followed::new(Target::Station, 7);
         let told: Vec<_> = happened.iter().filter_map(|happened| followed.handle(happened)).collect();
         assert_eq!((told.as_slice(), followed.outcome()), (steps, outcome));
     }
 
     fn begun(pending: u32) -> Happened<u32> {
-        Happened::Begun { subject: Subject::Station, pending }
+        Happened::Begun { subject: Target::Station, pending }
     }
 
     fn ended(end: End) -> Happened<u32> {
-        Happened::Ended { subject: Subject::Station, end }
+        Happened::Ended { subject: Target::Station, end }
     }
 
     #[test]
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn others_are_left_alone_and_a_later_one_takes_its_place() {
-        let other = Subject::Vehicle { secc_id: "A".to_owned() };
+        let other = Target::Vehicle { secc_id: "A".to_owned() };
         check(
             &[
                 begun(6),

@@ -1,4 +1,5 @@
-//! What a station holds, for the people before it and for their scripts. The CSMS gets hash data only.
+//! What a station holds, for the people before it and for their scripts. The CSMS gets hash data
+//! only.
 
 use std::time::SystemTime;
 
@@ -76,7 +77,8 @@ pub struct CertificateEntry {
 pub struct RootEntry {
     /// As in OCPP, such as `CSMSRootCertificate`.
     pub certificate_type: String,
-    /// Whether it is the CSMS root before the present one, kept until that has proved itself (M05.FR.12).
+    /// Whether it is the CSMS root before the present one, kept until that has proved itself
+    /// (M05.FR.12).
     pub fallback: bool,
     /// The certificate.
     pub certificate: CertificateEntry,
@@ -87,7 +89,8 @@ pub struct RootEntry {
 pub struct OwnEntry {
     /// As in OCPP, such as `ChargingStationCertificate`.
     pub certificate_type: String,
-    /// Whether the station relies on it; if not, it has not connected with it yet, and keeps the one before (A02.FR.28).
+    /// Whether the station relies on it; if not, it has not connected with it yet, and keeps the
+    /// one before (A02.FR.28).
     pub in_use: bool,
     /// The certificate.
     pub certificate: CertificateEntry,
@@ -130,7 +133,8 @@ pub enum Sends {
         /// When it is sent again; `None`: not before a new trigger (A02.FR.19).
         next: Option<Timestamp>,
     },
-    /// The CSMS sent an invalid certificate for it; it is not sent before a new trigger (A02.FR.20).
+    /// The CSMS sent an invalid certificate for it; it is not sent before a new trigger
+    /// (A02.FR.20).
     Stopped,
 }
 
@@ -186,8 +190,8 @@ impl Inventory {
 }
 
 impl CertificateEntry {
-    /// The certificate `der`, listed with `hash`, at `now`. One that cannot be read, which none is that the store has taken, is
-    /// said to be so.
+    /// The certificate `der`, listed with `hash`, at `now`. One that cannot be read, which none is
+    /// that the store has taken, is said to be so.
     #[must_use]
     pub fn of(der: &[u8], hash: Option<HashData>, now: SystemTime) -> Self {
         let Ok(certificate) = Certificate::from_der(der) else {
@@ -267,7 +271,7 @@ fn pem(der: &[u8]) -> Option<String> {
     Certificate::from_der(der).ok().map(|certificate| certificate.to_pem())
 }
 
-/// To the millisecond: nobody needs more.
+/// To the millisecond.
 pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp::from(time).to_milliseconds()
 }

@@ -2,11 +2,12 @@
 
 use ocpp_transport::Credential;
 
-/// With which of its certificates the station connects: the newest, and where the CSMS refuses that, in turn with the one
-/// that worked before, so that a renewed certificate never strands it (A02.FR.28 with B10.FR.08).
+/// With which of its certificates the station connects: the newest, and where the CSMS refuses
+/// that, in turn with the one that worked before, so that a renewed certificate never strands it
+/// (A02.FR.28 with B10.FR.08).
 ///
-/// `None`: with its password. That is so as long as it has no certificate, and in turn with the first one until that has
-/// worked: the password is what worked before (B10.FR.07).
+/// `None`: with its password. That is so as long as it has no certificate, and in turn with the
+/// first one until that has worked: the password is what worked before (B10.FR.07).
 #[must_use]
 pub fn presented<T>(
     newest_first: &[T],
@@ -20,7 +21,8 @@ pub fn presented<T>(
     }
 }
 
-/// On which of its CSMS roots an attempt relies, where one that its CSMS installed has yet to prove itself (M05.FR.12).
+/// On which of its CSMS roots an attempt relies, where one that its CSMS installed has yet to prove
+/// itself (M05.FR.12).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CsmsRoot {
     /// The newest: all but the fallback.
@@ -39,13 +41,15 @@ pub enum RootFailure {
     Other,
 }
 
-/// Chooses between the present CSMS root and the fallback (M05.FR.14–16). The order of calls is that of attempts:
-/// [`RootChoice::root`] before each, then [`RootChoice::handle_failed`] or [`RootChoice::handle_connected`].
+/// Chooses between the present CSMS root and the fallback (M05.FR.14–16). The order of calls is
+/// that of attempts: [`RootChoice::root`] before each, then [`RootChoice::handle_failed`] or
+/// [`RootChoice::handle_connected`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RootChoice {
     /// The slot of the network profile that worked last.
     worked: Option<u32>,
-    /// Whether that slot was tried since the last connection: if not, the others are tried because the station migrates.
+    /// Whether that slot was tried since the last connection: if not, the others are tried because
+    /// the station migrates.
     tried_worked: bool,
     /// What the next attempt that is no migration relies on.
     next: CsmsRoot,
@@ -58,8 +62,8 @@ impl RootChoice {
         Self { worked, ..Self::default() }
     }
 
-    /// Keeps the slot of the last connection only if `exists` says that it still has a profile: one that is gone cannot be gone
-    /// back to.
+    /// Keeps the slot of the last connection only if `exists` says that it still has a profile: one
+    /// that is gone cannot be gone back to.
     pub fn retain(&mut self, exists: impl FnOnce(u32) -> bool) {
         self.worked = self.worked.filter(|worked| exists(*worked));
     }
@@ -67,7 +71,8 @@ impl RootChoice {
     /// The root for an attempt by the profile in `slot`. Without a fallback there is no choice.
     #[must_use]
     pub fn root(&self, slot: u32, has_fallback: bool) -> CsmsRoot {
-        // M05.FR.15: a new CSMS has to prove itself by the new root; it has its attempts as every profile has.
+        // M05.FR.15: a new CSMS has to prove itself by the new root; it has its attempts as every
+        // profile has.
         if has_fallback && !self.is_migration(slot) { self.next } else { CsmsRoot::Present }
     }
 

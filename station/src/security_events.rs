@@ -29,7 +29,7 @@ pub enum SecurityEvent {
     DiscardedRenewedClientCertificate,
 }
 
-/// Whether the CSMS is told.
+/// Whether it is reported to the CSMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// It is, with guaranteed delivery (A04.FR.01, A04.FR.02).
@@ -117,9 +117,9 @@ pub enum AfterRefusal {
 
 /// Events in the order in which they happened, kept while the station is not connected (A04.FR.02).
 ///
-/// [`SecurityEventQueue::to_json_lines`] is what has to be durable of it. While the CSMS cannot be reached, one notification
-/// of each reason is enough however many attempts fail (A00.FR.316, A00.FR.419, note): the transport's supervisor raises each
-/// once until a connection stands.
+/// [`SecurityEventQueue::to_json_lines`] is what has to be durable of it. While the CSMS cannot be
+/// reached, one notification of each reason is enough however many attempts fail (A00.FR.316,
+/// A00.FR.419, note): the transport's supervisor raises each once until a connection stands.
 #[derive(Clone, Debug, Default)]
 pub struct SecurityEventQueue {
     waiting: VecDeque<QueuedEvent>,
@@ -204,7 +204,7 @@ impl SecurityEventQueue {
 /// `techInfo`, in characters.
 pub(crate) const MAX_INFO: usize = 255;
 
-/// Events that wait; beyond it the oldest is dropped, for the newest tell what is wrong now.
+/// Events that wait; beyond it the oldest is dropped, because the newest show the present fault.
 const MAX_WAITING: usize = 64;
 
 /// Connections on which a CSMS may answer that it cannot take an event now.

@@ -1,7 +1,7 @@
 //! The storage of the crate: one redb file.
 //!
-//! redb is a copy-on-write B-tree with two commit slots and checksums: a commit is either there or not, whatever was torn.
-//! Its default durability syncs the file before `commit` returns.
+//! redb is a copy-on-write B-tree with two commit slots and checksums: a commit is either there or
+//! not, whatever was torn. Its default durability syncs the file before `commit` returns.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -118,7 +118,8 @@ pub(super) fn read_all(database: &Database) -> Result<Loaded, StorageError> {
     Ok(loaded)
 }
 
-/// One transaction. Its durability is redb's default, `Durability::Immediate`: synced when `commit` returns.
+/// One transaction. Its durability is redb's default, `Durability::Immediate`: synced when `commit`
+/// returns.
 fn write(database: &Database, changes: &[Change]) -> Result<(), StorageError> {
     let transaction = database.begin_write().map_err(failed)?;
     apply(&transaction, changes)?;
@@ -142,13 +143,14 @@ pub(super) fn apply(transaction: &WriteTransaction, changes: &[Change]) -> Resul
     Ok(())
 }
 
-/// redb reports nearly all damage as an error, but it trusts page contents whose checksums it has not read yet; what it
-/// then runs into may be a panic. Bytes on a disk must not take the station down, so a panic becomes an error here. (Not in a
-/// firmware that is built with `panic = "abort"`.)
+/// redb reports nearly all damage as an error, but it trusts page contents whose checksums it has
+/// not read yet; what it then runs into may be a panic. Bytes on a disk must not take the station
+/// down, so a panic becomes an error here. (Not in a firmware that is built with
+/// `panic = "abort"`.)
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     let before = CATCHING.replace(true);
-    // After a panic in a commit the store is poisoned, after one in opening or loading it never comes to be: no broken
-    // state is looked at again.
+    // After a panic in a commit the store is poisoned, after one in opening or loading it never
+    // comes to be: no broken state is looked at again.
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     CATCHING.set(before);
     done.map_err(|_| Panicked)

@@ -1,4 +1,5 @@
-//! Opening a store: the file or another place, its format, and what to do where it cannot be written.
+//! Opening a store: the file or another place, its format, and what to do where it cannot be
+//! written.
 
 use std::error::Error;
 #[cfg(unix)]
@@ -12,16 +13,18 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, T
 
 use crate::io::database::{Access, RedbFile, apply, failed, guarded, is_full, read_all};
 use crate::io::kept::Kept;
-use crate::migration::{FORMAT, migrate};
 use crate::settings::Settings;
 use crate::storage::StorageError;
+use crate::storage::migration::{FORMAT, migrate};
 use crate::store::Store;
 
 impl Store {
-    /// Opens the store in the file `path`, and makes it if there is none. One of an older format is migrated.
+    /// Opens the store in the file `path`, and makes it if there is none. One of an older format is
+    /// migrated.
     ///
-    /// The file is locked: a second process, or a second call, gets [`OpenError::Locked`]. On a file system that is
-    /// read-only the store is served as it is, and every change fails with [`StorageError::ReadOnly`]. Blocks on the disk.
+    /// The file is locked: a second process, or a second call, gets [`OpenError::Locked`]. On a
+    /// file system that is read-only the store is served as it is, and every change fails with
+    /// [`StorageError::ReadOnly`]. Blocks on the disk.
     ///
     /// # Errors
     /// [`OpenError`]. A record that cannot be read is no error here: see [`Store::damaged`].
@@ -35,8 +38,9 @@ impl Store {
             .map_err(|source| OpenError::Load { path: path.to_owned(), source })
     }
 
-    /// Serves a store that lies elsewhere than in a file: in flash without a file system, or in a test's memory. A backend
-    /// that is empty, or holds no store yet because making one was interrupted, gets a new one.
+    /// Serves a store that lies elsewhere than in a file: in flash without a file system, or in a
+    /// test's memory. A backend that is empty, or holds no store yet because making one was
+    /// interrupted, gets a new one.
     ///
     /// Errors name the place `backend`.
     ///
@@ -106,7 +110,7 @@ pub enum OpenError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// An older store cannot be brought to the present format. It is as it was.
+    /// An older store cannot be migrated to the present format. It is unchanged.
     #[error("{} is of format {found} and cannot be migrated", path.display())]
     Migrate {
         /// The file.
@@ -135,7 +139,8 @@ fn open_file(path: &Path) -> Result<RedbFile, OpenError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(path).map_err(failed)?,
         Err(source) => return Err(failed(Box::new(source))),
     }
-    // redb locks, repairs and so writes when it opens. Where that cannot be, a copy in memory can be repaired just as well.
+    // redb locks, repairs and so writes when it opens. Where that cannot be, a copy in memory can
+    // be repaired just as well.
     if let Err(error) = OpenOptions::new().read(true).write(true).open(path)
         && matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
     {
@@ -205,7 +210,8 @@ fn checked(path: &Path, database: Database) -> Result<Database, OpenError> {
     Ok(database)
 }
 
-/// The format that the file says it has. An empty database is a store whose making was interrupted, and gets it now.
+/// The format that the file says it has. An empty database is a store whose making was interrupted,
+/// and gets it now.
 fn format(path: &Path, database: &Database) -> Result<Option<u64>, OpenError> {
     let damaged = |source| OpenError::Damaged { path: path.to_owned(), source };
     guarded(|| -> Result<Option<u64>, redb::Error> {
@@ -248,15 +254,18 @@ fn bring_up(database: &Database, found: u64) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Makes an empty store beside `path` and moves it there, so that a crash never leaves half a store under the name.
+/// Makes an empty store beside `path` and moves it there, so that a crash never leaves half a store
+/// under the name.
 fn create(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
-    // Two processes that start at the same time must neither write into the same file beside it, nor move a new store
-    // over one that is in use already. The lock ends with the handle. (Elsewhere than on Unix a directory is no file.)
+    // Two processes that start at the same time must neither write into the same file beside it,
+    // nor move a new store over one that is in use already. The lock ends with the handle.
+    // (Elsewhere than on Unix a directory is no file.)
     #[cfg(unix)]
     let directory = {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = File::open(parent.unwrap_or(Path::new(".")))?;
-        // A file system that cannot lock directories keeps nobody out, and is served all the same.
+        // A file system that cannot lock directories keeps no process out, and is served all the
+        // same.
         while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
         if path.try_exists()? {
             return Ok(());
@@ -284,7 +293,7 @@ fn create_beside(beside: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // The names of the keys are nobody else's business.
+        // The names of the keys are for the owner only.
         options.mode(0o600);
     }
     let file = options.open(beside)?;
@@ -302,7 +311,7 @@ enum Start {
     Store,
     /// No database yet: redb makes one known last of all when it makes one.
     Nothing,
-    /// Neither: somebody else's data, or a database whose first bytes are damaged.
+    /// Neither: data of another program, or a database whose first bytes are damaged.
     Other,
 }
 
@@ -353,5 +362,6 @@ const MAGIC: &[u8; 9] = b"redb\x1A\x0A\xA9\x0D\x0A";
 const VERSION: TableDefinition<'static, &'static str, u64> = TableDefinition::new("format");
 const VERSION_KEY: &str = "version";
 
-/// redb's page cache. Everything is kept parsed in memory, so the cache only has to serve the next commit.
+/// redb's page cache. Everything is kept parsed in memory, so the cache only has to serve the next
+/// commit.
 const CACHE_BYTES: usize = 512 * 1024;

@@ -1,26 +1,30 @@
-//! Trust bundles: a PEM file per use, for neighbours that use OpenSSL.
+//! Trust bundles: a PEM file per use, for other programs that use OpenSSL.
 //!
-//! They are derived from the store and never read back. Each is replaced atomically, so a neighbour that opens one sees all of
-//! the old roots or all of the new ones.
+//! They are derived from the store and never read back. Each is replaced atomically, so a neighbour
+//! that opens one sees all of the old roots or all of the new ones.
 
 use std::path::PathBuf;
 
 use certificates::Certificate;
 use program::{Readers, replace};
 
-use crate::catalog::RootUse;
 use crate::outcome::TrustError;
-use crate::store::{RootObserver, Store};
+use crate::store::Store;
+use crate::store::observer::RootObserver;
+use crate::uses::RootUse;
 
 impl Store {
-    /// Writes `csms.pem`, `manufacturer.pem`, `v2g.pem`, `mo.pem` and `oem.pem` into `directory`, which must exist, and
-    /// replaces each after every change of the roots in it, before the CSMS gets its answer.
+    /// Writes `csms.pem`, `manufacturer.pem`, `v2g.pem`, `mo.pem` and `oem.pem` into `directory`,
+    /// which must exist, and replaces each after every change of the roots in it, before the CSMS
+    /// gets its answer.
     ///
-    /// Everybody may read them (mode 0644); no key is ever in them. A use without roots has a file without certificates. A
-    /// fallback root is in `csms.pem` as well, for a neighbour cannot try one after the other. Blocks on the disk.
+    /// Everybody may read them (mode 0644); no key is ever in them. A use without roots has a file
+    /// without certificates. A fallback root is in `csms.pem` as well, for a neighbour cannot try
+    /// one after the other. Blocks on the disk.
     ///
-    /// A change of the store stands although a bundle cannot be replaced afterwards; that is logged, and tried again with
-    /// the next change, whatever it is about, and by [`Store::retry_trust_bundles`].
+    /// A change of the store stands although a bundle cannot be replaced afterwards; that is
+    /// logged, and tried again with the next change, whatever it is about, and by
+    /// [`Store::retry_trust_bundles`].
     ///
     /// # Errors
     /// [`TrustError`] when one cannot be written now; it is tried again all the same.

@@ -1,14 +1,20 @@
 //! The CSMS's certificate messages, in whatever version of OCPP, and their answers.
 //!
-//! [`Store::install`], [`Store::installed_certificate_ids`], [`Store::delete`] and [`Store::certificate_signed`] take the
-//! messages of every version: those of [`ocpp_types::v201`] always, those of `v16` and `v21` with the features of these
-//! names. A firmware with message types of its own implements the four traits for them.
+//! [`Store::install`], [`Store::installed_certificate_ids`], [`Store::delete`] and
+//! [`Store::certificate_signed`] take the messages of every version: those of [`ocpp_types::v201`]
+//! always, those of `v16` and `v21` with the features of these names. A firmware with message types
+//! of its own implements the four traits for them.
 //!
-//! Nothing is decided here: outcomes of the store become responses, with reason codes from the official list only.
+//! Nothing is decided here: outcomes of the store become responses, with reason codes from the
+//! official list only.
 
+mod hash_data;
 #[cfg(feature = "v16")]
 mod v16;
 mod v2;
+mod v201;
+#[cfg(feature = "v21")]
+mod v21;
 
 use std::error::Error;
 use std::time::SystemTime;
@@ -17,15 +23,15 @@ use certificates::{HashAlgorithm, HashData, HashDataError};
 
 use program::causes;
 
-use crate::catalog::RootUse;
-use crate::chain::ChainRefused;
 use crate::outcome::{DeleteError, InstallError, Signed, SignedError};
-use crate::own::OwnCertificate;
-use crate::pending::{Answered, CertificateSigningUse};
-use crate::rules::RootRefused;
+use crate::own::certificate::OwnCertificate;
+use crate::own::refused::ChainRefused;
+use crate::pending::matching::Answered;
+use crate::roots::rules::RootRefused;
 use crate::settings::RootInUse;
 use crate::storage::StorageError;
 use crate::store::Store;
+use crate::uses::{CertificateSigningUse, RootUse};
 
 /// InstallCertificate of some version of OCPP.
 pub trait InstallMessage {
@@ -149,11 +155,13 @@ pub struct Listed {
 impl Store {
     /// Answers InstallCertificate (M05). Accepted means durable, listed, and deletable.
     ///
-    /// The certificate must be a root: one certificate, self-signed, of a certification authority, valid now within the
-    /// permitted skew; with AdditionalRootCertificateCheck a CSMS root must be signed by the one before it instead.
-    /// `Rejected` says that it is not, or that the store is full; `Failed` that the disk failed. Blocks on the disk.
+    /// The certificate must be a root: one certificate, self-signed, of a certification authority,
+    /// valid now within the permitted skew; with AdditionalRootCertificateCheck a CSMS root must be
+    /// signed by the one before it instead. `Rejected` says that it is not, or that the store is
+    /// full; `Failed` that the disk failed. Blocks on the disk.
     ///
-    /// Where a CSMS root is refused as invalid, OCPP 1.6 wants the security event InvalidCentralSystemCertificate (TC_078).
+    /// Where a CSMS root is refused as invalid, OCPP 1.6 wants the security event
+    /// InvalidCentralSystemCertificate (TC_078).
     pub fn install<M: InstallMessage>(&self, request: &M, now: SystemTime) -> M::Response {
         M::response(match self.provision_root(request.root_use(), request.pem(), now) {
             // M05.FR.02
@@ -178,10 +186,10 @@ impl Store {
 
     /// Answers GetInstalledCertificateIds (M03) from memory.
     ///
-    /// Reported are the root certificates, also those that have expired since they were installed, and the chains that
-    /// vehicles see, leaf with sub-CAs. A certificate that serves the connection only is not: no version of OCPP has a type
-    /// for it. Neither is what the version of the request has no type for (`OEMRootCertificate` before 2.1, all of
-    /// ISO 15118 in 1.6).
+    /// Reported are the root certificates, also those that have expired since they were installed,
+    /// and the chains that vehicles see, leaf with sub-CAs. A certificate that serves the
+    /// connection only is not: no version of OCPP has a type for it. Neither is what the version of
+    /// the request has no type for (`OEMRootCertificate` before 2.1, all of ISO 15118 in 1.6).
     pub fn installed_certificate_ids<M: InventoryMessage>(&self, request: &M) -> M::Response {
         let uses: Vec<RootUse> =
             RootUse::ALL.into_iter().filter(|use_| request.asks_for(ListedUse::Root(*use_))).collect();
@@ -203,14 +211,17 @@ impl Store {
         M::response(entries)
     }
 
-    /// Answers DeleteCertificate (M04). Accepted means that no crash brings the certificate back.
+    /// Answers DeleteCertificate (M04). Accepted means that the certificate is gone across any
+    /// crash.
     ///
-    /// The hash may be by any of the three algorithms, in either case, with or without leading zeros. A certificate that is
-    /// installed for several uses is deleted for all of them, because the request names none. Where the hash names the leaf
-    /// of a V2G chain or a sub-CA in it, the whole chain goes, and [`Store::condemned_keys`] says which keys are to be
-    /// destroyed in the token. A CSMS root that the current connection relies on is deleted too in OCPP 2.x (TC_M_20
-    /// expects it) and refused in 1.6, unless [`Settings::root_in_use`](crate::Settings::root_in_use) says otherwise. The
-    /// station's own certificate for the connection is never deleted (M04.FR.06). Blocks on the disk.
+    /// The hash may be by any of the three algorithms, in either case, with or without leading
+    /// zeros. A certificate that is installed for several uses is deleted for all of them, because
+    /// the request names none. Where the hash names the leaf of a V2G chain or a sub-CA in it, the
+    /// whole chain goes, and [`Store::condemned_keys`] says which keys are to be destroyed in the
+    /// token. A CSMS root that the current connection relies on is deleted too in OCPP 2.x (TC_M_20
+    /// expects it) and refused in 1.6, unless
+    /// [`Settings::root_in_use`](crate::Settings::root_in_use) says otherwise. The station's own
+    /// certificate for the connection is never deleted (M04.FR.06). Blocks on the disk.
     pub fn delete<M: DeleteMessage>(&self, request: &M) -> M::Response {
         // Text that is no hash data names nothing (M04.FR.04).
         let Ok(hash) = request.hash() else { return M::response(DeleteAnswer::NotFound) };
@@ -232,12 +243,14 @@ impl Store {
         })
     }
 
-    /// Answers CertificateSigned (A02.FR.06–08, .16, .26). Accepted means that the chain is durable.
+    /// Answers CertificateSigned (A02.FR.06–08, .16, .26). Accepted means that the chain is
+    /// durable.
     ///
-    /// The leaf is recognised by its key among all that are pending. A chain for the connection must lead to an installed
-    /// CSMSRootCertificate, one for vehicles to a V2GRootCertificate, one for both to both. The certificate that the station
-    /// has connected with so far is kept until [`Store::confirm_own`]. A chain that was accepted before is accepted again as
-    /// long as it is valid, for the CSMS may not have seen the first answer. Blocks on the disk.
+    /// The leaf is recognised by its key among all that are pending. A chain for the connection
+    /// must lead to an installed CSMSRootCertificate, one for vehicles to a V2GRootCertificate, one
+    /// for both to both. The certificate that the station has connected with so far is kept until
+    /// [`Store::confirm_own`]. A chain that was accepted before is accepted again as long as it is
+    /// valid, for the CSMS may not have seen the first answer. Blocks on the disk.
     pub fn certificate_signed<M: SignedMessage>(
         &self,
         request: &M,
@@ -286,13 +299,14 @@ impl Store {
 pub struct SignedOutcome<R> {
     /// The answer. It must have left before the station reconnects.
     pub response: R,
-    /// The certificate that was taken in. One for the connection is to be connected with now (A02.FR.08); of one for
-    /// vehicles the status is to be asked for ([`Store::ocsp_due`], M06.FR.07). `None` when it was refused, and when this very
-    /// certificate is in use already.
+    /// The certificate that was taken in. One for the connection is to be connected with now
+    /// (A02.FR.08); of one for vehicles the status is to be asked for ([`Store::ocsp_due`],
+    /// M06.FR.07). `None` when it was refused, and when this very certificate is in use already.
     pub installed: Option<OwnCertificate>,
     /// Why the certificate is invalid: the security event `InvalidChargingStationCertificate` (1.6:
-    /// `InvalidChargePointCertificate`) is due (A02.FR.07), and the same CSR is not sent again (A02.FR.20). `None` when the
-    /// chain was not looked at or the store failed, for then nothing is wrong with the certificate.
+    /// `InvalidChargePointCertificate`) is due (A02.FR.07), and the same CSR is not sent again
+    /// (A02.FR.20). `None` when the chain was not looked at or the store failed, for then nothing
+    /// is wrong with the certificate.
     pub refused: Option<ChainRefused>,
 }
 

@@ -9,14 +9,13 @@ use ocpp_types::v16::{
     InstallCertificateRequest, InstallCertificateResponse, InstallCertificateStatusEnumType,
 };
 
-use crate::catalog::RootUse;
-use crate::message::v2::hash_data_message;
+use crate::message::hash_data::hash_data_message;
 use crate::message::{
     DeleteAnswer, DeleteMessage, HashDataMessage as _, InstallAnswer, InstallMessage, InventoryMessage,
     Listed, ListedUse, Refusal, SignedMessage,
 };
-use crate::pending::CertificateSigningUse;
 use crate::settings::RootInUse;
+use crate::uses::{CertificateSigningUse, RootUse};
 
 hash_data_message!(CertificateHashDataType, HashAlgorithmEnumType);
 

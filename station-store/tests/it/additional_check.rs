@@ -1,4 +1,5 @@
-//! AdditionalRootCertificateCheck (M05.FR.09–17): one CSMS root, its successor signed by it, and a fallback between the two.
+//! AdditionalRootCertificateCheck (M05.FR.09–17): one CSMS root, its successor signed by it, and a
+//! fallback between the two.
 
 use ocpp_types::v201::InstallCertificateStatusEnumType::{Accepted, Rejected};
 use ocpp_types::v201::InstallCertificateUseEnumType::{CSMSRootCertificate, V2GRootCertificate};
@@ -123,7 +124,8 @@ fn m05_fr_09_one_root_and_one_fallback_at_most() {
     assert_eq!(station.store.roots(CSMSRootCertificate), [third.der().clone()]);
 }
 
-/// Several roots from a time without the check: the successor of one of them takes the place of all.
+/// Several roots from a time without the check: the successor of one of them takes the place of
+/// all.
 #[test]
 fn m05_fr_09_roots_from_before_the_check() {
     let station = Station::new();
@@ -168,7 +170,8 @@ fn m05_fr_10_renewed_with_the_same_key() {
     assert_eq!(station.store.roots(CSMSRootCertificate), [renewed.der().clone()]);
     assert_eq!(station.store.fallback_root().as_ref(), Some(old.der()));
 
-    // With the same serial number as well it cannot be told from what it replaces, and so there is no fallback.
+    // With the same serial number as well it cannot be told from what it replaces, and so there is
+    // no fallback.
     let twin = Station::with(checking());
     twin.must_install(CSMSRootCertificate, &old.pem());
     let mut params = ca_params("CSMS");
@@ -235,8 +238,8 @@ fn a02_fr_06_chains_below_the_new_and_the_fallback_root() {
     assert!(station.signed(&leaf(&new, &key, leaf_params())).installed.is_some());
 }
 
-/// Accepted, listed, deletable: also roots that did not sign themselves; and a fallback is promoted when it is all that is
-/// left.
+/// Accepted, listed, deletable: also roots that did not sign themselves; and a fallback is promoted
+/// when it is all that is left.
 #[test]
 fn m04_roots_of_a_rotation_are_deletable() {
     let old = root("CSMS");
@@ -256,7 +259,8 @@ fn m04_roots_of_a_rotation_are_deletable() {
     }
 }
 
-/// A cross-signed certificate of the same key is another certificate, and a CSMS can tell them apart.
+/// A cross-signed certificate of the same key is another certificate, and a CSMS can tell them
+/// apart.
 #[test]
 fn m05_cross_signed_root_beside_the_self_signed_one() {
     let old = root("CSMS");

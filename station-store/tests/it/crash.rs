@@ -17,7 +17,8 @@ const STORE: &str = "STATION_STORE_CRASH_TEST_STORE";
 const ACTION: &str = "STATION_STORE_CRASH_TEST_ACTION";
 const INPUT: &str = "STATION_STORE_CRASH_TEST_INPUT";
 
-/// In the child process: does one thing, says so, and waits to be killed. In the test run itself: nothing.
+/// In the child process: does one thing, says so, and waits to be killed. In the test run itself:
+/// nothing.
 #[test]
 fn child_does_one_thing_and_waits() {
     let Ok(path) = env::var(STORE) else { return };

@@ -1,4 +1,5 @@
-//! Files that are not as they should be: an error that names the trouble, never a panic, and the rest is served.
+//! Files that are not as they should be: an error that names the trouble, never a panic, and the
+//! rest is served.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -147,7 +148,8 @@ fn only_one_may_have_it_open() {
     assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
 }
 
-/// Several processes that start at the same time on a new station: one gets the store, and keeps what it accepts.
+/// Several processes that start at the same time on a new station: one gets the store, and keeps
+/// what it accepts.
 #[cfg(unix)]
 #[test]
 fn only_one_makes_a_new_store() {
@@ -203,7 +205,8 @@ fn a_store_half_made_is_made_anew() {
     assert_eq!(store.entries(), 0);
 }
 
-/// Bytes overwritten here and there in the file, and its end cut off: opening and every call return.
+/// Bytes overwritten here and there in the file, and its end cut off: opening and every call
+/// return.
 #[test]
 fn bytes_on_disk_do_not_panic() {
     let station = Station::new();

@@ -38,7 +38,8 @@ fn m04_what_was_listed_is_deletable_as_it_was_listed() {
     }
 }
 
-/// Seen elsewhere (EVerest #2027, Hubject's audit HUB-283-004): case or leading zeros made a certificate undeletable.
+/// Seen elsewhere (EVerest #2027, Hubject's audit HUB-283-004): case or leading zeros made a
+/// certificate undeletable.
 #[test]
 fn m04_spelling_of_the_hash_does_not_matter() {
     let station = Station::new();
@@ -84,8 +85,8 @@ fn tc_m_22_delete_unknown_is_not_found() {
     assert_eq!(station.all().len(), 1);
 }
 
-/// Seen elsewhere: a CA deleted without comparing its hashes (libocpp 05d32116), hashAlgorithm ignored (open-ocpp),
-/// the serial number used as a file name (SAP simulator).
+/// Seen elsewhere: a CA deleted without comparing its hashes (libocpp 05d32116), hashAlgorithm
+/// ignored (open-ocpp), the serial number used as a file name (SAP simulator).
 #[test]
 fn m04_fr_04_hash_data_that_name_nothing_are_not_found() {
     let station = Station::new();

@@ -1,4 +1,5 @@
-//! A disk in memory that can be stopped after any write or sync, and that shows what would be left of it.
+//! A disk in memory that can be stopped after any write or sync, and that shows what would be left
+//! of it.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -76,8 +77,8 @@ impl Disk {
         self.state().seen.clone()
     }
 
-    /// What may be found on the disk after the power has gone: of the writes since the last sync, a disk may have kept any,
-    /// in any order, and the last in part.
+    /// What may be found on the disk after the power has gone: of the writes since the last sync, a
+    /// disk may have kept any, in any order, and the last in part.
     pub(crate) fn after_power_loss(&self, seed: u64) -> Vec<Vec<u8>> {
         let state = self.state();
         let count = state.unsynced.len();

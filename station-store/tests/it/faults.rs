@@ -107,8 +107,8 @@ fn a_storage_that_cannot_be_opened_again_keeps_its_invariant() {
     store.begin_pending(&new_pending("key")).expect_err("poisoned still");
 }
 
-/// Seen elsewhere (tfocpp): a failed deletion was answered Accepted, and the certificate was back after the next
-/// start.
+/// Seen elsewhere (tfocpp): a failed deletion was answered Accepted, and the certificate was back
+/// after the next start.
 #[test]
 fn m04_fr_03_deletion_that_is_not_durable_is_failed() {
     let disk = Memory::default();

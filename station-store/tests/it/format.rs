@@ -29,8 +29,8 @@ pub(crate) fn format_1() -> Vec<u8> {
     disk.seen()
 }
 
-/// Seen elsewhere (everest-demo #25): a crash where the issuer's key of a certificate is unknown, as it is here of a
-/// chain with a sub-CA.
+/// Seen elsewhere (everest-demo #25): a crash where the issuer's key of a certificate is unknown,
+/// as it is here of a chain with a sub-CA.
 #[test]
 fn a_store_of_format_1_is_migrated_and_nothing_is_lost() {
     let disk = Disk::new(&format_1());
@@ -60,7 +60,8 @@ fn a_store_of_format_1_is_migrated_and_nothing_is_lost() {
     }
 }
 
-/// A record that format 1 had damaged is named after the migration too, and stays for whoever can read it.
+/// A record that format 1 had damaged is named after the migration too, and stays for whoever can
+/// read it.
 #[test]
 fn damage_survives_a_migration() {
     let disk = Disk::new(&format_1());

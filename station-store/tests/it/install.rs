@@ -66,8 +66,8 @@ fn check_refused(pem: &str, expected: &str) {
     assert_eq!(station.list(&[]).status, GetInstalledCertificateStatusEnumType::NotFound);
 }
 
-/// Seen elsewhere: an expired CA was installed (libevse-security #11); nobody could tell that the clock was wrong
-/// (EVerest #1662).
+/// Seen elsewhere: an expired CA was installed (libevse-security #11); nobody could tell that the
+/// clock was wrong (EVerest #1662).
 #[test]
 fn tc_m_07_expired_root_is_rejected_and_not_listed() {
     let mut params = ca_params("Old");
@@ -105,8 +105,8 @@ fn m05_fr_07_clocks_may_differ_by_the_skew() {
     }
 }
 
-/// Seen elsewhere: a sub-CA or a leaf taken as a root could be neither listed nor deleted (EVerest #2109), or counted
-/// as an anchor (libevse-security #71).
+/// Seen elsewhere: a sub-CA or a leaf taken as a root could be neither listed nor deleted (EVerest
+/// #2109), or counted as an anchor (libevse-security #71).
 #[test]
 fn m05_fr_07_only_roots_are_installed() {
     let root = root("Root");
@@ -135,7 +135,8 @@ fn m05_fr_07_only_roots_are_installed() {
 fn m05_fr_07_self_signed_means_that_the_signature_verifies() {
     let first = root("Twin");
     let second = root("Twin");
-    // The second one's name and key with the first one's signature: of the same name, but not signed by itself.
+    // The second one's name and key with the first one's signature: of the same name, but not
+    // signed by itself.
     let forged = ca_params("Twin").signed_by(second.key(), &first).expect("signed");
     check_refused(&forged.pem(), "did not sign itself: the signature does not verify");
 }
@@ -149,8 +150,8 @@ fn m05_fr_07_what_tls_could_not_use_is_refused() {
     check_refused(&root_of(params).pem(), "cannot serve as a trust anchor");
 }
 
-/// Seen elsewhere: text lines before the armour (MaEVe), spaces in place of line breaks (MicroOcpp #147), a lenient
-/// base64 (MaEVe), a private key repeated in a log (libevse-security).
+/// Seen elsewhere: text lines before the armour (MaEVe), spaces in place of line breaks (MicroOcpp
+/// #147), a lenient base64 (MaEVe), a private key repeated in a log (libevse-security).
 #[test]
 fn m05_fr_07_exactly_one_certificate() {
     let (one, two) = (root("One").pem(), root("Two").pem());
@@ -232,8 +233,8 @@ fn m05_fr_17_the_same_again_replaces() {
     station.must_install(CSMSRootCertificate, &one.pem());
     assert_eq!(station.all(), before, "in its place");
 
-    // Other content with the same name, key and serial number: by its hash data it is the same certificate, and a CSMS could
-    // not delete one of two. The newer one stays.
+    // Other content with the same name, key and serial number: by its hash data it is the same
+    // certificate, and a CSMS could not delete one of two. The newer one stays.
     let mut longer = ca_params("One");
     longer.not_after = date_time_ymd(2040, 1, 1);
     longer.serial_number = Certificate::from_pem(&one.pem())
@@ -246,7 +247,8 @@ fn m05_fr_17_the_same_again_replaces() {
     assert_eq!(station.store.roots(CSMSRootCertificate), [renewed.der().clone(), two.der().clone()]);
 }
 
-/// Seen elsewhere: roots of different uses in one heap (libocpp #35), a root under one use only (everest-demo #127).
+/// Seen elsewhere: roots of different uses in one heap (libocpp #35), a root under one use only
+/// (everest-demo #127).
 #[test]
 fn m05_the_same_certificate_may_serve_several_uses() {
     let station = Station::new();

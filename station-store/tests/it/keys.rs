@@ -50,8 +50,8 @@ fn a_dropped_key_is_remembered_until_it_is_destroyed() {
     assert!(next > id, "numbers are not used twice");
 }
 
-/// Seen elsewhere (libevse-security #65): tidying up destroyed keys of certificates in use. Ours are counted by
-/// reference.
+/// Seen elsewhere (libevse-security #65): tidying up destroyed keys of certificates in use. Ours
+/// are counted by reference.
 #[test]
 fn a02_fr_10_the_certificate_that_did_not_connect_is_discarded() {
     for new_one_connects in [true, false] {
@@ -106,7 +106,8 @@ fn a02_fr_18_sends_are_noted_over_a_restart() {
     assert_eq!(station.restart().store.pending()[1].sent, Some(SendNote { accepted: 3, due: None }));
 }
 
-/// The token may still be making a key that a process before this one asked for: its name is not used again.
+/// The token may still be making a key that a process before this one asked for: its name is not
+/// used again.
 #[test]
 fn f06_fr_10_an_announced_key_is_named_anew_after_a_restart() {
     let station = Station::new();

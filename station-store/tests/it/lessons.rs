@@ -18,7 +18,8 @@ use crate::pki::{
 
 const V2G: Option<CertificateSigningUseEnumType> = Some(CertificateSigningUseEnumType::V2GCertificate);
 
-/// libevse-security #71, #56: a sub-CA that came in an accepted chain counted as an anchor from then on.
+/// libevse-security #71, #56: a sub-CA that came in an accepted chain counted as an anchor from
+/// then on.
 #[test]
 fn lesson_20_sub_cas_of_accepted_chains_are_no_anchors() {
     let station = Station::new();
@@ -39,14 +40,16 @@ fn lesson_20_sub_cas_of_accepted_chains_are_no_anchors() {
     assert!(matches!(refused, Some(ChainRefused::UnknownIssuer { .. })), "{refused:?}");
 }
 
-/// Hubject's audit, HUB20-42-002: a chain for each V2G root, side by side, also for one and the same SECC.
+/// Hubject's audit, HUB20-42-002: a chain for each V2G root, side by side, also for one and the
+/// same SECC.
 #[test]
 fn lesson_24_one_chain_for_each_root() {
     let station = Station::new();
     let roots = ["V2G 1", "V2G 2", "V2G 3"].map(root);
     for (number, root) in roots.iter().enumerate() {
         station.must_install(Use::V2GRootCertificate, &root.pem());
-        // Twice: the one before the newest stays for sessions under way, and takes no other root's place.
+        // Twice: the one before the newest stays for sessions under way, and takes no other root's
+        // place.
         for round in 0..3 {
             let key = key();
             station.request_for(&v2g_pending(&format!("{number}-{round}"), "SECC-1"), &key);
@@ -66,8 +69,8 @@ fn lesson_24_one_chain_for_each_root() {
     }
 }
 
-/// EVerest #2606: an invented reason code. Whatever goes wrong, ours is one of the official list, and the answer one that
-/// its schema allows.
+/// EVerest #2606: an invented reason code. Whatever goes wrong, ours is one of the official list,
+/// and the answer one that its schema allows.
 #[test]
 fn lesson_44_reason_codes_are_of_the_official_list() {
     const NAMED: [&str; 6] = [
@@ -118,7 +121,8 @@ fn lesson_44_reason_codes_are_of_the_official_list() {
     assert_eq!(found, NAMED, "each was seen, and no other");
 }
 
-/// libevse-security #24, #108, #110: certificates of the future were taken, and their status asked for.
+/// libevse-security #24, #108, #110: certificates of the future were taken, and their status asked
+/// for.
 #[test]
 fn lesson_45_no_certificate_of_the_future_and_no_ocsp_for_it() {
     let station = Station::new();
@@ -137,8 +141,8 @@ fn lesson_45_no_certificate_of_the_future_and_no_ocsp_for_it() {
     assert_eq!(station.store.ocsp_due(now()).len(), 1);
 }
 
-/// SmartEVSE-3.5 #363: with room for one root only, its rotation cut off the fleet. Several are trusted at once, and a chain
-/// may be below any of them.
+/// SmartEVSE-3.5 #363: with room for one root only, its rotation cut off the fleet. Several are
+/// trusted at once, and a chain may be below any of them.
 #[test]
 fn lesson_52_old_and_new_root_are_trusted_side_by_side() {
     let station = Station::new();
@@ -154,8 +158,9 @@ fn lesson_52_old_and_new_root_are_trusted_side_by_side() {
     }
 }
 
-/// libevse-security #36, #47, EVerest #1961: a limit that was counted in files and megabytes, and a sum of which only the last
-/// part was kept. Ours counts entries, of all uses together and of each use.
+/// libevse-security #36, #47, EVerest #1961: a limit that was counted in files and megabytes, and a
+/// sum of which only the last part was kept. Ours counts entries, of all uses together and of each
+/// use.
 #[test]
 fn lesson_54_55_limits_count_entries_over_all_uses_and_for_each() {
     let limits = settings().max_entries(4).max_entries_for(RootUse::V2g, 2).max_entries_for(RootUse::Csms, 3);
@@ -185,8 +190,8 @@ fn lesson_54_55_limits_count_entries_over_all_uses_and_for_each() {
     assert_eq!(reason(&answer.status_info), "OutOfStorage", "counted anew after a restart");
 }
 
-/// SAP's simulator: the serial number was the name of the file, so two issuers' certificates took each other's place, and a
-/// serial number could lead out of the folder.
+/// SAP's simulator: the serial number was the name of the file, so two issuers' certificates took
+/// each other's place, and a serial number could lead out of the folder.
 #[test]
 fn lesson_60_serial_numbers_name_no_files_and_need_not_differ() {
     let station = Station::new();
@@ -227,12 +232,10 @@ fn lesson_60_serial_numbers_name_no_files_and_need_not_differ() {
 /// The list in `main.rs` names tests that there are, in the files that it says.
 #[test]
 fn the_list_names_tests_that_there_are() {
-    let list = include_str!("main.rs").lines().filter_map(|line| line.strip_prefix("//! | "));
     let mut checked = 0;
-    for line in list.skip(1) {
-        let [_, _, tests] = line.trim_end_matches(" |").split(" | ").collect::<Vec<_>>()[..] else {
-            panic!("three columns are expected: {line}");
-        };
+    for item in items(include_str!("main.rs")) {
+        let (about, tests) = item.split_once(": `").expect("what it is about, and tests");
+        assert!(about.contains(" (seen in "), "{about}");
         for test in tests.split(", ") {
             let (file, name) = test.trim_matches('`').split_once("::").expect("file::test");
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/{file}.rs"));
@@ -243,4 +246,18 @@ fn the_list_names_tests_that_there_are() {
         }
     }
     assert!(checked > 50, "{checked}");
+}
+
+/// The items of the list in the documentation of a module, each in one line.
+fn items(text: &str) -> Vec<String> {
+    let mut items: Vec<String> = Vec::new();
+    for line in text.lines() {
+        if let Some(begin) = line.strip_prefix("//! * ") {
+            items.push(begin.to_owned());
+        } else if let (Some(more), Some(item)) = (line.strip_prefix("//!   "), items.last_mut()) {
+            item.push(' ');
+            item.push_str(more);
+        }
+    }
+    items
 }

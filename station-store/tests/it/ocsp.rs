@@ -24,7 +24,8 @@ use crate::pki::{
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A V2G hierarchy that is valid on the clock of OpenSSL, in files, and a station that has its chain.
+/// A V2G hierarchy that is valid on the clock of OpenSSL, in files, and a station that has its
+/// chain.
 struct Scene {
     directory: tempfile::TempDir,
     station: Station,
@@ -160,8 +161,8 @@ struct Answer<'a> {
 
 const GOOD: Answer<'_> = Answer { status: "V", digest: "-sha256", arguments: &["-ndays", "3"] };
 
-/// What OpenSSL answers about the certificate in `pem`, which `issuer` issued and speaks for itself: base64 as `ocspResult`
-/// has it. It says Good, and holds for `days` from now on.
+/// What OpenSSL answers about the certificate in `pem`, which `issuer` issued and speaks for
+/// itself: base64 as `ocspResult` has it. It says Good, and holds for `days` from now on.
 pub(crate) fn good_answer(pem: &str, issuer: &Authority, days: &str) -> String {
     let folder = tempfile::tempdir().expect("temporary directory");
     let directory = folder.path();
@@ -205,7 +206,8 @@ fn refused(result: Result<CertificateStatus, OcspError>) -> OcspRefused {
     }
 }
 
-/// M06.FR.06, .07, errata: the leaf and each sub-CA, at once; each answer verified before it is kept.
+/// M06.FR.06, .07, errata: the leaf and each sub-CA, at once; each answer verified before it is
+/// kept.
 #[test]
 fn tc_m_24_leaf_and_sub_cas_are_asked_about_and_answers_are_kept() {
     let scene = Scene::new();
@@ -234,7 +236,8 @@ fn tc_m_24_leaf_and_sub_cas_are_asked_about_and_answers_are_kept() {
     assert_eq!(station.store.ocsp_due(now - DAY).len(), 2);
 }
 
-/// An answer that cannot be kept is a failure: a store whose disk has failed does not have the responders asked every minute.
+/// An answer that cannot be kept is a failure: a store whose disk has failed does not have the
+/// responders asked every minute.
 #[test]
 fn tc_m_25_an_answer_that_the_disk_does_not_take_is_asked_for_later_and_later() {
     let (disk, now) = (Memory::default(), SystemTime::now());
@@ -260,7 +263,8 @@ fn tc_m_25_an_answer_that_the_disk_does_not_take_is_asked_for_later_and_later() 
     }
 }
 
-/// The errata to TC_M_24: leaf, sub-CA 2 and sub-CA 1 are asked about, each of its own responder, and again after a renewal.
+/// The errata to TC_M_24: leaf, sub-CA 2 and sub-CA 1 are asked about, each of its own responder,
+/// and again after a renewal.
 #[test]
 fn tc_m_24_leaf_and_both_sub_cas_are_due() {
     let root = root_of(valid_now(ca_params("V2G Root")));
@@ -297,13 +301,14 @@ fn tc_m_24_leaf_and_both_sub_cas_are_due() {
         );
     }
     assert!(urls().is_empty());
-    // M06.FR.07: of a renewed certificate the new leaf; about the sub-CAs that it shares the answers still hold.
+    // M06.FR.07: of a renewed certificate the new leaf; about the sub-CAs that it shares the
+    // answers still hold.
     sign("second");
     assert_eq!(urls(), ["two"]);
 }
 
-/// TC_M_25: GetCertificateStatus is answered with Failed. Nothing is kept, nothing that was known is lost, and it is asked
-/// again: later and later, at least once a day.
+/// TC_M_25: GetCertificateStatus is answered with Failed. Nothing is kept, nothing that was known
+/// is lost, and it is asked again: later and later, at least once a day.
 #[test]
 fn tc_m_25_failed_is_asked_again_later_and_never_kept() {
     let scene = Scene::new();
@@ -336,7 +341,8 @@ fn tc_m_25_failed_is_asked_again_later_and_never_kept() {
     assert_eq!(station.store.ocsp_due(at).len(), 2);
 }
 
-/// TC_M_25 after a success: the answer of before holds until its end, and the next success ends the waiting.
+/// TC_M_25 after a success: the answer of before holds until its end, and the next success ends the
+/// waiting.
 #[test]
 fn tc_m_25_what_was_known_stays_and_an_answer_ends_the_wait() {
     let scene = Scene::new();
@@ -380,7 +386,8 @@ fn m06_fr_10_asked_again_weekly() {
     }
 }
 
-/// Seen elsewhere (libocpp #652): certificates of real hierarchies name no responder. Nobody is asked then.
+/// Seen elsewhere (libocpp #652): certificates of real hierarchies name no responder. Nobody is
+/// asked then.
 #[test]
 fn m06_certificates_without_responder_are_left_out() {
     let root = root_of(valid_now(ca_params("V2G Root")));
@@ -401,7 +408,8 @@ fn m06_certificates_without_responder_are_left_out() {
     assert!(station.store.ocsp_due(SystemTime::now()).is_empty());
 }
 
-/// Revoked and unknown are answers too: verified and kept, so that they are not asked for again and again.
+/// Revoked and unknown are answers too: verified and kept, so that they are not asked for again and
+/// again.
 #[test]
 fn m06_revoked_and_unknown_are_kept() {
     for (status, expected) in [("R", CertificateStatus::Revoked), ("none", CertificateStatus::Unknown)] {
@@ -414,7 +422,8 @@ fn m06_revoked_and_unknown_are_kept() {
     }
 }
 
-/// RFC 6960, 4.2.2.2: the issuer signs, or whom it has charged with it. Named by name or by key, asked by any digest.
+/// RFC 6960, 4.2.2.2: the issuer signs, or whom it has charged with it. Named by name or by key,
+/// asked by any digest.
 #[test]
 fn m06_fr_08_signers_that_count() {
     let scene = Scene::new();
@@ -463,8 +472,8 @@ fn m06_fr_08_signers_that_do_not_count() {
     assert!(scene.due(SystemTime::now() + DAY).contains(&due), "it is asked for again");
 }
 
-/// An answer about another certificate, and one that came too late. Seen elsewhere (libevse-security #58): kept under
-/// a wrong hash, and a crash.
+/// An answer about another certificate, and one that came too late. Seen elsewhere
+/// (libevse-security #58): kept under a wrong hash, and a crash.
 #[test]
 fn m06_fr_08_answers_that_do_not_fit() {
     let scene = Scene::new();

@@ -1,4 +1,5 @@
-//! Hash data against the CertID that `openssl ocsp` computes, for certificates that `openssl` makes here.
+//! Hash data against the CertID that `openssl ocsp` computes, for certificates that `openssl` makes
+//! here.
 
 use std::path::Path;
 use std::process::Command;
@@ -36,7 +37,8 @@ fn cert_id(directory: &Path, digest: &str, issuer: &str, certificate: &str) -> [
     })
 }
 
-/// A string type, the configuration that has OpenSSL write it, a name, and the tag that must stand in it then.
+/// A string type, the configuration that has OpenSSL write it, a name, and the tag that must stand
+/// in it then.
 struct Naming {
     name: &'static str,
     string_mask: &'static str,
@@ -48,7 +50,8 @@ const NAMINGS: [Naming; 4] = [
     Naming { name: "utf8", string_mask: "utf8only", subject: "/C=NL/O=Prüfstand/CN=Wurzel", tag: 0x0c },
     Naming { name: "printable", string_mask: "default", subject: "/O=Printable/CN=name", tag: 0x13 },
     Naming { name: "teletex", string_mask: "MASK:4", subject: "/O=Gerät/CN=Prüfer", tag: 0x14 },
-    // Two attributes in one set, which is a SET OF and so sorted: re-encoding it would be one way to go wrong.
+    // Two attributes in one set, which is a SET OF and so sorted: re-encoding it would be one way
+    // to go wrong.
     Naming { name: "multi-rdn", string_mask: "utf8only", subject: "/O=Zwei+OU=Eins+CN=multi", tag: 0x31 },
 ];
 
@@ -59,7 +62,8 @@ const KEYS: [(&str, &[&str]); 4] = [
     ("ed25519", &["-algorithm", "ED25519"]),
 ];
 
-/// Zero, one, an odd count of digits, the high bit set (an octet more in DER), 20 octets, and 20 octets with the high bit.
+/// Zero, one, an odd count of digits, the high bit set (an octet more in DER), 20 octets, and 20
+/// octets with the high bit.
 const SERIALS: [&str; 6] = [
     "0x0",
     "0x1",
@@ -133,10 +137,10 @@ fn make(directory: &Path, naming: &Naming, key: &str, serial: &str) -> [String; 
     [root, leaf]
 }
 
-/// Seen elsewhere: the sub-CA's own key hashed (libevse-security #11), another digest (#37), the Name as text
-/// (open-ocpp #145), the whole SubjectPublicKeyInfo (SAP simulator), the serial as a number (citrineos #1074) or with
-/// its leading zeros (open-ocpp).
-/// Every string type, key and serial number, by every algorithm, of roots and of what they issued.
+/// Seen elsewhere: the sub-CA's own key hashed (libevse-security #11), another digest (#37), the
+/// Name as text (open-ocpp #145), the whole SubjectPublicKeyInfo (SAP simulator), the serial as a
+/// number (citrineos #1074) or with its leading zeros (open-ocpp). Every string type, key and
+/// serial number, by every algorithm, of roots and of what they issued.
 #[test]
 fn hash_data_equal_what_openssl_ocsp_computes() {
     let directory = tempfile::tempdir().expect("temporary directory");

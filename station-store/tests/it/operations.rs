@@ -1,4 +1,5 @@
-//! Every operation of the store that writes, each with the state before it: what the crash matrix is run over.
+//! Every operation of the store that writes, each with the state before it: what the crash matrix
+//! is run over.
 
 use std::sync::LazyLock;
 use std::time::SystemTime;
@@ -112,7 +113,8 @@ fn combined(store: &Store) {
     assert!(signed(store, &PKI.station[0]));
 }
 
-/// Roots, an own certificate in use and a renewed one, a chain for vehicles, a pending and a condemned key.
+/// Roots, an own certificate in use and a renewed one, a chain for vehicles, a pending and a
+/// condemned key.
 fn full(store: &Store) {
     provision(store, RootUse::Csms, &PKI.csms);
     provision(store, RootUse::V2g, &PKI.v2g);

@@ -1,7 +1,9 @@
-//! Path validation against OpenSSL: chains that are valid, and chains that are broken in one way each.
+//! Path validation against OpenSSL: chains that are valid, and chains that are broken in one way
+//! each.
 //!
-//! Both are asked about the same certificates at the same time. What this crate wants beyond RFC 5280 (names, order, no root
-//! in the chain, a leaf that is no CA) is kept by every chain here; its own tests are in `signed.rs`.
+//! Both are asked about the same certificates at the same time. What this crate wants beyond RFC
+//! 5280 (names, order, no root in the chain, a leaf that is no CA) is kept by every chain here; its
+//! own tests are in `signed.rs`.
 
 use std::fs;
 use std::process::Command;

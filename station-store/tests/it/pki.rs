@@ -148,7 +148,8 @@ impl Station {
         self.store.installed(&RootUse::ALL).into_iter().map(|(_, hash)| hash_data(hash)).collect()
     }
 
-    /// What the inventory reports, each entry with its children, as a store would that is set to `algorithm`.
+    /// What the inventory reports, each entry with its children, as a store would that is set to
+    /// `algorithm`.
     pub(crate) fn listed_with(self, algorithm: HashAlgorithm) -> (Self, Vec<Vec<CertificateHashDataType>>) {
         let settings = self.settings.clone();
         let mut station = Self { settings: settings.clone().hash_algorithm(algorithm), ..self }.restart();

@@ -1,8 +1,8 @@
 //! The crash matrix: the disk stops at every single write and sync of every operation.
 //!
-//! Whatever the disk has kept of what was not synced, the store opens again, and what it says is what it said before the
-//! operation or after it. Nothing is in between: no certificate that cannot be listed, none that cannot be deleted, no key
-//! without its name.
+//! Whatever the disk has kept of what was not synced, the store opens again, and what it says is
+//! what it said before the operation or after it. Nothing is in between: no certificate that cannot
+//! be listed, none that cannot be deleted, no key without its name.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -58,7 +58,8 @@ fn open(disk: &Disk, settings: fn() -> Settings) -> Store {
     Store::on_backend(disk.clone(), settings()).expect("opens")
 }
 
-/// Whatever is listed can be deleted, and is gone then; but not what the station connects with (M04.FR.06).
+/// Whatever is listed can be deleted, and is gone then; but not what the station connects with
+/// (M04.FR.06).
 fn check_deletable(store: &Store) {
     let connects = |chain: &Vec<HashData>| {
         let leaf =
@@ -85,8 +86,8 @@ impl Operation {
     }
 }
 
-/// Seen elsewhere: a bundle broken by a loss of power (libevse-security #115), a replacement that deleted first and
-/// wrote then (tfocpp), a store that was not written atomically (OpenEVSE #1246).
+/// Seen elsewhere: a bundle broken by a loss of power (libevse-security #115), a replacement that
+/// deleted first and wrote then (tfocpp), a store that was not written atomically (OpenEVSE #1246).
 #[test]
 fn power_lost_at_every_write_and_sync() {
     let mut images = 0;

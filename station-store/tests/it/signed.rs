@@ -216,7 +216,8 @@ fn a02_fr_07_wrong_order_or_missing_links() {
     );
 }
 
-/// Seen elsewhere (libocpp #35): a certificate of another hierarchy passed because roots were kept in one heap.
+/// Seen elsewhere (libocpp #35): a certificate of another hierarchy passed because roots were kept
+/// in one heap.
 #[test]
 fn a02_fr_06_root_of_another_use_does_not_count() {
     let scene = Scene::new();
@@ -238,8 +239,8 @@ fn a02_fr_06_roots_that_share_a_name() {
     scene.check_accepted(&leaf(&rekeyed, &scene.key, leaf_params()));
 }
 
-/// The errata to A02.FR.06: now must be inside, not before and not after. Seen elsewhere (libevse-security #24):
-/// certificates of the future.
+/// The errata to A02.FR.06: now must be inside, not before and not after. Seen elsewhere
+/// (libevse-security #24): certificates of the future.
 #[test]
 fn a02_fr_06_outside_its_validity() {
     let scene = Scene::new();
@@ -394,8 +395,8 @@ fn tc_a_23_repeated_and_late_answers() {
     assert_eq!(late.response.status, CertificateSignedStatusEnumType::Rejected, "nobody asked for another");
 }
 
-/// Earlier keys stay pending, so an answer to the first of several CSRs is recognised (TC_A_23 as first written).
-/// Seen elsewhere (tfocpp): each resend dropped the key before it.
+/// Earlier keys stay pending, so an answer to the first of several CSRs is recognised (TC_A_23 as
+/// first written). Seen elsewhere (tfocpp): each resend dropped the key before it.
 #[test]
 fn tc_a_23_answer_to_an_earlier_key() {
     let scene = Scene::new();

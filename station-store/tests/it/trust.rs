@@ -44,9 +44,9 @@ fn bundles_follow_the_store() {
     assert_eq!(names.len(), 5, "nothing is left beside them: {names:?}");
 }
 
-/// A crash leaves the old bundle or the new one. They are replaced whole, and derived anew at the next start,
-/// whatever a crash or somebody else has left in their place. Seen elsewhere: half a bundle after a loss of power
-/// (libevse-security #115), a copy that was out of date (#123).
+/// A crash leaves the old bundle or the new one. They are replaced whole, and derived anew at the
+/// next start, whatever a crash or somebody else has left in their place. Seen elsewhere: half a
+/// bundle after a loss of power (libevse-security #115), a copy that was out of date (#123).
 #[test]
 fn bundles_are_derived_and_never_read() {
     let station = Station::new();
@@ -80,7 +80,8 @@ fn bundles_are_for_everybody_to_read() {
     }
 }
 
-/// What the store holds stands, also where a bundle cannot be replaced; it is made up for with the next change.
+/// What the store holds stands, also where a bundle cannot be replaced; it is made up for with the
+/// next change.
 #[test]
 fn a_bundle_that_cannot_be_replaced_undoes_nothing() {
     let station = Station::new();

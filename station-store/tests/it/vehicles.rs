@@ -1,4 +1,5 @@
-//! Certificates for vehicles: CertificateSigned with V2GCertificate, their chains in the inventory, and their deletion.
+//! Certificates for vehicles: CertificateSigned with V2GCertificate, their chains in the inventory,
+//! and their deletion.
 
 use ocpp_types::v201::GetCertificateIdUseEnumType as Listed;
 use ocpp_types::v201::InstallCertificateUseEnumType::{CSMSRootCertificate, V2GRootCertificate};
@@ -69,8 +70,8 @@ fn first(chain: &str) -> String {
     chain[..end].to_owned()
 }
 
-/// The leaf first, then its sub-CAs nearest first, without the root. Seen elsewhere: the other order
-/// (libevse-security #102), one certificate in place of the chain (libocpp #89).
+/// The leaf first, then its sub-CAs nearest first, without the root. Seen elsewhere: the other
+/// order (libevse-security #102), one certificate in place of the chain (libocpp #89).
 #[test]
 fn tc_m_15_m03_fr_05_chain_is_listed_with_its_sub_cas() {
     let hierarchy = Hierarchy::new();
@@ -130,8 +131,8 @@ fn m03_fr_05_every_chain_of_every_secc_is_listed() {
     assert_eq!(station.store.vehicle_certificates(now()).len(), 4);
 }
 
-/// `childCertificateHashData` has room for four; a longer chain could not be listed. Seen elsewhere (EVerest): all of
-/// them listed, against the schema.
+/// `childCertificateHashData` has room for four; a longer chain could not be listed. Seen elsewhere
+/// (EVerest): all of them listed, against the schema.
 #[test]
 fn m03_fr_05_more_than_four_sub_cas_are_refused_at_the_door() {
     let root = root("V2G");
@@ -156,9 +157,9 @@ fn m03_fr_05_more_than_four_sub_cas_are_refused_at_the_door() {
     assert_eq!(chains(&station)[0].child_certificate_hash_data.as_ref().map(|all| all.len()), Some(4));
 }
 
-/// M04.FR.08: whatever was listed is deletable. A sub-CA takes the chains below it along, and the keys are condemned
-/// in the same change. Seen elsewhere: a sub-CA that was listed and not found (tfocpp), leaves that were refused
-/// (EVerest), keys left behind (libevse-security #111).
+/// M04.FR.08: whatever was listed is deletable. A sub-CA takes the chains below it along, and the
+/// keys are condemned in the same change. Seen elsewhere: a sub-CA that was listed and not found
+/// (tfocpp), leaves that were refused (EVerest), keys left behind (libevse-security #111).
 #[test]
 fn m04_fr_08_leaf_and_sub_cas_delete_the_chain_and_its_key() {
     let hierarchy = Hierarchy::new();
@@ -202,7 +203,8 @@ fn m04_chain_outlives_its_root() {
     assert!(chains(&station).is_empty());
 }
 
-/// TC_A_12: the certificate is for the SECC that was asked for, its key is ECDSA with 256 bits or more.
+/// TC_A_12: the certificate is for the SECC that was asked for, its key is ECDSA with 256 bits or
+/// more.
 #[test]
 fn tc_a_12_common_name_is_the_secc_id_and_the_key_is_ecdsa() {
     let hierarchy = Hierarchy::new();
@@ -311,7 +313,8 @@ fn a02_fr_06_hierarchy_of_the_use_counts() {
     assert!(station.signed_as(&chain, V2G).installed.is_some());
 }
 
-/// A02.FR.15: of several the newest by notBefore is preferred; what is not valid comes last. Seen elsewhere (EVerest
+/// A02.FR.15: of several the newest by notBefore is preferred; what is not valid comes last. Seen
+/// elsewhere (EVerest
 /// #1658): by notAfter.
 #[test]
 fn a02_fr_15_the_newest_by_not_before_is_preferred() {
@@ -319,7 +322,8 @@ fn a02_fr_15_the_newest_by_not_before_is_preferred() {
     let station = Station::new();
     station.must_install(V2GRootCertificate, &root.pem());
     let mut ids = Vec::new();
-    // In this order: the last one that came is not the one that began last, and one will have expired.
+    // In this order: the last one that came is not the one that began last, and one will have
+    // expired.
     for (number, (from, to)) in
         [((2, 1), (12, 1)), ((5, 1), (7, 1)), ((3, 1), (12, 1))].into_iter().enumerate()
     {
@@ -337,7 +341,8 @@ fn a02_fr_15_the_newest_by_not_before_is_preferred() {
     assert_eq!(chains(&station).len(), 3, "and still listed");
 }
 
-/// The one before the newest stays for sessions under way, older ones go with their keys; other SECCs are left alone.
+/// The one before the newest stays for sessions under way, older ones go with their keys; other
+/// SECCs are left alone.
 #[test]
 fn a02_fr_15_older_than_the_one_before_are_discarded() {
     let hierarchy = Hierarchy::new();
@@ -358,7 +363,8 @@ fn a02_fr_15_older_than_the_one_before_are_discarded() {
     assert_eq!(names, [uri("third"), uri("second"), uri("other")]);
 }
 
-/// A02.FR.15: where there is no room for the certificate before, the newest takes its place; each can be renewed, for ever.
+/// A02.FR.15: where there is no room for the certificate before, the newest takes its place; each
+/// can be renewed, for ever.
 #[test]
 fn a02_fr_15_without_room_the_one_before_is_discarded_and_renewal_goes_on() {
     let root = root("V2G");
@@ -452,8 +458,8 @@ fn a02_combined_certificate_serves_both() {
     assert_eq!(station.store.condemned_keys(), [uri("both")]);
 }
 
-/// Paths are found by key, so a cross-signed root in the chain does no harm where it can be listed. Seen elsewhere
-/// (EVerest #1660): unsupported.
+/// Paths are found by key, so a cross-signed root in the chain does no harm where it can be listed.
+/// Seen elsewhere (EVerest #1660): unsupported.
 #[test]
 fn a02_fr_06_cross_signed_root_in_the_chain() {
     let (old, new) =
@@ -474,7 +480,8 @@ fn a02_fr_06_cross_signed_root_in_the_chain() {
     assert_eq!(station.delete(&children[0]).status, DeleteCertificateStatusEnumType::Accepted);
 }
 
-/// A certificate for the connection is not listed, so the issuer of the cross-signed one need not be known.
+/// A certificate for the connection is not listed, so the issuer of the cross-signed one need not
+/// be known.
 #[test]
 fn a02_fr_06_cross_signed_root_in_the_chain_for_the_connection() {
     let (old, new) = (root("Old"), CertifiedIssuer::self_signed(ca_params("New"), key()).expect("root"));

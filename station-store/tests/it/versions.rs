@@ -60,8 +60,9 @@ fn v16_tc_075_tc_076_install_list_and_delete() {
     assert_eq!(install_16(&station.store, CentralSystemRootCertificate, "no certificate"), rejected);
 }
 
-/// In use is what a live connection relies on, and nothing else. 1.6 must refuse (M04.FR.06), 2.x deletes (TC_M_20),
-/// and the policy may say otherwise. Seen elsewhere (open-ocpp): a flag that nobody set.
+/// In use is what a live connection relies on, and nothing else. 1.6 must refuse (M04.FR.06), 2.x
+/// deletes (TC_M_20), and the policy may say otherwise. Seen elsewhere (open-ocpp): a flag that
+/// nobody set.
 #[test]
 fn v16_m04_fr_06_root_in_use_is_not_deleted() {
     let (used, unused) = (root("Used"), root("Unused"));
@@ -225,7 +226,8 @@ fn v21_v2g20_certificates_are_their_own_kind() {
     assert_eq!(station.list(&[]).certificate_hash_data_chain.map_or(0, |all| all.len()), 3);
 }
 
-/// Seen elsewhere (EVerest): a conversion dropped hashAlgorithm. Each there and back, in every version.
+/// Seen elsewhere (EVerest): a conversion dropped hashAlgorithm. Each there and back, in every
+/// version.
 #[test]
 fn hash_data_survive_every_conversion() {
     let id = CertificateId::of_root(&Certificate::from_pem(&root("Root").pem()).expect("root"));

@@ -1,13 +1,12 @@
-//! The section `[iso15118]`: which controllers there are, and what they hold until the CSMS changes it.
-
-use std::collections::BTreeMap;
+//! The section `[iso15118]`: which controllers there are, and what they hold until the CSMS changes
+//! it.
 
 use serde::Deserialize;
 
-use super::{Config, ConfigError};
-use crate::device_model::{Iso15118, Variable};
+use crate::{config::ConfigError, device_model::Variable};
 
-/// How the station serves vehicles by ISO 15118; its texts and switches are the defaults of `ISO15118Ctrlr`'s variables.
+/// How the station serves vehicles by ISO 15118; its texts and switches are the defaults of
+/// `ISO15118Ctrlr`'s variables.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Iso15118Section {
@@ -15,7 +14,8 @@ pub struct Iso15118Section {
     pub evses: Vec<u32>,
     /// Whether one certificate may serve both the connection to the CSMS and vehicles; default no.
     pub combined_certificates: bool,
-    /// `SeccId`: one for all controllers, or one for each of `evses` in their order; default: the station's serial number.
+    /// `SeccId`: one for all controllers, or one for each of `evses` in their order; default: the
+    /// station's serial number.
     pub secc_id: Option<SeccIds>,
     /// `CountryName`, two letters; default: none, and the certificate names no country.
     pub country_name: Option<String>,
@@ -63,8 +63,8 @@ pub enum SeccIds {
 impl Iso15118Section {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let wrong = |field, rule: String| Err(ConfigError::Value { field, rule });
-        if self.evses.len() > MOST_EVSES {
-            return wrong("iso15118.evses", format!("{} EVSEs, at most {MOST_EVSES}", self.evses.len()));
+        if self.evses.len() > MAX_EVSES {
+            return wrong("iso15118.evses", format!("{} EVSEs, at most {MAX_EVSES}", self.evses.len()));
         }
         for (position, evse) in self.evses.iter().enumerate() {
             if *evse == 0 || self.evses[..position].contains(evse) {
@@ -96,7 +96,7 @@ impl Iso15118Section {
         Ok(())
     }
 
-    fn secc_id(&self, position: usize) -> Option<&String> {
+    pub(super) fn secc_id(&self, position: usize) -> Option<&String> {
         match self.secc_id.as_ref()? {
             SeccIds::Shared(id) => Some(id),
             SeccIds::Each(ids) => ids.get(position),
@@ -104,43 +104,5 @@ impl Iso15118Section {
     }
 }
 
-impl Config {
-    /// The ISO 15118 controllers as the device model takes them; `None`: the station has none.
-    #[must_use]
-    pub fn iso15118_defaults(&self) -> Option<Iso15118> {
-        let section = self.iso15118.as_ref()?;
-        let controller = |position| {
-            let organization = section.organization_name.as_ref().unwrap_or(&self.station.organization);
-            let id = section.secc_id(position).unwrap_or(&self.station.serial_number);
-            let mut values = BTreeMap::from([
-                (Variable::SeccId, id.clone()),
-                (Variable::SeccOrganizationName, organization.clone()),
-            ]);
-            values.extend(section.country_name.clone().map(|country| (Variable::CountryName, country)));
-            for (variable, value) in [
-                (Variable::PncEnabled, section.pnc_enabled),
-                (Variable::V2gCertificateInstallationEnabled, section.v2g_certificate_installation_enabled),
-                (
-                    Variable::ContractCertificateInstallationEnabled,
-                    section.contract_certificate_installation_enabled,
-                ),
-                (Variable::CentralContractValidationAllowed, section.central_contract_validation_allowed),
-                (Variable::ContractValidationOffline, section.contract_validation_offline),
-            ] {
-                values.insert(variable, value.to_string());
-            }
-            values
-        };
-        let controllers = match section.evses.as_slice() {
-            [] => BTreeMap::from([(None, controller(0))]),
-            evses => {
-                let each = evses.iter().enumerate();
-                each.map(|(position, evse)| (Some(*evse), controller(position))).collect()
-            }
-        };
-        Some(Iso15118 { controllers, combined_certificates: section.combined_certificates })
-    }
-}
-
 /// Each may be an SECC of its own, with keys and certificates: as many as the store has room for.
-const MOST_EVSES: usize = station_store::MAX_SECCS;
+const MAX_EVSES: usize = station_store::MAX_SECCS;

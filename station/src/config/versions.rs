@@ -3,8 +3,8 @@
 use ocpp_types::Version;
 use serde::Deserialize;
 
-/// The versions of OCPP that the station offers to its CSMS, which chooses one of them by the subprotocol of the WebSocket: at
-/// least one, none twice, the one that the station prefers first.
+/// The versions of OCPP that the station offers to its CSMS, which chooses one of them by the
+/// subprotocol of the WebSocket: at least one, none twice, the one that the station prefers first.
 ///
 /// In the file: `versions = ["2.1", "2.0.1", "1.6"]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -1,130 +1,83 @@
-//! GetVariables and SetVariables.
+//! Variables are read and set, in terms of no version of OCPP.
 
 use std::collections::BTreeSet;
 
 use ocpp_transport::Password;
-use ocpp_types::{
-    BoundedString, NonEmptyVec,
-    v201::{
-        AttributeEnumType, ComponentType, GetVariableDataType, GetVariableResultType,
-        GetVariableStatusEnumType, GetVariablesRequest, GetVariablesResponse, MutabilityEnumType,
-        SetVariableDataType, SetVariableResultType, SetVariableStatusEnumType, SetVariablesRequest,
-        SetVariablesResponse, VariableType,
-    },
-};
 
 use super::{
     DeviceModel, Downgrade, Situation,
-    variable::{COMMUNICATION, Effect, ISO15118, Place, Refusal, Rule, SECURITY, Variable},
+    names::{Attribute, NamedComponent, NamedVariable, Unknown},
+    variable::{Effect, Mutability, Place, Refusal, Rule, Variable},
 };
 
 /// The answer to SetVariables, and what the model is then.
 #[derive(Debug)]
-pub struct SetOutcome {
+pub struct SetOutcome<R> {
     /// The answer, to be sent only after the change is durable.
-    pub response: SetVariablesResponse,
+    pub response: R,
     /// The changed model; as before where nothing was accepted.
     pub model: DeviceModel,
     /// The variables that were set, also those that had the same value before.
     pub changed: BTreeSet<Variable>,
 }
 
-impl SetOutcome {
-    /// The answer where the change could not be made durable: nothing was set.
-    #[must_use]
-    pub fn not_stored(response: SetVariablesResponse) -> SetVariablesResponse {
-        use SetVariableStatusEnumType as Status;
-        let refused = |result: &SetVariableResultType| {
-            let mut result = result.clone();
-            if matches!(result.attribute_status, Status::Accepted | Status::RebootRequired) {
-                result.attribute_status = Status::Rejected;
-                let refusal = Refusal::new("InternalError", "the change could not be stored");
-                result.attribute_status_info = refusal.status_info();
-            }
-            result
-        };
-        SetVariablesResponse::new(each(&response.set_variable_result, refused))
-    }
+/// What is answered to a question for a variable's value.
+#[derive(Debug)]
+pub(super) enum ReadAnswer {
+    Value(String),
+    Refused(Refusal),
+    Unknown(Unknown),
 }
 
-/// Why a variable cannot be found.
-enum Unknown {
-    Component,
-    Variable,
-    Attribute,
+/// What is answered to a new value.
+#[derive(Debug)]
+pub(super) enum WriteAnswer {
+    Accepted { variable: Variable, effect: Effect },
+    Refused(Refusal),
+    Unknown(Unknown),
 }
 
 impl DeviceModel {
-    /// Answers GetVariables: one result for each question, in their order.
-    #[must_use]
-    pub fn get_variables(
+    /// Reads a variable.
+    pub(super) fn read(
         &self,
-        request: &GetVariablesRequest,
+        component: NamedComponent<'_>,
+        variable: NamedVariable<'_>,
+        attribute: Attribute,
         situation: &Situation,
-    ) -> GetVariablesResponse {
-        let result = |asked: &GetVariableDataType| {
-            use GetVariableStatusEnumType as Status;
-            let answer = |status| {
-                let mut result =
-                    GetVariableResultType::new(status, asked.component.clone(), asked.variable.clone());
-                result.attribute_type = asked.attribute_type;
-                result
-            };
-            match self.find(&asked.component, &asked.variable, asked.attribute_type) {
-                Err(Unknown::Component) => answer(Status::UnknownComponent),
-                Err(Unknown::Variable) => answer(Status::UnknownVariable),
-                Err(Unknown::Attribute) => answer(Status::NotSupportedAttributeType),
-                // A01: a password is never told.
-                Ok(place) if place.variable.mutability() == MutabilityEnumType::WriteOnly => {
-                    let mut result = answer(Status::Rejected);
-                    result.attribute_status_info =
-                        Refusal::new("WriteOnly", "it cannot be read").status_info();
-                    result
-                }
-                Ok(place) => {
-                    let mut result = answer(Status::Accepted);
-                    result.attribute_value = BoundedString::try_from(self.value(place, situation)).ok();
-                    result
-                }
+    ) -> ReadAnswer {
+        match self.find(component, variable, attribute) {
+            Err(unknown) => ReadAnswer::Unknown(unknown),
+            // A01: a password is never reported.
+            Ok(place) if place.variable.mutability() == Mutability::WriteOnly => {
+                ReadAnswer::Refused(Refusal::new("WriteOnly", "it cannot be read"))
             }
-        };
-        GetVariablesResponse::new(each(&request.get_variable_data, result))
+            Ok(place) => ReadAnswer::Value(self.value(place, situation)),
+        }
     }
 
-    /// Answers SetVariables: one result for each question, in their order. One that is refused does not hinder the others.
-    #[must_use]
-    pub fn set_variables(&self, request: &SetVariablesRequest, situation: &Situation) -> SetOutcome {
-        let (mut model, mut changed) = (self.clone(), BTreeSet::new());
-        let result = |asked: &SetVariableDataType| {
-            use SetVariableStatusEnumType as Status;
-            let (status, info) = match self.find(&asked.component, &asked.variable, asked.attribute_type) {
-                Err(Unknown::Component) => (Status::UnknownComponent, None),
-                Err(Unknown::Variable) => (Status::UnknownVariable, None),
-                Err(Unknown::Attribute) => (Status::NotSupportedAttributeType, None),
-                Ok(place) => match model.set(place, asked.attribute_value.as_str(), situation) {
-                    Ok(()) => {
-                        changed.insert(place.variable);
-                        match place.variable.effect() {
-                            Effect::AtOnce => (Status::Accepted, None),
-                            Effect::AfterRestart => (Status::RebootRequired, None),
-                        }
-                    }
-                    Err(refusal) => (Status::Rejected, refusal.status_info()),
-                },
-            };
-            let mut result =
-                SetVariableResultType::new(status, asked.component.clone(), asked.variable.clone());
-            result.attribute_type = asked.attribute_type;
-            result.attribute_status_info = info;
-            result
+    /// Sets a variable. One that is refused does not hinder others.
+    pub(super) fn write(
+        &mut self,
+        component: NamedComponent<'_>,
+        variable: NamedVariable<'_>,
+        attribute: Attribute,
+        value: &str,
+        situation: &Situation,
+    ) -> WriteAnswer {
+        let place = match self.find(component, variable, attribute) {
+            Ok(place) => place,
+            Err(unknown) => return WriteAnswer::Unknown(unknown),
         };
-        let results = each(&request.set_variable_data, result);
-        SetOutcome { response: SetVariablesResponse::new(results), model, changed }
+        match self.set(place, value, situation) {
+            Ok(()) => WriteAnswer::Accepted { variable: place.variable, effect: place.variable.effect() },
+            Err(refusal) => WriteAnswer::Refused(refusal),
+        }
     }
 
     pub(super) fn set(&mut self, place: Place, value: &str, situation: &Situation) -> Result<(), Refusal> {
         let variable = place.variable;
-        if variable.mutability() == MutabilityEnumType::ReadOnly {
+        if variable.mutability() == Mutability::ReadOnly {
             return Err(Refusal::new("ReadOnly", "it cannot be set"));
         }
         let rule = variable.rule();
@@ -166,45 +119,6 @@ impl DeviceModel {
             _ => self.text(place).to_owned(),
         }
     }
-
-    /// The variable that is meant; an attribute that is not named is `Actual`, and there is no other.
-    fn find(
-        &self,
-        component: &ComponentType,
-        variable: &VariableType,
-        attribute: Option<AttributeEnumType>,
-    ) -> Result<Place, Unknown> {
-        let name = component.name.as_str();
-        let evse = match &component.evse {
-            // The controllers are those of whole EVSEs.
-            Some(evse) if evse.connector_id.is_some() => return Err(Unknown::Component),
-            Some(evse) => Some(u32::try_from(evse.id).map_err(|_| Unknown::Component)?),
-            None => None,
-        };
-        let is_there = if ISO15118.eq_ignore_ascii_case(name) {
-            self.controllers().any(|known| known == evse)
-        } else {
-            // Of these there is one each.
-            evse.is_none()
-                && [SECURITY, COMMUNICATION].into_iter().any(|known| known.eq_ignore_ascii_case(name))
-        };
-        if component.instance.is_some() || !is_there {
-            return Err(Unknown::Component);
-        }
-        let instance = variable.instance.as_ref().map(BoundedString::as_str);
-        let variable = Variable::find(name, variable.name.as_str(), instance).ok_or(Unknown::Variable)?;
-        match attribute {
-            None | Some(AttributeEnumType::Actual) => Ok(Place { variable, evse }),
-            Some(_) => Err(Unknown::Attribute),
-        }
-    }
-}
-
-/// As many results as questions.
-fn each<T, R>(questions: &NonEmptyVec<T>, answer: impl FnMut(&T) -> R) -> NonEmptyVec<R> {
-    let results = questions.iter().map(answer).collect::<Vec<_>>();
-    NonEmptyVec::try_from(results)
-        .unwrap_or_else(|_| unreachable!("there is a question, so there is an answer"))
 }
 
 /// Facts: 30 s is what the specification suggests.

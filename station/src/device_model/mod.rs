@@ -1,16 +1,17 @@
 //! The part of the device model that concerns security and the connection to the CSMS, without IO.
 //!
-//! [`DeviceModel`] is a value: a change makes a new one, which the caller makes durable before it takes it on and answers
-//! (all writable variables are persistent). What is not the model's own, such as the number of installed certificates, comes with
-//! each question as [`Situation`].
+//! [`DeviceModel`] is a value: a change makes a new one, which the caller makes durable before it
+//! takes it on and answers (all writable variables are persistent). What is not the model's own,
+//! such as the number of installed certificates, comes with each question as [`Situation`].
 
 mod answer;
 mod iso15118;
+mod messages;
+mod names;
 mod network;
 mod report;
+mod situation;
 mod stored;
-mod v16;
-mod v21;
 mod variable;
 
 use std::{
@@ -19,16 +20,16 @@ use std::{
     time::Duration,
 };
 
-use ocpp_transport::{Password, SecurityProfile, StationIdentity};
+use ocpp_transport::{Password, StationIdentity};
 
 pub use self::{
     answer::SetOutcome,
-    iso15118::{Iso15118, Secc},
-    network::{NetworkConfiguration, ProfileOutcome},
+    iso15118::controllers::{Iso15118, Secc},
+    messages::{v16::ConfigurationOutcome, v21, v201},
+    network::{NetworkConfiguration, profile::ProfileOutcome},
+    situation::{Downgrade, Installed, Situation},
     stored::StoredModelError,
-    v16::ConfigurationOutcome,
-    v21::{NotTheSame, same, set_variables},
-    variable::Variable,
+    variable::{Mutability, Variable},
 };
 use variable::Place;
 
@@ -38,7 +39,8 @@ pub struct DeviceModel {
     defaults: Defaults,
     /// What the CSMS has set, each checked by its rule.
     set: BTreeMap<Place, String>,
-    /// The controllers whose PnCEnabled is off until the station starts anew (A02.FR.21); never written down.
+    /// The controllers whose PnCEnabled is off until the next start (A02.FR.21); never
+    /// written down.
     suspended: BTreeSet<Option<u32>>,
     /// A01: set by the CSMS, in place of the password that the station was delivered with.
     password: Option<Password>,
@@ -57,14 +59,16 @@ pub struct Defaults {
     pub password: Password,
     /// `SecurityCtrlr.AllowSecurityProfileDowngrade`, which only the owner of the station changes.
     pub downgrade: Downgrade,
-    /// The other variables that a CSMS may set, by their text; those that are missing have the value that [`Variable`] names.
+    /// The other variables that a CSMS may set, by their text; those that are missing have the
+    /// value that [`Variable`] names.
     pub values: BTreeMap<Variable, String>,
     /// The ISO 15118 controllers; `None`: the station has none, and no such component.
     pub iso15118: Option<Iso15118>,
 }
 
 impl Defaults {
-    /// The defaults of a station: no downgrade, and the values of [`DeviceModel`] for everything else.
+    /// The defaults of a station: no downgrade, and the values of [`DeviceModel`] for everything
+    /// else.
     #[must_use]
     pub fn new(identity: StationIdentity, organization: impl Into<String>, password: Password) -> Self {
         Self {
@@ -76,46 +80,6 @@ impl Defaults {
             iso15118: None,
         }
     }
-}
-
-/// Whether security profile 2 may follow profile 3 (A05.FR.08). Profile 1 never follows a higher one (A05.FR.09).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Downgrade {
-    /// A profile is never followed by a lower one (A05.FR.10).
-    #[default]
-    Refused,
-    /// Profile 2 may follow profile 3.
-    ThreeToTwo,
-}
-
-/// What the answers depend on beside the model.
-#[derive(Clone, Copy, Debug)]
-pub struct Situation {
-    /// How many certificates are installed.
-    pub certificates: usize,
-    /// How many may be installed.
-    pub certificate_capacity: usize,
-    /// Whether a CSMS root is installed that is valid now.
-    pub csms_root: Installed,
-    /// Whether the station has a certificate of its own that is valid now.
-    pub own_certificate: Installed,
-    /// `SecurityCtrlr.AdditionalRootCertificateCheck`.
-    pub additional_root_check: bool,
-    /// `SecurityCtrlr.MaxCertificateChainSize`, in characters.
-    pub max_chain_size: usize,
-    /// The security profile of the connection.
-    pub profile: SecurityProfile,
-    /// The slot of the connection.
-    pub slot: u32,
-}
-
-/// Whether there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Installed {
-    /// There is.
-    Yes,
-    /// There is none.
-    No,
 }
 
 impl DeviceModel {
@@ -173,7 +137,8 @@ impl DeviceModel {
         self.seconds(Variable::HeartbeatInterval)
     }
 
-    /// The answer to BootNotification names the interval, which `HeartbeatInterval` then has (B01.FR.04).
+    /// The answer to BootNotification names the interval, which `HeartbeatInterval` then has
+    /// (B01.FR.04).
     pub fn adopt_heartbeat_interval(&mut self, interval: Duration) {
         let seconds = interval.as_secs().to_string();
         if Variable::HeartbeatInterval.rule().check(&seconds).is_ok() {
@@ -181,7 +146,8 @@ impl DeviceModel {
         }
     }
 
-    /// The shortest wait before an attempt to connect, the range of what is added at random, and how often the wait doubles.
+    /// The shortest wait before an attempt to connect, the range of what is added at random, and
+    /// how often the wait doubles.
     #[must_use]
     pub fn back_off(&self) -> (Duration, Duration, u32) {
         (
@@ -191,7 +157,8 @@ impl DeviceModel {
         )
     }
 
-    /// How long a certificate is waited for before its request is sent again, and how often it is (A02.FR.17, A02.FR.18).
+    /// How long a certificate is waited for before its request is sent again, and how often it is
+    /// (A02.FR.17, A02.FR.18).
     #[must_use]
     pub fn certificate_wait(&self) -> (Duration, u32) {
         (self.seconds(Variable::CertSigningWaitMinimum), self.number(Variable::CertSigningRepeatTimes))
@@ -201,7 +168,8 @@ impl DeviceModel {
         Duration::from_secs(self.number(variable).into())
     }
 
-    /// The value of a number; every rule of one fits into 32 bits, and what is set has passed its rule.
+    /// The value of a number; every rule of one fits into 32 bits, and what is set has passed its
+    /// rule.
     fn number(&self, variable: Variable) -> u32 {
         self.text(variable).parse().unwrap_or_default()
     }

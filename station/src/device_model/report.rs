@@ -1,158 +1,108 @@
-//! GetBaseReport and GetReport, and the reports that follow them.
-
-use ocpp_types::{
-    BoundedString, BoundedVec, NonEmptyVec, Number, Timestamp,
-    v201::{
-        AttributeEnumType, ComponentCriterionEnumType, ComponentType, ComponentVariableType, EVSEType,
-        GenericDeviceModelStatusEnumType, GetBaseReportRequest, GetBaseReportResponse, GetReportRequest,
-        GetReportResponse, MutabilityEnumType, NotifyReportRequest, ReportBaseEnumType, ReportDataType,
-        VariableAttributeType, VariableCharacteristicsType, VariableType,
-    },
-};
+//! Which variables a report lists, and what it says of each, in terms of no version of OCPP.
 
 use super::{
     DeviceModel, Situation,
-    variable::{PASSWORD_MAX, Place, Rule, Variable},
+    names::{NamedComponent, NamedVariable},
+    variable::{DataType, Mutability, PASSWORD_MAX, Place, Rule, Variable},
 };
 
+/// What GetBaseReport asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inventory {
+    Full,
+    Configuration,
+    /// Of components with a problem, which these do not have; it is not supported.
+    Summary,
+}
+
+/// Which components GetReport asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Criteria {
+    /// Those that are active, available or enabled, which each component is, or all.
+    Any,
+    /// Only those with a problem, which none has.
+    ProblemsOnly,
+}
+
+/// What a report says of a variable.
+#[derive(Clone, Debug)]
+pub(super) struct ReportedVariable {
+    pub(super) place: Place,
+    /// `None` where it cannot be read (B07.FR.03).
+    pub(super) value: Option<String>,
+    pub(super) data_type: DataType,
+    pub(super) unit: Option<&'static str>,
+    pub(super) min: Option<i64>,
+    pub(super) max: Option<i64>,
+    pub(super) values: Option<String>,
+}
+
 impl DeviceModel {
-    /// Answers GetBaseReport, and gives the reports to be sent after the answer, in their order.
-    ///
-    /// The summary inventory is for components with a problem, which these do not have; it is not supported.
-    #[must_use]
-    pub fn base_report(
-        &self,
-        request: &GetBaseReportRequest,
-        situation: &Situation,
-        now: Timestamp,
-    ) -> (GetBaseReportResponse, Vec<NotifyReportRequest>) {
-        use GenericDeviceModelStatusEnumType::{Accepted, NotSupported};
-        let wanted = |place: &Place| match request.report_base {
-            ReportBaseEnumType::FullInventory => true,
-            ReportBaseEnumType::ConfigurationInventory => {
-                place.variable.mutability() != MutabilityEnumType::ReadOnly
-            }
-            ReportBaseEnumType::SummaryInventory => false,
-        };
-        match self.reports(request.request_id, wanted, situation, now) {
-            reports if reports.is_empty() => (GetBaseReportResponse::new(NotSupported), reports),
-            reports => (GetBaseReportResponse::new(Accepted), reports),
-        }
+    /// What a base report lists (B07); nothing of an inventory that is not supported.
+    pub(super) fn base_report(&self, inventory: Inventory, situation: &Situation) -> Vec<ReportedVariable> {
+        self.reported(situation, |place| match inventory {
+            Inventory::Full => true,
+            Inventory::Configuration => place.variable.mutability() != Mutability::ReadOnly,
+            Inventory::Summary => false,
+        })
     }
 
-    /// Answers GetReport (B08), by which a CSMS reads each SeccId before it asks for certificates (A02), and gives the reports to
-    /// be sent after the answer, in their order.
+    /// What a report lists (B08), by which a CSMS reads each SeccId before it asks for certificates
+    /// (A02).
     ///
-    /// A component or variable that names no instance means each, one without an EVSE that of each EVSE. None of these
-    /// components has the variables Active, Available, Enabled and Problem: where the first three are wanted, each component
-    /// counts, and where a problem is wanted, none does.
-    #[must_use]
-    pub fn report(
+    /// A component or variable that names no instance means each, one without an EVSE that of each
+    /// EVSE; `None` means all.
+    pub(super) fn report(
         &self,
-        request: &GetReportRequest,
+        criteria: Criteria,
+        named: Option<&[(NamedComponent<'_>, Option<NamedVariable<'_>>)]>,
         situation: &Situation,
-        now: Timestamp,
-    ) -> (GetReportResponse, Vec<NotifyReportRequest>) {
-        use GenericDeviceModelStatusEnumType::{Accepted, EmptyResultSet};
-        let criterion = request.component_criteria.as_ref().is_none_or(|criteria| {
-            criteria.iter().any(|criterion| *criterion != ComponentCriterionEnumType::Problem)
-        });
-        let wanted = |place: &Place| {
-            let named = &request.component_variable;
-            criterion && named.as_ref().is_none_or(|named| named.iter().any(|named| place.is_named_by(named)))
-        };
-        match self.reports(request.request_id, wanted, situation, now) {
-            reports if reports.is_empty() => (GetReportResponse::new(EmptyResultSet), reports),
-            reports => (GetReportResponse::new(Accepted), reports),
-        }
+    ) -> Vec<ReportedVariable> {
+        self.reported(situation, |place| {
+            let is_named = |named: &[(NamedComponent<'_>, Option<NamedVariable<'_>>)]| {
+                named.iter().any(|(component, variable)| place.is_named_by(*component, *variable))
+            };
+            criteria == Criteria::Any && named.is_none_or(is_named)
+        })
     }
 
-    fn reports(
-        &self,
-        request_id: i64,
-        wanted: impl Fn(&Place) -> bool,
-        situation: &Situation,
-        now: Timestamp,
-    ) -> Vec<NotifyReportRequest> {
+    fn reported(&self, situation: &Situation, wanted: impl Fn(&Place) -> bool) -> Vec<ReportedVariable> {
         let places = self.places().into_iter().filter(wanted);
-        let data = places.filter_map(|place| self.report_data(place, situation)).collect::<Vec<_>>();
-        let last = data.chunks(PER_REPORT).len().saturating_sub(1);
-        let reports = data.chunks(PER_REPORT).enumerate().map(|(position, chunk)| {
-            // A handful.
-            let number = i64::try_from(position).unwrap_or(i64::MAX);
-            let mut report = NotifyReportRequest::new(request_id, now, number);
-            report.report_data = NonEmptyVec::try_from(chunk.to_vec()).ok();
-            report.tbc = Some(position < last);
-            report
-        });
-        reports.collect()
+        places.map(|place| self.reported_variable(place, situation)).collect()
     }
 
-    fn report_data(&self, place: Place, situation: &Situation) -> Option<ReportDataType> {
+    fn reported_variable(&self, place: Place, situation: &Situation) -> ReportedVariable {
         let variable = place.variable;
-        let mut component = ComponentType::new(BoundedString::try_from(variable.component()).ok()?);
-        component.evse = place.evse.map(|evse| EVSEType::new(evse.into()));
-        let mut name = VariableType::new(BoundedString::try_from(variable.name()).ok()?);
-        name.instance = variable.instance().and_then(|instance| BoundedString::try_from(instance).ok());
-
-        let mut attribute = VariableAttributeType::new();
-        attribute.type_ = Some(AttributeEnumType::Actual);
-        attribute.mutability = Some(variable.mutability());
-        attribute.persistent = Some(true);
-        attribute.constant = Some(false);
-        // B07.FR.03: without the value of what cannot be read.
-        if variable.mutability() != MutabilityEnumType::WriteOnly {
-            attribute.value = BoundedString::try_from(self.value(place, situation)).ok();
-        }
-
         let rule = variable.rule();
-        let mut characteristics = VariableCharacteristicsType::new(rule.data_type(), false);
+        let is_readable = variable.mutability() != Mutability::WriteOnly;
+        let mut reported = ReportedVariable {
+            place,
+            value: is_readable.then(|| self.value(place, situation)),
+            data_type: rule.data_type(),
+            unit: None,
+            min: None,
+            max: None,
+            values: None,
+        };
         match rule {
             Rule::Integer { min, max, unit } => {
-                characteristics.unit = unit.and_then(|unit| BoundedString::try_from(unit).ok());
-                characteristics.min_limit = Some(Number::from(min));
                 let max = match variable {
-                    // M05.FR.06: the limit tells how many may be installed.
-                    Variable::CertificateEntries => i64::try_from(situation.certificate_capacity).ok()?,
+                    // M05.FR.06: the limit is how many may be installed.
+                    Variable::CertificateEntries => {
+                        i64::try_from(situation.certificate_capacity).unwrap_or(i64::MAX)
+                    }
                     _ => max,
                 };
-                characteristics.max_limit = (max < i64::MAX).then(|| Number::from(max));
+                reported.unit = unit;
+                reported.min = Some(min);
+                reported.max = (max < i64::MAX).then_some(max);
             }
-            Rule::Text { max } => characteristics.max_limit = i64::try_from(max).ok().map(Number::from),
-            Rule::Password => {
-                characteristics.max_limit = i64::try_from(PASSWORD_MAX).ok().map(Number::from);
-            }
-            Rule::Slots => {
-                characteristics.values_list = BoundedString::try_from(self.network.values_list()).ok();
-            }
-            Rule::Country => characteristics.max_limit = Some(Number::from(2)),
+            Rule::Text { max } => reported.max = i64::try_from(max).ok(),
+            Rule::Password => reported.max = i64::try_from(PASSWORD_MAX).ok(),
+            Rule::Slots => reported.values = Some(self.network.values_list()),
+            Rule::Country => reported.max = Some(2),
             Rule::Boolean => {}
         }
-        let attributes = BoundedVec::try_from(vec![attribute]).ok()?;
-        let mut data = ReportDataType::new(component, name, attributes);
-        data.variable_characteristics = Some(characteristics);
-        Some(data)
+        reported
     }
 }
-
-impl Place {
-    /// Whether a request for a report means it. What is left out means each.
-    fn is_named_by(&self, named: &ComponentVariableType) -> bool {
-        let component = &named.component;
-        let same_evse = |evse: &EVSEType| {
-            evse.connector_id.is_none() && self.evse.is_some_and(|own| i64::from(own) == evse.id)
-        };
-        let same_variable = |asked: &VariableType| {
-            let instance = self.variable.instance().unwrap_or_default();
-            self.variable.name().eq_ignore_ascii_case(asked.name.as_str())
-                && asked.instance.as_ref().is_none_or(|asked| instance.eq_ignore_ascii_case(asked.as_str()))
-        };
-        self.variable.component().eq_ignore_ascii_case(component.name.as_str())
-            && component.instance.is_none()
-            && component.evse.as_ref().is_none_or(same_evse)
-            && named.variable.as_ref().is_none_or(same_variable)
-    }
-}
-
-/// Variables in one report: some 400 bytes each, so that the frame stays small for a constrained station.
-const PER_REPORT: usize = 8;

@@ -49,7 +49,8 @@ struct Document {
     variables: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     password: Option<Zeroizing<String>>,
-    /// The password in hexadecimal, where it is no text: an AuthorizationKey of OCPP 1.6. Since format 2.
+    /// The password in hexadecimal, where it is no text: an AuthorizationKey of OCPP 1.6. Since
+    /// format 2.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     authorization_key: Option<Zeroizing<String>>,
     profiles: BTreeMap<u32, Box<RawValue>>,
@@ -57,7 +58,8 @@ struct Document {
 }
 
 impl DeviceModel {
-    /// The model as JSON. It holds the password, which a station has to keep in clear (A01.FR.10): for its owner's eyes only.
+    /// The model as JSON. It holds the password, which a station has to keep in clear (A01.FR.10):
+    /// for its owner's eyes only.
     ///
     /// # Errors
     /// None of a model that was built by this module's functions.
@@ -74,7 +76,8 @@ impl DeviceModel {
         let password = self.password.as_ref().and_then(text);
         let key = self.password.as_ref().filter(|_| password.is_none());
         let document = Document {
-            // A program that knows neither such a key nor ISO 15118 can go on reading what has none.
+            // A program that knows neither such a key nor ISO 15118 can go on reading what has
+            // none.
             format: if key.is_some() || self.set.keys().any(|place| place.variable.is_of_iso15118()) {
                 FORMAT
             } else {

@@ -1,6 +1,7 @@
 mod iso15118;
 mod v16;
 
+use ocpp_transport::SecurityProfile;
 use ocpp_types::{
     Timestamp, decode, encode,
     v201::{
@@ -14,7 +15,7 @@ use super::*;
 /// What a SetVariables or SetNetworkProfile leads to: its status and the reason.
 type Answer = (String, Option<String>);
 
-fn model(profile: u8) -> DeviceModel {
+pub(super) fn model(profile: u8) -> DeviceModel {
     let identity = StationIdentity::try_from("CS001").expect("short");
     let defaults = Defaults::new(identity, "Example CSO", Password::from("0123456789abcdef"));
     with_defaults(defaults, profile)
@@ -31,7 +32,7 @@ fn downgrading(profile: u8) -> DeviceModel {
     with_defaults(defaults, profile)
 }
 
-fn situation(profile: u8) -> Situation {
+pub(super) fn situation(profile: u8) -> Situation {
     Situation {
         certificates: 3,
         certificate_capacity: 32,
@@ -56,7 +57,7 @@ fn set(model: &mut DeviceModel, variable: &str, value: &str, situation: &Situati
         r#"{{"setVariableData":[{{"attributeValue":"{value}","component":{{"name":"{component}"}},"variable":{{"name":"{name}"}}}}]}}"#
     ))
     .expect("valid");
-    let outcome = model.set_variables(&request, situation);
+    let outcome = v201::set_variables(model, &request, situation);
     let result = outcome.response.set_variable_result.first().expect("one for one");
     let reason = result.attribute_status_info.as_ref().map(|info| info.reason_code.as_str().to_owned());
     let answer = (result.attribute_status.to_string(), reason);
@@ -73,7 +74,7 @@ fn get(model: &DeviceModel, variable: &str, situation: &Situation) -> (String, O
         r#"{{"getVariableData":[{{"component":{{"name":"{component}"}},"variable":{{"name":"{name}"{instance}}}}}]}}"#
     ))
     .expect("valid");
-    let response = model.get_variables(&request, situation);
+    let response = v201::get_variables(model, &request, situation);
     let result = response.get_variable_result.first().expect("one for one");
     (
         result.attribute_status.to_string(),
@@ -88,7 +89,7 @@ fn store(model: &mut DeviceModel, slot: u32, url: &str, profile: u8, situation: 
 fn store_data(model: &mut DeviceModel, slot: u32, data: &str, situation: &Situation) -> Answer {
     let request: SetNetworkProfileRequest =
         decode(&format!(r#"{{"configurationSlot":{slot},"connectionData":{data}}}"#)).expect("valid");
-    let outcome = model.set_network_profile(&request, situation);
+    let outcome = v201::set_network_profile(model, &request, situation);
     let reason = outcome.response.status_info.as_ref().map(|info| info.reason_code.as_str().to_owned());
     let answer = (outcome.response.status.to_string(), reason);
     if let Some(changed) = outcome.changed {
@@ -336,7 +337,7 @@ fn a_report_tells_every_variable_once_and_no_password() {
     let report = |base: &str| {
         let request: GetBaseReportRequest =
             decode(&format!(r#"{{"requestId":7,"reportBase":"{base}"}}"#)).expect("valid");
-        let (response, reports) = model.base_report(&request, &situation(2), now);
+        let (response, reports) = v201::base_report(&model, &request, &situation(2), now);
         let frames = reports.iter().map(|report| encode(report).expect("valid")).collect::<Vec<_>>();
         let more = reports.iter().map(|report| report.tbc == Some(true)).collect::<Vec<_>>();
         let numbers = reports.iter().map(|report| report.seq_no).collect::<Vec<_>>();

@@ -1,7 +1,5 @@
 //! Which variables there are, and what each may hold.
 
-use ocpp_types::v201::{DataEnumType, MutabilityEnumType};
-
 /// A variable of the device model that concerns security or the connection to the CSMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -12,7 +10,8 @@ pub enum Variable {
     Identity,
     /// `SecurityCtrlr.OrganizationName`: O of the station's certificate (A00.FR.509).
     OrganizationName,
-    /// `SecurityCtrlr.CertificateEntries`: how many certificates are installed; its limit is how many may be (M05.FR.06).
+    /// `SecurityCtrlr.CertificateEntries`: how many certificates are installed; its limit is how
+    /// many may be (M05.FR.06).
     CertificateEntries,
     /// `SecurityCtrlr.SecurityProfile`: that of the connection.
     SecurityProfile,
@@ -24,7 +23,8 @@ pub enum Variable {
     CertSigningWaitMinimum,
     /// `SecurityCtrlr.CertSigningRepeatTimes` (A02.FR.18).
     CertSigningRepeatTimes,
-    /// `SecurityCtrlr.AllowSecurityProfileDowngrade`: whether profile 2 may follow profile 3 (A05.FR.08).
+    /// `SecurityCtrlr.AllowSecurityProfileDowngrade`: whether profile 2 may follow profile 3
+    /// (A05.FR.08).
     AllowSecurityProfileDowngrade,
     /// `SecurityCtrlr.AllowCSMSTLSWildcards`: whether the CSMS's certificate may name a wildcard.
     AllowCsmsTlsWildcards,
@@ -32,7 +32,8 @@ pub enum Variable {
     ActiveNetworkProfile,
     /// `OCPPCommCtrlr.MessageTimeout[Default]`, in seconds.
     MessageTimeout,
-    /// `OCPPCommCtrlr.NetworkConfigurationPriority`: slots in the order in which they are tried (B10).
+    /// `OCPPCommCtrlr.NetworkConfigurationPriority`: slots in the order in which they are tried
+    /// (B10).
     NetworkConfigurationPriority,
     /// `OCPPCommCtrlr.NetworkProfileConnectionAttempts`: for each slot (B10.FR.03).
     NetworkProfileConnectionAttempts,
@@ -48,7 +49,8 @@ pub enum Variable {
     RetryBackOffWaitMinimum,
     /// `OCPPCommCtrlr.WebSocketPingInterval`, in seconds; 0 is none.
     WebSocketPingInterval,
-    /// `ISO15118Ctrlr.SeccId`: CN of the certificate for vehicles; EVSEs that share a controller have the same one.
+    /// `ISO15118Ctrlr.SeccId`: CN of the certificate for vehicles; EVSEs that share a controller
+    /// have the same one.
     SeccId,
     /// `ISO15118Ctrlr.CountryName`: C of the certificate for vehicles, two letters (ISO 3166-1).
     CountryName,
@@ -56,13 +58,17 @@ pub enum Variable {
     SeccOrganizationName,
     /// `ISO15118Ctrlr.PnCEnabled`: whether vehicles may identify themselves by contract.
     PncEnabled,
-    /// `ISO15118Ctrlr.V2GCertificateInstallationEnabled`: whether certificates for vehicles are asked for (A02, A03).
+    /// `ISO15118Ctrlr.V2GCertificateInstallationEnabled`: whether certificates for vehicles are
+    /// asked for (A02, A03).
     V2gCertificateInstallationEnabled,
-    /// `ISO15118Ctrlr.ContractCertificateInstallationEnabled`: whether vehicles may have contract certificates installed (M01, M02).
+    /// `ISO15118Ctrlr.ContractCertificateInstallationEnabled`: whether vehicles may have contract
+    /// certificates installed (M01, M02).
     ContractCertificateInstallationEnabled,
-    /// `ISO15118Ctrlr.CentralContractValidationAllowed`: whether the CSMS may judge a contract certificate (C07).
+    /// `ISO15118Ctrlr.CentralContractValidationAllowed`: whether the CSMS may judge a contract
+    /// certificate (C07).
     CentralContractValidationAllowed,
-    /// `ISO15118Ctrlr.ContractValidationOffline`: whether the station judges one while it is offline (C07).
+    /// `ISO15118Ctrlr.ContractValidationOffline`: whether the station judges one while it is
+    /// offline (C07).
     ContractValidationOffline,
 }
 
@@ -181,9 +187,9 @@ impl Variable {
 
     /// Who may read it and who may write it.
     #[must_use]
-    pub fn mutability(self) -> MutabilityEnumType {
+    pub fn mutability(self) -> Mutability {
         match self {
-            Self::BasicAuthPassword => MutabilityEnumType::WriteOnly,
+            Self::BasicAuthPassword => Mutability::WriteOnly,
             Self::Identity
             | Self::CertificateEntries
             | Self::SecurityProfile
@@ -191,8 +197,8 @@ impl Variable {
             | Self::MaxCertificateChainSize
             | Self::AllowSecurityProfileDowngrade
             | Self::ActiveNetworkProfile
-            | Self::MessageTimeout => MutabilityEnumType::ReadOnly,
-            _ => MutabilityEnumType::ReadWrite,
+            | Self::MessageTimeout => Mutability::ReadOnly,
+            _ => Mutability::ReadWrite,
         }
     }
 
@@ -268,12 +274,32 @@ impl Variable {
     }
 }
 
+/// Who may read a variable and who may write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutability {
+    /// The CSMS reads it.
+    ReadOnly,
+    /// The CSMS sets it and cannot read it.
+    WriteOnly,
+    /// The CSMS reads and sets it.
+    ReadWrite,
+}
+
+/// What kind of value a variable has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DataType {
+    Text,
+    Integer,
+    Boolean,
+    SequenceList,
+}
+
 /// When a new value holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     /// At once, or with the next connection.
     AtOnce,
-    /// When the station has started anew: SetVariables is answered RebootRequired.
+    /// When the station has started again: SetVariables is answered RebootRequired.
     AfterRestart,
 }
 
@@ -305,13 +331,15 @@ pub(super) enum Rule {
     Boolean,
     /// ISO 3166-1 alpha-2, as C of a certificate has it.
     Country,
-    /// A passwordString of 16 to 64 characters (A00.FR.205, A00.FR.304; the upper bound is this station's).
+    /// A passwordString of 16 to 64 characters (A00.FR.205, A00.FR.304; the upper bound is this
+    /// station's).
     Password,
     /// Numbers of slots, separated by commas; judged beside the slots themselves.
     Slots,
 }
 
-/// Why a value is refused: a reason of OCPP's list, and words for people that do not repeat the value.
+/// Why a value is refused: a reason of OCPP's list, and words for people that do not repeat the
+/// value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) reason: &'static str,
@@ -325,12 +353,12 @@ impl Refusal {
 }
 
 impl Rule {
-    pub(super) fn data_type(self) -> DataEnumType {
+    pub(super) fn data_type(self) -> DataType {
         match self {
-            Self::Text { .. } | Self::Country | Self::Password => DataEnumType::String,
-            Self::Integer { .. } => DataEnumType::Integer,
-            Self::Boolean => DataEnumType::Boolean,
-            Self::Slots => DataEnumType::SequenceList,
+            Self::Text { .. } | Self::Country | Self::Password => DataType::Text,
+            Self::Integer { .. } => DataType::Integer,
+            Self::Boolean => DataType::Boolean,
+            Self::Slots => DataType::SequenceList,
         }
     }
 
@@ -339,6 +367,10 @@ impl Rule {
         match self {
             Self::Text { max } if count > max => {
                 Err(Refusal::new("InvalidValue", format!("{count} characters, at most {max}")))
+            }
+            // What OCPP 2.1 has room for and 2.0.1 has not.
+            _ if count > MAX_VALUE => {
+                Err(Refusal::new("InvalidValue", format!("{count} characters, at most {MAX_VALUE}")))
             }
             Self::Text { .. } if value.trim().is_empty() => Err(Refusal::new("InvalidValue", "empty")),
             Self::Text { .. } | Self::Slots => Ok(()),
@@ -383,6 +415,9 @@ const PASSWORD_MIN: usize = 16;
 
 /// `SecurityCtrlr.BasicAuthPassword.maxLimit`, which the errata want between 40 and 64.
 pub(super) const PASSWORD_MAX: usize = 64;
+
+/// The characters of `attributeValue` in OCPP 2.0.1. No variable of this station needs more.
+const MAX_VALUE: usize = 1000;
 
 const DAY: i64 = 24 * 3600;
 pub(super) const SECURITY: &str = "SecurityCtrlr";

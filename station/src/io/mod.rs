@@ -1,136 +1,26 @@
 //! What touches the world: the token, the store's file, the clock and the network.
 
 mod agent;
-mod clock;
-mod commands;
-mod connecting;
+mod blocking;
+mod certificates;
+mod connection;
 mod control;
 mod csms;
-mod disk_faults;
-mod disk_repair;
-mod disposal;
+mod device_model;
+mod disk;
 mod enrolment;
-mod folder;
 mod handlers;
-mod last_slot;
-mod link;
 mod locking;
-mod model_file;
-mod model_handlers;
-mod renewing;
-mod security_log;
-mod statuses;
-mod store;
+mod renewal;
+mod security_events;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
-
-use ocpp_transport::Password;
-use ocpp_types::v201::CertificateHashDataType;
-use program::causes;
-use station_store::{AdditionalRootCheck, OpenError, Settings, Store, message::HashDataMessage as _};
-
-use self::folder::make_folder;
 pub use self::{
     agent::{Agent, AgentError, AgentHandle, Ended},
     control::{ControlError, Conversation},
     csms::BootReason,
+    device_model::ModelError,
+    disk::{OpenStoreError, ReadPasswordError, open_store},
     enrolment::EnrolmentError,
-    model_file::ModelError,
-    renewing::RenewError,
-    security_log::{EventState, LoggedEvent, security_log},
+    renewal::RenewError,
+    security_events::{EventState, LoggedEvent, security_log},
 };
-use crate::config::{Config, ConfigError, LastCsmsRoot};
-
-/// Opens the station's store, making its folder where it is missing. Blocks on the disk.
-///
-/// # Errors
-/// [`OpenStoreError`].
-pub fn open_store(config: &Config) -> Result<Store, OpenStoreError> {
-    open_store_of(config, &config.station.organization)
-}
-
-/// The store of a station whose certificate names `organization`.
-fn open_store_of(config: &Config, organization: &str) -> Result<Store, OpenStoreError> {
-    make_folder(config)
-        .map_err(|source| OpenStoreError::Folder { path: config.directory.clone(), source })?;
-    let certificates = &config.certificates;
-    let check =
-        if certificates.additional_root_check { AdditionalRootCheck::On } else { AdditionalRootCheck::Off };
-    let settings = Settings::new(&config.station.serial_number)
-        .organization(organization)
-        .max_entries(certificates.max_entries.into())
-        .additional_root_check(check)
-        .last_csms_root(match certificates.last_csms_root {
-            LastCsmsRoot::Refuse => station_store::LastCsmsRoot::Keep,
-            LastCsmsRoot::Delete => station_store::LastCsmsRoot::Delete,
-        })
-        .max_chain_size(certificates.max_chain_size.into())
-        .hash_algorithm(CertificateHashDataType::algorithm(certificates.hash_algorithm))
-        .skew(Duration::from_secs(certificates.clock_skew_s.into()));
-    let store =
-        Store::open(config.directory.join("certificates.redb"), settings).map_err(OpenStoreError::Store)?;
-    if let Some(folder) = &certificates.trust_bundles {
-        write_trust_bundles(&store, folder);
-    }
-    Ok(store)
-}
-
-/// Writes the roots down for neighbours, now and after each change of them. That this fails hinders the station in nothing:
-/// it does not read them itself.
-fn write_trust_bundles(store: &Store, folder: &Path) {
-    if let Err(error) = fs::create_dir_all(folder) {
-        let folder = folder.display();
-        return tracing::error!(%folder, error = %causes(&error), "no trust bundles are written; check certificates.trust_bundles");
-    }
-    if let Err(error) = store.write_trust_bundles(folder) {
-        tracing::error!(error = %causes(&error), "no trust bundles are written; check certificates.trust_bundles");
-    }
-}
-
-/// Why the store cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenStoreError {
-    /// Its folder cannot be made.
-    #[error("cannot make the folder {}; check `directory` in the configuration", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file in it cannot be opened.
-    #[error("the store cannot be opened")]
-    Store(#[source] OpenError),
-}
-
-/// Reads the password of security profile 2.
-fn read_password(config: &Config) -> Result<Password, ReadPasswordError> {
-    let path = &config.csms.password_file;
-    let text =
-        fs::read_to_string(path).map_err(|source| ReadPasswordError::File { path: path.clone(), source })?;
-    config.password(&text).map_err(ReadPasswordError::Content)
-}
-
-/// Why the password cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReadPasswordError {
-    /// The file cannot be read.
-    #[error("cannot read the password file {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: std::io::Error,
-    },
-    /// What it holds is no password.
-    #[error(transparent)]
-    Content(ConfigError),
-}

@@ -8,7 +8,7 @@ use super::{Schedule, Validity};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Held {
     pub(super) validity: Option<Validity>,
-    /// Whether it is not valid yet: it was signed while a clock was ahead, and nobody accepts it.
+    /// Whether it is not valid yet: it was signed while a clock was ahead.
     pub(super) early: bool,
     /// When the last series ended, and how.
     pub(super) ended: Option<(SystemTime, Pause)>,

@@ -1,22 +1,26 @@
-//! The renewal of the station's certificates (A02, A03), as a state machine without clock, socket, disk or token.
+//! The renewal of the station's certificates (A02, A03), as a state machine without clock, socket,
+//! disk or token.
 //!
-//! For each [`Subject`] there is at most one series: a key, its CSR, and the sends of it. A series is begun by a trigger of the
-//! CSMS (A02.FR.02) or by an expiry that comes near (A03.FR.02). The CSR is sent again after a wait that doubles
-//! (A02.FR.17, .18) until the number of doublings is reached (.19); then only a trigger helps.
+//! For each [`Target`] there is at most one series: a key, its CSR, and the sends of it. A series
+//! is begun by a trigger of the CSMS (A02.FR.02) or by an expiry that comes near (A03.FR.02). The
+//! CSR is sent again after a wait that doubles (A02.FR.17, .18) until the number of doublings is
+//! reached (.19); then only a trigger helps.
 //!
 //! # Order of calls
-//! Call [`Renewal::poll_action`] after each `handle_*` and when [`Renewal::poll_timeout`] has passed, do what it says, and
-//! report with the `handle_*` that the action names. What an action asks to be written down is durable before the rest of
-//! it is done: so a crash at any point loses nothing that was promised.
+//! Call [`Renewal::poll_action`] after each `handle_*` and when [`Renewal::poll_timeout`] has
+//! passed, do what it says, and report with the `handle_*` that the action names. What an action
+//! asks to be written down is durable before the rest of it is done: so a crash at any point loses
+//! nothing that was promised.
 //!
-//! A trigger is answered `Accepted` only after [`Renewal::handle_announced`]: the record of a key that is to be made is what
-//! survives a crash between the answer and the CSR (F06.FR.10).
+//! A trigger is answered `Accepted` only after [`Renewal::handle_announced`]: the record of a key
+//! that is to be made is what survives a crash between the answer and the CSR (F06.FR.10).
 //!
 //! ```text
-//!  trigger, expiry ─► Announce ─► MakeKey ─► Send ─► (SignCertificateResponse) ─► wait ─► Send again ─► … ─► end
-//!                        │ durable             │ durable: note                     CertificateSigned ─► end
+//!  trigger, expiry ─► Announce ─► MakeKey ─► Send ─► (answer) ─► wait ─► Send again ─► … ─► end
+//!                        │ durable             │ durable: note    CertificateSigned ─► end
 //! ```
 
+mod action;
 mod held;
 mod schedule;
 mod series;
@@ -28,152 +32,22 @@ mod tests;
 
 use std::{collections::BTreeMap, time::SystemTime};
 
+pub use action::{Action, End, Record, SignAnswer, SignedVerdict, Target};
 pub use schedule::{Schedule, Validity};
 pub use series::{Note, Stage};
 
-pub(crate) use series::MOST_EARLIER;
+pub(crate) use series::MAX_EARLIER;
 
 use held::{Held, Pause, shifted};
 use series::{Series, Spare};
-
-/// What a certificate is for; each has a series of its own.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Subject {
-    /// The connection to the CSMS: `ChargingStationCertificate`.
-    Station,
-    /// The connection and vehicles: `certificateType` left out.
-    Combined,
-    /// Vehicles, by ISO 15118-2: `V2GCertificate`. One for each SeccId, however many EVSEs share it.
-    Vehicle {
-        /// `ISO15118Ctrlr.SeccId`, the common name.
-        secc_id: String,
-    },
-    /// Vehicles, by ISO 15118-20: `V2G20Certificate`, OCPP 2.1.
-    Vehicle20 {
-        /// `ISO15118Ctrlr.SeccId`, the common name.
-        secc_id: String,
-    },
-}
-
-impl Subject {
-    /// The SECC whose certificate it is.
-    #[must_use]
-    pub fn secc_id(&self) -> Option<&str> {
-        match self {
-            Self::Station | Self::Combined => None,
-            Self::Vehicle { secc_id } | Self::Vehicle20 { secc_id } => Some(secc_id),
-        }
-    }
-}
-
-/// Something to be done. `P` names a pending key in the store.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Action<P> {
-    /// Write down that a key is to be made for this subject; then [`Renewal::handle_announced`], or
-    /// [`Renewal::handle_not_announced`].
-    Announce {
-        /// For what.
-        subject: Subject,
-    },
-    /// Make the key and its CSR, and write the CSR down; then [`Renewal::handle_key`].
-    MakeKey {
-        /// For what.
-        subject: Subject,
-        /// Under which name.
-        pending: P,
-    },
-    /// Write `note` down, then send SignCertificate with the CSR; then [`Renewal::handle_answer`].
-    Send {
-        /// For what.
-        subject: Subject,
-        /// Whose CSR.
-        pending: P,
-        /// What a restart needs to go on from here.
-        note: Note,
-    },
-    /// Write `note` down. Nothing is to be reported.
-    Note {
-        /// Of which key.
-        pending: P,
-        /// What a restart needs.
-        note: Note,
-    },
-    /// Give this key up: nothing will be signed for it. Nothing is to be reported.
-    Drop {
-        /// Which.
-        pending: P,
-    },
-    /// Say that a series has ended. Nothing is to be reported.
-    Ended {
-        /// Of what.
-        subject: Subject,
-        /// How.
-        end: End,
-    },
-}
-
-/// How a series ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum End {
-    /// A certificate was accepted.
-    Certificate,
-    /// The CSMS rejected the CSR (A02.FR.12). For vehicles: turn `ISO15118Ctrlr.PnCEnabled` off (A02.FR.21).
-    Rejected,
-    /// This CSMS cannot be asked: its version has no such request, or the CSR is too long for it. The CSMS rejected nothing.
-    NotAskable,
-    /// The certificate was invalid: nothing is sent again before a trigger (A02.FR.20).
-    Invalid,
-    /// All sends are used up (A02.FR.19). A late certificate is accepted all the same.
-    Exhausted,
-    /// The token has no keys of a kind that is allowed.
-    NoSuchKey,
-    /// The token or the disk failed; tried again in a while where an expiry was the cause.
-    NoKey,
-    /// A newer trigger began anew.
-    Replaced,
-}
-
-/// The answer to SignCertificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SignAnswer {
-    /// The certificate will follow (A02.FR.11).
-    Accepted,
-    /// It will not (A02.FR.12); a CALLERROR means the same.
-    Rejected,
-    /// The request could not be made of this CSMS.
-    NotAskable,
-    /// None came: it may have been accepted or not.
-    None,
-}
-
-/// What became of a certificate in CertificateSigned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SignedVerdict {
-    /// It is durable.
-    Accepted,
-    /// It was refused (A02.FR.07).
-    Invalid,
-}
-
-/// A pending key as the store remembers it over a restart, the oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Record<P> {
-    /// Its name.
-    pub pending: P,
-    /// For what.
-    pub subject: Subject,
-    /// `None`: announced, and the token may hold the key or not. `Some` without a note: the CSR was never sent.
-    pub csr: Option<Option<Note>>,
-}
 
 /// The renewal of all certificates of one station.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Renewal<P> {
     schedule: Schedule,
-    series: BTreeMap<Subject, Series<P>>,
+    series: BTreeMap<Target, Series<P>>,
     /// The newest certificate of each subject, and before when none is asked for unasked.
-    held: BTreeMap<Subject, Held>,
+    held: BTreeMap<Target, Held>,
     /// Whether the CSMS takes requests now.
     connected: bool,
     /// When a CSR that was accepted is sent again over this connection.
@@ -196,8 +70,9 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// Of a station that starts, from what its store remembers. Nothing is lost: a key that was announced is made, a CSR
-    /// that was made is sent, one that was sent is sent again when its wait is over.
+    /// Of a station that starts, from what its store remembers. Nothing is lost: a key that was
+    /// announced is made, a CSR that was made is sent, one that was sent is sent again when its
+    /// wait is over.
     #[must_use]
     pub fn restore(
         schedule: Schedule,
@@ -213,20 +88,22 @@ impl<P: Copy + Eq> Renewal<P> {
             };
             renewal.begin(subject, Series::new(pending, stage));
         }
-        // Those before them were replaced in an earlier life, and told then.
+        // Those before them were replaced before a restart, and reported then.
         renewal.actions.retain(|action| !matches!(action, Action::Ended { .. }));
         renewal
     }
 
-    /// The CSMS takes requests: the station is connected and its boot accepted. May be said more than once of a connection.
+    /// The CSMS takes requests: the station is connected and its boot accepted. May be said more
+    /// than once of a connection.
     pub fn handle_connected(&mut self) {
         self.connected = true;
         self.resend = Resend::AfterWait;
     }
 
-    /// As [`Renewal::handle_connected`], of a central system that speaks OCPP 1.6. That has no waits after which a CSR would be
-    /// sent again, so a CSR that no certificate came for is sent once on each new connection instead, as often as with the waits:
-    /// without, the station would wait for ever where the central system has lost it.
+    /// As [`Renewal::handle_connected`], of a central system that speaks OCPP 1.6. That has no
+    /// waits after which a CSR would be sent again, so a CSR that no certificate came for is sent
+    /// once on each new connection instead, as often as with the waits: without, the station would
+    /// wait for ever where the central system has lost it.
     pub fn handle_connected_without_waits(&mut self, now: SystemTime) {
         let is_new = !self.connected;
         self.connected = true;
@@ -238,8 +115,8 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// The connection is gone; what was not answered, or not so that it could be read, will not be. It is sent again on the
-    /// next one.
+    /// The connection is gone; what was not answered, or not so that it could be read, will not be.
+    /// It is sent again on the next one.
     pub fn handle_disconnected(&mut self, now: SystemTime) {
         self.connected = false;
         for series in self.series.values_mut() {
@@ -254,9 +131,10 @@ impl<P: Copy + Eq> Renewal<P> {
         self.schedule = schedule;
     }
 
-    /// The certificates that the station has and wants to keep renewed, the newest of each subject. A subject that is missing
-    /// is renewed by a trigger only. One that is not valid yet at `now` is due at once.
-    pub fn set_held(&mut self, now: SystemTime, certificates: impl IntoIterator<Item = (Subject, Validity)>) {
+    /// The certificates that the station has and wants to keep renewed, the newest of each subject.
+    /// A subject that is missing is renewed by a trigger only. One that is not valid yet at `now`
+    /// is due at once.
+    pub fn set_held(&mut self, now: SystemTime, certificates: impl IntoIterator<Item = (Target, Validity)>) {
         for held in self.held.values_mut() {
             held.validity = None;
         }
@@ -269,7 +147,7 @@ impl<P: Copy + Eq> Renewal<P> {
     }
 
     /// When a certificate of `subject` is due depends on `validity`.
-    fn handle_held(&mut self, subject: Subject, validity: Validity) {
+    fn handle_held(&mut self, subject: Target, validity: Validity) {
         self.held.entry(subject).or_default().validity = Some(validity);
     }
 
@@ -296,19 +174,21 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// A key for `subject` is announced, durably: after a trigger, which may be answered `Accepted` now, or after
-    /// [`Action::Announce`]. A series that is under way is replaced by the new one (A02.FR.02: a new key each time).
-    pub fn handle_announced(&mut self, subject: Subject, pending: P) {
+    /// A key for `subject` is announced, durably: after a trigger, which may be answered `Accepted`
+    /// now, or after [`Action::Announce`]. A series that is under way is replaced by the new one
+    /// (A02.FR.02: a new key each time).
+    pub fn handle_announced(&mut self, subject: Target, pending: P) {
         let held = self.held.entry(subject.clone()).or_default();
         (held.announcing, held.not_announced) = (false, false);
         self.begin(subject, Series::new(pending, Stage::Announced));
     }
 
-    /// The store has no room for the key of a new series of `subject`: forgets one key and returns it, which is to be dropped
-    /// before the new one is announced. The oldest that a newer series has replaced goes first, of the subject itself if it has
-    /// one; then that of a CSR that is not sent again. `None`: all are needed.
+    /// The store has no room for the key of a new series of `subject`: forgets one key and returns
+    /// it, which is to be dropped before the new one is announced. The oldest that a newer series
+    /// has replaced goes first, of the subject itself if it has one; then that of a CSR that is not
+    /// sent again. `None`: all are needed.
     #[must_use]
-    pub fn make_room(&mut self, subject: &Subject) -> Option<P>
+    pub fn make_room(&mut self, subject: &Target) -> Option<P>
     where
         P: Ord,
     {
@@ -323,9 +203,9 @@ impl<P: Copy + Eq> Renewal<P> {
         Some(spare)
     }
 
-    /// CertificateSigned came for a key that no series knows, and was invalid: where one series of `is_meant` waits for its
-    /// certificate, it was for that one (A02.FR.20).
-    pub fn handle_invalid_for(&mut self, now: SystemTime, is_meant: impl Fn(&Subject) -> bool) {
+    /// CertificateSigned came for a key that no series knows, and was invalid: where one series of
+    /// `is_meant` waits for its certificate, it was for that one (A02.FR.20).
+    pub fn handle_invalid_for(&mut self, now: SystemTime, is_meant: impl Fn(&Target) -> bool) {
         let mut waiting = self
             .series
             .iter()
@@ -337,22 +217,22 @@ impl<P: Copy + Eq> Renewal<P> {
     }
 
     /// The key of [`Action::Announce`] could not be announced.
-    pub fn handle_not_announced(&mut self, now: SystemTime, subject: Subject) {
+    pub fn handle_not_announced(&mut self, now: SystemTime, subject: Target) {
         let held = self.held.entry(subject.clone()).or_default();
         (held.announcing, held.not_announced) = (false, true);
         held.ended = Some((now, Pause::Retry));
         self.actions.push(Action::Ended { subject, end: End::NoKey });
     }
 
-    /// The key of [`Action::MakeKey`] and its CSR exist and are written down; or they could not be made, which is tried again a
-    /// few times.
+    /// The key of [`Action::MakeKey`] and its CSR exist and are written down; or they could not be
+    /// made, which is tried again a few times.
     pub fn handle_key<E>(&mut self, now: SystemTime, pending: P, made: Result<(), E>) {
         let wait = self.schedule.wait_minimum();
         let Some((subject, series)) = self.current(pending) else { return };
         let Stage::Making { failures } = series.stage else { return };
         if made.is_ok() {
             series.stage = Stage::Ready { accepted: 0, due: now };
-        } else if failures < MOST_KEY_RETRIES {
+        } else if failures < MAX_KEY_RETRIES {
             // F06.FR.10: a token that was away for a moment does not break a promise.
             series.stage = Stage::Again { failures: failures + 1, due: now + wait };
         } else {
@@ -403,8 +283,9 @@ impl<P: Copy + Eq> Renewal<P> {
         let Stage::InFlight { accepted } = series.stage else { return };
         match answer {
             SignAnswer::Accepted => match schedule.wait_after(accepted + 1) {
-                // A02.FR.17, .18: the wait begins with the acceptance, which may come long after the send. What was written
-                // down before the send would have the CSR sent again too early after a restart.
+                // A02.FR.17, .18: the wait begins with the acceptance, which may come long after
+                // the send. What was written down before the send would have the CSR sent again too
+                // early after a restart.
                 Some(wait) => {
                     let (accepted, due) = (accepted + 1, now + wait);
                     series.stage = Stage::Waiting { accepted, due };
@@ -423,10 +304,12 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// CertificateSigned came for the key `pending`: of the series that is under way, or late, of an earlier one (TC_A_23).
+    /// CertificateSigned came for the key `pending`: of the series that is under way, or late, of
+    /// an earlier one (TC_A_23).
     pub fn handle_certificate(&mut self, now: SystemTime, pending: P, verdict: SignedVerdict) {
         if verdict == SignedVerdict::Accepted {
-            // The store has taken this key for its certificate: nothing is left to write a note on, or to give up.
+            // The store has taken this key for its certificate: nothing is left to write a note on,
+            // or to give up.
             self.forget_actions_on(pending);
         }
         let known = self.series.iter_mut().find(|(_, series)| series.knows(pending));
@@ -434,7 +317,8 @@ impl<P: Copy + Eq> Renewal<P> {
             return;
         };
         match verdict {
-            // F06.FR.10: a trigger that was accepted still leads to its CSR, though an earlier one was answered meanwhile.
+            // F06.FR.10: a trigger that was accepted still leads to its CSR, though an earlier one
+            // was answered meanwhile.
             SignedVerdict::Accepted if series.pending != pending && !series.sent => {
                 series.earlier.retain(|key| *key != pending);
             }
@@ -459,7 +343,8 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// The next thing to do at `now`. `None`: nothing before [`Renewal::poll_timeout`], or before something happens.
+    /// The next thing to do at `now`. `None`: nothing before [`Renewal::poll_timeout`], or before
+    /// something happens.
     #[must_use]
     pub fn poll_action(&mut self, now: SystemTime) -> Option<Action<P>> {
         if !self.actions.is_empty() {
@@ -481,8 +366,8 @@ impl<P: Copy + Eq> Renewal<P> {
                 {
                     series.stage = Stage::InFlight { accepted };
                     series.sent = true;
-                    // Written down as if it had been accepted: after a crash nobody knows, and too late a send is better
-                    // than one too early.
+                    // Written down as if it had been accepted: after a crash it is unknown, and
+                    // a send that is too late is better than one that is too early.
                     let note = self.schedule.note_of_send(accepted, now);
                     return Some(Action::Send { subject, pending, note });
                 }
@@ -490,7 +375,7 @@ impl<P: Copy + Eq> Renewal<P> {
             }
         }
         let schedule = self.schedule;
-        let is_idle = |subject: &Subject| self.series.get(subject).is_none_or(Series::is_idle);
+        let is_idle = |subject: &Target| self.series.get(subject).is_none_or(Series::is_idle);
         let due = self.held.iter_mut().find(|(subject, held)| {
             is_idle(subject) && !held.announcing && held.due(&schedule).is_some_and(|due| due <= now)
         });
@@ -520,7 +405,7 @@ impl<P: Copy + Eq> Renewal<P> {
 
     /// How each certificate stands: how far its series has come, or when one is due by itself.
     #[must_use]
-    pub fn overview(&self) -> Vec<(Subject, Option<Stage>, Option<SystemTime>)> {
+    pub fn overview(&self) -> Vec<(Target, Option<Stage>, Option<SystemTime>)> {
         let series =
             self.series.iter().map(|(subject, series)| (subject.clone(), Some(series.stage.clone()), None));
         let idle = self.held.iter().filter(|(subject, _)| !self.series.contains_key(*subject));
@@ -531,7 +416,7 @@ impl<P: Copy + Eq> Renewal<P> {
 
     /// How far the series of `subject` has come; `None` where there is none.
     #[must_use]
-    pub fn stage(&self, subject: &Subject) -> Option<&Stage> {
+    pub fn stage(&self, subject: &Target) -> Option<&Stage> {
         self.series.get(subject).map(|series| &series.stage)
     }
 
@@ -542,12 +427,12 @@ impl<P: Copy + Eq> Renewal<P> {
         });
     }
 
-    fn current(&mut self, pending: P) -> Option<(Subject, &mut Series<P>)> {
+    fn current(&mut self, pending: P) -> Option<(Target, &mut Series<P>)> {
         let found = self.series.iter_mut().find(|(_, series)| series.pending == pending);
         found.map(|(subject, series)| (subject.clone(), series))
     }
 
-    fn begin(&mut self, subject: Subject, mut series: Series<P>) {
+    fn begin(&mut self, subject: Target, mut series: Series<P>) {
         if let Some(old) = self.series.remove(&subject) {
             if old.stage != Stage::Stopped {
                 self.actions.push(Action::Ended { subject: subject.clone(), end: End::Replaced });
@@ -558,8 +443,8 @@ impl<P: Copy + Eq> Renewal<P> {
         self.series.insert(subject, series);
     }
 
-    /// Ends a series whose key nobody will sign.
-    fn end(&mut self, now: SystemTime, subject: &Subject, end: End) {
+    /// Ends a series whose key will not be signed.
+    fn end(&mut self, now: SystemTime, subject: &Target, end: End) {
         let Some(series) = self.series.remove(subject) else { return };
         // Not again by itself at once: the CSMS would reject it again, the token fail again.
         let pause = match end {
@@ -567,7 +452,8 @@ impl<P: Copy + Eq> Renewal<P> {
             _ => Pause::Retry,
         };
         self.held.entry(subject.clone()).or_default().ended = Some((now, pause));
-        // Told before it is forgotten: after a crash between the two the series goes on, and ends once more.
+        // Told before it is forgotten: after a crash between the two the series goes on, and ends
+        // once more.
         self.actions.push(Action::Ended { subject: subject.clone(), end });
         self.actions.extend(series.keys().map(|pending| Action::Drop { pending }));
     }
@@ -589,5 +475,6 @@ impl Resend {
     }
 }
 
-/// How often a key is tried to be made again, each time after `CertSigningWaitMinimum`, before its series ends.
-const MOST_KEY_RETRIES: u32 = 2;
+/// How often a key is tried to be made again, each time after `CertSigningWaitMinimum`, before its
+/// series ends.
+const MAX_KEY_RETRIES: u32 = 2;

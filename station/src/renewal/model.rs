@@ -1,7 +1,9 @@
-//! Every interleaving of the renewal core with a CSMS, a link that loses, crashes, expiry and a change of roots.
+//! Every interleaving of the renewal core with a CSMS, a link that loses, crashes, expiry and a
+//! change of roots.
 //!
-//! The model checker stateright drives the core itself. Around it stands what the core relies on, in its simplest form: a
-//! store that keeps what it was told, a token, two certificates, and a clock of a few seconds.
+//! The model checker stateright drives the core itself. Around it stands what the core relies on,
+//! in its simplest form: a store that keeps what it was told, a token, two certificates, and a
+//! clock of a few seconds.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +13,7 @@ use std::{
 use stateright::{Checker as _, Model, Property};
 
 use super::{
-    Action, End, Note, Record, Renewal, Schedule, SignAnswer, SignedVerdict, Stage, Subject, Validity,
+    Action, End, Note, Record, Renewal, Schedule, SignAnswer, SignedVerdict, Stage, Target, Validity,
 };
 
 /// W of the schedule, and what the clock moves by.
@@ -106,7 +108,8 @@ struct Seen {
 enum Broken {
     /// The only certificate that the CSMS accepts was given up.
     Stranded,
-    /// A CSR was sent again before its wait was over; in 1.6, on the connection on which it was accepted.
+    /// A CSR was sent again before its wait was over; in 1.6, on the connection on which it was
+    /// accepted.
     Early,
     /// More sends than the schedule has.
     TooOften,
@@ -171,18 +174,19 @@ impl World {
         world
     }
 
-    /// The first certificate expires after three seconds, and so is due after two; the others live longer than the model.
+    /// The first certificate expires after three seconds, and so is due after two; the others live
+    /// longer than the model.
     fn tell_validity(&mut self) {
         let first = self.own.first().is_some_and(|own| own.key == 0);
         let not_after = if first { time(3) } else { UNIX_EPOCH + Duration::from_secs(1_000_000) };
-        self.core.handle_held(Subject::Station, Validity { not_before: UNIX_EPOCH, not_after });
+        self.core.handle_held(Target::Station, Validity { not_before: UNIX_EPOCH, not_after });
     }
 
     fn announce(&mut self) -> u8 {
         let key = self.next_key;
         self.next_key += 1;
-        self.records.push(Record { pending: key, subject: Subject::Station, csr: None });
-        self.core.handle_announced(Subject::Station, key);
+        self.records.push(Record { pending: key, subject: Target::Station, csr: None });
+        self.core.handle_announced(Target::Station, key);
         key
     }
 
@@ -282,7 +286,8 @@ impl World {
         self.tell_validity();
     }
 
-    /// A connection with the newest certificate, or with the one that worked before; the other goes (A02.FR.10).
+    /// A connection with the newest certificate, or with the one that worked before; the other goes
+    /// (A02.FR.10).
     fn connect(&mut self, newest: bool) {
         let chosen = if newest { self.own.first() } else { self.own.iter().find(|own| own.in_use) };
         let Some(chosen) = chosen.filter(|own| own.root & self.csms_roots != 0).cloned() else { return };
@@ -380,18 +385,20 @@ impl World {
         }
     }
 
-    /// Whether what is owed is on its way: each stage before the send has something that moves it on.
+    /// Whether what is owed is on its way: each stage before the send has something that moves it
+    /// on.
     fn debt_is_served(&self) -> bool {
         let Some(key) = self.seen.owed else { return true };
         if !self.records.iter().any(|record| record.pending == key) {
             // Given up: its end is about to be told.
             return self.core.actions.iter().any(|action| matches!(action, Action::Ended { .. }));
         }
-        match self.core.stage(&Subject::Station) {
+        match self.core.stage(&Target::Station) {
             Some(Stage::Announced) => self.core.clone().poll_action(time(self.clock)).is_some(),
             Some(Stage::Making { .. }) => self.making.is_some(),
             Some(Stage::Again { due, .. }) => self.core.poll_timeout().is_some_and(|next| next <= *due),
-            // After a crash the send may have been written down and not done: it is made up for when the wait is over.
+            // After a crash the send may have been written down and not done: it is made up for
+            // when the wait is over.
             Some(Stage::Ready { due, .. } | Stage::Waiting { due, .. }) => {
                 !self.connected || self.core.poll_timeout().is_some_and(|next| next <= *due)
             }

@@ -1,4 +1,5 @@
-//! When: the waits between sends of one CSR, and the time before expiry at which a certificate is renewed.
+//! When: the waits between sends of one CSR, and the time before expiry at which a certificate is
+//! renewed.
 
 use std::time::{Duration, SystemTime};
 
@@ -24,8 +25,9 @@ pub struct Validity {
 impl Schedule {
     /// `wait_minimum`: the first wait, at least a second. `repeat_times`: how often it is doubled.
     ///
-    /// The description in Part 2 and TC_A_23 count doublings: one doubling makes two sends after the first, after W and after
-    /// 2 W more. (The appendix counts sends; the test is what stations are certified by.)
+    /// The description in Part 2 and TC_A_23 count doublings: one doubling makes two sends after
+    /// the first, after W and after 2 W more. (The appendix counts sends; the test is what stations
+    /// are certified by.)
     #[must_use]
     pub fn new(wait_minimum: Duration, repeat_times: u32) -> Self {
         Self { wait_minimum: wait_minimum.max(Duration::from_secs(1)), repeat_times, skew: Duration::ZERO }
@@ -45,10 +47,11 @@ impl Schedule {
         self.wait_minimum
     }
 
-    /// The wait after the CSR was accepted for the `accepted`th time. `None`: it is not sent again (A02.FR.19).
+    /// The wait after the CSR was accepted for the `accepted`th time. `None`: it is not sent again
+    /// (A02.FR.19).
     pub(super) fn wait_after(&self, accepted: u32) -> Option<Duration> {
         let doublings = accepted.checked_sub(1)?;
-        let factor = 1_u32.checked_shl(doublings.min(MOST_DOUBLINGS)).unwrap_or(u32::MAX);
+        let factor = 1_u32.checked_shl(doublings.min(MAX_DOUBLINGS)).unwrap_or(u32::MAX);
         (doublings <= self.repeat_times).then(|| self.wait_minimum.saturating_mul(factor).min(LONGEST))
     }
 
@@ -58,7 +61,8 @@ impl Schedule {
         Note { accepted, due: self.wait_after(accepted).map(|wait| now + wait) }
     }
 
-    /// Where a CSR with this note goes on. A clock that was set back makes no wait longer than it was.
+    /// Where a CSR with this note goes on. A clock that was set back makes no wait longer than it
+    /// was.
     pub(super) fn restored(&self, note: Note, now: SystemTime) -> Stage {
         match (note.due, self.wait_after(note.accepted)) {
             (Some(due), Some(wait)) => Stage::Waiting { accepted: note.accepted, due: due.min(now + wait) },
@@ -66,7 +70,8 @@ impl Schedule {
         }
     }
 
-    /// A03.FR.02: a month before the end; of a short-lived certificate, when two thirds of its life are over.
+    /// A03.FR.02: a month before the end; of a short-lived certificate, when two thirds of its life
+    /// are over.
     pub(super) fn renewal_due(&self, validity: Validity) -> SystemTime {
         let life = validity.not_after.duration_since(validity.not_before).unwrap_or_default();
         validity.not_after - MONTH.min(life / 3)
@@ -77,7 +82,7 @@ impl Schedule {
 const MONTH: Duration = Duration::from_secs(31 * 86_400);
 
 /// 2^16 times the minimum is beyond every sensible wait.
-const MOST_DOUBLINGS: u32 = 16;
+const MAX_DOUBLINGS: u32 = 16;
 
 /// A wait that is longer than a year is none.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);

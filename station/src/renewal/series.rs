@@ -1,4 +1,5 @@
-//! One series: a key, how far its CSR has come, and the keys before it whose certificates may still come.
+//! One series: a key, how far its CSR has come, and the keys before it whose certificates may still
+//! come.
 
 use std::time::SystemTime;
 
@@ -64,7 +65,7 @@ pub(super) struct Series<P> {
     pub(super) sent: bool,
     /// Whether the clock was set since it stopped.
     pub(super) by_wrong_clock: bool,
-    /// Keys of series that this one has replaced, the oldest first, at most [`MOST_EARLIER`].
+    /// Keys of series that this one has replaced, the oldest first, at most [`MAX_EARLIER`].
     pub(super) earlier: Vec<P>,
 }
 
@@ -74,7 +75,8 @@ impl<P: Copy + Eq> Series<P> {
         Self { pending, stage, sent, by_wrong_clock: false, earlier: Vec::new() }
     }
 
-    /// Takes over the keys of `old` whose certificates may still come; returns those that are given up.
+    /// Takes over the keys of `old` whose certificates may still come; returns those that are given
+    /// up.
     pub(super) fn inherit(&mut self, old: Self) -> Vec<P> {
         let mut dropped = Vec::new();
         self.earlier = old.earlier;
@@ -83,7 +85,7 @@ impl<P: Copy + Eq> Series<P> {
         } else {
             dropped.push(old.pending);
         }
-        while self.earlier.len() > MOST_EARLIER {
+        while self.earlier.len() > MAX_EARLIER {
             dropped.push(self.earlier.remove(0));
         }
         dropped
@@ -120,5 +122,6 @@ pub(super) enum Spare {
     Stopped,
 }
 
-/// A CSMS that triggers anew before it has answered gets room for a few late answers; each is a key in the token.
-pub(crate) const MOST_EARLIER: usize = 3;
+/// A CSMS that triggers again before it has answered gets room for a few late answers; each is a
+/// key in the token.
+pub(crate) const MAX_EARLIER: usize = 3;

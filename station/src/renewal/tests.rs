@@ -5,7 +5,7 @@ mod clock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
-    Action, End, Note, Record, Renewal, Schedule, SignAnswer, SignedVerdict, Stage, Subject, Validity,
+    Action, End, Note, Record, Renewal, Schedule, SignAnswer, SignedVerdict, Stage, Target, Validity,
 };
 
 const W: Duration = Duration::from_secs(30);
@@ -22,7 +22,7 @@ struct Station {
     next: u32,
     sends: Vec<(u32, SystemTime)>,
     dropped: Vec<u32>,
-    ended: Vec<(Subject, End)>,
+    ended: Vec<(Target, End)>,
     notes: Vec<(u32, Note)>,
 }
 
@@ -39,7 +39,7 @@ impl Station {
     }
 
     /// A trigger whose key can be announced; returns the key.
-    fn trigger(&mut self, subject: Subject) -> u32 {
+    fn trigger(&mut self, subject: Target) -> u32 {
         let key = self.next;
         self.next += 1;
         self.core.handle_announced(subject, key);
@@ -89,21 +89,22 @@ impl Station {
     }
 }
 
-/// One doubling: two sends after the first, after W and after 2 W more, never early; the same CSR each time.
-/// Seen elsewhere: a floor of 250 s and milliseconds for seconds (EVerest #1982, libocpp #969).
+/// One doubling: two sends after the first, after W and after 2 W more, never early; the same CSR
+/// each time. Seen elsewhere: a floor of 250 s and milliseconds for seconds (EVerest #1982, libocpp
+/// #969).
 #[test]
 fn tc_a_23_a02_fr_17_to_19_resends_double_and_end() {
     for (repeat_times, expected) in [(0, &[0, 30][..]), (1, &[0, 30, 90]), (3, &[0, 30, 90, 210, 450])] {
         let mut station = Station::new(repeat_times);
-        let key = station.trigger(Subject::Station);
+        let key = station.trigger(Target::Station);
         station.run_until(at(100_000), SignAnswer::Accepted);
         assert_eq!(station.seconds(), expected);
         assert!(station.sends.iter().all(|(sent, _)| *sent == key));
         assert_eq!(station.ends(), [End::Exhausted]);
-        assert_eq!(station.core.stage(&Subject::Station), Some(&Stage::Stopped));
+        assert_eq!(station.core.stage(&Target::Station), Some(&Stage::Stopped));
         assert!(station.dropped.is_empty(), "a late certificate is still accepted");
         // A02.FR.19: until a trigger.
-        let next = station.trigger(Subject::Station);
+        let next = station.trigger(Target::Station);
         station.work(SignAnswer::Accepted);
         assert_eq!(station.sends.last().map(|(sent, _)| *sent), Some(next));
     }
@@ -113,9 +114,9 @@ fn tc_a_23_a02_fr_17_to_19_resends_double_and_end() {
 #[test]
 fn tc_a_23_late_certificates() {
     let mut station = Station::new(1);
-    let first = station.trigger(Subject::Station);
+    let first = station.trigger(Target::Station);
     station.work(SignAnswer::Accepted);
-    let second = station.trigger(Subject::Station);
+    let second = station.trigger(Target::Station);
     station.work(SignAnswer::Accepted);
     assert_eq!(station.ends(), [End::Replaced]);
     assert!(station.dropped.is_empty(), "the first may still be answered");
@@ -123,7 +124,7 @@ fn tc_a_23_late_certificates() {
     station.work(SignAnswer::Accepted);
     assert_eq!(station.dropped, [second]);
     assert_eq!(station.ends(), [End::Replaced, End::Certificate]);
-    assert_eq!(station.core.stage(&Subject::Station), None);
+    assert_eq!(station.core.stage(&Target::Station), None);
     station.core.handle_certificate(station.now, first, SignedVerdict::Accepted);
     station.run_until(at(10_000), SignAnswer::Accepted);
     assert_eq!(station.sends.len(), 2, "nothing is sent any more");
@@ -134,12 +135,12 @@ fn tc_a_23_late_certificates() {
 fn a02_fr_02_keys_of_replaced_series_are_bounded() {
     let mut station = Station::new(1);
     station.core.handle_disconnected(station.now);
-    let unseen = station.trigger(Subject::Station);
+    let unseen = station.trigger(Target::Station);
     station.work(SignAnswer::Accepted);
     station.core.handle_connected();
     let seen: Vec<_> = (0..5)
         .map(|_| {
-            let key = station.trigger(Subject::Station);
+            let key = station.trigger(Target::Station);
             station.work(SignAnswer::Accepted);
             key
         })
@@ -150,11 +151,11 @@ fn a02_fr_02_keys_of_replaced_series_are_bounded() {
 #[test]
 fn tc_a_15_a02_fr_12_rejected_request_ends_the_series() {
     let mut station = Station::new(5);
-    let key = station.trigger(Subject::Station);
+    let key = station.trigger(Target::Station);
     station.run_until(at(80_000), SignAnswer::Rejected);
     assert_eq!((station.seconds(), station.ends()), (vec![0], vec![End::Rejected]));
     assert_eq!(station.dropped, [key]);
-    station.trigger(Subject::Station);
+    station.trigger(Target::Station);
     station.work(SignAnswer::Accepted);
     assert_eq!(station.sends.len(), 2, "a trigger begins anew");
 }
@@ -162,7 +163,7 @@ fn tc_a_15_a02_fr_12_rejected_request_ends_the_series() {
 #[test]
 fn tc_a_14_a02_fr_20_invalid_certificate_stops_the_resends() {
     let mut station = Station::new(5);
-    let key = station.trigger(Subject::Station);
+    let key = station.trigger(Target::Station);
     station.work(SignAnswer::Accepted);
     station.core.handle_certificate(station.now, key, SignedVerdict::Invalid);
     station.run_until(at(100_000), SignAnswer::Accepted);
@@ -174,11 +175,12 @@ fn tc_a_14_a02_fr_20_invalid_certificate_stops_the_resends() {
     assert_eq!(station.ends(), [End::Invalid, End::Certificate]);
 }
 
-/// No answer is no acceptance: sent again when the connection is back, or after the shortest wait, and not counted.
+/// No answer is no acceptance: sent again when the connection is back, or after the shortest wait,
+/// and not counted.
 #[test]
 fn a02_fr_17_what_was_not_answered_is_sent_again() {
     let mut station = Station::new(0);
-    station.trigger(Subject::Station);
+    station.trigger(Target::Station);
     station.run_until(at(70), SignAnswer::None);
     assert_eq!(station.seconds(), [0, 30, 60]);
     station.core.handle_disconnected(station.now);
@@ -193,7 +195,7 @@ fn a02_fr_17_what_was_not_answered_is_sent_again() {
 #[test]
 fn a02_fr_17_an_unreadable_answer_is_made_up_for_on_the_next_connection() {
     let mut station = Station::new(0);
-    station.trigger(Subject::Station);
+    station.trigger(Target::Station);
     station.work(SignAnswer::None);
     station.core.handle_disconnected(at(1));
     station.core.handle_connected();
@@ -202,12 +204,13 @@ fn a02_fr_17_an_unreadable_answer_is_made_up_for_on_the_next_connection() {
     assert_eq!(station.seconds(), [0, 2]);
 }
 
-/// Seen elsewhere: clocks that are set backwards make waits of years, and forwards a flood of requests.
+/// Seen elsewhere: clocks that are set backwards make waits of years, and forwards a flood of
+/// requests.
 #[test]
 fn a02_fr_18_a_clock_that_is_set_changes_no_wait() {
     for jump in [-86_400_i64, 86_400] {
         let mut station = Station::new(1);
-        station.trigger(Subject::Station);
+        station.trigger(Target::Station);
         station.work(SignAnswer::Accepted);
         let moved = |seconds: u64| match u64::try_from(jump) {
             Ok(jump) => at(seconds) + Duration::from_secs(jump),
@@ -222,7 +225,7 @@ fn a02_fr_18_a_clock_that_is_set_changes_no_wait() {
 #[test]
 fn a02_fr_17_changed_settings_hold_from_then_on() {
     let mut station = Station::new(0);
-    station.trigger(Subject::Station);
+    station.trigger(Target::Station);
     station.work(SignAnswer::Accepted);
     station.core.set_schedule(Schedule::new(W * 2, 3));
     station.run_until(at(300), SignAnswer::Accepted);
@@ -233,9 +236,9 @@ fn a02_fr_17_changed_settings_hold_from_then_on() {
 /// A02.FR.20, where the certificate was for a key that the station never had.
 #[test]
 fn a02_fr_20_an_invalid_certificate_for_a_foreign_key_answers_the_one_request_that_waits() {
-    let secc = Subject::Vehicle { secc_id: "A".to_owned() };
+    let secc = Target::Vehicle { secc_id: "A".to_owned() };
     let mut station = Station::new(5);
-    station.trigger(Subject::Station);
+    station.trigger(Target::Station);
     station.trigger(secc.clone());
     station.work(SignAnswer::Accepted);
     station.core.handle_invalid_for(station.now, |_| true);
@@ -252,7 +255,7 @@ fn a02_fr_20_an_invalid_certificate_for_a_foreign_key_answers_the_one_request_th
 fn a03_fr_02_what_is_not_held_any_more_is_not_renewed() {
     let mut station = Station::new(0);
     let validity = Validity { not_before: at(0), not_after: at(90) };
-    station.core.set_held(at(0), [(Subject::Station, validity)]);
+    station.core.set_held(at(0), [(Target::Station, validity)]);
     assert_eq!(station.core.poll_timeout(), Some(at(60)));
     station.core.set_held(at(0), []);
     station.run_until(at(1000), SignAnswer::Accepted);
@@ -263,7 +266,7 @@ fn a03_fr_02_what_is_not_held_any_more_is_not_renewed() {
 #[test]
 fn a02_fr_17_sent_again_on_the_next_connection() {
     let mut station = Station::new(0);
-    let key = station.trigger(Subject::Station);
+    let key = station.trigger(Target::Station);
     assert!(matches!(station.core.poll_action(station.now), Some(Action::MakeKey { .. })));
     station.core.handle_key(station.now, key, Ok::<(), ()>(()));
     assert!(matches!(station.core.poll_action(station.now), Some(Action::Send { .. })));
@@ -283,7 +286,7 @@ fn a03_fr_02_renewed_before_it_expires() {
     for (life, due) in [(365 * DAY, 334 * DAY), (30 * DAY, 20 * DAY), (3 * DAY, 2 * DAY)] {
         let mut station = Station::new(0);
         let validity = Validity { not_before: at(0), not_after: at(0) + life };
-        station.core.handle_held(Subject::Station, validity);
+        station.core.handle_held(Target::Station, validity);
         station.run_until(at(0) + due - Duration::from_secs(1), SignAnswer::Accepted);
         assert!(station.sends.is_empty());
         station.run_until(at(0) + due, SignAnswer::Accepted);
@@ -292,7 +295,7 @@ fn a03_fr_02_renewed_before_it_expires() {
         let key = station.sends[0].0;
         station.core.handle_certificate(station.now, key, SignedVerdict::Accepted);
         let next = Validity { not_before: station.now, not_after: station.now + life };
-        station.core.handle_held(Subject::Station, next);
+        station.core.handle_held(Target::Station, next);
         station.run_until(at(0) + due + due, SignAnswer::Accepted);
         assert_eq!(station.sends.len(), 2);
     }
@@ -305,7 +308,7 @@ fn a03_fr_02_certificates_that_expire_at_once_make_no_loop() {
     let hour = 3600;
     for round in 0..5 {
         let validity = Validity { not_before: at(0), not_after: at(round * hour + 1) };
-        station.core.handle_held(Subject::Station, validity);
+        station.core.handle_held(Target::Station, validity);
         station.run_until(at((round + 1) * hour - 1), SignAnswer::Accepted);
         if let Some((key, _)) = station.sends.last().copied() {
             station.core.handle_certificate(station.now, key, SignedVerdict::Accepted);
@@ -321,32 +324,33 @@ fn a03_fr_02_certificates_that_expire_at_once_make_no_loop() {
 #[test]
 fn a03_fr_02_rejected_renewal_is_tried_again_the_next_day() {
     let mut station = Station::new(0);
-    station.core.handle_held(Subject::Station, Validity { not_before: at(0), not_after: at(9) });
+    station.core.handle_held(Target::Station, Validity { not_before: at(0), not_after: at(9) });
     station.run_until(at(0) + 3 * DAY, SignAnswer::Rejected);
     assert_eq!(station.seconds(), [6, 16, 16 + 86_400, 16 + 2 * 86_400]);
     let mut station = Station::new(0);
-    station.core.handle_held(Subject::Station, Validity { not_before: at(0), not_after: at(240) });
+    station.core.handle_held(Target::Station, Validity { not_before: at(0), not_after: at(240) });
     station.run_until(at(240), SignAnswer::Rejected);
     assert_eq!(station.seconds(), [160, 180, 200, 220, 240]);
 }
 
-/// F06.FR.10, and seen elsewhere (EVerest #2479): a trigger that was accepted leads to a CSR, also over a crash.
+/// F06.FR.10, and seen elsewhere (EVerest #2479): a trigger that was accepted leads to a CSR, also
+/// over a crash.
 #[test]
 fn f06_fr_10_announced_key_survives_a_restart() {
-    let record = Record { pending: 7, subject: Subject::Station, csr: None };
+    let record = Record { pending: 7, subject: Target::Station, csr: None };
     let mut station = Station::with(Renewal::restore(Schedule::new(W, 1), at(0), [record]));
     station.core.handle_connected();
     station.work(SignAnswer::Accepted);
     assert_eq!(station.sends, [(7, at(0))]);
 }
 
-/// A key that cannot be made is tried again after the wait, and then there is a stated end. The renewal that is due is tried
-/// again later.
+/// A key that cannot be made is tried again after the wait, and then there is a stated end. The
+/// renewal that is due is tried again later.
 #[test]
 fn f06_fr_10_token_failure_is_a_stated_end() {
     let mut station = Station::new(1);
-    station.core.handle_held(Subject::Station, Validity { not_before: at(0), not_after: at(0) });
-    let key = station.trigger(Subject::Station);
+    station.core.handle_held(Target::Station, Validity { not_before: at(0), not_after: at(0) });
+    let key = station.trigger(Target::Station);
     for seconds in [0, 30, 60] {
         assert_eq!(station.core.poll_timeout().unwrap_or(at(0)), at(seconds));
         station.now = at(seconds);
@@ -361,18 +365,18 @@ fn f06_fr_10_token_failure_is_a_stated_end() {
     assert_eq!(station.seconds(), [3660]);
     // One that has no such keys is not asked again.
     let mut station = Station::new(1);
-    let key = station.trigger(Subject::Station);
+    let key = station.trigger(Target::Station);
     assert!(matches!(station.core.poll_action(station.now), Some(Action::MakeKey { .. })));
     station.core.handle_no_such_key(station.now, key);
     station.work(SignAnswer::Accepted);
     assert_eq!((station.ends(), station.dropped.as_slice()), (vec![End::NoSuchKey], &[key][..]));
     // And a disk that takes no announcement.
     let mut station = Station::new(1);
-    station.core.handle_held(Subject::Station, Validity { not_before: at(0), not_after: at(0) });
-    let announce = Action::Announce { subject: Subject::Station };
+    station.core.handle_held(Target::Station, Validity { not_before: at(0), not_after: at(0) });
+    let announce = Action::Announce { subject: Target::Station };
     assert_eq!(station.core.poll_action(station.now), Some(announce.clone()));
     assert_eq!(station.core.poll_action(station.now), None, "asked once");
-    station.core.handle_not_announced(station.now, Subject::Station);
+    station.core.handle_not_announced(station.now, Target::Station);
     assert!(matches!(station.core.poll_action(station.now), Some(Action::Ended { end: End::NoKey, .. })));
     assert_eq!(station.core.poll_timeout(), Some(at(3600)));
     assert_eq!(station.core.poll_action(at(3600)), Some(announce));
@@ -382,7 +386,7 @@ fn f06_fr_10_token_failure_is_a_stated_end() {
 #[test]
 fn f06_fr_10_a_token_that_was_away_for_a_moment() {
     let mut station = Station::new(1);
-    let key = station.trigger(Subject::Station);
+    let key = station.trigger(Target::Station);
     assert!(matches!(station.core.poll_action(at(0)), Some(Action::MakeKey { .. })));
     station.core.handle_key(at(0), key, Err("the token was pulled"));
     station.run_until(at(30), SignAnswer::Accepted);
@@ -393,12 +397,12 @@ fn f06_fr_10_a_token_that_was_away_for_a_moment() {
 #[test]
 fn a02_fr_18_waits_survive_a_restart() {
     let mut station = Station::new(2);
-    station.trigger(Subject::Station);
+    station.trigger(Target::Station);
     station.run_until(at(40), SignAnswer::Accepted);
     let (pending, note) = *station.notes.last().expect("written down before the send");
     assert_eq!(note, Note { accepted: 2, due: Some(at(90)) });
     let restart = |now| {
-        let record = Record { pending, subject: Subject::Station, csr: Some(Some(note)) };
+        let record = Record { pending, subject: Target::Station, csr: Some(Some(note)) };
         let mut station = Station::with(Renewal::restore(Schedule::new(W, 2), now, [record]));
         (station.now, station.next) = (now, 100);
         station.core.handle_connected();
@@ -420,11 +424,12 @@ fn a02_fr_18_waits_survive_a_restart() {
     assert_eq!(again.sends.len(), 1);
 }
 
-/// Found by the model checker: an answer that comes long after the send moves the next one, also over a restart.
+/// Found by the model checker: an answer that comes long after the send moves the next one, also
+/// over a restart.
 #[test]
 fn a02_fr_17_slow_answers_do_not_hasten_the_next_send() {
     let mut station = Station::new(2);
-    let key = station.trigger(Subject::Station);
+    let key = station.trigger(Target::Station);
     assert!(matches!(station.core.poll_action(at(0)), Some(Action::MakeKey { .. })));
     station.core.handle_key(at(0), key, Ok::<(), ()>(()));
     assert!(matches!(station.core.poll_action(at(0)), Some(Action::Send { .. })));
@@ -433,24 +438,26 @@ fn a02_fr_17_slow_answers_do_not_hasten_the_next_send() {
     assert_eq!(station.core.poll_action(at(25)), Some(Action::Note { pending: key, note }));
 }
 
-/// Found by the model checker: a late certificate does not take the place of a CSR that a trigger was promised.
+/// Found by the model checker: a late certificate does not take the place of a CSR that a trigger
+/// was promised.
 #[test]
 fn f06_fr_10_late_certificate_before_the_promised_request() {
     let mut station = Station::new(1);
-    let first = station.trigger(Subject::Station);
+    let first = station.trigger(Target::Station);
     station.work(SignAnswer::Accepted);
-    let second = station.trigger(Subject::Station);
+    let second = station.trigger(Target::Station);
     station.core.handle_certificate(station.now, first, SignedVerdict::Accepted);
     station.work(SignAnswer::Accepted);
     assert_eq!(station.sends.last().map(|(key, _)| *key), Some(second));
     assert!(station.dropped.is_empty(), "{:?}", station.dropped);
 }
 
-/// Records of several series of one subject: the newest goes on, those before it wait for late answers.
+/// Records of several series of one subject: the newest goes on, those before it wait for late
+/// answers.
 #[test]
 fn restart_with_keys_of_replaced_series() {
     let note = Note { accepted: 1, due: Some(at(30)) };
-    let record = |pending, csr| Record { pending, subject: Subject::Station, csr };
+    let record = |pending, csr| Record { pending, subject: Target::Station, csr };
     let records = [record(1, None), record(2, Some(Some(note))), record(3, Some(None))];
     let mut station = Station::with(Renewal::restore(Schedule::new(W, 2), at(0), records));
     station.core.handle_connected();
@@ -463,16 +470,17 @@ fn restart_with_keys_of_replaced_series() {
     assert_eq!((station.dropped.as_slice(), station.ends()), (&[1, 3][..], vec![End::Certificate]));
 }
 
-/// Seen elsewhere (EVerest #1655): each SECC has a series of its own, and one for each edition of ISO 15118.
+/// Seen elsewhere (EVerest #1655): each SECC has a series of its own, and one for each edition of
+/// ISO 15118.
 #[test]
 fn a02_v2g_series_of_each_secc_are_independent() {
-    let secc = |name: &str| Subject::Vehicle { secc_id: name.to_owned() };
+    let secc = |name: &str| Target::Vehicle { secc_id: name.to_owned() };
     let subjects = [
-        Subject::Station,
-        Subject::Combined,
+        Target::Station,
+        Target::Combined,
         secc("A"),
         secc("B"),
-        Subject::Vehicle20 { secc_id: "A".to_owned() },
+        Target::Vehicle20 { secc_id: "A".to_owned() },
     ];
     let mut station = Station::new(0);
     let keys = subjects.clone().map(|subject| station.trigger(subject));
@@ -491,7 +499,7 @@ fn enormous_settings_do_not_overflow() {
     let mut station = Station::new(u32::MAX);
     station.core = Renewal::new(Schedule::new(Duration::MAX, u32::MAX));
     station.core.handle_connected();
-    station.trigger(Subject::Station);
+    station.trigger(Target::Station);
     for _ in 0..70 {
         station.work(SignAnswer::Accepted);
         station.now = station.core.poll_timeout().expect("sent again");
@@ -503,7 +511,7 @@ fn enormous_settings_do_not_overflow() {
 fn lesson_34_ocpp_1_6_has_no_waits_but_a_csr_is_sent_again_on_each_new_connection() {
     let mut station = Station::with(Renewal::new(Schedule::new(W, 1)));
     station.core.handle_connected_without_waits(at(0));
-    let key = station.trigger(Subject::Station);
+    let key = station.trigger(Target::Station);
     station.run_until(at(86_400), SignAnswer::Accepted);
     assert_eq!(station.sends, [(key, at(0))], "no wait makes it send again");
     // Said again of the same connection: nothing new.
@@ -518,18 +526,18 @@ fn lesson_34_ocpp_1_6_has_no_waits_but_a_csr_is_sent_again_on_each_new_connectio
     }
     // As often as with the waits: one doubling, so two sends after the first.
     assert_eq!(station.sends, [(key, at(0)), (key, at(90_000)), (key, at(90_100))]);
-    assert_eq!(station.ended, [(Subject::Station, End::Exhausted)]);
+    assert_eq!(station.ended, [(Target::Station, End::Exhausted)]);
     // A late certificate is welcome.
     station.core.handle_certificate(at(90_400), key, SignedVerdict::Accepted);
     station.work(SignAnswer::Accepted);
-    assert_eq!(station.ended.last(), Some(&(Subject::Station, End::Certificate)));
+    assert_eq!(station.ended.last(), Some(&(Target::Station, End::Certificate)));
 }
 
 #[test]
 fn a_wait_that_began_in_ocpp_1_6_goes_on_where_the_csms_speaks_2_0_1_later() {
     let mut station = Station::with(Renewal::new(Schedule::new(W, 1)));
     station.core.handle_connected_without_waits(at(0));
-    let key = station.trigger(Subject::Station);
+    let key = station.trigger(Target::Station);
     station.work(SignAnswer::Accepted);
     station.core.handle_disconnected(at(5));
     station.core.handle_connected();
@@ -537,12 +545,13 @@ fn a_wait_that_began_in_ocpp_1_6_goes_on_where_the_csms_speaks_2_0_1_later() {
     assert_eq!(station.sends, [(key, at(0)), (key, at(0) + W)]);
 }
 
-/// A02.FR.19: a CSMS that accepts every CSR and answers none keeps no trigger from being served: where the store is full, the
-/// oldest key that a newer one has replaced goes, then one that nothing is sent for any more.
+/// A02.FR.19: a CSMS that accepts every CSR and answers none keeps no trigger from being served:
+/// where the store is full, the oldest key that a newer one has replaced goes, then one that
+/// nothing is sent for any more.
 #[test]
 fn a02_fr_19_there_is_room_for_a_trigger_however_many_wait() {
     let mut station = Station::new(0);
-    let vehicle = |number: u32| Subject::Vehicle { secc_id: format!("SECC-{number}") };
+    let vehicle = |number: u32| Target::Vehicle { secc_id: format!("SECC-{number}") };
     for _ in 0..4 {
         for number in 0..2 {
             station.trigger(vehicle(number));
@@ -553,21 +562,22 @@ fn a02_fr_19_there_is_room_for_a_trigger_however_many_wait() {
     assert!(station.dropped.is_empty(), "all may be answered");
     // The keys 1, 3, 5, 7 are of the first, 2, 4, 6, 8 of the second; 7 and 8 are the newest.
     let mut given_up = vec![station.core.make_room(&vehicle(1))];
-    given_up.extend((0..7).map(|_| station.core.make_room(&Subject::Station)));
+    given_up.extend((0..7).map(|_| station.core.make_room(&Target::Station)));
     assert_eq!(given_up, [2, 1, 3, 4, 5, 6, 7, 8].map(Some));
-    assert_eq!(station.core.make_room(&Subject::Station), None);
+    assert_eq!(station.core.make_room(&Target::Station), None);
     // What is under way stays.
-    let key = station.trigger(Subject::Station);
+    let key = station.trigger(Target::Station);
     station.work(SignAnswer::Accepted);
-    assert_eq!(station.core.make_room(&Subject::Station), None);
+    assert_eq!(station.core.make_room(&Target::Station), None);
     assert_eq!(station.sends.last().map(|(sent, _)| *sent), Some(key));
 }
 
-/// A02.FR.21 is about a CSMS that says Rejected; one that cannot be asked, for its version has no such request, has not.
+/// A02.FR.21 is about a CSMS that says Rejected; one that cannot be asked, for its version has no
+/// such request, has not.
 #[test]
 fn a02_fr_21_a_csms_that_cannot_be_asked_has_rejected_nothing() {
     let mut station = Station::new(1);
-    let subject = Subject::Vehicle { secc_id: "SECC-1".to_owned() };
+    let subject = Target::Vehicle { secc_id: "SECC-1".to_owned() };
     let validity = Validity { not_before: at(0) - 365 * DAY, not_after: at(0) + DAY };
     station.core.set_held(station.now, [(subject.clone(), validity)]);
     station.run_until(at(0) + DAY - Duration::from_secs(1), SignAnswer::NotAskable);

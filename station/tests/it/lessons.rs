@@ -484,18 +484,19 @@ fn lesson_67_answers_that_cannot_be_read_end_nothing() {
     station.terminate();
 }
 
-/// The tables in `main.rs` name tests that there are, in the files that they say.
+/// The lists in `main.rs` name tests that there are, in the files that they name.
 #[test]
-fn the_tables_name_tests_that_there_are() {
-    let rows = include_str!("main.rs").lines().filter_map(|line| line.strip_prefix("//! | "));
+fn the_lists_name_tests_that_there_are() {
     let mut cases = Vec::new();
     let mut checked = 0;
-    for row in rows.filter(|row| row.contains('`')) {
-        let columns: Vec<&str> = row.trim_end_matches(" |").split(" | ").collect();
-        if columns.len() == 2 {
-            cases.push(columns[0]);
+    for item in items(include_str!("main.rs")) {
+        let (about, tests) = item.split_once(": `").expect("what it is about, and tests");
+        // A mistake of another stack says where it was seen; the others are test cases.
+        let is_case = !about.contains(" (seen in ");
+        if is_case {
+            cases.push(about.to_owned());
         }
-        for test in columns.last().expect("columns").split(", ") {
+        for test in tests.split(", ") {
             let (file, name) = test.trim_matches('`').split_once("::").expect("file::test");
             let folder = if file.starts_with("src/") { "" } else { "tests/it/" };
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{folder}{file}.rs"));
@@ -503,11 +504,25 @@ fn the_tables_name_tests_that_there_are() {
                 fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             assert!(text.contains(&format!("#[test]\nfn {name}() {{")), "there is no test {test}");
             // A test bears the number of the case that it shows.
-            if columns.len() == 2 {
-                assert!(name.contains(&columns[0].to_lowercase()), "{test}");
+            if is_case {
+                assert!(name.contains(&about.to_lowercase()), "{test}");
             }
             checked += 1;
         }
     }
     assert!(cases.len() > 35 && checked > 80, "{} cases, {checked} tests", cases.len());
+}
+
+/// The items of the lists in the documentation of a module, each in one line.
+fn items(text: &str) -> Vec<String> {
+    let mut items: Vec<String> = Vec::new();
+    for line in text.lines() {
+        if let Some(begin) = line.strip_prefix("//! * ") {
+            items.push(begin.to_owned());
+        } else if let (Some(more), Some(item)) = (line.strip_prefix("//!   "), items.last_mut()) {
+            item.push(' ');
+            item.push_str(more);
+        }
+    }
+    items
 }

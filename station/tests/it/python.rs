@@ -99,7 +99,8 @@ impl PythonCsms {
         }
     }
 
-    /// Has the operator's CSMS call the station, and returns the answer, which is valid against its schema.
+    /// Has the operator's CSMS call the station, and returns the answer, which is valid against its
+    /// schema.
     #[track_caller]
     pub(crate) fn call(&mut self, stage: &Stage, action: &str, payload: Value) -> Value {
         let answer = self.tell(stage, json!({ "action": action, "payload": payload }), "answer");
@@ -112,7 +113,8 @@ impl PythonCsms {
         self.tell(stage, json!({ "password": password }), "password");
     }
 
-    /// How the operator's CSMS answers a request of the station from now on; see `python_operator.py`.
+    /// How the operator's CSMS answers a request of the station from now on; see
+    /// `python_operator.py`.
     pub(crate) fn behave(&mut self, stage: &Stage, action: &str, behaviour: Value) {
         self.tell(stage, json!({ "behave": action, "as": behaviour }), "behave");
     }
@@ -122,13 +124,15 @@ impl PythonCsms {
         self.tell(stage, json!({ "behave": action, "as": behaviour, "times": 1 }), "behave");
     }
 
-    /// Has a certificate made; see `python_pki.py` for what can be wanted. `pem`, `serial` and `csr` tell of it.
+    /// Has a certificate made; see `python_pki.py` for what can be wanted. `pem`, `serial` and
+    /// `csr` tell of it.
     #[track_caller]
     pub(crate) fn issue(&mut self, stage: &Stage, wanted: Value) -> Value {
         self.tell(stage, json!({ "issue": wanted }), "issued")
     }
 
-    /// The hash data of a certificate under its issuer, both named by their files, as the CSMS computes them.
+    /// The hash data of a certificate under its issuer, both named by their files, as the CSMS
+    /// computes them.
     pub(crate) fn hash_data(
         &mut self,
         stage: &Stage,

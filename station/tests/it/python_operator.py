@@ -150,7 +150,8 @@ class Csms:
         try:
             await station.start()
         except ConnectionClosed as closed:
-            # The package gives up where it cannot answer any more; what the station said before it closed counts.
+            # The package gives up where it cannot answer any more; what the station said before it
+            # closed counts.
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     message = await connection.recv()

@@ -1,4 +1,5 @@
-//! Certificates that the station asks for again, by itself, and for vehicles (A02, A03, M06), on the program.
+//! Certificates that the station asks for again, by itself, and for vehicles (A02, A03, M06), on
+//! the program.
 
 use std::{
     fs,
@@ -33,13 +34,15 @@ fn requests(stage: &Stage, csms: &mut PythonCsms) -> Vec<Frame> {
     frames.into_iter().filter(|frame| frame.is_call(Sender::Station, "SignCertificate")).collect()
 }
 
-/// A certificate that ends in a minute is in the last third of its life at once, and one is asked for without a trigger.
+/// A certificate that ends in a minute is in the last third of its life at once, and one is asked
+/// for without a trigger.
 #[test]
 fn a03_fr_02_a_certificate_is_renewed_before_it_expires() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted(&stage);
     let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
-    // The first renewal would come an hour after a certificate at the earliest: the station has to start anew.
+    // The first renewal would come an hour after a certificate at the earliest: the station has to
+    // start anew.
     let wanted = json!({ "csr": request["csr"], "issuer": "ca", "from": -3600, "to": 600 });
     let issued = csms.issue(&stage, wanted);
     signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
@@ -73,8 +76,8 @@ fn a02_fr_17_a_wait_goes_on_after_a_crash_with_the_same_request() {
     station.terminate();
 }
 
-/// A02.FR.19: a CSMS that has accepted request after request and answered none has filled the store; a trigger is the only way
-/// on, over a restart too, and is served.
+/// A02.FR.19: a CSMS that has accepted request after request and answered none has filled the
+/// store; a trigger is the only way on, over a restart too, and is served.
 #[test]
 fn a02_fr_19_a_trigger_is_served_though_the_store_is_full_of_requests() {
     let stage = Stage::prepare();
@@ -201,7 +204,8 @@ fn a02_fr_21_pnc_is_off_until_the_next_start_where_no_certificate_is_signed() {
     station.terminate();
 }
 
-/// The station holds a root that the one before it has signed, and its CSMS presents a certificate under either.
+/// The station holds a root that the one before it has signed, and its CSMS presents a certificate
+/// under either.
 fn second_root(stage: &Stage) -> (PythonCsms, crate::stage::Process) {
     let (mut csms, station) = booted_with(stage, "\n[certificates]\nadditional_root_check = true\n");
     let wanted = json!({ "subject": { "CN": "Root 2", "O": "Test CSO" }, "issuer": "ca", "ca": true, "file": "root2" });
@@ -212,7 +216,8 @@ fn second_root(stage: &Stage) -> (PythonCsms, crate::stage::Process) {
     (csms, station)
 }
 
-/// M05.FR.15, .16: on the way to another CSMS the new root counts, on the way back the old one, also over a restart.
+/// M05.FR.15, .16: on the way to another CSMS the new root counts, on the way back the old one,
+/// also over a restart.
 #[test]
 fn m05_fr_16_tc_b_47_back_from_a_migration_by_the_old_root() {
     let stage = Stage::prepare();
@@ -245,7 +250,8 @@ fn m05_fr_16_tc_b_47_back_from_a_migration_by_the_old_root() {
     station.terminate();
 }
 
-/// A00.FR.807, B02.FR.02: a station that is Pending is given its certificate, and nothing else is sent meanwhile.
+/// A00.FR.807, B02.FR.02: a station that is Pending is given its certificate, and nothing else is
+/// sent meanwhile.
 #[test]
 fn a00_fr_807_a_pending_station_sends_the_request_that_was_triggered() {
     let stage = Stage::prepare();
@@ -271,7 +277,8 @@ fn a00_fr_807_a_pending_station_sends_the_request_that_was_triggered() {
     station.terminate();
 }
 
-/// One certificate for the connection and for vehicles: asked for without a type, connected with, and listed.
+/// One certificate for the connection and for vehicles: asked for without a type, connected with,
+/// and listed.
 #[test]
 fn a02_fr_13_a_certificate_for_both_uses() {
     let stage = Stage::prepare();
@@ -321,7 +328,8 @@ fn token_folder(stage: &Stage) -> PathBuf {
     tokens.map(|entry| entry.expect("an entry").path()).find(is_ours).expect("the station's token")
 }
 
-/// F06.FR.10: the trigger was accepted while the token was away; when it is back, the request follows.
+/// F06.FR.10: the trigger was accepted while the token was away; when it is back, the request
+/// follows.
 #[test]
 fn f06_fr_10_a_token_that_comes_back_keeps_the_promise() {
     let stage = Stage::prepare();

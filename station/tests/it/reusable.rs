@@ -19,8 +19,8 @@ pub(crate) fn booted_with(stage: &Stage, sections: &str) -> (PythonCsms, Process
     (csms, station)
 }
 
-/// RenewChargingStationCertificate: the station is connected with a certificate that the CSMS has just signed. Returns its
-/// serial number.
+/// RenewChargingStationCertificate: the station is connected with a certificate that the CSMS has
+/// just signed. Returns its serial number.
 #[track_caller]
 pub(crate) fn renewed(stage: &Stage, csms: &mut PythonCsms) -> String {
     let csr = csr(stage, csms, "SignChargingStationCertificate");

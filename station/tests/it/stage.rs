@@ -141,7 +141,8 @@ impl Stage {
         self.openssl(&[&sign[..], &files, dates].concat());
     }
 
-    /// Writes the station's configuration for a CSMS at `port` and installs the operator's root, as the factory does.
+    /// Writes the station's configuration for a CSMS at `port` and installs the operator's root, as
+    /// the factory does.
     pub(crate) fn configure(&self, port: u64) {
         self.configure_with("station.toml", port, &self.token_uri());
         let provision = self.command(&["provision", "--csms-root", "ca.pem"]).output().expect("starts");

@@ -214,7 +214,8 @@ fn tc_a_23_the_request_is_sent_again_after_one_wait_and_twice_that_wait() {
     assert!(stage.inventory().pending.is_empty());
 }
 
-/// libocpp #1032: thirty days before the end, whatever the life; short-lived certificates were asked for without end.
+/// libocpp #1032: thirty days before the end, whatever the life; short-lived certificates were
+/// asked for without end.
 #[test]
 fn lesson_48_a03_fr_02_a_certificate_is_renewed_before_its_end_and_not_in_a_loop() {
     let stage = Stage::prepare();
@@ -251,7 +252,8 @@ fn lesson_48_a03_fr_02_a_certificate_is_renewed_before_its_end_and_not_in_a_loop
 fn tc_f_27_a_trigger_that_is_not_implemented() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted(&stage);
-    // F06.FR.08. A station without vehicles has no combined certificate, and none of the other messages.
+    // F06.FR.08. A station without vehicles has no combined certificate, and none of the other
+    // messages.
     for message in ["SignCombinedCertificate", "TransactionEvent", "PublishFirmwareStatusNotification"] {
         let answer = csms.call(&stage, "TriggerMessage", json!({ "requestedMessage": message }));
         assert_eq!(answer["status"], "NotImplemented", "{message}");

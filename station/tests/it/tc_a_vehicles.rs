@@ -17,8 +17,8 @@ const TWO_SECCS: &str =
 /// A station with one SECC.
 const ONE_SECC: &str = "[iso15118]\nsecc_id = \"SECC-1\"\ncountry_name = \"NL\"\n";
 
-/// A station that has booted and knows the V2G root, and its CSMS, which has two sub-CAs below that root. Their
-/// certificates name the responder of this CSMS where `ocsp` says so.
+/// A station that has booted and knows the V2G root, and its CSMS, which has two sub-CAs below that
+/// root. Their certificates name the responder of this CSMS where `ocsp` says so.
 pub(crate) fn start(stage: &Stage, section: &str, ocsp: bool) -> (PythonCsms, Process) {
     let (mut csms, station) = booted_with(stage, section);
     make_vehicle_pki(stage, &mut csms, ocsp);
@@ -97,8 +97,8 @@ fn tc_a_12_renew_the_certificate_of_each_secc() {
     station.terminate();
 }
 
-/// citrineos #1054, libocpp #514: a type that was left out, and nothing was ever signed. It means a certificate for both
-/// the connection and vehicles.
+/// citrineos #1054, libocpp #514: a type that was left out, and nothing was ever signed. It means a
+/// certificate for both the connection and vehicles.
 #[test]
 fn lesson_40_one_certificate_for_the_connection_and_for_vehicles() {
     let stage = Stage::prepare();
@@ -160,7 +160,8 @@ fn tc_m_24_the_status_of_leaf_and_sub_cas_is_asked_for() {
         let url = found["responderURL"].as_str().expect("a URL");
         assert!(url.ends_with(name), "{url}");
     }
-    // What the responder said was verified and is kept: nothing is asked for again, also after a restart.
+    // What the responder said was verified and is kept: nothing is asked for again, also after a
+    // restart.
     stage.wait_until("three statuses", || {
         stage.log().matches("the status of a certificate for vehicles").count() == 3
     });

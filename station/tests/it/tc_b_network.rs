@@ -1,4 +1,5 @@
-//! From one CSMS or security profile to another (A05, B09, B10): TC_A_19, TC_B_45 to TC_B_47, TC_B_49, TC_B_50.
+//! From one CSMS or security profile to another (A05, B09, B10): TC_A_19, TC_B_45 to TC_B_47,
+//! TC_B_49, TC_B_50.
 
 use serde_json::{Value, json};
 
@@ -141,8 +142,8 @@ fn tc_b_50_migrate_to_another_csms_under_a_new_root() {
     station.terminate();
 }
 
-/// With AdditionalRootCertificateCheck: the CSMS in slot 2 is under a new root that the old one has signed, that in slot 1
-/// stays under the old one.
+/// With AdditionalRootCertificateCheck: the CSMS in slot 2 is under a new root that the old one has
+/// signed, that in slot 1 stays under the old one.
 fn start_with_check(stage: &Stage) -> (PythonCsms, Process, u64) {
     let (mut csms, station) = booted_with(stage, tc_m_additional_check::SECTION);
     renewed(stage, &mut csms);

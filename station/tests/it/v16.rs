@@ -1,4 +1,5 @@
-//! OCPP 1.6 with the security whitepaper, against a central system on Python's `ocpp`; the cases of the OCA's tool by number.
+//! OCPP 1.6 with the security whitepaper, against a central system on Python's `ocpp`; the cases of
+//! the OCA's tool by number.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! OCPP 2.1, against a CSMS on Python's `ocpp`: what it has beyond 2.0.1, and the rest in its words.
+//! OCPP 2.1, against a CSMS on Python's `ocpp`: what it has beyond 2.0.1, and the rest in its
+//! words.
 
 use serde_json::{Value, json};
 

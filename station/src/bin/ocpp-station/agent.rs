@@ -44,7 +44,7 @@ pub(crate) async fn ask_for_rows<T: DeserializeOwned>(
     }
 }
 
-/// Why the agent brought nothing.
+/// Why the agent gave no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
     #[error(transparent)]
@@ -54,7 +54,7 @@ pub(crate) enum AskError {
 }
 
 impl AskError {
-    /// Whether nobody listens.
+    /// Whether no agent runs.
     pub(crate) fn is_not_running(&self) -> bool {
         matches!(self, Self::Control(ControlError::NotRunning { .. } | ControlError::PathTooLong { .. }))
     }

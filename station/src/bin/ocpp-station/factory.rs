@@ -1,4 +1,5 @@
-//! `provision` and `hash-data`: what a factory, an installer or a test bench does with certificate files.
+//! `provision` and `hash-data`: what a factory, an installer or a test bench does with certificate
+//! files.
 
 use std::{
     path::{Path, PathBuf},
@@ -70,10 +71,10 @@ impl HashData {
 
 fn first_certificate(path: &Path) -> Result<Certificate> {
     let text = program::read_text(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let chain = Certificate::chain_from_pem(&text, LONGEST_CHAIN);
+    let chain = Certificate::chain_from_pem(&text, MAX_CHAIN);
     let chain = chain.with_context(|| format!("{} holds no certificate", path.display()))?;
     chain.into_iter().next().with_context(|| format!("{} holds no certificate", path.display()))
 }
 
 /// Certificates that are read of one file.
-const LONGEST_CHAIN: usize = 16;
+const MAX_CHAIN: usize = 16;

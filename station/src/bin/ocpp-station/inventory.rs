@@ -35,7 +35,8 @@ pub(crate) fn run(config: &Config, json: bool) -> Result<()> {
     Ok(out.finish()?)
 }
 
-/// Of the running agent, or of the store itself. An agent that is just starting has the store, and does not listen yet.
+/// Of the running agent, or of the store itself. An agent that is just starting has the store, and
+/// does not listen yet.
 async fn read(config: &Config) -> Result<Inventory> {
     let deadline = Instant::now() + START;
     loop {

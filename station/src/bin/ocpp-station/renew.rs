@@ -72,7 +72,7 @@ impl Renew {
             let report: RenewalReport = loop {
                 match reply {
                     ControlReply::Progress(step) if json => out.json(serde_json::to_string(&step)?)?,
-                    ControlReply::Progress(step) => out.line(told(&step))?,
+                    ControlReply::Progress(step) => out.line(description(&step))?,
                     ControlReply::Done(report) => {
                         if json {
                             out.json(&report)?;
@@ -122,7 +122,7 @@ fn conclude(report: &RenewalReport, until: Until) -> Result<()> {
     }
 }
 
-fn told(RenewalStep { subject, step }: &RenewalStep) -> String {
+fn description(RenewalStep { subject, step }: &RenewalStep) -> String {
     let again = |again: &Option<Timestamp>| match again {
         Some(again) => format!("; without one it is sent again at {}", minute(*again)),
         None => String::new(),

@@ -31,7 +31,8 @@ impl Run {
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let ended = runtime.block_on(agent.run(program::shutdown_signal()));
-        // A token that hangs holds its thread for minutes. What is cut off goes on after the next start: its name is durable.
+        // A token that hangs holds its thread for minutes. What is cut off goes on after the next
+        // start: its name is durable.
         runtime.shutdown_timeout(LAST_WORK);
         match ended {
             Ended::Shutdown => Ok(()),
@@ -39,12 +40,13 @@ impl Run {
         }
     }
 
-    /// Opens the agent, and waits for a command that has the store open for a moment: one may have come in between while the
-    /// station starts anew.
+    /// Opens the agent, and waits for a command that has the store open for a moment: one may
+    /// run while the station starts again.
     fn open(&self, config: &Config) -> Result<Agent> {
         let deadline = Instant::now() + OTHER_COMMAND;
         loop {
-            // Before the token is opened: a second agent should not even log in. One that has just been started has the store.
+            // Before the token is opened: a second agent should not even log in. One that has just
+            // been started has the store.
             runtime()?.block_on(refuse_a_second(config))?;
             match Agent::open(config.clone(), self.frames.as_deref()) {
                 Err(error) if is_locked(&error) => {
@@ -66,7 +68,8 @@ fn is_locked(error: &AgentError) -> bool {
     matches!(error, AgentError::Store(OpenStoreError::Store(OpenError::Locked { .. })))
 }
 
-/// Replaces this process by a new one of the same program, so that nothing of before is left. Returns only if that fails.
+/// Replaces this process by a new one of the same program, so that nothing of before is left.
+/// Returns only if that fails.
 fn start_anew(again: bool) -> anyhow::Error {
     let program = match std::env::current_exe() {
         Ok(program) => program,
@@ -80,7 +83,7 @@ fn start_anew(again: bool) -> anyhow::Error {
     anyhow::Error::new(command.exec()).context("the station cannot start anew; start it by hand")
 }
 
-/// How long work that waits for disk or token may go on after the agent was told to end.
+/// How long work that waits for disk or token may go on after the agent was asked to stop.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
 /// How long a command may have the store open that only reads it.

@@ -33,7 +33,7 @@ fn read(model: &DeviceModel, component: &str, name: &str) -> (String, String) {
         r#"{{"getVariableData":[{{"component":{component},"variable":{{"name":"{name}"}}}}]}}"#
     ))
     .expect("valid");
-    let response = model.get_variables(&request, &situation(2));
+    let response = v201::get_variables(model, &request, &situation(2));
     let result = response.get_variable_result.first().expect("one for one");
     // As it was asked.
     assert_eq!(encode(&result.component).expect("valid"), component);
@@ -46,7 +46,7 @@ fn write(model: &mut DeviceModel, component: &str, name: &str, value: &str) -> S
         r#"{{"setVariableData":[{{"attributeValue":"{value}","component":{component},"variable":{{"name":"{name}"}}}}]}}"#
     ))
     .expect("valid");
-    let outcome = model.set_variables(&request, &situation(2));
+    let outcome = v201::set_variables(model, &request, &situation(2));
     *model = outcome.model;
     outcome.response.set_variable_result.first().expect("one for one").attribute_status.to_string()
 }
@@ -151,7 +151,7 @@ fn both_inventories_report_each_controller() {
         for base in ["FullInventory", "ConfigurationInventory"] {
             let request: GetBaseReportRequest =
                 decode(&format!(r#"{{"requestId":7,"reportBase":"{base}"}}"#)).expect("valid");
-            let (_, reports) = model.base_report(&request, &situation(2), now);
+            let (_, reports) = v201::base_report(&model, &request, &situation(2), now);
             let data =
                 reports.iter().flat_map(|report| report.report_data.iter().flat_map(|data| data.iter()));
             let told = data.filter(|data| data.component.name.as_str() == "ISO15118Ctrlr").map(|data| {
@@ -171,7 +171,7 @@ fn b08_a_report_of_what_is_named() {
     let model = vehicles(&[(Some(1), "A"), (Some(2), "B")]);
     let check = |members: &str, status: &str, expected: &[(Option<i64>, &str)]| {
         let request: GetReportRequest = decode(&format!(r#"{{"requestId":7{members}}}"#)).expect("valid");
-        let (response, reports) = model.report(&request, &situation(2), now);
+        let (response, reports) = v201::report(&model, &request, &situation(2), now);
         let data = reports.iter().flat_map(|report| report.report_data.iter().flat_map(|data| data.iter()));
         let told =
             data.map(|data| (data.component.evse.as_ref().map(|evse| evse.id), data.variable.name.as_str()));

@@ -1,128 +1,25 @@
 //! What the station asks of its CSMS, in terms of no version of OCPP.
 //!
-//! Each function picks the message of the version that both sides agreed on; a file for each version says it there, and
-//! decides nothing.
+//! Each function picks the message of the version that both sides agreed on; a file for each
+//! version translates it, and decides nothing.
 
+mod message;
 mod v16;
+mod v2;
 mod v201;
 mod v21;
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use ocpp_transport::{CallFailure, Peer, Registration};
-use ocpp_types::{RpcErrorCode, TooLong, Version, v201::NotifyReportRequest};
-use station_store::{CertificateSigningUse, HashData, OcspDue};
+use ocpp_transport::{Peer, Registration};
+use ocpp_types::Version;
+use station_store::OcspDue;
 
-use crate::{device_model::NotTheSame, security_events::QueuedEvent};
-
-/// What the station says of itself when it boots.
-#[derive(Clone, Debug)]
-pub(crate) struct Boot {
-    pub(crate) model: String,
-    pub(crate) vendor: String,
-    pub(crate) serial_number: String,
-    pub(crate) firmware_version: Option<String>,
-    pub(crate) reason: BootReason,
-}
-
-/// Why a station starts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BootReason {
-    /// Its power came up, or its program was started.
-    #[default]
-    PowerUp,
-    /// The CSMS reset it.
-    RemoteReset,
-}
-
-/// The answer to BootNotification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BootAnswer {
-    pub(crate) registration: Registration,
-    /// Between heartbeats, or before the next attempt to boot; zero leaves it to the station.
-    pub(crate) interval: Duration,
-    /// The clock of the CSMS.
-    pub(crate) time: SystemTime,
-}
-
-/// A certificate to be asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct SignRequest {
-    /// PKCS #10 in PEM.
-    pub(crate) csr: String,
-    pub(crate) use_: CertificateSigningUse,
-    /// `requestId`, where the version has it (A02.FR.24).
-    pub(crate) request_id: Option<i64>,
-    /// `hashRootCertificate`, where the version has it (A02.FR.27).
-    pub(crate) root: Option<HashData>,
-}
-
-/// The answer to SignCertificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SignAnswer {
-    /// The certificate will follow (A02.FR.11).
-    Accepted,
-    /// It will not (A02.FR.12).
-    Rejected { reason: Option<String> },
-}
-
-/// The answer to GetCertificateStatus.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum StatusAnswer {
-    /// `ocspResult`
-    Accepted { ocsp_result: String },
-    /// The CSMS could not find it out (M06.FR.04).
-    Failed { reason: Option<String> },
-}
-
-/// Why the CSMS gave no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AskError {
-    /// The connection failed, or the CSMS did.
-    #[error(transparent)]
-    Call(#[from] CallFailure),
-    /// The message has no room for what is to be said.
-    #[error("the message has no room for it")]
-    TooLong(#[from] TooLong),
-    /// The version of the connection has other words for it than 2.0.1.
-    #[error(transparent)]
-    NotTheSame(#[from] NotTheSame),
-    /// The version of the connection has no such message.
-    #[error("{version} has no {message}")]
-    NoSuchMessage { message: &'static str, version: Version },
-}
-
-impl AskError {
-    /// Whether the CSMS has answered, by CALLERROR.
-    pub(crate) fn is_answer(&self) -> bool {
-        matches!(self, Self::Call(CallFailure::CallError { .. }))
-    }
-
-    /// Whether the CSMS has answered with a CALLRESULT of which nothing can be read. An answer with
-    /// the id of the message means that the message has arrived.
-    pub(crate) fn has_arrived(&self) -> bool {
-        matches!(self, Self::Call(CallFailure::InvalidResponse(_) | CallFailure::Unreadable(_)))
-    }
-
-    /// Whether the same message may be taken another time: the CALLERROR tells of the CSMS, and not
-    /// of the message.
-    pub(crate) fn may_pass(&self) -> bool {
-        use RpcErrorCode as Code;
-        let Self::Call(CallFailure::CallError { code, .. }) = self else { return false };
-        !matches!(
-            code,
-            Code::NotImplemented
-                | Code::NotSupported
-                | Code::MessageTypeNotSupported
-                | Code::ProtocolError
-                | Code::FormatViolation
-                | Code::PropertyConstraintViolation
-                | Code::OccurrenceConstraintViolation
-                | Code::TypeConstraintViolation
-        )
-    }
-}
+pub use self::message::BootReason;
+pub(crate) use self::message::{
+    AskError, Boot, BootAnswer, Reporting, SignAnswer, SignRequest, StatusAnswer,
+};
+use crate::security_events::QueuedEvent;
 
 /// BootNotification. `register` sees the answer before the CSMS's next frame is looked at.
 pub(crate) async fn boot(
@@ -148,21 +45,12 @@ pub(crate) async fn heartbeat(peer: &Peer) -> Result<SystemTime, AskError> {
     }
 }
 
-/// How far an event was reported to the CSMS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reporting {
-    /// The CSMS has it.
-    Reported,
-    /// Not at all: in the version of the connection it is not critical (A04.FR.04).
-    LogOnly,
-}
-
 /// SecurityEventNotification (A04).
 pub(crate) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<Reporting, AskError> {
     match peer.version() {
         Version::V16 => v16::security_event(peer, event).await,
-        Version::V201 => v201::security_event(peer, event).await.map(|()| Reporting::Reported),
-        Version::V21 => v21::security_event(peer, event).await.map(|()| Reporting::Reported),
+        Version::V201 => v201::security_event(peer, event).await,
+        Version::V21 => v21::security_event(peer, event).await,
         version => Err(AskError::NoSuchMessage { message: "SecurityEventNotification", version }),
     }
 }
@@ -177,18 +65,10 @@ pub(crate) async fn sign_certificate(peer: &Peer, request: &SignRequest) -> Resu
     }
 }
 
-/// NotifyReport (B07), which 1.6 does not have.
-pub(crate) async fn notify_report(peer: &Peer, report: NotifyReportRequest) -> Result<(), AskError> {
-    match peer.version() {
-        Version::V201 => v201::notify_report(peer, report).await,
-        Version::V21 => v21::notify_report(peer, &report).await,
-        version => Err(AskError::NoSuchMessage { message: "NotifyReport", version }),
-    }
-}
-
 /// GetCertificateStatus (M06).
 pub(crate) async fn certificate_status(peer: &Peer, due: OcspDue) -> Result<StatusAnswer, AskError> {
     match peer.version() {
+        Version::V16 => v16::certificate_status(peer),
         Version::V201 => v201::certificate_status(peer, due).await,
         Version::V21 => v21::certificate_status(peer, due).await,
         version => Err(AskError::NoSuchMessage { message: "GetCertificateStatus", version }),

@@ -13,7 +13,7 @@ use ocpp_types::{
 use station_store::CertificateSigningUse;
 
 use crate::{
-    io::csms::{AskError, Boot, BootAnswer, Reporting, SignAnswer, SignRequest},
+    io::csms::message::{AskError, Boot, BootAnswer, Reporting, SignAnswer, SignRequest, StatusAnswer},
     security_events::{QueuedEvent, SecurityEvent},
 };
 
@@ -41,7 +41,7 @@ pub(super) async fn heartbeat(peer: &Peer) -> Result<SystemTime, AskError> {
     Ok(peer.call(HeartbeatRequest::new()).await?.current_time.into())
 }
 
-/// An event that 1.6 does not want to be told of stays in the security log (A04.FR.04).
+/// An event that 1.6 does not report stays in the security log (A04.FR.04).
 pub(super) async fn security_event(peer: &Peer, event: &QueuedEvent) -> Result<Reporting, AskError> {
     let Some(name) = name(event.event) else { return Ok(Reporting::LogOnly) };
     let mut request = SecurityEventNotificationRequest::new(name.try_into()?, event.time);
@@ -65,6 +65,11 @@ pub(super) async fn sign_certificate(peer: &Peer, request: &SignRequest) -> Resu
     })
 }
 
+/// 1.6 cannot ask for the status of a certificate.
+pub(super) fn certificate_status(peer: &Peer) -> Result<StatusAnswer, AskError> {
+    Err(AskError::NoSuchMessage { message: "GetCertificateStatus", version: peer.version() })
+}
+
 fn registration(status: RegistrationStatus) -> Registration {
     match status {
         RegistrationStatus::Accepted => Registration::Accepted,
@@ -75,8 +80,8 @@ fn registration(status: RegistrationStatus) -> Registration {
 
 /// The name in the whitepaper's list. `None`: it is not critical there, and stays in the log.
 ///
-/// The two events of invalid certificates are not critical there either, but TC_077 and TC_078 expect them to be reported.
-/// An event that is not in the list keeps its name.
+/// The two events of invalid certificates are not critical there either, but TC_077 and TC_078
+/// expect them to be reported. An event that is not in the list keeps its name.
 fn name(event: SecurityEvent) -> Option<&'static str> {
     match event {
         SecurityEvent::InvalidChargingStationCertificate => Some("InvalidChargePointCertificate"),

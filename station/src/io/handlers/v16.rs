@@ -1,4 +1,5 @@
-//! The handlers of OCPP 1.6 with the security whitepaper: what it says, in terms of no version, and back.
+//! The handlers of OCPP 1.6 with the security whitepaper: what it says, in terms of no version, and
+//! back.
 
 use std::sync::Arc;
 
@@ -19,86 +20,91 @@ use station_store::{
 use crate::{
     device_model::DeviceModel,
     io::{
-        handlers::{Shared, Trigger, TriggerAnswer},
-        model_handlers::Change,
+        certificates::handlers::CertificateHandlers,
+        device_model::handlers::{Change, ModelHandlers},
+        handlers::{
+            parts::Handlers,
+            station::{ResetAnswer, ResetOf, Trigger, TriggerAnswer},
+        },
     },
     security_events::SecurityEvent,
 };
 
 /// Adds the handlers of this version.
-pub(super) fn with_handlers(router: Router, shared: &Arc<Shared>) -> Router {
-    let [extended, trigger, signed, install, list, delete] = [shared; 6].map(Arc::clone);
-    with_configuration(router, shared)
+pub(super) fn with_handlers(router: Router, handlers: &Handlers) -> Router {
+    let [extended, trigger] = [&handlers.station; 2].map(Arc::clone);
+    let [signed, install, list, delete] = [&handlers.certificates; 4].map(Arc::clone);
+    with_configuration(router, handlers)
         .handle(move |peer, request: ExtendedTriggerMessageRequest| {
-            let shared = Arc::clone(&extended);
+            let handlers = Arc::clone(&extended);
             async move {
-                shared.permit()?;
+                handlers.permit()?;
                 let wanted = wanted(request.requested_message);
-                Ok::<_, CallError>(shared.trigger(peer, wanted).await.map(triggered))
+                Ok::<_, CallError>(handlers.trigger(peer, wanted).await.map(triggered))
             }
         })
         .handle(move |peer, request: TriggerMessageRequest| {
-            let shared = Arc::clone(&trigger);
+            let handlers = Arc::clone(&trigger);
             async move {
-                shared.permit()?;
+                handlers.permit()?;
                 let wanted = core_wanted(request.requested_message);
-                Ok::<_, CallError>(shared.trigger(peer, wanted).await.map(core_triggered))
+                Ok::<_, CallError>(handlers.trigger(peer, wanted).await.map(core_triggered))
             }
         })
         .handle(move |_, request: CertificateSignedRequest| {
-            let shared = Arc::clone(&signed);
-            async move { shared.certificate_signed(request).await }
+            let handlers = Arc::clone(&signed);
+            async move { handlers.certificate_signed(request).await }
         })
         .handle(move |_, request: InstallCertificateRequest| {
-            let shared = Arc::clone(&install);
-            async move { install_root(shared, request).await }
+            let handlers = Arc::clone(&install);
+            async move { install_root(handlers, request).await }
         })
         .handle(move |_, request: GetInstalledCertificateIdsRequest| {
-            let shared = Arc::clone(&list);
-            async move { shared.list(request).await }
+            let handlers = Arc::clone(&list);
+            async move { handlers.list(request).await }
         })
         .handle(move |_, request: DeleteCertificateRequest| {
-            let shared = Arc::clone(&delete);
-            async move { shared.delete(request).await }
+            let handlers = Arc::clone(&delete);
+            async move { handlers.delete(request).await }
         })
 }
 
 /// Adds what concerns the station as a whole.
-fn with_configuration(router: Router, shared: &Arc<Shared>) -> Router {
-    let [get, change, reset] = [shared; 3].map(Arc::clone);
+fn with_configuration(router: Router, handlers: &Handlers) -> Router {
+    let [get, change] = [&handlers.model; 2].map(Arc::clone);
+    let reset = Arc::clone(&handlers.station);
     router
         .handle(move |peer: Peer, request: GetConfigurationRequest| {
-            let shared = Arc::clone(&get);
+            let handlers = Arc::clone(&get);
             async move {
-                shared.permit()?;
-                let situation = shared.situation(&peer);
-                Ok::<_, CallError>(shared.model.current().get_configuration(&request, &situation))
+                handlers.permit()?;
+                let (model, situation) = handlers.model(&peer);
+                Ok::<_, CallError>(model.get_configuration(&request, &situation))
             }
         })
         .handle(move |peer: Peer, request: ChangeConfigurationRequest| {
-            let shared = Arc::clone(&change);
+            let handlers = Arc::clone(&change);
             async move {
-                shared.permit()?;
-                change_configuration(shared, peer, request).await
+                handlers.permit()?;
+                change_configuration(handlers, peer, request).await
             }
         })
         .handle(move |_, _: ResetRequest| {
-            let shared = Arc::clone(&reset);
+            let handlers = Arc::clone(&reset);
             async move {
-                shared.permit()?;
+                handlers.permit()?;
                 // Soft or hard: there is no transaction to be ended first.
-                let reply = Reply::new(ResetResponse::new(ResetStatus::Accepted));
-                Ok::<_, CallError>(reply.then(async move { shared.reset.notify_one() }))
+                Ok::<_, CallError>(handlers.reset(ResetOf::Station).map(reset_response))
             }
         })
 }
 
 async fn change_configuration(
-    shared: Arc<Shared>,
+    handlers: Arc<ModelHandlers>,
     peer: Peer,
     request: ChangeConfigurationRequest,
 ) -> Result<Reply<ChangeConfigurationResponse>, CallError> {
-    let situation = shared.situation(&peer);
+    let situation = handlers.situation(&peer);
     let plan = move |model: &DeviceModel| {
         let outcome = model.change_configuration(&request, &situation);
         if let Some(reason) = outcome.refused {
@@ -111,22 +117,22 @@ async fn change_configuration(
             refuse: |_| ChangeConfigurationResponse::new(ConfigurationStatus::Rejected),
         }
     };
-    shared.change_variables(peer, plan).await
+    handlers.change_variables(peer, plan).await
 }
 
-/// Installs a root. One for the connection that is no valid certificate is worth an event (TC_078), which OCPP 2.x does not
-/// ask for.
+/// Installs a root. One for the connection that is no valid certificate is worth an event (TC_078),
+/// which OCPP 2.x does not ask for.
 async fn install_root(
-    shared: Arc<Shared>,
+    handlers: Arc<CertificateHandlers>,
     request: InstallCertificateRequest,
 ) -> Result<InstallCertificateResponse, CallError> {
     let root_use = request.root_use();
-    let (response, refusal) = Arc::clone(&shared).install(Install(request)).await?;
+    let (response, refusal) = Arc::clone(&handlers).install(Install(request)).await?;
     if let Some(refusal) = refusal
         && root_use == RootUse::Csms
         && INVALID.contains(&refusal.reason_code)
     {
-        shared.raise(SecurityEvent::InvalidCsmsCertificate, refusal.additional_info).await;
+        handlers.events.raise(SecurityEvent::InvalidCsmsCertificate, refusal.additional_info).await;
     }
     Ok(response)
 }
@@ -173,6 +179,13 @@ fn core_wanted(message: MessageTrigger) -> Trigger {
         MessageTrigger::Heartbeat => Trigger::Heartbeat,
         _ => Trigger::Other,
     }
+}
+
+fn reset_response(answer: ResetAnswer) -> ResetResponse {
+    ResetResponse::new(match answer {
+        ResetAnswer::Accepted => ResetStatus::Accepted,
+        ResetAnswer::Rejected => ResetStatus::Rejected,
+    })
 }
 
 fn triggered(answer: TriggerAnswer) -> ExtendedTriggerMessageResponse {

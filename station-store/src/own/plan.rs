@@ -1,0 +1,135 @@
+//! Plans that change the station's own certificates: take a renewed one in, keep the one that a
+//! connection has proved, remove.
+
+use certificates::CertificateId;
+
+use crate::catalog::{Catalog, Transition};
+use crate::own::certificate::{EDITIONS, MAX_SECCS, Own, OwnId, OwnState, ids};
+use crate::own::chain::Verified;
+use crate::pending::error::PendingError;
+use crate::pending::key::PendingId;
+use crate::uses::CertificateSigningUse;
+
+impl Catalog {
+    /// Takes a verified chain in: beside the one in use, if it is for the connection; at once, if
+    /// it is for vehicles.
+    pub(crate) fn plan_renew(
+        &self,
+        verified: Verified,
+        key_uri: String,
+        use_: CertificateSigningUse,
+        request_id: Option<i64>,
+        pending: Option<PendingId>,
+    ) -> Result<(Own, Vec<Transition>), TooManyOwn> {
+        let own = Own {
+            id: OwnId(self.next),
+            ids: ids(&verified.chain, verified.anchor_key.as_deref()),
+            chain: verified.chain,
+            anchor_key: verified.anchor_key,
+            key_uri,
+            use_,
+            request_id,
+            state: if use_.connects() { OwnState::Renewed } else { OwnState::InUse },
+        };
+        let alike: Vec<OwnId> = self
+            .own
+            .iter()
+            .filter(|other| !use_.connects() && other.serves_like(&own))
+            .map(|other| other.id)
+            .collect();
+        let beside = self.own.iter().filter(|other| other.use_.connects() == use_.connects()).count();
+        let most = if use_.connects() { MAX_CONNECTING } else { MAX_VEHICLE };
+        // A02.FR.15: the newest serves. The one before it stays for sessions that are under way,
+        // unless there is no room for it; older ones go.
+        let superseded = alike.get(1..).unwrap_or_default();
+        let superseded = if beside - superseded.len() < most { superseded } else { &alike[..] };
+        if beside - superseded.len() >= most {
+            return Err(TooManyOwn);
+        }
+        let mut transitions = self.without_chains_unless(superseded, &own.key_uri).1;
+        transitions.push(Transition::PutOwn(own.clone()));
+        transitions.push(Transition::Next(self.next + 1));
+        transitions.extend(pending.map(Transition::RemovePending));
+        Ok((own, transitions))
+    }
+
+    /// Keeps the own certificate `id`, with which the station has connected, and discards the
+    /// others for the connection; not those that are newer than `newest`, which came while the
+    /// station connected and were never tried.
+    ///
+    /// Returns the names of the keys that no remaining record refers to. A certificate that served
+    /// vehicles as well goes on to serve them, unless the one that is kept does.
+    pub(crate) fn plan_confirm(
+        &self,
+        id: OwnId,
+        newest: OwnId,
+    ) -> Result<(Vec<String>, Vec<Transition>), PendingError> {
+        let kept = self
+            .own
+            .iter()
+            .find(|own| own.id == id && own.use_.connects())
+            .ok_or(PendingError::UnknownOwn { id })?;
+        let mut transitions = Vec::new();
+        if kept.state != OwnState::InUse {
+            transitions.push(Transition::PutOwn(Own { state: OwnState::InUse, ..kept.clone() }));
+        }
+        let mut discarded = Vec::new();
+        for other in self.own.iter().filter(|own| own.id != id && own.id <= newest && own.use_.connects()) {
+            if other.use_.is_for_vehicles() && !kept.use_.is_for_vehicles() {
+                let use_ = CertificateSigningUse::V2g;
+                let state = OwnState::InUse;
+                transitions.push(Transition::PutOwn(Own { use_, state, ..other.clone() }));
+            } else {
+                discarded.push(other.id);
+            }
+        }
+        let (destroy, removals) = self.without_chains(&discarded);
+        transitions.extend(removals);
+        Ok((destroy, transitions))
+    }
+
+    /// The changes that remove the own certificates `gone`, with the OCSP answers and the keys that
+    /// nothing else needs; and the names of those keys.
+    ///
+    /// Counted by reference in the catalog, not by search: one key may carry two certificates.
+    pub(crate) fn without_chains(&self, gone: &[OwnId]) -> (Vec<String>, Vec<Transition>) {
+        self.without_chains_unless(gone, "")
+    }
+
+    /// As [`Catalog::without_chains`], where the same change adds a certificate for the key
+    /// `needed`.
+    fn without_chains_unless(&self, gone: &[OwnId], needed: &str) -> (Vec<String>, Vec<Transition>) {
+        let (leaving, staying): (Vec<&Own>, Vec<&Own>) =
+            self.own.iter().partition(|own| gone.contains(&own.id));
+        let still_listed: Vec<&CertificateId> = staying.iter().flat_map(|own| own.listed()).collect();
+        let mut transitions = Vec::new();
+        let mut destroy: Vec<String> = Vec::new();
+        for own in leaving {
+            transitions.push(Transition::RemoveOwn(own.id));
+            let answers = own.listed().iter().filter(|id| !still_listed.contains(id));
+            let known = answers.map(|id| id.fingerprint()).filter(|name| self.ocsp.contains_key(name));
+            transitions.extend(known.map(Transition::RemoveOcsp));
+            let uri = &own.key_uri;
+            let still_used = uri == needed
+                || self.pending.iter().any(|pending| pending.key_uri == *uri)
+                || staying.iter().any(|own| own.key_uri == *uri);
+            if !still_used && !destroy.contains(uri) {
+                transitions.push(Transition::Condemn(uri.clone()));
+                destroy.push(uri.clone());
+            }
+        }
+        (destroy, transitions)
+    }
+}
+
+/// [`MAX_CONNECTING`] or [`MAX_VEHICLE`] is reached.
+#[derive(Debug)]
+pub(crate) struct TooManyOwn;
+
+/// Certificates for the connection: the one in use, and renewed ones that a connection has yet to
+/// prove.
+pub(crate) const MAX_CONNECTING: usize = 16;
+
+/// Certificates for vehicles: the newest and the one before it, for each SECC and edition. Under
+/// further roots there is room where the ones before are given up.
+pub(crate) const MAX_VEHICLE: usize = MAX_SECCS * EDITIONS * 2;

@@ -1,0 +1,38 @@
+//! Records of older formats, made into those of this one.
+//!
+//! * format 1: the station's certificate for the connection, roots, pending and condemned keys
+//! * format 2: certificates for vehicles, fallback roots, requestId, OCSP answers; a chain keeps
+//!   the key of its root, not of its leaf's issuer
+
+use serde_json::{Map, Value};
+
+use crate::storage::record::{seal, unseal};
+use crate::storage::{Change, Record, Table};
+
+/// Raised with every change that an older release would misread.
+pub(crate) const FORMAT: u64 = 2;
+
+/// The changes that turn the `records` of the format `from` into those of [`FORMAT`].
+///
+/// A record that is damaged stays as it is: it is named when the store is opened, whatever its
+/// format.
+pub(crate) fn migrate(from: u64, records: &[Record]) -> Vec<Change> {
+    if from >= FORMAT {
+        return Vec::new();
+    }
+    let own = records.iter().filter(|record| record.table == Table::Own);
+    own.filter_map(own_from_1).map(Change::Put).collect()
+}
+
+/// In format 1 a chain kept the key of its leaf's issuer. With a sub-CA in the chain that key is
+/// known from there, and the key of the root was not kept; it is not needed either, for such a
+/// chain is not listed.
+fn own_from_1(record: &Record) -> Option<Record> {
+    let mut content: Map<String, Value> = serde_json::from_slice(unseal(record).ok()?).ok()?;
+    let issuer_key = content.remove("issuer_key")?;
+    if content.get("chain")?.as_array()?.len() == 1 {
+        content.insert("anchor_key".to_owned(), issuer_key);
+    }
+    let json = serde_json::to_vec(&content).ok()?;
+    Some(Record { value: seal(record.table, &record.key, &json), ..record.clone() })
+}

@@ -1,0 +1,11 @@
+//! The connection to the CSMS: how it is made, what is known of it, and what the station does while
+//! it is up.
+
+pub(crate) mod clock;
+pub(crate) mod confirmation;
+pub(crate) mod connecting;
+pub(crate) mod link;
+pub(crate) mod online;
+pub(crate) mod security;
+pub(crate) mod signals;
+pub(crate) mod state;

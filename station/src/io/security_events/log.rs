@@ -1,0 +1,376 @@
+//! Security events on disk: those that wait to be reported, and the log of all (A04).
+
+use std::{
+    collections::VecDeque,
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
+
+use ocpp_types::Timestamp;
+use program::{Readers, causes, replace};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    io::{
+        disk::faults::{DiskFaults, DiskFile},
+        locking::lock,
+    },
+    security_events::{
+        AfterRefusal, MAX_INFO, Noted, QueuedEvent, SecurityEvent, SecurityEventQueue, Severity,
+    },
+};
+
+/// The events of a station, in its folder.
+#[derive(Debug)]
+pub(crate) struct SecurityLog {
+    folder: PathBuf,
+    faults: Arc<DiskFaults>,
+    /// Held while the disk is written; readers of the queue do not wait for it.
+    writer: Mutex<Unwritten>,
+    /// Changed only by who holds the writer.
+    queue: Mutex<SecurityEventQueue>,
+}
+
+/// What the disk did not take yet.
+#[derive(Debug, Default)]
+struct Unwritten {
+    /// The queue in the file is older than the one in memory.
+    queue: bool,
+    /// Lines of the log, oldest first.
+    lines: VecDeque<String>,
+}
+
+/// An event of the security log, and what became of it.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct LoggedEvent {
+    /// When it happened.
+    pub time: Timestamp,
+    /// Its name in OCPP's list.
+    pub event: String,
+    /// Whether it is to be reported to the CSMS.
+    pub critical: bool,
+    /// What happened, for people.
+    pub info: String,
+    /// Whether it was reported to the CSMS.
+    pub state: EventState,
+    /// Why it was not, where it never will be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_reported: Option<String>,
+}
+
+/// Whether an event was reported to the CSMS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum EventState {
+    /// It stands in the log only (A04.FR.04).
+    Logged,
+    /// It waits to be reported.
+    Waiting,
+    /// The CSMS has confirmed it.
+    Reported,
+    /// It was not reported, and will not be.
+    NotReported,
+}
+
+/// A line of the security log: an event, or that an event before it was not reported.
+#[derive(Debug, Deserialize, Serialize)]
+struct Line {
+    time: Timestamp,
+    event: String,
+    critical: bool,
+    info: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_reported: Option<String>,
+}
+
+impl SecurityLog {
+    /// Opens the log in `folder`. Blocks.
+    ///
+    /// A queue that cannot be read is set aside, and reported: what waited in it is in the log.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub(crate) fn open(folder: &Path, faults: Arc<DiskFaults>) -> io::Result<Self> {
+        let path = folder.join(QUEUE);
+        let queue = match fs::read(&path) {
+            Ok(bytes) => match read_queue(bytes) {
+                Ok(queue) => queue,
+                Err(error) => {
+                    let file = path.display();
+                    tracing::error!(%file, reason = error, "the queue of security events is damaged and set aside");
+                    fs::rename(&path, path.with_extension("damaged"))?;
+                    SecurityEventQueue::default()
+                }
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => SecurityEventQueue::default(),
+            Err(error) => return Err(error),
+        };
+        let log =
+            Self { folder: folder.to_owned(), faults, writer: Mutex::default(), queue: Mutex::new(queue) };
+        log.reserve();
+        Ok(log)
+    }
+
+    /// Notes an event, durably. Returns what became of it. Blocks.
+    ///
+    /// Where the disk fails, the event is kept in memory and written as soon as the disk takes it;
+    /// a critical one has room that was set aside for it (A04.FR.02).
+    pub(crate) fn record(&self, event: SecurityEvent, info: &str) -> Noted {
+        let now = Timestamp::from(SystemTime::now()).to_milliseconds();
+        let mut unwritten = lock(&self.writer);
+        let (noted, dropped) = {
+            let mut queue = lock(&self.queue);
+            let critical = event.severity() == Severity::Critical;
+            let dropped = if critical { queue.make_room() } else { None };
+            (queue.push(event, now, info), dropped)
+        };
+        tracing::warn!(event = event.name(), info, "security event");
+        if noted == Noted::Queued {
+            unwritten.queue = true;
+        }
+        if let Some(dropped) = dropped {
+            unwritten.add_not_reported(&dropped, "too many newer events wait");
+        }
+        unwritten.add(&Line {
+            time: now,
+            event: event.name().to_owned(),
+            critical: event.severity() == Severity::Critical,
+            info: info.to_owned(),
+            not_reported: None,
+        });
+        self.write(&mut unwritten);
+        noted
+    }
+
+    /// The oldest event that waits to be reported and is none of `passed_over`.
+    pub(crate) fn first_but(&self, passed_over: &[u64]) -> Option<QueuedEvent> {
+        lock(&self.queue).first_but(passed_over).cloned()
+    }
+
+    /// How many events wait to be reported.
+    pub(crate) fn waiting(&self) -> usize {
+        lock(&self.queue).waiting().count()
+    }
+
+    /// The CSMS has confirmed an event. Blocks.
+    pub(crate) fn handle_confirmed(&self, event: &QueuedEvent) {
+        let mut unwritten = lock(&self.writer);
+        lock(&self.queue).handle_ended(event);
+        unwritten.queue = true;
+        self.write(&mut unwritten);
+    }
+
+    /// An event will not be reported to the CSMS. Blocks.
+    pub(crate) fn handle_not_reported(&self, event: &QueuedEvent, reason: &str) {
+        let mut unwritten = lock(&self.writer);
+        lock(&self.queue).handle_ended(event);
+        unwritten.queue = true;
+        unwritten.add_not_reported(event, reason);
+        self.write(&mut unwritten);
+    }
+
+    /// The CSMS cannot take an event now. Blocks.
+    pub(crate) fn handle_refused(&self, event: &QueuedEvent, reason: &str) {
+        let mut unwritten = lock(&self.writer);
+        let after = lock(&self.queue).handle_refused(event);
+        unwritten.queue = true;
+        if after == AfterRefusal::GivenUp {
+            unwritten.add_not_reported(event, reason);
+        }
+        self.write(&mut unwritten);
+    }
+
+    /// Writes what could not be written. Blocks.
+    pub(crate) fn write_again(&self) {
+        self.write(&mut lock(&self.writer));
+    }
+
+    /// Writes all that is unwritten.
+    fn write(&self, unwritten: &mut Unwritten) {
+        let queue = self.write_queue(unwritten);
+        let log = self.append(unwritten);
+        match queue.and(log) {
+            Ok(()) => {
+                self.reserve();
+                self.faults.handle_written(DiskFile::SecurityEvents);
+            }
+            Err(error) => self.faults.handle_failed(DiskFile::SecurityEvents, error.to_string()),
+        }
+    }
+
+    fn write_queue(&self, unwritten: &mut Unwritten) -> io::Result<()> {
+        if !unwritten.queue {
+            return Ok(());
+        }
+        let text = lock(&self.queue).to_json_lines()?;
+        let write = || replace(&self.folder.join(QUEUE), text.as_bytes(), Readers::Owner);
+        write().or_else(|error| {
+            // For nothing else than this the room was set aside.
+            fs::remove_file(self.folder.join(RESERVE)).map_err(|_| error)?;
+            write()
+        })?;
+        unwritten.queue = false;
+        Ok(())
+    }
+
+    fn append(&self, unwritten: &mut Unwritten) -> io::Result<()> {
+        if unwritten.lines.is_empty() {
+            return Ok(());
+        }
+        let path = self.folder.join(LOG);
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_LOG_BYTES) {
+            fs::rename(&path, self.folder.join(OLDER_LOG))?;
+        }
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path)?;
+        let length = file.metadata()?.len();
+        let mut text: String = unwritten.lines.iter().map(String::as_str).collect();
+        if !ends_a_line(&mut file, length)? {
+            // A crash has torn the last line; the next one must not be lost with it.
+            text.insert(0, '\n');
+        }
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).inspect_err(|_| {
+            // Half of them must not be there twice.
+            if let Err(error) = file.set_len(length) {
+                tracing::debug!(error = %causes(&error), "the security log may hold an event twice");
+            }
+        })?;
+        unwritten.lines.clear();
+        File::open(&self.folder)?.sync_all()
+    }
+
+    /// Sets room aside for the queue. A disk that is full already has none.
+    fn reserve(&self) {
+        let path = self.folder.join(RESERVE);
+        let reserve = || -> io::Result<()> {
+            if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == RESERVE_BYTES as u64) {
+                return Ok(());
+            }
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            // No zeros, which a file system may leave out.
+            file.write_all(&[b'\n'; RESERVE_BYTES])?;
+            file.sync_all()
+        };
+        if let Err(error) = reserve() {
+            tracing::debug!(error = %causes(&error), "no room is set aside for security events");
+            drop(fs::remove_file(&path));
+        }
+    }
+}
+
+fn read_queue(bytes: Vec<u8>) -> Result<SecurityEventQueue, String> {
+    let text = String::from_utf8(bytes).map_err(|error| error.utf8_error().to_string())?;
+    SecurityEventQueue::from_json_lines(&text).map_err(|error| error.to_string())
+}
+
+impl Unwritten {
+    fn add(&mut self, line: &Line) {
+        match serde_json::to_string(line) {
+            Ok(line) => self.lines.push_back(line + "\n"),
+            Err(error) => tracing::error!(error = %causes(&error), "an event is missing in the security log"),
+        }
+        if self.lines.len() > MAX_UNWRITTEN_LINES {
+            self.lines.pop_front();
+            tracing::error!("an event is missing in the security log: the disk has been full for too long");
+        }
+    }
+
+    fn add_not_reported(&mut self, event: &QueuedEvent, reason: &str) {
+        tracing::warn!(event = event.event.name(), time = %event.time, reason, "a security event is not reported to the CSMS");
+        self.add(&Line {
+            time: event.time,
+            event: event.event.name().to_owned(),
+            critical: true,
+            info: event.info.clone().unwrap_or_default(),
+            not_reported: Some(reason.to_owned()),
+        });
+    }
+}
+
+impl Line {
+    /// Whether a line or a queue that may have cut the information means this event.
+    fn is(&self, event: &str, time: Timestamp, info: &str) -> bool {
+        self.event == event && self.time == time && self.info.chars().take(MAX_INFO).eq(info.chars())
+    }
+}
+
+/// Whether a file of this length ends with a line end, or is empty.
+fn ends_a_line(file: &mut File, length: u64) -> io::Result<bool> {
+    if length == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::Start(length - 1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+/// The security log in a station's folder, oldest first. Blocks.
+///
+/// # Errors
+/// If a file cannot be read. A line that is damaged, or was torn by a crash, is left out.
+pub fn security_log(folder: &Path) -> io::Result<Vec<LoggedEvent>> {
+    let read = |name: &str| match fs::read(folder.join(name)) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    };
+    // Before the log: what is reported meanwhile is shown as waiting, and nothing the other way
+    // round.
+    let queue = read_queue(read(QUEUE)?).map_err(|error| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{QUEUE} is damaged: {error}"))
+    })?;
+    let mut lines = Vec::<Line>::new();
+    for name in [OLDER_LOG, LOG] {
+        for line in read(name)?.split(|byte| *byte == b'\n') {
+            let Ok(line) = serde_json::from_slice::<Line>(line) else { continue };
+            let is_note = line.not_reported.is_some();
+            let before =
+                lines.iter_mut().rev().find(|event| is_note && event.is(&line.event, line.time, &line.info));
+            match before {
+                Some(event) => event.not_reported = line.not_reported,
+                None => lines.push(line),
+            }
+        }
+    }
+    let waits = |line: &Line| {
+        let info = |event: &QueuedEvent| event.info.clone().unwrap_or_default();
+        queue.waiting().any(|event| line.is(event.event.name(), event.time, &info(event)))
+    };
+    let logged = lines.into_iter().map(|line| {
+        let state = match &line.not_reported {
+            Some(_) => EventState::NotReported,
+            None if !line.critical => EventState::Logged,
+            None if waits(&line) => EventState::Waiting,
+            None => EventState::Reported,
+        };
+        let Line { time, event, critical, info, not_reported } = line;
+        LoggedEvent { time, event, critical, info, state, not_reported }
+    });
+    Ok(logged.collect())
+}
+
+/// The events that wait to be reported, one a line.
+const QUEUE: &str = "security-events.jsonl";
+
+/// Room for the queue, given up when the disk has no other.
+const RESERVE: &str = "security-events.reserve";
+
+/// In bytes: most of the events that the queue holds have less than 1 KiB each.
+const RESERVE_BYTES: usize = 64 * 1024;
+
+/// The log, and the one before it: a rolling log of at most twice [`MAX_LOG_BYTES`] (A04.FR.04).
+const LOG: &str = "security.log";
+const OLDER_LOG: &str = "security.log.1";
+
+/// The size in bytes at which a log is set aside; some 1,500 events.
+const MAX_LOG_BYTES: u64 = 256 * 1024;
+
+/// Lines that wait for the disk: some 100 KiB.
+const MAX_UNWRITTEN_LINES: usize = 512;
