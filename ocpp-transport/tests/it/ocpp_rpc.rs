@@ -109,10 +109,9 @@ macro_rules! conversations {
             let url = format!("ws://127.0.0.1:{port}/ocpp").parse().unwrap();
             let security = Security::profile_1(Password::from(PASSWORD));
             let config = StationConfig::new(url, StationIdentity::try_from("CS001").unwrap(), security);
-            let router =
-                Router::new($version).handle(async |_: Peer, _: $types::TriggerMessageRequest| {
-                    Ok(decode::<$types::TriggerMessageResponse>(ACCEPTED))
-                });
+            let router = Router::new($version).handle(async |_: Peer, _: $types::TriggerMessageRequest| {
+                Ok(decode::<$types::TriggerMessageResponse>(ACCEPTED))
+            });
             let connection = within(connect(&config, router)).await.unwrap();
             let csms = connection.peer().clone();
             assert_eq!(csms.version(), $version);
