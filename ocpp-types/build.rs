@@ -1,4 +1,5 @@
-//! With the feature `build-codegen`: generates the types while the crate is built, from the schemas in the folder `OCPP_SCHEMAS`.
+//! With the feature `build-codegen`: generates the types while the crate is built, from the schemas
+//! in the folder `OCPP_SCHEMAS`.
 //!
 //! Without it there is nothing to do; the types of the committed schemas are part of the sources.
 

@@ -21,8 +21,8 @@ use crate::tls::SecurityEvent;
 
 /// Decides which stations may connect, and learns which are connected.
 ///
-/// For one identity the callbacks come in order: `connected`, `disconnected`, `connected`, …, also when a second
-/// connection replaces the first.
+/// For one identity the callbacks come in order: `connected`, `disconnected`, `connected`, …, also
+/// when a second connection replaces the first.
 pub trait Admission: Send + Sync + 'static {
     /// Decides about a connection before its WebSocket is opened.
     ///
@@ -37,7 +37,8 @@ pub trait Admission: Send + Sync + 'static {
     /// passes.
     fn admit(&self, upgrade: &UpgradeRequest) -> impl Future<Output = Result<Admitted, Refusal>> + Send;
 
-    /// A station is connected. Runs on the connection's task, before its first frame is read: return quickly.
+    /// A station is connected. Runs on the connection's task, before its first frame is read:
+    /// return quickly.
     fn connected(&self, peer: &Peer) {
         let _ = peer;
     }
@@ -47,8 +48,8 @@ pub trait Admission: Send + Sync + 'static {
         let _ = (peer, reason);
     }
 
-    /// A connection was refused in a way that OCPP has a security event for; told once per episode. Runs on the
-    /// connection's task: return quickly.
+    /// A connection was refused in a way that OCPP has a security event for; told once per episode.
+    /// Runs on the connection's task: return quickly.
     fn security_event(&self, event: &SecurityEvent) {
         let _ = event;
     }
@@ -58,17 +59,19 @@ pub trait Admission: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct UpgradeRequest {
-    /// What it says to be: the last segment of the URL's path, decoded. The credentials have to prove it.
+    /// What it says to be: the last segment of the URL's path, decoded. The credentials have to
+    /// prove it.
     pub identity: StationIdentity,
-    /// The version of OCPP that the connection will speak: the first of those that the station offers which the
-    /// router serves.
+    /// The version of OCPP that the connection will speak: the first of those that the station
+    /// offers which the router serves.
     pub version: Version,
     /// User and password; always present under profiles 1 and 2, never under 3.
     pub basic: Option<Credentials>,
     /// Its certificates, its own first; always present under profile 3, never under 1 and 2.
     pub client_certificate: Option<Vec<CertificateDer<'static>>>,
-    /// Whether its certificate is past its last day, which [`ClientTrust`](crate::tls::ClientTrust) permits it by name
-    /// (A00.FR.429): admit it, keep it Pending and renew the certificate at once (A02).
+    /// Whether its certificate is past its last day, which [`ClientTrust`](crate::tls::ClientTrust)
+    /// permits it by name (A00.FR.429): admit it, keep it Pending and renew the certificate at once
+    /// (A02).
     pub certificate_expired: bool,
     /// The network address that it comes from.
     pub remote: SocketAddr,
@@ -77,7 +80,8 @@ pub struct UpgradeRequest {
 }
 
 impl UpgradeRequest {
-    /// The subject of the client certificate; its common name is to be the station's serial number (A00.FR.405).
+    /// The subject of the client certificate; its common name is to be the station's serial number
+    /// (A00.FR.405).
     #[must_use]
     pub fn client_subject(&self) -> Option<Subject> {
         Subject::of(self.client_certificate.as_ref()?.first()?).ok()
@@ -100,8 +104,9 @@ impl Admitted {
         Self::default()
     }
 
-    /// Sets what is known of the station's registration; [`Registration::Accepted`] by default. Until its BootNotification
-    /// is accepted the station's other CALLs are answered with SecurityError (B02.FR.02, B03.FR.07).
+    /// Sets what is known of the station's registration; [`Registration::Accepted`] by default.
+    /// Until its BootNotification is accepted the station's other CALLs are answered with
+    /// SecurityError (B02.FR.02, B03.FR.07).
     #[must_use]
     pub fn with_registration(self, registration: Registration) -> Self {
         Self { registration, ..self }
@@ -113,8 +118,8 @@ impl Admitted {
         Self { context: Some(Arc::new(context)), ..self }
     }
 
-    /// Calls the station by the CSMS's own spelling of its identity, which may differ in the case of its letters:
-    /// [`Peer::identity`] is that spelling then.
+    /// Calls the station by the CSMS's own spelling of its identity, which may differ in the case
+    /// of its letters: [`Peer::identity`] is that spelling then.
     #[must_use]
     pub fn with_identity(self, identity: StationIdentity) -> Self {
         Self { identity: Some(identity), ..self }

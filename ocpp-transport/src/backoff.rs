@@ -8,7 +8,8 @@ use std::time::Duration;
 pub struct BackOffSettings {
     /// `RetryBackOffWaitMinimum`. Default 5 s.
     pub wait_minimum: Duration,
-    /// `RetryBackOffRandomRange`. Default 5 s, so that stations that lost their CSMS together do not return together.
+    /// `RetryBackOffRandomRange`. Default 5 s, so that stations that lost their CSMS together do
+    /// not return together.
     pub random_range: Duration,
     /// `RetryBackOffRepeatTimes`. Default 5: the longest wait is 32 times the shortest.
     pub repeat_times: u32,
@@ -28,8 +29,9 @@ impl Default for BackOffSettings {
     }
 }
 
-/// OCPP-J's reconnect back-off: the first wait is the minimum, each failure doubles it, at most `repeat_times` times, a
-/// random part is added anew each time and never doubled, and a success starts over.
+/// OCPP-J's reconnect back-off: the first wait is the minimum, each failure doubles it, at most
+/// `repeat_times` times, a random part is added anew each time and never doubled, and a success
+/// starts over.
 #[derive(Clone, Debug)]
 pub struct BackOff {
     settings: BackOffSettings,
@@ -64,7 +66,8 @@ impl BackOff {
     }
 }
 
-/// 2^16 times the minimum is beyond every sensible wait; the configured number is mostly far smaller.
+/// 2^16 times the minimum is beyond every sensible wait; the configured number is mostly far
+/// smaller.
 const MOST_DOUBLINGS: u32 = 16;
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ impl Password {
         Self(Zeroizing::new(bytes.into()))
     }
 
-    /// The `AuthorizationKey` of OCPP 1.6: 32 to 40 hexadecimal digits for the 16 to 20 bytes that a station sends. `None`: it is
-    /// no such key.
+    /// The `AuthorizationKey` of OCPP 1.6: 32 to 40 hexadecimal digits for the 16 to 20 bytes that
+    /// a station sends. `None`: it is no such key.
     #[must_use]
     pub fn from_authorization_key(hexadecimal: &str) -> Option<Self> {
         Self::from(hexadecimal).key_bytes()
@@ -46,13 +46,13 @@ impl Password {
         self.expose().ct_eq(other.expose()).into()
     }
 
-    /// What a CSMS has to try against the hash that it keeps: the password as it was sent, and where it may be the
-    /// `AuthorizationKey` of OCPP 1.6, the other ways to send that.
+    /// What a CSMS has to try against the hash that it keeps: the password as it was sent, and
+    /// where it may be the `AuthorizationKey` of OCPP 1.6, the other ways to send that.
     ///
-    /// Such a key is 16 to 20 bytes, and is configured in hexadecimal. The security whitepaper has a station send the
-    /// bytes; its certification test and many stations send the text. Whichever of the two was hashed, the other is
-    /// accepted, with digits of either case. A password of OCPP 2.x is a text that is no such key as a rule, and has this
-    /// one spelling.
+    /// Such a key is 16 to 20 bytes, and is configured in hexadecimal. The security whitepaper has
+    /// a station send the bytes; its certification test and many stations send the text. Whichever
+    /// of the two was hashed, the other is accepted, with digits of either case. A password of OCPP
+    /// 2.x is a text that is no such key as a rule, and has this one spelling.
     #[must_use]
     pub fn spellings(&self) -> Vec<Password> {
         let mut spellings = vec![self.clone()];
@@ -70,8 +70,8 @@ impl Password {
         spellings
     }
 
-    /// Whether both are the same, or spellings of the same key (see [`Password::spellings`]). The time that this takes
-    /// does not depend on how much of it is right.
+    /// Whether both are the same, or spellings of the same key (see [`Password::spellings`]). The
+    /// time that this takes does not depend on how much of it is right.
     #[must_use]
     pub fn is_spelling_of(&self, other: &Password) -> bool {
         let [own, other] =
@@ -128,7 +128,8 @@ impl Credentials {
     /// The decoded text is cut at its *first* colon, for a password may contain some.
     ///
     /// # Errors
-    /// If the scheme is not Basic, the base64 is broken, no colon is there, or the user is not UTF-8.
+    /// If the scheme is not Basic, the base64 is broken, no colon is there, or the user is not
+    /// UTF-8.
     pub fn parse(header: &[u8]) -> Result<Self, CredentialsError> {
         let (scheme, encoded) = header.split_at_checked(SCHEME.len()).ok_or(CredentialsError::Scheme)?;
         if !scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) {

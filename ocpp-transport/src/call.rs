@@ -6,8 +6,8 @@ use crate::frame::{FrameError, PayloadError};
 
 /// The CALLERROR with which a handler refuses a CALL.
 ///
-/// It is for failures of transport, format or software. A request that was understood and is refused gets a normal
-/// response whose status says so.
+/// It is for failures of transport, format or software. A request that was understood and is
+/// refused gets a normal response whose status says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code:?}: {description}")]
 pub struct CallError {
@@ -63,8 +63,8 @@ pub enum CallFailure {
     /// What the peer answered is not a frame of OCPP-J.
     #[error("the peer's answer cannot be read")]
     Unreadable(#[source] FrameError),
-    /// The message may not be sent before BootNotification is accepted (B01.FR.08, B02.FR.02), or after the CSMS has
-    /// rejected it (B03.FR.03). Nothing was sent.
+    /// The message may not be sent before BootNotification is accepted (B01.FR.08, B02.FR.02), or
+    /// after the CSMS has rejected it (B03.FR.03). Nothing was sent.
     #[error("it may not be sent before BootNotification is accepted")]
     NotAccepted,
     /// The message belongs to another version of OCPP than the connection. Nothing was sent.

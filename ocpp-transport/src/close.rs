@@ -12,7 +12,8 @@ pub enum Close {
     GoingAway,
     /// The peer broke a rule of this side (1008).
     PolicyViolation,
-    /// A newer connection of the same station takes its place (1001). It does not wait for anything.
+    /// A newer connection of the same station takes its place (1001). It does not wait for
+    /// anything.
     Replaced,
 }
 
@@ -59,7 +60,8 @@ pub enum CloseReason {
     PingTimeout,
     /// The peer does not take what is sent.
     WriteTimeout,
-    /// The peer broke the rules of WebSocket or sent a frame over the limit; it was told so with this code.
+    /// The peer broke the rules of WebSocket or sent a frame over the limit; it was told so with
+    /// this code.
     Misbehaved {
         /// The status code with which it was closed: 1002, 1003, 1007 or 1009.
         code: u16,

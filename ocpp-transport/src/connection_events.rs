@@ -56,8 +56,8 @@ impl fmt::Display for ConnectionEvent {
     }
 }
 
-/// What has been reported since the last connection. While the CSMS cannot be reached, one notification of each event is
-/// enough however many attempts fail (A00.FR.316, A00.FR.419, note).
+/// What has been reported since the last connection. While the CSMS cannot be reached, one
+/// notification of each event is enough however many attempts fail (A00.FR.316, A00.FR.419, note).
 #[derive(Debug, Default)]
 pub(crate) struct Episode {
     told: BTreeSet<ConnectionEvent>,

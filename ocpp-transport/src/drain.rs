@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// How long to wait between two connections that are closed: so long that all take `spread`, but no longer than what a
-/// small fleet would notice. Stations that are sent away together come back together, and another node has to take them.
+/// How long to wait between two connections that are closed: so long that all take `spread`, but no
+/// longer than what a small fleet would notice. Stations that are sent away together come back
+/// together, and another node has to take them.
 pub(crate) fn pause(connections: usize, spread: Duration) -> Duration {
     let connections = u32::try_from(connections.max(1)).unwrap_or(u32::MAX);
     (spread / connections).min(LONGEST_PAUSE)

@@ -8,7 +8,8 @@ use certificates::Fingerprint;
 
 use crate::tls::SecurityEventKind;
 
-/// What goes wrong, where it comes from, and with which certificate: behind a proxy many stations have one address.
+/// What goes wrong, where it comes from, and with which certificate: behind a proxy many stations
+/// have one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Failure {
     pub(crate) address: IpAddr,
@@ -17,8 +18,8 @@ pub(crate) struct Failure {
     pub(crate) certificate: Option<Fingerprint>,
 }
 
-/// The failures that go on at the moment. A station that is refused tries again for ever; one notification is enough
-/// (A00.FR.316, A00.FR.419).
+/// The failures that go on at the moment. A station that is refused tries again for ever; one
+/// notification is enough (A00.FR.316, A00.FR.419).
 #[derive(Debug, Default)]
 pub(crate) struct Episodes {
     last: HashMap<Failure, Instant>,
@@ -27,7 +28,8 @@ pub(crate) struct Episodes {
 impl Episodes {
     /// A connection failed. Whether that begins an episode.
     pub(crate) fn handle_failure(&mut self, now: Instant, mut failure: Failure) -> bool {
-        // Anybody can sign certificates without end: those that are too many for one address are one episode.
+        // Anybody can sign certificates without end: those that are too many for one address are
+        // one episode.
         if failure.certificate.is_some() && !self.last.contains_key(&failure) {
             let same = self.last.keys().filter(|known| known.address == failure.address);
             if same.count() >= MAX_CERTIFICATES {
@@ -50,8 +52,9 @@ impl Episodes {
         true
     }
 
-    /// A station was admitted from this address, perhaps with a certificate: what went wrong there without one, or with
-    /// this one, is over. What goes wrong with another certificate is another station's.
+    /// A station was admitted from this address, perhaps with a certificate: what went wrong there
+    /// without one, or with this one, is over. What goes wrong with another certificate is another
+    /// station's.
     pub(crate) fn handle_success(
         &mut self,
         address: IpAddr,
@@ -67,7 +70,8 @@ impl Episodes {
     }
 }
 
-/// After so long without a failure, the next one is news. Longer than any station waits between two attempts.
+/// After so long without a failure, the next one is news. Longer than any station waits between two
+/// attempts.
 const QUIET: Duration = Duration::from_secs(60 * 60);
 
 /// Certificates from one address that are told apart.

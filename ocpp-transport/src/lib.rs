@@ -1,12 +1,13 @@
 //! OCPP-J over WebSocket and TLS, for charging stations and central systems.
 //!
-//! A station [`connect`]s, a [`Csms`] is bound and decides by its [`Admission`] who may; from then on both sides are
-//! equal: a [`Router`] of typed handlers answers the peer's calls, [`Peer::call`] makes calls. Payloads are checked
-//! against the schemas of `ocpp-types` in both directions. Security profiles 1 to 3 are in [`tls`], [`basic`] and
-//! [`name_rule`]; keys may live in an HSM, because all that is asked of them is rustls' `SigningKey`.
+//! A station [`connect`]s, a [`Csms`] is bound and decides by its [`Admission`] who may; from then
+//! on both sides are equal: a [`Router`] of typed handlers answers the peer's calls, [`Peer::call`]
+//! makes calls. Payloads are checked against the schemas of `ocpp-types` in both directions.
+//! Security profiles 1 to 3 are in [`tls`], [`basic`] and [`name_rule`]; keys may live in an HSM,
+//! because all that is asked of them is rustls' `SigningKey`.
 //!
-//! A [`Supervisor`] keeps a station connected, through its network profiles and back-off. The crate stores nothing, and who
-//! may connect is the application's business.
+//! A [`Supervisor`] keeps a station connected, through its network profiles and back-off. The crate
+//! stores nothing, and who may connect is the application's business.
 //!
 //! ```
 //! use std::time::SystemTime;
@@ -48,18 +49,19 @@
 //! # }
 //! ```
 //!
-//! What it counts for operators is in [`metrics`]; it logs through `tracing`, payloads at TRACE only and secrets never. The
-//! WebSocket library below it logs whole frames at TRACE through the crate `log`: build programs with `log`'s feature
-//! `max_level_debug`.
+//! What it counts for operators is in [`metrics`]; it logs through `tracing`, payloads at TRACE
+//! only and secrets never. The WebSocket library below it logs whole frames at TRACE through the
+//! crate `log`: build programs with `log`'s feature `max_level_debug`.
 //!
 //! # Features
 //!
-//! * `v16`, `v201` (default), `v21`: the messages of each version, which [`Router`] and [`Peer::call`] are for.
-//! * `openssl`: a second TLS for a [`Csms`], on the system's OpenSSL (`libssl-dev` and `pkg-config` to build), with all
-//!   four cipher suites that OCPP demands of a CSMS: [`tls::ServerTls`].
+//! * `v16`, `v201` (default), `v21`: the messages of each version, which [`Router`] and
+//!   [`Peer::call`] are for.
+//! * `openssl`: a second TLS for a [`Csms`], on the system's OpenSSL (`libssl-dev` and `pkg-config`
+//!   to build), with all four cipher suites that OCPP demands of a CSMS: [`tls::ServerTls`].
 //!
-//! The core ([`frame`], [`session`], the rules for names) touches no clock and no socket; those are in a private
-//! module that drives it.
+//! The core ([`frame`], [`session`], the rules for names) touches no clock and no socket; those are
+//! in a private module that drives it.
 
 pub mod basic;
 pub mod deflate;

@@ -1,6 +1,7 @@
 //! What the handles of a connection want of the task that drives it.
 //!
-//! A connection that nobody calls holds nothing but this struct; a channel would keep room for its messages.
+//! A connection that nobody calls holds nothing but this struct; a channel would keep room for its
+//! messages.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,9 +42,9 @@ pub(crate) enum Command {
     Send { outgoing: Outgoing, outcome: oneshot::Sender<Result<(), CallFailure>> },
 }
 
-/// Takes the answer to a call; runs on the connection's task. Dropped: there is none. An error is for
-/// the peer: its response cannot be decoded. The second argument is called with the same before the
-/// caller gets the answer, so that what counts calls is never behind what a caller knows.
+/// Takes the answer to a call; runs on the connection's task. Dropped: there is none. An error is
+/// for the peer: its response cannot be decoded. The second argument is called with the same before
+/// the caller gets the answer, so that what counts calls is never behind what a caller knows.
 pub(crate) type Outcome = Box<
     dyn FnOnce(
             Result<IncomingResult, CallFailure>,
@@ -74,8 +75,8 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Asks the driver to close. The first to ask decides how, except that being replaced is more urgent than a close that
-    /// still waits for something.
+    /// Asks the driver to close. The first to ask decides how, except that being replaced is more
+    /// urgent than a close that still waits for something.
     pub(crate) fn begin_close(&self, close: Close) {
         {
             let mut state = self.state();

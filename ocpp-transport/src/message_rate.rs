@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// How many messages a station may send, by the token bucket: `burst` at once, `per_second` for ever.
+/// How many messages a station may send, by the token bucket: `burst` at once, `per_second` for
+/// ever.
 ///
-/// What comes faster is not read until its time has come, so the station's TCP is slowed down and nothing is lost:
-/// after a long time offline a station has a thousand transaction events to deliver, and that is no attack.
+/// What comes faster is not read until its time has come, so the station's TCP is slowed down and
+/// nothing is lost: after a long time offline a station has a thousand transaction events to
+/// deliver, and that is no attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageRate {
     /// Messages per second that are read without end. At least 1.

@@ -1,7 +1,8 @@
 //! What a CSMS or a station counts, through the facade of the crate [`metrics`].
 //!
-//! Whoever wants the figures installs a recorder of that crate before [`Csms::bind`](crate::Csms::bind) or
-//! [`connect`](crate::connect); without one, nothing is kept. `role` is this side, `csms` or `station`.
+//! Whoever wants the figures installs a recorder of that crate before
+//! [`Csms::bind`](crate::Csms::bind) or [`connect`](crate::connect); without one, nothing is kept.
+//! `role` is this side, `csms` or `station`.
 //!
 //! | name | kind | unit | labels |
 //! |---|---|---|---|
@@ -21,8 +22,9 @@
 //! * `direction` is `in` for what the peer sent and `out` for what this side sent.
 //! * `version` is `1.6`, `2.0.1` or `2.1`; `profile` is `1`, `2` or `3`, the security profile.
 //! * `action` is one of the version, or `other` for what it does not know.
-//! * `outcome` is `ok`, the code of the CALLERROR as OCPP 2.1 spells it (`other` for one that no version knows),
-//!   `disconnected`, or, for calls of this side, `timeout`, `invalid_response` or `not_accepted`.
+//! * `outcome` is `ok`, the code of the CALLERROR as OCPP 2.1 spells it (`other` for one that no
+//!   version knows), `disconnected`, or, for calls of this side, `timeout`, `invalid_response` or
+//!   `not_accepted`.
 //! * `reason` is one of a list that the version of this crate fixes, such as `bad_credentials`.
 
 use std::collections::HashMap;
@@ -50,11 +52,13 @@ pub const DISCONNECTIONS: &str = "ocpp_disconnections_total";
 pub const HANDSHAKES_REFUSED: &str = "ocpp_handshakes_refused_total";
 /// Calls that have ended.
 pub const CALLS: &str = "ocpp_calls_total";
-/// How long calls took, in seconds: those of the peer until they were answered, those of this side until the answer.
+/// How long calls took, in seconds: those of the peer until they were answered, those of this side
+/// until the answer.
 pub const CALL_SECONDS: &str = "ocpp_call_duration_seconds";
 /// Bytes of text frames, before compression.
 pub const PAYLOAD_BYTES: &str = "ocpp_frame_bytes_total";
-/// Bytes that TCP or TLS carries: after compression, with the heads of the WebSocket frames, pings and closes.
+/// Bytes that TCP or TLS carries: after compression, with the heads of the WebSocket frames, pings
+/// and closes.
 pub const WIRE_BYTES: &str = "ocpp_wire_bytes_total";
 /// Texts of peers that could not be processed as frames.
 pub const FRAMES_REFUSED: &str = "ocpp_frames_refused_total";
@@ -83,8 +87,8 @@ pub(crate) struct Metrics(Arc<Inner>);
 
 struct Inner {
     role: &'static str,
-    /// Kept by action, because to look a handle up by its labels costs as much as to read a frame. Actions that a peer makes
-    /// up are not in here, so there are no more than the versions have.
+    /// Kept by action, because to look a handle up by its labels costs as much as to read a frame.
+    /// Actions that a peer makes up are not in here, so there are no more than the versions have.
     calls: RwLock<HashMap<CallKind, HashMap<String, Arc<CallHandles>>>>,
     payload: PerDirection,
     wire: PerDirection,

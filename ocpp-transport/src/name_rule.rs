@@ -1,7 +1,7 @@
 //! What OCPP demands of the subject of a certificate.
 //!
-//! The usual rule of the web (the name stands in subjectAltName) does not hold here: OCPP looks at the subject's
-//! common name and organization (A00.FR.309, 404, 405, 412, 510, 511).
+//! The usual rule of the web (the name stands in subjectAltName) does not hold here: OCPP looks at
+//! the subject's common name and organization (A00.FR.309, 404, 405, 412, 510, 511).
 
 use certificates::{Attribute, Certificate, CertificateError, NameError};
 use rustls_pki_types::CertificateDer;
@@ -20,8 +20,9 @@ impl Subject {
     /// Reads the subject of a certificate.
     ///
     /// # Errors
-    /// If the bytes are not an X.509 certificate, if a common name or an organization is not readable text, or if there is
-    /// not exactly one common name: with several, two readers could see two different owners.
+    /// If the bytes are not an X.509 certificate, if a common name or an organization is not
+    /// readable text, or if there is not exactly one common name: with several, two readers could
+    /// see two different owners.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, NameRuleError> {
         let certificate = Certificate::from_der(certificate.to_vec())
             .map_err(|source| NameRuleError::Certificate { source })?;
@@ -54,8 +55,8 @@ pub enum Wildcards {
 
 /// Checks that a certificate belongs to the CSMS at `host` (A00.FR.309, A00.FR.412, A00.FR.510).
 ///
-/// The common name has to be the host's name as a whole, without regard to the case of ASCII letters.
-/// `host` may end in the dot of the root.
+/// The common name has to be the host's name as a whole, without regard to the case of ASCII
+/// letters. `host` may end in the dot of the root.
 ///
 /// # Errors
 /// If it is not, or is a wildcard that is not allowed.
@@ -80,7 +81,8 @@ pub fn check_server_name(subject: &Subject, host: &str, wildcards: Wildcards) ->
 
 /// Checks that a station's certificate names one of `trusted` as its organization (A00.FR.404).
 ///
-/// The comparison is exact and over the whole value; the subject has to have exactly one organization.
+/// The comparison is exact and over the whole value; the subject has to have exactly one
+/// organization.
 ///
 /// # Errors
 /// If it does not.

@@ -25,7 +25,8 @@ use crate::session::{Outgoing, Registration, Retry, Role};
 
 /// A handle to the other end of a connection. Clones are handles to the same connection.
 ///
-/// It does not keep the connection open: on a closed one every call fails with [`CallFailure::Disconnected`].
+/// It does not keep the connection open: on a closed one every call fails with
+/// [`CallFailure::Disconnected`].
 #[derive(Clone)]
 pub struct Peer {
     inner: Arc<Inner>,
@@ -119,21 +120,22 @@ impl Peer {
         self.inner.link.remote
     }
 
-    /// The certificates that the station proved its identity with, its own first; only on a CSMS, under profile 3.
-    /// Path and organization have been verified (A00.FR.403, A00.FR.404).
+    /// The certificates that the station proved its identity with, its own first; only on a CSMS,
+    /// under profile 3. Path and organization have been verified (A00.FR.403, A00.FR.404).
     #[must_use]
     pub fn client_certificate(&self) -> Option<&[CertificateDer<'static>]> {
         self.inner.link.client_certificate.as_deref()
     }
 
-    /// The subject of [`Peer::client_certificate`]: its common name is to be the station's serial number, which
-    /// BootNotification tells (A00.FR.405, B01.FR.11).
+    /// The subject of [`Peer::client_certificate`]: its common name is to be the station's serial
+    /// number, which BootNotification tells (A00.FR.405, B01.FR.11).
     #[must_use]
     pub fn client_subject(&self) -> Option<Subject> {
         Subject::of(self.client_certificate()?.first()?).ok()
     }
 
-    /// What [`Admission::admit`](crate::Admission::admit) attached to the connection, if it is a `T`.
+    /// What [`Admission::admit`](crate::Admission::admit) attached to the connection, if it is a
+    /// `T`.
     #[must_use]
     pub fn context<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.inner.link.context.as_deref()?.downcast_ref()
@@ -147,15 +149,15 @@ impl Peer {
 
     /// Calls the peer and waits for its response.
     ///
-    /// Calls go one at a time (2.0.1 Part 4, 4.1.1); the time that one waits for those before it does not count
-    /// against its timeout, 30 s by default.
+    /// Calls go one at a time (2.0.1 Part 4, 4.1.1); the time that one waits for those before it
+    /// does not count against its timeout, 30 s by default.
     ///
     /// # Errors
     /// See [`CallFailure`].
     ///
     /// # Cancel safety
-    /// The call is handed over at the first poll. Dropping the future after that does not take it back: the peer may
-    /// act on it, and its answer is thrown away.
+    /// The call is handed over at the first poll. Dropping the future after that does not take it
+    /// back: the peer may act on it, and its answer is thrown away.
     pub async fn call<R: Request>(&self, request: R) -> Result<R::Response, CallFailure> {
         self.call_with(request, CallOptions::default()).await
     }
@@ -177,8 +179,9 @@ impl Peer {
         self.exchange(outgoing, options, |response| response.decode(R::VERSION)).await
     }
 
-    /// As [`Peer::call`]; `observe` sees the response before the peer's next frame is looked at, so what it changes holds
-    /// for every CALL that comes after the response. It runs on the connection's task: return quickly.
+    /// As [`Peer::call`]; `observe` sees the response before the peer's next frame is looked at, so
+    /// what it changes holds for every CALL that comes after the response. It runs on the
+    /// connection's task: return quickly.
     ///
     /// # Errors
     /// See [`CallFailure`]. Without a valid response `observe` does not run.
@@ -203,7 +206,8 @@ impl Peer {
         self.exchange(outgoing, CallOptions::default(), read).await
     }
 
-    /// Calls the peer with an action and a payload that nobody checks. For tests of a peer, and for gateways.
+    /// Calls the peer with an action and a payload that nobody checks. For tests of a peer, and for
+    /// gateways.
     ///
     /// # Errors
     /// See [`CallFailure`].
@@ -226,13 +230,16 @@ impl Peer {
         self.exchange(Outgoing::new(action, &payload), CallOptions::default(), read).await
     }
 
-    /// Sends a message that the peer does not answer (SEND, OCPP 2.1); returns when it is on its way to the socket.
+    /// Sends a message that the peer does not answer (SEND, OCPP 2.1); returns when it is on its
+    /// way to the socket.
     ///
     /// # Errors
-    /// See [`CallFailure`]; [`CallFailure::QueueFull`] where the peer does not take what was sent before.
+    /// See [`CallFailure`]; [`CallFailure::QueueFull`] where the peer does not take what was sent
+    /// before.
     ///
     /// # Cancel safety
-    /// The message is handed over at the first poll. Dropping the future after that does not take it back.
+    /// The message is handed over at the first poll. Dropping the future after that does not take
+    /// it back.
     pub async fn send<N: Notification>(&self, notification: N) -> Result<(), CallFailure> {
         let outgoing = self.outgoing(N::VERSION, N::ACTION, &notification)?;
         drop(notification);
@@ -267,7 +274,8 @@ impl Peer {
             verdict
         });
         self.inner.mailbox.put(Command::Call { outgoing, outcome })?;
-        // The driver ends each call by its timeout at the latest; without a driver the sender is gone.
+        // The driver ends each call by its timeout at the latest; without a driver the sender is
+        // gone.
         answer.await.unwrap_or(Err(CallFailure::Disconnected))
     }
 
@@ -284,11 +292,11 @@ impl Peer {
         Ok(Outgoing::written(action, ocpp_types::encode(payload).map_err(CallFailure::Unwritable)?))
     }
 
-    /// Closes the connection after pending answers are flushed, and returns when it is closed. CALLs of this side
-    /// that wait for an answer fail with [`CallFailure::Disconnected`].
+    /// Closes the connection after pending answers are flushed, and returns when it is closed.
+    /// CALLs of this side that wait for an answer fail with [`CallFailure::Disconnected`].
     ///
-    /// The first to close decides the reason. Do not wait for this in a handler whose answer is pending; put it into
-    /// [`Reply::then`](crate::Reply::then).
+    /// The first to close decides the reason. Do not wait for this in a handler whose answer is
+    /// pending; put it into [`Reply::then`](crate::Reply::then).
     ///
     /// # Cancel safety
     /// The connection closes also if the future is dropped after its first poll.

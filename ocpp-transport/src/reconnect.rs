@@ -1,5 +1,5 @@
-//! When a station connects, to which of its network profiles, and with which of its certificates: decisions without a
-//! clock or a socket (2.0.1 Part 2, B10 and A02; Part 4, 5.3).
+//! When a station connects, to which of its network profiles, and with which of its certificates:
+//! decisions without a clock or a socket (2.0.1 Part 2, B10 and A02; Part 4, 5.3).
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -12,8 +12,8 @@ use crate::backoff::{BackOff, BackOffSettings};
 pub struct ReconnectSettings {
     /// The waits between attempts.
     pub back_off: BackOffSettings,
-    /// `NetworkProfileConnectionAttempts`, for each entry of `NetworkConfigurationPriority` (B10.FR.03). Default 3; 0 is
-    /// taken for 1.
+    /// `NetworkProfileConnectionAttempts`, for each entry of `NetworkConfigurationPriority`
+    /// (B10.FR.03). Default 3; 0 is taken for 1.
     pub attempts_per_profile: u32,
     /// What follows when no profile could be connected to. Default: all of them again.
     pub exhausted: Exhausted,
@@ -57,9 +57,10 @@ pub enum Exhausted {
     StartOver,
     /// The last profile that worked, from then on (B10.FR.07); all of them where none ever did.
     LastThatWorked,
-    /// All profiles once more, and with them the last one that worked, where the CSMS has taken it out of
-    /// `NetworkConfigurationPriority` (B10.FR.07 and B10.FR.08). It comes after all others, so that a station that was told to
-    /// go to a CSMS that nobody can reach is not lost, and goes there as soon as it can.
+    /// All profiles once more, and with them the last one that worked, where the CSMS has taken it
+    /// out of `NetworkConfigurationPriority` (B10.FR.07 and B10.FR.08). It comes after all others,
+    /// so that a station that was told to go to a CSMS that nobody can reach is not lost, and goes
+    /// there as soon as it can.
     StartOverWithLastThatWorked,
 }
 
@@ -68,7 +69,8 @@ pub enum Exhausted {
 pub enum Credential {
     /// The newest that it has.
     Newest,
-    /// The one with which it was connected before, so that a renewed certificate never strands it (A02.FR.28).
+    /// The one with which it was connected before, so that a renewed certificate never strands it
+    /// (A02.FR.28).
     LastThatWorked,
 }
 
@@ -87,23 +89,24 @@ pub struct Attempt {
 pub enum AttemptFailure {
     /// The CSMS was reached and may not have wanted the credential.
     Refused,
-    /// Anything else. It says nothing about the credential: to connect with the other one is to discard this one
-    /// (A02.FR.10), so what passes by itself is no reason to.
+    /// Anything else. It says nothing about the credential: to connect with the other one is to
+    /// discard this one (A02.FR.10), so what passes by itself is no reason to.
     Unreachable,
 }
 
 /// The connections of a station, as a state machine.
 ///
-/// Ask [`Reconnect::poll_attempt`] for an attempt when [`Reconnect::poll_timeout`] has come; tell how it ended by
-/// [`Reconnect::handle_connected`] or [`Reconnect::handle_failed`], and how a connection ended by
-/// [`Reconnect::handle_lost`] or [`Reconnect::handle_renewed`].
+/// Ask [`Reconnect::poll_attempt`] for an attempt when [`Reconnect::poll_timeout`] has come; tell
+/// how it ended by [`Reconnect::handle_connected`] or [`Reconnect::handle_failed`], and how a
+/// connection ended by [`Reconnect::handle_lost`] or [`Reconnect::handle_renewed`].
 #[derive(Debug, Clone)]
 pub struct Reconnect {
     settings: ReconnectSettings,
     back_off: BackOff,
     priority: Vec<u32>,
     last_that_worked: Option<u32>,
-    /// The entries of this round that are left, the current one first. Empty only where there is no profile at all.
+    /// The entries of this round that are left, the current one first. Empty only where there is no
+    /// profile at all.
     round: VecDeque<u32>,
     attempts: u32,
     /// Whether one of this round's failures may be for the credential.
@@ -151,8 +154,8 @@ impl Reconnect {
         self.back_off.set_settings(settings.back_off);
     }
 
-    /// `NetworkConfigurationPriority` has changed. It holds from the next round on: changing profiles takes a restart, or
-    /// the loss of the connection (B10.FR.03).
+    /// `NetworkConfigurationPriority` has changed. It holds from the next round on: changing
+    /// profiles takes a restart, or the loss of the connection (B10.FR.03).
     pub fn set_priority(&mut self, priority: Vec<u32>) {
         self.priority = priority;
         if self.round.is_empty() {
@@ -182,15 +185,15 @@ impl Reconnect {
         self.wait(now, random);
     }
 
-    /// The connection is gone, and nobody here wanted that. The profile that worked comes first, then the others in
-    /// their order (B10.FR.03 leaves that open; B10.FR.04 is for a restart).
+    /// The connection is gone, and nobody here wanted that. The profile that worked comes first,
+    /// then the others in their order (B10.FR.03 leaves that open; B10.FR.04 is for a restart).
     pub fn handle_lost(&mut self, now: Instant, random: u32) {
         self.begin_episode(self.last_that_worked);
         self.wait(now, random);
     }
 
-    /// This side has closed the connection to connect anew, with a new certificate or password: at once, and to the same
-    /// CSMS (A02.FR.08, A01).
+    /// This side has closed the connection to connect anew, with a new certificate or password: at
+    /// once, and to the same CSMS (A02.FR.08, A01).
     pub fn handle_renewed(&mut self, now: Instant) {
         self.begin_episode(self.last_that_worked);
         self.state = State::Waiting { until: now };
@@ -214,7 +217,8 @@ impl Reconnect {
         Some(Attempt { slot, credential: self.credential })
     }
 
-    /// When the next attempt is due; `None` while one is under way, a connection stands, or there is no profile.
+    /// When the next attempt is due; `None` while one is under way, a connection stands, or there
+    /// is no profile.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
@@ -401,7 +405,8 @@ mod tests {
         assert_eq!(station.slots(4), [3, 3, 1, 1]);
         station.connect();
         assert_eq!(station.reconnect.last_that_worked, Some(3));
-        // Old and new certificate alternate after whole rounds, the last profile that worked among them.
+        // Old and new certificate alternate after whole rounds, the last profile that worked among
+        // them.
         station.reconnect.set_priority(vec![4]);
         station.reconnect.handle_restart(station.now);
         let credentials: Vec<_> =

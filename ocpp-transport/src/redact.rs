@@ -1,13 +1,16 @@
-//! Frames as logs may show them: at TRACE only, and without the secrets that OCPP itself transports.
+//! Frames as logs may show them: at TRACE only, and without the secrets that OCPP itself
+//! transports.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// Shows a frame with every secret in it blanked out. What is not JSON is not shown at all, for a secret in it could not be found.
+/// Shows a frame with every secret in it blanked out. What is not JSON is not shown at all, for a
+/// secret in it could not be found.
 ///
-/// Secrets are the passwords and keys that a CSMS sets in a station: the variable BasicAuthPassword (A01), the configuration
-/// key AuthorizationKey (1.6), the passwords, pre-shared keys and PINs of network profiles, and everything else of such a name.
+/// Secrets are the passwords and keys that a CSMS sets in a station: the variable BasicAuthPassword
+/// (A01), the configuration key AuthorizationKey (1.6), the passwords, pre-shared keys and PINs of
+/// network profiles, and everything else of such a name.
 pub(crate) struct Redacted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Redacted<'_> {
@@ -26,8 +29,8 @@ fn redact(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(redact),
         Value::Object(members) => {
-            // SetVariables, NotifyReport and their answers: the variable's name stands beside its value. ChangeConfiguration and
-            // GetConfiguration: the key does.
+            // SetVariables, NotifyReport and their answers: the variable's name stands beside its
+            // value. ChangeConfiguration and GetConfiguration: the key does.
             let named = members.get("variable").and_then(|variable| variable.get("name"));
             let named = named.or_else(|| members.get("key"));
             let secret_value = named.and_then(Value::as_str).is_some_and(is_secret);

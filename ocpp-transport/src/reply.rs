@@ -27,9 +27,10 @@ impl<T> Reply<T> {
         Self { response, then: None }
     }
 
-    /// Runs `next` strictly after the response frame was written and flushed to the socket (FR.05). If that fails,
-    /// or the response came too late, it never runs. It runs beside the connection, so it may call the peer and
-    /// close the connection. What is added twice runs one after the other.
+    /// Runs `next` strictly after the response frame was written and flushed to the socket (FR.05).
+    /// If that fails, or the response came too late, it never runs. It runs beside the connection,
+    /// so it may call the peer and close the connection. What is added twice runs one after the
+    /// other.
     #[must_use]
     pub fn then(self, next: impl Future<Output = ()> + Send + 'static) -> Self {
         let then: Next = match self.then {

@@ -13,10 +13,12 @@ use crate::frame::Incoming;
 use crate::peer::Peer;
 use crate::reply::{Next, Reply};
 
-/// The handlers of one side of a connection, by the type of the request, for one version of OCPP or several at once.
+/// The handlers of one side of a connection, by the type of the request, for one version of OCPP or
+/// several at once.
 ///
-/// A payload is checked against its schema before a handler sees it. What breaks the schema, what no version of OCPP
-/// knows and what has no handler is answered with the CALLERROR of the specification's table.
+/// A payload is checked against its schema before a handler sees it. What breaks the schema, what
+/// no version of OCPP knows and what has no handler is answered with the CALLERROR of the
+/// specification's table.
 ///
 /// ```
 /// use ocpp_transport::{Peer, Reply, Router};
@@ -60,8 +62,9 @@ impl Router {
         Self { versions: vec![version], calls: HashMap::new(), sends: HashMap::new() }
     }
 
-    /// Adds a version of OCPP. A station offers the versions of its router in the order in which they were added, the
-    /// one that it prefers first; a CSMS takes the first of a station's offer that its router has.
+    /// Adds a version of OCPP. A station offers the versions of its router in the order in which
+    /// they were added, the one that it prefers first; a CSMS takes the first of a station's offer
+    /// that its router has.
     ///
     /// ```
     /// use ocpp_transport::Router;
@@ -78,14 +81,15 @@ impl Router {
         self
     }
 
-    /// Handles requests of type `R`. It answers with a response, or with a [`Reply`] where something is to follow.
+    /// Handles requests of type `R`. It answers with a response, or with a [`Reply`] where
+    /// something is to follow.
     ///
-    /// One request of a connection is handled at a time, on the connection's task. A handler that panics is answered for
-    /// with InternalError; so is one that takes longer than
-    /// [`SessionSettings::answer_deadline`](crate::session::SessionSettings), and it is dropped at its next `await`. What
-    /// blocks belongs into `spawn_blocking`, for it holds up the connection. A handler outlives the
-    /// connection that it was called on by that deadline at most. It may call the peer, but a `close` that waits
-    /// belongs into [`Reply::then`].
+    /// One request of a connection is handled at a time, on the connection's task. A handler that
+    /// panics is answered for with InternalError; so is one that takes longer than
+    /// [`SessionSettings::answer_deadline`](crate::session::SessionSettings), and it is dropped at
+    /// its next `await`. What blocks belongs into `spawn_blocking`, for it holds up the connection.
+    /// A handler outlives the connection that it was called on by that deadline at most. It may
+    /// call the peer, but a `close` that waits belongs into [`Reply::then`].
     ///
     /// A handler of the same type that was given before is replaced.
     ///
@@ -116,9 +120,10 @@ impl Router {
 
     /// Handles messages of type `N`, which are never answered (SEND, OCPP 2.1).
     ///
-    /// Handlers of these messages run one at a time beside those of requests; while one runs a few more messages wait,
-    /// and what comes beyond that is dropped. One that panics or takes longer than
-    /// [`SessionSettings::answer_deadline`](crate::session::SessionSettings) is logged and forgotten.
+    /// Handlers of these messages run one at a time beside those of requests; while one runs a few
+    /// more messages wait, and what comes beyond that is dropped. One that panics or takes longer
+    /// than [`SessionSettings::answer_deadline`](crate::session::SessionSettings) is logged and
+    /// forgotten.
     ///
     /// # Panics
     /// If `N` belongs to a version of OCPP that the router does not have.
@@ -210,7 +215,8 @@ fn unhandled(incoming: &Incoming, version: Version) -> CallError {
     if let Err(error) = incoming.check(version) {
         return CallError::new(RpcErrorCode::RpcFrameworkError, error.to_string());
     }
-    // Known, but not offered; or one that only this side may send; or one that comes in another type of message.
+    // Known, but not offered; or one that only this side may send; or one that comes in another
+    // type of message.
     if sender(version, incoming.action()).is_some() {
         let description = format!("{} is not supported here", incoming.action());
         return CallError::new(RpcErrorCode::NotSupported, description);

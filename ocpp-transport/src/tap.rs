@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use certificates::StationIdentity;
 
-/// Called with every text frame that a connection receives or sends, before it is interpreted or written.
+/// Called with every text frame that a connection receives or sends, before it is interpreted or
+/// written.
 ///
-/// It runs on the connection's task: hand the text over and return. Frames carry payloads, never passwords of
-/// the transport; where OCPP itself transports a secret (SetVariables of BasicAuthPassword), it is in there.
+/// It runs on the connection's task: hand the text over and return. Frames carry payloads, never
+/// passwords of the transport; where OCPP itself transports a secret (SetVariables of
+/// BasicAuthPassword), it is in there.
 pub type FrameTap = Arc<dyn Fn(&TappedFrame<'_>) + Send + Sync>;
 
 /// A text frame that passes.

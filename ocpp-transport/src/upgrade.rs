@@ -98,8 +98,8 @@ impl Upgrade {
     }
 }
 
-/// The request of a station that speaks `versions`, the one that it prefers first (OCPP-J 3.2), and offers compression.
-/// It holds a password, so its memory is wiped.
+/// The request of a station that speaks `versions`, the one that it prefers first (OCPP-J 3.2), and
+/// offers compression. It holds a password, so its memory is wiped.
 pub(crate) fn request(
     host: &str,
     path: &str,
@@ -128,8 +128,8 @@ pub(crate) fn request(
     text
 }
 
-/// Checks the CSMS's response to a [`request`] with `key`, and returns what it picked of the `offered` versions and of the
-/// compression.
+/// Checks the CSMS's response to a [`request`] with `key`, and returns what it picked of the
+/// `offered` versions and of the compression.
 pub(crate) fn check_response(
     head: &[u8],
     key: &str,
@@ -167,8 +167,8 @@ pub(crate) fn check_response(
     Ok(Opened { version: version.ok_or(ResponseError::Subprotocol)?, deflate })
 }
 
-/// Reads the request of a station. `base_path` is what stands before `/` and the identity, `served` the versions of
-/// this side, `deflate` the compression that it grants, if any.
+/// Reads the request of a station. `base_path` is what stands before `/` and the identity, `served`
+/// the versions of this side, `deflate` the compression that it grants, if any.
 pub(crate) fn parse_request(
     head: &[u8],
     base_path: &str,
@@ -286,11 +286,13 @@ pub enum NoCommonSubprotocol {
     /// HTTP 400, as the certification tests expect (TC_B_58_CSMS; TC_088 of 1.6).
     #[default]
     Refuse,
-    /// HTTP 101 without a subprotocol, and the connection is closed at once, as the text has it (Part 4, 3.3).
+    /// HTTP 101 without a subprotocol, and the connection is closed at once, as the text has it
+    /// (Part 4, 3.3).
     OpenAndClose,
 }
 
-/// The response that opens the WebSocket, but for no version of OCPP, and the frame that closes it (1002).
+/// The response that opens the WebSocket, but for no version of OCPP, and the frame that closes it
+/// (1002).
 pub(crate) fn open_and_close(upgrade: &Upgrade) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

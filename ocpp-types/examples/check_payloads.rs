@@ -1,4 +1,5 @@
-//! Checks payloads, one JSON line each, and prints for each line what was decoded from it or why it was refused.
+//! Checks payloads, one JSON line each, and prints for each line what was decoded from it or why it
+//! was refused.
 //!
 //! ```sh
 //! cargo run --package ocpp-types --example check_payloads < payloads.jsonl

@@ -8,7 +8,8 @@ use serde_core::{
     de::{self, Unexpected, Visitor},
 };
 
-/// A string of at most `MAX` Unicode characters (JSON Schema's `maxLength` counts characters, not bytes).
+/// A string of at most `MAX` Unicode characters (JSON Schema's `maxLength` counts characters, not
+/// bytes).
 ///
 /// ```
 /// use ocpp_types::BoundedString;
@@ -19,7 +20,8 @@ use serde_core::{
 /// # Ok::<(), ocpp_types::TooLong>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-// Without the capacity of a String: messages are mostly strings, and are moved around more often than they are changed.
+// Without the capacity of a String: messages are mostly strings, and are moved around more often
+// than they are changed.
 pub struct BoundedString<const MAX: usize>(Box<str>);
 
 impl<const MAX: usize> BoundedString<MAX> {
@@ -35,7 +37,8 @@ impl<const MAX: usize> BoundedString<MAX> {
         self.0.into_string()
     }
 
-    /// The longest beginning of `text` that fits, for texts that may be cut, such as additional information for a reader.
+    /// The longest beginning of `text` that fits, for texts that may be cut, such as additional
+    /// information for a reader.
     #[must_use]
     pub fn truncated(text: &str) -> Self {
         let end = text.char_indices().nth(MAX).map_or(text.len(), |(index, _)| index);

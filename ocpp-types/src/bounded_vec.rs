@@ -12,7 +12,8 @@ use crate::integer::Integer;
 
 /// A list of `MIN` to `MAX` items (JSON Schema's `minItems` and `maxItems`).
 ///
-/// An optional list is `Option<BoundedVec<…>>`: absent is `None`, and present but empty is refused where `MIN` is 1.
+/// An optional list is `Option<BoundedVec<…>>`: absent is `None`, and present but empty is refused
+/// where `MIN` is 1.
 ///
 /// ```
 /// use ocpp_types::BoundedVec;

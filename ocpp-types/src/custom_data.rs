@@ -27,7 +27,8 @@ use crate::{BoundedString, Map, value::Value};
 /// # Ok::<(), ocpp_types::DecodeError>(())
 /// ```
 ///
-/// Its two members lie behind a pointer, for nearly every object has room for it and hardly any has it.
+/// Its two members lie behind a pointer, for nearly every object has room for it and hardly any has
+/// it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[doc(alias = "CustomDataType")]
 pub struct CustomData(Box<CustomDataMembers>);
@@ -36,7 +37,8 @@ pub struct CustomData(Box<CustomDataMembers>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct CustomDataMembers {
-    /// `vendorId`, required: a string of at most 255 characters, by convention a reversed domain name.
+    /// `vendorId`, required: a string of at most 255 characters, by convention a reversed domain
+    /// name.
     pub vendor_id: BoundedString<255>,
     /// All other members.
     pub extra: Map,

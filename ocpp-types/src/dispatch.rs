@@ -6,17 +6,17 @@ use crate::{DecodeError, RpcErrorCode, Sender, Version};
 
 /// Implements an enumeration of payloads by action.
 ///
-/// The table lists the actions of this kind of frame with their senders, and `not` another kind's, so that an action in the wrong place is
-/// told apart from one that does not exist. The functions are inline so that only who calls them compiles them: they lead to the decoders
-/// of all messages.
+/// The table lists the actions of this kind of frame with their senders, and `not` another kind's,
+/// so that an action in the wrong place is told apart from one that does not exist. The functions
+/// are inline so that only who calls them compiles them: they lead to the decoders of all messages.
 macro_rules! dispatch {
     ($name:ident: $table:ident $(, not $other:ident)? { $($action:ident($payload:ident)),* $(,)? }) => {
         impl $name {
             /// Decodes the payload of a frame straight into the type that belongs to its action.
             ///
             /// # Errors
-            /// [`DispatchError`](crate::DispatchError) tells an unknown action from one that the other side sends, and both from a payload
-            /// that breaks its schema.
+            /// [`DispatchError`](crate::DispatchError) tells an unknown action from one that the
+            /// other side sends, and both from a payload that breaks its schema.
             #[inline]
             pub fn decode(action: &str, payload: &str) -> Result<Self, $crate::DispatchError> {
                 match action {
@@ -39,7 +39,8 @@ macro_rules! dispatch {
                 }
             }
 
-            /// The JSON schema of the payload of an action, by itself; `None` where `decode` would not take the action.
+            /// The JSON schema of the payload of an action, by itself; `None` where `decode` would
+            /// not take the action.
             #[cfg(feature = "schemars")]
             #[inline]
             #[must_use]
@@ -83,7 +84,8 @@ pub enum DispatchError {
         /// Who may send it.
         sender: Sender,
     },
-    /// The action exists, but not in a frame of this type: a CALL of what is only sent (SEND), or the other way round.
+    /// The action exists, but not in a frame of this type: a CALL of what is only sent (SEND), or
+    /// the other way round.
     WrongMessageType,
     /// The payload breaks the schema of its action.
     Payload(DecodeError),
@@ -100,7 +102,8 @@ impl DispatchError {
         }
     }
 
-    /// For an action that is not among those of a frame: `table` has those of its type from both sides, `others` those of other types.
+    /// For an action that is not among those of a frame: `table` has those of its type from both
+    /// sides, `others` those of other types.
     pub(crate) fn misplaced(action: &str, table: &[(&str, Sender)], others: &[&[(&str, Sender)]]) -> Self {
         let find = |table: &[(&str, Sender)]| {
             table.iter().find(|(name, _)| *name == action).map(|(_, sender)| *sender)

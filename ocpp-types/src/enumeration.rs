@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-/// Implements `ALL`, `as_str`, `Display`, `FromStr`, `Serialize`, `Deserialize` and, with its feature, `JsonSchema` for an enum without data.
+/// Implements `ALL`, `as_str`, `Display`, `FromStr`, `Serialize`, `Deserialize` and, with its
+/// feature, `JsonSchema` for an enum without data.
 ///
 /// serde's derive would also accept `{"Accepted": null}` for `"Accepted"`.
 macro_rules! enumeration {

@@ -1,7 +1,7 @@
 //! Whole numbers.
 //!
-//! JSON Schema calls `17.0` an integer, and so do we. serde calls it a float; these types translate. Only draft-04, in which OCPP 1.6 is
-//! written, has an integer in digits.
+//! JSON Schema calls `17.0` an integer, and so do we. serde calls it a float; these types
+//! translate. Only draft-04, in which OCPP 1.6 is written, has an integer in digits.
 
 use core::fmt;
 
@@ -94,7 +94,8 @@ impl Visitor<'_> for IntegerVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<i64, E> {
-        // A float has no fraction from 2^53 on, and may not be the number that was written; such a number is refused rather than changed.
+        // A float has no fraction from 2^53 on, and may not be the number that was written; such a
+        // number is refused rather than changed.
         if !value.is_finite() || value.abs() >= EXACT {
             return Err(E::invalid_value(Unexpected::Float(value), &OF_64_BITS));
         }

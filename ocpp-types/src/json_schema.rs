@@ -1,7 +1,8 @@
 //! Each type states its own JSON schema.
 //!
-//! schemars' derive would describe Rust's idea of a field, such as an integer of 64 bits; what is stated here is the rule that the type
-//! keeps, and a test holds it against the schema that the type was generated from.
+//! schemars' derive would describe Rust's idea of a field, such as an integer of 64 bits; what is
+//! stated here is the rule that the type keeps, and a test holds it against the schema that the
+//! type was generated from.
 
 use alloc::{borrow::ToOwned as _, boxed::Box, string::String};
 

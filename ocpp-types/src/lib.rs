@@ -1,10 +1,13 @@
 //! The messages of OCPP, with every bound of the schemas in their types.
 //!
-//! The types are generated from the official JSON schemas and accept what those accept: the length of a string and the number of items of an
-//! array are part of the type, unknown members, `null` for an absent member and the same member twice are refused, and what vendors add
-//! under `customData` is kept. What is refused is explained in OCPP's own terms, with the place and the error code of the CALLERROR.
+//! The types are generated from the official JSON schemas and accept what those accept: the length
+//! of a string and the number of items of an array are part of the type, unknown members, `null`
+//! for an absent member and the same member twice are refused, and what vendors add under
+//! `customData` is kept. What is refused is explained in OCPP's own terms, with the place and the
+//! error code of the CALLERROR.
 //!
-//! There is no transport in here, no clock and no runtime; see `ocpp-transport` for the frames around these payloads.
+//! There is no transport in here, no clock and no runtime; see `ocpp-transport` for the frames
+//! around these payloads.
 //!
 //! A frame's action and payload, and the answer to it:
 //!
@@ -73,10 +76,13 @@
 //! - `v201` (default): OCPP 2.0.1.
 //! - `v16`: OCPP 1.6 with the messages of its security extension.
 //! - `v21`: OCPP 2.1.
-//! - `schemars`: every type implements `JsonSchema`, and the enumerations by action give the schema of each payload.
-//! - `build-codegen`: the types are generated while the crate is built, from the schemas in the folder `OCPP_SCHEMAS` (an absolute path), such
-//!   as an official download, whose descriptions then stand in the documentation.
-//! - `std` (default): [`Timestamp`] from and to `SystemTime`. Without it the crate is `no_std` and needs `alloc`.
+//! - `schemars`: every type implements `JsonSchema`, and the enumerations by action give the schema
+//!   of each payload.
+//! - `build-codegen`: the types are generated while the crate is built, from the schemas in the
+//!   folder `OCPP_SCHEMAS` (an absolute path), such as an official download, whose descriptions
+//!   then stand in the documentation.
+//! - `std` (default): [`Timestamp`] from and to `SystemTime`. Without it the crate is `no_std` and
+//!   needs `alloc`.
 //!
 //! # How to check all this
 //!

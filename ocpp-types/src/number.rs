@@ -9,8 +9,9 @@ use serde_core::{
 
 /// A JSON number.
 ///
-/// A whole number stays whole: `1` comes back as `1`, not as `1.0`. Infinity and NaN are no JSON numbers and cannot be built. Two numbers are
-/// equal when their values are, however they were written.
+/// A whole number stays whole: `1` comes back as `1`, not as `1.0`. Infinity and NaN are no JSON
+/// numbers and cannot be built. Two numbers are equal when their values are, however they were
+/// written.
 ///
 /// ```
 /// use ocpp_types::Number;
@@ -58,7 +59,8 @@ impl Number {
 }
 
 impl Number {
-    /// Whether the number is `bound` or more. No bound of OCPP is beyond 2^53, below which a float holds every whole number.
+    /// Whether the number is `bound` or more. No bound of OCPP is beyond 2^53, below which a float
+    /// holds every whole number.
     #[allow(clippy::cast_precision_loss, reason = "as documented")]
     pub(crate) fn is_at_least(self, bound: i64) -> bool {
         match self.0 {

@@ -9,7 +9,8 @@ use serde_core::{
 
 use crate::Number;
 
-/// A number from `MIN` to `MAX` (JSON Schema's `minimum` and `maximum`); `i64::MIN` and `i64::MAX` are no bounds.
+/// A number from `MIN` to `MAX` (JSON Schema's `minimum` and `maximum`); `i64::MIN` and `i64::MAX`
+/// are no bounds.
 ///
 /// ```
 /// use ocpp_types::BoundedNumber;
@@ -105,9 +106,11 @@ impl fmt::Display for NotWithin {
 
 impl core::error::Error for NotWithin {}
 
-/// A number with at most one decimal (JSON Schema's `multipleOf: 0.1`, which OCPP 1.6 has for charging rates).
+/// A number with at most one decimal (JSON Schema's `multipleOf: 0.1`, which OCPP 1.6 has for
+/// charging rates).
 ///
-/// What counts are the digits: 0.3 is such a number, although the float nearest to it is no multiple of the one nearest to 0.1.
+/// What counts are the digits: 0.3 is such a number, although the float nearest to it is no
+/// multiple of the one nearest to 0.1.
 ///
 /// ```
 /// use ocpp_types::Tenths;
@@ -127,7 +130,8 @@ impl Tenths {
         self.0
     }
 
-    /// The nearest number with one decimal, for a limit that was computed; between two of them, the even one.
+    /// The nearest number with one decimal, for a limit that was computed; between two of them, the
+    /// even one.
     ///
     /// # Errors
     /// [`NotTenths`] for infinity and NaN.
@@ -174,7 +178,8 @@ impl From<Tenths> for Number {
     }
 }
 
-/// Counts digits after the point. Rust writes a float with the fewest digits that lead back to it, and without an exponent.
+/// Counts digits after the point. Rust writes a float with the fewest digits that lead back to it,
+/// and without an exponent.
 struct Decimals {
     count: usize,
     past_point: bool,

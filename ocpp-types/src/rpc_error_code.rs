@@ -37,7 +37,8 @@ pub enum RpcErrorCode {
 }
 
 impl RpcErrorCode {
-    /// The code as a version spells it. OCPP 1.6 has no codes for what is wrong with a frame; there the nearest code stands in.
+    /// The code as a version spells it. OCPP 1.6 has no codes for what is wrong with a frame; there
+    /// the nearest code stands in.
     #[must_use]
     pub fn as_str(&self, version: Version) -> &str {
         match (self, version) {
@@ -61,7 +62,8 @@ impl RpcErrorCode {
         }
     }
 
-    /// A code as a peer may spell it: every version's spelling counts in every version, in any case of its letters.
+    /// A code as a peer may spell it: every version's spelling counts in every version, in any case
+    /// of its letters.
     #[must_use]
     pub fn parse(code: &str) -> Self {
         let known = SPELLINGS.iter().find(|(spelling, _)| spelling.eq_ignore_ascii_case(code));
@@ -78,7 +80,8 @@ impl RpcErrorCode {
         }
     }
 
-    /// OCPP-J 1.6, 4.2.3. The codes are those of 2.0.1 under older names, which [`as_str`](Self::as_str) knows.
+    /// OCPP-J 1.6, 4.2.3. The codes are those of 2.0.1 under older names, which
+    /// [`as_str`](Self::as_str) knows.
     fn in_v16(violation: Violation) -> Self {
         Self::in_v201(violation)
     }
@@ -90,9 +93,10 @@ impl RpcErrorCode {
             | Violation::NotAnObject
             | Violation::UnknownMember
             | Violation::DuplicateMember => Self::FormatViolation,
-            // A value that an enumeration does not have counts as a value of another type, for the specification calls each
-            // enumeration a type of its own (`HashAlgorithmEnumType`), and the message guides that vendors test against have it
-            // so. The text of OCPP-J would allow PropertyConstraintViolation too. Only these functions decide it.
+            // A value that an enumeration does not have counts as a value of another type, for the
+            // specification calls each enumeration a type of its own (`HashAlgorithmEnumType`), and
+            // the message guides that vendors test against have it so. The text of OCPP-J would
+            // allow PropertyConstraintViolation too. Only these functions decide it.
             Violation::UnknownValue | Violation::WrongType => Self::TypeConstraintViolation,
             Violation::Constraint => Self::PropertyConstraintViolation,
             Violation::MissingMember | Violation::ItemCount => Self::OccurrenceConstraintViolation,

@@ -87,7 +87,8 @@ impl Map {
         Self(Vec::new())
     }
 
-    /// Sets a member: in its place if it is there already, else at the end. Returns the value that was there.
+    /// Sets a member: in its place if it is there already, else at the end. Returns the value that
+    /// was there.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) -> Option<Value> {
         let (name, value) = (name.into(), value.into());
         match self.0.iter_mut().find(|(present, _)| *present == name) {
@@ -272,10 +273,12 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
-/// The name under which serde_json hands over a number as text, if anything in the build turns its feature `arbitrary_precision` on.
+/// The name under which serde_json hands over a number as text, if anything in the build turns its
+/// feature `arbitrary_precision` on.
 const ARBITRARY_PRECISION: &str = "$serde_json::private::Number";
 
-/// Whether that feature is on: features of a dependency are decided by the whole build, and nothing tells which.
+/// Whether that feature is on: features of a dependency are decided by the whole build, and nothing
+/// tells which.
 fn numbers_come_as_objects() -> bool {
     struct Probe;
 

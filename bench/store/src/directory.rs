@@ -1,5 +1,6 @@
-//! What the best-known station stack does: PEM files in a directory, read and parsed anew for each call. It reads with our
-//! parser and hashes as we do, so that only the way of storing differs. It does not sync, and a crash may lose or halve a file.
+//! What the best-known station stack does: PEM files in a directory, read and parsed anew for each
+//! call. It reads with our parser and hashes as we do, so that only the way of storing differs. It
+//! does not sync, and a crash may lose or halve a file.
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,5 +1,6 @@
-//! `bench-store FOLDER ROUNDS` measures on the disk of FOLDER, and prints a line `what contestant nanoseconds` per round.
-//! `bench-store memory STORE` opens a store and prints what it takes of memory, in octets.
+//! `bench-store FOLDER ROUNDS` measures on the disk of FOLDER, and prints a line
+//! `what contestant nanoseconds` per round. `bench-store memory STORE` opens a store and prints
+//! what it takes of memory, in octets.
 
 mod directory;
 mod ours;

@@ -59,8 +59,8 @@ pub fn check_revocation(
         for list in lists.iter().filter(|list| list.issuer() == certificate.issuer()) {
             if let Err(source) = list.verify_signature(issuer) {
                 let error = RevocationError::List { position, source };
-                // An issuer with a new key has the same name, and the lists of the old key are about
-                // other certificates.
+                // An issuer with a new key has the same name, and the lists of the old key are
+                // about other certificates.
                 let names_other_key = list
                     .authority_key_id()
                     .is_some_and(|named| issuer.subject_key_id().is_some_and(|own| own != named));

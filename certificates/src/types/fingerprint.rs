@@ -4,9 +4,11 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 over a certificate as it was received: what tells one certificate from another, also where it cannot be read.
+/// SHA-256 over a certificate as it was received: what tells one certificate from another, also
+/// where it cannot be read.
 ///
-/// Written in hexadecimal, lower case, as `openssl x509 -fingerprint -sha256` has it but for the colons.
+/// Written in hexadecimal, lower case, as `openssl x509 -fingerprint -sha256` has it but for the
+/// colons.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 

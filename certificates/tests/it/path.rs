@@ -1,4 +1,5 @@
-//! Path validation, judged by three others too: chains that RFC 5280 allows or forbids for one reason.
+//! Path validation, judged by three others too: chains that RFC 5280 allows or forbids for one
+//! reason.
 //!
 //! The clause decides. Where another judges otherwise, the case says why.
 

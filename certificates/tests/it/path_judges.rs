@@ -62,7 +62,8 @@ const AUTHORITY: &str = "it lets a client present the certificate of an authorit
 impl Judge {
     pub(crate) const ALL: [Self; 3] = [Self::OpenSsl, Self::GnuTls, Self::Nss];
 
-    /// Whether a chain is valid at [`NOW`], and what the program said. Leaf first, the root last; `folder` is for files.
+    /// Whether a chain is valid at [`NOW`], and what the program said. Leaf first, the root last;
+    /// `folder` is for files.
     pub(crate) fn accepts(self, folder: &Path, chain: &[Certificate], purpose: Purpose) -> (bool, String) {
         let (below, root) = chain.split_at(chain.len() - 1);
         let files =

@@ -43,7 +43,7 @@ pub use self::{
 ///     versions = ["2.1", "2.0.1", "1.6"]
 ///
 ///     [token]
-///     uri = "pkcs11:token=csms?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/ocpp-csms/pin"
+///     uri = "pkcs11:token=csms?module-path=/usr/lib/libsofthsm2.so&pin-source=file:/etc/csms/pin"
 ///
 ///     [ca]
 ///     key = "pkcs11:object=cso-root"
@@ -66,7 +66,8 @@ pub use self::{
 ///     serial_number = "SN-0001"
 ///     password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0$dHdlbnR5IGVpZ2h0IGJ5dGVz"
 /// "#)?;
-/// assert_eq!(config.station("CS001").map(|station| station.serial_number.as_str()), Some("SN-0001"));
+/// let station = config.station("CS001").expect("it is in the configuration");
+/// assert_eq!(station.serial_number, "SN-0001");
 /// # Ok::<(), csms::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]

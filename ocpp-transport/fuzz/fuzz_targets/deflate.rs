@@ -1,8 +1,9 @@
 //! Any bytes as the frames of a peer with whom permessage-deflate was agreed.
 //!
-//! Nothing may panic; what comes out is bounded; frames without compression come out as they went in; and a compressed message
-//! comes out as another DEFLATE, miniz_oxide, reads it. That valid messages are not refused is for the tests with real peers: miniz_oxide
-//! reads some that are not, as those whose codes have no end of a block.
+//! Nothing may panic; what comes out is bounded; frames without compression come out as they went
+//! in; and a compressed message comes out as another DEFLATE, miniz_oxide, reads it. That valid
+//! messages are not refused is for the tests with real peers: miniz_oxide reads some that are not,
+//! as those whose codes have no end of a block.
 
 #![no_main]
 
@@ -36,7 +37,8 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(all[..same], expected.messages[..same]);
     match (failed, expected.failed) {
         (None, None) => assert_eq!(all.len(), expected.messages.len()),
-        // zlib looks at a table no further than it needs it, and a message may end before that; miniz_oxide refuses it at once.
+        // zlib looks at a table no further than it needs it, and a message may end before that;
+        // miniz_oxide refuses it at once.
         (None, Some(Failure::Corrupt)) => assert!(all.len() >= expected.messages.len()),
         (Some(_), Some(Failure::Corrupt)) => {}
         (Some(DeflateError::Interrupted), Some(Failure::Interrupted)) => {
@@ -44,7 +46,8 @@ fuzz_target!(|bytes: &[u8]| {
         }
         (Some(DeflateError::TooLarge { .. }), Some(Failure::TooLarge)) => {}
         (Some(DeflateError::Corrupt), None) => {}
-        // What is cut off, or too large, may be known to be wrong already; a smaller window sees references that reach behind it.
+        // What is cut off, or too large, may be known to be wrong already; a smaller window sees
+        // references that reach behind it.
         (Some(_), found) => assert!(found.is_some() || expected.unfinished || bits < 15, "{failed:?}"),
         (None, Some(missed)) => panic!("{missed:?} is missed"),
     }
@@ -119,7 +122,8 @@ enum Seen {
     Other(Vec<u8>),
 }
 
-/// The messages of a stream without compression. Fragments that end no message are left out, as are frames that are cut off.
+/// The messages of a stream without compression. Fragments that end no message are left out, as are
+/// frames that are cut off.
 fn messages(rewritten: &[u8]) -> Vec<Seen> {
     let mut seen = Vec::new();
     let mut open = None;
@@ -201,7 +205,8 @@ impl Expected {
             }
             match judge.inflate(payload) {
                 Ok(data) => {
-                    // An uncompressed message that is still open is replaced, which tungstenite refuses later.
+                    // An uncompressed message that is still open is replaced, which tungstenite
+                    // refuses later.
                     open = None;
                     expected.messages.push(Seen::Message { opcode: *opcode, data });
                 }

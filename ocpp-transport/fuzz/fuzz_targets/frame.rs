@@ -1,8 +1,8 @@
 //! Any text as a frame of each version.
 //!
-//! Nothing may panic, a frame that was read is read again from what is written for it, what is no frame is answered with
-//! one, and a session, which looks at the beginning of a frame only, takes the same messages for the same as the reader that
-//! looks at all of it.
+//! Nothing may panic, a frame that was read is read again from what is written for it, what is no
+//! frame is answered with one, and a session, which looks at the beginning of a frame only, takes
+//! the same messages for the same as the reader that looks at all of it.
 
 #![no_main]
 

@@ -1,7 +1,7 @@
 //! Any order of operations on a session, of either side and in each version.
 //!
-//! A byte says what is done and the next one how. Nothing may panic; at most one CALL is in flight; every call ends exactly
-//! once; what is sent is a frame; and the queues stay in bounds.
+//! A byte says what is done and the next one how. Nothing may panic; at most one CALL is in flight;
+//! every call ends exactly once; what is sent is a frame; and the queues stay in bounds.
 
 #![no_main]
 

@@ -4,14 +4,16 @@ use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::deflate::{Agreed, ContextTakeover, Deflate, DeflateError, WindowBits};
 
-/// What a sender leaves out at the end of each message, and a receiver puts back (RFC 7692, section 7.2.1).
+/// What a sender leaves out at the end of each message, and a receiver puts back (RFC 7692, section
+/// 7.2.1).
 pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// Compresses the messages of one connection.
 pub struct Compressor {
     deflate: Deflate,
     takeover: ContextTakeover,
-    /// None where zlib has no window as small as the peer wants it: then nothing is compressed, which is allowed.
+    /// None where zlib has no window as small as the peer wants it: then nothing is compressed,
+    /// which is allowed.
     bits: Option<WindowBits>,
     /// Only with context takeover, and only once a message has been compressed.
     context: Option<Box<Compress>>,
@@ -48,7 +50,8 @@ impl Compressor {
                 // It has to be sent even where it has grown, for the next message may refer to it.
                 let payload = compress(context, message);
                 if payload.is_none() {
-                    // zlib says for no input that it fails. If it did, nobody may refer to what the peer has not got.
+                    // zlib says for no input that it fails. If it did, nobody may refer to what the
+                    // peer has not got.
                     self.context = None;
                     self.bits = None;
                 }
@@ -99,8 +102,8 @@ impl Decompressor {
         Self { deflate, takeover: agreed.peer_takeover, bits, state: None }
     }
 
-    /// Inflates from `input` to `output` and returns how many bytes it took and gave. All input is taken, or all output
-    /// is full.
+    /// Inflates from `input` to `output` and returns how many bytes it took and gave. All input is
+    /// taken, or all output is full.
     ///
     /// # Errors
     /// [`DeflateError::Corrupt`]; after it the decompressor is not to be used.
@@ -118,7 +121,8 @@ impl Decompressor {
             taken += step.0;
             given += step.1;
             if status == Status::StreamEnd {
-                // A block with BFINAL is allowed (RFC 7692, section 7.2.3.4); what follows it begins anew.
+                // A block with BFINAL is allowed (RFC 7692, section 7.2.3.4); what follows it
+                // begins anew.
                 state.reset(false);
             } else if step == (0, 0) && taken < input.len() && given < output.len() {
                 return Err(DeflateError::Corrupt);

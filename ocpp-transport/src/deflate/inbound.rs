@@ -1,10 +1,11 @@
 //! The peer's frames, with compressed messages inflated: bytes in, bytes out.
 //!
-//! tungstenite knows no extension and refuses frames with RSV1. This stands below it and turns each compressed message
-//! into one that is not, in frames of at most [`FRAME_BYTES`]. Frames of other messages that are longer are divided, too:
-//! tungstenite keeps a buffer as long as the longest frame that it has seen, for as long as the connection lives. All
-//! other frames go through as they came, also between the fragments of a message. Whatever is wrong with the frames
-//! themselves is left for tungstenite to find.
+//! tungstenite knows no extension and refuses frames with RSV1. This stands below it and turns each
+//! compressed message into one that is not, in frames of at most [`FRAME_BYTES`]. Frames of other
+//! messages that are longer are divided, too: tungstenite keeps a buffer as long as the longest
+//! frame that it has seen, for as long as the connection lives. All other frames go through as they
+//! came, also between the fragments of a message. Whatever is wrong with the frames themselves is
+//! left for tungstenite to find.
 
 use crate::deflate::codec::TAIL;
 use crate::deflate::{Agreed, Decompressor, Deflate, DeflateError};
@@ -43,7 +44,8 @@ enum State {
     Through {
         left: u64,
     },
-    /// The payload of a frame that is divided. `part` bytes are left of the frame that has been begun.
+    /// The payload of a frame that is divided. `part` bytes are left of the frame that has been
+    /// begun.
     Divided {
         left: u64,
         part: usize,
@@ -93,8 +95,8 @@ struct Message {
 }
 
 impl Inbound {
-    /// For a connection, and what was agreed for it. A message may have `max_bytes`, inflated and, but for the little by
-    /// which compression can enlarge it, also compressed.
+    /// For a connection, and what was agreed for it. A message may have `max_bytes`, inflated and,
+    /// but for the little by which compression can enlarge it, also compressed.
     #[must_use]
     pub fn new(agreed: Option<(Deflate, Agreed)>, max_bytes: usize) -> Self {
         Self {
@@ -117,8 +119,8 @@ impl Inbound {
         self.is_bad_gateway
     }
 
-    /// Takes bytes of the peer and gives bytes for tungstenite, until either all input is taken and nothing is left to
-    /// give, or the output is full.
+    /// Takes bytes of the peer and gives bytes for tungstenite, until either all input is taken and
+    /// nothing is left to give, or the output is full.
     ///
     /// # Errors
     /// [`DeflateError`], after what came before the offence has been given out.
@@ -194,7 +196,8 @@ impl Inbound {
                 }
                 Err(error) => {
                     self.state = State::Failed(error);
-                    // What has been given out already is worth more than the error, which comes again.
+                    // What has been given out already is worth more than the error, which comes
+                    // again.
                     return if progress.given > 0 { Ok(progress) } else { Err(error) };
                 }
             }
@@ -249,7 +252,8 @@ impl Inbound {
                     .and_then(|left| message.compressed.checked_add(left))
                     .filter(|compressed| *compressed <= self.max_bytes.saturating_add(OVERHEAD_BYTES))
                     .ok_or(DeflateError::TooLarge { max: self.max_bytes })?;
-                // A mask is needed from a client, and forbidden to a server: the first frame tells for all.
+                // A mask is needed from a client, and forbidden to a server: the first frame tells
+                // for all.
                 message.masked = masked;
                 self.state = State::Compressed { left, mask, mask_at: 0, last };
             }
@@ -336,7 +340,8 @@ impl Inbound {
         Ok(Step { taken: 0, waits: false })
     }
 
-    /// Inflates a piece of the message; returns how much was taken, and whether nothing is left inside the decompressor.
+    /// Inflates a piece of the message; returns how much was taken, and whether nothing is left
+    /// inside the decompressor.
     fn inflate(&mut self, input: &[u8]) -> Result<(usize, bool), DeflateError> {
         // Both callers are in a compressed message.
         let (Some(decompressor), Some(mut message)) = (&mut self.decompressor, self.message.take()) else {
@@ -378,7 +383,8 @@ impl Inbound {
     }
 }
 
-/// Takes the mask off, a word at a time: every byte of a long frame passes here. `at` is how much of the frame came before.
+/// Takes the mask off, a word at a time: every byte of a long frame passes here. `at` is how much
+/// of the frame came before.
 fn unmask(masked: &[u8], plain: &mut [u8], mask: [u8; 4], at: usize) {
     let mask: [u8; 4] = std::array::from_fn(|index| mask[(at + index) % 4]);
     let ((words, rest), (plain_words, plain_rest)) = (masked.as_chunks(), plain.as_chunks_mut());
@@ -445,12 +451,13 @@ const MAX_HEADER_BYTES: usize = 14;
 /// Room for the header of a frame of at most [`FRAME_BYTES`].
 const HEADER_ROOM: usize = 8;
 
-/// The longest frame of a message that is given out, in bytes of payload. With its header it fits into a buffer of 2 KiB.
+/// The longest frame of a message that is given out, in bytes of payload. With its header it fits
+/// into a buffer of 2 KiB.
 const FRAME_BYTES: usize = 2000;
 
 /// How much is unmasked and inflated at once, in bytes; it stands on the stack.
 const STEP_BYTES: usize = 512;
 
-/// By how much a compressed message may be longer than the longest inflated one, in bytes: what cannot be compressed grows
-/// by five bytes for each block of 16 KiB or more.
+/// By how much a compressed message may be longer than the longest inflated one, in bytes: what
+/// cannot be compressed grows by five bytes for each block of 16 KiB or more.
 const OVERHEAD_BYTES: usize = 1024;

@@ -52,8 +52,8 @@ enum ClientBits {
 }
 
 impl Deflate {
-    /// The value of a client's header: what the settings ask for, and for servers that refuse to go below a window of
-    /// theirs the same without sizes.
+    /// The value of a client's header: what the settings ask for, and for servers that refuse to go
+    /// below a window of theirs the same without sizes.
     #[must_use]
     pub fn offer(&self) -> String {
         let settings = self.settings();
@@ -66,8 +66,8 @@ impl Deflate {
         if first == fallback { first } else { format!("{first}, {fallback}") }
     }
 
-    /// Answers a client's offers: the first that can be granted is, with the value of the server's header. `None`: the
-    /// connection goes without compression.
+    /// Answers a client's offers: the first that can be granted is, with the value of the server's
+    /// header. `None`: the connection goes without compression.
     ///
     /// # Errors
     /// [`NegotiationError::Malformed`]
@@ -76,7 +76,8 @@ impl Deflate {
         offers: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Option<(Agreed, String)>, NegotiationError> {
         let offers = header::parse(offers)?;
-        // An offer with a parameter or a value that is not known is declined, and the next one is looked at.
+        // An offer with a parameter or a value that is not known is declined, and the next one is
+        // looked at.
         let acceptable = offers.iter().filter(|offer| offer.name == NAME).find_map(Parameters::read);
         Ok(acceptable.map(|offer| grant(self.settings(), offer)))
     }
@@ -149,8 +150,8 @@ fn grant(settings: DeflateSettings, offer: Parameters) -> (Agreed, String) {
     (Agreed { own_takeover, peer_takeover, own_window_bits, peer_window_bits }, answer)
 }
 
-/// The client's side: what a server's answer means, if it is one to an offer of [`Deflate::offer`]. Of sizes the server is
-/// free to choose, because one of the offers has none.
+/// The client's side: what a server's answer means, if it is one to an offer of [`Deflate::offer`].
+/// Of sizes the server is free to choose, because one of the offers has none.
 fn accept(settings: DeflateSettings, granted: Parameters) -> Option<Agreed> {
     let peer_window_bits = granted.server_max_window_bits.unwrap_or(WindowBits::MAX.get());
     if settings.peer_takeover == ContextTakeover::Forbidden && !granted.server_no_context_takeover {
@@ -178,7 +179,8 @@ impl ContextTakeover {
 }
 
 impl Parameters {
-    /// `None` for a parameter that is unknown, there twice, or of another value than section 7.1 permits.
+    /// `None` for a parameter that is unknown, there twice, or of another value than section 7.1
+    /// permits.
     fn read(extension: &Extension) -> Option<Self> {
         let mut read = Self::default();
         for (name, value) in &extension.parameters {

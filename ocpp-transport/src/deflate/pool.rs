@@ -51,7 +51,8 @@ fn put<K, T>(pool: &Mutex<Vec<(K, T)>>, key: K, state: T, max: usize) {
     }
 }
 
-/// A compressor is used for the time of a function call, so no more are in use than there are threads. 0.3 MiB each.
+/// A compressor is used for the time of a function call, so no more are in use than there are
+/// threads. 0.3 MiB each.
 const MAX_COMPRESSORS: usize = 16;
 
 /// A decompressor is used from the first to the last byte of a message. 48 KiB each.

@@ -1,4 +1,5 @@
-//! Frames through [`Inbound`], read by tungstenite; RFC 7692's own examples; what both halves make of random messages.
+//! Frames through [`Inbound`], read by tungstenite; RFC 7692's own examples; what both halves make
+//! of random messages.
 
 use std::io::{self, Cursor, Read, Write};
 

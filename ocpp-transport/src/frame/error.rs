@@ -154,15 +154,16 @@ pub struct Refusal {
 }
 
 impl FrameError {
-    /// What the version sends for the frame; `None` where nothing may be sent. A CALLRESULTERROR is for a CALLRESULT that
-    /// somebody waits for only.
+    /// What the version sends for the frame; `None` where nothing may be sent. A CALLRESULTERROR is
+    /// for a CALLRESULT that somebody waits for only.
     #[must_use]
     pub fn answer(&self, version: Version) -> Option<Refusal> {
         let id = || self.id.clone().unwrap_or_else(MessageId::unreadable);
         let refusal = |kind, code| Some(Refusal { kind, id: id(), code });
         match self.kind {
-            // 2.0.1 Part 4, 4.2.3: id -1. 1.6 has neither this id nor the code, but its FormationViolation tells a peer
-            // under development what happened; silence would tell nothing.
+            // 2.0.1 Part 4, 4.2.3: id -1. 1.6 has neither this id nor the code, but its
+            // FormationViolation tells a peer under development what happened; silence would tell
+            // nothing.
             None => refusal(MessageKind::CallError, RpcErrorCode::RpcFrameworkError),
             Some(MessageKind::Call) => {
                 let code = match self.fault {
@@ -175,8 +176,8 @@ impl FrameError {
             Some(MessageKind::CallResult) if version == Version::V21 && self.id.is_some() => {
                 refusal(MessageKind::CallResultError, RpcErrorCode::RpcFrameworkError)
             }
-            // 2.0.1 Part 4, 4.4 has a code for this and nothing else, so it is sent, though 4.1.3 would permit silence.
-            // 1.6 has no such code, and 2.1 says to ignore such a message.
+            // 2.0.1 Part 4, 4.4 has a code for this and nothing else, so it is sent, though 4.1.3
+            // would permit silence. 1.6 has no such code, and 2.1 says to ignore such a message.
             Some(kind) if !kind.is_in(version) && version == Version::V201 => {
                 refusal(MessageKind::CallError, RpcErrorCode::MessageTypeNotSupported)
             }

@@ -1,15 +1,16 @@
 //! What stands before the payload, read without a look at the payload.
 //!
-//! A payload is read once, by the decoder of its type, and that tells whether it is JSON at all. What is here finds its
-//! place by the frame's own punctuation. It reads what peers really send; for everything else there is
-//! [`parse`](crate::frame::parse()).
+//! A payload is read once, by the decoder of its type, and that tells whether it is JSON at all.
+//! What is here finds its place by the frame's own punctuation. It reads what peers really send;
+//! for everything else there is [`parse`](crate::frame::parse()).
 
 use crate::frame::MessageKind;
 use crate::message_id::MessageId;
 
 /// The parts of a CALL, a CALLRESULT or a SEND whose payload looks like an object.
 ///
-/// Invariant: if `payload` is one JSON value, the frame is the one that [`parse`](crate::frame::parse()) reads.
+/// Invariant: if `payload` is one JSON value, the frame is the one that
+/// [`parse`](crate::frame::parse()) reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head<'a> {
     pub(crate) kind: MessageKind,

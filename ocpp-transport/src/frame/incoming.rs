@@ -76,7 +76,8 @@ impl Incoming {
         }
     }
 
-    /// Its payload: from a `{` to a `}`, and otherwise what the peer wrote. [`Incoming::check`] tells whether it is JSON.
+    /// Its payload: from a `{` to a `}`, and otherwise what the peer wrote. [`Incoming::check`]
+    /// tells whether it is JSON.
     #[must_use]
     pub fn payload(&self) -> &str {
         self.payload.text()
@@ -90,7 +91,8 @@ impl Incoming {
         self.payload.decode(version)
     }
 
-    /// Whether the message is a frame of the version in all respects; for those whose payload nobody decodes.
+    /// Whether the message is a frame of the version in all respects; for those whose payload
+    /// nobody decodes.
     ///
     /// # Errors
     /// If it is none.
@@ -131,7 +133,8 @@ impl IncomingResult {
         self.payload.decode(version)
     }
 
-    /// Whether the message is a frame of the version in all respects; for those whose payload nobody decodes.
+    /// Whether the message is a frame of the version in all respects; for those whose payload
+    /// nobody decodes.
     ///
     /// # Errors
     /// If it is none.

@@ -1,4 +1,5 @@
-//! The frames of OCPP-J: CALL, CALLRESULT, CALLERROR, and in 2.1 CALLRESULTERROR and SEND (Part 4, 4.2).
+//! The frames of OCPP-J: CALL, CALLRESULT, CALLERROR, and in 2.1 CALLRESULTERROR and SEND (Part 4,
+//! 4.2).
 //!
 //! A payload stays the text that it is on the wire until the type that it should have is known.
 //!
@@ -94,16 +95,18 @@ pub struct Refused<'a> {
 pub struct Limits {
     /// The longest text, in bytes. See [`Limits::MAX_BYTES`].
     pub max_bytes: usize,
-    /// The deepest nesting of arrays and objects, the frame's own array included. See [`Limits::MAX_DEPTH`].
+    /// The deepest nesting of arrays and objects, the frame's own array included. See
+    /// [`Limits::MAX_DEPTH`].
     pub max_depth: usize,
 }
 
 impl Limits {
-    /// 128 KiB. The longest text with a bound in 2.0.1, a certificate chain of 10,000 characters, takes 60 kB if
-    /// each character is written as an escape; twice that leaves room for lists.
+    /// 128 KiB. The longest text with a bound in 2.0.1, a certificate chain of 10,000 characters,
+    /// takes 60 kB if each character is written as an escape; twice that leaves room for lists.
     pub const MAX_BYTES: usize = 128 * 1024;
-    /// 100 levels. The schemas nest less than ten deep; the rest is for customData. A reader of JSON takes some of the
-    /// stack for each level, and those of `ocpp-types` end at 127 of a payload.
+    /// 100 levels. The schemas nest less than ten deep; the rest is for customData. A reader of
+    /// JSON takes some of the stack for each level, and those of `ocpp-types` end at 127 of a
+    /// payload.
     pub const MAX_DEPTH: usize = 100;
 
     /// Sets the longest frame that is accepted, in bytes. Default [`Limits::MAX_BYTES`].

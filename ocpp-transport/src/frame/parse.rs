@@ -85,7 +85,8 @@ fn request<'a>(elements: &Elements<'a>) -> Result<(Cow<'a, str>, &'a RawValue), 
 }
 
 fn refused<'a>(elements: &Elements<'a>, id: &MessageId) -> Result<Refused<'a>, Fault> {
-    // Description and details are of no use to a program, and often left out: their absence is forgiven.
+    // Description and details are of no use to a program, and often left out: their absence is
+    // forgiven.
     let [_, _, code, rest @ ..] = elements.slice() else {
         return Err(Fault::ElementCount { found: elements.count });
     };
@@ -101,7 +102,8 @@ fn refused<'a>(elements: &Elements<'a>, id: &MessageId) -> Result<Refused<'a>, F
 
 /// The elements of the outer array, as text.
 struct Elements<'a> {
-    /// The first ones. No frame has more than five, so a sixth is enough to see that there are too many.
+    /// The first ones. No frame has more than five, so a sixth is enough to see that there are too
+    /// many.
     kept: Vec<&'a RawValue>,
     /// How many there are in truth.
     count: usize,
@@ -164,13 +166,15 @@ fn is_object(element: &RawValue) -> bool {
     element.get().starts_with('{')
 }
 
-/// Whether arrays and objects nest at most `max` levels deep. The text need not be JSON: what is not is found later.
+/// Whether arrays and objects nest at most `max` levels deep. The text need not be JSON: what is
+/// not is found later.
 fn nested_at_most(text: &str, max: usize) -> bool {
     // A text that opens no more than `max` times cannot nest deeper, which is true of most.
     opened(text.as_bytes()) <= max || walk(text, max)
 }
 
-/// How often `[` or `{` stands in a text, in strings too. In blocks that the compiler turns into a few instructions.
+/// How often `[` or `{` stands in a text, in strings too. In blocks that the compiler turns into a
+/// few instructions.
 fn opened(text: &[u8]) -> usize {
     // The two differ in one bit.
     let in_block = |block: &[u8]| block.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum::<u8>();

@@ -5,8 +5,8 @@ use std::ops::Deref;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-/// The text of a frame as it came in. Clones share it. Its `Debug` tells the length only, for a payload may hold what
-/// no log should.
+/// The text of a frame as it came in. Clones share it. Its `Debug` tells the length only, for a
+/// payload may hold what no log should.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FrameText(Utf8Bytes);
 

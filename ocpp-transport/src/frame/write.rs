@@ -70,7 +70,8 @@ fn refused(
 fn begin(kind: MessageKind, id: &MessageId, more: usize) -> String {
     let mut text = String::with_capacity(id.as_str().len() + more + 16);
     text.push('[');
-    // All numbers that are sent have one digit, and the machinery of formatting costs more than the rest of this.
+    // All numbers that are sent have one digit, and the machinery of formatting costs more than the
+    // rest of this.
     match u32::try_from(kind.number()).ok().and_then(|number| char::from_digit(number, 10)) {
         Some(digit) => text.push(digit),
         None => text.push_str(&kind.number().to_string()),

@@ -6,8 +6,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, spawn_blocking};
 
-/// Runs `work` on a thread that may block: a key in a token signs inside `poll`, so a handshake cannot run on a thread
-/// of the runtime. The caller sets the deadline. `None` is never seen by a caller that waits.
+/// Runs `work` on a thread that may block: a key in a token signs inside `poll`, so a handshake
+/// cannot run on a thread of the runtime. The caller sets the deadline. `None` is never seen by a
+/// caller that waits.
 ///
 /// # Cancel safety
 /// Dropping the future drops `work` at its next `await`, and with it the socket that it holds.

@@ -133,8 +133,9 @@ pub struct StationConfig {
     pub security: Security,
     /// Deadline of the whole way to an open WebSocket. Default 30 s.
     pub connect_timeout: Duration,
-    /// What the CSMS has answered to the BootNotification of this station, on whatever connection. Default
-    /// [`Registration::Accepted`]; a station that has just started sets [`Registration::NotBooted`].
+    /// What the CSMS has answered to the BootNotification of this station, on whatever connection.
+    /// Default [`Registration::Accepted`]; a station that has just started sets
+    /// [`Registration::NotBooted`].
     pub registration: Registration,
     /// Deadlines and bounds of the connection.
     pub link: LinkSettings,
@@ -160,8 +161,9 @@ impl StationConfig {
         Self { connect_timeout, ..self }
     }
 
-    /// Sets what the CSMS has answered to BootNotification. Until it is accepted, the connection sends only what may be
-    /// sent (B01.FR.08, B02.FR.02), and every other call fails with [`CallFailure::NotAccepted`](crate::CallFailure).
+    /// Sets what the CSMS has answered to BootNotification. Until it is accepted, the connection
+    /// sends only what may be sent (B01.FR.08, B02.FR.02), and every other call fails with
+    /// [`CallFailure::NotAccepted`](crate::CallFailure).
     #[must_use]
     pub fn with_registration(self, registration: Registration) -> Self {
         Self { registration, ..self }
@@ -206,8 +208,8 @@ pub enum ConnectError {
         #[source]
         source: TlsFailure,
     },
-    /// The CSMS answered the upgrade with another status than 101: 401 for wrong credentials, 404 for an unknown
-    /// identity, 403 for another profile, 400 for no common subprotocol.
+    /// The CSMS answered the upgrade with another status than 101: 401 for wrong credentials, 404
+    /// for an unknown identity, 403 for another profile, 400 for no common subprotocol.
     #[error("{endpoint} refused the station with HTTP {status}")]
     Refused {
         /// Host and port.
@@ -215,7 +217,8 @@ pub enum ConnectError {
         /// The HTTP status.
         status: u16,
     },
-    /// The CSMS opened the WebSocket, but not for a version of OCPP that was offered. The station must not go on.
+    /// The CSMS opened the WebSocket, but not for a version of OCPP that was offered. The station
+    /// must not go on.
     #[error("{endpoint} speaks none of the offered versions of OCPP")]
     NoSubprotocol {
         /// Host and port.
@@ -249,7 +252,8 @@ pub enum ConnectError {
     Random(#[source] getrandom::Error),
 }
 
-/// A live connection of a station. It owns the task that drives it: dropping it cuts the connection.
+/// A live connection of a station. It owns the task that drives it: dropping it cuts the
+/// connection.
 #[derive(Debug)]
 pub struct Connection {
     peer: Peer,
@@ -271,14 +275,16 @@ impl Connection {
         self.peer.closed().await
     }
 
-    /// Closes the connection after pending answers are flushed, and waits for its task and its handlers.
+    /// Closes the connection after pending answers are flushed, and waits for its task and its
+    /// handlers.
     ///
     /// # Cancel safety
     /// Dropping the future cuts the connection, for it owns it.
     pub async fn close(mut self, close: Close) -> CloseReason {
         let reason = self.peer.close(close).await;
         if let Some(mut driver) = self.driver.take() {
-            // Ends by the deadline of handlers at the latest. If this future is dropped, it ends by itself.
+            // Ends by the deadline of handlers at the latest. If this future is dropped, it ends by
+            // itself.
             let _ = (&mut driver).await;
         }
         reason
@@ -295,15 +301,18 @@ impl Drop for Connection {
 
 /// Connects a station to its CSMS, with the versions of the router on offer in their order.
 ///
-/// All addresses of the host are tried, the next one as soon as one has failed or has kept silent for 250 ms (RFC 8305).
+/// All addresses of the host are tried, the next one as soon as one has failed or has kept silent
+/// for 250 ms (RFC 8305).
 ///
-/// The TLS handshake runs on a thread for blocking work, because a key in an HSM signs synchronously.
+/// The TLS handshake runs on a thread for blocking work, because a key in an HSM signs
+/// synchronously.
 ///
 /// # Errors
 /// See [`ConnectError`]. Nothing is retried.
 ///
 /// # Cancel safety
-/// Dropping the future abandons the attempt and hangs up; only a key that is signing just then is not interrupted.
+/// Dropping the future abandons the attempt and hangs up; only a key that is signing just then is
+/// not interrupted.
 pub async fn connect(config: &StationConfig, router: Router) -> Result<Connection, ConnectError> {
     let metrics = Metrics::new(session::Role::ChargingStation);
     let connected = connect_counted(config, router, metrics.clone()).await;

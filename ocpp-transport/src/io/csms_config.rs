@@ -12,7 +12,8 @@ use crate::upgrade::NoCommonSubprotocol;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CsmsConfig {
-    /// The address to listen on; port 0 takes a free one, see [`Csms::local_addr`](crate::Csms::local_addr).
+    /// The address to listen on; port 0 takes a free one, see
+    /// [`Csms::local_addr`](crate::Csms::local_addr).
     pub listen: SocketAddr,
     /// None is security profile 1: no TLS.
     pub tls: Option<ServerTls>,
@@ -20,7 +21,8 @@ pub struct CsmsConfig {
     pub base_path: String,
     /// What a station is told that speaks none of the router's versions. Default: an HTTP refusal.
     pub no_common_subprotocol: NoCommonSubprotocol,
-    /// How long a connection may be silent before its first byte. Default 5 s; until then it costs a socket only.
+    /// How long a connection may be silent before its first byte. Default 5 s; until then it costs
+    /// a socket only.
     pub first_byte_timeout: Duration,
     /// Deadline of TLS, HTTP and admission together. Default 15 s.
     pub handshake_timeout: Duration,
@@ -39,8 +41,8 @@ pub struct CsmsConfig {
     pub max_connections: usize,
     /// Messages of one station; none is no bound. Default 50 a second after a burst of 500.
     pub message_rate: Option<MessageRate>,
-    /// Over which time a shutdown spreads the closing of connections. Default 10 s; up to a thousand connections take
-    /// 10 ms each.
+    /// Over which time a shutdown spreads the closing of connections. Default 10 s; up to a
+    /// thousand connections take 10 ms each.
     pub drain: Duration,
     /// Deadlines and bounds of each connection.
     pub link: LinkSettings,

@@ -16,9 +16,10 @@ pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     dial_any(interleave(lookup_host((host, port)).await?)).await
 }
 
-/// The first of the addresses that answers, by the rule of RFC 8305 (happy eyeballs): the next one is tried as soon as one
-/// has failed, or has not answered for a moment, and those before it are waited for meanwhile. So an address that swallows
-/// everything costs a moment, and not the deadline.
+/// The first of the addresses that answers, by the rule of RFC 8305 (happy eyeballs): the next one
+/// is tried as soon as one has failed, or has not answered for a moment, and those before it are
+/// waited for meanwhile. So an address that swallows everything costs a moment, and not the
+/// deadline.
 async fn dial_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut addresses = addresses.into_iter();
     let mut attempts = FuturesUnordered::new();
@@ -40,8 +41,8 @@ async fn dial_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     }
 }
 
-/// The addresses as the system prefers them, but each family in turn (RFC 8305, section 4): where one is broken, the other
-/// is second.
+/// The addresses as the system prefers them, but each family in turn (RFC 8305, section 4): where
+/// one is broken, the other is second.
 fn interleave(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let addresses: Vec<_> = addresses.take(MAX_ADDRESSES).collect();
     let Some(first) = addresses.first().copied() else { return Vec::new() };

@@ -46,7 +46,8 @@ pub(crate) struct Driver {
     calls: Vec<PendingCall>,
     /// The CALL of the peer that is being answered.
     answering: Option<CallTimer>,
-    /// What follows the answers that are not flushed yet, oldest first. As long as the socket's own queue at most.
+    /// What follows the answers that are not flushed yet, oldest first. As long as the socket's own
+    /// queue at most.
     next: VecDeque<(MessageId, Next)>,
     bucket: Option<Bucket>,
     /// When the socket is read again, if it is not now.
@@ -111,8 +112,8 @@ impl Driver {
     ///
     /// # Cancel safety
     /// Dropping it cuts the connection and drops the handlers that run.
-    // As a block and not as an `async fn`, which would keep a second place for what it was given; and what comes at the end
-    // takes its memory then. Both double what an idle connection needs.
+    // As a block and not as an `async fn`, which would keep a second place for what it was given;
+    // and what comes at the end takes its memory then. Both double what an idle connection needs.
     #[allow(clippy::manual_async_fn, reason = "an `async fn` keeps a second place for `self`")]
     pub(crate) fn run(mut self) -> impl Future<Output = (CloseReason, Remains)> + Send {
         async move {
@@ -468,7 +469,8 @@ impl Driver {
     }
 
     async fn end(mut self, reason: CloseReason, ending: Ending) -> (CloseReason, Remains) {
-        // What calls this side has made are over, also for those whose command was not looked at yet.
+        // What calls this side has made are over, also for those whose command was not looked at
+        // yet.
         self.session.disconnect();
         while let Some(event) = self.session.poll_event() {
             if let Event::CallEnded { key, outcome } = event {
@@ -501,7 +503,8 @@ fn failure(refused: CallRefused) -> CallFailure {
     }
 }
 
-/// Messages of a peer that are handled before other connections have their turn on this thread; each takes some ten microseconds.
+/// Messages of a peer that are handled before other connections have their turn on this thread;
+/// each takes some ten microseconds.
 const MESSAGES_PER_TURN: usize = 16;
 
 /// The longest sleep of a connection that waits for nothing.

@@ -20,7 +20,8 @@ use crate::router::{Handled, Pending, PendingSend, Router};
 
 /// What runs for a connection.
 ///
-/// Handlers run on the connection's own task: most answer at once, and would wait longer for a task than they take.
+/// Handlers run on the connection's own task: most answer at once, and would wait longer for a task
+/// than they take.
 pub(crate) struct Handlers {
     router: Arc<Router>,
     peer: Peer,
@@ -65,7 +66,8 @@ impl Handlers {
         Self { router, peer, handling: None, sends: None, following: None }
     }
 
-    /// Handles a CALL. Returns the answer if it is there at once; else [`Handlers::poll`] returns it.
+    /// Handles a CALL. Returns the answer if it is there at once; else [`Handlers::poll`] returns
+    /// it.
     pub(crate) fn start(&mut self, incoming: &Incoming, context: &mut Context<'_>) -> Option<Answered> {
         let (id, action) = (incoming.id(), incoming.action());
         debug!(action, message_id = %id, "CALL received");
@@ -200,7 +202,8 @@ impl Handlers {
 }
 
 impl Remains {
-    /// Waits for the application's tasks, as long as a handler may take; what still runs then is dropped.
+    /// Waits for the application's tasks, as long as a handler may take; what still runs then is
+    /// dropped.
     pub(crate) async fn join(self) {
         let Some(mut tasks) = self.tasks else { return };
         let all = async { while tasks.join_next().await.is_some() {} };
@@ -217,8 +220,10 @@ fn panicked(id: &MessageId, action: &str) -> CallError {
     CallError::internal("the request could not be handled")
 }
 
-/// Tasks that follow answers. A peer that asks for more meanwhile is told so: each may wait for the peer itself.
+/// Tasks that follow answers. A peer that asks for more meanwhile is told so: each may wait for the
+/// peer itself.
 const MAX_FOLLOWING: usize = 16;
 
-/// SENDs that wait while one is handled. They carry what is soon out of date, so a longer queue is of no use.
+/// SENDs that wait while one is handled. They carry what is soon out of date, so a longer queue is
+/// of no use.
 const MAX_WAITING_SENDS: usize = 8;

@@ -38,7 +38,8 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<H
             Ok(_) => {}
             Err(source) => return Err(HeadError::Io { head: bytes, source }),
         }
-        // A TLS client on a port without TLS, mostly. It would wait for an answer until the deadline.
+        // A TLS client on a port without TLS, mostly. It would wait for an answer until the
+        // deadline.
         if !bytes[0].is_ascii_uppercase() {
             return Err(HeadError::NotHttp);
         }

@@ -14,13 +14,14 @@ use serde_json::{json, value::RawValue};
 
 use crate::tap::{Direction, FrameTap};
 
-/// An observer that appends every frame to the file `path`, one JSON object a line: `time`, `direction` (`received` or
-/// `sent`, as this side sees it), `station`, and `frame`, or `text` where it is no JSON.
+/// An observer that appends every frame to the file `path`, one JSON object a line: `time`,
+/// `direction` (`received` or `sent`, as this side sees it), `station`, and `frame`, or `text`
+/// where it is no JSON.
 ///
-/// The record holds whole payloads, and so whatever secret one carries: it is for the bench, and a new file is readable by
-/// its owner only. Each line is handed to the
-/// operating system before the frame goes on its way. Lines that cannot be written, on a full disk,
-/// are lost: the first is logged, and how many there were when there is room again.
+/// The record holds whole payloads, and so whatever secret one carries: it is for the bench, and a
+/// new file is readable by its owner only. Each line is handed to the operating system before the
+/// frame goes on its way. Lines that cannot be written, on a full disk, are lost: the first is
+/// logged, and how many there were when there is room again.
 ///
 /// # Errors
 /// If the file cannot be opened for appending.

@@ -11,7 +11,8 @@ use crate::peer::Peer;
 
 /// The connection of each station that has one.
 ///
-/// Invariant: the newest connection of an identity is in the map, and it starts after all older ones have ended.
+/// Invariant: the newest connection of an identity is in the map, and it starts after all older
+/// ones have ended.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     inner: Mutex<Inner>,
@@ -31,7 +32,8 @@ struct Entry {
     ended: watch::Receiver<()>,
 }
 
-/// The place of one connection. Dropping it tells the next connection of the identity that this one has ended.
+/// The place of one connection. Dropping it tells the next connection of the identity that this one
+/// has ended.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     registry: &'a Registry,
@@ -41,7 +43,8 @@ pub(crate) struct Place<'a> {
 }
 
 impl Registry {
-    /// Takes the place of an identity. The connection that had it is told to close; returns when it has.
+    /// Takes the place of an identity. The connection that had it is told to close; returns when it
+    /// has.
     ///
     /// # Cancel safety
     /// Dropping the future gives the place up; the older connection is closed all the same.
@@ -58,7 +61,8 @@ impl Registry {
         };
         if let Some(mut previous) = previous {
             previous.peer.begin_close(Close::Replaced);
-            // Ends with an error when the sender is dropped. The driver of the older connection bounds the wait.
+            // Ends with an error when the sender is dropped. The driver of the older connection
+            // bounds the wait.
             while previous.ended.changed().await.is_ok() {}
         }
         place

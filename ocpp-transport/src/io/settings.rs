@@ -15,17 +15,20 @@ use crate::tap::FrameTap;
 pub struct LinkSettings {
     /// Timeouts and bounds of OCPP-J.
     pub session: SessionSettings,
-    /// How often a WebSocket ping is sent (`WebSocketPingInterval`). Default 60 s; `Duration::ZERO` is never.
+    /// How often a WebSocket ping is sent (`WebSocketPingInterval`). Default 60 s; `Duration::ZERO`
+    /// is never.
     pub ping_interval: Duration,
-    /// How long after a ping something has to be heard, else the connection is half open. Default 20 s.
+    /// How long after a ping something has to be heard, else the connection is half open. Default
+    /// 20 s.
     pub ping_timeout: Duration,
     /// How long the peer may leave what is sent in the socket's buffers. Default 20 s.
     pub write_timeout: Duration,
-    /// How long a close waits for pending answers, and then for the peer's own close. Default 5 s each.
+    /// How long a close waits for pending answers, and then for the peer's own close. Default 5 s
+    /// each.
     pub close_timeout: Duration,
-    /// Compression of messages; see [`deflate`](crate::deflate). Default: a CSMS grants it (2.0.1 Part 4, 5.6), a station
-    /// offers it, neither with context takeover. `None`: neither. Connections that use clones of these settings share its
-    /// memory.
+    /// Compression of messages; see [`deflate`](crate::deflate). Default: a CSMS grants it (2.0.1
+    /// Part 4, 5.6), a station offers it, neither with context takeover. `None`: neither.
+    /// Connections that use clones of these settings share its memory.
     pub deflate: Option<Deflate>,
     /// The observer of frames, if any.
     pub tap: Option<FrameTap>,
@@ -81,7 +84,8 @@ impl LinkSettings {
             .read_buffer_size(2 * 1024)
             // Each frame is flushed, so nothing is gained by collecting more.
             .write_buffer_size(0)
-            // What waits here is one frame and a few pings, for the driver adds only when there is room.
+            // What waits here is one frame and a few pings, for the driver adds only when there is
+            // room.
             .max_write_buffer_size(2 * max_bytes + 64 * 1024)
             .max_message_size(Some(max_bytes))
             .max_frame_size(Some(max_bytes))

@@ -37,7 +37,8 @@ pub(crate) struct Socket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
     On,
-    /// What it sends waits in the buffers of the operating systems, until they are full and it has to wait, too.
+    /// What it sends waits in the buffers of the operating systems, until they are full and it has
+    /// to wait, too.
     Paused,
 }
 
@@ -154,7 +155,8 @@ impl Socket {
         Poll::Ready(Ok(std::mem::take(&mut self.written)))
     }
 
-    /// Sends Close, waits for the peer's, and shuts the connection down. Takes at most twice `patience`.
+    /// Sends Close, waits for the peer's, and shuts the connection down. Takes at most twice
+    /// `patience`.
     pub(crate) async fn close(mut self, frame: CloseFrame, patience: Duration) {
         let mut acknowledged = false;
         let handshake = async {
@@ -178,7 +180,8 @@ impl Socket {
         if self.web_socket.get_ref().is_bad_gateway() { BAD_GATEWAY } else { code }
     }
 
-    /// Sends the answer to the peer's Close, and shuts the connection down. Takes at most twice `patience`.
+    /// Sends the answer to the peer's Close, and shuts the connection down. Takes at most twice
+    /// `patience`.
     pub(crate) async fn finish(mut self, patience: Duration) {
         if self.web_socket.get_ref().is_bad_gateway() {
             // The one code that tungstenite cannot send back.
@@ -202,15 +205,16 @@ impl Socket {
     }
 }
 
-/// A text message as one frame with RSV1 set (RFC 7692, section 6); tungstenite masks it where that is needed.
+/// A text message as one frame with RSV1 set (RFC 7692, section 6); tungstenite masks it where that
+/// is needed.
 fn compressed(payload: Vec<u8>) -> Message {
     let mut frame = Frame::message(payload, OpCode::Data(Data::Text), true);
     frame.header_mut().rsv1 = true;
     Message::Frame(frame)
 }
 
-/// Ends a connection so that the peer still gets what was sent: a socket that is closed with unread bytes in it is
-/// reset, and a reset destroys the Close frame on its way.
+/// Ends a connection so that the peer still gets what was sent: a socket that is closed with unread
+/// bytes in it is reset, and a reset destroys the Close frame on its way.
 async fn linger(mut stream: Stream, patience: Duration) {
     let rest = async {
         stream.shutdown().await?;
@@ -230,8 +234,10 @@ async fn linger(mut stream: Stream, patience: Duration) {
     let _ = timeout(patience, rest).await;
 }
 
-/// Frames that wait for the peer to read, before this side stops reading. More than one only if it misbehaves.
+/// Frames that wait for the peer to read, before this side stops reading. More than one only if it
+/// misbehaves.
 const MAX_OUTGOING: usize = 8;
 
-/// What a peer may still send after the end before the connection is cut, in bytes: a few of its largest frames.
+/// What a peer may still send after the end before the connection is cut, in bytes: a few of its
+/// largest frames.
 const MAX_UNREAD_BYTES: usize = 1024 * 1024;

@@ -27,11 +27,12 @@ pub trait Station: Send + Sync {
     /// The variables that set back-off and attempts. Asked before each attempt.
     fn settings(&self) -> ReconnectSettings;
 
-    /// `NetworkConfigurationPriority`: the slots of the profiles that have one, in order. Asked before each attempt.
+    /// `NetworkConfigurationPriority`: the slots of the profiles that have one, in order. Asked
+    /// before each attempt.
     fn priority(&self) -> Vec<u32>;
 
-    /// With what to make an attempt: the profile of its slot, the credential that it asks for, and the router for the
-    /// connection.
+    /// With what to make an attempt: the profile of its slot, the credential that it asks for, and
+    /// the router for the connection.
     ///
     /// # Cancel safety
     /// Is dropped when the station is to stop.
@@ -55,8 +56,9 @@ pub trait Station: Send + Sync {
         error.failure()
     }
 
-    /// A security event is to be logged and, if it is critical, queued and reported (A04.FR.02, A04.FR.04). Called once for
-    /// each kind until a connection stands (A00.FR.316, A00.FR.419, note).
+    /// A security event is to be logged and, if it is critical, queued and reported (A04.FR.02,
+    /// A04.FR.04). Called once for each kind until a connection stands (A00.FR.316, A00.FR.419,
+    /// note).
     ///
     /// # Cancel safety
     /// Is dropped when the station is to stop.
@@ -107,7 +109,8 @@ impl<S: Station> Station for Arc<S> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Next {
-    /// It has a new certificate or password (A02.FR.08, A01): connect to the same CSMS with it, at once.
+    /// It has a new certificate or password (A02.FR.08, A01): connect to the same CSMS with it, at
+    /// once.
     Renew,
     /// It was reset: begin with the first network profile, at once (B10.FR.04).
     Restart,
@@ -126,7 +129,8 @@ pub enum AttemptError<E: Error + 'static> {
 }
 
 impl<E: Error + 'static> AttemptError<E> {
-    /// Whether the credential may be to blame (A02.FR.28): the CSMS was reached, and closed the door.
+    /// Whether the credential may be to blame (A02.FR.28): the CSMS was reached, and closed the
+    /// door.
     #[must_use]
     pub fn failure(&self) -> AttemptFailure {
         let refused = match self {
@@ -135,7 +139,8 @@ impl<E: Error + 'static> AttemptError<E> {
             Self::Connect(ConnectError::Tls { source, .. }) => {
                 !matches!(source, TlsFailure::BadServerCertificate { .. })
             }
-            // TLS 1.3: the CSMS's refusal comes after the station's side of the handshake has ended.
+            // TLS 1.3: the CSMS's refusal comes after the station's side of the handshake has
+            // ended.
             Self::Connect(ConnectError::Handshake { .. }) => true,
             Self::Connect(_) => false,
         };
@@ -143,12 +148,12 @@ impl<E: Error + 'static> AttemptError<E> {
     }
 }
 
-/// Keeps a station connected: goes through its network profiles (B10), waits as the back-off says (2.0.1 Part 4, 5.3),
-/// alternates between a new certificate and the one before it (A02.FR.28), and raises the security events of attempts that
-/// fail. It never gives up (B10.FR.09).
+/// Keeps a station connected: goes through its network profiles (B10), waits as the back-off says
+/// (2.0.1 Part 4, 5.3), alternates between a new certificate and the one before it (A02.FR.28), and
+/// raises the security events of attempts that fail. It never gives up (B10.FR.09).
 ///
-/// The connection's own deadlines, such as `WebSocketPingInterval` by which it finds that it is half open, are in the
-/// [`LinkSettings`](crate::LinkSettings) of each [`StationConfig`].
+/// The connection's own deadlines, such as `WebSocketPingInterval` by which it finds that it is
+/// half open, are in the [`LinkSettings`](crate::LinkSettings) of each [`StationConfig`].
 #[derive(Debug)]
 pub struct Supervisor<S> {
     station: S,
@@ -180,8 +185,8 @@ impl<S: Station> Supervisor<S> {
         self
     }
 
-    /// Connects, and connects again, until `shutdown` is ready; then closes the connection with 1001 after its pending
-    /// answers are flushed.
+    /// Connects, and connects again, until `shutdown` is ready; then closes the connection with
+    /// 1001 after its pending answers are flushed.
     ///
     /// # Cancel safety
     /// Dropping the future cuts the connection.

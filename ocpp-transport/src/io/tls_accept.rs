@@ -1,5 +1,7 @@
 //! TLS handshakes of a CSMS.
 
+use std::cell::RefCell;
+use std::future::Future;
 use std::sync::Arc;
 
 use rustls::server::Acceptor;
@@ -14,11 +16,11 @@ use crate::io::ahead::ReadAhead;
 use crate::io::blocking::on_blocking_thread;
 use crate::io::stream::Stream;
 use crate::tls::handshake_error::{HELLO_VERSION_END, HandshakeError, PROTOCOL_VERSION_ALERT, is_too_old};
-use crate::tls::presented::noting_refused;
+use crate::tls::presented::REFUSED;
 use crate::tls::{Engine, PresentedCertificate, ServerTls, Signing};
 
-/// Does the TLS handshake with a station. The caller sets the deadline. `signers` bounds the threads that wait for a
-/// token.
+/// Does the TLS handshake with a station. The caller sets the deadline. `signers` bounds the
+/// threads that wait for a token.
 pub(crate) async fn accept_tls(
     tls: &ServerTls,
     mut tcp: ReadAhead,
@@ -59,8 +61,9 @@ pub(crate) async fn accept_tls(
     }
 }
 
-/// A server signs once, when it has the client's hello: that is done on a thread that may block, and all waiting for the
-/// network on the runtime. Only where the client has to send a second hello is the signature still to come.
+/// A server signs once, when it has the client's hello: that is done on a thread that may block,
+/// and all waiting for the network on the runtime. Only where the client has to send a second hello
+/// is the signature still to come.
 async fn sign_elsewhere(
     hello: StartHandshake<ReadAhead>,
     config: Arc<ServerConfig>,
@@ -92,11 +95,21 @@ async fn sign_elsewhere(
     done.ok_or_else(|| HandshakeError::Io(std::io::ErrorKind::TimedOut.into()))
 }
 
+/// Runs a handshake, and returns with its result the certificate that it has refused.
+async fn noting_refused<T>(handshake: impl Future<Output = T>) -> (T, Option<PresentedCertificate>) {
+    let noting = async {
+        let result = handshake.await;
+        (result, REFUSED.with(RefCell::take))
+    };
+    REFUSED.scope(RefCell::default(), noting).await
+}
+
 /// How a handshake ended, and the station's certificate if that was refused.
 type Noted = (std::io::Result<tokio_rustls::server::TlsStream<ReadAhead>>, Option<PresentedCertificate>);
 
 /// The rest of a hello that is refused, in bytes: one record at most.
 const MAX_HELLO_BYTES: u64 = 16 * 1024;
 
-/// Signatures that are waited for at once. A token makes a few hundred a second, one after the other.
+/// Signatures that are waited for at once. A token makes a few hundred a second, one after the
+/// other.
 pub(crate) const MAX_SIGNERS: usize = 64;

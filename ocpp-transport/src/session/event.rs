@@ -40,8 +40,8 @@ impl Outgoing {
         &self.action
     }
 
-    /// Sends the message under this id, as one that is sent anew on another connection may be (2.0.1 errata 2024-09,
-    /// 4.1.4). Without it the session makes one up.
+    /// Sends the message under this id, as one that is sent anew on another connection may be
+    /// (2.0.1 errata 2024-09, 4.1.4). Without it the session makes one up.
     #[must_use]
     pub fn with_id(self, id: MessageId) -> Self {
         Self { id: Some(id), ..self }
@@ -100,7 +100,8 @@ pub enum TransmitKind {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The peer calls; answer with [`Session::answer`](super::Session::answer). The next one comes after that.
+    /// The peer calls; answer with [`Session::answer`](super::Session::answer). The next one comes
+    /// after that.
     Call(Incoming),
     /// The peer has sent something that is not answered (2.1).
     Send(Incoming),
@@ -123,10 +124,12 @@ pub enum Event {
         /// How often it has been sent so far.
         attempts: u32,
     },
-    /// The peer sent something that is not a frame, or not one that is permitted; it was answered as far as it may be.
+    /// The peer sent something that is not a frame, or not one that is permitted; it was answered
+    /// as far as it may be.
     Refused(FrameError),
-    /// The peer sent what it may not send before BootNotification is accepted, or what this side may not take before
-    /// (B01.FR.08, B02.FR.02, B03.FR.07). A CALL was answered with SecurityError, a SEND was dropped.
+    /// The peer sent what it may not send before BootNotification is accepted, or what this side
+    /// may not take before (B01.FR.08, B02.FR.02, B03.FR.07). A CALL was answered with
+    /// SecurityError, a SEND was dropped.
     NotAccepted {
         /// The id of the message.
         id: MessageId,
@@ -140,7 +143,8 @@ pub enum Event {
         /// The code, if it was a CALLERROR.
         code: Option<RpcErrorCode>,
     },
-    /// The peer could not process a response of this side (CALLRESULTERROR, 2.1). It is not answered.
+    /// The peer could not process a response of this side (CALLRESULTERROR, 2.1). It is not
+    /// answered.
     ResultRefused {
         /// The id of the CALL that the response belonged to.
         id: MessageId,
@@ -155,7 +159,8 @@ pub enum Event {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallOutcome {
-    /// With a CALLRESULT. Where its payload cannot be taken in, tell [`Session::refuse_result`](super::Session::refuse_result).
+    /// With a CALLRESULT. Where its payload cannot be taken in, tell
+    /// [`Session::refuse_result`](super::Session::refuse_result).
     Result(IncomingResult),
     /// With a CALLERROR.
     Error {
@@ -170,7 +175,8 @@ pub enum CallOutcome {
     Unreadable(FrameError),
     /// Without an answer in time.
     Timeout,
-    /// It was not sent: this side may not send it before BootNotification is accepted, or after it was rejected.
+    /// It was not sent: this side may not send it before BootNotification is accepted, or after it
+    /// was rejected.
     NotAccepted,
     /// With the connection.
     Disconnected,
@@ -209,7 +215,8 @@ pub enum CallRefused {
         /// The limit.
         max: usize,
     },
-    /// A SEND before BootNotification is accepted. A CALL is taken on, for it may have become permitted when it is its turn.
+    /// A SEND before BootNotification is accepted. A CALL is taken on, for it may have become
+    /// permitted when it is its turn.
     #[error("it may not be sent before BootNotification is accepted")]
     NotAccepted,
     /// A SEND in a version that has none.

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// First in, first out. The first item needs no memory of its own, and an empty queue keeps none: there are as many of
-/// these as connections.
+/// First in, first out. The first item needs no memory of its own, and an empty queue keeps none:
+/// there are as many of these as connections.
 #[derive(Debug)]
 pub(super) struct Fifo<T> {
     first: Option<T>,

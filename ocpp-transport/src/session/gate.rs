@@ -22,8 +22,9 @@ pub enum Registration {
     Pending,
     /// Rejected: neither side sends anything but BootNotification (B03.FR.03, B03.FR.07).
     Rejected,
-    /// Accepted: everything may be sent. What a new session begins with unless it is told otherwise, for a station that
-    /// only connects again does not boot again, and a CSMS that was restarted may have forgotten its stations.
+    /// Accepted: everything may be sent. What a new session begins with unless it is told
+    /// otherwise, for a station that only connects again does not boot again, and a CSMS that was
+    /// restarted may have forgotten its stations.
     #[default]
     Accepted,
 }
@@ -116,7 +117,8 @@ impl Gate {
     }
 
     fn csms_may(&self) -> bool {
-        // B03.FR.03, B03.FR.08. Before that it may ask for a BootNotification, and configure a station that is Pending.
+        // B03.FR.03, B03.FR.08. Before that it may ask for a BootNotification, and configure a
+        // station that is Pending.
         self.registration != Registration::Rejected
     }
 }
@@ -142,7 +144,8 @@ enum Status {
     Rejected,
 }
 
-/// What the CSMS asks for (`requestedMessage`, or the action of the request), and the action that follows; empty is any.
+/// What the CSMS asks for (`requestedMessage`, or the action of the request), and the action that
+/// follows; empty is any.
 const TRIGGERS: [(&str, &str); 16] = [
     ("DiagnosticsStatusNotification", "DiagnosticsStatusNotification"),
     ("FirmwareStatusNotification", "FirmwareStatusNotification"),
@@ -170,7 +173,8 @@ mod tests {
     const STATES: [Registration; 4] =
         [Registration::NotBooted, Registration::Pending, Registration::Rejected, Registration::Accepted];
 
-    /// Whether an action passes in each state, from the sender's and from the receiver's view alike.
+    /// Whether an action passes in each state, from the sender's and from the receiver's view
+    /// alike.
     #[track_caller]
     fn check(sender: Role, action: &str, asked: Option<(&str, &str)>, expected: [bool; 4]) {
         let receiver = if sender == Role::Csms { Role::ChargingStation } else { Role::Csms };

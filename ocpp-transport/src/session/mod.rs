@@ -1,7 +1,8 @@
 //! One OCPP-J connection as a state machine, without IO and with the time as an argument.
 //!
-//! The order of calls: hand in what happened (`handle_text`, `call`, `send`, `answer`, `handle_timeout`, `disconnect`),
-//! then take out what follows until nothing is left (`poll_transmit`, `poll_event`), then sleep until `poll_timeout`.
+//! The order of calls: hand in what happened (`handle_text`, `call`, `send`, `answer`,
+//! `handle_timeout`, `disconnect`), then take out what follows until nothing is left
+//! (`poll_transmit`, `poll_event`), then sleep until `poll_timeout`.
 
 mod event;
 mod fifo;
@@ -32,8 +33,9 @@ pub use crate::session::settings::{Counters, SessionSettings};
 
 /// Both directions of a connection: the messages of this side and those of the peer.
 ///
-/// Invariant: at most one CALL of this side waits for its answer (2.0.1 Part 4, 4.1.1; FR.01), and at most one CALL
-/// of the peer is being answered. Each accepted `call` ends in exactly one [`Event::CallEnded`].
+/// Invariant: at most one CALL of this side waits for its answer (2.0.1 Part 4, 4.1.1; FR.01), and
+/// at most one CALL of the peer is being answered. Each accepted `call` ends in exactly one
+/// [`Event::CallEnded`].
 #[derive(Debug)]
 pub struct Session {
     version: Version,
@@ -66,7 +68,8 @@ struct Answering {
 }
 
 impl Session {
-    /// A session of a connection that was just opened. `seed` has to be random: it makes the message ids unique.
+    /// A session of a connection that was just opened. `seed` has to be random: it makes the
+    /// message ids unique.
     #[must_use]
     pub fn new(role: Role, version: Version, settings: SessionSettings, seed: [u8; 16]) -> Self {
         Self {
@@ -86,8 +89,8 @@ impl Session {
         }
     }
 
-    /// Begins with another state of the registration than [`Registration::Accepted`]. From then on the session itself
-    /// sees how BootNotification is answered.
+    /// Begins with another state of the registration than [`Registration::Accepted`]. From then on
+    /// the session itself sees how BootNotification is answered.
     #[must_use]
     pub fn with_registration(self, registration: Registration) -> Self {
         let gate = Gate::new(self.gate.role(), registration);
@@ -103,7 +106,8 @@ impl Session {
         if let Err(error) = check_limits(&text, &self.settings.limits) {
             return self.handle_invalid(now, error);
         }
-        // The payload of the usual frame is not looked at here; its decoder tells whether it is JSON.
+        // The payload of the usual frame is not looked at here; its decoder tells whether it is
+        // JSON.
         if let Some(head) = frame::head(&text) {
             let taken = match head.kind {
                 MessageKind::CallResult => {
@@ -127,8 +131,9 @@ impl Session {
         }
     }
 
-    /// Queues a CALL. It is sent when those before it are answered or have timed out; one that may not be sent then,
-    /// because BootNotification is not accepted, ends with [`CallOutcome::NotAccepted`] or, with a retry policy, waits.
+    /// Queues a CALL. It is sent when those before it are answered or have timed out; one that may
+    /// not be sent then, because BootNotification is not accepted, ends with
+    /// [`CallOutcome::NotAccepted`] or, with a retry policy, waits.
     ///
     /// # Errors
     /// If the queue is full, the frame too long, or the connection over. Nothing was queued then.
@@ -155,8 +160,8 @@ impl Session {
     /// Sends a message that is not answered (2.1). It does not wait for CALLs, nor they for it.
     ///
     /// # Errors
-    /// If the version has no such messages, it may not be sent now, too many frames wait to be sent, the frame is too
-    /// long, or the connection over. Nothing was sent then.
+    /// If the version has no such messages, it may not be sent now, too many frames wait to be
+    /// sent, the frame is too long, or the connection over. Nothing was sent then.
     pub fn send(&mut self, send: Outgoing) -> Result<(), CallRefused> {
         if self.disconnected {
             return Err(CallRefused::Disconnected);
@@ -178,8 +183,8 @@ impl Session {
     /// Answers the CALL of the peer that is being answered.
     ///
     /// # Errors
-    /// If the deadline has passed, in which case InternalError is sent in its place; or if the answer is too long, which
-    /// is answered with InternalError too.
+    /// If the deadline has passed, in which case InternalError is sent in its place; or if the
+    /// answer is too long, which is answered with InternalError too.
     pub fn answer(&mut self, now: Instant, id: &MessageId, answer: Answer) -> Result<(), AnswerRefused> {
         match answer {
             Answer::Result(payload) => self.answer_result(now, id, payload.get()),
@@ -202,8 +207,8 @@ impl Session {
         self.finish_answer(now, id, frame::call_result(id, payload), Some(payload))
     }
 
-    /// Tells the peer that a CALLRESULT of it could not be processed (FR.06). Only 2.1 has a message for that; in other
-    /// versions nothing is sent.
+    /// Tells the peer that a CALLRESULT of it could not be processed (FR.06). Only 2.1 has a
+    /// message for that; in other versions nothing is sent.
     pub fn refuse_result(&mut self, id: &MessageId, code: &RpcErrorCode, description: &str) {
         if self.disconnected || !MessageKind::CallResultError.is_in(self.version) || !self.has_room() {
             return;
@@ -333,8 +338,8 @@ impl Session {
         if self.answering.is_none() {
             return self.take_up(now, incoming);
         }
-        // A peer should wait for its answer, but its patience may be shorter than a handler takes; a few are kept
-        // and answered in order.
+        // A peer should wait for its answer, but its patience may be shorter than a handler takes;
+        // a few are kept and answered in order.
         if self.waiting.len() >= self.settings.max_waiting_calls {
             self.counters.refused_calls += 1;
             self.refuse(
@@ -490,7 +495,8 @@ impl Session {
         };
         let max = self.settings.limits.max_bytes;
         let outcome = if answering.deadline <= now {
-            // The peer was promised an answer by then, and an answer that comes now is one that it does not expect.
+            // The peer was promised an answer by then, and an answer that comes now is one that it
+            // does not expect.
             self.end_overdue(answering.id);
             Err(AnswerRefused::Overdue)
         } else if text.len() > max {

@@ -50,7 +50,8 @@ impl Retrying {
     }
 }
 
-/// The CALLs that wait, in the order in which they were made. One that is to be retried stands in its old place.
+/// The CALLs that wait, in the order in which they were made. One that is to be retried stands in
+/// its old place.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Queued>,
@@ -80,14 +81,16 @@ impl Queue {
 
     /// The next CALL to be sent, if one may be sent now.
     pub(super) fn take_next(&mut self, now: Instant, gate: &Gate) -> Option<Next> {
-        // The first with a retry policy holds up the others that have one, so that they stay in order.
+        // The first with a retry policy holds up the others that have one, so that they stay in
+        // order.
         let mut held = false;
         for index in 0..self.waiting.len() {
             let call = self.waiting.get(index)?;
             let permitted = gate.may_send(&call.action);
             match &call.retry {
                 None if permitted => return self.waiting.remove(index).map(Next::Send),
-                // B01.FR.08: nothing else is going to permit it soon, so whoever waits for it is told.
+                // B01.FR.08: nothing else is going to permit it soon, so whoever waits for it is
+                // told.
                 None => return self.waiting.remove(index).map(Next::NotAccepted),
                 Some(retrying) => {
                     if !held && permitted && retrying.not_before.is_none_or(|time| time <= now) {

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-/// Sends a CALL again that brings a CALLERROR or no answer, as stations do with messages about transactions.
+/// Sends a CALL again that brings a CALLERROR or no answer, as stations do with messages about
+/// transactions.
 ///
-/// The numbers are the application's: `MessageAttempts` and `MessageAttemptInterval` of OCPPCommCtrlr (2.x), or
-/// `TransactionMessageAttempts` and `TransactionMessageRetryInterval` (1.6). Before each repetition the interval is waited
-/// for as many times as the message has been sent. The repetition carries the same id (2.0.1 errata 2024-09), so a late
-/// answer to an earlier attempt ends it too.
+/// The numbers are the application's: `MessageAttempts` and `MessageAttemptInterval` of
+/// OCPPCommCtrlr (2.x), or `TransactionMessageAttempts` and `TransactionMessageRetryInterval`
+/// (1.6). Before each repetition the interval is waited for as many times as the message has been
+/// sent. The repetition carries the same id (2.0.1 errata 2024-09), so a late answer to an earlier
+/// attempt ends it too.
 ///
-/// Messages with a retry policy stay in order among themselves: while one waits for its next attempt, those behind it
-/// wait too, and messages without a policy pass. They also wait until BootNotification is accepted, where others fail.
-/// A policy ends with the connection, for only the application can keep messages over a restart; it continues
-/// the count on the next connection with [`Retry::after`].
+/// Messages with a retry policy stay in order among themselves: while one waits for its next
+/// attempt, those behind it wait too, and messages without a policy pass. They also wait until
+/// BootNotification is accepted, where others fail. A policy ends with the connection, for only the
+/// application can keep messages over a restart; it continues the count on the next connection with
+/// [`Retry::after`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,7 +40,8 @@ impl Retry {
         Self { attempts, interval, preceding: 0 }
     }
 
-    /// The message has been sent `preceding` times already, on earlier connections. It is sent once more at least.
+    /// The message has been sent `preceding` times already, on earlier connections. It is sent once
+    /// more at least.
     #[must_use]
     pub fn after(self, preceding: u32) -> Self {
         Self { preceding, ..self }
@@ -49,7 +53,8 @@ impl Retry {
         self.preceding
     }
 
-    /// How long to wait after the message was sent `sent` times in all and failed; `None` if that was the last time.
+    /// How long to wait after the message was sent `sent` times in all and failed; `None` if that
+    /// was the last time.
     #[must_use]
     pub fn delay_after(&self, sent: u32) -> Option<Duration> {
         (sent < self.attempts).then(|| self.interval.saturating_mul(sent).min(LONGEST_DELAY))

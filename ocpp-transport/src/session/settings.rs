@@ -8,15 +8,17 @@ use crate::frame::Limits;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SessionSettings {
-    /// How long a CALL of this side waits for its answer. Default 30 s, as the specification suggests.
+    /// How long a CALL of this side waits for its answer. Default 30 s, as the specification
+    /// suggests.
     pub call_timeout: Duration,
-    /// How long the application may take to answer a CALL. Default 25 s: less than the peer's usual patience.
+    /// How long the application may take to answer a CALL. Default 25 s: less than the peer's usual
+    /// patience.
     pub answer_deadline: Duration,
-    /// CALLs of this side that wait for the one in flight, first in, first out; what comes when it is full is refused.
-    /// Default [`SessionSettings::MAX_QUEUED_CALLS`].
+    /// CALLs of this side that wait for the one in flight, first in, first out; what comes when it
+    /// is full is refused. Default [`SessionSettings::MAX_QUEUED_CALLS`].
     pub max_queued_calls: usize,
-    /// CALLs of the peer that wait for the one being answered; what comes when it is full is answered with GenericError.
-    /// Default [`SessionSettings::MAX_WAITING_CALLS`].
+    /// CALLs of the peer that wait for the one being answered; what comes when it is full is
+    /// answered with GenericError. Default [`SessionSettings::MAX_WAITING_CALLS`].
     pub max_waiting_calls: usize,
     /// Bounds on each frame, in both directions as far as the length goes.
     pub limits: Limits,
@@ -25,13 +27,16 @@ pub struct SessionSettings {
 impl SessionSettings {
     /// 16 CALLs: one goes at a time, so a longer queue would only add latency.
     pub const MAX_QUEUED_CALLS: usize = 16;
-    /// 4 CALLs: a peer that waits for its answers has none. One whose patience is shorter than a handler takes has a few.
+    /// 4 CALLs: a peer that waits for its answers has none. One whose patience is shorter than a
+    /// handler takes has a few.
     pub const MAX_WAITING_CALLS: usize = 4;
-    /// 64 frames that are ready to be sent and that nobody takes. Answers are few, because CALLs are; beyond this number
-    /// SENDs are refused, and what the peer sends wrongly is dropped in silence, as the specification permits.
+    /// 64 frames that are ready to be sent and that nobody takes. Answers are few, because CALLs
+    /// are; beyond this number SENDs are refused, and what the peer sends wrongly is dropped in
+    /// silence, as the specification permits.
     pub const MAX_TRANSMITS: usize = 64;
 
-    /// Sets how long a CALL of this side waits for its answer (`messageTimeout` of a network profile).
+    /// Sets how long a CALL of this side waits for its answer (`messageTimeout` of a network
+    /// profile).
     #[must_use]
     pub fn with_call_timeout(self, call_timeout: Duration) -> Self {
         Self { call_timeout, ..self }

@@ -20,8 +20,8 @@ impl ClientCertVerifier for StationVerifier {
         false
     }
 
-    // No hints: a station with a certificate of another operator is to present it and be refused by name
-    // (A00.FR.407), instead of silently falling back to no certificate.
+    // No hints: a station with a certificate of another operator is to present it and be refused by
+    // name (A00.FR.407), instead of silently falling back to no certificate.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

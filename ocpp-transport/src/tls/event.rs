@@ -7,10 +7,11 @@ use crate::tls::presented::PresentedCertificate;
 
 /// A connection was refused in a way that OCPP has a security event for (2.0.1 Part 2, appendix 1).
 ///
-/// [`Admission::security_event`](crate::Admission::security_event) is told once per episode: repeated failures of the
-/// same kind from the same address with the same certificate are one, until a station connects from there with that
-/// certificate, or without one where none was refused, or it is quiet for an hour (A00.FR.316, A00.FR.419). Many stations
-/// may come from one address, where a proxy stands before them.
+/// [`Admission::security_event`](crate::Admission::security_event) is told once per episode:
+/// repeated failures of the same kind from the same address with the same certificate are one,
+/// until a station connects from there with that certificate, or without one where none was
+/// refused, or it is quiet for an hour (A00.FR.316, A00.FR.419). Many stations may come from one
+/// address, where a proxy stands before them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecurityEvent {

@@ -1,4 +1,5 @@
-//! Why the TLS handshake of a CSMS with a station failed, told apart as OCPP's security events need it.
+//! Why the TLS handshake of a CSMS with a station failed, told apart as OCPP's security events need
+//! it.
 
 use std::io;
 
@@ -91,8 +92,9 @@ pub(crate) fn plain(error: io::Error) -> io::Error {
     }
 }
 
-/// Whether a connection begins with the hello of a client that knows nothing newer than TLS 1.1: one of TLS 1.3 says
-/// TLS 1.2 here. The libraries look at other parts of such a hello first, and miss those that it cannot have.
+/// Whether a connection begins with the hello of a client that knows nothing newer than TLS 1.1:
+/// one of TLS 1.3 says TLS 1.2 here. The libraries look at other parts of such a hello first, and
+/// miss those that it cannot have.
 pub(crate) fn is_too_old(first_bytes: &[u8; HELLO_VERSION_END]) -> bool {
     let &[content, record, _, _, _, message, _, _, _, major, minor] = first_bytes;
     // A handshake record with a ClientHello.

@@ -1,5 +1,6 @@
-//! TLS by the system's OpenSSL, for the cipher suites that rustls does not have. Certificates of stations are judged
-//! by the same rules as under rustls: OpenSSL builds the path and is overruled in everything else.
+//! TLS by the system's OpenSSL, for the cipher suites that rustls does not have. Certificates of
+//! stations are judged by the same rules as under rustls: OpenSSL builds the path and is overruled
+//! in everything else.
 
 use std::fmt;
 use std::io;
@@ -211,8 +212,8 @@ fn verify_callback(
     })
 }
 
-/// A reason that OpenSSL sends as the alert `certificate_unknown`. `APPLICATION_VERIFICATION` would be sent as
-/// `handshake_failure`, which tells a station that the cipher suites do not fit.
+/// A reason that OpenSSL sends as the alert `certificate_unknown`. `APPLICATION_VERIFICATION` would
+/// be sent as `handshake_failure`, which tells a station that the cipher suites do not fit.
 fn unspecific_refusal() -> Result<X509VerifyResult, ErrorStack> {
     let name = |text: &str| {
         let mut name = X509NameBuilder::new()?;
@@ -226,7 +227,8 @@ fn unspecific_refusal() -> Result<X509VerifyResult, ErrorStack> {
     Ok(certificate.issued(&certificate))
 }
 
-/// Where handshakes keep their [`Judgement`]. OpenSSL never gives such a place back, so there is one for all.
+/// Where handshakes keep their [`Judgement`]. OpenSSL never gives such a place back, so there is
+/// one for all.
 fn judgement_index() -> Result<Index<Ssl, Judgement>, ErrorStack> {
     static INDEX: OnceLock<Index<Ssl, Judgement>> = OnceLock::new();
     match INDEX.get() {

@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::future::Future;
 
 use certificates::{Certificate, Fingerprint, Name, SerialNumber};
 use rustls_pki_types::CertificateDer;
 
 /// The certificate of a station that was refused (A00.FR.407, A00.FR.408).
 ///
-/// Its texts are the peer's own words: control characters are escaped, and what is longer than 256 characters is cut.
+/// Its texts are the peer's own words: control characters are escaped, and what is longer than 256
+/// characters is cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PresentedCertificate {
@@ -61,23 +61,12 @@ impl fmt::Display for PresentedCertificate {
 }
 
 tokio::task_local! {
-    /// The certificate that the handshake of this task has refused. rustls hands a verifier's reason to the caller, but
-    /// not the certificate.
-    static REFUSED: RefCell<Option<PresentedCertificate>>;
+    /// The certificate that the handshake of this task has refused. rustls hands a verifier's
+    /// reason to the caller, but not the certificate.
+    pub(crate) static REFUSED: RefCell<Option<PresentedCertificate>>;
 }
 
-/// Runs a handshake, and returns with its result the certificate that [`note_refused`] was told meanwhile.
-pub(crate) async fn noting_refused<T>(
-    handshake: impl Future<Output = T>,
-) -> (T, Option<PresentedCertificate>) {
-    let noting = async {
-        let result = handshake.await;
-        (result, REFUSED.with(RefCell::take))
-    };
-    REFUSED.scope(RefCell::default(), noting).await
-}
-
-/// A verifier refuses this certificate. Outside of [`noting_refused`] nothing is noted.
+/// A verifier refuses this certificate. Outside of the scope of [`REFUSED`] nothing is noted.
 pub(super) fn note_refused(der: &CertificateDer<'_>) {
     let _ = REFUSED.try_with(|refused| refused.replace(Some(PresentedCertificate::of(der))));
 }

@@ -6,9 +6,10 @@ use rustls_pki_types::CertificateDer;
 
 /// The root that has proved the certificate of the CSMS, known from the handshake on.
 ///
-/// Give a new one to [`client_config_proving`](crate::tls::client_config_proving) for each attempt to connect, and read it
-/// when the connection stands: OCPP 1.6 forbids to delete this root meanwhile, and with `AdditionalRootCertificateCheck` it
-/// tells whether a new root has proved itself.
+/// Give a new one to [`client_config_proving`](crate::tls::client_config_proving) for each attempt
+/// to connect, and read it when the connection stands: OCPP 1.6 forbids to delete this root
+/// meanwhile, and with `AdditionalRootCertificateCheck` it tells whether a new root has proved
+/// itself.
 #[derive(Clone, Debug, Default)]
 pub struct ProvedBy(Arc<Mutex<Option<CertificateDer<'static>>>>);
 

@@ -14,7 +14,8 @@ use crate::tls::failure::{path_error, read};
 use crate::tls::handshake_signature;
 use crate::tls::{BadCertificate, MAX_INTERMEDIATES, ProvedBy};
 
-/// Path by RFC 5280 (A00.FR.308, A00.FR.411), then the subject's common name (A00.FR.309, A00.FR.412).
+/// Path by RFC 5280 (A00.FR.308, A00.FR.411), then the subject's common name (A00.FR.309,
+/// A00.FR.412).
 pub(super) struct CsmsVerifier {
     pub(super) roots: Vec<Certificate>,
     pub(super) wildcards: Wildcards,

@@ -16,16 +16,18 @@ use crate::tls::{BadCertificate, MAX_INTERMEDIATES, TlsConfigError, read_roots};
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ClientTrust {
-    /// Roots to which a station's certificate has to lead (A00.FR.403). With none, no certificate is asked for.
+    /// Roots to which a station's certificate has to lead (A00.FR.403). With none, no certificate
+    /// is asked for.
     pub roots: Vec<CertificateDer<'static>>,
-    /// The organizations that may own it: the charging station operator and those it trusts (A00.FR.404).
+    /// The organizations that may own it: the charging station operator and those it trusts
+    /// (A00.FR.404).
     pub organizations: Vec<String>,
     /// What has been revoked (A00.FR.702, A00.FR.705). Default: none, and nothing is.
     pub crls: Vec<CertificateRevocationListDer<'static>>,
     /// What to do where the lists say nothing about a certificate. Default: accept it.
     pub revocation: RevocationPolicy,
-    /// The serial numbers (common names) of the stations that may connect with a certificate that has expired
-    /// (A00.FR.429). Default: none.
+    /// The serial numbers (common names) of the stations that may connect with a certificate that
+    /// has expired (A00.FR.429). Default: none.
     pub expired_permitted: BTreeSet<String>,
     /// The certificates that are accepted although they are not valid yet, by their serial numbers:
     /// those that an authority issued while its clock was ahead. Default: none.
@@ -55,8 +57,8 @@ impl ClientTrust {
         Self { revocation, ..self }
     }
 
-    /// Permits the stations with these serial numbers to connect with a certificate that has expired (A00.FR.429). They
-    /// are to be kept Pending and given a new one at once: see
+    /// Permits the stations with these serial numbers to connect with a certificate that has
+    /// expired (A00.FR.429). They are to be kept Pending and given a new one at once: see
     /// [`UpgradeRequest::certificate_expired`](crate::UpgradeRequest::certificate_expired).
     #[must_use]
     pub fn with_expired_permitted(self, serial_numbers: impl IntoIterator<Item = String>) -> Self {
@@ -81,11 +83,12 @@ impl ClientTrust {
 /// What to do where the revocation lists say nothing, or nothing recent, about a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RevocationPolicy {
-    /// Accept it. What a list names stays revoked, also after the list's `nextUpdate`: a list that comes late does not
-    /// shut the fleet out, and nobody revoked gets in.
+    /// Accept it. What a list names stays revoked, also after the list's `nextUpdate`: a list that
+    /// comes late does not shut the fleet out, and nobody revoked gets in.
     #[default]
     IfListed,
-    /// Refuse it: each certificate of a path needs a list of its issuer that is not past its `nextUpdate`.
+    /// Refuse it: each certificate of a path needs a list of its issuer that is not past its
+    /// `nextUpdate`.
     Required,
 }
 
@@ -158,8 +161,9 @@ impl StationRules {
         self.next_update.filter(|until| *until <= now.into()).map(unix_time)
     }
 
-    /// Judges what a station presented: path (A00.FR.403), revocation, organization (A00.FR.404). The common name is the
-    /// station's serial number (A00.FR.405), which only the CSMS's own records can compare.
+    /// Judges what a station presented: path (A00.FR.403), revocation, organization (A00.FR.404).
+    /// The common name is the station's serial number (A00.FR.405), which only the CSMS's own
+    /// records can compare.
     pub(crate) fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -193,8 +197,8 @@ impl StationRules {
         Ok(acceptance)
     }
 
-    /// A00.FR.429, A00.FR.807: a path that was good on the last day of the station's certificate, of
-    /// a station that may.
+    /// A00.FR.429, A00.FR.807: a path that was good on the last day of the station's certificate,
+    /// of a station that may.
     fn judge_expired(
         &self,
         presented: Presented<'_>,

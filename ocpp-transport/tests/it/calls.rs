@@ -39,8 +39,9 @@ async fn fr_05_what_was_asked_for_follows_the_response() {
     assert_eq!(within(calls.recv()).await, Some(true));
 }
 
-/// A CSMS whose response to DataTransfer is so large that the kernel cannot take it all before the peer reads; what
-/// follows it sends to the second. The third tells the lengths of the frames that the CSMS hands to its socket.
+/// A CSMS whose response to DataTransfer is so large that the kernel cannot take it all before the
+/// peer reads; what follows it sends to the second. The third tells the lengths of the frames that
+/// the CSMS hands to its socket.
 async fn lab_with_large_response() -> (Lab, mpsc::Receiver<()>, mpsc::Receiver<usize>) {
     let (follow, followed) = mpsc::channel(1);
     let router = heartbeats().handle(move |_: Peer, _: v201::DataTransferRequest| {
@@ -63,7 +64,8 @@ async fn lab_with_large_response() -> (Lab, mpsc::Receiver<()>, mpsc::Receiver<u
     (Lab::plain(router, link).await, followed, taps)
 }
 
-/// Seen elsewhere (a simulator of SAP, tfocpp): the socket closed before the answer was flushed, or a pause of 3 s instead.
+/// Seen elsewhere (a simulator of SAP, tfocpp): the socket closed before the answer was flushed, or
+/// a pause of 3 s instead.
 #[tokio::test]
 async fn what_follows_waits_until_the_response_is_flushed() {
     let (lab, mut followed, mut taps) = lab_with_large_response().await;
@@ -242,7 +244,8 @@ async fn calls_at_the_same_time_go_one_by_one_up_to_a_bound() {
     assert!(answered >= 16, "{answered}");
 }
 
-/// A response and a CALL behind it, in one packet: the CALL's handler finds what the response has changed.
+/// A response and a CALL behind it, in one packet: the CALL's handler finds what the response has
+/// changed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_response_changes_holds_for_the_call_behind_it() {
     let seen = Arc::new(AtomicBool::new(false));

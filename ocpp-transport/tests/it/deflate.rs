@@ -158,8 +158,8 @@ fn flags() -> [Value; 2] {
     [json!(false), json!(true)]
 }
 
-/// A foreign station with all combinations of parameters: each of its messages comes back, and those that are worth it
-/// compressed.
+/// A foreign station with all combinations of parameters: each of its messages comes back, and
+/// those that are worth it compressed.
 async fn check_clients(library: Library, cases: Vec<Value>) {
     for settings in settings() {
         let (port, _ended) = csms(settings).await;
@@ -300,7 +300,8 @@ async fn a_bomb_of_a_csms_is_closed_with_1009() {
     }
 }
 
-/// Opens a WebSocket by hand and sends `frames` behind it; returns the response's head and the code of the Close frame.
+/// Opens a WebSocket by hand and sends `frames` behind it; returns the response's head and the code
+/// of the Close frame.
 async fn by_hand(lab: &Lab, extensions: &str, frames: &[u8]) -> (String, u16) {
     let mut tcp = TcpStream::connect(lab.address).await.unwrap();
     let request = format!(

@@ -1,4 +1,5 @@
-//! Both tables of OCPP-J 4.3 and 4.4, for each version: which code is sent for what, and how the codes are spelled.
+//! Both tables of OCPP-J 4.3 and 4.4, for each version: which code is sent for what, and how the
+//! codes are spelled.
 
 use ocpp_transport::session::{Answer, CallOutcome, Event, Outgoing, Role, Session, SessionSettings};
 use ocpp_transport::{LinkSettings, Peer, Router};
@@ -12,7 +13,8 @@ const V16: Version = Version::V16;
 const V201: Version = Version::V201;
 const V21: Version = Version::V21;
 
-/// A CSMS that handles a few requests of every version, and a station of one version that sends what it likes.
+/// A CSMS that handles a few requests of every version, and a station of one version that sends
+/// what it likes.
 async fn connected(version: Version) -> (Lab, Raw) {
     fn time() -> ocpp_types::Timestamp {
         "2026-01-01T00:00:00Z".parse().unwrap()
@@ -42,7 +44,8 @@ async fn connected(version: Version) -> (Lab, Raw) {
     (lab, raw)
 }
 
-/// One row: what is sent, and the id and the code of the CALLERROR in each version; `None` is silence.
+/// One row: what is sent, and the id and the code of the CALLERROR in each version; `None` is
+/// silence.
 struct Row {
     clause: &'static str,
     text: String,
@@ -247,7 +250,8 @@ fn empty() -> Box<RawValue> {
     RawValue::from_string("{}".to_owned()).unwrap()
 }
 
-/// How a code is spelled when a version sends it. 1.6 lacks the last two, and the nearest stands in.
+/// How a code is spelled when a version sends it. 1.6 lacks the last two, and the nearest stands
+/// in.
 const SPELLINGS: &[(RpcErrorCode, [&str; 3])] = &[
     (RpcErrorCode::NotImplemented, ["NotImplemented"; 3]),
     (RpcErrorCode::NotSupported, ["NotSupported"; 3]),

@@ -44,7 +44,8 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// TLS with certificates for `localhost`: under rustls one of ECDSA, under OpenSSL one of RSA beside it.
+    /// TLS with certificates for `localhost`: under rustls one of ECDSA, under OpenSSL one of RSA
+    /// beside it.
     pub(crate) fn serve(self, root: &Authority, trust: &tls::ClientTrust) -> tls::ServerTls {
         let ecdsa = root.issue(&Leaf::new("localhost")).software();
         match self {
@@ -131,12 +132,14 @@ impl Lab {
         Self::start(config, router, Authority::root("unused").der()).await
     }
 
-    /// With a certificate for `localhost` under a fresh root, which trusts stations' certificates too.
+    /// With a certificate for `localhost` under a fresh root, which trusts stations' certificates
+    /// too.
     pub(crate) async fn tls(root: &Authority, router: Router) -> Self {
         Self::tls_as(root, root.issue(&Leaf::new("localhost")), router).await
     }
 
-    /// With this certificate; stations' have to lead to `root`. The key is treated as one in a token.
+    /// With this certificate; stations' have to lead to `root`. The key is treated as one in a
+    /// token.
     pub(crate) async fn tls_as(root: &Authority, server: Identified, router: Router) -> Self {
         Self::serve_tls(tls::ServerTls::rustls(server.server(), &root.trust()).unwrap(), root, router).await
     }

@@ -1,4 +1,5 @@
-//! What operators see: metrics with few labels, spans with identity and message id, and no secret anywhere.
+//! What operators see: metrics with few labels, spans with identity and message id, and no secret
+//! anywhere.
 
 use std::io;
 use std::sync::{Arc, Mutex};

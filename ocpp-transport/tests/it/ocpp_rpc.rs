@@ -1,5 +1,5 @@
-//! Stations and central systems on the Node.js package `ocpp-rpc`, whose strict mode checks each payload: code that
-//! others wrote.
+//! Stations and central systems on the Node.js package `ocpp-rpc`, whose strict mode checks each
+//! payload: code that others wrote.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -58,7 +58,8 @@ async fn refusal(peer: &Peer, action: &str, payload: &str) -> RpcErrorCode {
     }
 }
 
-/// What the library refuses: an action without a handler, what a handler throws, and what breaks the schema.
+/// What the library refuses: an action without a handler, what a handler throws, and what breaks
+/// the schema.
 async fn refusals(peer: &Peer) {
     assert_eq!(refusal(peer, "DataTransfer", r#"{"vendorId":"a"}"#).await, RpcErrorCode::SecurityError);
     assert_eq!(refusal(peer, "ClearCache", "{}").await, RpcErrorCode::NotImplemented);

@@ -1,4 +1,5 @@
-// A station and a CSMS on the library `ocpp-rpc` in its strict mode, which checks each payload in both directions.
+// A station and a CSMS on the library `ocpp-rpc` in its strict mode, which checks each payload in
+// both directions.
 //
 // node ocpp_rpc_peer.cjs station PROTOCOL URL PASSWORD
 // node ocpp_rpc_peer.cjs csms PROTOCOL PASSWORD

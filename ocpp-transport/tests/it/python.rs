@@ -1,4 +1,5 @@
-//! Stations and central systems on the Python package `ocpp`, in each version and each role: code that others wrote.
+//! Stations and central systems on the Python package `ocpp`, in each version and each role: code
+//! that others wrote.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -182,7 +183,8 @@ conversations!(
 
 /// CALLERRORs of the package, by their codes.
 async fn refusals_of_python(peer: &Peer) {
-    // What it has no handler for: it has these two codes the other way round than the specification, and in 2.1 it answers nothing.
+    // What it has no handler for: it has these two codes the other way round than the
+    // specification, and in 2.1 it answers nothing.
     let unhandled: &[_] = match peer.version() {
         Version::V21 => &[],
         _ => &[
@@ -190,7 +192,8 @@ async fn refusals_of_python(peer: &Peer) {
             ("NoSuchAction", "{}", RpcErrorCode::NotSupported),
         ],
     };
-    // The handler raises an exception of the package, and one of Python; the third breaks the schema.
+    // The handler raises an exception of the package, and one of Python; the third breaks the
+    // schema.
     let handled = [
         ("DataTransfer", r#"{"vendorId":"secret"}"#, RpcErrorCode::SecurityError),
         ("DataTransfer", r#"{"vendorId":"other"}"#, RpcErrorCode::InternalError),

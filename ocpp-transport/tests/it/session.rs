@@ -138,7 +138,8 @@ fn fr_01_a_timeout_ends_the_call_and_lets_the_next_one_go() {
     assert_eq!(pair.station.counters().timeouts, 1);
 }
 
-/// Seen elsewhere (EVerest #2230): an answer with another id was taken for that to the CALL in flight.
+/// Seen elsewhere (EVerest #2230): an answer with another id was taken for that to the CALL in
+/// flight.
 #[test]
 fn late_and_unknown_answers_are_ignored_and_counted() {
     let mut pair = Pair::new();
@@ -319,7 +320,8 @@ fn message_attempt_interval_is_waited_for_as_often_as_the_message_was_sent() {
         pair.advance(Duration::from_secs(wait - 1));
         assert!(texts(&mut pair.station).is_empty());
         pair.advance(Duration::from_secs(1));
-        // 2.0.1 errata 2024-09: a retried message may keep its id, and so its receiver knows it again.
+        // 2.0.1 errata 2024-09: a retried message may keep its id, and so its receiver knows it
+        // again.
         assert_eq!(texts(&mut pair.station), first);
     }
     pair.advance(Duration::from_secs(30));

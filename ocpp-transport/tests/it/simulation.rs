@@ -1,6 +1,8 @@
-//! Stations and their CSMS on links that delay, reorder, duplicate, cut and flood, with a clock that goes when told.
+//! Stations and their CSMS on links that delay, reorder, duplicate, cut and flood, with a clock
+//! that goes when told.
 //!
-//! Nothing but session cores runs here, so a schedule takes microseconds and 100,000 of them a few seconds.
+//! Nothing but session cores runs here, so a schedule takes microseconds and 100,000 of them a few
+//! seconds.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -351,8 +353,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Whatever the links do: never two CALLs in flight per direction, every call ends exactly once, with its own answer
-    /// or without one, and the queues stay in bounds.
+    /// Whatever the links do: never two CALLs in flight per direction, every call ends exactly
+    /// once, with its own answer or without one, and the queues stay in bounds.
     #[test]
     fn fr_01_whatever_the_links_do(schedule in prop::collection::vec(any::<u16>(), 1..64)) {
         run(&schedule);

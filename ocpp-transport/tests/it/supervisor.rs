@@ -1,5 +1,5 @@
-//! A station over its whole life: network profiles, renewed certificates, CSMSs that it must not trust, half-open
-//! connections.
+//! A station over its whole life: network profiles, renewed certificates, CSMSs that it must not
+//! trust, half-open connections.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

@@ -28,7 +28,8 @@ on_both! {
     }
 }
 
-/// What has to have been looked at, with the beginning of what has to have been found: a run that broke off finds nothing.
+/// What has to have been looked at, with the beginning of what has to have been found: a run that
+/// broke off finds nothing.
 const CHECKED: &[(&str, &str)] = &[
     ("SSLv2", "not offered"),
     ("SSLv3", "not offered"),
@@ -59,7 +60,8 @@ async fn run(port: u16) -> BTreeMap<String, (String, String)> {
     let report = folder.path().join("report.json");
     let output = Command::new("testssl")
         .args(["--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--openssl-timeout", "10"])
-        // Protocols, categories of ciphers, the server's preference, forward secrecy, every vulnerability.
+        // Protocols, categories of ciphers, the server's preference, forward secrecy, every
+        // vulnerability.
         .args(["-p", "-s", "-P", "-f", "-U", "-g"])
         .arg("--jsonfile")
         .arg(&report)

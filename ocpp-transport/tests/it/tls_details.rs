@@ -149,7 +149,8 @@ impl Signer for SlowSigner {
     }
 }
 
-/// Both sides sign in a runtime of one thread, and that thread goes on meanwhile: it is what lets them finish.
+/// Both sides sign in a runtime of one thread, and that thread goes on meanwhile: it is what lets
+/// them finish.
 #[tokio::test(flavor = "current_thread")]
 async fn a_key_that_blocks_does_not_block_the_runtime() {
     let (begun, mut signing) = mpsc::channel(1);
@@ -175,7 +176,8 @@ async fn a_key_that_blocks_does_not_block_the_runtime() {
     within(connection.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
 }
 
-/// A client whose first hello the server cannot use: it signs after the second one, again on a thread that may block.
+/// A client whose first hello the server cannot use: it signs after the second one, again on a
+/// thread that may block.
 #[tokio::test(flavor = "current_thread")]
 async fn a_key_that_blocks_does_not_block_the_runtime_after_a_second_hello() {
     let (begun, mut signing) = mpsc::channel(1);

@@ -1,4 +1,5 @@
-//! Versions and cipher suites of the CSMS, judged by OpenSSL's client and by hellos made by hand, on both TLS libraries.
+//! Versions and cipher suites of the CSMS, judged by OpenSSL's client and by hellos made by hand,
+//! on both TLS libraries.
 
 use ocpp_transport::tls::SecurityEventKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -75,7 +76,8 @@ on_both! {
             client.run(&["-tls1_2", "-cipher", suites]).await.assert_refused_with("alert handshake failure");
         }
         assert_eq!(lab.event().await, SecurityEventKind::InvalidTlsCipherSuite);
-        // What no library of today can offer any more: RC4, DES, export and the rest of the first registry.
+        // What no library of today can offer any more: RC4, DES, export and the rest of the first
+        // registry.
         for suite in (0x0000..=0x003d).chain([0x0084, 0xc006, 0xc007, 0xc008, 0xc010, 0xc011, 0xc015, 0xc016]) {
             assert_eq!(alert(&lab, 0x0303, suite).await, HANDSHAKE_FAILURE, "{suite:#06x}");
         }

@@ -1,4 +1,5 @@
-//! Whose certificates a CSMS accepts, on both TLS libraries: revoked, expired by permission, and after a reload.
+//! Whose certificates a CSMS accepts, on both TLS libraries: revoked, expired by permission, and
+//! after a reload.
 
 use std::sync::Arc;
 

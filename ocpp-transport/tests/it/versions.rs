@@ -221,7 +221,8 @@ async fn started(lab: &Lab, router: Router) -> Connection {
     within(connect(&config.with_registration(Registration::NotBooted), router)).await.unwrap()
 }
 
-/// Seen elsewhere (libocpp #984): a security event that overtook the acceptance of the BootNotification.
+/// Seen elsewhere (libocpp #984): a security event that overtook the acceptance of the
+/// BootNotification.
 #[tokio::test]
 async fn b01_fr_08_no_security_event_before_boot_notification_is_accepted() {
     let (lab, mut calls) = boot_lab().await;
@@ -288,7 +289,8 @@ async fn tc_b_30_cs_answers_security_error_to_a_csms_that_has_rejected_it() {
     within(station.call(clear())).await.unwrap();
 }
 
-/// Seen elsewhere (libocpp #1097): while one answer took its time, neither the other direction nor other stations were served.
+/// Seen elsewhere (libocpp #1097): while one answer took its time, neither the other direction nor
+/// other stations were served.
 #[tokio::test]
 async fn a_slow_handler_holds_up_nothing_else() {
     let (go, gate) = tokio::sync::watch::channel(false);
@@ -324,7 +326,8 @@ async fn a_slow_handler_holds_up_nothing_else() {
     within(waiting).await.unwrap().unwrap();
 }
 
-/// A CSMS that refuses twice gets the message three times under one id, and the caller sees the one response.
+/// A CSMS that refuses twice gets the message three times under one id, and the caller sees the one
+/// response.
 #[tokio::test]
 async fn message_attempts_of_a_call_that_the_peer_refuses() {
     let (seen, mut ids) = mpsc::channel(16);

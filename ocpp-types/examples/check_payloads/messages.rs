@@ -53,7 +53,8 @@ const KNOWN: &str = match (cfg!(feature = "v16"), cfg!(feature = "v201"), cfg!(f
     (true, true, true) => "1.6, 2.0.1, 2.1",
 };
 
-/// Goes through the enumerations of a version: requests by both senders, responses, and what is never answered.
+/// Goes through the enumerations of a version: requests by both senders, responses, and what is
+/// never answered.
 #[cfg(any(feature = "v16", feature = "v201", feature = "v21"))]
 macro_rules! version {
     ($module:ident, $variant:ident, $($suffix:literal $payloads:ident)*) => {

@@ -1,6 +1,8 @@
-//! Any bytes as a line for the example `check_payloads`: every version and message is one such line away.
+//! Any bytes as a line for the example `check_payloads`: every version and message is one such line
+//! away.
 //!
-//! Nothing may panic, every answer is one line of JSON, and what was accepted is accepted again and comes back to the letter.
+//! Nothing may panic, every answer is one line of JSON, and what was accepted is accepted again and
+//! comes back to the letter.
 
 #![no_main]
 

@@ -112,8 +112,9 @@ impl Fault {
     }
 }
 
-/// Whether a value in or below a member of this name may be a secret: passwords and keys of SetNetworkProfile, values of variables (which may
-/// be BasicAuthPassword), tokens of drivers, and everything that only a vendor knows the meaning of.
+/// Whether a value in or below a member of this name may be a secret: passwords and keys of
+/// SetNetworkProfile, values of variables (which may be BasicAuthPassword), tokens of drivers, and
+/// everything that only a vendor knows the meaning of.
 fn can_hold_a_secret(member: &str) -> bool {
     const MEMBERS: &[&str] = &[
         "additionalidtoken",
@@ -162,7 +163,8 @@ fn listed(names: &[&str]) -> String {
 /// Bytes of a list of names; the longest enumeration has 1,300.
 const LIST_BYTES: usize = 600;
 
-/// Characters of a string up to which it is shown. Keys, certificates and passwords are longer or in places that are never shown.
+/// Characters of a string up to which it is shown. Keys, certificates and passwords are longer or
+/// in places that are never shown.
 const SHOWN_CHARACTERS: usize = 40;
 
 fn found(unexpected: &Unexpected<'_>) -> Found {

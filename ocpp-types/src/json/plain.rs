@@ -1,6 +1,7 @@
 //! The part of a JSON string that stands for itself.
 
-/// The number of bytes before the first that has a meaning of its own in a JSON string: a quote, a backslash, a control character.
+/// The number of bytes before the first that has a meaning of its own in a JSON string: a quote, a
+/// backslash, a control character.
 #[inline]
 pub(super) fn plain(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
@@ -16,10 +17,12 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
     index + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
 }
 
-/// The highest bit of each byte that is special; above the first of them, others may be set as well.
+/// The highest bit of each byte that is special; above the first of them, others may be set as
+/// well.
 #[inline]
 fn special(word: u64) -> u64 {
-    // A byte below n borrows from its highest bit when n is taken from it, and had not set it before.
+    // A byte below n borrows from its highest bit when n is taken from it, and had not set it
+    // before.
     let below = |word: u64, n: u8| word.wrapping_sub(each(n)) & !word;
     (below(word, 0x20) | below(word ^ each(b'"'), 1) | below(word ^ each(b'\\'), 1)) & each(0x80)
 }

@@ -253,7 +253,8 @@ impl<'a> Serializer for &'a mut Writer {
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Items<'a>, Unwritable> {
         match name {
             RAW_VALUE => Ok(Items { writer: self, is_first: true, closing: "", is_raw: true }),
-            // serde_json passes long numbers to itself as structs of such a name; no payload has them.
+            // serde_json passes long numbers to itself as structs of such a name; no payload has
+            // them.
             _ if name.starts_with("$serde_json") => {
                 Err(ser::Error::custom("a value that only serde_json itself can write"))
             }

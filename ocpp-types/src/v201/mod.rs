@@ -1,4 +1,5 @@
-//! The messages of OCPP 2.0.1: 64 actions, with their data types and enumerations, under the specification's own names.
+//! The messages of OCPP 2.0.1: 64 actions, with their data types and enumerations, under the
+//! specification's own names.
 
 #[cfg(not(feature = "build-codegen"))]
 #[rustfmt::skip]

@@ -180,7 +180,8 @@ fn secrets_are_not_repeated() {
         let Err(error) = decode::<T>(payload) else { panic!("accepted: {payload}") };
         assert!(!format!("{error} {error:?}").contains(SECRET), "{error}");
     }
-    // Values of variables, tokens and a vendor's own data, each in a place where a fault would show the value.
+    // Values of variables, tokens and a vendor's own data, each in a place where a fault would show
+    // the value.
     refused::<v201::SetVariablesRequest>(&format!(
         r#"{{"setVariableData":[{{"attributeValue":["{SECRET}"],"component":{{"name":"a"}},"variable":{{"name":"b"}}}}]}}"#
     ));

@@ -1,5 +1,5 @@
-//! Where the types and the schemas part: one test for each row of the table in the documentation of the crate, in its order; and
-//! two places where one might expect a deviation.
+//! Where the types and the schemas part: one test for each row of the table in the documentation of
+//! the crate, in its order; and two places where one might expect a deviation.
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -13,7 +13,8 @@ fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// `cargo check` in a target folder of its own, which is kept from one run of the tests to the next.
+/// `cargo check` in a target folder of its own, which is kept from one run of the tests to the
+/// next.
 fn check(manifest: &Path, arguments: &[&str]) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     cargo
@@ -34,7 +35,8 @@ fn succeed(command: &mut Command) -> Output {
 
 #[test]
 fn each_version_alone_all_and_none_without_the_standard_library() {
-    // On a target that has no standard library at all, where that is installed; elsewhere the consumer's own panic handler proves the same.
+    // On a target that has no standard library at all, where that is installed; elsewhere the
+    // consumer's own panic handler proves the same.
     let bare_metal = "thumbv7em-none-eabihf";
     let libraries = Command::new("rustc").args(["--print", "target-libdir", "--target", bare_metal]).output();
     let is_installed =

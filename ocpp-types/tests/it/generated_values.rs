@@ -1,4 +1,5 @@
-//! Random values of every message: what is decoded and encoded stays what it was, and what is broken is refused.
+//! Random values of every message: what is decoded and encoded stays what it was, and what is
+//! broken is refused.
 
 use ocpp_types::{Version, decode, encode};
 use proptest::{
@@ -45,7 +46,8 @@ fn v21_values_survive() {
     every_message(Version::V21, survive);
 }
 
-/// Encoding after decoding is the identity: on the JSON by its meaning, and on the value to the letter.
+/// Encoding after decoding is the identity: on the JSON by its meaning, and on the value to the
+/// letter.
 fn survive(message: &Message, schema: &Value) {
     let payloads = Schema { root: schema }.value(schema);
     let result = runner().run(&payloads, |payload| {
@@ -109,7 +111,8 @@ fn collect(value: &Value, pointer: String, pointers: &mut Vec<String>) {
     pointers.push(pointer);
 }
 
-/// JSON of any form, without the numbers in which types and schemas part (see the table in the documentation).
+/// JSON of any form, without the numbers in which types and schemas part (see the table in the
+/// documentation).
 fn any_json() -> BoxedStrategy<Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

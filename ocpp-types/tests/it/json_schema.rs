@@ -38,7 +38,8 @@ const RULES: &[&str] = &[
     "type",
 ];
 
-/// The schema without references, in one form for one meaning. A keyword that this function does not know is a panic.
+/// The schema without references, in one form for one meaning. A keyword that this function does
+/// not know is a panic.
 fn normal(root: &Value) -> Value {
     normal_node(root, root)
 }

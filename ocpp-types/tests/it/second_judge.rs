@@ -47,7 +47,8 @@ fn ask(version: Version) {
     for message in messages().into_iter().filter(|message| message.version == version) {
         let schema = message.schema();
         for case in Payloads::new(&schema).cases() {
-            // The judge may have stopped already; what it said on its way out tells more than a broken pipe.
+            // The judge may have stopped already; what it said on its way out tells more than a
+            // broken pipe.
             if writeln!(lines, "{}", line(&message, &case)).is_err() {
                 break;
             }

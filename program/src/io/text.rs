@@ -5,10 +5,11 @@ use std::{fs, io, path::Path};
 /// The text of a file, as [`std::fs::read_to_string`] reads it, without a byte-order mark.
 ///
 /// # Errors
-/// The system's error; and where the file is not UTF-8, one that says what it is instead and how to convert it.
+/// The system's error; and where the file is not UTF-8, one that says what it is instead and how to
+/// convert it.
 pub fn read_text(path: &Path) -> io::Result<String> {
     let text = String::from_utf8(fs::read(path)?).map_err(|error| {
-        let told = match error.as_bytes() {
+        let reason = match error.as_bytes() {
             [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it is UTF-16; save it as UTF-8".to_owned(),
             [0x30, 0x80..=0x84, ..] => {
                 "it is DER; convert it to PEM: openssl x509 -inform DER -in FILE -out FILE.pem (crl or req instead of \
@@ -21,7 +22,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
                 format!("line {line} is not UTF-8; save it as UTF-8")
             }
         };
-        io::Error::new(io::ErrorKind::InvalidData, told)
+        io::Error::new(io::ErrorKind::InvalidData, reason)
     })?;
     Ok(match text.strip_prefix('\u{feff}') {
         Some(text) => text.to_owned(),

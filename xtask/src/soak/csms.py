@@ -242,14 +242,16 @@ async def main():
         try:
             await station.start()
         except ConnectionClosed:
-            # The package gives up where it cannot answer any more; what the station said before the end counts.
+            # The package gives up where it cannot answer any more; what the station said before the
+            # end counts.
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     message = await connection.recv()
                     with contextlib.suppress(ConnectionClosed):
                         await station.route_message(message)
         station.closed.set()
-        # What came last has had its turn to begin; its end is reported before that of the connection.
+        # What came last has had its turn to begin; its end is reported before that of the
+        # connection.
         await asyncio.sleep(0)
         if station.busy:
             await asyncio.wait(station.busy)

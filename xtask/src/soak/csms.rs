@@ -123,7 +123,8 @@ impl Drop for Csms {
     }
 }
 
-/// Roots that come and go: for each of four uses, all together stay below the 32 entries of a station's store.
+/// Roots that come and go: for each of four uses, all together stay below the 32 entries of a
+/// station's store.
 pub(super) const ROOTS: usize = 6;
 
 /// Steps that wait to be read; Python waits where there are more.

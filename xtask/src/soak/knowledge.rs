@@ -1,14 +1,16 @@
 //! What is known of the station from outside: what it has accepted, and what a kill has left open.
 //!
-//! A call whose answer was lost was carried out or was not, so there is more than one world in which the station may be. What is seen
-//! later tells which; where it fits none of them, the station has broken its word.
+//! A call whose answer was lost was carried out or was not, so there is more than one world in
+//! which the station may be. What is seen later tells which; where it fits none of them, the
+//! station has broken its word.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 
-/// The uses of roots that the soak installs, in the words of InstallCertificate and of the inventory.
+/// The uses of roots that the soak installs, in the words of InstallCertificate and of the
+/// inventory.
 pub(super) const USES: [&str; 4] =
     ["CSMSRootCertificate", "ManufacturerRootCertificate", "V2GRootCertificate", "MORootCertificate"];
 
@@ -172,7 +174,8 @@ impl Knowledge {
         Ok(())
     }
 
-    /// A02: with the newest certificate that was accepted, or with one of which it is not known whether it was.
+    /// A02: with the newest certificate that was accepted, or with one of which it is not known
+    /// whether it was.
     fn connected(&mut self, profile: u64, serial: &str) -> Result<()> {
         if profile == 2 {
             let last = self.accepted.as_ref().or(self.used.as_ref());
@@ -290,7 +293,8 @@ impl Knowledge {
         !self.asked.is_empty()
     }
 
-    /// Whether nothing is under way: the station is connected with the newest certificate, has booted, and owes nothing.
+    /// Whether nothing is under way: the station is connected with the newest certificate, has
+    /// booted, and owes nothing.
     pub(super) fn is_settled(&self) -> bool {
         let here = self.connection.as_ref().map(|connection| connection.profile);
         here.is_some() && self.booted == here && self.owes().is_empty() && self.asked.is_empty()

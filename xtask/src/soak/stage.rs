@@ -1,4 +1,5 @@
-//! What the soak plays on: an authority made by OpenSSL, and stations that each have a folder and a token of their own.
+//! What the soak plays on: an authority made by OpenSSL, and stations that each have a folder and a
+//! token of their own.
 
 use std::{
     collections::BTreeSet,
@@ -111,7 +112,8 @@ impl Station {
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     }
 
-    /// How many security events the station's own command shows, which has to read the log beside the running agent.
+    /// How many security events the station's own command shows, which has to read the log beside
+    /// the running agent.
     pub(super) fn security_events(&self) -> Result<usize> {
         let text = self.program(&["--json", "events"])?;
         for line in text.lines() {
@@ -131,8 +133,9 @@ impl Station {
         NamedKeys::read(&text)
     }
 
-    /// Whether the kill has destroyed the whole token. At each login SoftHSM empties the file of the token's own record and writes it
-    /// anew; a kill between the two leaves an empty file, and no program finds the token again.
+    /// Whether the kill has destroyed the whole token. At each login SoftHSM empties the file of
+    /// the token's own record and writes it anew; a kill between the two leaves an empty file, and
+    /// no program finds the token again.
     pub(super) fn has_lost_token(&self) -> Result<bool> {
         for folder in fs::read_dir(self.side.folder.join("tokens"))? {
             if fs::metadata(folder?.path().join("token.object"))?.len() == 0 {
@@ -162,7 +165,8 @@ impl Station {
 pub(super) struct NamedKeys {
     /// Those of certificates, and of requests that wait.
     pub(super) needed: BTreeSet<String>,
-    /// Those that are to be destroyed: the token may hold such a key, has destroyed it, or is still to bring it.
+    /// Those that are to be destroyed: the token may hold such a key, has destroyed it, or is still
+    /// to bring it.
     pub(super) condemned: BTreeSet<String>,
 }
 
@@ -186,7 +190,8 @@ impl NamedKeys {
         Ok(keys)
     }
 
-    /// Whether a token may hold the keys `held`: all that are needed, and others only if they are to be destroyed.
+    /// Whether a token may hold the keys `held`: all that are needed, and others only if they are
+    /// to be destroyed.
     pub(super) fn fit(&self, held: &BTreeSet<String>) -> bool {
         self.needed.is_subset(held) && held.difference(&self.needed).all(|key| self.condemned.contains(key))
     }
@@ -204,13 +209,15 @@ fn label(uri: &Value) -> Result<String> {
 pub(super) struct TokenKeys {
     pub(super) private: BTreeSet<String>,
     pub(super) public: BTreeSet<String>,
-    /// Objects without a label, an id and a key. SoftHSM makes an object first, and gives it attributes and key in a second step; a
-    /// kill between the two leaves such a shell, of which no program can tell whose it is.
+    /// Objects without a label, an id and a key. SoftHSM makes an object first, and gives it
+    /// attributes and key in a second step; a kill between the two leaves such a shell, of which no
+    /// program can tell whose it is.
     pub(super) shells: usize,
 }
 
 impl TokenKeys {
-    /// Reads what `pkcs11-tool --list-objects` prints: a line for each object, and its attributes indented below.
+    /// Reads what `pkcs11-tool --list-objects` prints: a line for each object, and its attributes
+    /// indented below.
     fn read(text: &str) -> Result<Self> {
         let mut keys = Self::default();
         let mut objects: Vec<Vec<&str>> = Vec::new();

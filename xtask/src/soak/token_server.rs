@@ -1,4 +1,5 @@
-//! A token in a process of its own, as an HSM is: it lives on when the station is killed, and ends what it had begun.
+//! A token in a process of its own, as an HSM is: it lives on when the station is killed, and ends
+//! what it had begun.
 
 use std::{
     fs,
@@ -44,9 +45,11 @@ impl TokenServer {
         Ok(server)
     }
 
-    /// Waits until what a program that was killed had begun is done: there is a process for each program, and it ends then.
+    /// Waits until what a program that was killed had begun is done: there is a process for each
+    /// program, and it ends then.
     ///
-    /// A station that starts again earlier may look for a key that is still being made, and find nothing.
+    /// A station that starts again earlier may look for a key that is still being made, and find
+    /// nothing.
     pub(super) fn wait_until_idle(&self) -> Result<()> {
         let id = self.process.id();
         let path = format!("/proc/{id}/task/{id}/children");

@@ -1,8 +1,8 @@
 //! Files of a target do not import each other in a circle.
 //!
-//! A file imports another where a path in it leads to an item of that file, by whatever way of re-exports, or where a
-//! method calls one of the same type that the other file defines. That a module passes on the names of its children
-//! (`pub use`) is a table of contents and no import.
+//! A file imports another where a path in it leads to an item of that file, by whatever way of
+//! re-exports, or where a method calls one of the same type that the other file defines. That a
+//! module passes on the names of its children (`pub use`) is a table of contents and no import.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -147,7 +147,8 @@ fn methods(modules: &Modules) -> BTreeMap<(TypeName, String), String> {
     methods
 }
 
-/// The largest sets of files of which each imports each other, directly or by way of others; sets of one are none.
+/// The largest sets of files of which each imports each other, directly or by way of others; sets
+/// of one are none.
 fn circles(graph: &Graph) -> Vec<BTreeSet<String>> {
     let reached = graph.keys().map(|file| (file, reachable(graph, file))).collect::<BTreeMap<_, _>>();
     let mut circles = Vec::<BTreeSet<String>>::new();

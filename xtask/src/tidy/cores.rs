@@ -1,5 +1,5 @@
-//! Only files below `io/` and programs touch what is outside: everything else takes bytes and `now`, and returns
-//! values.
+//! Only files below `io/` and programs touch what is outside: everything else takes bytes and
+//! `now`, and returns values.
 
 use super::{
     finding::{Finding, Rule},
@@ -85,7 +85,8 @@ fn check_imports(modules: &Modules, module: &Module, findings: &mut Vec<Finding>
     }
 }
 
-/// What reaches outside: the clock, files, sockets, threads, tasks, waits, the environment, tokens, databases.
+/// What reaches outside: the clock, files, sockets, threads, tasks, waits, the environment, tokens,
+/// databases.
 const OUTSIDE: &[&str] = &[
     "chrono::Local::now",
     "chrono::Utc::now",

@@ -41,7 +41,8 @@ pub(crate) fn check(metadata: &serde_json::Value, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The picture: each crate, and the crates of the workspace that it may depend on outside its tests.
+/// The picture: each crate, and the crates of the workspace that it may depend on outside its
+/// tests.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("codegen", &[]),
     ("program", &[]),

@@ -24,7 +24,8 @@ impl Known {
         Ok(known)
     }
 
-    /// The lines to print: the findings of each file that has more than the list says, and the files that have fewer.
+    /// The lines to print: the findings of each file that has more than the list says, and the
+    /// files that have fewer.
     pub(crate) fn compare(&self, findings: &[Finding]) -> Vec<String> {
         let found = Self::counted(findings);
         let mut complaints = Vec::new();
@@ -56,8 +57,8 @@ impl Known {
         complaints
     }
 
-    /// The list for these findings. An error where a rule has more of them than before; that a file was moved or
-    /// divided does not matter.
+    /// The list for these findings. An error where a rule has more of them than before; that a file
+    /// was moved or divided does not matter.
     pub(crate) fn shrunk(&self, findings: &[Finding]) -> Result<Self> {
         let found = Self::counted(findings);
         for rule in Rule::ALL {

@@ -1,7 +1,8 @@
 //! Checks the rules of the architecture and of the style that the compiler does not know.
 //!
-//! Each rule is a file. A rule looks at the parsed source of what is not a test and returns findings. Findings
-//! that existed when a rule was made are counted in `tidy-known.toml`; that list only becomes shorter.
+//! Each rule is a file. A rule looks at the parsed source of what is not a test and returns
+//! findings. Findings that existed when a rule was made are counted in `tidy-known.toml`; that list
+//! only becomes shorter.
 
 mod circles;
 mod columns;
@@ -42,7 +43,8 @@ pub(crate) struct TidyArguments {
     /// Print every finding, also those that xtask/tidy-known.toml lists
     #[arg(long, conflicts_with = "circles")]
     all: bool,
-    /// Write xtask/tidy-known.toml anew after findings were removed or files were moved; no rule may gain findings
+    /// Write xtask/tidy-known.toml anew after findings were removed or files were moved; no rule
+    /// may gain findings
     #[arg(long, conflicts_with_all = ["circles", "all"])]
     shrink: bool,
     /// Break comments that go on past the last column, in all files or in those named

@@ -10,7 +10,8 @@ use super::{
     source::Workspace,
 };
 
-/// Reports what is given a name that the glossary replaces, and types of one name where only one may have it.
+/// Reports what is given a name that the glossary replaces, and types of one name where only one
+/// may have it.
 pub(crate) fn check(workspace: &Workspace, findings: &mut Vec<Finding>) {
     let mut types = BTreeMap::<String, Vec<(String, usize)>>::new();
     for module in workspace.targets.iter().flat_map(|target| &target.modules.list) {
@@ -120,7 +121,8 @@ fn line(span: Span) -> usize {
     span.start().line
 }
 
-/// The words of a name in lower case: of `SecurityEvents` and of `security_events`, security and events.
+/// The words of a name in lower case: of `SecurityEvents` and of `security_events`, security and
+/// events.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = '_';

@@ -19,7 +19,8 @@ pub(crate) fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether a condition holds in tests only: `test`, or `all(…)` with one such part, or `any(…)` of such parts.
+/// Whether a condition holds in tests only: `test`, or `all(…)` with one such part, or `any(…)` of
+/// such parts.
 fn needs_test(condition: &Meta) -> bool {
     let parts = |list: &syn::MetaList| {
         list.parse_args_with(syn::punctuated::Punctuated::<Meta, syn::Token![,]>::parse_terminated)

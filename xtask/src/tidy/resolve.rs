@@ -1,7 +1,7 @@
 //! Which file a path in the source leads to, and every path that a module has.
 //!
-//! Names are found as the compiler finds them, as far as that needs no types: through imports, re-exports, child
-//! modules. A name that a macro defines counts as defined where the path leads.
+//! Names are found as the compiler finds them, as far as that needs no types: through imports,
+//! re-exports, child modules. A name that a macro defines counts as defined where the path leads.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{punctuated::Punctuated, spanned::Spanned as _, visit::Visit};

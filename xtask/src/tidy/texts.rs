@@ -6,7 +6,8 @@ use super::{
 };
 use crate::requirements;
 
-/// Reports long files, unfinished work, tests that do not run, queues without a bound, and schemas with prose.
+/// Reports long files, unfinished work, tests that do not run, queues without a bound, and schemas
+/// with prose.
 pub(crate) fn check(workspace: &Workspace, findings: &mut Vec<Finding>) {
     for text in &workspace.texts {
         if text.name.ends_with(".json") {

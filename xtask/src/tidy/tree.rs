@@ -1,4 +1,5 @@
-//! The modules of a library or program: which file each stands in, what it defines and what it imports.
+//! The modules of a library or program: which file each stands in, what it defines and what it
+//! imports.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -90,5 +90,6 @@ async fn slow_bytes(mut station: Station) -> Result<()> {
 /// Its number, which no other station has.
 const ATTACKER: usize = 99_999;
 
-/// What a CALL of DataTransfer has beside its payload and what the payload has beside its text, and a little more, in bytes.
+/// What a CALL of DataTransfer has beside its payload and what the payload has beside its text, and
+/// a little more, in bytes.
 const FRAME_OVERHEAD: usize = 64;

@@ -70,7 +70,8 @@ async fn measure(
             sleep(Duration::from_secs_f64(arguments.warm_up)).await;
             let (start, calls, cpu) = (Instant::now(), answered.get(), arguments.server.cpu_seconds()?);
             sleep(Duration::from_secs_f64(arguments.seconds)).await;
-            // A slow server reads from all stations before it answers the first: a part of such a round tells nothing.
+            // A slow server reads from all stations before it answers the first: a part of such a
+            // round tells nothing.
             while answered.get() - calls < count as u64 && start.elapsed() < LONGEST {
                 sleep(Duration::from_millis(100)).await;
             }

@@ -1,4 +1,5 @@
-//! Connections that are open and say nothing: how long they take to open, what the server spends on that, what they hold.
+//! Connections that are open and say nothing: how long they take to open, what the server spends on
+//! that, what they hold.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +24,8 @@ pub(crate) struct IdleArguments {
     connections: usize,
 }
 
-/// Opens the connections, prints what it measured, waits for a line, and prints how many connections still answer.
+/// Opens the connections, prints what it measured, waits for a line, and prints how many
+/// connections still answer.
 pub(crate) async fn run(arguments: &IdleArguments) -> Result<serde_json::Value> {
     let server = &arguments.server;
     // The first connections allocate what all of them share.
@@ -88,7 +90,8 @@ async fn settle(server: &Server) -> Result<()> {
 /// Connections that only warm the server up.
 const WARM_UP: usize = 200;
 
-/// Handshakes at a time. Linux lets 4096 wait to be accepted; what is beyond is repeated after a second, which would measure the kernel.
+/// Handshakes at a time. Linux lets 4096 wait to be accepted; what is beyond is repeated after a
+/// second, which would measure the kernel.
 const AT_ONCE: usize = 4000;
 
 /// How long the slowest server may take for one station among all.

@@ -23,13 +23,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Where connection number `index` goes to. A loopback address has fewer ports than there may be stations.
+    /// Where connection number `index` goes to. A loopback address has fewer ports than there may
+    /// be stations.
     pub(crate) fn address(&self, index: usize) -> SocketAddr {
         let host = u8::try_from(1 + index / CONNECTIONS_PER_ADDRESS).unwrap_or(u8::MAX);
         (Ipv4Addr::new(127, 0, 0, host), self.port).into()
     }
 
-    /// Processor time of all its threads so far, user and system, in seconds. The kernel tells it in steps of 10 ms.
+    /// Processor time of all its threads so far, user and system, in seconds. The kernel tells it
+    /// in steps of 10 ms.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         let stat = self.process()?.stat().context("cannot read the server's processor time")?;
         #[allow(clippy::cast_precision_loss, reason = "a server does not live for 2^53 ticks")]
@@ -53,5 +55,6 @@ impl Server {
     }
 }
 
-/// Well below the ports that Linux gives out by default (32768 to 60999), for some are still in use.
+/// Well below the ports that Linux gives out by default (32768 to 60999), for some are still in
+/// use.
 const CONNECTIONS_PER_ADDRESS: usize = 10_000;

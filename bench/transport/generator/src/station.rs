@@ -1,4 +1,5 @@
-//! One station: as little WebSocket as a client needs, so that the generator does not measure itself.
+//! One station: as little WebSocket as a client needs, so that the generator does not measure
+//! itself.
 
 use std::sync::{Arc, LazyLock};
 
@@ -195,7 +196,8 @@ impl Station {
     }
 }
 
-/// A masked frame, as clients have to send it. The mask is not zero: with zero a server may leave the unmasking out.
+/// A masked frame, as clients have to send it. The mask is not zero: with zero a server may leave
+/// the unmasking out.
 pub(crate) fn encode(frame: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     frame.push(0x80 | opcode);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
@@ -224,7 +226,8 @@ const READ_BYTES: usize = 512;
 
 const BOOT: &str = r#"{"reason":"PowerUp","chargingStation":{"model":"Bench","vendorName":"Generator"}}"#;
 
-/// Every connection makes a whole handshake: a station that was without power has no session to resume.
+/// Every connection makes a whole handshake: a station that was without power has no session to
+/// resume.
 pub(crate) static CONNECTOR: LazyLock<TlsConnector> =
     LazyLock::new(|| connector(builder().with_no_client_auth()));
 

@@ -1,4 +1,5 @@
-// A CSMS on the Node package `ocpp-rpc`, as its manual shows it, in strict mode: payloads are checked against the schemas.
+// A CSMS on the Node package `ocpp-rpc`, as its manual shows it, in strict mode: payloads are
+// checked against the schemas.
 const { readFileSync } = require('node:fs');
 const http = require('node:http');
 const https = require('node:https');

@@ -1,8 +1,10 @@
 //! Payloads and stop-watch of the contestants.
 //!
-//! A contestant decodes and encodes four payloads, and prints one line for each: `payload direction nanoseconds`. `cargo xtask bench types`
-//! runs the contestants in turn, many times, and compares what they print in the same turn. With a word as argument, only lines that contain
-//! it are measured, for a profiler to look at: `perf record contestant-ours "TransactionEventRequest decode"`.
+//! A contestant decodes and encodes four payloads, and prints one line for each:
+//! `payload direction nanoseconds`. `cargo xtask bench types` runs the contestants in turn, many
+//! times, and compares what they print in the same turn. With a word as argument, only lines that
+//! contain it are measured, for a profiler to look at:
+//! `perf record contestant-ours "TransactionEventRequest decode"`.
 
 mod payloads;
 

@@ -1,6 +1,7 @@
 //! Answers payloads without the standard library.
 //!
-//! The panic handler proves that there is none: if anything in the tree linked it, there would be two.
+//! The panic handler proves that there is none: if anything in the tree linked it, there would be
+//! two.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -218,8 +218,8 @@ pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// A word of a command line for the transcript. A URI that was refused may contain a PIN, and so may
-/// an attribute that this program does not know.
+/// A word of a command line for the transcript. A URI that was refused may contain a PIN, and so
+/// may an attribute that this program does not know.
 pub(crate) fn transcribed(word: &str) -> String {
     let omitted = || "'(omitted: not a PKCS #11 URI, and it may contain a PIN)'".to_owned();
     let lower = word.to_ascii_lowercase();

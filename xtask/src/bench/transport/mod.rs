@@ -25,7 +25,8 @@ pub(crate) struct TransportArguments {
     /// Print one line of JSON per target instead of tables
     #[arg(long)]
     json: bool,
-    /// How many times each server is measured; they are measured in turn, so that all see the same noise
+    /// How many times each server is measured; they are measured in turn, so that all see the same
+    /// noise
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Few connections and little time: shows that all of it runs, and nothing more
@@ -266,7 +267,8 @@ fn open_files() -> Result<usize> {
 
 const ACTIONS: [&str; 2] = ["Heartbeat", "TransactionEvent"];
 
-/// With all payload checks on: a third of Node, a tenth of Python, and half as much again as doing nothing at all.
+/// With all payload checks on: a third of Node, a tenth of Python, and half as much again as doing
+/// nothing at all.
 const CALL_TARGETS: &[(Contestant, f64)] =
     &[(Contestant::Echo, 1.5), (Contestant::Node, 0.333), (Contestant::Python, 0.1)];
 
@@ -283,5 +285,6 @@ const MOST_LATENCY_RATIO: f64 = 2.0;
 /// Memory varies little from round to round.
 const IDLE_ROUNDS: usize = 3;
 
-/// Open files of a process that are no connections of stations, and the connections that warm it up while they close.
+/// Open files of a process that are no connections of stations, and the connections that warm it up
+/// while they close.
 const SPARE_FILES: usize = 300;

@@ -52,7 +52,8 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Builds the generator and the servers, installs the packages of the others, makes a certificate.
+    /// Builds the generator and the servers, installs the packages of the others, makes a
+    /// certificate.
     pub(super) fn prepare() -> Result<Self> {
         for program in ["node", "npm", "openssl"] {
             if !on_path(program) {
@@ -82,7 +83,8 @@ impl Programs {
         self.start_with(contestant, link, &[])
     }
 
-    /// Starts ours as an operator runs it: with the limit of messages per second that a CSMS has by default.
+    /// Starts ours as an operator runs it: with the limit of messages per second that a CSMS has by
+    /// default.
     pub(super) fn start_limited(&self) -> Result<Server> {
         self.start_with(Contestant::Ours, Link::Plain, &["--message-rate"])
     }

@@ -1,4 +1,5 @@
-//! The limit: a bare tokio-tungstenite that sends every text back, without OCPP, checks or deadlines.
+//! The limit: a bare tokio-tungstenite that sends every text back, without OCPP, checks or
+//! deadlines.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -49,7 +50,8 @@ async fn main() -> Result<()> {
     }
 }
 
-/// What goes wrong with one connection is that connection's business; the generator counts what is missing.
+/// What goes wrong with one connection is that connection's business; the generator counts what is
+/// missing.
 async fn serve(tcp: TcpStream, acceptor: Option<TlsAcceptor>) -> Result<()> {
     tcp.set_nodelay(true)?;
     match acceptor {

@@ -1,4 +1,5 @@
-//! A CSMS on `ocpp-transport` as an application would build it: the real [`Csms`], typed handlers, every payload checked.
+//! A CSMS on `ocpp-transport` as an application would build it: the real [`Csms`], typed handlers,
+//! every payload checked.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -27,7 +28,8 @@ struct Arguments {
     message_rate: bool,
 }
 
-/// Knows every station by the same password. What an application does here is its own cost, not the transport's.
+/// Knows every station by the same password. What an application does here is its own cost, not the
+/// transport's.
 struct OnePassword(Password);
 
 impl Admission for OnePassword {

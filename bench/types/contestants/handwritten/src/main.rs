@@ -1,4 +1,5 @@
-//! The least that a program could get along with: strings and numbers of any length and range, and no other member.
+//! The least that a program could get along with: strings and numbers of any length and range, and
+//! no other member.
 
 use crate::messages::{
     DeleteCertificateRequest, GetInstalledCertificateIdsResponse, SignCertificateRequest,

@@ -1,4 +1,5 @@
-//! Structs as one writes them in an afternoon: only the members that the payloads have, no bounds, date-times as text.
+//! Structs as one writes them in an afternoon: only the members that the payloads have, no bounds,
+//! date-times as text.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,5 @@
-//! Our types, read and written by serde_json as everyone else's, for whoever has them within types of his own.
+//! Our types, read and written by serde_json as everyone else's, for whoever has them within types
+//! of his own.
 
 use ocpp_types::v201::{
     DeleteCertificateRequest, GetInstalledCertificateIdsResponse, SignCertificateRequest,

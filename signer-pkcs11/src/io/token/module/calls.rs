@@ -73,8 +73,9 @@ impl Calls {
             Err(RecvTimeoutError::Timeout) => receiver.recv().unwrap_or_else(|_| Err(panicked())),
             Err(RecvTimeoutError::Disconnected) => Err(panicked()),
         };
-        // A module may keep data for each thread, which is freed when the thread ends: that must not
-        // happen while the process ends or the module is initialized again. A panic is in `result`.
+        // A module may keep data for each thread, which is freed when the thread ends: that must
+        // not happen while the process ends or the module is initialized again. A panic is in
+        // `result`.
         let _ = thread.join();
         result
     }
