@@ -97,6 +97,7 @@ macro_rules! conversations {
             assert_eq!(serde_json::to_value(&response.status).unwrap(), "Accepted");
             assert_eq!(node.step("triggered").await, "Heartbeat");
             refusals(&station).await;
+            assert!(node.step("invalid").await.as_str().unwrap().contains("vendorId"));
             within(station.close(Close::Normal)).await;
             assert_eq!(node.step("closed").await, 1000);
             within(node.process.wait()).await.unwrap();
@@ -123,6 +124,7 @@ macro_rules! conversations {
             assert_eq!(serde_json::to_value(&boot.status).unwrap(), "Accepted");
             within(csms.call($types::HeartbeatRequest::new())).await.unwrap();
             refusals(&csms).await;
+            assert!(node.step("invalid").await.as_str().unwrap().contains("vendorId"));
             within(connection.close(Close::Normal)).await;
             assert_eq!(node.step("closed").await, 1000);
             within(node.process.wait()).await.unwrap();

@@ -7,7 +7,8 @@
 // Prints one JSON array for each step: its name and its result.
 "use strict";
 
-const { RPCClient, RPCServer, createRPCError } = require(`${process.env.OCPP_NODE_MODULES}/ocpp-rpc`);
+const library = `${process.env.OCPP_NODE_MODULES}/ocpp-rpc`;
+const { RPCClient, RPCServer, createRPCError, createValidator } = require(library);
 
 const [role, protocol, ...rest] = process.argv.slice(2);
 const step = (name, result) => console.log(JSON.stringify([name, result]));
@@ -16,6 +17,12 @@ const boot =
   protocol === "ocpp1.6"
     ? { chargePointModel: "Node", chargePointVendor: "Interop" }
     : { reason: "PowerUp", chargingStation: { model: "Node", vendorName: "Interop" } };
+
+// The package's schemas of 2.1 have other names than its validator looks for.
+const named = (name) => name.replace(/Request$/, ".req").replace(/Response$/, ".conf");
+const schemas = require(`${library}/lib/schemas/ocpp2_1.json`);
+const renamed = schemas.map((schema) => ({ ...schema, $id: named(schema.$id) }));
+const strict = { strictMode: true, strictModeValidators: [createValidator("ocpp2.1", renamed)] };
 
 // The code of the CALLERROR that answers a call.
 const refusal = (call) => call.then(() => "accepted", (error) => error.rpcErrorCode);
@@ -26,7 +33,7 @@ async function station(endpoint, password) {
     identity: "CS001",
     password,
     protocols: [protocol],
-    strictMode: true,
+    ...strict,
     reconnect: false,
   });
   client.on("strictValidationFailure", (event) => step("invalid", String(event.error)));
@@ -46,7 +53,7 @@ async function station(endpoint, password) {
 }
 
 async function csms(password) {
-  const server = new RPCServer({ protocols: [protocol], strictMode: true });
+  const server = new RPCServer({ protocols: [protocol], ...strict });
   server.auth((accept, reject, handshake) => {
     const good = handshake.identity === "CS001" && String(handshake.password) === password;
     return good ? accept({}) : reject(401);
