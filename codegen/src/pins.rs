@@ -77,6 +77,6 @@ pub fn canonical_hash(name: &str, text: &str) -> Result<String, ReadError> {
 const HEADER: &str = "\
 # Where the files of this folder come from; written by `cargo xtask schemas import`.
 #
-# Each hash is the SHA-256 of the canonical JSON (RFC 8785) of the official file of that name. Whoever has the official download
-# proves that these files say the same with `cargo xtask schemas verify DIR_OR_ZIP`.
+# Each hash is the SHA-256 of the canonical JSON (RFC 8785) of the official file of that name.
+# `cargo xtask schemas verify DIR_OR_ZIP` compares these files with the official download.
 ";

@@ -60,18 +60,18 @@ impl fmt::Display for ConnectionEvent {
 /// notification of each event is enough however many attempts fail (A00.FR.316, A00.FR.419, note).
 #[derive(Debug, Default)]
 pub(crate) struct Episode {
-    told: BTreeSet<ConnectionEvent>,
+    reported: BTreeSet<ConnectionEvent>,
 }
 
 impl Episode {
     /// An attempt failed with this event. Whether it is to be reported.
     pub(crate) fn handle_event(&mut self, event: ConnectionEvent) -> bool {
-        self.told.insert(event)
+        self.reported.insert(event)
     }
 
     /// A connection stands: the next event begins a new episode.
     pub(crate) fn handle_connected(&mut self) {
-        self.told.clear();
+        self.reported.clear();
     }
 }
 

@@ -23,7 +23,9 @@
 //! impl Admission for OnePassword {
 //!     async fn admit(&self, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
 //!         match &upgrade.basic {
-//!             Some(basic) if basic.password.matches(&"0123456789abcdef".into()) => Ok(Admitted::new()),
+//!             Some(basic) if basic.password.matches(&"0123456789abcdef".into()) => {
+//!                 Ok(Admitted::new())
+//!             }
 //!             _ => Err(Refusal::BadCredentials),
 //!         }
 //!     }
@@ -75,7 +77,6 @@ pub mod path_segment;
 pub mod session;
 pub mod tls;
 
-mod admission;
 mod backoff;
 mod call;
 mod close;
@@ -87,30 +88,27 @@ mod io;
 mod mailbox;
 mod message_rate;
 mod network;
-mod peer;
 mod profile;
 mod reconnect;
 mod redact;
-mod reply;
-mod router;
 mod tap;
 mod upgrade;
 
-pub use crate::admission::{Admission, Admitted, Refusal, UpgradeRequest};
 pub use crate::backoff::{BackOff, BackOffSettings};
 pub use crate::basic::{Credentials, Password};
 pub use crate::call::{CallError, CallFailure};
 pub use crate::close::{Close, CloseReason};
 pub use crate::connection_events::ConnectionEvent;
 pub use crate::endpoint::{Endpoint, EndpointError};
+pub use crate::io::admission::{Admission, Admitted, Refusal, UpgradeRequest};
+pub use crate::io::peer::{CallOptions, Peer};
+pub use crate::io::reply::Reply;
+pub use crate::io::router::Router;
 pub use crate::message_id::MessageId;
 pub use crate::message_rate::MessageRate;
 pub use crate::network::Network;
-pub use crate::peer::{CallOptions, Peer};
 pub use crate::profile::SecurityProfile;
 pub use crate::reconnect::{Attempt, AttemptFailure, Credential, Exhausted, Reconnect, ReconnectSettings};
-pub use crate::reply::Reply;
-pub use crate::router::Router;
 pub use crate::session::{Registration, Retry, SessionSettings};
 pub use crate::tap::{Direction, FrameTap, TappedFrame};
 pub use crate::upgrade::NoCommonSubprotocol;

@@ -9,14 +9,14 @@ use rustls_pki_types::CertificateDer;
 /// The parts of a certificate's subject that OCPP gives a meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Subject {
+pub struct CertificateSubject {
     /// The one common name: a CSMS's FQDN (A00.FR.510), a station's serial number (A00.FR.511).
     pub common_name: String,
     /// The organizations, one as a rule: the owner of the certificate (A00.FR.509).
     pub organizations: Vec<String>,
 }
 
-impl Subject {
+impl CertificateSubject {
     /// Reads the subject of a certificate.
     ///
     /// # Errors
@@ -60,7 +60,11 @@ pub enum Wildcards {
 ///
 /// # Errors
 /// If it is not, or is a wildcard that is not allowed.
-pub fn check_server_name(subject: &Subject, host: &str, wildcards: Wildcards) -> Result<(), NameRuleError> {
+pub fn check_server_name(
+    subject: &CertificateSubject,
+    host: &str,
+    wildcards: Wildcards,
+) -> Result<(), NameRuleError> {
     let host = host.strip_suffix('.').unwrap_or(host);
     let presented = subject.common_name.as_str();
     let mismatch = || NameRuleError::Mismatch { presented: presented.to_owned(), expected: host.to_owned() };
@@ -86,7 +90,7 @@ pub fn check_server_name(subject: &Subject, host: &str, wildcards: Wildcards) ->
 ///
 /// # Errors
 /// If it does not.
-pub fn check_organization(subject: &Subject, trusted: &[String]) -> Result<(), NameRuleError> {
+pub fn check_organization(subject: &CertificateSubject, trusted: &[String]) -> Result<(), NameRuleError> {
     match subject.organizations.as_slice() {
         [organization] if trusted.contains(organization) => Ok(()),
         presented => Err(NameRuleError::Organization { presented: presented.join(", ") }),
@@ -145,8 +149,8 @@ mod tests {
 
     use super::*;
 
-    fn subject(common_name: &str) -> Subject {
-        Subject { common_name: common_name.into(), organizations: Vec::new() }
+    fn subject(common_name: &str) -> CertificateSubject {
+        CertificateSubject { common_name: common_name.into(), organizations: Vec::new() }
     }
 
     fn certificate(names: &[(DnType, &str)]) -> CertificateDer<'static> {
@@ -163,12 +167,15 @@ mod tests {
         let der =
             certificate(&[(DnType::OrganizationName, "Ladestrom eG"), (DnType::CommonName, "csms.example")]);
         assert_eq!(
-            Subject::of(&der).unwrap(),
-            Subject { common_name: "csms.example".into(), organizations: vec!["Ladestrom eG".into()] }
+            CertificateSubject::of(&der).unwrap(),
+            CertificateSubject {
+                common_name: "csms.example".into(),
+                organizations: vec!["Ladestrom eG".into()]
+            }
         );
         let der = certificate(&[(DnType::OrganizationName, "Ladestrom eG")]);
-        assert_eq!(Subject::of(&der), Err(NameRuleError::CommonNameCount { count: 0 }));
-        let nothing = Subject::of(&CertificateDer::from(vec![0x30, 0]));
+        assert_eq!(CertificateSubject::of(&der), Err(NameRuleError::CommonNameCount { count: 0 }));
+        let nothing = CertificateSubject::of(&CertificateDer::from(vec![0x30, 0]));
         assert!(matches!(nothing, Err(NameRuleError::Certificate { .. })), "{nothing:?}");
     }
 
@@ -179,7 +186,7 @@ mod tests {
             params.distinguished_name = DistinguishedName::new();
             params.distinguished_name.push(DnType::CommonName, value);
             let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone();
-            Subject::of(&der).map(|subject| subject.common_name)
+            CertificateSubject::of(&der).map(|subject| subject.common_name)
         };
         for value in [
             DnValue::Ia5String("SN-2026-0001".try_into().unwrap()),
@@ -233,7 +240,8 @@ mod tests {
         let trusted = ["Ladestrom eG".to_owned()];
         let check = |organizations: &[&str]| {
             let organizations = organizations.iter().map(ToString::to_string).collect();
-            check_organization(&Subject { common_name: "SN1".into(), organizations }, &trusted).is_ok()
+            check_organization(&CertificateSubject { common_name: "SN1".into(), organizations }, &trusted)
+                .is_ok()
         };
         assert!(check(&["Ladestrom eG"]));
         for other in

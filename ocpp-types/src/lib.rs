@@ -14,7 +14,10 @@
 //! ```
 //! use ocpp_types::{
 //!     encode,
-//!     v201::{CsmsCall, DeleteCertificateResponse, DeleteCertificateStatusEnumType, HashAlgorithmEnumType},
+//!     v201::{
+//!         CsmsCall, DeleteCertificateResponse, DeleteCertificateStatusEnumType,
+//!         HashAlgorithmEnumType,
+//!     },
 //! };
 //!
 //! let frame = r#"[2, "42", "DeleteCertificate", {"certificateHashData": {
@@ -23,11 +26,13 @@
 //!     "issuerKeyHash": "8a2d9c4c1b6e7f03f1a77bd08ff4b3f0d4a1a6a2e9b1a2c5a8b1a0f5d7be1c8a",
 //!     "serialNumber": "1b"
 //! }}]"#;
-//! let (_, id, action, payload): (u8, &str, &str, &serde_json::value::RawValue) = serde_json::from_str(frame)?;
+//! let (_, id, action, payload): (u8, &str, &str, &serde_json::value::RawValue) =
+//!     serde_json::from_str(frame)?;
 //! let answer = match CsmsCall::decode(action, payload.get())? {
 //!     CsmsCall::DeleteCertificate(request) => {
 //!         assert_eq!(request.certificate_hash_data.hash_algorithm, HashAlgorithmEnumType::SHA256);
-//!         let response = DeleteCertificateResponse::new(DeleteCertificateStatusEnumType::NotFound);
+//!         let not_found = DeleteCertificateStatusEnumType::NotFound;
+//!         let response = DeleteCertificateResponse::new(not_found);
 //!         format!("[3,{id:?},{}]", encode(&response)?)
 //!     }
 //!     other => format!("[4,{id:?},\"NotSupported\",\"{} is not for me\",{{}}]", other.action()),
@@ -41,7 +46,8 @@
 //! ```
 //! use ocpp_types::{Version, decode, v16, v201::SignCertificateRequest};
 //!
-//! let error = decode::<SignCertificateRequest>(r#"{"csr": "…", "certificateType": "CSMSCertificate"}"#).unwrap_err();
+//! let wrong = r#"{"csr": "…", "certificateType": "CSMSCertificate"}"#;
+//! let error = decode::<SignCertificateRequest>(wrong).unwrap_err();
 //! assert_eq!(error.pointer(), "/certificateType");
 //! assert_eq!(error.rpc_code(Version::V201).as_str(Version::V201), "TypeConstraintViolation");
 //!

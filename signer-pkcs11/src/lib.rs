@@ -12,7 +12,8 @@
 //! use signer_pkcs11::{KeyAlgorithm, KeyName, Token, TokenOptions, Uri, csr};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let uri: Uri = "pkcs11:token=station?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:pin".parse()?;
+//! let uri: Uri =
+//!     "pkcs11:token=station?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:pin".parse()?;
 //! let token = Token::open(&uri, &TokenOptions::new())?;
 //! let key = token.generate_key(&KeyName::random("cs-2026")?, KeyAlgorithm::EcdsaP256)?;
 //! println!("{}", key.uri());

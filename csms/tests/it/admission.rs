@@ -1,12 +1,16 @@
 //! Who may connect.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+};
 
+use base64ct::{Base64, Encoding as _};
 use serde_json::json;
 
 use crate::{
     puppet::{Ocpp, Puppet},
-    stage::Stage,
+    stage::{PASSWORD, Stage},
 };
 
 #[test]
@@ -172,4 +176,36 @@ fn wrong_pin_missing_token_and_missing_module_say_what_to_do() {
     assert!(error.contains("no token matches") && error.contains("hsm init"), "{error}");
     let error = run("file:pin", "file:pin", Some("/nonexistent/module.so"));
     assert!(error.contains("/nonexistent/module.so") && error.contains("install"), "{error}");
+}
+
+/// What the specification leaves to the operator: how long a silent station stays, and how many
+/// wrong passwords one address may try.
+#[test]
+fn the_limits_of_the_configuration_count() {
+    let stage = Stage::prepare();
+    let limits = "ping_interval = \"1s\"\nping_timeout = \"1s\"\n[listen.limits]\nwrong_passwords_per_address = 2\n[token]";
+    stage.configure("[token]", limits);
+    let stage = stage.launched();
+
+    // A station that opens its WebSocket and never answers a ping.
+    let address = stage.url().trim_start_matches("wss://").trim_end_matches("/ocpp");
+    let mut silent = stage.openssl_client(&["-connect", address, "-CAfile", "root.pem", "-quiet"]);
+    let credentials = Base64::encode_string(format!("CS002:{PASSWORD}").as_bytes());
+    let upgrade = format!(
+        "GET /ocpp/CS002 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Protocol: ocpp2.0.1\r\nAuthorization: Basic {credentials}\r\n\r\n"
+    );
+    let mut input = silent.stdin.take().expect("piped");
+    input.write_all(upgrade.as_bytes()).expect("writes");
+    let mut answer = Vec::new();
+    // Until the CSMS cuts the connection.
+    silent.stdout.take().expect("piped").read_to_end(&mut answer).expect("reads");
+    drop(input);
+    silent.wait().expect("ends");
+    assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+    stage.wait_until("the log says why", || stage.log().contains("the peer does not answer pings"));
+
+    let wrong = || stage.station("CS001", &["--password", "wrong-horse-battery"]).step("refused").clone();
+    assert_eq!((wrong(), wrong(), wrong()), (401.into(), 401.into(), 429.into()));
 }

@@ -396,6 +396,14 @@ impl Stage {
         self.run_openssl(arguments).0
     }
 
+    /// Starts `openssl s_client`, whose input and output are the test's.
+    pub(crate) fn openssl_client(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new("openssl");
+        command.current_dir(self.folder.path()).arg("s_client").args(arguments);
+        let client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        client.expect("openssl is missing; install it: sudo apt-get install openssl")
+    }
+
     fn run_openssl(&self, arguments: &[&str]) -> (String, bool) {
         let mut command = Command::new("openssl");
         let output = command.current_dir(self.folder.path()).args(arguments).stdin(Stdio::null()).output();

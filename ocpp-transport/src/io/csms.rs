@@ -1,6 +1,5 @@
 //! The CSMS's side: a server for stations.
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -17,24 +16,25 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
-use crate::admission::Refusal;
-use crate::admission::{Admission, DynAdmission};
 use crate::close::Close;
 use crate::drain;
-use crate::episodes::{Episodes, Failure};
+use crate::episodes::Failure;
+use crate::io::admission::Admission;
+use crate::io::admission::Refusal;
 use crate::io::ahead::ReadAhead;
 use crate::io::csms_config::CsmsConfig;
 use crate::io::driver::Driver;
 use crate::io::open::{MAX_FAREWELLS, NotOpened, OpenError, is_gone, open};
+use crate::io::peer::{Link, Peer};
 use crate::io::registry::Registry;
+use crate::io::router::Router;
+use crate::io::shared::Shared;
 use crate::io::socket::Socket;
 use crate::io::tls_accept::MAX_SIGNERS;
 use crate::io::turnstile::{Entry, Turns, Turnstile};
 use crate::metrics::Metrics;
 use crate::network::Network;
-use crate::peer::{Link, Peer};
-use crate::router::Router;
-use crate::tls::{BadCertificate, SecurityEvent, ServerTls};
+use crate::tls::{SecurityEvent, ServerTls};
 
 /// Why a CSMS cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -65,21 +65,6 @@ pub struct CsmsHandle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the server was bound without TLS")]
 pub struct NotTls;
-
-/// What all connections need.
-pub(crate) struct Shared {
-    pub(crate) config: CsmsConfig,
-    pub(crate) router: Arc<Router>,
-    pub(crate) admission: Arc<dyn DynAdmission>,
-    /// What new connections are served with; `config.tls` is what it was at first.
-    tls: RwLock<Option<ServerTls>>,
-    pub(crate) signers: Arc<Semaphore>,
-    farewells: Semaphore,
-    crowded_out: Mutex<CrowdedOut>,
-    registry: Registry,
-    episodes: Mutex<Episodes>,
-    pub(crate) metrics: Metrics,
-}
 
 /// How far a shutdown is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -255,15 +240,10 @@ impl CsmsHandle {
 
 fn is_revoked(peer: &Peer, tls: &ServerTls, now: UnixTime) -> bool {
     let chain = peer.client_certificate().and_then(<[_]>::split_first);
-    chain.is_some_and(|(own, others)| tls.rules.judge(own, others, now) == Err(BadCertificate::Revoked))
+    chain.is_some_and(|(own, others)| tls.rules.is_revoked(own, others, now))
 }
 
 impl Shared {
-    /// What new connections are served with.
-    pub(crate) fn tls(&self) -> Option<ServerTls> {
-        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     fn warn_of_stale_lists(&self) {
         let stale = self.tls().and_then(|tls| tls.rules.stale_crl(UnixTime::now()));
         if let Some(next_update) = stale {
@@ -318,16 +298,6 @@ impl Shared {
         } else {
             debug!(%remote, event = kind.as_str(), error = %reason, "a connection was refused again");
         }
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Shared")
-            .field("config", &self.config)
-            .field("router", &self.router)
-            .finish_non_exhaustive()
     }
 }
 
@@ -456,10 +426,6 @@ fn report_panic(ended: Result<(), tokio::task::JoinError>) {
         debug!("the task of a connection has ended");
     }
 }
-
-/// The number of connections that were closed to make room for others.
-#[derive(Debug, Default)]
-struct CrowdedOut(u64);
 
 /// Connections that the operating system keeps until they are accepted; a storm of reconnects comes
 /// at once.

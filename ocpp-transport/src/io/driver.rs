@@ -19,16 +19,16 @@ use crate::close::{Close, CloseReason};
 use crate::frame::{FrameText, PayloadError};
 use crate::io::ending::{End, Ending, closed_here, end_of_socket, misbehaved};
 use crate::io::handlers::{Answered, Handlers, Remains};
+use crate::io::peer::Peer;
+use crate::io::reply::Next;
+use crate::io::router::{Handled, Router};
 use crate::io::settings::LinkSettings;
 use crate::io::socket::{Reading, Socket, SocketEvent};
 use crate::mailbox::{Command, DriverEnd, Outcome};
 use crate::message_id::MessageId;
 use crate::message_rate::{Bucket, MessageRate};
 use crate::metrics::{CallEnd, CallTimer};
-use crate::peer::Peer;
 use crate::redact::Redacted;
-use crate::reply::Next;
-use crate::router::{Handled, Router};
 use crate::session::{
     Answer, AnswerRefused, CallKey, CallOutcome, CallRefused, Event, Outgoing, Session, TransmitKind,
 };

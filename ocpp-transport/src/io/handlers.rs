@@ -13,10 +13,10 @@ use tracing::{Instrument, Span, debug, debug_span, error, warn};
 
 use crate::call::CallError;
 use crate::frame::Incoming;
+use crate::io::peer::Peer;
+use crate::io::reply::Next;
+use crate::io::router::{Handled, Pending, PendingSend, Router};
 use crate::message_id::MessageId;
-use crate::peer::Peer;
-use crate::reply::Next;
-use crate::router::{Handled, Pending, PendingSend, Router};
 
 /// What runs for a connection.
 ///

@@ -1,5 +1,6 @@
 //! Sockets, clocks and tasks.
 
+pub(crate) mod admission;
 mod ahead;
 mod blocking;
 mod connect;
@@ -12,9 +13,13 @@ mod handlers;
 mod head;
 mod inflate;
 mod open;
+pub(crate) mod peer;
 mod record;
 mod registry;
+pub(crate) mod reply;
+pub(crate) mod router;
 mod settings;
+mod shared;
 mod socket;
 mod stream;
 mod supervisor;

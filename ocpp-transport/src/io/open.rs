@@ -12,15 +12,15 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tracing::error;
 
-use crate::admission::{Admitted, Refusal, UpgradeRequest};
+use crate::io::admission::{Admitted, Refusal, UpgradeRequest};
 use crate::io::ahead::{ReadAhead, gone};
-use crate::io::csms::Shared;
 use crate::io::head::{HeadError, read_head};
+use crate::io::peer::Link;
+use crate::io::shared::Shared;
 use crate::io::socket::Socket;
 use crate::io::stream::Stream;
 use crate::io::tls_accept::accept_tls;
 use crate::io::turnstile::Turn;
-use crate::peer::Link;
 use crate::profile::SecurityProfile;
 use crate::session;
 use crate::tls::handshake_error::HandshakeError;

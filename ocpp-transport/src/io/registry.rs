@@ -7,7 +7,7 @@ use certificates::StationIdentity;
 use tokio::sync::watch;
 
 use crate::close::Close;
-use crate::peer::Peer;
+use crate::io::peer::Peer;
 
 /// The connection of each station that has one.
 ///

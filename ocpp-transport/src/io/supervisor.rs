@@ -14,9 +14,9 @@ use tracing::{info, warn};
 use crate::close::{Close, CloseReason};
 use crate::connection_events::{ConnectionEvent, Episode};
 use crate::io::connect::{ConnectError, Connection, StationConfig, connect};
-use crate::peer::Peer;
+use crate::io::peer::Peer;
+use crate::io::router::Router;
 use crate::reconnect::{Attempt, AttemptFailure, Reconnect, ReconnectSettings};
-use crate::router::Router;
 use crate::tls::TlsFailure;
 
 /// A station, as its [`Supervisor`] sees it.

@@ -9,7 +9,7 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::name_rule::{Subject, Wildcards, check_server_name};
+use crate::name_rule::{CertificateSubject, Wildcards, check_server_name};
 use crate::tls::failure::{path_error, read};
 use crate::tls::handshake_signature;
 use crate::tls::{BadCertificate, MAX_INTERMEDIATES, ProvedBy};
@@ -41,7 +41,7 @@ impl ServerCertVerifier for CsmsVerifier {
         // A00.FR.701: certificates of a CSMS are short-lived instead of revoked.
         let path = path::verify(&leaf, &intermediates, &self.roots, now.into(), Purpose::Csms)
             .map_err(path_error)?;
-        let subject = Subject::read(&leaf).map_err(BadCertificate::from)?;
+        let subject = CertificateSubject::read(&leaf).map_err(BadCertificate::from)?;
         check_server_name(&subject, &server_name.to_str(), self.wildcards).map_err(BadCertificate::from)?;
         self.proved_by.set(path.root.to_certificate_der());
         Ok(ServerCertVerified::assertion())

@@ -8,7 +8,7 @@ use certificates::{Certificate, RevocationList, SerialNumber, UnixSeconds};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 
-use crate::name_rule::{Subject, check_organization};
+use crate::name_rule::{CertificateSubject, check_organization};
 use crate::tls::failure::{path_error, read};
 use crate::tls::{BadCertificate, MAX_INTERMEDIATES, TlsConfigError, read_roots};
 
@@ -193,8 +193,29 @@ impl StationRules {
             Err(error @ BadCertificate::Expired { .. }) => self.judge_expired(presented, now, error)?,
             Err(error) => return Err(error),
         };
-        check_organization(&Subject::read(&leaf)?, &self.organizations)?;
+        check_organization(&CertificateSubject::read(&leaf)?, &self.organizations)?;
         Ok(acceptance)
+    }
+
+    /// Whether a station's certificate, or one above it, is on a list: also where it has expired
+    /// since the station connected.
+    pub(crate) fn is_revoked(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> bool {
+        let at_the_end = || {
+            let leaf = read(end_entity)?;
+            let intermediates = intermediates.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            let presented = Presented { leaf: &leaf, intermediates: &intermediates };
+            self.verify_path(presented, leaf.not_after().min(now.into()))
+        };
+        let judged = match self.judge(end_entity, intermediates, now) {
+            Err(BadCertificate::Expired { .. }) => at_the_end(),
+            judged => judged.map(drop),
+        };
+        judged == Err(BadCertificate::Revoked)
     }
 
     /// A00.FR.429, A00.FR.807: a path that was good on the last day of the station's certificate,
@@ -206,7 +227,9 @@ impl StationRules {
         error: BadCertificate,
     ) -> Result<Acceptance, BadCertificate> {
         let last = presented.leaf.not_after();
-        if !self.expired_permitted.contains(&Subject::read(presented.leaf)?.common_name) || last >= now {
+        if !self.expired_permitted.contains(&CertificateSubject::read(presented.leaf)?.common_name)
+            || last >= now
+        {
             return Err(error);
         }
         // The lists are looked at as of that day, so that they are recent has to be seen to here.

@@ -269,6 +269,23 @@ on_both! {
         within(other.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
     }
 
+    async fn a_reload_closes_the_connections_of_who_was_revoked_after_it_expired(engine: Engine) {
+        let root = Authority::root("CSO root");
+        let permitted = root.trust().with_expired_permitted(["SN-1".to_owned()]);
+        let mut lab = lab(engine, &root, &permitted).await;
+        let key = root.issue(&Leaf::new("SN-1").years(2020, 2021).serial(7));
+        let mut revoked = lab.connect(lab.profile_3(key), nothing()).await.unwrap();
+        lab.connected().await;
+        // That it has expired is no reason to leave it connected.
+        let other = root.trust().with_crls(vec![root.crl(&[8], 2999)]);
+        assert_eq!(lab.handle.reload_tls(engine.serve(&root, &other)).await, Ok(Vec::new()));
+        let trust = root.trust().with_crls(vec![root.crl(&[7], 2999)]);
+        let closed = lab.handle.reload_tls(engine.serve(&root, &trust)).await.unwrap();
+        assert_eq!(closed, ["CS001".parse().unwrap()]);
+        let reason = within(revoked.closed()).await;
+        assert!(matches!(reason, CloseReason::Peer { code: Some(1008), .. }), "{reason:?}");
+    }
+
     async fn without_roots_no_certificate_is_asked_for(engine: Engine) {
         let root = Authority::root("CSO root");
         let mut lab = lab(engine, &root, &ClientTrust::default()).await;

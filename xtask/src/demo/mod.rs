@@ -110,7 +110,7 @@ impl Demo {
         station_process
             .wait_for("the station's boot", || (connected(&stage.csms)?["booted"] == true).then_some(()))?;
         let mut narrator = Narrator::new(&frames);
-        narrator.tell()?;
+        narrator.print_new()?;
         Ok(Self {
             csms: stage.csms,
             csms_process,
@@ -132,7 +132,7 @@ impl Demo {
         let station = self.station_process.wait_for("the station's return with its certificate", || {
             connected(csms).filter(|station| station["security_profile"] == 3)
         })?;
-        self.narrator.tell()?;
+        self.narrator.print_new()?;
         println!(
             "  The station is back on security profile 3: mutual TLS with certificate {}, signed by the key in its token.",
             station["certificate_serial_number"].as_str().unwrap_or("?")
@@ -159,7 +159,7 @@ impl Demo {
             let answer = self.operator(&["install", STATION, certificate_use, file])?;
             self.row(step, "Accepted", answer["status"].clone());
         }
-        self.narrator.tell()?;
+        self.narrator.print_new()?;
 
         chapter("The CSMS reads the inventory, deletes the second root, and reads it again.");
         let inventory = self.operator(&["inventory", STATION])?;
@@ -172,7 +172,7 @@ impl Demo {
         self.row("GetInstalledCertificateIds", "2 certificates", Value::from(count(&inventory)));
         let answer = self.operator(&["delete", STATION, "--hash-data", &wanted])?;
         self.row("DeleteCertificate of the same again", "NotFound", answer["status"].clone());
-        self.narrator.tell()?;
+        self.narrator.print_new()?;
 
         chapter("The CSMS tries to delete the station's own certificate.");
         checks::extract(&self.folder)?;
@@ -182,14 +182,14 @@ impl Demo {
         )?;
         let answer = self.operator(&["delete", STATION, "--hash-data", own.trim()])?;
         self.row("DeleteCertificate of the station's own", "Failed", answer["status"].clone());
-        self.narrator.tell()
+        self.narrator.print_new()
     }
 
     /// Ends both programs and keeps the PEM files that went over the wire.
     fn finish(self) -> Result<Vec<Row>> {
         self.station_process.stop()?;
         self.csms_process.stop()?;
-        println!("\n{} frames were exchanged.", self.narrator.told());
+        println!("\n{} frames were exchanged.", self.narrator.printed());
         Ok(self.rows)
     }
 

@@ -10,11 +10,11 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-/// Reads the CSMS's record of frames as it grows and tells each.
+/// Reads the CSMS's record of frames as it grows and prints each.
 pub(crate) struct Narrator {
     path: PathBuf,
     read: usize,
-    told: usize,
+    printed: usize,
     actions: HashMap<String, String>,
     styled: bool,
 }
@@ -22,30 +22,30 @@ pub(crate) struct Narrator {
 impl Narrator {
     pub(crate) fn new(path: &Path) -> Self {
         let styled = std::io::stdout().is_terminal();
-        Self { path: path.to_path_buf(), read: 0, told: 0, actions: HashMap::new(), styled }
+        Self { path: path.to_path_buf(), read: 0, printed: 0, actions: HashMap::new(), styled }
     }
 
-    /// Tells what has come since the last call.
-    pub(crate) fn tell(&mut self) -> Result<()> {
+    /// Prints what has come since the last call.
+    pub(crate) fn print_new(&mut self) -> Result<()> {
         let text =
             fs::read_to_string(&self.path).with_context(|| format!("cannot read {}", self.path.display()))?;
         let new = text[self.read..].to_owned();
-        // A line that is being written is told the next time.
+        // A line that is being written is printed the next time.
         for line in new.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
             self.read += line.len();
             let record: Value = serde_json::from_str(line).context("a line of the record is no JSON")?;
-            self.tell_frame(&record);
+            self.print_frame(&record);
         }
         Ok(())
     }
 
-    /// How many frames were told.
-    pub(crate) fn told(&self) -> usize {
-        self.told
+    /// How many frames were printed.
+    pub(crate) fn printed(&self) -> usize {
+        self.printed
     }
 
-    fn tell_frame(&mut self, record: &Value) {
-        self.told += 1;
+    fn print_frame(&mut self, record: &Value) {
+        self.printed += 1;
         let frame = &record["frame"];
         // The record is the CSMS's: what it received came from the station.
         let (sender, arrow) =

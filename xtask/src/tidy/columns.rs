@@ -11,8 +11,9 @@ pub(crate) fn check(workspace: &Workspace, findings: &mut Vec<Finding>) {
         let Some(sign) = sign_of(&text.name) else { continue };
         for (index, line) in text.text.lines().enumerate() {
             let length = line.chars().count();
-            // A link cannot be broken.
-            let breaks = line.trim_start().trim_start_matches(['/', '!', '#', '-']).trim().contains(' ');
+            // A link cannot be broken, nor can a row of a table.
+            let comment = line.trim_start().trim_start_matches(['/', '!', '#', '-']).trim();
+            let breaks = comment.contains(' ') && !comment.starts_with('|');
             if line.trim_start().starts_with(sign) && length > MAX_COLUMN && breaks {
                 let message = format!("a comment ends at column {length}, at most {MAX_COLUMN}");
                 findings.push(Finding {

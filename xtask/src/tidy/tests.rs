@@ -130,7 +130,9 @@ fn some_names_have_one_type() {
 #[test]
 fn comments_end_at_column_100() {
     let (fits, long) = ("x ".repeat(48), "x ".repeat(49));
-    let rust = format!("/// {fits}\n    // {long}\n/// http://{}\nfn a() {{}} // {long}\n", "x".repeat(120));
+    let link = "x".repeat(120);
+    let rust =
+        format!("/// {fits}\n    // {long}\n/// http://{link}\n//! | {long} |\nfn a() {{}} // {long}\n");
     let python = format!("# {long}y\n");
     let files = [("csms/tests/it/main.rs", rust.as_str()), ("csms/tests/it/a.py", python.as_str())];
     check(Rule::Column, &files, &["csms/tests/it/a.py:1", "csms/tests/it/main.rs:2"]);

@@ -4,7 +4,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use certificates::Certificate;
-use ocpp_transport::name_rule::Subject;
+use ocpp_transport::name_rule::CertificateSubject;
 use signer_pkcs11::{
     Applicant, BlockedKeys, CaSettings, CertificateAuthority, ForwardingAuthority, IssuanceRecord, Key,
     KeyRules, PendingCertificate, Profiles, Refused, SignCertificate, Token,
@@ -149,7 +149,7 @@ pub(crate) fn own_name(config: &Config) -> Result<Option<String>, ServerError> {
 
 fn common_name(path: &Path) -> Result<Option<String>, ServerError> {
     let chain = read_certificates(path)?;
-    Ok(chain.first().and_then(|own| Subject::of(own).ok()).map(|subject| subject.common_name))
+    Ok(chain.first().and_then(|own| CertificateSubject::of(own).ok()).map(|subject| subject.common_name))
 }
 
 fn read_text(path: &Path) -> Result<String, ServerError> {

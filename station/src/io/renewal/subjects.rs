@@ -79,5 +79,5 @@ pub(crate) fn validity(own: &OwnCertificate) -> Option<Validity> {
 }
 
 fn common_name(own: &OwnCertificate) -> Option<String> {
-    Some(ocpp_transport::name_rule::Subject::of(own.chain.first()?).ok()?.common_name)
+    Some(ocpp_transport::name_rule::CertificateSubject::of(own.chain.first()?).ok()?.common_name)
 }

@@ -9,7 +9,8 @@ use std::pin::Pin;
 /// ```
 /// use ocpp_transport::Reply;
 ///
-/// let reply = Reply::new("a response").then(async { /* send the message that was asked for (FR.05) */ });
+/// // Sends the message that was asked for (FR.05).
+/// let reply = Reply::new("a response").then(async {});
 /// # let _ = reply;
 /// ```
 pub struct Reply<T> {

@@ -13,8 +13,8 @@ use rustls_pki_types::CertificateDer;
 
 use crate::basic::Credentials;
 use crate::close::CloseReason;
-use crate::name_rule::Subject;
-use crate::peer::Peer;
+use crate::io::peer::Peer;
+use crate::name_rule::CertificateSubject;
 use crate::profile::SecurityProfile;
 use crate::session::Registration;
 use crate::tls::SecurityEvent;
@@ -83,8 +83,8 @@ impl UpgradeRequest {
     /// The subject of the client certificate; its common name is to be the station's serial number
     /// (A00.FR.405).
     #[must_use]
-    pub fn client_subject(&self) -> Option<Subject> {
-        Subject::of(self.client_certificate.as_ref()?.first()?).ok()
+    pub fn client_subject(&self) -> Option<CertificateSubject> {
+        CertificateSubject::of(self.client_certificate.as_ref()?.first()?).ok()
     }
 }
 

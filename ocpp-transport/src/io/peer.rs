@@ -19,7 +19,7 @@ use crate::frame::{Fault, FrameError, IncomingResult, MessageKind, PayloadError}
 use crate::mailbox::{Command, DriverEnd, Mailbox, Outcome};
 use crate::message_id::MessageId;
 use crate::metrics::Metrics;
-use crate::name_rule::Subject;
+use crate::name_rule::CertificateSubject;
 use crate::profile::SecurityProfile;
 use crate::session::{Outgoing, Registration, Retry, Role};
 
@@ -130,8 +130,8 @@ impl Peer {
     /// The subject of [`Peer::client_certificate`]: its common name is to be the station's serial
     /// number, which BootNotification tells (A00.FR.405, B01.FR.11).
     #[must_use]
-    pub fn client_subject(&self) -> Option<Subject> {
-        Subject::of(self.client_certificate()?.first()?).ok()
+    pub fn client_subject(&self) -> Option<CertificateSubject> {
+        CertificateSubject::of(self.client_certificate()?.first()?).ok()
     }
 
     /// What [`Admission::admit`](crate::Admission::admit) attached to the connection, if it is a

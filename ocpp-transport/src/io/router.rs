@@ -10,8 +10,8 @@ use ocpp_types::{Notification, Request, RpcErrorCode, Sender, Version};
 
 use crate::call::CallError;
 use crate::frame::Incoming;
-use crate::peer::Peer;
-use crate::reply::{Next, Reply};
+use crate::io::peer::Peer;
+use crate::io::reply::{Next, Reply};
 
 /// The handlers of one side of a connection, by the type of the request, for one version of OCPP or
 /// several at once.
@@ -24,10 +24,11 @@ use crate::reply::{Next, Reply};
 /// use ocpp_transport::{Peer, Reply, Router};
 /// use ocpp_types::{Version, v201};
 ///
-/// let router = Router::new(Version::V201).handle(|peer: Peer, _: v201::HeartbeatRequest| async move {
+/// let heartbeat = |peer: Peer, _: v201::HeartbeatRequest| async move {
 ///     tracing::info!(station = %peer.identity(), "alive");
 ///     Ok(v201::HeartbeatResponse::new(std::time::SystemTime::now().into()))
-/// });
+/// };
+/// let router = Router::new(Version::V201).handle(heartbeat);
 /// # let _ = router;
 /// ```
 #[derive(Clone)]
