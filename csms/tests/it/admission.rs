@@ -178,12 +178,12 @@ fn wrong_pin_missing_token_and_missing_module_say_what_to_do() {
     assert!(error.contains("/nonexistent/module.so") && error.contains("install"), "{error}");
 }
 
-/// What the specification leaves to the operator: how long a silent station stays, and how many
-/// wrong passwords one address may try.
+/// What the specification leaves to the operator: how long a silent station stays, and after how
+/// many wrong passwords of one address each of its stations has a single guess.
 #[test]
 fn the_limits_of_the_configuration_count() {
     let stage = Stage::prepare();
-    let limits = "ping_interval = \"1s\"\nping_timeout = \"1s\"\n[listen.limits]\nwrong_passwords_per_address = 2\n[token]";
+    let limits = "ping_interval = \"1s\"\nping_timeout = \"1s\"\n[listen.limits]\nwrong_passwords_per_address = 1\n[token]";
     stage.configure("[token]", limits);
     let stage = stage.launched();
 
