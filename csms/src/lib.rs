@@ -29,7 +29,7 @@ pub use crate::{
     config::{
         CaKeys, CaSection, CaSigner, Config, ConfigError, ExternalSection, IssuerSection, LimitsSection,
         ListenSection, NoCommonSubprotocol, OcppVersion, OcspSection, OwnNames, Padding, PasswordHash,
-        ProfilesSection, RsaSection, StationSection, TlsKey, TlsSection, UnknownVersion,
+        PasswordHashError, ProfilesSection, RsaSection, StationSection, TlsKey, TlsSection, UnknownVersion,
     },
     io::{Server, ServerError, SqliteLedger},
     ledger::{

@@ -1,6 +1,6 @@
 //! Reads the configuration's file.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use crate::{config::Config, service::io::server_error::ServerError};
 
@@ -10,7 +10,7 @@ use crate::{config::Config, service::io::server_error::ServerError};
 /// [`ServerError::File`] and [`ServerError::Config`].
 pub fn read_config(path: &Path) -> Result<Config, ServerError> {
     let file_error = |source| ServerError::File { path: path.to_path_buf(), source };
-    let text = fs::read_to_string(path).map_err(file_error)?;
+    let text = program::read_text(path).map_err(file_error)?;
     let config =
         Config::parse(&text).map_err(|source| ServerError::Config { path: path.to_path_buf(), source })?;
     let absolute = path.canonicalize().map_err(file_error)?;

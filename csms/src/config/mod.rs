@@ -20,13 +20,13 @@ use program::parse_toml;
 use serde::Deserialize;
 use signer_pkcs11::{TokenConfig, Uri};
 
-use self::{ca::RawCa, duration::duration, station::RawStation, tls::RawTls};
+use self::{ca::RawCa, duration::duration, station::RawStation, tls::RawTls, token_uri::parse_uri};
 pub use self::{
     ca::{CaKeys, CaSection, CaSigner, ExternalSection, IssuerSection, Padding, ProfilesSection},
     error::ConfigError,
     listen::{LimitsSection, ListenSection, NoCommonSubprotocol, OcppVersion, UnknownVersion},
     ocsp::OcspSection,
-    station::{PasswordHash, StationSection},
+    station::{PasswordHash, PasswordHashError, StationSection},
     tls::{OwnNames, RsaSection, TlsKey, TlsSection},
 };
 
@@ -126,6 +126,9 @@ impl Config {
         if raw.organization.is_empty() || raw.organization.chars().count() > 64 {
             let rule = "has to have 1 to 64 characters (X.520 organizationName)";
             return Err(ConfigError::value("organization", rule));
+        }
+        if let Some(token) = &raw.token {
+            parse_uri("token.uri", &token.uri)?;
         }
         let config = Self {
             directory: raw.directory,

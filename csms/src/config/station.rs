@@ -1,11 +1,14 @@
 //! A station in the configuration.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use certificates::StationIdentity;
 use serde::Deserialize;
 
-use crate::{config::error::ConfigError, stations::login::StoredHash};
+use crate::{
+    config::error::ConfigError,
+    stations::login::{StoredHash, UnusableHash},
+};
 
 /// One station that may connect.
 #[derive(Clone, Debug)]
@@ -24,14 +27,42 @@ pub struct StationSection {
 
 /// The hash of a station's password: Argon2id in the PHC string format, within the bounds of what
 /// one verification may cost.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// let hash: csms::PasswordHash = csms::io::hash_password("correct-horse-battery")?.parse()?;
+/// assert!(hash.as_str().starts_with("$argon2id$"));
+/// assert!("correct-horse-battery".parse::<csms::PasswordHash>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
+
+/// Why a text is not the hash of a password. It does not repeat the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct PasswordHashError(#[from] UnusableHash);
 
 impl PasswordHash {
     /// The PHC string.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for PasswordHash {
+    type Err = PasswordHashError;
+
+    fn from_str(text: &str) -> Result<Self, PasswordHashError> {
+        StoredHash::parse(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Without the hash, which a thief could try passwords on.
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("PasswordHash(..)")
     }
 }
 
@@ -64,13 +95,16 @@ pub(super) fn parse(stations: Vec<RawStation>) -> Result<Vec<StationSection>, Co
         if !(1..=25).contains(&station.serial_number.chars().count()) {
             return refuse("serial_number", "has to have 1 to 25 characters (BootNotification)".to_owned());
         }
-        if let Some(Err(error)) = station.password_hash.as_deref().map(StoredHash::parse) {
-            return refuse("password_hash", format!("of {} {error}", station.identity));
-        }
+        let password_hash = match station.password_hash.as_deref().map(str::parse).transpose() {
+            Ok(hash) => hash,
+            Err::<_, PasswordHashError>(error) => {
+                return refuse("password_hash", format!("of {} {error}", station.identity));
+            }
+        };
         parsed.push(StationSection {
             identity: station.identity,
             serial_number: station.serial_number,
-            password_hash: station.password_hash.map(PasswordHash),
+            password_hash,
             expired_certificate_permitted: station.expired_certificate_permitted,
         });
     }

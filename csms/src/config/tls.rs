@@ -117,8 +117,21 @@ impl TlsSection {
 }
 
 impl OwnNames {
+    /// Checks the names, the FQDN first (A00.FR.510).
+    ///
+    /// # Errors
+    /// [`ServerNameError`] if there is none, or one is no name of a host.
+    pub fn new(names: Vec<String>) -> Result<Self, ServerNameError> {
+        let (first, others) = names.split_first().map_or(("", &[][..]), |(first, others)| (first, others));
+        let server_name = others
+            .iter()
+            .try_fold(ServerName::new(first)?, |name, other| name.with_dns_name(other.as_str()))?;
+        Ok(Self { names, server_name })
+    }
+
     /// The names, of which there is at least one.
-    pub(crate) fn as_slice(&self) -> &[String] {
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
         &self.names
     }
 
@@ -126,19 +139,13 @@ impl OwnNames {
     pub(crate) fn server_name(&self) -> &ServerName {
         &self.server_name
     }
-
-    /// `None`: there are no names, and the service issues no certificate for itself.
-    fn parse(names: Vec<String>) -> Result<Option<Self>, ServerNameError> {
-        let Some((first, others)) = names.split_first() else { return Ok(None) };
-        let first = ServerName::new(first.as_str())?;
-        let server_name = others.iter().try_fold(first, |name, other| name.with_dns_name(other.as_str()))?;
-        Ok(Some(Self { names, server_name }))
-    }
 }
 
 impl RawTls {
     pub(super) fn parse(self) -> Result<TlsSection, ConfigError> {
-        let names = OwnNames::parse(self.names).map_err(|error| ConfigError::value("tls.names", error))?;
+        // Without names the service issues no certificate for itself.
+        let names = (!self.names.is_empty()).then(|| OwnNames::new(self.names)).transpose();
+        let names = names.map_err(|error| ConfigError::value("tls.names", error))?;
         let key = match (self.key, self.key_file, self.rsa) {
             (Some(_), None, Some(_)) => {
                 let rule = "needs tls.key_file, for OpenSSL takes no key of the token";

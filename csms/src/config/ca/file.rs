@@ -81,11 +81,13 @@ impl RawCa {
             (Some(external), _) => CaSigner::External(external.parse()?),
             (None, Some(key)) => CaSigner::Keys(Box::new(CaKeys {
                 key: parse_uri("ca.key", &key)?,
-                spares: (self.spares.iter())
-                    .map(|spare| parse_uri("ca.spares", spare))
+                spares: (self.spares.iter().enumerate())
+                    .map(|(index, spare)| parse_uri(&format!("ca.spares[{index}]"), spare))
                     .collect::<Result<_, _>>()?,
                 rsa_padding: self.rsa_padding,
-                issuers: (self.issuers.into_iter()).map(RawIssuer::parse).collect::<Result<_, _>>()?,
+                issuers: (self.issuers.into_iter().enumerate())
+                    .map(|(index, issuer)| issuer.parse(index))
+                    .collect::<Result<_, _>>()?,
             })),
         };
         let crl_validity = parse_duration(&self.crl_validity).map_err(|_| {
@@ -114,10 +116,10 @@ impl RawCa {
 }
 
 impl RawIssuer {
-    fn parse(self) -> Result<IssuerSection, ConfigError> {
+    fn parse(self, index: usize) -> Result<IssuerSection, ConfigError> {
         Ok(IssuerSection {
             hierarchy: self.hierarchy,
-            key: parse_uri("ca.issuer.key", &self.key)?,
+            key: parse_uri(&format!("ca.issuer[{index}].key"), &self.key)?,
             certificate_file: self.certificate_file,
             rsa_padding: self.rsa_padding,
             crl_file: self.crl_file,
@@ -195,6 +197,9 @@ mod tests {
         check(&format!("{OWN}{url}{named}"), Ok(()));
         let other = "[[issuer]]\nkey = \"pkcs11:object=k\"\ncertificate_file = \"b\"\n";
         check(&format!("{OWN}{url}{other}{named}"), Err("ca.crl_url"));
+        let wrong = "[[issuer]]\nkey = \"k\"\ncertificate_file = \"b\"\n";
+        check(&format!("{OWN}{other}{wrong}"), Err("ca.issuer[1].key"));
+        check(&format!("spares = [\"pkcs11:object=k\", \"k\"]\n{OWN}"), Err("ca.spares[1]"));
         check(&format!("{OWN}validity_days = 5\n[profiles]"), Err("ca.validity_days"));
         check(&format!("{OWN}profiles_file = \"p\"\n[profiles]"), Err("ca"));
         check(&format!("{OWN}[profiles.station]\nvalidity = \"90d\""), Ok(()));

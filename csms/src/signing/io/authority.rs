@@ -1,7 +1,7 @@
 //! The authority as the configuration has it: keys in a token, or a command that asks another
 //! authority.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use certificates::Certificate;
 use ocpp_transport::name_rule::CertificateSubject;
@@ -153,5 +153,5 @@ fn common_name(path: &Path) -> Result<Option<String>, ServerError> {
 }
 
 fn read_text(path: &Path) -> Result<String, ServerError> {
-    fs::read_to_string(path).map_err(ServerError::file(path))
+    program::read_text(path).map_err(ServerError::file(path))
 }
