@@ -2,6 +2,7 @@
 
 mod admission;
 mod bad_input;
+mod browser;
 mod clock;
 mod damage;
 mod delivery;

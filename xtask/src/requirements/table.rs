@@ -243,6 +243,16 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         macos: &["nss"],
     },
     Requirement {
+        name: "chromium",
+        purpose: "is a browser, which stops where a server asks for a client certificate",
+        used_by: &[Use::Test],
+        found: Found::Program("chromium"),
+        tests: Some("package(csms) and test(/^browser::/)"),
+        debian: &["chromium"],
+        fedora: &["chromium"],
+        macos: &[],
+    },
+    Requirement {
         name: "pkcsslotd",
         purpose: "is the daemon of opencryptoki, a token of RSA alone",
         used_by: &[Use::Test],
