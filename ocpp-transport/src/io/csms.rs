@@ -18,7 +18,7 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::close::Close;
 use crate::drain;
-use crate::episodes::Failure;
+use crate::episodes::{Failure, Which};
 use crate::io::admission::Admission;
 use crate::io::admission::Refusal;
 use crate::io::ahead::ReadAhead;
@@ -282,11 +282,8 @@ impl Shared {
         };
         let mut episodes = self.episodes.lock().unwrap_or_else(PoisonError::into_inner);
         let certificate = error.presented();
-        let failure = Failure {
-            address: remote.ip(),
-            kind,
-            certificate: certificate.map(|presented| presented.fingerprint),
-        };
+        let which = certificate.map_or(Which::None, |presented| Which::One(presented.fingerprint));
+        let failure = Failure { network: Network::of(remote.ip()), kind, which };
         let begins = episodes.handle_failure(Instant::now().into_std(), failure);
         drop(episodes);
         if begins {
@@ -409,7 +406,7 @@ async fn open_in_turn(
     let opened = timeout_at(deadline, opened).await.unwrap_or(Err(OpenError::Timeout.into()))?;
     let own = opened.1.client_certificate.as_ref().and_then(|chain| chain.first());
     let mut episodes = shared.episodes.lock().unwrap_or_else(PoisonError::into_inner);
-    episodes.handle_success(remote.ip(), || own.map(|own| Fingerprint::of(own)));
+    episodes.handle_success(Network::of(remote.ip()), || own.map(|own| Fingerprint::of(own)));
     drop(episodes);
     Ok(opened)
 }

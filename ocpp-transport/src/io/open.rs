@@ -222,8 +222,10 @@ pub(crate) async fn open(
     let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => {
+            // Refusals for other reasons come by the thousand, and are not about it.
             let own = request.client_certificate.as_ref().and_then(|chain| chain.first());
-            let presented = own.map(PresentedCertificate::of).map(Box::new);
+            let presented = own.filter(|_| refusal == Refusal::BadCredentials);
+            let presented = presented.map(PresentedCertificate::of).map(Box::new);
             let error = OpenError::Refused { identity: request.identity, profile, presented, refusal };
             let response = upgrade::refuse(refusal.status(), refusal.retry_after()).into_bytes();
             return Err(NotOpened { error, farewell: Some((stream, response)) });

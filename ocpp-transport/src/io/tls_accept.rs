@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use tokio_rustls::server::StartHandshake;
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
@@ -30,10 +32,15 @@ pub(crate) async fn accept_tls(
     let peeked = tcp.peek(&mut first_bytes).await.map_err(HandshakeError::Io)?;
     // A hello comes in one piece; one that does not is left to the library.
     if peeked == first_bytes.len() && is_too_old(&first_bytes) {
-        tcp.write_all(&PROTOCOL_VERSION_ALERT).await.map_err(HandshakeError::Io)?;
-        tcp.shutdown().await.map_err(HandshakeError::Io)?;
-        // A socket that is closed with unread bytes in it is reset, and the alert might be lost.
-        let _ = tcp.take(MAX_HELLO_BYTES).read_to_end(&mut Vec::new()).await;
+        let refuse = async {
+            tcp.write_all(&PROTOCOL_VERSION_ALERT).await?;
+            tcp.shutdown().await?;
+            // A socket that is closed with unread bytes in it is reset, and the alert might be
+            // lost.
+            tcp.take(MAX_HELLO_BYTES).read_to_end(&mut Vec::new()).await
+        };
+        // Whether the peer reads it, and when it closes, changes nothing about what it asked for.
+        let _ = timeout(LINGER, refuse).await;
         return Err(HandshakeError::Version);
     }
     match &tls.engine {
@@ -106,6 +113,9 @@ async fn noting_refused<T>(handshake: impl Future<Output = T>) -> (T, Option<Pre
 
 /// How a handshake ended, and the station's certificate if that was refused.
 type Noted = (std::io::Result<tokio_rustls::server::TlsStream<ReadAhead>>, Option<PresentedCertificate>);
+
+/// How long a client that is refused has to close.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// The rest of a hello that is refused, in bytes: one record at most.
 const MAX_HELLO_BYTES: u64 = 16 * 1024;

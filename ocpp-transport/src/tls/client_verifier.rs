@@ -48,6 +48,7 @@ impl ClientCertVerifier for StationVerifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         handshake_signature::verify_tls12(message, certificate, signature, self.0.algorithms())
+            .inspect_err(|_| note_refused(certificate))
     }
 
     fn verify_tls13_signature(
@@ -57,6 +58,7 @@ impl ClientCertVerifier for StationVerifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         handshake_signature::verify_tls13(message, certificate, signature, self.0.algorithms())
+            .inspect_err(|_| note_refused(certificate))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

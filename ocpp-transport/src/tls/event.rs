@@ -7,11 +7,13 @@ use crate::tls::presented::PresentedCertificate;
 
 /// A connection was refused in a way that OCPP has a security event for (2.0.1 Part 2, appendix 1).
 ///
-/// [`Admission::security_event`](crate::Admission::security_event) is told once per episode:
-/// repeated failures of the same kind from the same address with the same certificate are one,
-/// until a station connects from there with that certificate, or without one where none was
-/// refused, or it is quiet for an hour (A00.FR.316, A00.FR.419). Many stations may come from one
-/// address, where a proxy stands before them.
+/// [`Admission::security_event`](crate::Admission::security_event) is told once per episode
+/// (A00.FR.316, A00.FR.419): failures of the same kind from the same [`Network`](crate::Network)
+/// with the same certificate are one, because many stations come from one address where a proxy
+/// stands before them. An episode is over after an hour without a failure, or when a station is
+/// admitted from there with that certificate, or with any where none was refused; then it is told
+/// again, four times a minute at most. Beyond 256 certificates of one network the others are one
+/// episode, told once an hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SecurityEvent {

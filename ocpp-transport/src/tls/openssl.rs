@@ -17,6 +17,7 @@ use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::{
     X509, X509Builder, X509NameBuilder, X509StoreContext, X509StoreContextRef, X509VerifyResult,
 };
+use rustls::CertificateError;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use crate::tls::handshake_error::HandshakeError;
@@ -136,6 +137,11 @@ impl OpenSslServer {
             Some(
                 "no shared cipher" | "no suitable signature algorithm" | "no shared signature algorithms",
             ) => HandshakeError::CipherSuite(error.into()),
+            // The station has no key for the certificate that it presents.
+            Some("bad signature") => HandshakeError::Certificate {
+                presented: presented(ssl).map(Box::new),
+                reason: BadCertificate::Other(CertificateError::BadSignature.into()),
+            },
             Some(_) => HandshakeError::Other(error.into()),
             None => match error.into_io_error() {
                 Ok(error) => HandshakeError::Io(error),
@@ -143,6 +149,12 @@ impl OpenSslServer {
             },
         }
     }
+}
+
+/// The certificate of a station that was refused after OpenSSL had read it.
+fn presented(ssl: &SslRef) -> Option<PresentedCertificate> {
+    let der = ssl.peer_certificate()?.to_der().ok()?;
+    Some(PresentedCertificate::of(&der.into()))
 }
 
 /// The certificates that the station presented, its own first.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use certificates::path::{self, Purpose, Unlisted, check_revocation};
+use certificates::path::{self, Purpose, RevocationError, Unlisted, check_revocation};
 use certificates::{Certificate, RevocationList, SerialNumber, UnixSeconds};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
@@ -197,25 +197,24 @@ impl StationRules {
         Ok(acceptance)
     }
 
-    /// Whether a station's certificate, or one above it, is on a list: also where it has expired
-    /// since the station connected.
+    /// Whether a station's certificate, or one above it, is on a list: also where one of them has
+    /// expired since the station connected, and whatever no list tells about.
     pub(crate) fn is_revoked(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> bool {
-        let at_the_end = || {
-            let leaf = read(end_entity)?;
-            let intermediates = intermediates.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-            let presented = Presented { leaf: &leaf, intermediates: &intermediates };
-            self.verify_path(presented, leaf.not_after().min(now.into()))
-        };
-        let judged = match self.judge(end_entity, intermediates, now) {
-            Err(BadCertificate::Expired { .. }) => at_the_end(),
-            judged => judged.map(drop),
-        };
-        judged == Err(BadCertificate::Revoked)
+        let certificates = std::iter::once(end_entity).chain(intermediates).map(read);
+        let Ok(certificates) = certificates.collect::<Result<Vec<_>, _>>() else { return false };
+        let [leaf, intermediates @ ..] = certificates.as_slice() else { return false };
+        let now = UnixSeconds::from(now);
+        let at = certificates.iter().map(Certificate::not_after).fold(now, UnixSeconds::min);
+        let path = path::verify(leaf, intermediates, &self.roots, at.into(), Purpose::Station);
+        path.is_ok_and(|path| {
+            let judged = check_revocation(&path, &self.crls, now, Unlisted::Accept);
+            matches!(judged, Err(RevocationError::Revoked { .. }))
+        })
     }
 
     /// A00.FR.429, A00.FR.807: a path that was good on the last day of the station's certificate,

@@ -7,6 +7,8 @@ use ocpp_transport::tls::{ClientTrust, RevocationPolicy, SecurityEventKind, TlsC
 use ocpp_transport::{CloseReason, ConnectError, NotTls};
 use ocpp_types::v201;
 use rcgen::{CertificateParams, DistinguishedName, DnType, DnValue, KeyUsagePurpose};
+use rustls::sign::{Signer, SigningKey};
+use rustls::{SignatureAlgorithm, SignatureScheme};
 
 use crate::lab::{Engine, Happened, Lab, heartbeats, nothing, on_both, within};
 use crate::pki::{Authority, Identified, Leaf, ORGANIZATION, critical_policy};
@@ -32,6 +34,20 @@ async fn is_accepted(lab: &mut Lab, key: &Identified) -> bool {
     }
     assert_eq!(accepted[0], accepted[1]);
     accepted[0]
+}
+
+/// A key that does not say to which certificate it belongs, so that nobody compares the two.
+#[derive(Debug)]
+struct OtherKey(Arc<dyn SigningKey>);
+
+impl SigningKey for OtherKey {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        self.0.choose_scheme(offered)
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.0.algorithm()
+    }
 }
 
 on_both! {
@@ -145,7 +161,11 @@ on_both! {
         let root = Authority::root("CSO root");
         let mut lab = lab(engine, &root, &root.trust().with_crls(vec![root.crl(&[7], 2999)])).await;
         let stranger = Authority::root("another root");
+        // A certificate without its key.
+        let mut stolen = root.issue(&Leaf::new("SN-1"));
+        stolen.key = Arc::new(OtherKey(root.issue(&Leaf::new("SN-1")).key));
         let bad = [
+            (stolen, "CN=SN-1", "CN=CSO root", "BadSignature"),
             (root.issue(&Leaf::new("SN-1").years(2020, 2021)), "CN=SN-1", "CN=CSO root", "expired"),
             (stranger.issue(&Leaf::new("SN-1")), "CN=SN-1", "CN=another root", "not issued under"),
             (root.issue(&Leaf::new("SN-1").serial(7)), "CN=SN-1", "CN=CSO root", "revoked"),
