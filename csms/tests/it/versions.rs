@@ -186,6 +186,12 @@ fn tc_a_14_a_rejected_certificate_is_final_and_visible_in_each_version() {
         let told = json!({ "type": event, "timestamp": "2026-01-01T00:00:00Z", "techInfo": "on purpose" });
         assert_eq!(station.call("SecurityEventNotification", told), json!({}));
         assert!(stage.log().contains(event) && stage.log().contains("on purpose"), "{}", stage.log());
+        // 1.6 has ISO 8601. The others refuse a time without an offset, and note the event.
+        let local =
+            json!({ "type": "ReconfigurationOfSecurityParameters", "timestamp": "2026-01-01T00:00:00" });
+        let code = station.call_raw("SecurityEventNotification", local)[0].clone();
+        assert_eq!(code, if matches!(ocpp, Ocpp::V16) { 3 } else { 4 });
+        assert!(stage.log().contains("ReconfigurationOfSecurityParameters"), "{}", stage.log());
         stage.await_states(&["Rejected"]);
         let reason = match ocpp {
             Ocpp::V16 => Value::Null,

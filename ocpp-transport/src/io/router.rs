@@ -36,8 +36,10 @@ pub struct Router {
     versions: Vec<Version>,
     calls: HashMap<&'static str, PerVersion<CallHandler>>,
     sends: HashMap<&'static str, PerVersion<SendHandler>>,
+    invalid: Option<Arc<InvalidObserver>>,
 }
 
+type InvalidObserver = dyn Fn(&Peer, &Incoming) + Send + Sync;
 type CallHandler = dyn Fn(Peer, &Incoming) -> Result<Pending, CallError> + Send + Sync;
 type SendHandler = dyn Fn(Peer, &Incoming) -> Result<PendingSend, CallError> + Send + Sync;
 
@@ -60,7 +62,7 @@ impl Router {
     /// A router without handlers, for the requests of one version of OCPP.
     #[must_use]
     pub fn new(version: Version) -> Self {
-        Self { versions: vec![version], calls: HashMap::new(), sends: HashMap::new() }
+        Self { versions: vec![version], calls: HashMap::new(), sends: HashMap::new(), invalid: None }
     }
 
     /// Adds a version of OCPP. A station offers the versions of its router in the order in which
@@ -143,6 +145,14 @@ impl Router {
         self
     }
 
+    /// Shows each request whose payload breaks its schema, before it is answered with a CALLERROR:
+    /// what a peer means may matter although it is refused. Runs on the connection's task: return
+    /// quickly. The payload is what the peer wrote, and may not be JSON.
+    #[must_use]
+    pub fn observe_invalid(self, observer: impl Fn(&Peer, &Incoming) + Send + Sync + 'static) -> Self {
+        Self { invalid: Some(Arc::new(observer)), ..self }
+    }
+
     /// The versions of OCPP that the handlers speak, in the order of [`Router::and`].
     #[must_use]
     pub fn versions(&self) -> &[Version] {
@@ -153,7 +163,12 @@ impl Router {
     pub(crate) fn call(&self, peer: Peer, incoming: &Incoming) -> Result<Pending, CallError> {
         let (version, action) = (peer.version(), incoming.action());
         match self.calls.get(action).and_then(|handlers| handlers.get(version)) {
-            Some(handler) => handler(peer, incoming),
+            // Before its future is there, a handler fails by its payload only.
+            Some(handler) => handler(peer.clone(), incoming).inspect_err(|_| {
+                if let Some(observe) = &self.invalid {
+                    observe(&peer, incoming);
+                }
+            }),
             None => Err(unhandled(incoming, version)),
         }
     }

@@ -7,19 +7,44 @@ mod v21;
 
 use std::sync::Arc;
 
-use ocpp_transport::Router;
+use ocpp_transport::{Peer, Router, frame::Incoming};
 use ocpp_types::Version;
+use serde::Deserialize;
 
-use crate::{config::OcppVersion, ledger::Ledger, stations::io::registry::StationRegistry};
+use crate::{
+    config::OcppVersion,
+    ledger::Ledger,
+    stations::io::registry::{StationRegistry, note_security_event},
+};
 
 /// The router of the CSMS's handlers, for these versions, of which there is at least one.
 pub(crate) fn router<L: Ledger>(registry: &Arc<StationRegistry<L>>, versions: &[OcppVersion]) -> Router {
     let mut served = versions.iter().copied().map(Version::from);
     let router = Router::new(served.next().unwrap_or(Version::V201));
-    let router = served.fold(router, Router::and);
+    let router = served.fold(router, Router::and).observe_invalid(keep_security_event);
     versions.iter().fold(router, |router, version| match version {
         OcppVersion::V16 => v16::handlers(router, registry),
         OcppVersion::V201 => v201::handlers(router, registry),
         OcppVersion::V21 => v21::handlers(router, registry),
     })
+}
+
+/// A04.FR.03: a security event is noted although its notification breaks the schema, for example by
+/// a timestamp without an offset. The station is told so, and may not send it again.
+fn keep_security_event(peer: &Peer, refused: &Incoming) {
+    #[derive(Deserialize)]
+    struct Event {
+        #[serde(rename = "type")]
+        kind: String,
+        #[serde(default, rename = "techInfo")]
+        info: Option<String>,
+    }
+
+    if refused.action() == "SecurityEventNotification"
+        && let Ok(Event { kind, info }) = serde_json::from_str(refused.payload())
+    {
+        // The bounds of the schema, which nobody has checked.
+        let cut = |text: String, max: usize| text.chars().take(max).collect::<String>();
+        note_security_event(peer, &cut(kind, 50), info.map(|info| cut(info, 255)).as_deref());
+    }
 }
