@@ -19,12 +19,7 @@ use crate::types::{KeyHash, SerialNumber, SerialNumberError, UnixSeconds};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
     der: Vec<u8>,
-    parts: Parts,
-    serial_number: SerialNumber,
-    not_before: UnixSeconds,
-    not_after: UnixSeconds,
-    ca: Option<CaConstraints>,
-    key_usage: Option<KeyUsage>,
+    contents: Contents,
 }
 
 /// What basicConstraints says of a certification authority.
@@ -65,16 +60,8 @@ impl Certificate {
     /// [`CertificateError`] if it is not an X.509 version 3 certificate, or bytes follow it.
     pub fn from_der(der: impl Into<Vec<u8>>) -> Result<Self, CertificateError> {
         let der = der.into();
-        let read = read(&der)?;
-        Ok(Self {
-            parts: read.parts,
-            serial_number: read.serial_number,
-            not_before: read.not_before,
-            not_after: read.not_after,
-            ca: read.ca,
-            key_usage: read.key_usage,
-            der,
-        })
+        let contents = read(&der)?;
+        Ok(Self { der, contents })
     }
 
     /// The certificate as received.
@@ -98,25 +85,25 @@ impl Certificate {
     /// The issuer, as it stands in the certificate.
     #[must_use]
     pub fn issuer(&self) -> Name<'_> {
-        Name::checked(&self.der[self.parts.issuer.clone()])
+        Name::checked(&self.der[self.contents.parts.issuer.clone()])
     }
 
     /// The subject, as it stands in the certificate.
     #[must_use]
     pub fn subject(&self) -> Name<'_> {
-        Name::checked(&self.der[self.parts.subject.clone()])
+        Name::checked(&self.der[self.contents.parts.subject.clone()])
     }
 
     /// The serial number.
     #[must_use]
     pub fn serial_number(&self) -> SerialNumber {
-        self.serial_number
+        self.contents.serial_number
     }
 
     /// The SubjectPublicKeyInfo: tag, length and content.
     #[must_use]
     pub fn spki(&self) -> &[u8] {
-        &self.der[self.parts.spki.clone()]
+        &self.der[self.contents.parts.spki.clone()]
     }
 
     /// The name of the key in records and ledgers.
@@ -129,19 +116,19 @@ impl Certificate {
     /// an EC key, the RSAPublicKey of an RSA key.
     #[must_use]
     pub fn public_key(&self) -> &[u8] {
-        &self.der[self.parts.public_key.clone()]
+        &self.der[self.contents.parts.public_key.clone()]
     }
 
     /// The first second at which the certificate is valid.
     #[must_use]
     pub fn not_before(&self) -> UnixSeconds {
-        self.not_before
+        self.contents.not_before
     }
 
     /// The last second at which the certificate is valid.
     #[must_use]
     pub fn not_after(&self) -> UnixSeconds {
-        self.not_after
+        self.contents.not_after
     }
 
     /// Whether issuer and subject are the same Name, byte for byte.
@@ -154,13 +141,13 @@ impl Certificate {
     /// authority.
     #[must_use]
     pub fn ca(&self) -> Option<CaConstraints> {
-        self.ca
+        self.contents.ca
     }
 
     /// The extension keyUsage; without it every usage is allowed (RFC 5280, 4.2.1.3).
     #[must_use]
     pub fn key_usage(&self) -> Option<&KeyUsage> {
-        self.key_usage.as_ref()
+        self.contents.key_usage.as_ref()
     }
 
     /// The purposes of extendedKeyUsage; `None` without that extension, empty if it cannot be read.
@@ -185,27 +172,27 @@ impl Certificate {
 
     pub(crate) fn extensions(&self) -> Vec<asn1::Extension<'_>> {
         // They were read once already.
-        let all = self.der.get(self.parts.extensions.clone()).filter(|all| !all.is_empty());
+        let all = self.der.get(self.contents.parts.extensions.clone()).filter(|all| !all.is_empty());
         all.and_then(|all| asn1::extensions(all).ok()).unwrap_or_default()
     }
 
     /// What is signed: tag, length and content.
     #[must_use]
     pub fn signed_part(&self) -> &[u8] {
-        &self.der[self.parts.signed.clone()]
+        &self.der[self.contents.parts.signed.clone()]
     }
 
     /// The content of the signature's AlgorithmIdentifier, without tag and length, as webpki names
     /// algorithms.
     #[must_use]
     pub fn signature_algorithm(&self) -> &[u8] {
-        &self.der[self.parts.signature_algorithm.clone()]
+        &self.der[self.contents.parts.signature_algorithm.clone()]
     }
 
     /// The signature, without the unused-bits octet of its BIT STRING.
     #[must_use]
     pub fn signature(&self) -> &[u8] {
-        &self.der[self.parts.signature.clone()]
+        &self.der[self.contents.parts.signature.clone()]
     }
 }
 
@@ -214,7 +201,7 @@ impl std::fmt::Debug for Certificate {
         formatter
             .debug_struct("Certificate")
             .field("subject", &self.subject())
-            .field("serial_number", &self.serial_number)
+            .field("serial_number", &self.contents.serial_number)
             .finish_non_exhaustive()
     }
 }
@@ -314,7 +301,9 @@ struct Parts {
     extensions: Range<usize>,
 }
 
-struct Read {
+/// What was read of a certificate.
+#[derive(Clone, PartialEq, Eq)]
+struct Contents {
     parts: Parts,
     serial_number: SerialNumber,
     not_before: UnixSeconds,
@@ -324,7 +313,7 @@ struct Read {
 }
 
 /// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }, RFC 5280 4.1.
-fn read(der: &[u8]) -> Result<Read, CertificateError> {
+fn read(der: &[u8]) -> Result<Contents, CertificateError> {
     let mut reader = sequence(der)?;
     let outer = Signed::read(&mut reader)?;
     reader.finish()?;
@@ -372,7 +361,7 @@ fn read(der: &[u8]) -> Result<Read, CertificateError> {
         public_key: position(der, public_key),
         extensions: if all_extensions.is_empty() { 0..0 } else { position(der, all_extensions) },
     };
-    Ok(Read { parts, serial_number, not_before, not_after, ca, key_usage })
+    Ok(Contents { parts, serial_number, not_before, not_after, ca, key_usage })
 }
 
 type Understood = (Option<CaConstraints>, Option<KeyUsage>);
