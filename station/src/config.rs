@@ -12,7 +12,7 @@ use ocpp_transport::{Endpoint, Password, StationIdentity};
 use ocpp_types::v201::HashAlgorithmEnumType;
 use program::parse_toml;
 use serde::Deserialize;
-use signer_pkcs11::{TokenConfig, Uri};
+use signer_pkcs11::TokenConfig;
 
 pub use self::{
     error::ConfigError,
@@ -231,7 +231,7 @@ impl Config {
         self.directory = folder.join(&self.directory);
         self.csms.password_file = folder.join(&self.csms.password_file);
         self.certificates.trust_bundles = self.certificates.trust_bundles.map(|bundles| folder.join(bundles));
-        self.token.uri = Uri::text_relative_to(&self.token.uri, folder);
+        self.token.uri = self.token.uri.relative_to(folder);
         self
     }
 
@@ -327,6 +327,17 @@ mod tests {
         assert_eq!(error.key.as_deref(), Some("station.identity"));
     }
 
+    /// The line, the member and the rule are named, and never what stands there.
+    #[test]
+    fn a_token_uri_with_a_pin_is_refused_while_it_is_read() {
+        for wrong in ["pkcs11:token=x?pin-value=hunter2", "pkcs11:pin=hunter2", "hunter2"] {
+            let error = Config::parse(&GOOD.replacen("pkcs11:token=station", wrong, 1)).expect_err(wrong);
+            let text = format!("{} {error:?}", program::causes(&error));
+            assert!(text.contains("token.uri") && text.contains("is no PKCS #11 URI"), "{text}");
+            assert!(text.contains("line ") && !text.contains("hunter2"), "{text}");
+        }
+    }
+
     #[test]
     fn unknown_member_is_refused() {
         assert!(matches!(Config::parse(&format!("colour = 1\n{GOOD}")), Err(ConfigError::Syntax(_))));
@@ -382,7 +393,7 @@ mod tests {
         let config = Config::parse(&text).expect("good").relative_to(Path::new("/etc/station"));
         assert_eq!(config.directory, Path::new("/etc/station/store"));
         assert_eq!(
-            config.token.uri,
+            config.token.uri.to_string(),
             "pkcs11:token=station?pin-source=file:/etc/station/pin&module-path=libsofthsm2.so"
         );
     }

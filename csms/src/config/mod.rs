@@ -18,9 +18,9 @@ use std::{
 
 use program::parse_toml;
 use serde::Deserialize;
-use signer_pkcs11::{TokenConfig, Uri};
+use signer_pkcs11::TokenConfig;
 
-use self::{ca::RawCa, duration::duration, station::RawStation, tls::RawTls, token_uri::parse_uri};
+use self::{ca::RawCa, duration::duration, station::RawStation, tls::RawTls};
 pub use self::{
     ca::{CaKeys, CaSection, CaSigner, ExternalSection, IssuerSection, Padding, ProfilesSection},
     error::ConfigError,
@@ -127,9 +127,6 @@ impl Config {
             let rule = "has to have 1 to 64 characters (X.520 organizationName)";
             return Err(ConfigError::value("organization", rule));
         }
-        if let Some(token) = &raw.token {
-            parse_uri("token.uri", &token.uri)?;
-        }
         let config = Self {
             directory: raw.directory,
             organization: raw.organization,
@@ -170,7 +167,7 @@ impl Config {
             *file = folder.join(&*file);
         }
         if let Some(token) = &mut self.token {
-            token.uri = Uri::text_relative_to(&token.uri, folder);
+            token.uri = token.uri.clone().relative_to(folder);
         }
         self
     }
@@ -254,6 +251,17 @@ mod tests {
         identity = "CS002"
         serial_number = "SN-0002"
     "#;
+
+    /// The line, the member and the rule are named, and never what stands there.
+    #[test]
+    fn a_token_uri_with_a_pin_is_refused_while_it_is_read() {
+        for wrong in ["pkcs11:token=x?pin-value=hunter2", "pkcs11:pin=hunter2", "hunter2"] {
+            let error = Config::parse(&GOOD.replacen("pkcs11:token=csms", wrong, 1)).expect_err(wrong);
+            let text = format!("{} {error:?}", program::causes(&error));
+            assert!(text.contains("token.uri") && text.contains("is no PKCS #11 URI"), "{text}");
+            assert!(text.contains("line ") && !text.contains("hunter2"), "{text}");
+        }
+    }
 
     #[test]
     fn each_rule_names_its_field() {

@@ -8,7 +8,7 @@ use std::{
 use certificates::{CertificateError, PemError};
 use ocpp_transport::{BindError, NotTls, tls::TlsConfigError};
 use signer_pkcs11::{
-    AuthorityError, BlockedKeysError, IssueError, IssuerError, KeyError, ProfilesError, TokenError, UriError,
+    AuthorityError, BlockedKeysError, IssueError, IssuerError, KeyError, ProfilesError, TokenError,
 };
 
 use crate::{
@@ -105,15 +105,6 @@ pub enum ServerError {
     /// The configuration asks for OpenSSL, which is not built in.
     #[error("tls.rsa needs OpenSSL; build this program with `--features openssl`")]
     WithoutOpenSsl,
-    /// A URI in the configuration is none.
-    #[error("{field} in the configuration is no PKCS #11 URI")]
-    Uri {
-        /// The member.
-        field: &'static str,
-        /// What is wrong with it.
-        #[source]
-        source: UriError,
-    },
     /// A key of the token is named, and no token.
     #[error("the configuration names a key of the token, and no token; set token.uri")]
     NoToken,

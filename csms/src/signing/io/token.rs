@@ -9,8 +9,7 @@ pub(crate) fn open_token(config: &Config) -> Result<Option<Token>, ServerError> 
     // No other user may use the ledger and the socket in it.
     program::make_private_folder(&config.directory).map_err(ServerError::file(&config.directory))?;
     let Some(section) = &config.token else { return Ok(None) };
-    let uri: Uri = section.uri.parse().map_err(|source| ServerError::Uri { field: "token.uri", source })?;
-    Ok(Some(Token::open(&uri, &options(section))?))
+    Ok(Some(Token::open(&section.uri, &options(section))?))
 }
 
 /// How a token of the configuration is used.

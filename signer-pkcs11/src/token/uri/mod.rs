@@ -134,12 +134,6 @@ impl Uri {
         self
     }
 
-    /// Like [`Uri::relative_to`], for a text in a configuration. A text that is not a URI stays
-    /// unchanged for its parser.
-    pub fn text_relative_to(text: &str, folder: &Path) -> String {
-        text.parse().map_or_else(|_| text.to_owned(), |uri: Self| uri.relative_to(folder).to_string())
-    }
-
     /// The token's label.
     #[must_use]
     pub fn token(&self) -> Option<&str> {

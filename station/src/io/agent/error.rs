@@ -1,7 +1,7 @@
 //! Why the agent cannot start.
 
 use ocpp_types::TooLong;
-use signer_pkcs11::{TokenError, UriError};
+use signer_pkcs11::TokenError;
 
 use crate::{
     config::ConfigError,
@@ -21,9 +21,6 @@ pub enum AgentError {
     /// The password cannot be read.
     #[error(transparent)]
     Password(#[from] ReadPasswordError),
-    /// The token's URI is none.
-    #[error("token.uri in the configuration is no PKCS #11 URI")]
-    TokenUri(#[from] UriError),
     /// The token cannot be opened.
     #[error(transparent)]
     Token(#[from] TokenError),

@@ -110,7 +110,7 @@ impl Agent {
         let password = read_password(&config)?;
         let mut options = TokenOptions::configured(&config.token);
         options.module = module_from_environment();
-        let token = Token::open(&config.token.uri.parse()?, &options)?;
+        let token = Token::open(&config.token.uri, &options)?;
         let faults = Arc::new(DiskFaults::new(config.directory.clone()));
         let model = open_model(&config, password, Arc::clone(&faults))?;
         let organization = model.current().organization().to_owned();
