@@ -62,7 +62,7 @@ pub(crate) fn run_command(arguments: &RequirementsArguments) -> Result<()> {
     if arguments.install {
         return install(&missing);
     }
-    bail!("{}", report(&missing, "cargo xtask requirements --install"));
+    bail!("{}", report(&missing, &installing(commands)));
 }
 
 /// Makes sure that a command finds what it needs.
@@ -71,8 +71,19 @@ pub(crate) fn provide(used_by: Use, on_missing: Missing) -> Result<()> {
     match on_missing {
         _ if missing.is_empty() => Ok(()),
         Missing::Install => install(&missing),
-        Missing::Report => bail!("{}", report(&missing, "cargo xtask requirements --install")),
+        Missing::Report => {
+            let itself = "cargo xtask test --install".to_owned();
+            let command = if used_by == Use::Test { itself } else { installing(&[used_by]) };
+            bail!("{}", report(&missing, &command))
+        }
     }
+}
+
+/// The command that installs what these commands need, and nothing else.
+fn installing(commands: &[Use]) -> String {
+    let commands = commands.iter().filter_map(clap::ValueEnum::to_possible_value);
+    let commands = commands.map(|command| format!(" {}", command.get_name())).collect::<String>();
+    format!("cargo xtask requirements{commands} --install")
 }
 
 /// What is missing for the tests; with each, the filter for the tests that need it, where that is
@@ -121,8 +132,9 @@ fn report(missing: &[&Requirement], command: &str) -> String {
         text += &format!("{} has no package for {}\n", manager.name(), requirement.name);
     }
     if !packages.is_empty() {
-        text += &format!("install it with\n  {}\n", manager.command(&packages));
-        if !command.is_empty() {
+        let root = if manager.can_install() { "" } else { "as root, " };
+        text += &format!("{root}install it with\n  {}\n", manager.command(&packages));
+        if !command.is_empty() && manager.can_install() {
             text += &format!("or with\n  {command}\n");
         }
     }
@@ -154,7 +166,13 @@ mod tests {
         assert_eq!(once.len(), packages.len());
         assert_eq!(none.iter().map(|requirement| requirement.name).collect::<Vec<_>>(), ["cfssl"]);
         let command = Manager::Debian.command(&["swtpm", "dbus"]);
-        assert!(command.ends_with("apt-get install swtpm dbus"), "{command}");
+        assert!(command.ends_with("apt-get install --no-install-recommends swtpm dbus"), "{command}");
+    }
+
+    #[test]
+    fn the_command_that_installs_names_what_is_meant() {
+        assert_eq!(installing(&[]), "cargo xtask requirements --install");
+        assert_eq!(installing(&[Use::Check, Use::Fuzz]), "cargo xtask requirements check fuzz --install");
     }
 
     #[test]

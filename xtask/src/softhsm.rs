@@ -62,29 +62,12 @@ pub(crate) fn module() -> Result<PathBuf> {
     if let Some(path) = SYSTEM_PATHS.iter().map(Path::new).find(|path| path.is_file()) {
         return Ok(path.to_path_buf());
     }
-    let unpacked = unpack(&["libsofthsm2"])?;
+    let unpacked = unpack("libsofthsm2")?;
     let path = unpacked.join("usr/lib/softhsm/libsofthsm2.so");
     if !path.is_file() {
         bail!("Debian's package does not hold {}; {INSTALL}", path.display());
     }
     Ok(path)
-}
-
-/// The independent tool for looking at a token, and the environment that it needs.
-pub(crate) fn pkcs11_tool() -> Result<Command> {
-    if on_path("pkcs11-tool") {
-        return Ok(Command::new("pkcs11-tool"));
-    }
-    let unpacked = unpack(&["opensc", "opensc-pkcs11"]).context("pkcs11-tool is missing; install opensc")?;
-    let libraries = fs::read_dir(unpacked.join("usr/lib"))?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir() && path.to_string_lossy().contains("-linux-"))
-        .map(|path| path.to_string_lossy().into_owned())
-        .collect::<Vec<_>>();
-    let mut command = Command::new(unpacked.join("usr/bin/pkcs11-tool"));
-    command.env("LD_LIBRARY_PATH", libraries.join(":"));
-    Ok(command)
 }
 
 /// Writes SoftHSM's configuration into `folder`, with its tokens under `tokens`, and returns its
@@ -102,13 +85,12 @@ pub(crate) fn configure(folder: &Path, tokens: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Downloads Debian's packages with apt's own client, without installing them, and unpacks them.
-fn unpack(packages: &[&str]) -> Result<PathBuf> {
+/// Downloads a package of Debian with apt's own client, without installing it, and unpacks it.
+fn unpack(package: &str) -> Result<PathBuf> {
     let folder = target().join("softhsm");
     let unpacked = folder.join("root");
-    let stamp = |package: &&str| unpacked.join(format!(".{package}"));
-    let missing = packages.iter().filter(|package| !stamp(package).is_file()).copied().collect::<Vec<_>>();
-    if missing.is_empty() {
+    let stamp = unpacked.join(format!(".{package}"));
+    if stamp.is_file() {
         return Ok(unpacked);
     }
     if !on_path("apt-get") || !on_path("dpkg-deb") {
@@ -116,8 +98,8 @@ fn unpack(packages: &[&str]) -> Result<PathBuf> {
     }
     let debs = folder.join("debs");
     fs::create_dir_all(&debs)?;
-    eprintln!("unpacking {} into {}", missing.join(", "), unpacked.display());
-    if download(&debs, &missing, &[]).is_err() {
+    eprintln!("unpacking {package} into {}", unpacked.display());
+    if download(&debs, package, &[]).is_err() {
         // The package lists of the system are missing or old: make our own, which needs no root.
         let apt = folder.join("apt");
         fs::create_dir_all(apt.join("lists/partial"))?;
@@ -129,23 +111,21 @@ fn unpack(packages: &[&str]) -> Result<PathBuf> {
             format!("Dir::Cache={}", apt.join("cache").display()),
         ];
         output(Command::new("apt-get").args(&options).args(["-q", "update"])).context(INSTALL)?;
-        download(&debs, &missing, &options).context(INSTALL)?;
+        download(&debs, package, &options).context(INSTALL)?;
     }
-    for package in missing {
-        let prefix = format!("{package}_");
-        let deb = fs::read_dir(&debs)?
-            .filter_map(Result::ok)
-            .map(|entry| entry.path())
-            .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
-            .with_context(|| format!("apt-get downloaded no {package}"))?;
-        run(Command::new("dpkg-deb").arg("-x").arg(deb).arg(&unpacked))?;
-        fs::write(unpacked.join(format!(".{package}")), "")?;
-    }
+    let prefix = format!("{package}_");
+    let deb = fs::read_dir(&debs)?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
+        .with_context(|| format!("apt-get downloaded no {package}"))?;
+    run(Command::new("dpkg-deb").arg("-x").arg(deb).arg(&unpacked))?;
+    fs::write(stamp, "")?;
     Ok(unpacked)
 }
 
-fn download(debs: &Path, packages: &[&str], options: &[String]) -> Result<String> {
-    output(Command::new("apt-get").current_dir(debs).args(options).args(["-q", "download"]).args(packages))
+fn download(debs: &Path, package: &str, options: &[String]) -> Result<String> {
+    output(Command::new("apt-get").current_dir(debs).args(options).args(["-q", "download", package]))
 }
 
 /// What to type where SoftHSM cannot be had by itself.

@@ -33,8 +33,7 @@ pub(crate) fn run_command(arguments: &TestArguments) -> Result<()> {
         LeftOut::find()?
     } else {
         let on_missing = if arguments.install { Missing::Install } else { Missing::Report };
-        requirements::provide(Use::Test, on_missing)
-            .context("this command needs more; `cargo xtask test --install` installs it and goes on")?;
+        requirements::provide(Use::Test, on_missing)?;
         LeftOut::default()
     };
     let tokens = TokenFolder::create()?;

@@ -87,34 +87,22 @@ pub(crate) fn all(folder: &Path, module: &Path) -> Result<Vec<Check>> {
 }
 
 /// Runs the checks and fails if one fails.
-pub(crate) fn run(checks: &[Check]) -> Result<()> {
+pub(crate) fn run(checks: &mut [Check]) -> Result<()> {
     println!("\nChecked by OpenSSL and pkcs11-tool:");
     let mut failures = 0;
-    for check in checks {
-        let mut command = if check.command.get_program() == "pkcs11-tool" {
-            crate::softhsm::pkcs11_tool()?
-        } else {
-            Command::new(check.command.get_program())
-        };
-        command.args(check.command.get_args());
-        for (name, value) in check.command.get_envs() {
-            command.env(name, value.unwrap_or_default());
-        }
-        let result = command.current_dir(root()).output();
-        let result = result.with_context(|| format!("cannot start {}", shown(&check.command)))?;
+    for check in &mut *checks {
+        let shown = check.shown();
+        let result = check.command.current_dir(root()).output();
+        let result = result.with_context(|| format!("cannot start {shown}"))?;
         let text =
             format!("{}{}", String::from_utf8_lossy(&result.stdout), String::from_utf8_lossy(&result.stderr));
         let missing =
             check.expected.iter().find(|expected| !text.to_uppercase().contains(&expected.to_uppercase()));
         match missing {
-            None if result.status.success() => println!("  ✓ {}", check.shown()),
+            None if result.status.success() => println!("  ✓ {shown}"),
             _ => {
                 failures += 1;
-                println!(
-                    "  ✗ {}\n    expected {}; it printed:\n{text}",
-                    check.shown(),
-                    check.expected.join(", ")
-                );
+                println!("  ✗ {shown}\n    expected {}; it printed:\n{text}", check.expected.join(", "));
             }
         }
     }

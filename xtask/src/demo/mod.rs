@@ -17,7 +17,10 @@ use self::{
     narrator::Narrator,
     process::{Running, Side},
 };
-use crate::workspace::{cargo, root, run, target};
+use crate::{
+    requirements::{self, Missing, Use},
+    workspace::{cargo, root, run, target},
+};
 
 /// Options of `cargo xtask demo`.
 #[derive(clap::Args)]
@@ -29,6 +32,9 @@ pub(crate) struct DemoArguments {
 
 /// Builds the programs, runs the demo and tells what happened.
 pub(crate) fn run_command(arguments: &DemoArguments) -> Result<()> {
+    if arguments.check {
+        requirements::provide(Use::Check, Missing::Report)?;
+    }
     let started = Instant::now();
     let module = crate::softhsm::module()?;
     eprintln!("building hsm, ocpp-station and ocpp-csms");
@@ -57,12 +63,12 @@ pub(crate) fn run_command(arguments: &DemoArguments) -> Result<()> {
     let shown = folder.strip_prefix(root()).unwrap_or(&folder);
     println!("Everything is in {}: PEM files, frames.jsonl, configurations and logs.", shown.display());
     println!("\nCheck it yourself:");
-    let checks = checks::all(shown, &module)?;
+    let mut checks = checks::all(shown, &module)?;
     for check in &checks {
         println!("  {}", check.shown());
     }
     if arguments.check {
-        checks::run(&checks)?;
+        checks::run(&mut checks)?;
     } else {
         println!("\nNext: cargo xtask demo --check runs these and judges what they print.");
     }

@@ -42,12 +42,18 @@ impl Manager {
         }
     }
 
-    /// What a person types to install these packages.
+    /// Whether this user can install packages: root, somebody with sudo, anybody with Homebrew.
+    pub(super) fn can_install(self) -> bool {
+        self == Self::Macos || is_root() || on_path("sudo")
+    }
+
+    /// What a person types to install these packages; root does where there is no sudo.
     pub(super) fn command(self, packages: &[&str]) -> String {
-        let sudo = if self == Self::Macos || is_root() { "" } else { "sudo " };
+        let sudo = if self == Self::Macos || is_root() || !on_path("sudo") { "" } else { "sudo " };
         let update = if self == Self::Debian { format!("{sudo}apt-get update && ") } else { String::new() };
         let install = match self {
-            Self::Debian => "apt-get install",
+            // No command needs what they recommend.
+            Self::Debian => "apt-get install --no-install-recommends",
             Self::Fedora => "dnf install",
             Self::Macos => "brew install",
         };
@@ -56,34 +62,34 @@ impl Manager {
 
     /// Installs packages without asking.
     pub(super) fn install(self, packages: &[&str]) -> Result<()> {
+        if !self.can_install() {
+            bail!("installing needs root, and sudo is missing; as root, type\n  {}", self.command(packages));
+        }
         let privileged = |program: &str| {
             if self == Self::Macos || is_root() {
-                return Ok(Command::new(program));
-            }
-            if !on_path("sudo") {
-                bail!("installing needs root; as root, type\n  {}", self.command(packages));
+                return Command::new(program);
             }
             let mut command = Command::new("sudo");
             command.arg(program);
-            Ok(command)
+            command
         };
         let command = match self {
             Self::Debian => {
-                let mut update = privileged("apt-get")?;
+                let mut update = privileged("apt-get");
                 run(update.args(["-q", "update"]))?;
                 // No question about a time zone or a restart: nobody may be there to answer.
-                let mut install = privileged("env")?;
+                let mut install = privileged("env");
                 install.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "install"]);
                 install.arg("--no-install-recommends");
                 install
             }
             Self::Fedora => {
-                let mut install = privileged("dnf")?;
+                let mut install = privileged("dnf");
                 install.args(["-q", "-y", "install"]);
                 install
             }
             Self::Macos => {
-                let mut install = privileged("brew")?;
+                let mut install = privileged("brew");
                 install.args(["install", "--quiet"]);
                 install
             }

@@ -152,6 +152,16 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         macos: &["softhsm"],
     },
     Requirement {
+        name: "pkcs11-tool",
+        purpose: "looks into a token beside our programs: OpenSC",
+        used_by: &[Use::Check, Use::Soak],
+        found: Found::Program("pkcs11-tool"),
+        tests: None,
+        debian: &["opensc"],
+        fedora: &["opensc"],
+        macos: &["opensc"],
+    },
+    Requirement {
         name: "Python 3",
         purpose: "runs peers and judges that are not ours: ocpp, websockets, cryptography, pkilint, jsonschema",
         used_by: &[Use::Test, Use::Soak, Use::Bench],

@@ -15,7 +15,6 @@ use serde_json::Value;
 use super::token_server::TokenServer;
 use crate::{
     demo::process::{Running, Side},
-    softhsm,
     workspace::output,
 };
 
@@ -148,7 +147,7 @@ impl Station {
 
     /// What the token holds, as OpenSC's tool sees it.
     pub(super) fn token_keys(&self) -> Result<TokenKeys> {
-        let mut tool = softhsm::pkcs11_tool()?;
+        let mut tool = Command::new("pkcs11-tool");
         tool.arg("--module").arg(&self.side.module);
         tool.args(["--token-label", &self.side.token, "--login", "--pin", PIN, "--list-objects"]);
         self.side.environment(&mut tool);
