@@ -53,7 +53,8 @@ pub(crate) fn run_command(arguments: &TestArguments) -> Result<()> {
     if on_path("cargo-nextest") {
         runner.args(["nextest", "run"]);
     } else {
-        runner.arg("test");
+        // As with nextest: one failure hides no other.
+        runner.args(["test", "--no-fail-fast"]);
     }
     if !filtered {
         runner.args(["--workspace", "--all-targets"]);

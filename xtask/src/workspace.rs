@@ -1,6 +1,7 @@
 //! Where things lie in the checkout, and how commands are run in it.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -23,7 +24,7 @@ pub(crate) fn target() -> PathBuf {
 /// cargo, as it called this program.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
+    command.current_dir(root()).env("PATH", path());
     command
 }
 
@@ -53,10 +54,24 @@ pub(crate) fn shown(command: &Command) -> String {
     words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a program of this name can be started.
+/// Whether a program of this name can be started with [`path`].
 pub(crate) fn on_path(program: &str) -> bool {
-    let Some(path) = std::env::var_os("PATH") else { return false };
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+    std::env::split_paths(&path()).any(|dir| dir.join(program).is_file())
+}
+
+/// The PATH, with the folders of daemons behind it: Debian keeps them from the PATH of users.
+pub(crate) fn path() -> OsString {
+    with_daemons(std::env::var_os("PATH").unwrap_or_default())
+}
+
+fn with_daemons(mut path: OsString) -> OsString {
+    for folder in ["/usr/local/sbin", "/usr/sbin", "/sbin"] {
+        if !std::env::split_paths(&path).any(|known| known == Path::new(folder)) {
+            path.push(if path.is_empty() { "" } else { ":" });
+            path.push(folder);
+        }
+    }
+    path
 }
 
 /// A word quoted for a shell where it needs to be.
@@ -66,5 +81,17 @@ pub(crate) fn quoted(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folders_of_daemons_are_searched_last() {
+        let found = |path: &str| with_daemons(path.into()).into_string().expect("UTF-8");
+        assert_eq!(found("/usr/bin:/usr/sbin"), "/usr/bin:/usr/sbin:/usr/local/sbin:/sbin");
+        assert_eq!(found(""), "/usr/local/sbin:/usr/sbin:/sbin");
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     python,
     requirements::{self, Missing, Use},
     softhsm,
-    workspace::{cargo, output, root, run, target},
+    workspace::{cargo, output, path, root, run, target},
 };
 
 // By which the program that is measured reads its own CPU time.
@@ -174,7 +174,7 @@ fn slow_token(program: &Path, rounds: &str) -> Result<String> {
         \"$@\"; code=$?; kill $manager $tpm; exit $code";
     let mut command = Command::new("dbus-run-session");
     command.args(["--", "sh", "-c", managed, "sh"]).arg(program).args(["slow", rounds]);
-    command.env("D", folder.path()).env("PKCS11_MODULE", module);
+    command.env("PATH", path()).env("D", folder.path()).env("PKCS11_MODULE", module);
     command
         .env("TPM2_PKCS11_TCTI", "tabrmd:bus_type=session")
         .env("TPM2_PKCS11_STORE", folder.path().join("store"));
