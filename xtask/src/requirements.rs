@@ -106,8 +106,8 @@ fn missing(used_by: Use) -> Vec<&'static Requirement> {
 fn install(missing: &[&'static Requirement]) -> Result<()> {
     let Some(manager) = Manager::of_this_system() else { bail!("{}", report(missing, "")) };
     let (packages, none) = packages::of(missing, manager);
-    if !none.is_empty() {
-        bail!("{}", report(&none, ""));
+    if !none.is_empty() || missing.iter().any(|requirement| requirement.fix().is_some()) {
+        bail!("{}", report(missing, ""));
     }
     manager.install(&packages)?;
     let still = missing.iter().filter(|requirement| !requirement.is_met()).copied().collect::<Vec<_>>();
@@ -123,17 +123,29 @@ fn report(missing: &[&Requirement], command: &str) -> String {
     for requirement in missing {
         text += &format!("  {:<24} {}\n", requirement.name, requirement.purpose);
     }
+    for requirement in missing {
+        if let Some(fix) = requirement.fix() {
+            text += &format!("for {}: {fix}\n", requirement.name);
+        }
+    }
+    let packaged = missing.iter().filter(|requirement| requirement.fix().is_none());
+    let packaged = packaged.copied().collect::<Vec<_>>();
+    if packaged.is_empty() {
+        return text.trim_end().to_owned();
+    }
     let Some(manager) = Manager::of_this_system() else {
         return text
             + "install it with the package manager of your system; `cargo xtask requirements --names debian` prints Debian's names";
     };
-    let (packages, none) = packages::of(missing, manager);
+    let (packages, none) = packages::of(&packaged, manager);
+    let packages_meet_all = none.is_empty() && packaged.len() == missing.len();
     for requirement in none {
         text += &format!("{} has no package for {}\n", manager.name(), requirement.name);
     }
     if !packages.is_empty() {
         let root = if manager.can_install() { "" } else { "as root, " };
-        text += &format!("{root}install it with\n  {}\n", manager.command(&packages));
+        let what = if packages_meet_all { "it" } else { "the rest" };
+        text += &format!("{root}install {what} with\n  {}\n", manager.command(&packages));
         if !command.is_empty() && manager.can_install() {
             text += &format!("or with\n  {command}\n");
         }
@@ -146,11 +158,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_requirement_has_a_reason_a_use_and_a_package_of_debian() {
+    fn every_requirement_has_a_reason_a_use_and_a_package_of_debian_or_a_fix() {
         for requirement in REQUIREMENTS {
             assert!(!requirement.purpose.is_empty(), "{}", requirement.name);
             assert!(!requirement.used_by.is_empty(), "{}", requirement.name);
-            assert!(!requirement.debian.is_empty(), "{}", requirement.name);
+            assert_eq!(requirement.debian.is_empty(), requirement.fix().is_some(), "{}", requirement.name);
             // Where a system lacks it, the tests without it must be known.
             let everywhere = !requirement.fedora.is_empty() && !requirement.macos.is_empty();
             let for_tests = requirement.used_by.contains(&Use::Test);
@@ -167,6 +179,18 @@ mod tests {
         assert_eq!(none.iter().map(|requirement| requirement.name).collect::<Vec<_>>(), ["cfssl"]);
         let command = Manager::Debian.command(&["swtpm", "dbus"]);
         assert!(command.ends_with("apt-get install --no-install-recommends swtpm dbus"), "{command}");
+    }
+
+    #[test]
+    fn what_no_package_has_is_reported_with_its_fix_before_the_packages() {
+        let two = ["user namespaces", "swtpm"];
+        let two =
+            REQUIREMENTS.iter().filter(|requirement| two.contains(&requirement.name)).collect::<Vec<_>>();
+        let text = report(&two, "");
+        assert!(text.contains("\nfor user namespaces: start a container with `--privileged`;"), "{text}");
+        assert!(text.contains("install the rest with") || Manager::of_this_system().is_none(), "{text}");
+        let (packages, none) = packages::of(&two, Manager::Debian);
+        assert_eq!((packages, none.len()), (vec!["swtpm"], 0));
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl LeftOut {
         }
         if !left_out.names.is_empty() && !on_path("cargo-nextest") {
             bail!(
-                "tests are left out by cargo-nextest, which is missing; see https://nexte.st for how to install it"
+                "tests are left out by cargo-nextest, which is missing; `cargo install --locked cargo-nextest` installs it"
             );
         }
         Ok(left_out)

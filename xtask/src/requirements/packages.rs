@@ -101,7 +101,8 @@ impl Manager {
     }
 }
 
-/// The packages that meet these requirements, each once, and the requirements that none meets.
+/// The packages that meet these requirements, each once, and the requirements that none meets,
+/// though one of another system does.
 pub(super) fn of<'a>(
     requirements: &[&'a Requirement],
     manager: Manager,
@@ -110,7 +111,7 @@ pub(super) fn of<'a>(
     let mut none = Vec::new();
     for requirement in requirements {
         let names = manager.packages(requirement);
-        if names.is_empty() {
+        if names.is_empty() && requirement.fix().is_none() {
             none.push(*requirement);
         }
         for name in names {

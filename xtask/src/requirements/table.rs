@@ -50,6 +50,8 @@ enum Found {
     Python(&'static str),
     /// SoftHSM, or what unpacks it.
     Softhsm,
+    /// User namespaces, in which `unshare` may mount.
+    Namespaces,
 }
 
 impl Requirement {
@@ -57,7 +59,28 @@ impl Requirement {
     pub(crate) fn program(&self) -> Option<&'static str> {
         match self.found {
             Found::Program(program) => Some(program),
-            Found::Library(_) | Found::PkgConfig(_) | Found::Python(_) | Found::Softhsm => None,
+            Found::Library(_)
+            | Found::PkgConfig(_)
+            | Found::Python(_)
+            | Found::Softhsm
+            | Found::Namespaces => None,
+        }
+    }
+
+    /// What a person does about it where no package of any system is the answer.
+    pub(crate) const fn fix(&self) -> Option<&'static str> {
+        match self.found {
+            Found::Namespaces => Some(
+                "start a container with `--privileged`; elsewhere, as root, type \
+                 `sysctl kernel.unprivileged_userns_clone=1` (Debian) or \
+                 `sysctl kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu); \
+                 or leave out their tests: `cargo xtask test --skip-missing`",
+            ),
+            Found::Program(_)
+            | Found::Library(_)
+            | Found::PkgConfig(_)
+            | Found::Python(_)
+            | Found::Softhsm => None,
         }
     }
 
@@ -71,6 +94,11 @@ impl Requirement {
                 succeeds(Command::new("python3").args(["-c", &format!("import {modules}")]))
             }
             Found::Softhsm => crate::softhsm::is_available(),
+            // Without unshare, unshare is what is missing.
+            Found::Namespaces => {
+                let mounts = ["--user", "--map-root-user", "--mount", "true"];
+                !on_path("unshare") || succeeds(Command::new("unshare").args(mounts))
+            }
         }
     }
 }
@@ -410,6 +438,16 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         tests: Some(MOUNTS),
         debian: &["util-linux"],
         fedora: &["util-linux"],
+        macos: &[],
+    },
+    Requirement {
+        name: "user namespaces",
+        purpose: "are where these mounts are allowed",
+        used_by: &[Use::Test],
+        found: Found::Namespaces,
+        tests: Some(MOUNTS),
+        debian: &[],
+        fedora: &[],
         macos: &[],
     },
     Requirement {
