@@ -202,7 +202,7 @@ fn openssl_ca(folder: &Path, module: &Path, configuration: &Path) -> Result<f64>
     let requests = requests(folder)?;
     command.args(&requests);
     let before = cpu::used_us("self", CHILDREN)?;
-    output(&mut command).context("openssl ca failed: `sudo apt-get install libengine-pkcs11-openssl`")?;
+    output(&mut command).context("openssl ca failed")?;
     let made = fs::read_dir(work.path().join("new"))?.count();
     ensure!(made == requests.len(), "openssl ca made {made} of {} certificates", requests.len());
     #[allow(clippy::cast_precision_loss, reason = "hundreds")]

@@ -103,15 +103,16 @@ impl Requirement {
     }
 }
 
-/// A file whose name begins so, in the folders where distributions put libraries and modules of
-/// PKCS #11.
+/// A file whose name begins so, in the folders where distributions put libraries, modules of
+/// PKCS #11 and engines of OpenSSL.
 fn library(file: &str) -> Option<PathBuf> {
     let mut folders =
         ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/lib"].map(PathBuf::from).to_vec();
     // Debian has a folder for each architecture.
     let architectures = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(Result::ok);
     folders.extend(architectures.map(|entry| entry.path()).filter(|path| path.is_dir()));
-    let places = folders.iter().flat_map(|folder| ["", "pkcs11", "faketime"].map(|below| folder.join(below)));
+    let below = ["", "pkcs11", "faketime", "engines-3"];
+    let places = folders.iter().flat_map(|folder| below.map(|below| folder.join(below)));
     places.filter_map(|folder| starting_with(&folder, file)).next()
 }
 
@@ -489,6 +490,16 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         debian: &["mount"],
         fedora: &["util-linux-core"],
         macos: &[],
+    },
+    Requirement {
+        name: "OpenSSL's engine pkcs11",
+        purpose: "lets `openssl ca`, which ours is measured beside, sign with a key in the token",
+        used_by: &[Use::Bench],
+        found: Found::Library("pkcs11.so"),
+        tests: None,
+        debian: &["libengine-pkcs11-openssl"],
+        fedora: &["openssl-pkcs11"],
+        macos: &["libp11"],
     },
     Requirement {
         name: "cfssl",
