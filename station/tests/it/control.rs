@@ -131,8 +131,12 @@ fn status_says_why_the_station_is_not_connected() {
     stage.configure(csms.port);
     let station = stage.station();
     stage.wait_for_log("InvalidCsmsCertificate");
-    let status = wait_for_status(&stage);
-    let error = status["link"]["down"]["error"].as_str().expect("a reason");
+    wait_for_status(&stage);
+    // The event is logged before the attempt has ended.
+    let reason = |status: &Value| status["link"]["down"]["error"].as_str().map(str::to_owned);
+    stage.wait_until("a reason", || reason(&json_of(&stage, &["status"])).is_some());
+    let status = json_of(&stage, &["status"]);
+    let error = reason(&status).expect("it stays until the station is connected");
     assert!(error.contains("not issued under an installed root"), "{error}");
     // The event, and that of the start.
     assert_eq!(status["events_waiting"], 2);
