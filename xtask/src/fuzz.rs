@@ -7,8 +7,11 @@
 use std::{
     collections::BTreeMap,
     fs,
+    num::NonZero,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
+    thread::{self, available_parallelism},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -21,8 +24,8 @@ use crate::{
 /// Options of `cargo xtask fuzz`.
 #[derive(clap::Args)]
 pub(crate) struct FuzzArguments {
-    /// The targets: names of files in a crate's `fuzz/fuzz_targets`. Without any, all of them, one
-    /// after the other
+    /// The targets: names of files in a crate's `fuzz/fuzz_targets`. Without any, all of them, as
+    /// many at once as the machine has processors
     targets: Vec<String>,
     /// For how long to look for new inputs in each target, after all of its corpus has been tried
     #[arg(long, default_value_t = 60)]
@@ -44,15 +47,32 @@ pub(crate) fn run_command(arguments: &FuzzArguments) -> Result<()> {
     } else {
         arguments.targets.clone()
     };
+    let mut waiting = Vec::new();
     for name in names {
         let Some(folder) = known.get(&name) else {
             let known = known.keys().map(String::as_str).collect::<Vec<_>>();
             bail!("there is no fuzz target {name}; there are: {}", known.join(", "));
         };
-        eprintln!("fuzzing {name} for {} s", arguments.seconds);
-        fuzz(&name, folder, arguments)?;
+        waiting.push((name, folder));
     }
-    Ok(())
+    // The last one is taken first.
+    waiting.reverse();
+    let waiting = Mutex::new(waiting);
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let fuzz_all = || {
+        while let Some((name, folder)) = next() {
+            eprintln!("fuzzing {name} for {} s", arguments.seconds);
+            fuzz(&name, folder, arguments)?;
+        }
+        Ok(())
+    };
+    // A fuzzer has one thread. While one builds, which the lock of cargo's folder makes one at a
+    // time, others look for inputs.
+    let workers = available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(fuzz_all)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("a worker does not panic"))
+    })
 }
 
 /// Builds one target of a fuzz crate and runs it.
