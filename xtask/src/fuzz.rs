@@ -1,8 +1,8 @@
 //! Runs a fuzz target on the toolchain that the project is built with.
 //!
-//! libFuzzer needs the compiler to count which code is reached. The passes for that are options of
-//! stable rustc; only the sanitizers, which find misuse of memory in unsafe code, are not, and the
-//! project has no unsafe code.
+//! libFuzzer requires that the compiler counts which code is reached. Options of stable rustc
+//! provide the passes for that. Only the sanitizers, which find misuse of memory in unsafe code,
+//! are not stable, and the project has no unsafe code.
 
 use std::{
     collections::BTreeMap,
@@ -27,10 +27,10 @@ pub(crate) struct FuzzArguments {
     /// The targets: names of files in a crate's `fuzz/fuzz_targets`. Without any, all of them, as
     /// many at once as the machine has processors
     targets: Vec<String>,
-    /// For how long to look for new inputs in each target, after all of its corpus has been tried
+    /// For how long to search for new inputs in each target, after the whole corpus was run
     #[arg(long, default_value_t = 60)]
     seconds: u32,
-    /// Try the same inputs in the same order as before, as long as corpus and code are the same
+    /// Run the same inputs in the same order as before, if corpus and code are the same
     #[arg(long)]
     seed: Option<u32>,
     /// Write inputs that reach new code into the committed corpus, the smallest for each
@@ -38,7 +38,7 @@ pub(crate) struct FuzzArguments {
     grow_corpus: bool,
 }
 
-/// `cargo xtask fuzz`: fails if an input breaks a target, and says where it is kept.
+/// `cargo xtask fuzz`: fails if an input breaks a target, and reports where the input is kept.
 pub(crate) fn run_command(arguments: &FuzzArguments) -> Result<()> {
     requirements::provide(Use::Fuzz, Missing::Report)?;
     let known = known_targets()?;
@@ -82,7 +82,7 @@ fn fuzz(name: &str, folder: &Path, arguments: &FuzzArguments) -> Result<()> {
     let mut build = cargo();
     build.current_dir(folder).env("CARGO_TARGET_DIR", &built);
     build.env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\u{1f}"));
-    // With a target of its own, build scripts are built without the counters.
+    // With an explicit `--target`, build scripts are built without the counters.
     build.args(["build", "--quiet", "--release", "--target", &host, "--bin", name]);
     run(&mut build).context("the fuzz target could not be built; is the crate registry reachable?")?;
 
@@ -145,8 +145,8 @@ fn make(folder: PathBuf) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// What makes rustc count: one counter per edge, a table of the places, and the operands of
-/// comparisons.
+/// The options that make rustc count: one counter per edge, a table of the places, and the operands
+/// of comparisons.
 const COVERAGE: &[&str] = &[
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -156,8 +156,8 @@ const COVERAGE: &[&str] = &[
     "--cfg=fuzzing",
 ];
 
-/// An input that takes longer is a find: no line of a few kilobytes needs a second.
+/// An input that takes longer is a finding: no line of a few kilobytes needs a second.
 const TIMEOUT_SECONDS: u32 = 5;
 
-/// An input that takes more memory is a find.
+/// An input that takes more memory is a finding.
 const MEMORY_MEGABYTES: u32 = 1024;

@@ -1,4 +1,4 @@
-//! Drives the workspace. `cargo xtask --help` lists what it can do.
+//! Runs the tasks of the workspace. `cargo xtask --help` lists them.
 
 mod bench;
 mod book;

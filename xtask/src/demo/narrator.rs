@@ -1,4 +1,4 @@
-//! Tells the frames on the wire, one plain sentence each.
+//! Describes each frame on the wire in one plain sentence.
 
 use std::{
     collections::HashMap,
@@ -25,12 +25,12 @@ impl Narrator {
         Self { path: path.to_path_buf(), read: 0, printed: 0, actions: HashMap::new(), styled }
     }
 
-    /// Prints what has come since the last call.
+    /// Prints the frames since the last call.
     pub(crate) fn print_new(&mut self) -> Result<()> {
         let text =
             fs::read_to_string(&self.path).with_context(|| format!("cannot read {}", self.path.display()))?;
         let new = text[self.read..].to_owned();
-        // A line that is being written is printed the next time.
+        // An incomplete line is printed at the next call.
         for line in new.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
             self.read += line.len();
             let record: Value = serde_json::from_str(line).context("a line of the record is no JSON")?;
@@ -39,7 +39,7 @@ impl Narrator {
         Ok(())
     }
 
-    /// How many frames were printed.
+    /// The number of printed frames.
     pub(crate) fn printed(&self) -> usize {
         self.printed
     }
@@ -47,7 +47,7 @@ impl Narrator {
     fn print_frame(&mut self, record: &Value) {
         self.printed += 1;
         let frame = &record["frame"];
-        // The record is the CSMS's: what it received came from the station.
+        // The record is the CSMS's: received frames came from the station.
         let (sender, arrow) =
             if record["direction"] == "received" { ("station", "──►") } else { ("CSMS", "◄──") };
         let id = frame[1].as_str().unwrap_or_default().to_owned();
@@ -135,7 +135,7 @@ fn response_sentence(action: &str, payload: &Value) -> String {
     }
 }
 
-/// A payload on one line, with long texts cut.
+/// A payload on one line, with long texts shortened.
 fn shortened(payload: &Value) -> String {
     fn cut(value: &Value) -> Value {
         match value {

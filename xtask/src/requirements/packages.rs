@@ -1,4 +1,4 @@
-//! Package managers, and how packages are installed with them.
+//! Package managers, and how they install packages.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use super::table::Requirement;
 use crate::workspace::{on_path, run, shown};
 
-/// A package manager that the table has names for.
+/// A package manager whose package names are in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Manager {
     /// Debian, Ubuntu
@@ -19,7 +19,7 @@ pub(crate) enum Manager {
 }
 
 impl Manager {
-    /// The one of this system, if it is one of these.
+    /// The package manager of this system, if it is one of these.
     pub(super) fn of_this_system() -> Option<Self> {
         let managers = [("apt-get", Self::Debian), ("dnf", Self::Fedora), ("brew", Self::Macos)];
         managers.iter().find(|(program, _)| on_path(program)).map(|(_, manager)| *manager)
@@ -33,7 +33,7 @@ impl Manager {
         }
     }
 
-    /// The names of the packages that meet a requirement; none where this system does not have it.
+    /// The names of the packages that meet a requirement; empty if this system has none.
     pub(super) const fn packages(self, requirement: &Requirement) -> &'static [&'static str] {
         match self {
             Self::Debian => requirement.debian,
@@ -42,7 +42,7 @@ impl Manager {
         }
     }
 
-    /// What a person types to install these packages.
+    /// The command by which a person installs these packages.
     pub(super) fn command(self, packages: &[&str]) -> String {
         let sudo = if self == Self::Macos || is_root() { "" } else { "sudo " };
         let update = if self == Self::Debian { format!("{sudo}apt-get update && ") } else { String::new() };
@@ -54,7 +54,7 @@ impl Manager {
         format!("{update}{sudo}{install} {}", packages.join(" "))
     }
 
-    /// Installs packages without asking.
+    /// Installs packages without a question.
     pub(super) fn install(self, packages: &[&str]) -> Result<()> {
         let privileged = |program: &str| {
             if self == Self::Macos || is_root() {
@@ -71,7 +71,8 @@ impl Manager {
             Self::Debian => {
                 let mut update = privileged("apt-get")?;
                 run(update.args(["-q", "update"]))?;
-                // No question about a time zone or a restart: nobody may be there to answer.
+                // Without questions about a time zone or a restart, because no person may be there
+                // to answer.
                 let mut install = privileged("env")?;
                 install.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "install"]);
                 install.arg("--no-install-recommends");
@@ -95,7 +96,7 @@ impl Manager {
     }
 }
 
-/// The packages that meet these requirements, each once, and the requirements that none meets.
+/// The packages that meet these requirements, each once, and the requirements without a package.
 pub(super) fn of<'a>(
     requirements: &[&'a Requirement],
     manager: Manager,
