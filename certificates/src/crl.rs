@@ -321,7 +321,7 @@ pub enum CrlRefused {
     #[error("the issuer's certificate does not allow it to sign lists (keyUsage cRLSign)")]
     UnauthorizedSigner,
     /// The signature does not verify.
-    #[error("the signature of the list does not count")]
+    #[error("the signature of the list is not accepted")]
     Signature {
         /// What is wrong with it.
         #[source]

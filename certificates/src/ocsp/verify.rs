@@ -128,7 +128,7 @@ pub enum OcspRefused {
         source: OutsideValidity,
     },
     /// The signature does not verify.
-    #[error("the signature of the response does not count")]
+    #[error("the signature of the response is not accepted")]
     Signature {
         /// What is wrong with it.
         #[source]

@@ -26,7 +26,7 @@ pub enum RevocationError {
         position: usize,
     },
     /// No list covers the certificate, and one is required.
-    #[error("no recent revocation list says anything about certificate {position} of the path")]
+    #[error("no recent revocation list covers certificate {position} of the path")]
     Unknown {
         /// Its position.
         position: usize,
