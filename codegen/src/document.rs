@@ -132,7 +132,7 @@ pub enum ReadError {
     },
     /// An unknown keyword, or a known keyword with an unknown value.
     #[error(
-        "{file}, at {pointer}: {problem}; teach codegen/src/document.rs what it means before generating from it"
+        "{file}, at {pointer}: {problem}; add its meaning to codegen/src/document.rs before you generate from it"
     )]
     Unknown {
         /// The file's name.

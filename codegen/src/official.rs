@@ -41,7 +41,7 @@ pub enum ImportError {
         id: String,
     },
     /// The same file twice, with different text.
-    #[error("{file} is there twice, and the two differ")]
+    #[error("{file} occurs twice, and the two differ")]
     Twice {
         /// The file.
         file: String,

@@ -33,7 +33,7 @@ pub enum PlaceError {
     },
     /// A row of the table that matches no place.
     #[error(
-        "no schema writes out the type of {enclosing}.{property}: take it out of the edition's table of places"
+        "no schema writes out the type of {enclosing}.{property}: remove it from the edition's table of places"
     )]
     Unused {
         /// The type or message that has the property.
@@ -42,7 +42,7 @@ pub enum PlaceError {
         property: &'static str,
     },
     /// One name, two structures in one file.
-    #[error("{name} means two things in {file}.json: name its places apart")]
+    #[error("{name} means two things in {file}.json: give its places different names")]
     Conflict {
         /// The name.
         name: &'static str,
