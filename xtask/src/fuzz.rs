@@ -105,7 +105,7 @@ fn fuzz(name: &str, folder: &Path, arguments: &FuzzArguments) -> Result<()> {
     // New inputs go into the first folder.
     run(search.args([&found, &corpus])).with_context(|| {
         format!(
-            "an input in {} breaks the target; mend the code, then move the input to {}",
+            "an input in {} breaks the target; fix the code, then move the input to {}",
             artifacts.display(),
             corpus.display()
         )

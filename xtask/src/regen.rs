@@ -75,8 +75,8 @@ pub(crate) fn run(arguments: RegenArguments) -> anyhow::Result<()> {
     }
     if folder.is_some() && !arguments.check && different > 0 {
         println!(
-            "what an official file says in prose now stands in the documentation: it is for your eyes, not for the repository (CC BY-ND 4.0), \
-             and `cargo xtask regen` takes it out again"
+            "the documentation now contains the prose of an official file: do not commit it (CC BY-ND 4.0); \
+             `cargo xtask regen` without OCPP_SCHEMAS removes it"
         );
     }
     if arguments.check && different > 0 {

@@ -72,7 +72,7 @@ fn verify(source: &Path) -> anyhow::Result<()> {
                 let set = sets.entry(set.name).or_insert(Set { edition, set, sources: Vec::new() });
                 match set.sources.iter().find(|source| source.name == name) {
                     Some(before) if before.text != text => {
-                        problems.push(format!("{name} is there twice, and the two differ"));
+                        problems.push(format!("{name} occurs twice, and the two differ"));
                     }
                     Some(_) => {}
                     None => set.sources.push(Source { name, text }),
@@ -102,7 +102,7 @@ fn verify(source: &Path) -> anyhow::Result<()> {
             .collect();
         let differences = official::verify(sources, &ours, pins);
         if differences.is_empty() {
-            println!("{}: {} files say the same, and are the pinned ones", set.document, sources.len());
+            println!("{}: {} files have the same content, and match their pins", set.document, sources.len());
         }
         problems.extend(differences.iter().map(ToString::to_string));
     }
@@ -118,7 +118,7 @@ fn verify(source: &Path) -> anyhow::Result<()> {
     if problems.len() > PROBLEMS_SHOWN {
         eprintln!("… and {} more", problems.len() - PROBLEMS_SHOWN);
     }
-    bail!("{} does not say what schemas/ says: {} differences", source.display(), problems.len());
+    bail!("{} and schemas/ do not have the same content: {} differences", source.display(), problems.len());
 }
 
 /// The files of one set in a download.

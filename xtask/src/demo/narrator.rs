@@ -78,7 +78,7 @@ fn request_sentence(action: &str, payload: &Value) -> String {
     match action {
         "BootNotification" => {
             format!(
-                "The station says who it is: serial number {}, reason {}.",
+                "The station reports its identity: serial number {}, reason {}.",
                 text("/chargingStation/serialNumber"),
                 text("/reason")
             )
@@ -94,14 +94,14 @@ fn request_sentence(action: &str, payload: &Value) -> String {
         "InstallCertificate" => {
             format!("The CSMS gives the station a {} to trust.", text("/certificateType"))
         }
-        "GetInstalledCertificateIds" => "The CSMS asks for the inventory, every type.".to_owned(),
+        "GetInstalledCertificateIds" => "The CSMS asks for the inventory of all types.".to_owned(),
         "DeleteCertificate" => {
             format!(
-                "The CSMS wants the certificate with serial number {} gone.",
+                "The CSMS deletes the certificate with serial number {}.",
                 text("/certificateHashData/serialNumber")
             )
         }
-        "Heartbeat" => "The station shows that it lives and asks for the time.".to_owned(),
+        "Heartbeat" => "The station shows that it is connected and asks for the time.".to_owned(),
         "SecurityEventNotification" => format!("The station reports the security event {}.", text("/type")),
         _ => "A request.".to_owned(),
     }
@@ -110,10 +110,10 @@ fn request_sentence(action: &str, payload: &Value) -> String {
 fn response_sentence(action: &str, payload: &Value) -> String {
     let status = payload["status"].as_str().unwrap_or("?");
     match (action, status) {
-        ("BootNotification", "Accepted") => "The CSMS accepts the station and tells the time.".to_owned(),
+        ("BootNotification", "Accepted") => "The CSMS accepts the station and sends the time.".to_owned(),
         ("TriggerMessage", "Accepted") => "The station will send it.".to_owned(),
         ("SignCertificate", "Accepted") => {
-            "The request is sound and names this very station: the certificate will follow.".to_owned()
+            "The request is valid and names this station: the certificate will follow.".to_owned()
         }
         ("CertificateSigned", "Accepted") => {
             "The certificate fits a key that waits for it and is on disk; the station now reconnects with it."
@@ -124,12 +124,12 @@ fn response_sentence(action: &str, payload: &Value) -> String {
             let count = payload["certificateHashDataChain"].as_array().map_or(0, Vec::len);
             format!("{count} installed, each by its hash data.")
         }
-        ("DeleteCertificate", "Accepted") => "It is gone from disk and cannot come back.".to_owned(),
+        ("DeleteCertificate", "Accepted") => "It is deleted from the disk.".to_owned(),
         ("DeleteCertificate", "NotFound") => "No such certificate is installed.".to_owned(),
         ("DeleteCertificate", "Failed") => {
-            "Refused: the station does not saw off the branch it sits on.".to_owned()
+            "Refused: the station uses this certificate for its connection.".to_owned()
         }
-        ("Heartbeat", _) => "The CSMS tells the time.".to_owned(),
+        ("Heartbeat", _) => "The CSMS sends the time.".to_owned(),
         ("SecurityEventNotification", _) => "Noted.".to_owned(),
         _ => format!("The answer is {status}."),
     }

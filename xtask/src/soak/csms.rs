@@ -83,7 +83,7 @@ impl Csms {
             Ok(step) => {
                 writeln!(self.record, "{:.3} {step}", self.began.elapsed().as_secs_f64())?;
                 if !step.is_object() {
-                    bail!("the CSMS said {step}");
+                    bail!("the CSMS reported {step}");
                 }
                 Ok(Some(step))
             }

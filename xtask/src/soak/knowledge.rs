@@ -170,7 +170,7 @@ impl Knowledge {
             }
             "security event" => {}
             "answer" => self.answered(number("id"), &step["answer"])?,
-            other => bail!("the CSMS reports {other:?}, which nobody expected"),
+            other => bail!("the CSMS reports {other:?}, which is not expected"),
         }
         Ok(())
     }

@@ -378,7 +378,7 @@ impl Soak {
         let log = station.log()?;
         for word in ["panicked", "is damaged", "contradicts itself"] {
             if let Some(line) = log.lines().find(|line| line.contains(word)) {
-                bail!("the log says: {line}");
+                bail!("the log contains: {line}");
             }
         }
         Ok(())
@@ -517,20 +517,20 @@ fn variable(component: &str, name: &str, value: u32) -> Value {
 }
 
 /// The end of the `--help` text.
-const CHECKED: &str = "After each kill the station is started again and looked at from outside:
-  * what was answered Accepted holds: installed is listed, deleted is not, nothing comes back;
-  * what was in flight is old or new, and nothing between;
-  * it connects with the newest certificate that it has accepted, and never again with its password;
+const CHECKED: &str = "After each kill the station is started again and checked from outside:
+  * an operation that was answered with Accepted is complete: an installed root is listed, a deleted one is not;
+  * an operation without an answer was carried out completely or not at all;
+  * the station connects with the newest certificate that it has accepted, and never again with its password;
   * a trigger that was accepted leads to a certificate request;
-  * the token holds each key that the store needs, and others only if it says that they are to be destroyed, a private one and a
-    public one each;
-  * it reports its start, and device model and security log can be read.
+  * the token holds each key that the store needs, and others only if the store lists them for destruction; each
+    key has its private and its public half;
+  * the station reports its start, and its device model and security log can be read.
 
-Every second token is in a process of its own, behind p11-kit, and lives on, as an HSM does. In the station's process SoftHSM is
-killed too: it may leave an empty object, or lose its whole token, and the table counts these.
+Every second token is in a process of its own, behind p11-kit, and keeps running, like an HSM. In the station's process SoftHSM
+is killed too: it may leave an empty object, or lose its whole token, and the table counts these.
 
-Ends with a table. At the first violation it ends with 1 and says which; the folder keeps every log, and what the CSMS said and
-was told (csms.jsonl).";
+Ends with a table. At the first violation it ends with 1 and reports the violation; the folder keeps every log, and the
+output and the input of the CSMS (csms.jsonl).";
 
 const COMPONENT: &str = "OCPPCommCtrlr";
 const VARIABLE: &str = "OfflineThreshold";

@@ -139,7 +139,7 @@ impl Station {
     pub(super) fn has_lost_token(&self) -> Result<bool> {
         for folder in fs::read_dir(self.side.folder.join("tokens"))? {
             if fs::metadata(folder?.path().join("token.object"))?.len() == 0 {
-                ensure!(self.server.is_none(), "the token is lost, though nobody has killed its process");
+                ensure!(self.server.is_none(), "the token is lost, although its process was not killed");
                 return Ok(true);
             }
         }

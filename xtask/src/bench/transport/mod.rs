@@ -223,7 +223,7 @@ fn latency(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables
             eprintln!(
                 "latency, round {round} of {}: {}",
                 scale.rounds,
-                attack.unwrap_or("nobody misbehaves")
+                attack.unwrap_or("no peer misbehaves")
             );
             let mut attacker =
                 attack.map(|kind| server.load("attack", &[("kind", kind.to_owned())])).transpose()?;
@@ -240,7 +240,7 @@ fn latency(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables
     let (quiet, attacked) = p99.split_first().context("there is a round without attack")?;
     let mut table = vec![vec![format!("p99 of {} stations", scale.neighbours), "ours".to_owned()]];
     let title = |kind: Option<&str>| {
-        ATTACKS.iter().find(|(name, _)| Some(*name) == kind).map_or("nobody misbehaves", |(_, title)| title)
+        ATTACKS.iter().find(|(name, _)| Some(*name) == kind).map_or("no peer misbehaves", |(_, title)| title)
     };
     for (kind, samples) in &p99 {
         let value = super::report::median(samples.clone());
@@ -251,7 +251,7 @@ fn latency(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables
         let ratios = samples.iter().zip(&quiet.1).map(|(with, without)| with / without).collect();
         let (value, ratio) = (super::report::median(samples.clone()), super::report::median(ratios));
         let name = format!("p99 of others while {}", title(*kind));
-        figures.push(Figure::relative(name, value, "µs", "nobody misbehaves", ratio, MOST_LATENCY_RATIO));
+        figures.push(Figure::relative(name, value, "µs", "no peer misbehaves", ratio, MOST_LATENCY_RATIO));
     }
     Ok(())
 }
