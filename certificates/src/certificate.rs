@@ -365,7 +365,8 @@ fn read(der: &[u8]) -> Result<Contents, CertificateError> {
 
 type Understood = (Option<CaConstraints>, Option<KeyUsage>);
 
-/// The two extensions that this crate reads; rustls-webpki checks the others.
+/// Reads the two extensions that most rules need, and refuses an extension that occurs twice. The
+/// other extensions are read where a rule applies them.
 fn understood(explicit: &[u8]) -> Result<Understood, CertificateError> {
     let (mut ca, mut key_usage) = (None, None);
     let all = asn1::extensions(explicit)?;

@@ -177,7 +177,7 @@ fn read_digest(field: &'static str, text: &str, expected: usize) -> Result<Diges
     Ok(digest)
 }
 
-/// The maximum number of leading zeros that a peer may omit. One of 4 × 10⁹ hashes begins with so
+/// The maximum number of leading zeros that a peer may omit. One of 4 × 10⁹ hashes begins with that
 /// many. Hashes of two algorithms differ by 32 digits.
 const MAX_MISSING_ZEROS: usize = 8;
 

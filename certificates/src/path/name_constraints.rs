@@ -95,7 +95,7 @@ impl Subtrees<'_> {
 struct Names<'a> {
     subject: &'a [u8],
     alternative: Vec<GeneralName<'a>>,
-    /// The addresses in the subject, if it has no alternative names.
+    /// The email addresses in the subject, if no alternative name is one.
     emails: Vec<String>,
     /// The common name by which a CSMS is identified (A00.FR.309, A00.FR.510), even if the name is
     /// in subjectAltName too. Otherwise an issuer that may certify only some hosts could certify
