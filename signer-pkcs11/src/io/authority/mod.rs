@@ -162,7 +162,7 @@ impl CertificateAuthority {
         Ok(self)
     }
 
-    /// Sets a vendor's own policy, which is asked in addition to the rules of the settings.
+    /// Sets a vendor's own policy, which applies in addition to the rules of the settings.
     #[must_use]
     pub fn with_policy(mut self, policy: Arc<dyn IssuancePolicy>) -> Self {
         self.policy = policy;
