@@ -77,7 +77,7 @@ pub(super) struct Knowledge {
     used: Option<String>,
     /// The last certificate that was accepted after that.
     accepted: Option<String>,
-    /// Certificates sent after that of which the acceptance is unknown.
+    /// Certificates that were sent after that, and whose acceptance is unknown.
     open: BTreeSet<String>,
     /// A trigger was accepted, and no certificate request has come since.
     owed: bool,
