@@ -1,4 +1,4 @@
-//! The members of `[ca]` as they stand in the file, and the rules between them.
+//! The members of `[ca]` as they are written in the file, and the rules between them.
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
