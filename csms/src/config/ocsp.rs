@@ -32,7 +32,7 @@ impl OcspSection {
             });
             if !plain {
                 let field = format!("ocsp.allowed_hosts[{index}]");
-                return Err(ConfigError::value(field, "has to be a host, or host:port, and no URL"));
+                return Err(ConfigError::value(field, "has to be a host or host:port, not a URL"));
             }
         }
         Ok(())

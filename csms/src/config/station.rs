@@ -86,11 +86,11 @@ pub(super) fn parse(stations: Vec<RawStation>) -> Result<Vec<StationSection>, Co
         let refuse =
             |name: &str, rule: String| Err(ConfigError::value(format!("station[{index}].{name}"), rule));
         if !identities.insert(station.identity.clone()) {
-            return refuse("identity", "stands twice (the case of letters does not matter)".to_owned());
+            return refuse("identity", "is used twice (the case of letters does not matter)".to_owned());
         }
         // A00.FR.427: a certificate belongs to one station, and therefore a serial number too.
         if !serial_numbers.insert(station.serial_number.clone()) {
-            return refuse("serial_number", "stands twice".to_owned());
+            return refuse("serial_number", "is used twice".to_owned());
         }
         if !(1..=25).contains(&station.serial_number.chars().count()) {
             return refuse("serial_number", "has to have 1 to 25 characters (BootNotification)".to_owned());

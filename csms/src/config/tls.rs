@@ -148,7 +148,7 @@ impl RawTls {
         let names = names.map_err(|error| ConfigError::value("tls.names", error))?;
         let key = match (self.key, self.key_file, self.rsa) {
             (Some(_), None, Some(_)) => {
-                let rule = "needs tls.key_file, for OpenSSL takes no key of the token";
+                let rule = "needs tls.key_file, because OpenSSL cannot use a key in the token";
                 return Err(ConfigError::value("tls.rsa", rule));
             }
             (Some(uri), None, None) => TlsKey::Token(Box::new(parse_uri("tls.key", &uri)?)),

@@ -136,7 +136,7 @@ impl CaSection {
         match &self.crl_url {
             Some(url) if !profiles.station.crl_urls.contains(url) => Err(ConfigError::value(
                 "ca.crl_url",
-                "has to be among crl_urls of the station's profile, for its certificates have to name it",
+                "has to be among crl_urls of the station's profile, because its certificates have to name it",
             )),
             _ => Ok(()),
         }

@@ -27,7 +27,7 @@ pub(super) fn parse(
             Err(ConfigError::value("ca", "has to have either profiles or profiles_file"))
         }
         (Some(_), None, Some(_)) | (None, Some(_), Some(_)) => {
-            Err(ConfigError::value("ca.validity_days", "stands in the profiles, as `validity` of [station]"))
+            Err(ConfigError::value("ca.validity_days", "belongs in the profiles, as `validity` of [station]"))
         }
         (None, None, Some(0)) => Err(ConfigError::value("ca.validity_days", "has to be 1 or more")),
         (None, Some(path), None) => Ok(ProfilesSection::File(path)),

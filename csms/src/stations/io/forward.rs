@@ -107,7 +107,7 @@ async fn ask<L: Ledger>(
     }
     let config = registry.config.get();
     let record = config.station(request.station.as_str());
-    let record = record.ok_or_else(|| failed("the station is not in the configuration any more"))?;
+    let record = record.ok_or_else(|| failed("the station is no longer in the configuration"))?;
     let station =
         Applicant { identity: record.identity.clone(), serial_number: record.serial_number.clone() };
     issue(authority, request, &station).await
