@@ -1,4 +1,4 @@
-//! One peer that behaves as none should.
+//! One misbehaving peer.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::station::{Payload, Station, TEXT, encode};
 pub(crate) struct AttackArguments {
     #[command(flatten)]
     server: Server,
-    /// What the peer does
+    /// The behaviour of the peer
     #[arg(long)]
     kind: Kind,
     /// Length of the largest frame that the server accepts, in bytes
@@ -23,18 +23,18 @@ pub(crate) struct AttackArguments {
     largest: usize,
 }
 
-/// What the peer does.
+/// The behaviour of the peer.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
-    /// Calls without waiting for answers, as fast as its socket takes them
+    /// Calls without waiting for answers, as fast as its socket accepts them
     Flood,
     /// Sends its frames byte by byte
     SlowBytes,
-    /// Sends the largest frame that is accepted, again and again
+    /// Sends the largest accepted frame again and again
     LargestFrame,
 }
 
-/// Goes on until it is killed. A connection that the server closes is opened again.
+/// Runs until the process is killed. A connection that the server closes is opened again.
 pub(crate) async fn run(arguments: &AttackArguments) -> Result<serde_json::Value> {
     println!("{}", json!({ "attacking": true }));
     loop {
@@ -42,7 +42,7 @@ pub(crate) async fn run(arguments: &AttackArguments) -> Result<serde_json::Value
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        // Ends when the server ends it.
+        // It ends when the server closes the connection.
         let _ = match arguments.kind {
             Kind::Flood => flood(station, Payload::Heartbeat.action(), Payload::Heartbeat.text()).await,
             Kind::LargestFrame => {
@@ -56,10 +56,10 @@ pub(crate) async fn run(arguments: &AttackArguments) -> Result<serde_json::Value
     }
 }
 
-/// Writes as fast as the socket takes it, and reads what comes back beside that.
+/// Writes as fast as the socket accepts it, and reads the answers at the same time.
 async fn flood(mut station: Station, action: &str, payload: &str) -> Result<()> {
     let frame = station.next_call(action, payload);
-    // Several frames in one write, where they are short.
+    // Short frames are combined in one write.
     let bytes = frame.repeat((64 * 1024 / frame.len()).max(1));
     let (mut reader, mut writer) = tokio::io::split(station.into_stream());
     let mut buffer = vec![0; 64 * 1024];
@@ -87,9 +87,9 @@ async fn slow_bytes(mut station: Station) -> Result<()> {
     }
 }
 
-/// Its number, which no other station has.
+/// The number of this peer, which no other station has.
 const ATTACKER: usize = 99_999;
 
-/// What a CALL of DataTransfer has beside its payload and what the payload has beside its text, and
-/// a little more, in bytes.
+/// The bytes of a DataTransfer CALL beside its payload, and of the payload beside its text, rounded
+/// up.
 const FRAME_OVERHEAD: usize = 64;

@@ -1,5 +1,5 @@
-//! Connections that are open and say nothing: how long they take to open, what the server spends on
-//! that, what they hold.
+//! Open connections without messages: how long it takes to open them, and the processor time and
+//! memory of the server.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,16 +19,16 @@ use crate::station::{Payload, Station};
 pub(crate) struct IdleArguments {
     #[command(flatten)]
     server: Server,
-    /// How many stations connect, all at once
+    /// The number of stations; all connect at once
     #[arg(long)]
     connections: usize,
 }
 
-/// Opens the connections, prints what it measured, waits for a line, and prints how many
-/// connections still answer.
+/// Opens the connections, prints the measurement, waits for a line, and prints how many connections
+/// still answer.
 pub(crate) async fn run(arguments: &IdleArguments) -> Result<serde_json::Value> {
     let server = &arguments.server;
-    // The first connections allocate what all of them share.
+    // The first connections allocate memory that all connections share.
     drop(connect_all(server, WARM_UP).await?);
     settle(server).await?;
     let (bytes, cpu, start) = (server.resident_bytes()?, server.cpu_seconds()?, Instant::now());
@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: &IdleArguments) -> Result<serde_json::Value> 
             (matches!(timeout(PATIENCE, call).await, Ok(Ok(()))), station)
         });
     }
-    // All of them stay open until the last has answered.
+    // All connections stay open until the last one has answered.
     let answered: Vec<_> = calls.join_all().await;
     Ok(json!({ "answered": answered.iter().filter(|(answered, _)| *answered).count() }))
 }
@@ -73,7 +73,7 @@ pub(crate) async fn connect_all(server: &Server, count: usize) -> Result<Vec<Sta
     Ok(stations)
 }
 
-/// Waits until the server has nothing left to do.
+/// Waits until the server is idle.
 async fn settle(server: &Server) -> Result<()> {
     let mut before = (server.cpu_seconds()?, server.resident_bytes()?);
     for _ in 0..100 {
@@ -87,12 +87,12 @@ async fn settle(server: &Server) -> Result<()> {
     Ok(())
 }
 
-/// Connections that only warm the server up.
+/// Connections that only warm up the server.
 const WARM_UP: usize = 200;
 
-/// Handshakes at a time. Linux lets 4096 wait to be accepted; what is beyond is repeated after a
-/// second, which would measure the kernel.
+/// Handshakes at the same time. On Linux 4096 connections can wait to be accepted. A further
+/// connection is tried again after a second, which would measure the kernel.
 const AT_ONCE: usize = 4000;
 
-/// How long the slowest server may take for one station among all.
+/// The longest time that the slowest server may need for one station.
 const PATIENCE: Duration = Duration::from_secs(60);

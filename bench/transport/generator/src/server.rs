@@ -1,37 +1,37 @@
-//! The server under load, seen from outside.
+//! The server under load, measured from outside.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result};
 use procfs::process::Process;
 
-/// Which server, and what it answers.
+/// The server, and the kind of its answers.
 #[derive(clap::Args, Clone)]
 pub(crate) struct Server {
-    /// The port that it listens on, on every loopback address
+    /// The port on which it listens, on each loopback address
     #[arg(long)]
     pub(crate) port: u16,
-    /// Its process
+    /// Its process id
     #[arg(long)]
     pub(crate) pid: i32,
     /// It listens with TLS
     #[arg(long)]
     pub(crate) tls: bool,
-    /// It sends back what it gets
+    /// It sends back what it receives
     #[arg(long)]
     pub(crate) echo: bool,
 }
 
 impl Server {
-    /// Where connection number `index` goes to. A loopback address has fewer ports than there may
+    /// The address for connection number `index`. A loopback address has fewer ports than there may
     /// be stations.
     pub(crate) fn address(&self, index: usize) -> SocketAddr {
         let host = u8::try_from(1 + index / CONNECTIONS_PER_ADDRESS).unwrap_or(u8::MAX);
         (Ipv4Addr::new(127, 0, 0, host), self.port).into()
     }
 
-    /// Processor time of all its threads so far, user and system, in seconds. The kernel tells it
-    /// in steps of 10 ms.
+    /// Processor time of all its threads so far, user and system, in seconds. The kernel counts in
+    /// steps of 10 ms.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         let stat = self.process()?.stat().context("cannot read the server's processor time")?;
         #[allow(clippy::cast_precision_loss, reason = "a server does not live for 2^53 ticks")]
@@ -44,7 +44,7 @@ impl Server {
         Ok(statm.resident * procfs::page_size())
     }
 
-    /// The most memory that it has had resident, in bytes.
+    /// The peak of its resident memory, in bytes.
     pub(crate) fn peak_bytes(&self) -> Result<u64> {
         let status = self.process()?.status().context("cannot read the server's memory")?;
         Ok(status.vmhwm.context("the kernel tells no peak of memory")? * 1024)
@@ -55,6 +55,6 @@ impl Server {
     }
 }
 
-/// Well below the ports that Linux gives out by default (32768 to 60999), for some are still in
+/// Fewer than the ports that Linux assigns by default (32768 to 60999), because some are still in
 /// use.
 const CONNECTIONS_PER_ADDRESS: usize = 10_000;

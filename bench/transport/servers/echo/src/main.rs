@@ -1,4 +1,4 @@
-//! The limit: a bare tokio-tungstenite that sends every text back, without OCPP, checks or
+//! The upper limit: tokio-tungstenite alone, which sends each text back without OCPP, checks or
 //! deadlines.
 
 use std::io::Write as _;
@@ -50,8 +50,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// What goes wrong with one connection is that connection's business; the generator counts what is
-/// missing.
+/// An error of one connection does not affect the others. The generator counts missing answers.
 async fn serve(tcp: TcpStream, acceptor: Option<TlsAcceptor>) -> Result<()> {
     tcp.set_nodelay(true)?;
     match acceptor {

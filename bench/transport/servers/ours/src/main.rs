@@ -1,5 +1,5 @@
-//! A CSMS on `ocpp-transport` as an application would build it: the real [`Csms`], typed handlers,
-//! every payload checked.
+//! A CSMS on `ocpp-transport` as in an application: the real [`Csms`], typed handlers, all payloads
+//! checked.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -23,13 +23,13 @@ struct Arguments {
     /// The key of the certificate, PKCS #8 in PEM
     #[arg(long)]
     key: Option<PathBuf>,
-    /// Read no more messages of one station than a CSMS does by default
+    /// Limit the messages per station to the default of a CSMS
     #[arg(long)]
     message_rate: bool,
 }
 
-/// Knows every station by the same password. What an application does here is its own cost, not the
-/// transport's.
+/// Admits each station with the same password. The work of an application here is its own cost, not
+/// the transport's.
 struct OnePassword(Password);
 
 impl Admission for OnePassword {
@@ -67,7 +67,7 @@ async fn main() -> Result<()> {
         .handle(async |_: Peer, _: v201::DataTransferRequest| {
             Ok(v201::DataTransferResponse::new(v201::DataTransferStatusEnumType::Accepted))
         });
-    // What is measured is the server, not its patience.
+    // The limits are raised, so that the server itself is measured.
     let config = config.with_max_connections(usize::MAX >> 4);
     let config = if arguments.message_rate { config } else { config.with_unlimited_message_rate() };
     let csms = Csms::bind(config, router, OnePassword(Password::from("0123456789abcdef"))).await?;
