@@ -230,7 +230,7 @@ fn a00_fr_701_the_csms_renews_its_own_short_lived_certificate() {
     fs::remove_file(stage.path("tls.pem")).expect("removes");
     stage.launch();
     let first = served(&stage);
-    assert!(!alone.contains(&first), "issued anew, for it was missing");
+    assert!(!alone.contains(&first), "issued again, because it was missing");
     // A00.FR.510
     let text = text(&stage, "tls");
     assert!(text.contains("Subject: CN=localhost,O=Test CSO") && text.contains("DNS:localhost"), "{text}");

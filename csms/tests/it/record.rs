@@ -143,7 +143,7 @@ fn a_kill_between_record_and_ledger_leaves_an_announcement_and_no_certificate() 
     stage.ended();
     tamper(&stage, &["DROP TRIGGER hang", "DROP VIEW for_ever"]);
     stage.launch();
-    assert_eq!(stage.certificates(), [Value::Null; 0], "nobody has it, so nobody is promised it");
+    assert_eq!(stage.certificates(), [Value::Null; 0], "no station has it, so none is promised it");
     assert_eq!(verify(&stage)["unfinished"], 1);
 
     // A02.FR.17: the station asks again with the same key, and gets a certificate.

@@ -32,7 +32,7 @@ pub(super) fn parse(
         (None, None, Some(0)) => Err(ConfigError::value("ca.validity_days", "has to be 1 or more")),
         (None, Some(path), None) => Ok(ProfilesSection::File(path)),
         (table, None, days) => {
-            // The text is generated and unknown to the user. Only the keys show where the fault is.
+            // The user does not know the generated text. Only the keys identify the fault.
             let text = table.map(|table| table.to_string()).unwrap_or_default();
             let profiles = Profiles::from_toml(&text).map_err(|error| match error {
                 ProfilesError::Toml(error) => ProfilesError::Toml(error.without_place()),

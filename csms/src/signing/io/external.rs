@@ -142,7 +142,7 @@ async fn last_of(stream: Option<impl AsyncRead + Unpin>) -> String {
         tail.drain(..surplus);
     }
     let text = String::from_utf8_lossy(&tail);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no error output");
     escaped(line.trim()).to_string()
 }
 
