@@ -59,7 +59,7 @@ struct Outcome {
 const WORKERS: usize = 2;
 const SERVICE: Duration = Duration::from_millis(25);
 
-/// How long a simulation goes on.
+/// The virtual time at which a simulation ends.
 const END: Duration = Duration::from_secs(15 * 60);
 
 fn simulate(herd: Herd, mut order: Order) -> Outcome {
