@@ -3,8 +3,8 @@
 use ocpp_types::Version;
 
 use crate::deflate::Deflate;
-use crate::path_segment;
 use crate::upgrade;
+use crate::upgrade::path_segment;
 
 const VERSIONS: [Version; 3] = [Version::V21, Version::V201, Version::V16];
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";

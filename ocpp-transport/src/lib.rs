@@ -62,10 +62,9 @@
 //! * `openssl`: a second TLS for a [`Csms`], on the system's OpenSSL (`libssl-dev` and `pkg-config`
 //!   to build), with all four cipher suites that OCPP demands of a CSMS: [`tls::ServerTls`].
 //!
-//! The core ([`frame`], [`session`], the rules for names) touches no clock and no socket; those are
-//! in a private module that drives it.
+//! The core ([`frame`], [`session`], the rules for names) touches no clock and no socket; only the
+//! private modules `io`, which drive it, do.
 
-pub mod basic;
 pub mod deflate;
 pub mod frame;
 #[cfg(fuzzing)]
@@ -73,48 +72,42 @@ pub mod fuzzing;
 pub mod message_id;
 pub mod metrics;
 pub mod name_rule;
-pub mod path_segment;
 pub mod session;
 pub mod tls;
 
-mod backoff;
-mod call;
-mod close;
-mod connection_events;
-mod drain;
-mod endpoint;
-mod episodes;
-mod io;
-mod mailbox;
-mod message_rate;
-mod network;
-mod profile;
-mod reconnect;
-mod redact;
-mod tap;
+mod calls;
+mod connection;
+mod csms;
+mod station;
 mod upgrade;
 
-pub use crate::backoff::{BackOff, BackOffSettings};
-pub use crate::basic::{Credentials, Password};
-pub use crate::call::{CallError, CallFailure};
-pub use crate::close::{Close, CloseReason};
-pub use crate::connection_events::ConnectionEvent;
-pub use crate::endpoint::{Endpoint, EndpointError};
-pub use crate::io::admission::{Admission, Admitted, Refusal, UpgradeRequest};
-pub use crate::io::peer::{CallOptions, Peer};
-pub use crate::io::reply::Reply;
-pub use crate::io::router::Router;
+pub use crate::calls::failure::{CallError, CallFailure};
+pub use crate::calls::io::peer::{CallOptions, Peer};
+pub use crate::calls::io::reply::Reply;
+pub use crate::calls::io::router::Router;
+pub use crate::connection::close::{Close, CloseReason};
+pub use crate::connection::io::record::record_frames;
+pub use crate::connection::io::settings::LinkSettings;
+pub use crate::connection::message_rate::MessageRate;
+pub use crate::connection::profile::SecurityProfile;
+pub use crate::connection::tap::{Direction, FrameTap, TappedFrame};
+pub use crate::csms::io::admission::{Admission, Admitted, Refusal, UpgradeRequest};
+pub use crate::csms::io::config::CsmsConfig;
+pub use crate::csms::io::server::{BindError, Csms, CsmsHandle, NotTls};
+pub use crate::csms::network::Network;
 pub use crate::message_id::MessageId;
-pub use crate::message_rate::MessageRate;
-pub use crate::network::Network;
-pub use crate::profile::SecurityProfile;
-pub use crate::reconnect::{Attempt, AttemptFailure, Credential, Exhausted, Reconnect, ReconnectSettings};
 pub use crate::session::{Registration, Retry, SessionSettings};
-pub use crate::tap::{Direction, FrameTap, TappedFrame};
+pub use crate::station::backoff::{BackOff, BackOffSettings};
+pub use crate::station::connection_events::ConnectionEvent;
+pub use crate::station::endpoint::{Endpoint, EndpointError};
+pub use crate::station::io::config::{Security, StationConfig};
+pub use crate::station::io::connect::{ConnectError, Connection, connect};
+pub use crate::station::io::supervisor::{AttemptError, Next, Station, Supervisor};
+pub use crate::station::reconnect::{
+    Attempt, AttemptFailure, Credential, Exhausted, Reconnect, ReconnectSettings,
+};
 pub use crate::upgrade::NoCommonSubprotocol;
+pub use crate::upgrade::basic::{Credentials, Password};
+pub use crate::upgrade::{basic, path_segment};
 /// The identity of a charging station, which every crate has in common.
 pub use certificates::{StationIdentity, StationIdentityError};
-pub use io::{
-    AttemptError, BindError, ConnectError, Connection, Csms, CsmsConfig, CsmsHandle, LinkSettings, Next,
-    NotTls, Security, Station, StationConfig, Supervisor, connect, record_frames,
-};

@@ -38,11 +38,11 @@ use ::metrics::{
 };
 use ocpp_types::{RpcErrorCode, Version};
 
-use crate::close::{Close, CloseReason};
+use crate::connection::close::{Close, CloseReason};
+use crate::connection::profile::SecurityProfile;
+use crate::connection::tap::Direction;
 use crate::frame::{Fault, FrameError};
-use crate::profile::SecurityProfile;
 use crate::session::{CallOutcome, Role};
-use crate::tap::Direction;
 
 /// Connections that are open.
 pub const CONNECTIONS: &str = "ocpp_connections";

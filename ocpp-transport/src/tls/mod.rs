@@ -6,19 +6,17 @@
 //! are judged by [`certificates::path`] (RFC 5280, section 6) and by OCPP's own rules for names,
 //! whichever library does the handshake.
 
-mod client_verifier;
 mod event;
 mod failure;
 pub(crate) mod handshake_error;
-mod handshake_signature;
+pub(crate) mod io;
 #[cfg(feature = "openssl")]
 pub(crate) mod openssl;
 pub(crate) mod presented;
 mod proved_by;
 mod server;
 mod server_key;
-mod server_verifier;
-pub(crate) mod trust;
+mod verify;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +29,7 @@ use rustls::{CipherSuite, ClientConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::name_rule::Wildcards;
-use crate::tls::server_verifier::CsmsVerifier;
+use crate::tls::verify::server::CsmsVerifier;
 
 pub use crate::tls::event::{SecurityEvent, SecurityEventKind};
 pub use crate::tls::failure::{BadCertificate, MAX_INTERMEDIATES, TlsFailure};
@@ -39,7 +37,7 @@ pub use crate::tls::presented::{PresentedCertificate, PresentedNames};
 pub use crate::tls::proved_by::ProvedBy;
 pub use crate::tls::server::ServerTls;
 pub use crate::tls::server_key::{ServerKey, SoftwareKey};
-pub use crate::tls::trust::{ClientTrust, RevocationPolicy};
+pub use crate::tls::verify::trust::{ClientTrust, RevocationPolicy};
 
 pub(crate) use crate::tls::server::Engine;
 pub(crate) use crate::tls::server_key::Signing;

@@ -21,7 +21,7 @@ use rustls::CertificateError;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use crate::tls::handshake_error::HandshakeError;
-use crate::tls::trust::StationRules;
+use crate::tls::verify::trust::StationRules;
 use crate::tls::{BadCertificate, ClientTrust, PresentedCertificate, SoftwareKey, TlsConfigError};
 
 /// A context of OpenSSL with the certificates of a CSMS.

@@ -9,8 +9,8 @@ use rustls::{CipherSuite, ServerConfig};
 
 #[cfg(feature = "openssl")]
 use crate::tls::SoftwareKey;
-use crate::tls::client_verifier::StationVerifier;
-use crate::tls::trust::StationRules;
+use crate::tls::verify::client::StationVerifier;
+use crate::tls::verify::trust::StationRules;
 use crate::tls::{ClientTrust, ServerKey, Signing, TlsConfigError, VERSIONS, certified, provider};
 
 /// How a CSMS serves TLS: its certificates, and whose it accepts. A clone is the same

@@ -1,0 +1,78 @@
+//! A record of frames, for the bench and for demonstrations.
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use ocpp_types::Timestamp;
+use program::causes;
+use serde_json::{json, value::RawValue};
+
+use crate::connection::tap::{Direction, FrameTap};
+
+/// An observer that appends every frame to the file `path`, one JSON object a line: `time`,
+/// `direction` (`received` or `sent`, as this side sees it), `station`, and `frame`, or `text`
+/// where it is no JSON.
+///
+/// The record holds whole payloads, and so whatever secret one carries: it is for the bench, and a
+/// new file is readable by its owner only. Each line is handed to the operating system before the
+/// frame goes on its way. Lines that cannot be written, on a full disk, are lost: the first is
+/// logged, and how many there were when there is room again.
+///
+/// # Errors
+/// If the file cannot be opened for appending.
+pub fn record_frames(path: &Path) -> io::Result<FrameTap> {
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let record = Mutex::new(Record { file: options.open(path)?, lost: 0 });
+    Ok(Arc::new(move |tapped| {
+        let direction = match tapped.direction {
+            Direction::In => "received",
+            Direction::Out => "sent",
+        };
+        let time = Timestamp::from(SystemTime::now()).to_milliseconds().to_string();
+        let head =
+            json!({ "time": time, "direction": direction, "station": tapped.identity.as_str() }).to_string();
+        let (name, content) = match serde_json::from_str::<&RawValue>(tapped.text) {
+            Ok(frame) => ("frame", frame.get().replace(['\n', '\r'], " ")),
+            Err(_) => ("text", json!(tapped.text).to_string()),
+        };
+        let line = format!("{},\"{name}\":{content}}}\n", head.trim_end_matches('}'));
+        record.lock().unwrap_or_else(PoisonError::into_inner).append(&line);
+    }))
+}
+
+struct Record {
+    file: File,
+    /// Lines that could not be written since the last that was.
+    lost: u64,
+}
+
+impl Record {
+    fn append(&mut self, line: &str) {
+        // What failed may have left a part of a line.
+        let end_of_torn = if self.lost > 0 { "\n" } else { "" };
+        match self.file.write_all(format!("{end_of_torn}{line}").as_bytes()) {
+            Ok(()) if self.lost > 0 => {
+                tracing::warn!(
+                    lost = self.lost,
+                    "the record of frames can be written again; frames are missing in it"
+                );
+                self.lost = 0;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                if self.lost == 0 {
+                    tracing::error!(error = %causes(&error), "the record of frames cannot be written; make room on its disk");
+                }
+                self.lost += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! One security event for each episode of the same failure.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use certificates::Fingerprint;
+
+use crate::csms::network::Network;
+use crate::tls::SecurityEventKind;
+
+/// What goes wrong, where it comes from, and with which certificate: behind a proxy many stations
+/// have one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Failure {
+    pub(crate) network: Network,
+    pub(crate) kind: SecurityEventKind,
+    pub(crate) which: Which,
+}
+
+/// Which certificate was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Which {
+    /// It failed for another reason, or before a certificate was seen.
+    None,
+    One(Fingerprint),
+    /// One of those that are too many to be told apart.
+    Many,
+}
+
+/// The failures that go on at the moment. A station that is refused tries again for ever; one
+/// notification is enough (A00.FR.316, A00.FR.419).
+#[derive(Debug, Default)]
+pub(crate) struct Episodes {
+    going_on: HashMap<Failure, Episode>,
+    /// When a failure was last reported that found no room.
+    without_room: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Episode {
+    /// The first report of the last minute of reports.
+    reported: Instant,
+    /// How many reports that minute has seen.
+    reports: u32,
+    last: Instant,
+    /// A station was admitted meanwhile that this may have been about.
+    is_over: bool,
+}
+
+impl Episode {
+    fn report(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.reported) >= MINUTE {
+            (self.reported, self.reports) = (now, 0);
+        }
+        self.reports += 1;
+        self.is_over = false;
+    }
+}
+
+impl Episodes {
+    /// A connection failed. Whether that is to be reported.
+    pub(crate) fn handle_failure(&mut self, now: Instant, mut failure: Failure) -> bool {
+        if matches!(failure.which, Which::One(_)) && !self.going_on.contains_key(&failure) {
+            // Anybody can sign certificates without end.
+            let same =
+                |known: &&Failure| known.network == failure.network && matches!(known.which, Which::One(_));
+            if self.going_on.keys().filter(same).count() >= MAX_CERTIFICATES {
+                self.forget(now);
+            }
+            if self.going_on.keys().filter(same).count() >= MAX_CERTIFICATES {
+                failure.which = Which::Many;
+            }
+        }
+        let since = |then: Instant| now.saturating_duration_since(then);
+        if let Some(episode) = self.going_on.get_mut(&failure) {
+            let is_new = match failure.which {
+                // Another certificate each time, perhaps.
+                Which::Many => since(episode.reported) >= QUIET,
+                Which::None | Which::One(_) => {
+                    let has_room = episode.reports < MAX_REPORTS || since(episode.reported) >= MINUTE;
+                    since(episode.last) >= QUIET || (episode.is_over && has_room)
+                }
+            };
+            episode.last = now;
+            if is_new {
+                episode.report(now);
+            }
+            return is_new;
+        }
+        if self.going_on.len() >= MAX_EPISODES {
+            self.forget(now);
+        }
+        if self.going_on.len() >= MAX_EPISODES {
+            let is_new = self.without_room.is_none_or(|reported| since(reported) >= QUIET);
+            if is_new {
+                self.without_room = Some(now);
+            }
+            return is_new;
+        }
+        self.going_on.insert(failure, Episode { reported: now, reports: 1, last: now, is_over: false });
+        true
+    }
+
+    /// A station was admitted from this network, perhaps with a certificate: what went wrong there
+    /// without one, or with this one, is over. What goes wrong with another certificate is another
+    /// station's.
+    pub(crate) fn handle_success(
+        &mut self,
+        network: Network,
+        certificate: impl FnOnce() -> Option<Fingerprint>,
+    ) {
+        if self.going_on.keys().any(|failure| failure.network == network) {
+            let admitted = certificate();
+            for (failure, episode) in &mut self.going_on {
+                if failure.network == network {
+                    episode.is_over |= match failure.which {
+                        Which::None => true,
+                        Which::One(refused) => admitted == Some(refused),
+                        Which::Many => false,
+                    };
+                }
+            }
+        }
+    }
+
+    /// Forgets what was quiet for so long that the next failure would be reported anyway.
+    fn forget(&mut self, now: Instant) {
+        self.going_on.retain(|_, episode| now.saturating_duration_since(episode.last) < QUIET);
+    }
+}
+
+/// After so long without a failure, the next one is news. Longer than any station waits between two
+/// attempts.
+const QUIET: Duration = Duration::from_secs(60 * 60);
+
+/// Behind a proxy, others are admitted while a station goes on failing: so many reports there are
+/// in a minute at most.
+const MAX_REPORTS: u32 = 4;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Certificates from one network that are told apart.
+const MAX_CERTIFICATES: usize = 256;
+
+/// Episodes that are told apart.
+const MAX_EPISODES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use core::net::IpAddr;
+
+    use super::*;
+
+    const VERSION: SecurityEventKind = SecurityEventKind::InvalidTlsVersion;
+    const CIPHER: SecurityEventKind = SecurityEventKind::InvalidTlsCipherSuite;
+
+    fn network(number: u32) -> Network {
+        Network::of(IpAddr::V4(number.into()))
+    }
+
+    fn without_certificate(number: u32, kind: SecurityEventKind) -> Failure {
+        Failure { network: network(number), kind, which: Which::None }
+    }
+
+    fn with_certificate(number: u32, certificate: &[u8]) -> Failure {
+        let kind = SecurityEventKind::InvalidChargingStationCertificate;
+        Failure { network: network(number), kind, which: Which::One(Fingerprint::of(certificate)) }
+    }
+
+    #[test]
+    fn a00_fr_419_an_episode_is_told_once() {
+        let (mut episodes, start) = (Episodes::default(), Instant::now());
+        let minute = Duration::from_secs(60);
+        let failure = without_certificate(1, VERSION);
+        assert!(episodes.handle_failure(start, failure));
+        for minutes in 1..120 {
+            assert!(!episodes.handle_failure(start + minute * minutes, failure));
+        }
+        assert!(episodes.handle_failure(start, without_certificate(2, VERSION)), "another address");
+        assert!(episodes.handle_failure(start, without_certificate(1, CIPHER)), "another failure");
+        let now = start + minute * 120;
+        episodes.handle_success(network(1), || None);
+        assert!(episodes.handle_failure(now, failure), "it had worked meanwhile");
+        assert!(episodes.handle_failure(now + QUIET, failure), "it was quiet for long");
+    }
+
+    #[test]
+    fn others_that_are_admitted_behind_a_proxy_do_not_flood_the_log() {
+        let (mut episodes, start) = (Episodes::default(), Instant::now());
+        let failure = without_certificate(1, VERSION);
+        let reported = |episodes: &mut Episodes, now: Instant| {
+            let one = |_: &u32| {
+                episodes.handle_success(network(1), || None);
+                episodes.handle_failure(now, failure)
+            };
+            (0..100).filter(one).count()
+        };
+        assert_eq!(reported(&mut episodes, start), MAX_REPORTS as usize);
+        assert_eq!(reported(&mut episodes, start + MINUTE / 2), 0);
+        assert_eq!(reported(&mut episodes, start + MINUTE), MAX_REPORTS as usize);
+    }
+
+    #[test]
+    fn a00_fr_407_each_certificate_behind_a_proxy_is_an_episode() {
+        let (mut episodes, now) = (Episodes::default(), Instant::now());
+        for certificate in [b"a", b"b", b"c"] {
+            assert!(episodes.handle_failure(now, with_certificate(1, certificate)));
+            assert!(!episodes.handle_failure(now, with_certificate(1, certificate)));
+        }
+        // Others that are admitted through the same proxy do not begin these anew.
+        episodes.handle_success(network(1), || Some(Fingerprint::of(b"good")));
+        episodes.handle_success(network(1), || None);
+        assert!(!episodes.handle_failure(now, with_certificate(1, b"a")));
+        episodes.handle_success(network(1), || Some(Fingerprint::of(b"a")));
+        assert!(episodes.handle_failure(now, with_certificate(1, b"a")));
+        assert!(!episodes.handle_failure(now, with_certificate(1, b"b")));
+    }
+
+    #[test]
+    fn endless_certificates_from_one_address_do_not_flood_the_log() {
+        let (mut episodes, start) = (Episodes::default(), Instant::now());
+        let reported = |episodes: &mut Episodes, now: Instant| {
+            let one = |number: &u32| {
+                episodes.handle_success(network(1), || None);
+                episodes.handle_failure(now, with_certificate(1, &number.to_be_bytes()))
+            };
+            (0..5_000_u32).filter(one).count()
+        };
+        assert_eq!(reported(&mut episodes, start), MAX_CERTIFICATES + 1);
+        assert_eq!(reported(&mut episodes, start + QUIET / 2), 0);
+        assert!(episodes.handle_failure(start, with_certificate(2, b"a")), "another address");
+        // They do not keep a station silent that fails much later.
+        let later = start + QUIET * 2;
+        assert!(episodes.handle_failure(later, with_certificate(1, b"a station")));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let (mut episodes, start) = (Episodes::default(), Instant::now());
+        let reported = |episodes: &mut Episodes, now: Instant| {
+            let one = |number: &u32| episodes.handle_failure(now, without_certificate(*number, VERSION));
+            let count = (0..10_000).filter(one).count();
+            assert!(episodes.going_on.len() <= MAX_EPISODES);
+            count
+        };
+        assert_eq!(reported(&mut episodes, start), MAX_EPISODES + 1);
+        // Those that go on stay known, however many others fail.
+        assert_eq!(reported(&mut episodes, start + Duration::from_secs(60)), 0);
+    }
+}
