@@ -294,3 +294,76 @@ impl fmt::Debug for StationRules {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
+        KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+    };
+
+    use super::*;
+
+    const REVOKED: u64 = 7;
+    const OTHER: u64 = 8;
+
+    fn params(name: &str, serial: u64, last_year: i32) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.serial_number = Some(SerialNumber::from(serial));
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(last_year, 1, 1));
+        params
+    }
+
+    fn authority(name: &str, serial: u64, last_year: i32) -> (CertificateParams, KeyPair) {
+        let mut params = params(name, serial, last_year);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        (params, KeyPair::generate().unwrap())
+    }
+
+    fn start_of(year: i32) -> UnixTime {
+        let seconds = date_time_ymd(year, 1, 1).unix_timestamp();
+        UnixTime::since_unix_epoch(core::time::Duration::from_secs(seconds.try_into().unwrap()))
+    }
+
+    #[test]
+    fn a_revoked_leaf_stays_revoked_when_its_sub_ca_has_expired() {
+        let (root_params, root_key) = authority("Root", 1, 2050);
+        let root = root_params.self_signed(&root_key).unwrap();
+        let root_issuer = Issuer::new(root_params, root_key);
+        let (sub_params, sub_key) = authority("Sub-CA", 2, 2030);
+        let sub = sub_params.signed_by(&sub_key, &root_issuer).unwrap();
+        let sub_issuer = Issuer::new(sub_params, sub_key);
+        let leaf = |serial| {
+            let mut params = params("CS001", serial, 2040);
+            params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            params.signed_by(&KeyPair::generate().unwrap(), &sub_issuer).unwrap().der().clone()
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2021, 1, 1),
+            next_update: date_time_ymd(2022, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: vec![RevokedCertParams {
+                serial_number: SerialNumber::from(REVOKED),
+                revocation_time: date_time_ymd(2021, 1, 1),
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&sub_issuer).unwrap().der().clone();
+        let trust = ClientTrust::new(vec![root.der().clone()], Vec::new()).with_crls(vec![list]);
+        let rules = StationRules::new(&trust).unwrap();
+        let chain = [sub.der().clone()];
+        // The sub-CA is valid until 2030, the leaf until 2040.
+        for year in [2025, 2035, 2045] {
+            let now = start_of(year);
+            assert!(rules.is_revoked(&leaf(REVOKED), &chain, now), "{year}");
+            assert!(!rules.is_revoked(&leaf(OTHER), &chain, now), "{year}");
+        }
+        let judged = rules.judge(&leaf(REVOKED), &chain, start_of(2035));
+        assert!(matches!(judged, Err(BadCertificate::Expired { .. })), "{judged:?}");
+    }
+}
