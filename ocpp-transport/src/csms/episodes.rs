@@ -27,6 +27,37 @@ pub(crate) enum Which {
     Many,
 }
 
+/// What to report about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// Nothing: it belongs to an episode that is reported already.
+    None,
+    /// A security event.
+    Event,
+    /// A security event that stands for all further certificates of the network, because it has
+    /// reached the limit of certificates that are told apart.
+    FurtherCertificates,
+    /// A security event that stands for all further failures of every network, because the limit of
+    /// episodes that are told apart is reached.
+    FurtherFailures,
+}
+
+impl Report {
+    /// What the reason of the security event adds for the operator, beginning with `"; "`, or an
+    /// empty text.
+    pub(crate) fn note(self) -> &'static str {
+        match self {
+            Self::None | Self::Event => "",
+            Self::FurtherCertificates => {
+                "; further certificates from this network are not told apart; they are reported once an hour at most"
+            }
+            Self::FurtherFailures => {
+                "; further failures from all networks are not told apart; they are reported once an hour at most"
+            }
+        }
+    }
+}
+
 /// The failures that go on at the moment. A station that is refused tries again for ever; one
 /// notification is enough (A00.FR.316, A00.FR.419).
 #[derive(Debug, Default)]
@@ -58,8 +89,8 @@ impl Episode {
 }
 
 impl Episodes {
-    /// A connection failed. Whether that is to be reported.
-    pub(crate) fn handle_failure(&mut self, now: Instant, mut failure: Failure) -> bool {
+    /// A connection failed. Returns what to report about it.
+    pub(crate) fn handle_failure(&mut self, now: Instant, mut failure: Failure) -> Report {
         if matches!(failure.which, Which::One(_)) && !self.going_on.contains_key(&failure) {
             // Anybody can sign certificates without end.
             let same =
@@ -71,6 +102,10 @@ impl Episodes {
                 failure.which = Which::Many;
             }
         }
+        let event = match failure.which {
+            Which::None | Which::One(_) => Report::Event,
+            Which::Many => Report::FurtherCertificates,
+        };
         let since = |then: Instant| now.saturating_duration_since(then);
         if let Some(episode) = self.going_on.get_mut(&failure) {
             let is_new = match failure.which {
@@ -84,21 +119,22 @@ impl Episodes {
             episode.last = now;
             if is_new {
                 episode.report(now);
+                return event;
             }
-            return is_new;
+            return Report::None;
         }
         if self.going_on.len() >= MAX_EPISODES {
             self.forget(now);
         }
         if self.going_on.len() >= MAX_EPISODES {
-            let is_new = self.without_room.is_none_or(|reported| since(reported) >= QUIET);
-            if is_new {
-                self.without_room = Some(now);
+            if self.without_room.is_some_and(|reported| since(reported) < QUIET) {
+                return Report::None;
             }
-            return is_new;
+            self.without_room = Some(now);
+            return Report::FurtherFailures;
         }
         self.going_on.insert(failure, Episode { reported: now, reports: 1, last: now, is_over: false });
-        true
+        event
     }
 
     /// A station was admitted from this network, perhaps with a certificate: what went wrong there
@@ -172,16 +208,24 @@ mod tests {
         let (mut episodes, start) = (Episodes::default(), Instant::now());
         let minute = Duration::from_secs(60);
         let failure = without_certificate(1, VERSION);
-        assert!(episodes.handle_failure(start, failure));
+        assert_eq!(episodes.handle_failure(start, failure), Report::Event);
         for minutes in 1..120 {
-            assert!(!episodes.handle_failure(start + minute * minutes, failure));
+            assert_eq!(episodes.handle_failure(start + minute * minutes, failure), Report::None);
         }
-        assert!(episodes.handle_failure(start, without_certificate(2, VERSION)), "another address");
-        assert!(episodes.handle_failure(start, without_certificate(1, CIPHER)), "another failure");
+        assert_eq!(
+            episodes.handle_failure(start, without_certificate(2, VERSION)),
+            Report::Event,
+            "another address"
+        );
+        assert_eq!(
+            episodes.handle_failure(start, without_certificate(1, CIPHER)),
+            Report::Event,
+            "another failure"
+        );
         let now = start + minute * 120;
         episodes.handle_success(network(1), || None);
-        assert!(episodes.handle_failure(now, failure), "it had worked meanwhile");
-        assert!(episodes.handle_failure(now + QUIET, failure), "it was quiet for long");
+        assert_eq!(episodes.handle_failure(now, failure), Report::Event, "it had worked meanwhile");
+        assert_eq!(episodes.handle_failure(now + QUIET, failure), Report::Event, "it was quiet for long");
     }
 
     #[test]
@@ -191,7 +235,7 @@ mod tests {
         let reported = |episodes: &mut Episodes, now: Instant| {
             let one = |_: &u32| {
                 episodes.handle_success(network(1), || None);
-                episodes.handle_failure(now, failure)
+                episodes.handle_failure(now, failure) != Report::None
             };
             (0..100).filter(one).count()
         };
@@ -204,47 +248,59 @@ mod tests {
     fn a00_fr_407_each_certificate_behind_a_proxy_is_an_episode() {
         let (mut episodes, now) = (Episodes::default(), Instant::now());
         for certificate in [b"a", b"b", b"c"] {
-            assert!(episodes.handle_failure(now, with_certificate(1, certificate)));
-            assert!(!episodes.handle_failure(now, with_certificate(1, certificate)));
+            assert_eq!(episodes.handle_failure(now, with_certificate(1, certificate)), Report::Event);
+            assert_eq!(episodes.handle_failure(now, with_certificate(1, certificate)), Report::None);
         }
         // Others that are admitted through the same proxy do not begin these anew.
         episodes.handle_success(network(1), || Some(Fingerprint::of(b"good")));
         episodes.handle_success(network(1), || None);
-        assert!(!episodes.handle_failure(now, with_certificate(1, b"a")));
+        assert_eq!(episodes.handle_failure(now, with_certificate(1, b"a")), Report::None);
         episodes.handle_success(network(1), || Some(Fingerprint::of(b"a")));
-        assert!(episodes.handle_failure(now, with_certificate(1, b"a")));
-        assert!(!episodes.handle_failure(now, with_certificate(1, b"b")));
+        assert_eq!(episodes.handle_failure(now, with_certificate(1, b"a")), Report::Event);
+        assert_eq!(episodes.handle_failure(now, with_certificate(1, b"b")), Report::None);
     }
 
     #[test]
     fn endless_certificates_from_one_address_do_not_flood_the_log() {
         let (mut episodes, start) = (Episodes::default(), Instant::now());
         let reported = |episodes: &mut Episodes, now: Instant| {
-            let one = |number: &u32| {
+            let one = |number: u32| {
                 episodes.handle_success(network(1), || None);
                 episodes.handle_failure(now, with_certificate(1, &number.to_be_bytes()))
             };
-            (0..5_000_u32).filter(one).count()
+            (0..5_000_u32).map(one).filter(|report| *report != Report::None).collect::<Vec<_>>()
         };
-        assert_eq!(reported(&mut episodes, start), MAX_CERTIFICATES + 1);
-        assert_eq!(reported(&mut episodes, start + QUIET / 2), 0);
-        assert!(episodes.handle_failure(start, with_certificate(2, b"a")), "another address");
+        let reports = reported(&mut episodes, start);
+        assert_eq!(reports.len(), MAX_CERTIFICATES + 1);
+        let (last, others) = reports.split_last().unwrap();
+        assert!(others.iter().all(|report| *report == Report::Event));
+        assert_eq!(*last, Report::FurtherCertificates, "the operator sees that the limit is reached");
+        assert_eq!(reported(&mut episodes, start + QUIET / 2), []);
+        // The further certificates are reported again after an hour, as such.
+        assert_eq!(reported(&mut episodes, start + QUIET), [Report::FurtherCertificates]);
+        assert_eq!(
+            episodes.handle_failure(start, with_certificate(2, b"a")),
+            Report::Event,
+            "another address"
+        );
         // They do not keep a station silent that fails much later.
         let later = start + QUIET * 2;
-        assert!(episodes.handle_failure(later, with_certificate(1, b"a station")));
+        assert_eq!(episodes.handle_failure(later, with_certificate(1, b"a station")), Report::Event);
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let (mut episodes, start) = (Episodes::default(), Instant::now());
         let reported = |episodes: &mut Episodes, now: Instant| {
-            let one = |number: &u32| episodes.handle_failure(now, without_certificate(*number, VERSION));
-            let count = (0..10_000).filter(one).count();
+            let one = |number| episodes.handle_failure(now, without_certificate(number, VERSION));
+            let reports = (0..10_000).map(one).filter(|report| *report != Report::None).collect::<Vec<_>>();
             assert!(episodes.going_on.len() <= MAX_EPISODES);
-            count
+            reports
         };
-        assert_eq!(reported(&mut episodes, start), MAX_EPISODES + 1);
+        let reports = reported(&mut episodes, start);
+        assert_eq!(reports.len(), MAX_EPISODES + 1);
+        assert_eq!(reports.last(), Some(&Report::FurtherFailures));
         // Those that go on stay known, however many others fail.
-        assert_eq!(reported(&mut episodes, start + Duration::from_secs(60)), 0);
+        assert_eq!(reported(&mut episodes, start + Duration::from_secs(60)), []);
     }
 }

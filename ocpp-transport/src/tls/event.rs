@@ -21,7 +21,8 @@ pub struct SecurityEvent {
     pub kind: SecurityEventKind,
     /// Where the connection came from.
     pub remote: SocketAddr,
-    /// What was wrong, for people.
+    /// What was wrong, for people. It also reports if this event stands for others that are not told
+    /// apart.
     pub reason: String,
     /// The station's certificate, if the connection was refused for it.
     pub certificate: Option<PresentedCertificate>,

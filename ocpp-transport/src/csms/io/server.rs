@@ -23,7 +23,7 @@ use crate::connection::io::driver::Driver;
 use crate::connection::io::read_ahead::ReadAhead;
 use crate::connection::io::socket::Socket;
 use crate::csms::drain;
-use crate::csms::episodes::{Failure, Which};
+use crate::csms::episodes::{Failure, Report, Which};
 use crate::csms::io::admission::Admission;
 use crate::csms::io::admission::Refusal;
 use crate::csms::io::config::CsmsConfig;
@@ -284,17 +284,18 @@ impl Shared {
         let certificate = error.presented();
         let which = certificate.map_or(Which::None, |presented| Which::One(presented.fingerprint));
         let failure = Failure { network: Network::of(remote.ip()), kind, which };
-        let begins = episodes.handle_failure(Instant::now().into_std(), failure);
+        let report = episodes.handle_failure(Instant::now().into_std(), failure);
         drop(episodes);
-        if begins {
-            // A00.FR.408: under the name of the security event.
-            let shown = certificate.map(tracing::field::display);
-            warn!(%remote, event = kind.as_str(), error = %reason, certificate = shown, "a connection was refused");
-            let (reason, certificate) = (reason.to_string(), certificate.cloned());
-            self.admission.security_event(&SecurityEvent { kind, remote, reason, certificate });
-        } else {
+        if report == Report::None {
             debug!(%remote, event = kind.as_str(), error = %reason, "a connection was refused again");
+            return;
         }
+        // A00.FR.408: under the name of the security event.
+        let reason = format!("{reason}{}", report.note());
+        let shown = certificate.map(tracing::field::display);
+        warn!(%remote, event = kind.as_str(), error = %reason, certificate = shown, "a connection was refused");
+        let certificate = certificate.cloned();
+        self.admission.security_event(&SecurityEvent { kind, remote, reason, certificate });
     }
 }
 
