@@ -1,13 +1,13 @@
 //! OCPP-J over WebSocket and TLS, for charging stations and central systems.
 //!
-//! A station [`connect`]s, a [`Csms`] is bound and decides by its [`Admission`] who may; from then
-//! on both sides are equal: a [`Router`] of typed handlers answers the peer's calls, [`Peer::call`]
-//! makes calls. Payloads are checked against the schemas of `ocpp-types` in both directions.
-//! Security profiles 1 to 3 are in [`tls`], [`basic`] and [`name_rule`]; keys may live in an HSM,
-//! because all that is asked of them is rustls' `SigningKey`.
+//! A station calls [`connect`]. A CSMS binds a [`Csms`], and its [`Admission`] decides which
+//! stations may connect. An open connection is symmetric: a [`Router`] of typed handlers answers
+//! the peer's calls, and [`Peer::call`] makes calls. Payloads are checked against the schemas of
+//! `ocpp-types` in both directions. Security profiles 1 to 3 are in [`tls`], [`basic`] and
+//! [`name_rule`]. A key may be in an HSM, because the crate requires only rustls' `SigningKey`.
 //!
-//! A [`Supervisor`] keeps a station connected, through its network profiles and back-off. The crate
-//! stores nothing, and who may connect is the application's business.
+//! A [`Supervisor`] keeps a station connected, with its network profiles and back-off. The crate
+//! stores nothing. The application decides which stations may connect.
 //!
 //! ```
 //! use std::time::SystemTime;
@@ -51,19 +51,20 @@
 //! # }
 //! ```
 //!
-//! What it counts for operators is in [`metrics`]; it logs through `tracing`, payloads at TRACE
-//! only and secrets never. The WebSocket library below it logs whole frames at TRACE through the
-//! crate `log`: build programs with `log`'s feature `max_level_debug`.
+//! The metrics for operators are in [`metrics`]. The crate logs through `tracing`: payloads at
+//! TRACE only, and secrets never. The WebSocket library logs whole frames at TRACE through the
+//! crate `log`: build programs with the feature `max_level_debug` of `log`.
 //!
 //! # Features
 //!
-//! * `v16`, `v201` (default), `v21`: the messages of each version, which [`Router`] and
-//!   [`Peer::call`] are for.
-//! * `openssl`: a second TLS for a [`Csms`], on the system's OpenSSL (`libssl-dev` and `pkg-config`
-//!   to build), with all four cipher suites that OCPP demands of a CSMS: [`tls::ServerTls`].
+//! * `v16`, `v201` (default), `v21`: the messages of each version, for [`Router`] and
+//!   [`Peer::call`].
+//! * `openssl`: a second TLS library for a [`Csms`], the system's OpenSSL (`libssl-dev` and
+//!   `pkg-config` to build), with all four cipher suites that OCPP requires of a CSMS:
+//!   [`tls::ServerTls`].
 //!
-//! The core ([`frame`], [`session`], the rules for names) touches no clock and no socket; only the
-//! private modules `io`, which drive it, do.
+//! The core ([`frame`], [`session`], the rules for names) uses no clock and no socket. Only the
+//! private modules `io` use them.
 
 pub mod deflate;
 pub mod frame;
@@ -109,5 +110,5 @@ pub use crate::station::reconnect::{
 pub use crate::upgrade::NoCommonSubprotocol;
 pub use crate::upgrade::basic::{Credentials, Password};
 pub use crate::upgrade::{basic, path_segment};
-/// The identity of a charging station, which every crate has in common.
+/// The identity of a charging station, shared by all crates.
 pub use certificates::{StationIdentity, StationIdentityError};

@@ -1,4 +1,4 @@
-//! How calls fail: those that this side answers, and those that it makes.
+//! Why calls fail, in both directions.
 
 use ocpp_types::{DecodeError, EncodeError, RpcErrorCode, Version};
 
@@ -6,8 +6,8 @@ use crate::frame::{FrameError, PayloadError};
 
 /// The CALLERROR with which a handler refuses a CALL.
 ///
-/// It is for failures of transport, format or software. A request that was understood and is
-/// refused gets a normal response whose status says so.
+/// It reports failures of transport, format or software. A request that was understood and is
+/// refused gets a normal response with a status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code:?}: {description}")]
 pub struct CallError {
@@ -24,7 +24,8 @@ impl CallError {
         Self { code, description: description.into() }
     }
 
-    /// InternalError: this side failed. Say what helps the peer's operator, and no more.
+    /// InternalError: this side failed. The description should help the peer's operator and reveal
+    /// nothing else.
     #[must_use]
     pub fn internal(description: impl Into<String>) -> Self {
         Self::new(RpcErrorCode::InternalError, description)
@@ -48,7 +49,7 @@ pub enum CallFailure {
         code: RpcErrorCode,
         /// The peer's description.
         description: String,
-        /// The version of the connection, which spells the code in its own way.
+        /// The version of the connection, which determines the spelling of the code.
         version: Version,
     },
     /// The peer did not answer in time.
@@ -60,7 +61,7 @@ pub enum CallFailure {
     /// The peer's response breaks its schema.
     #[error("the peer's response is invalid")]
     InvalidResponse(#[source] DecodeError),
-    /// What the peer answered is not a frame of OCPP-J.
+    /// The peer's answer is not a frame of OCPP-J.
     #[error("the peer's answer cannot be read")]
     Unreadable(#[source] FrameError),
     /// The message may not be sent before BootNotification is accepted (B01.FR.08, B02.FR.02), or
@@ -75,7 +76,7 @@ pub enum CallFailure {
         /// The version that both sides agreed on.
         connection: Version,
     },
-    /// Too many calls wait already. Nothing was sent.
+    /// Too many calls are waiting already. Nothing was sent.
     #[error("too many calls are waiting; make the next one when some have ended")]
     QueueFull,
     /// The request cannot be written as a frame. Nothing was sent.

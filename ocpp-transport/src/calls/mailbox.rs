@@ -1,6 +1,6 @@
-//! What the handles of a connection want of the task that drives it.
+//! Commands from the handles of a connection to the task that drives it.
 //!
-//! A connection that nobody calls holds nothing but this struct; a channel would keep room for its
+//! A connection without calls holds only this struct. A channel would reserve room for its
 //! messages.
 
 use std::collections::VecDeque;
@@ -16,14 +16,14 @@ use crate::connection::close::{Close, CloseReason};
 use crate::frame::{IncomingResult, PayloadError};
 use crate::session::Outgoing;
 
-/// Where commands wait until the driver looks.
+/// Holds commands until the driver takes them.
 #[derive(Default)]
 pub(crate) struct Mailbox {
     state: Mutex<State>,
-    /// Something was put in since the driver looked last.
+    /// A command was added since the driver last looked.
     news: AtomicBool,
     driver: AtomicWaker,
-    /// Wakes those who wait for the end of the connection.
+    /// Wakes the tasks that wait for the end of the connection.
     pub(crate) ended: Notify,
 }
 
@@ -36,15 +36,16 @@ struct State {
     reason: Option<CloseReason>,
 }
 
-/// Something for the driver to do.
+/// A command for the driver.
 pub(crate) enum Command {
     Call { outgoing: Outgoing, outcome: Outcome },
     Send { outgoing: Outgoing, outcome: oneshot::Sender<Result<(), CallFailure>> },
 }
 
-/// Takes the answer to a call; runs on the connection's task. Dropped: there is none. An error is
-/// for the peer: its response cannot be decoded. The second argument is called with the same before
-/// the caller gets the answer, so that what counts calls is never behind what a caller knows.
+/// Receives the answer to a call, on the connection's task. If it is dropped, there is no answer.
+/// It returns an error for the peer if the response cannot be decoded. It calls its second argument
+/// with the same result before the caller gets the answer, so that metrics are never behind what a
+/// caller knows.
 pub(crate) type Outcome = Box<
     dyn FnOnce(
             Result<IncomingResult, CallFailure>,
@@ -59,7 +60,7 @@ pub(crate) struct DriverEnd {
 }
 
 impl Mailbox {
-    /// Hands a command to the driver.
+    /// Sends a command to the driver.
     pub(crate) fn put(&self, command: Command) -> Result<(), CallFailure> {
         {
             let mut state = self.state();
@@ -75,8 +76,8 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Asks the driver to close. The first to ask decides how, except that being replaced is more
-    /// urgent than a close that still waits for something.
+    /// Asks the driver to close. The first request decides how, except that [`Close::Replaced`]
+    /// overrides a close that is still waiting.
     pub(crate) fn begin_close(&self, close: Close) {
         {
             let mut state = self.state();
@@ -103,7 +104,7 @@ impl Mailbox {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that holds it can leave it half changed.
+        // No holder of the lock can leave the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -113,12 +114,12 @@ impl DriverEnd {
         Self { mailbox }
     }
 
-    /// Wakes this waker when something is put in. Look after this, not before.
+    /// Wakes this waker when a command is added. Look for commands after this call, not before.
     pub(crate) fn register(&self, waker: &Waker) {
         self.mailbox.driver.register(waker);
     }
 
-    /// Whether something was put in since the last look.
+    /// Whether a command was added since the last look.
     pub(crate) fn has_news(&self) -> bool {
         self.mailbox.news.load(Ordering::Acquire) && self.mailbox.news.swap(false, Ordering::AcqRel)
     }
@@ -134,19 +135,19 @@ impl DriverEnd {
         command
     }
 
-    /// How the connection is to be closed, if it is.
+    /// The requested close, if there is one.
     pub(crate) fn requested_close(&self) -> Option<Close> {
         self.mailbox.state().close
     }
 
-    /// Takes no more commands; those that wait fail.
+    /// Refuses further commands. Commands that wait fail.
     pub(crate) fn refuse(&self) {
         let commands = {
             let mut state = self.mailbox.state();
             state.refuses = true;
             std::mem::take(&mut state.commands)
         };
-        // Whoever waits for one is told by its drop, which runs code of theirs.
+        // Dropping a command informs its caller, which runs the caller's code.
         drop(commands);
     }
 
@@ -164,5 +165,5 @@ impl Drop for DriverEnd {
     }
 }
 
-/// Commands that wait for the driver to look; it empties this queue each time that it wakes up.
+/// Commands that wait for the driver. It empties this queue each time that it wakes up.
 const MAX_COMMANDS: usize = 16;

@@ -2,18 +2,17 @@
 
 use std::fmt;
 
-/// With what this side ends a connection.
+/// How this side closes a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Close {
-    /// It has served its purpose (1000).
+    /// The connection has served its purpose (1000).
     Normal,
     /// This side is going away, as a server that is shut down does (1001).
     GoingAway,
     /// The peer broke a rule of this side (1008).
     PolicyViolation,
-    /// A newer connection of the same station takes its place (1001). It does not wait for
-    /// anything.
+    /// A newer connection of the same station replaces it (1001). It waits for nothing.
     Replaced,
 }
 
@@ -48,7 +47,7 @@ pub enum CloseReason {
     Peer {
         /// The status code of RFC 6455, if it gave one.
         code: Option<u16>,
-        /// Its words, possibly none.
+        /// Its text, which may be empty.
         reason: String,
     },
     /// The network or the peer's process failed.
@@ -58,14 +57,14 @@ pub enum CloseReason {
     },
     /// The peer does not answer pings: the connection is half open.
     PingTimeout,
-    /// The peer does not take what is sent.
+    /// The peer does not read what is sent.
     WriteTimeout,
-    /// The peer broke the rules of WebSocket or sent a frame over the limit; it was told so with
-    /// this code.
+    /// The peer broke the rules of WebSocket or sent a frame over the limit. The connection was
+    /// closed with this code.
     Misbehaved {
         /// The status code with which it was closed: 1002, 1003, 1007 or 1009.
         code: u16,
-        /// What it did.
+        /// What the peer did.
         error: String,
     },
     /// The connection was dropped without being closed.
@@ -80,7 +79,7 @@ impl fmt::Display for CloseReason {
                 write!(formatter, "closed by the peer ({code})")
             }
             Self::Peer { code: Some(code), reason } => {
-                // The peer's words stay on their line of a log.
+                // The peer's text stays on its line of a log.
                 write!(formatter, "closed by the peer ({code}: {})", reason.escape_debug())
             }
             Self::Peer { code: None, .. } => formatter.write_str("closed by the peer"),

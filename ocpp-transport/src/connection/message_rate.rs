@@ -1,18 +1,17 @@
-//! How many messages a station may send.
+//! The rate at which a station may send messages.
 
 use std::time::{Duration, Instant};
 
-/// How many messages a station may send, by the token bucket: `burst` at once, `per_second` for
-/// ever.
+/// The rate at which a station may send messages, as a token bucket: `burst` at once, `per_second`
+/// continuously.
 ///
-/// What comes faster is not read until its time has come, so the station's TCP is slowed down and
-/// nothing is lost: after a long time offline a station has a thousand transaction events to
-/// deliver, and that is no attack.
+/// Faster messages are read later. TCP slows the station down, and nothing is lost. After a long
+/// time offline a station delivers a thousand transaction events, which is not an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageRate {
-    /// Messages per second that are read without end. At least 1.
+    /// Messages per second that are read continuously. At least 1.
     pub per_second: u32,
-    /// Messages that are read at once after a time of silence. At least 1.
+    /// Messages that are read at once after a pause. At least 1.
     pub burst: u32,
 }
 
@@ -26,9 +25,9 @@ impl Default for MessageRate {
 /// The bucket of one connection.
 #[derive(Debug)]
 pub(crate) struct Bucket {
-    /// Between two messages.
+    /// The time between two messages.
     interval: Duration,
-    /// How far the messages read may be ahead of their times.
+    /// How far the messages read may be ahead of the rate.
     ahead: Duration,
     /// When the bucket is full again.
     full_at: Instant,
@@ -40,10 +39,10 @@ impl Bucket {
         Self { interval, ahead: interval * (rate.burst.max(1) - 1), full_at: now }
     }
 
-    /// A message was read. Returns when the next one may be.
+    /// A message was read. Returns when the next one may be read.
     pub(crate) fn handle_message(&mut self, now: Instant) -> Instant {
         self.full_at = self.full_at.max(now) + self.interval;
-        // The clock's own epoch may be less than a burst ago.
+        // The origin of the clock may be less than a burst ago.
         self.full_at.checked_sub(self.ahead).map_or(now, |at| at.max(now))
     }
 }
@@ -65,7 +64,7 @@ mod tests {
             now = bucket.handle_message(now);
             assert_eq!(now - start, Duration::from_millis(100 * late));
         }
-        // Silence fills the bucket, and no more than that.
+        // A pause fills the bucket, and no more than that.
         now += Duration::from_secs(3600);
         let start = now;
         for _ in 0..4 {

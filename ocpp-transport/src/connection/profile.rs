@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// Who proves what to whom on a connection (2.0.1 Part 2, A00).
+/// Which side proves its identity, and how (2.0.1 Part 2, A00).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SecurityProfile {
-    /// Profile 1: the station by Basic authentication, no TLS. For trusted networks only.
+    /// Profile 1: Basic authentication of the station, no TLS. For trusted networks only.
     UnsecuredWithBasicAuth,
-    /// Profile 2: the station by Basic authentication, the CSMS by its certificate.
+    /// Profile 2: Basic authentication of the station, a certificate of the CSMS.
     TlsWithBasicAuth,
-    /// Profile 3: both by certificate.
+    /// Profile 3: certificates of both.
     TlsWithClientCertificate,
 }
 
@@ -24,7 +24,7 @@ impl SecurityProfile {
         }
     }
 
-    /// The profile of a number.
+    /// The profile with this number.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         match number {

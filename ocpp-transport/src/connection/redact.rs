@@ -1,16 +1,15 @@
-//! Frames as logs may show them: at TRACE only, and without the secrets that OCPP itself
-//! transports.
+//! Frames as they are logged: at TRACE only, and without the secrets that OCPP itself transports.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// Shows a frame with every secret in it blanked out. What is not JSON is not shown at all, for a
-/// secret in it could not be found.
+/// Shows a frame with every secret replaced. A text that is not JSON is not shown at all, because
+/// its secrets cannot be found.
 ///
 /// Secrets are the passwords and keys that a CSMS sets in a station: the variable BasicAuthPassword
 /// (A01), the configuration key AuthorizationKey (1.6), the passwords, pre-shared keys and PINs of
-/// network profiles, and everything else of such a name.
+/// network profiles, and every other value with such a name.
 pub(crate) struct Redacted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Redacted<'_> {
@@ -29,12 +28,12 @@ fn redact(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(redact),
         Value::Object(members) => {
-            // SetVariables, NotifyReport and their answers: the variable's name stands beside its
-            // value. ChangeConfiguration and GetConfiguration: the key does.
+            // SetVariables, NotifyReport and their answers: the variable's name is beside its
+            // value. ChangeConfiguration and GetConfiguration: the key is.
             let named = members.get("variable").and_then(|variable| variable.get("name"));
             let named = named.or_else(|| members.get("key"));
             let secret_value = named.and_then(Value::as_str).is_some_and(is_secret);
-            // The pre-shared key of a network profile's VPN is called `key` alone.
+            // The pre-shared key of a network profile's VPN is named only `key`.
             let vpn = members.contains_key("password") && members.contains_key("user");
             for (name, member) in members.iter_mut() {
                 let is_value = VALUES.contains(&name.as_str());
@@ -58,16 +57,17 @@ fn blank(value: &mut Value) {
     }
 }
 
-/// Names of variables, configuration keys and members, which OCPP compares without regard to case.
+/// Whether the name of a variable, a configuration key or a member is secret. OCPP compares them
+/// without regard to case.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRETS.iter().any(|secret| name.contains(secret))
 }
 
-/// Where the value of a variable or of a key stands; of NotifyReport, all that is said about it.
+/// The members with the value of a variable or of a key; for NotifyReport, all its attributes.
 const VALUES: &[&str] = &["attributeValue", "value", "variableAttribute"];
 
-/// Parts of the names of what only the two ends may know.
+/// Parts of the names of values that only the two ends may know.
 const SECRETS: &[&str] = &["password", "authorizationkey", "simpin", "secret", "presharedkey"];
 
 #[cfg(test)]

@@ -5,27 +5,27 @@ use std::sync::Arc;
 
 use certificates::StationIdentity;
 
-/// Called with every text frame that a connection receives or sends, before it is interpreted or
-/// written.
+/// Called with every text frame of a connection: a received one before it is parsed, a sent one
+/// before it is written.
 ///
-/// It runs on the connection's task: hand the text over and return. Frames carry payloads, never
-/// passwords of the transport; where OCPP itself transports a secret (SetVariables of
-/// BasicAuthPassword), it is in there.
+/// It runs on the connection's task: pass the text on and return. Frames contain payloads, never
+/// passwords of the transport. A secret that OCPP itself transports (SetVariables of
+/// BasicAuthPassword) is in the frame.
 pub type FrameTap = Arc<dyn Fn(&TappedFrame<'_>) + Send + Sync>;
 
-/// A text frame that passes.
+/// A text frame, received or sent.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct TappedFrame<'a> {
     /// Whether the frame came in or goes out.
     pub direction: Direction,
-    /// The station whose connection it is.
+    /// The station of the connection.
     pub identity: &'a StationIdentity,
     /// The frame as it is on the wire.
     pub text: &'a str,
 }
 
-/// The way of a frame, seen from this side.
+/// The direction of a frame, seen from this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From the peer.

@@ -1,16 +1,16 @@
-//! How a server that shuts down spreads its farewells.
+//! How a server that shuts down spreads the closing of its connections.
 
 use std::time::Duration;
 
-/// How long to wait between two connections that are closed: so long that all take `spread`, but no
-/// longer than what a small fleet would notice. Stations that are sent away together come back
-/// together, and another node has to take them.
+/// The pause between two connections that are closed. All pauses together take `spread`, but one is
+/// never so long that a small fleet would notice it. Stations that are disconnected at once return
+/// at once, and another node must accept them.
 pub(crate) fn pause(connections: usize, spread: Duration) -> Duration {
     let connections = u32::try_from(connections.max(1)).unwrap_or(u32::MAX);
     (spread / connections).min(LONGEST_PAUSE)
 }
 
-/// A hundred stations a second are no storm.
+/// A hundred stations per second are no overload.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]

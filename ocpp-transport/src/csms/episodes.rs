@@ -8,8 +8,8 @@ use certificates::Fingerprint;
 use crate::csms::network::Network;
 use crate::tls::SecurityEventKind;
 
-/// What goes wrong, where it comes from, and with which certificate: behind a proxy many stations
-/// have one address.
+/// The kind of a failure, its origin, and its certificate, because a proxy gives many stations one
+/// address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Failure {
     pub(crate) network: Network,
@@ -20,10 +20,10 @@ pub(crate) struct Failure {
 /// Which certificate was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Which {
-    /// It failed for another reason, or before a certificate was seen.
+    /// The failure has another reason, or happened before a certificate was received.
     None,
     One(Fingerprint),
-    /// One of those that are too many to be told apart.
+    /// The network has too many certificates to tell them apart.
     Many,
 }
 
@@ -58,23 +58,23 @@ impl Report {
     }
 }
 
-/// The failures that go on at the moment. A station that is refused tries again for ever; one
-/// notification is enough (A00.FR.316, A00.FR.419).
+/// The failures that continue. A refused station retries forever, and one notification is enough
+/// (A00.FR.316, A00.FR.419).
 #[derive(Debug, Default)]
 pub(crate) struct Episodes {
     going_on: HashMap<Failure, Episode>,
-    /// When a failure was last reported that found no room.
+    /// When a failure beyond the limit was last reported.
     without_room: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Episode {
-    /// The first report of the last minute of reports.
+    /// The time of the first report of the current minute.
     reported: Instant,
-    /// How many reports that minute has seen.
+    /// The number of reports in this minute.
     reports: u32,
     last: Instant,
-    /// A station was admitted meanwhile that this may have been about.
+    /// A station was admitted that may have caused this failure.
     is_over: bool,
 }
 
@@ -92,7 +92,7 @@ impl Episodes {
     /// A connection failed. Returns what to report about it.
     pub(crate) fn handle_failure(&mut self, now: Instant, mut failure: Failure) -> Report {
         if matches!(failure.which, Which::One(_)) && !self.going_on.contains_key(&failure) {
-            // Anybody can sign certificates without end.
+            // A peer can generate any number of certificates.
             let same =
                 |known: &&Failure| known.network == failure.network && matches!(known.which, Which::One(_));
             if self.going_on.keys().filter(same).count() >= MAX_CERTIFICATES {
@@ -109,7 +109,7 @@ impl Episodes {
         let since = |then: Instant| now.saturating_duration_since(then);
         if let Some(episode) = self.going_on.get_mut(&failure) {
             let is_new = match failure.which {
-                // Another certificate each time, perhaps.
+                // Each failure may be of another certificate.
                 Which::Many => since(episode.reported) >= QUIET,
                 Which::None | Which::One(_) => {
                     let has_room = episode.reports < MAX_REPORTS || since(episode.reported) >= MINUTE;
@@ -137,9 +137,9 @@ impl Episodes {
         event
     }
 
-    /// A station was admitted from this network, perhaps with a certificate: what went wrong there
-    /// without one, or with this one, is over. What goes wrong with another certificate is another
-    /// station's.
+    /// A station was admitted from this network, perhaps with a certificate. The failures of this
+    /// network without a certificate, or with this one, are over. A failure with another
+    /// certificate belongs to another station.
     pub(crate) fn handle_success(
         &mut self,
         network: Network,
@@ -159,23 +159,23 @@ impl Episodes {
         }
     }
 
-    /// Forgets what was quiet for so long that the next failure would be reported anyway.
+    /// Removes the failures that were quiet for so long that they would be reported again anyway.
     fn forget(&mut self, now: Instant) {
         self.going_on.retain(|_, episode| now.saturating_duration_since(episode.last) < QUIET);
     }
 }
 
-/// After so long without a failure, the next one is news. Longer than any station waits between two
-/// attempts.
+/// A failure is reported again after this time without one. It is longer than the wait of any
+/// station between two attempts.
 const QUIET: Duration = Duration::from_secs(60 * 60);
 
-/// Behind a proxy, others are admitted while a station goes on failing: so many reports there are
-/// in a minute at most.
+/// The reports in one minute. Behind a proxy, other stations are admitted while one continues to
+/// fail.
 const MAX_REPORTS: u32 = 4;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Certificates from one network that are told apart.
+/// Certificates of one network that are told apart.
 const MAX_CERTIFICATES: usize = 256;
 
 /// Episodes that are told apart.
@@ -251,7 +251,7 @@ mod tests {
             assert_eq!(episodes.handle_failure(now, with_certificate(1, certificate)), Report::Event);
             assert_eq!(episodes.handle_failure(now, with_certificate(1, certificate)), Report::None);
         }
-        // Others that are admitted through the same proxy do not begin these anew.
+        // Other stations that are admitted through the same proxy do not begin new episodes.
         episodes.handle_success(network(1), || Some(Fingerprint::of(b"good")));
         episodes.handle_success(network(1), || None);
         assert_eq!(episodes.handle_failure(now, with_certificate(1, b"a")), Report::None);
@@ -283,7 +283,7 @@ mod tests {
             Report::Event,
             "another address"
         );
-        // They do not keep a station silent that fails much later.
+        // They do not suppress the report of a station that fails much later.
         let later = start + QUIET * 2;
         assert_eq!(episodes.handle_failure(later, with_certificate(1, b"a station")), Report::Event);
     }
@@ -300,7 +300,7 @@ mod tests {
         let reports = reported(&mut episodes, start);
         assert_eq!(reports.len(), MAX_EPISODES + 1);
         assert_eq!(reports.last(), Some(&Report::FurtherFailures));
-        // Those that go on stay known, however many others fail.
+        // Failures that continue stay known, however many others follow.
         assert_eq!(reported(&mut episodes, start + Duration::from_secs(60)), []);
     }
 }

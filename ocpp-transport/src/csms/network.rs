@@ -3,8 +3,8 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
 
-/// An IPv4 address, or the /64 network of an IPv6 address. One customer can use every address of a
-/// /64.
+/// An IPv4 address, or the /64 network of an IPv6 address, because one customer can use every
+/// address of a /64.
 ///
 /// ```
 /// use ocpp_transport::Network;

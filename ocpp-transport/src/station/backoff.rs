@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt to connect (2.0.1 Part 4, 5.3).
+//! The wait before the next attempt to connect (2.0.1 Part 4, 5.3).
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use std::time::Duration;
 pub struct BackOffSettings {
     /// `RetryBackOffWaitMinimum`. Default 5 s.
     pub wait_minimum: Duration,
-    /// `RetryBackOffRandomRange`. Default 5 s, so that stations that lost their CSMS together do
-    /// not return together.
+    /// `RetryBackOffRandomRange`. Default 5 s, so that stations that lost their CSMS at the same
+    /// time do not return at the same time.
     pub random_range: Duration,
     /// `RetryBackOffRepeatTimes`. Default 5: the longest wait is 32 times the shortest.
     pub repeat_times: u32,
@@ -29,9 +29,9 @@ impl Default for BackOffSettings {
     }
 }
 
-/// OCPP-J's reconnect back-off: the first wait is the minimum, each failure doubles it, at most
-/// `repeat_times` times, a random part is added anew each time and never doubled, and a success
-/// starts over.
+/// The reconnect back-off of OCPP-J. The first wait is the minimum. Each failure doubles it, at
+/// most `repeat_times` times. A new random part is added each time and is never doubled. A success
+/// resets the wait.
 #[derive(Clone, Debug)]
 pub struct BackOff {
     settings: BackOffSettings,
@@ -39,18 +39,18 @@ pub struct BackOff {
 }
 
 impl BackOff {
-    /// A back-off that has seen no failure.
+    /// A back-off without a failure.
     #[must_use]
     pub fn new(settings: BackOffSettings) -> Self {
         Self { settings, waits: 0 }
     }
 
-    /// The variables have changed. The waits so far count on.
+    /// Replaces the settings. Earlier waits still count.
     pub fn set_settings(&mut self, settings: BackOffSettings) {
         self.settings = settings;
     }
 
-    /// A connection stood: the next wait is the minimum again (errata 2025-04).
+    /// A connection was established: the next wait is the minimum again (errata 2025-04).
     pub fn handle_success(&mut self) {
         self.waits = 0;
     }
@@ -66,7 +66,7 @@ impl BackOff {
     }
 }
 
-/// 2^16 times the minimum is beyond every sensible wait; the configured number is mostly far
+/// 2^16 times the minimum exceeds every sensible wait. The configured number is usually far
 /// smaller.
 const MOST_DOUBLINGS: u32 = 16;
 

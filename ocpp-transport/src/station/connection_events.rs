@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::tls::TlsFailure;
 
-/// What a station reports, once it is connected, of the attempts before.
+/// A security event that a connected station reports about its earlier, failed attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ConnectionEvent {
@@ -20,7 +20,7 @@ pub enum ConnectionEvent {
 }
 
 impl ConnectionEvent {
-    /// The event that a failure of TLS is, if it is one.
+    /// The event for a failure of TLS, if there is one.
     #[must_use]
     pub fn of_tls(failure: &TlsFailure) -> Option<Self> {
         match failure {
@@ -32,7 +32,7 @@ impl ConnectionEvent {
         }
     }
 
-    /// The event that the HTTP status of a refusal is, if it is one.
+    /// The event for the HTTP status of a refusal, if there is one.
     #[must_use]
     pub fn of_status(status: u16) -> Option<Self> {
         matches!(status, 401 | 403).then_some(Self::FailedToAuthenticateAtCsms)
@@ -56,20 +56,20 @@ impl fmt::Display for ConnectionEvent {
     }
 }
 
-/// What has been reported since the last connection. While the CSMS cannot be reached, one
-/// notification of each event is enough however many attempts fail (A00.FR.316, A00.FR.419, note).
+/// The events that were reported since the last connection. While the CSMS cannot be reached, one
+/// notification of each event is enough, however many attempts fail (A00.FR.316, A00.FR.419, note).
 #[derive(Debug, Default)]
 pub(crate) struct Episode {
     reported: BTreeSet<ConnectionEvent>,
 }
 
 impl Episode {
-    /// An attempt failed with this event. Whether it is to be reported.
+    /// An attempt has failed with this event. Returns whether to report it.
     pub(crate) fn handle_event(&mut self, event: ConnectionEvent) -> bool {
         self.reported.insert(event)
     }
 
-    /// A connection stands: the next event begins a new episode.
+    /// A connection is established: the next event begins a new episode.
     pub(crate) fn handle_connected(&mut self) {
         self.reported.clear();
     }

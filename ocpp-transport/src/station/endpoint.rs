@@ -1,4 +1,4 @@
-//! Where a CSMS is reached.
+//! The endpoint of a CSMS.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,9 +11,9 @@ use crate::upgrade::path_segment;
 
 /// The endpoint of a CSMS (`OcppCsmsUrl`): `wss://host[:port]/path`, or `ws://…` without TLS.
 ///
-/// It holds no secret, so it may be logged and shown: a URL with a user, a password, a query or a
-/// fragment is refused while it is read. Where one stands, it is a credential that the station
-/// would neither use nor keep to itself.
+/// It contains no secret, so it may be logged and shown. A URL with a user, a password, a query or
+/// a fragment is refused while it is parsed: such a part may be a credential, which the station
+/// would neither use nor protect.
 ///
 /// ```
 /// use ocpp_transport::Endpoint;
@@ -27,7 +27,7 @@ use crate::upgrade::path_segment;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint(Url);
 
-/// Why a text is not an endpoint. It never repeats the text, which may hold a secret.
+/// Why a text is not an endpoint. The error never repeats the text, which may contain a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
@@ -37,13 +37,13 @@ pub enum EndpointError {
     /// Another scheme.
     #[error("the URL has to begin with wss://, or ws:// without TLS")]
     Scheme,
-    /// No host that a connection can be made to.
+    /// No host to connect to.
     #[error("the URL names no host")]
     Host,
     /// User or password in front of the host.
     #[error("the URL contains a user or a password; remove them, because URLs are logged and shown")]
     Credentials,
-    /// `?…` or `#…`: the identity is appended to the path.
+    /// `?…` or `#…`. The identity is appended to the path.
     #[error("the URL has to end with its path; remove the query and the fragment")]
     AfterPath,
 }
@@ -55,13 +55,13 @@ impl Endpoint {
         self.0.scheme() == "wss"
     }
 
-    /// The host as the URL spells it: an IPv6 address stands in brackets.
+    /// The host as the URL spells it. An IPv6 address is in brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
     }
 
-    /// The port, also where the URL names none.
+    /// The port, or the default port of the scheme.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.0.port().unwrap_or(if self.is_tls() { 443 } else { 80 })
@@ -73,7 +73,7 @@ impl Endpoint {
         self.0.as_str()
     }
 
-    /// Host and port for the Host header, the port only where the URL names one.
+    /// Host and port for the Host header. The port is present only if the URL contains one.
     pub(crate) fn authority(&self) -> String {
         self.0.port().map_or_else(|| self.host().to_owned(), |port| format!("{}:{port}", self.host()))
     }

@@ -1,21 +1,21 @@
-//! When a station connects, to which of its network profiles, and with which of its certificates:
-//! decisions without a clock or a socket (2.0.1 Part 2, B10 and A02; Part 4, 5.3).
+//! Decides when a station connects, to which of its network profiles, and with which of its
+//! certificates, without a clock or a socket (2.0.1 Part 2, B10 and A02; Part 4, 5.3).
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::station::backoff::{BackOff, BackOffSettings};
 
-/// How a station goes through its network profiles.
+/// How a station uses its network profiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReconnectSettings {
     /// The waits between attempts.
     pub back_off: BackOffSettings,
     /// `NetworkProfileConnectionAttempts`, for each entry of `NetworkConfigurationPriority`
-    /// (B10.FR.03). Default 3; 0 is taken for 1.
+    /// (B10.FR.03). Default 3; 0 counts as 1.
     pub attempts_per_profile: u32,
-    /// What follows when no profile could be connected to. Default: all of them again.
+    /// What follows when every profile has failed. Default: all of them again.
     pub exhausted: Exhausted,
 }
 
@@ -32,7 +32,7 @@ impl ReconnectSettings {
         Self { attempts_per_profile, ..self }
     }
 
-    /// Sets what follows when no profile could be connected to.
+    /// Sets what follows when every profile has failed.
     #[must_use]
     pub fn with_exhausted(self, exhausted: Exhausted) -> Self {
         Self { exhausted, ..self }
@@ -49,28 +49,30 @@ impl Default for ReconnectSettings {
     }
 }
 
-/// What follows when no profile could be connected to. A station never gives up (B10.FR.09).
+/// What follows when every profile has failed. A station never gives up (B10.FR.09).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Exhausted {
-    /// All profiles once more (B10.FR.08).
+    /// Try all profiles again (B10.FR.08).
     StartOver,
-    /// The last profile that worked, from then on (B10.FR.07); all of them where none ever did.
+    /// Use the last profile that worked from then on (B10.FR.07), or all profiles if none has
+    /// worked.
     LastThatWorked,
-    /// All profiles once more, and with them the last one that worked, where the CSMS has taken it
-    /// out of `NetworkConfigurationPriority` (B10.FR.07 and B10.FR.08). It comes after all others,
-    /// so that a station that was told to go to a CSMS that nobody can reach is not lost, and goes
-    /// there as soon as it can.
+    /// Try all profiles again. If the CSMS has removed the last profile that worked from
+    /// `NetworkConfigurationPriority`, try it, too (B10.FR.07 and B10.FR.08). It is tried after all
+    /// others: a station that was moved to an unreachable CSMS is not lost, and moves there as soon
+    /// as it can.
     StartOverWithLastThatWorked,
 }
 
-/// With what a station proves who it is, where it has a new certificate and the one before it.
+/// Which credential proves the station's identity, if it has a new certificate and the one before
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Credential {
-    /// The newest that it has.
+    /// The newest one.
     Newest,
-    /// The one with which it was connected before, so that a renewed certificate never strands it
-    /// (A02.FR.28).
+    /// The one of the last connection, so that a renewed certificate cannot cut the station off for
+    /// good (A02.FR.28).
     LastThatWorked,
 }
 
@@ -80,36 +82,36 @@ pub enum Credential {
 pub struct Attempt {
     /// The configuration slot of the network profile.
     pub slot: u32,
-    /// With what to prove the station's identity.
+    /// The credential that proves the station's identity.
     pub credential: Credential,
 }
 
-/// Why an attempt failed, as far as it matters for what comes next.
+/// Why an attempt failed, as far as it determines the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AttemptFailure {
-    /// The CSMS was reached and may not have wanted the credential.
+    /// The CSMS was reached and may have refused the credential.
     Refused,
-    /// Anything else. It says nothing about the credential: to connect with the other one is to
-    /// discard this one (A02.FR.10), so what passes by itself is no reason to.
+    /// Anything else. It shows nothing about the credential. Connecting with the other credential
+    /// discards this one (A02.FR.10), so a temporary failure is no reason for it.
     Unreachable,
 }
 
 /// The connections of a station, as a state machine.
 ///
-/// Ask [`Reconnect::poll_attempt`] for an attempt when [`Reconnect::poll_timeout`] has come; tell
-/// how it ended by [`Reconnect::handle_connected`] or [`Reconnect::handle_failed`], and how a
-/// connection ended by [`Reconnect::handle_lost`] or [`Reconnect::handle_renewed`].
+/// Call [`Reconnect::poll_attempt`] for an attempt at the time of [`Reconnect::poll_timeout`].
+/// Report its result with [`Reconnect::handle_connected`] or [`Reconnect::handle_failed`], and the
+/// end of a connection with [`Reconnect::handle_lost`] or [`Reconnect::handle_renewed`].
 #[derive(Debug, Clone)]
 pub struct Reconnect {
     settings: ReconnectSettings,
     back_off: BackOff,
     priority: Vec<u32>,
     last_that_worked: Option<u32>,
-    /// The entries of this round that are left, the current one first. Empty only where there is no
-    /// profile at all.
+    /// The remaining entries of this round, the current one first. Empty only if there is no
+    /// profile.
     round: VecDeque<u32>,
     attempts: u32,
-    /// Whether one of this round's failures may be for the credential.
+    /// Whether the credential may have caused a failure of this round.
     refused: bool,
     credential: Credential,
     state: State,
@@ -123,7 +125,7 @@ enum State {
 }
 
 impl Reconnect {
-    /// A station that has just started: the first entry of `priority`, at once (B10.FR.04).
+    /// A station that has just started: the first entry of `priority` is due at once (B10.FR.04).
     #[must_use]
     pub fn new(settings: ReconnectSettings, priority: Vec<u32>, now: Instant) -> Self {
         let mut reconnect = Self {
@@ -141,21 +143,21 @@ impl Reconnect {
         reconnect
     }
 
-    /// Takes the profile that worked before a restart, for [`Exhausted::LastThatWorked`] and
+    /// Sets the profile that worked before a restart, for [`Exhausted::LastThatWorked`] and
     /// [`Exhausted::StartOverWithLastThatWorked`]. To be called before the first attempt.
     pub fn restore_last_that_worked(&mut self, slot: u32) {
         self.last_that_worked = Some(slot);
         self.begin_round(None);
     }
 
-    /// The variables have changed. The waits so far count on.
+    /// Replaces the settings. Earlier waits still count.
     pub fn set_settings(&mut self, settings: ReconnectSettings) {
         self.settings = settings;
         self.back_off.set_settings(settings.back_off);
     }
 
-    /// `NetworkConfigurationPriority` has changed. It holds from the next round on: changing
-    /// profiles takes a restart, or the loss of the connection (B10.FR.03).
+    /// Replaces `NetworkConfigurationPriority`. It applies from the next round on, because a change
+    /// of the profile requires a restart or the loss of the connection (B10.FR.03).
     pub fn set_priority(&mut self, priority: Vec<u32>) {
         self.priority = priority;
         if self.round.is_empty() {
@@ -163,14 +165,14 @@ impl Reconnect {
         }
     }
 
-    /// The attempt in hand has brought a connection.
+    /// The current attempt has succeeded.
     pub fn handle_connected(&mut self) {
         self.back_off.handle_success();
         self.last_that_worked = self.round.front().copied();
         self.state = State::Connected;
     }
 
-    /// The attempt in hand has failed; `random` is uniform over all its values.
+    /// The current attempt has failed; `random` is uniform over all its values.
     pub fn handle_failed(&mut self, now: Instant, failure: AttemptFailure, random: u32) {
         self.refused |= failure == AttemptFailure::Refused;
         self.attempts += 1;
@@ -185,27 +187,28 @@ impl Reconnect {
         self.wait(now, random);
     }
 
-    /// The connection is gone, and nobody here wanted that. The profile that worked comes first,
-    /// then the others in their order (B10.FR.03 leaves that open; B10.FR.04 is for a restart).
+    /// The connection was lost, and this side did not close it. The profile that worked comes
+    /// first, then the others in their order (B10.FR.03 does not define this; B10.FR.04 applies to
+    /// a restart).
     pub fn handle_lost(&mut self, now: Instant, random: u32) {
         self.begin_episode(self.last_that_worked);
         self.wait(now, random);
     }
 
-    /// This side has closed the connection to connect anew, with a new certificate or password: at
-    /// once, and to the same CSMS (A02.FR.08, A01).
+    /// This side has closed the connection to connect again with a new certificate or password. The
+    /// next attempt is due at once, to the same CSMS (A02.FR.08, A01).
     pub fn handle_renewed(&mut self, now: Instant) {
         self.begin_episode(self.last_that_worked);
         self.state = State::Waiting { until: now };
     }
 
-    /// The station has been reset: the first entry, at once (B10.FR.04, A05.FR.05).
+    /// The station has been reset: the first entry is due at once (B10.FR.04, A05.FR.05).
     pub fn handle_restart(&mut self, now: Instant) {
         self.begin_episode(None);
         self.state = State::Waiting { until: now };
     }
 
-    /// The attempt that is due. The machine then waits to be told how it ended.
+    /// The attempt that is due. Its result must be reported before the next one.
     #[must_use]
     pub fn poll_attempt(&mut self, now: Instant) -> Option<Attempt> {
         let State::Waiting { until } = self.state else { return None };
@@ -217,8 +220,8 @@ impl Reconnect {
         Some(Attempt { slot, credential: self.credential })
     }
 
-    /// When the next attempt is due; `None` while one is under way, a connection stands, or there
-    /// is no profile.
+    /// When the next attempt is due; `None` during an attempt or a connection, or if there is no
+    /// profile.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
@@ -249,7 +252,7 @@ impl Reconnect {
         self.refused = false;
     }
 
-    /// A02.FR.28: in turn, where the failures of the round may be for the credential.
+    /// A02.FR.28: the credentials alternate if one may have caused a failure of the round.
     fn end_round(&mut self) {
         if self.refused {
             self.credential = match self.credential {
@@ -290,7 +293,7 @@ mod tests {
             Self { now, reconnect: Reconnect::new(settings, priority.to_vec(), now) }
         }
 
-        /// The next attempt, and how many seconds it had to be waited for.
+        /// The next attempt, and the wait before it in seconds.
         fn next(&mut self) -> (u64, Attempt) {
             let due = self.reconnect.poll_timeout().expect("an attempt will be due");
             let waited = due - self.now;
@@ -330,7 +333,7 @@ mod tests {
 
     #[test]
     fn tc_b_57_cs_reconnect_back_off() {
-        // RepeatTimes 2, RandomRange 0; across profiles it goes on.
+        // RepeatTimes 2, RandomRange 0. The back-off continues across profiles.
         let mut station = Pair::new(settings(2), &[0, 1]);
         assert_eq!(station.next().0, 0);
         station.reconnect.handle_connected();
@@ -341,7 +344,7 @@ mod tests {
             station.reconnect.handle_failed(station.now, AttemptFailure::Unreachable, 0);
         }
         assert_eq!(waits, [1, 2, 4, 4, 4]);
-        // Errata 2025-04: after a success it starts over.
+        // Errata 2025-04: it starts over after a success.
         station.connect();
         station.reconnect.handle_lost(station.now, 0);
         assert_eq!(station.next().0, 1);
@@ -379,11 +382,11 @@ mod tests {
         let mut station = Pair::new(settings, &[0, 1]);
         station.slots(1);
         assert_eq!(station.connect().slot, 1);
-        // The CSMS moves the station to slot 2, where nobody answers.
+        // The CSMS moves the station to slot 2, which does not answer.
         station.reconnect.set_priority(vec![2]);
         station.reconnect.handle_restart(station.now);
         assert_eq!(station.slots(4), [2, 1, 1, 1]);
-        // B10.FR.09: who never was connected does not give up either.
+        // B10.FR.09: a station that was never connected does not give up either.
         assert_eq!(Pair::new(settings, &[0, 1]).slots(5), [0, 1, 0, 1, 0]);
     }
 
@@ -395,18 +398,18 @@ mod tests {
         station.reconnect.handle_lost(station.now, 0);
         assert_eq!(station.slots(4), [1, 1, 2, 2], "it is one of the list");
         station.connect();
-        // The CSMS moves the station to slot 3, where nobody answers.
+        // The CSMS moves the station to slot 3, which does not answer.
         station.reconnect.set_priority(vec![3]);
         station.reconnect.handle_restart(station.now);
         assert_eq!(station.slots(7), [3, 3, 1, 1, 3, 3, 1]);
-        // Also where the restart is one of the program.
+        // The same after a restart of the program.
         let mut station = Pair::new(settings, &[3]);
         station.reconnect.restore_last_that_worked(1);
         assert_eq!(station.slots(4), [3, 3, 1, 1]);
         station.connect();
         assert_eq!(station.reconnect.last_that_worked, Some(3));
-        // Old and new certificate alternate after whole rounds, the last profile that worked among
-        // them.
+        // The old and the new certificate alternate after whole rounds, which include the last
+        // profile that worked.
         station.reconnect.set_priority(vec![4]);
         station.reconnect.handle_restart(station.now);
         let credentials: Vec<_> =
@@ -430,7 +433,7 @@ mod tests {
         let (round_new, round_old) =
             ([(0, New), (0, New), (1, New), (1, New)], [(0, Old), (0, Old), (1, Old), (1, Old)]);
         assert_eq!(attempts, [&round_new[..], &round_old, &round_new[..2]].concat());
-        // The next connection begins with the newest.
+        // The next connection begins with the newest certificate.
         station.connect();
         station.reconnect.handle_lost(station.now, 0);
         assert_eq!(station.connect().credential, New);
@@ -444,7 +447,7 @@ mod tests {
         station.connect();
         station.reconnect.handle_renewed(station.now);
         let attempts = station.fail(4, AttemptFailure::Refused);
-        // Afterwards in turn, for which of them the CSMS takes may change.
+        // After that they alternate, because the CSMS may change which one it accepts.
         assert_eq!(attempts, [(0, New), (1, New), (0, Old), (0, New)]);
     }
 
@@ -455,7 +458,7 @@ mod tests {
         station.reconnect.handle_renewed(station.now);
         let attempts = station.fail(9, AttemptFailure::Unreachable);
         assert!(attempts.iter().all(|(_, credential)| *credential == Credential::Newest));
-        // One refusal in the round is.
+        // One refusal in the round is a reason.
         station.fail(1, AttemptFailure::Refused);
         assert_eq!(station.next().1.credential, Credential::LastThatWorked);
     }

@@ -9,25 +9,25 @@ use zeroize::Zeroizing;
 
 /// A password for Basic authentication. `Debug` does not show it, and its memory is wiped.
 ///
-/// It is bytes: OCPP 2.x sends a text in UTF-8, OCPP 1.6 the bytes of a key.
+/// It consists of bytes: OCPP 2.x sends a text in UTF-8, OCPP 1.6 the bytes of a key.
 #[derive(Clone)]
 pub struct Password(Zeroizing<Vec<u8>>);
 
 impl Password {
-    /// Takes over the bytes of a password.
+    /// Takes ownership of the bytes of a password.
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Zeroizing::new(bytes.into()))
     }
 
     /// The `AuthorizationKey` of OCPP 1.6: 32 to 40 hexadecimal digits for the 16 to 20 bytes that
-    /// a station sends. `None`: it is no such key.
+    /// a station sends. `None` if the text is not such a key.
     #[must_use]
     pub fn from_authorization_key(hexadecimal: &str) -> Option<Self> {
         Self::from(hexadecimal).key_bytes()
     }
 
-    /// The bytes as hexadecimal digits, for a station that has to keep them where only text can be.
+    /// The bytes as hexadecimal digits, for a station that can store only text.
     #[must_use]
     pub fn to_hexadecimal(&self) -> Zeroizing<String> {
         let digits = self.to_hex(b"0123456789abcdef");
@@ -40,19 +40,19 @@ impl Password {
         &self.0
     }
 
-    /// Whether both are the same. The time that this takes depends on the lengths only.
+    /// Whether both are equal. The duration depends on the lengths only.
     #[must_use]
     pub fn matches(&self, other: &Password) -> bool {
         self.expose().ct_eq(other.expose()).into()
     }
 
-    /// What a CSMS has to try against the hash that it keeps: the password as it was sent, and
-    /// where it may be the `AuthorizationKey` of OCPP 1.6, the other ways to send that.
+    /// The candidates that a CSMS compares with the hash that it keeps: the password as it was
+    /// sent, and, if it may be the `AuthorizationKey` of OCPP 1.6, the other forms of that key.
     ///
-    /// Such a key is 16 to 20 bytes, and is configured in hexadecimal. The security whitepaper has
-    /// a station send the bytes; its certification test and many stations send the text. Whichever
-    /// of the two was hashed, the other is accepted, with digits of either case. A password of OCPP
-    /// 2.x is a text that is no such key as a rule, and has this one spelling.
+    /// Such a key has 16 to 20 bytes and is configured in hexadecimal. The security whitepaper
+    /// requires that a station sends the bytes; its certification test and many stations send the
+    /// text. Whichever form was hashed, the other one is accepted, with digits of either case. A
+    /// password of OCPP 2.x is usually not such a key and has only this spelling.
     #[must_use]
     pub fn spellings(&self) -> Vec<Password> {
         let mut spellings = vec![self.clone()];
@@ -70,8 +70,8 @@ impl Password {
         spellings
     }
 
-    /// Whether both are the same, or spellings of the same key (see [`Password::spellings`]). The
-    /// time that this takes does not depend on how much of it is right.
+    /// Whether both are equal, or spellings of the same key (see [`Password::spellings`]). The
+    /// duration does not depend on how many bytes are correct.
     #[must_use]
     pub fn is_spelling_of(&self, other: &Password) -> bool {
         let [own, other] =
@@ -79,7 +79,7 @@ impl Password {
         own.matches(&other)
     }
 
-    /// The bytes of a key that is written in hexadecimal.
+    /// The bytes of a key in hexadecimal.
     fn key_bytes(&self) -> Option<Password> {
         let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let digits = Zeroizing::new(self.0.iter().map(digit).collect::<Option<Vec<_>>>()?);
@@ -90,7 +90,7 @@ impl Password {
         Some(Self::new(pairs.iter().map(|[high, low]| high << 4 | low).collect::<Vec<_>>()))
     }
 
-    /// What a person could have typed.
+    /// Whether a person can type it.
     fn is_text(&self) -> bool {
         std::str::from_utf8(&self.0).is_ok_and(|text| !text.chars().any(char::is_control))
     }
@@ -116,7 +116,7 @@ impl fmt::Debug for Password {
 /// User and password of a Basic header.
 #[derive(Debug, Clone)]
 pub struct Credentials {
-    /// The user; OCPP demands that it is the station's identity (A00.FR.204, A00.FR.303).
+    /// The user. OCPP requires the station's identity (A00.FR.204, A00.FR.303).
     pub user: String,
     /// The password.
     pub password: Password,
@@ -125,10 +125,10 @@ pub struct Credentials {
 impl Credentials {
     /// Reads the value of an `Authorization` header.
     ///
-    /// The decoded text is cut at its *first* colon, for a password may contain some.
+    /// The decoded text is split at its *first* colon, because a password may contain colons.
     ///
     /// # Errors
-    /// If the scheme is not Basic, the base64 is broken, no colon is there, or the user is not
+    /// If the scheme is not Basic, the base64 is invalid, the colon is missing, or the user is not
     /// UTF-8.
     pub fn parse(header: &[u8]) -> Result<Self, CredentialsError> {
         let (scheme, encoded) = header.split_at_checked(SCHEME.len()).ok_or(CredentialsError::Scheme)?;
@@ -155,7 +155,7 @@ pub fn header(identity: &StationIdentity, password: &Password) -> Zeroizing<Stri
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialsError {
-    /// Another scheme than Basic.
+    /// A scheme other than Basic.
     #[error("the Authorization header does not use the scheme Basic")]
     Scheme,
     /// Not base64 (RFC 4648, with padding).

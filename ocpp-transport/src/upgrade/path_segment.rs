@@ -18,8 +18,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 /// # Errors
 /// [`PathSegmentError`] if the decoded bytes are not UTF-8, or not an identity.
 pub fn read(segment: &str) -> Result<StationIdentity, PathSegmentError> {
-    // A percent sign that starts no escape stays as it is in percent_decode_str; here it is
-    // refused, so that one identity has few spellings.
+    // percent_decode_str keeps a percent sign that begins no escape. It is refused here, so that
+    // one identity has few spellings.
     let bytes = segment.as_bytes();
     let escapes_are_whole = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%').all(|(at, _)| {
         bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
@@ -41,19 +41,19 @@ pub fn write(identity: &StationIdentity) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathSegmentError {
-    /// The percent-encoding is broken, or does not yield UTF-8.
+    /// The percent-encoding is invalid, or does not yield UTF-8.
     #[error("the identity is not percent-encoded UTF-8")]
     Encoding,
-    /// Decoded, it is no identity.
+    /// The decoded segment is not an identity.
     #[error("the segment is not the identity of a charging station")]
     Identity {
-        /// Why.
+        /// The cause.
         #[source]
         source: StationIdentityError,
     },
 }
 
-/// Everything but the unreserved characters of RFC 3986 is escaped.
+/// Everything except the unreserved characters of RFC 3986 is escaped.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[cfg(test)]

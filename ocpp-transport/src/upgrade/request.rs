@@ -19,21 +19,20 @@ use crate::upgrade::basic::Credentials;
 use crate::upgrade::headers::{VERSION, has_token, headers_of, only};
 use crate::upgrade::path_segment;
 
-/// What a station asks for, before anybody has decided whether it may.
+/// The request of a station, before the decision whether it may connect.
 #[derive(Debug)]
 pub(crate) struct Upgrade {
     pub(crate) identity: StationIdentity,
     pub(crate) authorization: Authorization,
-    /// The first of the versions that the station offers which this side serves; without one, the
-    /// refusal.
+    /// The first version in the station's offer that this side serves; otherwise the refusal.
     pub(crate) version: Result<Version, HttpRefusal>,
-    /// The compression that is granted, with the header that says so.
+    /// The granted compression, with its header.
     pub(super) deflate: Option<(Agreed, String)>,
     pub(super) accept_key: String,
 }
 
-/// What an Authorization header says. Under security profile 3 it has no meaning (A00.FR.401), so
-/// nothing is refused for it before the profile is known.
+/// The content of an Authorization header. It has no meaning under security profile 3 (A00.FR.401),
+/// so it causes no refusal before the profile is known.
 #[derive(Debug)]
 pub(crate) enum Authorization {
     None,
@@ -41,13 +40,13 @@ pub(crate) enum Authorization {
     Unusable(HttpRefusal),
 }
 
-/// The response to a request that is not granted.
+/// The response to a refused request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("refused with HTTP {status}: {reason}{asked}")]
 pub(crate) struct HttpRefusal {
     pub(crate) status: u16,
     pub(crate) reason: &'static str,
-    /// What was asked for, for the log: path and subprotocols, cut to [`MAX_SHOWN`].
+    /// The requested path and subprotocols, for the log, each cut to [`MAX_SHOWN`].
     pub(crate) asked: String,
 }
 
@@ -69,14 +68,14 @@ impl HttpRefusal {
 }
 
 impl Upgrade {
-    /// The compression that is granted.
+    /// The granted compression.
     pub(crate) fn deflate(&self) -> Option<Agreed> {
         self.deflate.as_ref().map(|(agreed, _)| *agreed)
     }
 }
 
-/// The request of a station that speaks `versions`, the one that it prefers first (OCPP-J 3.2), and
-/// offers compression. It holds a password, so its memory is wiped.
+/// The request of a station that speaks `versions`, the preferred one first (OCPP-J 3.2), and
+/// offers compression. It contains a password, so its memory is wiped.
 pub(crate) fn request(
     host: &str,
     path: &str,
@@ -86,7 +85,7 @@ pub(crate) fn request(
     authorization: Option<&Zeroizing<String>>,
 ) -> Zeroizing<String> {
     let protocols = versions.iter().map(|version| version.subprotocol()).collect::<Vec<_>>().join(", ");
-    // Room for everything at once: growing would leave copies of the password behind.
+    // Reserves the whole capacity: growing would leave copies of the password in memory.
     let capacity =
         512 + protocols.len() + host.len() + path.len() + authorization.map_or(0, |value| value.len());
     let mut text = Zeroizing::new(String::with_capacity(capacity));
@@ -105,8 +104,8 @@ pub(crate) fn request(
     text
 }
 
-/// Reads the request of a station. `base_path` is what stands before `/` and the identity, `served`
-/// the versions of this side, `deflate` the compression that it grants, if any.
+/// Parses the request of a station. `base_path` is the path before `/` and the identity. `served`
+/// are the versions of this side. `deflate` is the compression that it grants, if any.
 pub(crate) fn parse_request(
     head: &[u8],
     base_path: &str,
@@ -132,7 +131,7 @@ pub(crate) fn parse_request(
         .and_then(|segment| path_segment::read(segment).ok())
         .ok_or(refusal(404, "the path names no station"))?;
 
-    // The station names first what it prefers.
+    // The station lists its preferred version first.
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
     let version =
         offered.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).find_map(|name| {
@@ -158,7 +157,7 @@ pub(crate) fn parse_request(
     Ok(Upgrade { identity, authorization, version, deflate, accept_key })
 }
 
-/// Refuses requests that two readers could understand differently: their end, their host, and the
+/// Refuses requests that two readers could interpret differently: their end, their host, and the
 /// key of the response.
 fn check_framing(headers: &HeaderMap) -> Result<(), &'static str> {
     // RFC 9112, section 3.2; RFC 9110, section 7.2.
@@ -186,14 +185,14 @@ fn check_framing(headers: &HeaderMap) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether a request asks for a WebSocket of RFC 6455, and the value of `Sec-WebSocket-Accept`.
-/// Without, status and reason.
+/// Checks that a request asks for a WebSocket of RFC 6455, and returns the value of
+/// `Sec-WebSocket-Accept`. Otherwise returns status and reason.
 fn check_web_socket(headers: &HeaderMap) -> Result<String, (u16, &'static str)> {
-    // RFC 9110, section 5.3: a list may stand in several lines.
+    // RFC 9110, section 5.3: a list may be split over several lines.
     if !has_token(headers, &CONNECTION, b"upgrade") || !has_token(headers, &UPGRADE, b"websocket") {
         return Err((400, "not a WebSocket request"));
     }
-    // RFC 6455, section 4.2.2: the versions that this side speaks go with the refusal.
+    // RFC 6455, section 4.2.2: the refusal contains the supported version.
     if only(headers, &SEC_WEBSOCKET_VERSION) != Some(VERSION.as_bytes()) {
         return Err((426, "another version of WebSocket than 13"));
     }
@@ -208,5 +207,5 @@ fn check_web_socket(headers: &HeaderMap) -> Result<String, (u16, &'static str)> 
     }
 }
 
-/// Characters of a path, or of an offer, that a log shows.
+/// Characters of a path, or of an offer, that are logged.
 const MAX_SHOWN: usize = 200;

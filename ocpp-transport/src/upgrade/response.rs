@@ -14,18 +14,18 @@ use crate::deflate::{Agreed, Deflate, NegotiationError};
 use crate::upgrade::headers::{VERSION, has_token, headers_of, only};
 use crate::upgrade::request::Upgrade;
 
-/// What a station is told that speaks none of the versions of the CSMS.
+/// The answer to a station that speaks none of the versions of the CSMS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NoCommonSubprotocol {
     /// HTTP 400, as the certification tests expect (TC_B_58_CSMS; TC_088 of 1.6).
     #[default]
     Refuse,
-    /// HTTP 101 without a subprotocol, and the connection is closed at once, as the text has it
-    /// (Part 4, 3.3).
+    /// HTTP 101 without a subprotocol, and an immediate close, as the specification says (Part 4,
+    /// 3.3).
     OpenAndClose,
 }
 
-/// The response that opens the WebSocket, but for no version of OCPP, and the frame that closes it
+/// The response that opens the WebSocket without a version of OCPP, and the frame that closes it
 /// (1002).
 pub(crate) fn open_and_close(upgrade: &Upgrade) -> Vec<u8> {
     let head = format!(
@@ -50,7 +50,7 @@ pub(crate) fn accept(upgrade: &Upgrade, version: Version) -> String {
     )
 }
 
-/// The response that does not.
+/// The response that refuses to open the WebSocket.
 pub(crate) fn refuse(status: u16, retry_after: Option<Duration>) -> String {
     let phrase = match status {
         400 => "Bad Request",
@@ -92,15 +92,15 @@ pub(crate) enum ResponseError {
     Extension(NegotiationError),
 }
 
-/// What a CSMS's response has opened.
+/// The parameters of an opened WebSocket, from a CSMS's response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Opened {
     pub(crate) version: Version,
     pub(crate) deflate: Option<Agreed>,
 }
 
-/// Checks the CSMS's response to a [`request`] with `key`, and returns what it picked of the
-/// `offered` versions and of the compression.
+/// Checks the CSMS's response to a request with `key`. Returns the version that it selected from
+/// `offered`, and the compression.
 pub(crate) fn check_response(
     head: &[u8],
     key: &str,
@@ -109,7 +109,7 @@ pub(crate) fn check_response(
 ) -> Result<Opened, ResponseError> {
     let response = match (Response::<Option<Vec<u8>>>::try_parse(head), status_of(head)) {
         (Ok(Some((_, response))), _) => response,
-        // A proxy of HTTP/1.0, for one.
+        // For example a proxy of HTTP/1.0.
         (_, Some(status)) if status != 101 => return Err(ResponseError::Status { status }),
         _ => return Err(ResponseError::Invalid("the response is not HTTP/1.1")),
     };
@@ -131,14 +131,14 @@ pub(crate) fn check_response(
         None => Err(NegotiationError::NotOffered),
     };
     let deflate = deflate.map_err(ResponseError::Extension)?;
-    // 2.0.1 Part 4, 3.3: without a subprotocol that it offered the station must not go on.
+    // 2.0.1 Part 4, 3.3: the station must not continue without a subprotocol that it offered.
     let picked = only(headers, &SEC_WEBSOCKET_PROTOCOL).ok_or(ResponseError::Subprotocol)?;
     let mut offered = offered.iter().copied();
     let version = offered.find(|version| version.subprotocol().as_bytes() == picked);
     Ok(Opened { version: version.ok_or(ResponseError::Subprotocol)?, deflate })
 }
 
-/// The status of a response, of which no more than its first line need be there.
+/// The status of a response, which may be incomplete after the status.
 pub(crate) fn status_of(response: &[u8]) -> Option<u16> {
     let line = response.strip_prefix(b"HTTP/1.")?;
     let (b' ', rest) = line.get(1..)?.split_first()? else { return None };

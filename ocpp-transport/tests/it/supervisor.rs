@@ -23,7 +23,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 use crate::lab::{Lab, PASSWORD, heartbeats, nothing, within};
 use crate::pki::{Authority, Leaf};
 
-/// A station whose application tells the test what happens, and does what the test says.
+/// A station whose application reports its callbacks to the test and obeys the test.
 struct Puppet {
     settings: ReconnectSettings,
     priority: Mutex<Vec<u32>>,
@@ -66,7 +66,7 @@ impl Station for Puppet {
 
     fn failed(&self, attempt: &Attempt, error: &AttemptError<Infallible>) -> AttemptFailure {
         let failure = error.failure();
-        // A test that has seen enough does not listen any more.
+        // A test that has ended its checks no longer receives.
         let _ = self.told.try_send(Told::Failed(*attempt, failure));
         failure
     }
@@ -80,7 +80,7 @@ impl Station for Puppet {
     }
 }
 
-/// The strings of a puppet.
+/// The test's controls of a puppet.
 struct Strings {
     puppet: Arc<Puppet>,
     told: mpsc::Receiver<Told>,
@@ -129,7 +129,7 @@ impl Strings {
         within(self.told.recv()).await.unwrap()
     }
 
-    /// The attempts that fail before the next connection, and the connection.
+    /// The attempts that fail before the next connection, and that connection.
     async fn connected(&mut self) -> (Vec<Attempt>, Attempt, Peer) {
         let mut failed = Vec::new();
         loop {
@@ -159,7 +159,7 @@ fn profile_1() -> Security {
     Security::profile_1(PASSWORD.into())
 }
 
-/// An endpoint where nobody listens.
+/// An endpoint without a listener.
 async fn nobody(like: &Lab) -> StationConfig {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut config = like.config("CS001", profile_1());
@@ -229,7 +229,7 @@ async fn tc_a_05_cs_one_event_for_each_csms_that_is_not_to_be_trusted() {
                 panic!("{events:?}")
             };
             assert!(info.contains(word), "{info}");
-            // Connected in between, it raises the event again.
+            // After a connection it raises the event again.
             station.next.send(Next::Restart).await.unwrap();
         }
         station.stop().await;
@@ -270,7 +270,7 @@ async fn tc_a_09_cs_the_answer_leaves_before_the_reconnect_with_the_new_password
     within(renewals.recv()).await.unwrap();
     let new_password = Security::profile_1("another password of 16".into());
     station.configure(1, Credential::Newest, lab.config("CS001", new_password));
-    // The CSMS of this test goes on with the old one, which so comes when the new one is refused.
+    // The CSMS of this test keeps the old password, so it is used when the new one is refused.
     let old_password = lab.config("CS001", Security::profile_1(PASSWORD.into()));
     station.configure(1, Credential::LastThatWorked, old_password);
     station.next.send(Next::Renew).await.unwrap();
@@ -301,7 +301,7 @@ async fn tc_a_19_cs_after_a_reset_the_higher_profile_is_connected_and_the_old_on
     let (_, _, peer) = station.connected().await;
     assert_eq!(peer.profile(), SecurityProfile::UnsecuredWithBasicAuth);
 
-    // A profile that cannot be connected: back to the one before (TC_B_46).
+    // A profile that cannot be connected: the station returns to the one before (TC_B_46).
     station.configure(2, Credential::Newest, nobody(&plain).await);
     *station.puppet.priority.lock().unwrap() = vec![2, 1];
     station.next.send(Next::Restart).await.unwrap();
@@ -358,7 +358,7 @@ async fn b10_fr_07_the_last_profile_that_worked_before_a_restart_is_fallen_back_
     station.stop().await;
 }
 
-/// A CSMS of another library that opens the WebSocket, and then does as the test says.
+/// A CSMS of another library that opens the WebSocket and then does what the test requires.
 async fn foreign_csms() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -387,7 +387,7 @@ async fn a_csms_that_does_not_answer_pings_is_left_and_sought_again() {
         .with_ping_interval(Duration::from_millis(20))
         .with_ping_timeout(Duration::from_millis(50));
     let mut station = Strings::pull(settings(), vec![(1, at(port, link))], nothing);
-    // tungstenite answers pings when it is read from; this one is not.
+    // tungstenite answers pings only when it is read, and this one is not read.
     let _half_open = accept(&listener).await;
     assert_eq!(station.disconnected().await, CloseReason::PingTimeout);
     let _second = accept(&listener).await;
@@ -406,7 +406,7 @@ async fn web_socket_ping_interval_0_is_no_ping() {
     for _ in 0..20 {
         assert!(within(pinged.next()).await.unwrap().unwrap().is_ping());
     }
-    // After the other has been pinged twenty times, the first thing to hear here is the end.
+    // After twenty pings on the other connection, this one has received only its end.
     quiet.stop.send(()).unwrap();
     let message = within(unpinged.next()).await.unwrap().unwrap();
     assert!(matches!(message, Message::Close(Some(frame)) if u16::from(frame.code) == 1001));

@@ -1,4 +1,4 @@
-//! The application's work for one connection: handlers, and what follows their answers.
+//! The application's work for one connection: handlers, and the tasks that follow their answers.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,17 +18,17 @@ use crate::calls::io::router::{Handled, Pending, PendingSend, Router};
 use crate::frame::Incoming;
 use crate::message_id::MessageId;
 
-/// What runs for a connection.
+/// The running work of a connection.
 ///
-/// Handlers run on the connection's own task: most answer at once, and would wait longer for a task
-/// than they take.
+/// Handlers run on the connection's own task. Most answer at once, and starting a task would take
+/// longer than that.
 pub(crate) struct Handlers {
     router: Arc<Router>,
     peer: Peer,
     /// The handler of the CALL that is being answered, if it did not answer at once.
     handling: Option<Handling>,
     sends: Option<Box<Sends>>,
-    /// What follows answers that are flushed.
+    /// The tasks that follow flushed answers.
     following: Option<JoinSet<()>>,
 }
 
@@ -55,7 +55,7 @@ struct Running {
     deadline: Instant,
 }
 
-/// What is left of a connection that is closed: tasks of the application.
+/// The application's tasks that remain when a connection is closed.
 pub(crate) struct Remains {
     tasks: Option<JoinSet<()>>,
     patience: Duration,
@@ -66,8 +66,8 @@ impl Handlers {
         Self { router, peer, handling: None, sends: None, following: None }
     }
 
-    /// Handles a CALL. Returns the answer if it is there at once; else [`Handlers::poll`] returns
-    /// it.
+    /// Handles a CALL. Returns the answer if it is ready at once; otherwise [`Handlers::poll`]
+    /// returns it.
     pub(crate) fn start(&mut self, incoming: &Incoming, context: &mut Context<'_>) -> Option<Answered> {
         let (id, action) = (incoming.id(), incoming.action());
         debug!(action, message_id = %id, "CALL received");
@@ -94,7 +94,7 @@ impl Handlers {
         }
     }
 
-    /// The answer of the handler that is running.
+    /// The answer of the running handler.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Option<Answered> {
         let Handling { id, action, answer, span } = self.handling.as_mut()?;
         let polled = span.in_scope(|| catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))));
@@ -107,13 +107,13 @@ impl Handlers {
         Some((id, result))
     }
 
-    /// Drops the handler of a CALL that was answered in its place.
+    /// Drops the handler of a CALL that the session has answered in its place.
     pub(crate) fn drop_overdue(&mut self, id: &MessageId) {
         let action = self.handling.take_if(|handling| handling.id == *id).map(|handling| handling.action);
         warn!(action, message_id = %id, "handler took too long");
     }
 
-    /// Handles a SEND, now or after those before it. Nothing of it is ever answered (FR.07).
+    /// Handles a SEND, now or after earlier ones. A SEND is never answered (FR.07).
     pub(crate) fn start_send(&mut self, incoming: Incoming) {
         debug!(action = incoming.action(), message_id = %incoming.id(), "SEND received");
         let sends = self.sends.get_or_insert_default();
@@ -124,7 +124,7 @@ impl Handlers {
         }
     }
 
-    /// Goes on with the SENDs; each may take as long as `patience`.
+    /// Continues the SENDs. Each may take `patience` at most.
     pub(crate) fn poll_sends(&mut self, context: &mut Context<'_>, patience: Duration) {
         let Some(sends) = &mut self.sends else { return };
         loop {
@@ -141,7 +141,7 @@ impl Handlers {
                 sends.running = None;
             }
             let Some(incoming) = sends.waiting.pop_front() else {
-                // A connection without SENDs keeps no room for them.
+                // A connection without SENDs keeps no memory for them.
                 self.sends = None;
                 return;
             };
@@ -164,17 +164,17 @@ impl Handlers {
         }
     }
 
-    /// When [`Handlers::poll_sends`] has to be called, if nothing wakes it before.
+    /// When [`Handlers::poll_sends`] must be called, if nothing wakes it earlier.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.sends.as_ref()?.running.as_ref().map(|running| running.deadline)
     }
 
-    /// Runs what follows an answer, beside the connection.
+    /// Runs the work that follows an answer, beside the connection.
     pub(crate) fn follow(&mut self, next: Next) {
         self.following.get_or_insert_default().spawn(next.in_current_span());
     }
 
-    /// Notes which of that has ended.
+    /// Removes the tasks that have ended.
     pub(crate) fn poll_following(&mut self, context: &mut Context<'_>) {
         while let Some(following) = &mut self.following {
             match following.poll_join_next(context) {
@@ -186,11 +186,11 @@ impl Handlers {
         }
     }
 
-    /// Lets what runs go on without the connection, for `patience` at most.
+    /// Lets running work continue without the connection, for `patience` at most.
     pub(crate) fn leave(self, patience: Duration) -> Remains {
         let mut tasks = self.following;
         if let Some(Handling { answer, span, .. }) = self.handling {
-            // There is nobody to answer any more.
+            // An answer can no longer be sent.
             let rest = async move { drop(answer.await) };
             tasks.get_or_insert_default().spawn(rest.instrument(span));
         }
@@ -202,8 +202,8 @@ impl Handlers {
 }
 
 impl Remains {
-    /// Waits for the application's tasks, as long as a handler may take; what still runs then is
-    /// dropped.
+    /// Waits for the application's tasks, as long as a handler may take. Tasks that still run then
+    /// are dropped.
     pub(crate) async fn join(self) {
         let Some(mut tasks) = self.tasks else { return };
         let all = async { while tasks.join_next().await.is_some() {} };
@@ -220,10 +220,9 @@ fn panicked(id: &MessageId, action: &str) -> CallError {
     CallError::internal("the request could not be handled")
 }
 
-/// Tasks that follow answers. A peer that asks for more meanwhile is told so: each may wait for the
-/// peer itself.
+/// Tasks that follow answers. Each may wait for the peer itself, so further CALLs are refused.
 const MAX_FOLLOWING: usize = 16;
 
-/// SENDs that wait while one is handled. They carry what is soon out of date, so a longer queue is
-/// of no use.
+/// SENDs that wait while one is handled. Their content is soon out of date, so a longer queue has
+/// no use.
 const MAX_WAITING_SENDS: usize = 8;

@@ -1,4 +1,4 @@
-//! The other end of a live connection.
+//! The other end of an open connection.
 
 use core::net::SocketAddr;
 use std::any::Any;
@@ -25,7 +25,7 @@ use crate::session::{Outgoing, Registration, Retry, Role};
 
 /// A handle to the other end of a connection. Clones are handles to the same connection.
 ///
-/// It does not keep the connection open: on a closed one every call fails with
+/// A handle does not keep the connection open. On a closed connection every call fails with
 /// [`CallFailure::Disconnected`].
 #[derive(Clone)]
 pub struct Peer {
@@ -37,12 +37,12 @@ struct Inner {
     mailbox: Arc<Mailbox>,
 }
 
-/// What the handshake found out about a connection.
+/// The result of the handshake of a connection.
 pub(crate) struct Link {
-    /// Which side this process is.
+    /// The side of this process.
     pub(crate) role: Role,
     pub(crate) version: Version,
-    /// What this side knows of the station's registration when the connection begins.
+    /// The station's registration when the connection begins, as far as this side knows it.
     pub(crate) registration: Registration,
     pub(crate) identity: StationIdentity,
     pub(crate) profile: SecurityProfile,
@@ -52,24 +52,24 @@ pub(crate) struct Link {
     pub(crate) metrics: Metrics,
 }
 
-/// How a call is made, where it is not the usual way.
+/// Options of a call.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// Sends the CALL again where it fails.
+    /// Sends the CALL again if it fails.
     pub retry: Option<Retry>,
-    /// The id of the CALL, for one that was sent under it on an earlier connection already.
+    /// The id of the CALL, if it was sent with that id on an earlier connection.
     pub id: Option<MessageId>,
 }
 
 impl CallOptions {
-    /// Sends the CALL again where it fails.
+    /// Sends the CALL again if it fails.
     #[must_use]
     pub fn with_retry(self, retry: Retry) -> Self {
         Self { retry: Some(retry), ..self }
     }
 
-    /// Sends the CALL under an id that it was sent under before (2.0.1 errata 2024-09, 4.1.4).
+    /// Sends the CALL with the id of its first transmission (2.0.1 errata 2024-09, 4.1.4).
     #[must_use]
     pub fn with_id(self, id: MessageId) -> Self {
         Self { id: Some(id), ..self }
@@ -91,7 +91,7 @@ impl Peer {
         self.inner.link.registration
     }
 
-    /// The identity of the station whose connection this is.
+    /// The identity of the station of this connection.
     #[must_use]
     pub fn identity(&self) -> &StationIdentity {
         &self.inner.link.identity
@@ -109,7 +109,7 @@ impl Peer {
         self.inner.link.profile
     }
 
-    /// Where this connection counts what happens on it.
+    /// The metrics of this connection.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.inner.link.metrics
     }
@@ -120,28 +120,28 @@ impl Peer {
         self.inner.link.remote
     }
 
-    /// The certificates that the station proved its identity with, its own first; only on a CSMS,
+    /// The certificates with which the station proved its identity, its own first. Only on a CSMS,
     /// under profile 3. Path and organization have been verified (A00.FR.403, A00.FR.404).
     #[must_use]
     pub fn client_certificate(&self) -> Option<&[CertificateDer<'static>]> {
         self.inner.link.client_certificate.as_deref()
     }
 
-    /// The subject of [`Peer::client_certificate`]: its common name is to be the station's serial
-    /// number, which BootNotification tells (A00.FR.405, B01.FR.11).
+    /// The subject of [`Peer::client_certificate`]. Its common name must be the station's serial
+    /// number, which BootNotification contains (A00.FR.405, B01.FR.11).
     #[must_use]
     pub fn client_subject(&self) -> Option<CertificateSubject> {
         CertificateSubject::of(self.client_certificate()?.first()?).ok()
     }
 
-    /// What [`Admission::admit`](crate::Admission::admit) attached to the connection, if it is a
-    /// `T`.
+    /// The value that [`Admission::admit`](crate::Admission::admit) attached to the connection, if
+    /// it is a `T`.
     #[must_use]
     pub fn context<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.inner.link.context.as_deref()?.downcast_ref()
     }
 
-    /// Whether the connection is open, and nobody has begun to close it.
+    /// Whether the connection is open and no close has begun.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.inner.mailbox.is_open()
@@ -149,15 +149,15 @@ impl Peer {
 
     /// Calls the peer and waits for its response.
     ///
-    /// Calls go one at a time (2.0.1 Part 4, 4.1.1); the time that one waits for those before it
-    /// does not count against its timeout, 30 s by default.
+    /// Calls are sent one at a time (2.0.1 Part 4, 4.1.1). The timeout of a call, 30 s by default,
+    /// begins when the call is sent.
     ///
     /// # Errors
     /// See [`CallFailure`].
     ///
     /// # Cancel safety
-    /// The call is handed over at the first poll. Dropping the future after that does not take it
-    /// back: the peer may act on it, and its answer is thrown away.
+    /// The call is queued at the first poll. Dropping the future after that does not cancel the
+    /// call: the peer may act on it, and its answer is discarded.
     pub async fn call<R: Request>(&self, request: R) -> Result<R::Response, CallFailure> {
         self.call_with(request, CallOptions::default()).await
     }
@@ -179,15 +179,15 @@ impl Peer {
         self.exchange(outgoing, options, |response| response.decode(R::VERSION)).await
     }
 
-    /// As [`Peer::call`]; `observe` sees the response before the peer's next frame is looked at, so
-    /// what it changes holds for every CALL that comes after the response. It runs on the
-    /// connection's task: return quickly.
+    /// As [`Peer::call`]. `observe` gets the response before the peer's next frame is processed, so
+    /// its changes apply to every CALL after the response. It runs on the connection's task: return
+    /// quickly.
     ///
     /// # Errors
     /// See [`CallFailure`]. Without a valid response `observe` does not run.
     ///
     /// # Cancel safety
-    /// As [`Peer::call`]; `observe` runs also if the future was dropped.
+    /// As [`Peer::call`]. `observe` also runs if the future was dropped.
     pub async fn call_observed<R>(
         &self,
         request: R,
@@ -206,8 +206,8 @@ impl Peer {
         self.exchange(outgoing, CallOptions::default(), read).await
     }
 
-    /// Calls the peer with an action and a payload that nobody checks. For tests of a peer, and for
-    /// gateways.
+    /// Calls the peer with an action and a payload that are not checked. For tests of a peer, and
+    /// for gateways.
     ///
     /// # Errors
     /// See [`CallFailure`].
@@ -230,16 +230,14 @@ impl Peer {
         self.exchange(Outgoing::new(action, &payload), CallOptions::default(), read).await
     }
 
-    /// Sends a message that the peer does not answer (SEND, OCPP 2.1); returns when it is on its
-    /// way to the socket.
+    /// Sends a message that the peer does not answer (SEND, OCPP 2.1). Returns when the message is
+    /// queued for the socket.
     ///
     /// # Errors
-    /// See [`CallFailure`]; [`CallFailure::QueueFull`] where the peer does not take what was sent
-    /// before.
+    /// See [`CallFailure`]. [`CallFailure::QueueFull`] if the peer does not read earlier messages.
     ///
     /// # Cancel safety
-    /// The message is handed over at the first poll. Dropping the future after that does not take
-    /// it back.
+    /// The message is queued at the first poll. Dropping the future after that does not cancel it.
     pub async fn send<N: Notification>(&self, notification: N) -> Result<(), CallFailure> {
         let outgoing = self.outgoing(N::VERSION, N::ACTION, &notification)?;
         drop(notification);
@@ -269,13 +267,13 @@ impl Peer {
                 Err(failure) => (Err(failure), Ok(())),
             };
             count(&verdict);
-            // The caller may have lost interest.
+            // The caller may have dropped its future.
             let _ = sender.send(result);
             verdict
         });
         self.inner.mailbox.put(Command::Call { outgoing, outcome })?;
-        // The driver ends each call by its timeout at the latest; without a driver the sender is
-        // gone.
+        // The driver ends each call by its timeout at the latest. If there is no driver, the sender
+        // is dropped.
         answer.await.unwrap_or(Err(CallFailure::Disconnected))
     }
 
@@ -292,14 +290,14 @@ impl Peer {
         Ok(Outgoing::written(action, ocpp_types::encode(payload).map_err(CallFailure::Unwritable)?))
     }
 
-    /// Closes the connection after pending answers are flushed, and returns when it is closed.
-    /// CALLs of this side that wait for an answer fail with [`CallFailure::Disconnected`].
+    /// Closes the connection after pending answers are flushed, and returns when it is closed. Open
+    /// CALLs of this side fail with [`CallFailure::Disconnected`].
     ///
-    /// The first to close decides the reason. Do not wait for this in a handler whose answer is
-    /// pending; put it into [`Reply::then`](crate::Reply::then).
+    /// The first close decides the reason. Do not wait for it in a handler whose answer is pending;
+    /// use [`Reply::then`](crate::Reply::then).
     ///
     /// # Cancel safety
-    /// The connection closes also if the future is dropped after its first poll.
+    /// The connection closes even if the future is dropped after its first poll.
     pub async fn close(&self, close: Close) -> CloseReason {
         self.begin_close(close);
         self.closed().await
@@ -308,7 +306,7 @@ impl Peer {
     /// Waits until the connection is closed.
     ///
     /// # Cancel safety
-    /// Nothing is lost by dropping it.
+    /// Dropping the future loses nothing.
     pub async fn closed(&self) -> CloseReason {
         loop {
             let mut closed = pin!(self.inner.mailbox.ended.notified());

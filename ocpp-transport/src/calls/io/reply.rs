@@ -1,15 +1,15 @@
-//! What a handler answers, and what it does after the answer has left.
+//! The response of a handler, and the work that follows it.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-/// A response, and possibly something to be done once the peer has it on its way.
+/// A response, and optional work that starts when the response has been flushed.
 ///
 /// ```
 /// use ocpp_transport::Reply;
 ///
-/// // Sends the message that was asked for (FR.05).
+/// // Sends the requested message (FR.05).
 /// let reply = Reply::new("a response").then(async {});
 /// # let _ = reply;
 /// ```
@@ -18,20 +18,20 @@ pub struct Reply<T> {
     then: Option<Next>,
 }
 
-/// What follows an answer.
+/// The work that follows an answer.
 pub(crate) type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<T> Reply<T> {
-    /// A response, and nothing after it.
+    /// A response without further work.
     #[must_use]
     pub fn new(response: T) -> Self {
         Self { response, then: None }
     }
 
     /// Runs `next` strictly after the response frame was written and flushed to the socket (FR.05).
-    /// If that fails, or the response came too late, it never runs. It runs beside the connection,
-    /// so it may call the peer and close the connection. What is added twice runs one after the
-    /// other.
+    /// If that fails, or the response was too late, it never runs. It runs beside the connection,
+    /// so it may call the peer and close the connection. Work that is added by several calls runs
+    /// one after the other.
     #[must_use]
     pub fn then(self, next: impl Future<Output = ()> + Send + 'static) -> Self {
         let then: Next = match self.then {
@@ -44,7 +44,7 @@ impl<T> Reply<T> {
         Self { then: Some(then), ..self }
     }
 
-    /// The same, with another response; what follows it stays.
+    /// Replaces the response. The work that follows it stays.
     #[must_use]
     pub fn map<U>(self, response: impl FnOnce(T) -> U) -> Reply<U> {
         Reply { response: response(self.response), then: self.then }

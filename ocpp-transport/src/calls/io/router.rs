@@ -1,4 +1,4 @@
-//! From the action of a message to the handler of its type.
+//! Finds the handler of a message by its action.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,12 +13,12 @@ use crate::calls::io::peer::Peer;
 use crate::calls::io::reply::{Next, Reply};
 use crate::frame::Incoming;
 
-/// The handlers of one side of a connection, by the type of the request, for one version of OCPP or
-/// several at once.
+/// The handlers of one side of a connection, for one or several versions of OCPP. The type of the
+/// request selects the handler.
 ///
-/// A payload is checked against its schema before a handler sees it. What breaks the schema, what
-/// no version of OCPP knows and what has no handler is answered with the CALLERROR of the
-/// specification's table.
+/// A payload is checked against its schema before its handler runs. A payload that breaks the
+/// schema, an action that no version of OCPP has, and an action without a handler are answered with
+/// the CALLERROR of the specification's table.
 ///
 /// ```
 /// use ocpp_transport::{Peer, Reply, Router};
@@ -43,7 +43,7 @@ type InvalidObserver = dyn Fn(&Peer, &Incoming) + Send + Sync;
 type CallHandler = dyn Fn(Peer, &Incoming) -> Result<Pending, CallError> + Send + Sync;
 type SendHandler = dyn Fn(Peer, &Incoming) -> Result<PendingSend, CallError> + Send + Sync;
 
-/// A handler that has been called, and its answer to come.
+/// A handler that has been called, and its future answer.
 pub(crate) type Pending = Pin<Box<dyn Future<Output = Result<Handled, CallError>> + Send>>;
 
 /// A handler of a SEND that has been called.
@@ -55,7 +55,7 @@ pub(crate) struct Handled {
     pub(crate) then: Option<Next>,
 }
 
-/// The handlers of one action: versions share the names of most.
+/// The handlers of one action by version, because versions share most names.
 struct PerVersion<H: ?Sized>(Vec<(Version, Arc<H>)>);
 
 impl Router {
@@ -66,8 +66,8 @@ impl Router {
     }
 
     /// Adds a version of OCPP. A station offers the versions of its router in the order in which
-    /// they were added, the one that it prefers first; a CSMS takes the first of a station's offer
-    /// that its router has.
+    /// they were added, the preferred one first. A CSMS selects the first version in a station's
+    /// offer that its router has.
     ///
     /// ```
     /// use ocpp_transport::Router;
@@ -84,17 +84,18 @@ impl Router {
         self
     }
 
-    /// Handles requests of type `R`. It answers with a response, or with a [`Reply`] where
-    /// something is to follow.
+    /// Handles requests of type `R`. The handler returns a response, or a [`Reply`] if work follows
+    /// the response.
     ///
-    /// One request of a connection is handled at a time, on the connection's task. A handler that
-    /// panics is answered for with InternalError; so is one that takes longer than
-    /// [`SessionSettings::answer_deadline`](crate::session::SessionSettings), and it is dropped at
-    /// its next `await`. What blocks belongs into `spawn_blocking`, for it holds up the connection.
-    /// A handler outlives the connection that it was called on by that deadline at most. It may
-    /// call the peer, but a `close` that waits belongs into [`Reply::then`].
+    /// One request of a connection is handled at a time, on the connection's task. If a handler
+    /// panics or takes longer than
+    /// [`SessionSettings::answer_deadline`](crate::session::SessionSettings), the request is
+    /// answered with InternalError; a slow handler is dropped at its next `await`. Blocking work
+    /// belongs in `spawn_blocking`, because it delays the connection. A handler outlives its
+    /// connection by that deadline at most. It may call the peer, but a `close` that waits belongs
+    /// in [`Reply::then`].
     ///
-    /// A handler of the same type that was given before is replaced.
+    /// An earlier handler of the same type is replaced.
     ///
     /// # Panics
     /// If `R` belongs to a version of OCPP that the router does not have.
@@ -123,10 +124,9 @@ impl Router {
 
     /// Handles messages of type `N`, which are never answered (SEND, OCPP 2.1).
     ///
-    /// Handlers of these messages run one at a time beside those of requests; while one runs a few
-    /// more messages wait, and what comes beyond that is dropped. One that panics or takes longer
-    /// than [`SessionSettings::answer_deadline`](crate::session::SessionSettings) is logged and
-    /// forgotten.
+    /// Handlers of these messages run one at a time, beside those of requests. A few messages wait
+    /// while one is handled; further ones are dropped. A handler that panics or takes longer than
+    /// [`SessionSettings::answer_deadline`](crate::session::SessionSettings) is logged and dropped.
     ///
     /// # Panics
     /// If `N` belongs to a version of OCPP that the router does not have.
@@ -145,9 +145,9 @@ impl Router {
         self
     }
 
-    /// Shows each request whose payload breaks its schema, before it is answered with a CALLERROR:
-    /// what a peer means may matter although it is refused. Runs on the connection's task: return
-    /// quickly. The payload is what the peer wrote, and may not be JSON.
+    /// Observes each request whose payload breaks its schema, before it is answered with a
+    /// CALLERROR. Its content may matter although it is refused. The observer runs on the
+    /// connection's task: return quickly. The payload is the peer's text, and may not be JSON.
     #[must_use]
     pub fn observe_invalid(self, observer: impl Fn(&Peer, &Incoming) + Send + Sync + 'static) -> Self {
         Self { invalid: Some(Arc::new(observer)), ..self }
@@ -159,11 +159,11 @@ impl Router {
         &self.versions
     }
 
-    /// Calls the handler of a CALL. A panic of it comes through: the caller catches it.
+    /// Calls the handler of a CALL. The caller catches its panics.
     pub(crate) fn call(&self, peer: Peer, incoming: &Incoming) -> Result<Pending, CallError> {
         let (version, action) = (peer.version(), incoming.action());
         match self.calls.get(action).and_then(|handlers| handlers.get(version)) {
-            // Before its future is there, a handler fails by its payload only.
+            // Before it returns its future, a handler fails only because of its payload.
             Some(handler) => handler(peer.clone(), incoming).inspect_err(|_| {
                 if let Some(observe) = &self.invalid {
                     observe(&peer, incoming);
@@ -173,7 +173,7 @@ impl Router {
         }
     }
 
-    /// Calls the handler of a SEND. A panic of it comes through: the caller catches it.
+    /// Calls the handler of a SEND. The caller catches its panics.
     pub(crate) fn send(&self, peer: Peer, incoming: &Incoming) -> Result<PendingSend, CallError> {
         let version = peer.version();
         match self.sends.get(incoming.action()).and_then(|handlers| handlers.get(version)) {
@@ -227,12 +227,12 @@ fn decode<T: serde::de::DeserializeOwned>(incoming: &Incoming, version: Version)
 
 /// The answer to a message that has no handler.
 fn unhandled(incoming: &Incoming, version: Version) -> CallError {
-    // It may be no frame at all: nobody has looked at its payload.
+    // The text may not be a frame, because its payload has not been parsed.
     if let Err(error) = incoming.check(version) {
         return CallError::new(RpcErrorCode::RpcFrameworkError, error.to_string());
     }
-    // Known, but not offered; or one that only this side may send; or one that comes in another
-    // type of message.
+    // The action is known but has no handler, or only this side may send it, or it belongs to
+    // another message type.
     if sender(version, incoming.action()).is_some() {
         let description = format!("{} is not supported here", incoming.action());
         return CallError::new(RpcErrorCode::NotSupported, description);
@@ -240,7 +240,7 @@ fn unhandled(incoming: &Incoming, version: Version) -> CallError {
     CallError::new(RpcErrorCode::NotImplemented, "the action is unknown")
 }
 
-/// Who sends the messages of an action; `None` where the version has no such action.
+/// The sender of an action's messages; `None` if the version has no such action.
 fn sender(version: Version, action: &str) -> Option<Sender> {
     match version {
         #[cfg(feature = "v16")]

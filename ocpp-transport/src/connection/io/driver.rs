@@ -34,7 +34,7 @@ use crate::session::{
     Answer, AnswerRefused, CallKey, CallOutcome, CallRefused, Event, Outgoing, Session, TransmitKind,
 };
 
-/// Everything that belongs to one connection.
+/// The state of one connection.
 pub(crate) struct Driver {
     socket: Socket,
     session: Session,
@@ -42,15 +42,15 @@ pub(crate) struct Driver {
     peer: Peer,
     settings: LinkSettings,
     mail: DriverEnd,
-    /// The CALLs of this side; as many as the session takes on.
+    /// The CALLs of this side, as many as the session accepts.
     calls: Vec<PendingCall>,
     /// The CALL of the peer that is being answered.
     answering: Option<CallTimer>,
-    /// What follows the answers that are not flushed yet, oldest first. As long as the socket's own
-    /// queue at most.
+    /// The work that follows answers that are not flushed yet, oldest first. At most as long as the
+    /// socket's own queue.
     next: VecDeque<(MessageId, Next)>,
     bucket: Option<Bucket>,
-    /// When the socket is read again, if it is not now.
+    /// When the socket is read again, if reading is paused.
     read_again: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     next_ping: Option<Instant>,
@@ -102,18 +102,19 @@ impl Driver {
         }
     }
 
-    /// Reads no more messages of the peer than that.
+    /// Limits the rate at which messages of the peer are read.
     pub(crate) fn with_message_rate(self, rate: Option<MessageRate>) -> Self {
         let now = Instant::now().into_std();
         Self { bucket: rate.map(|rate| Bucket::new(now, rate)), ..self }
     }
 
-    /// Drives the connection until it is closed. `Peer::closed` has returned when this does.
+    /// Drives the connection until it is closed. `Peer::closed` returns before this does.
     ///
     /// # Cancel safety
-    /// Dropping it cuts the connection and drops the handlers that run.
-    // As a block and not as an `async fn`, which would keep a second place for what it was given;
-    // and what comes at the end takes its memory then. Both double what an idle connection needs.
+    /// Dropping the future cuts the connection and drops the running handlers.
+    // This is a block and not an `async fn`, which would keep a second copy of its arguments. The
+    // memory for the end is allocated only at the end. Either one would double the memory of an
+    // idle connection.
     #[allow(clippy::manual_async_fn, reason = "an `async fn` keeps a second place for `self`")]
     pub(crate) fn run(mut self) -> impl Future<Output = (CloseReason, Remains)> + Send {
         async move {
@@ -173,7 +174,7 @@ impl Driver {
         }
     }
 
-    /// Moves what the session has to say to the socket, the handlers and the callers.
+    /// Moves the outputs of the session to the socket, the handlers and the callers.
     fn pump(&mut self, context: &mut Context<'_>) {
         while let Some(event) = self.session.poll_event() {
             self.handle_event(event, context);
@@ -239,7 +240,7 @@ impl Driver {
         let PendingCall { action, outcome: tell, timer, .. } = self.calls.swap_remove(index);
         let end = CallEnd::of(&outcome);
         if self.calls.is_empty() {
-            // An idle connection keeps no room.
+            // An idle connection keeps no memory for calls.
             self.calls = Vec::new();
         }
         let mut answered = None;
@@ -305,11 +306,11 @@ impl Driver {
         }
     }
 
-    /// FR.05: what follows an answer starts when the kernel has the answer.
+    /// FR.05: the work that follows an answer starts when the kernel has the answer.
     fn handle_flushed(&mut self, kinds: &[TransmitKind]) {
         for kind in kinds {
             let TransmitKind::Answer(flushed) = kind else { continue };
-            // Answers are flushed in order, and not each is followed by something.
+            // Answers are flushed in order, and not every one is followed by work.
             if let Some((_, next)) = self.next.pop_front_if(|(id, _)| id == flushed) {
                 self.handlers.follow(next);
             }
@@ -331,7 +332,7 @@ impl Driver {
             Message::Text(text) => {
                 trace!(frame = %Redacted(&text), "in");
                 self.tap(Direction::In, &text);
-                // Once this side is closing, the peer's CALLs are not taken on any more.
+                // A closing side accepts no more CALLs of the peer.
                 if self.closing.is_none() {
                     self.session.handle_text(Instant::now().into_std(), FrameText::from(text));
                 }
@@ -352,7 +353,7 @@ impl Driver {
         }
     }
 
-    /// What the handles of this connection want.
+    /// Executes the commands of this connection's handles.
     fn handle_mail(&mut self) -> Option<End> {
         while let Some(command) = self.mail.take() {
             match command {
@@ -365,7 +366,7 @@ impl Driver {
                     } else {
                         Err(CallFailure::QueueFull)
                     };
-                    // The sender may have lost interest.
+                    // The sender may have dropped its future.
                     let _ = outcome.send(result);
                 }
             }
@@ -396,7 +397,7 @@ impl Driver {
 
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<Option<End>> {
         let deadline = self.next_deadline();
-        // A deadline that moves away, as most do, costs nothing but to wake up once too often.
+        // A deadline that moves later, as most do, only causes one needless wake-up.
         if deadline < self.timer.deadline() {
             self.timer.as_mut().reset(deadline);
         }
@@ -431,7 +432,7 @@ impl Driver {
         None
     }
 
-    /// Whether a close has nothing more to wait for.
+    /// Whether a close has nothing left to wait for.
     fn end_of_drain(&mut self) -> Option<End> {
         let closing = self.closing.as_ref()?;
         let drained = !self.session.is_answering() && self.socket.unflushed_since().is_none();
@@ -469,8 +470,7 @@ impl Driver {
     }
 
     async fn end(mut self, reason: CloseReason, ending: Ending) -> (CloseReason, Remains) {
-        // What calls this side has made are over, also for those whose command was not looked at
-        // yet.
+        // All calls of this side have ended, including those whose command was not read yet.
         self.session.disconnect();
         while let Some(event) = self.session.poll_event() {
             if let Event::CallEnded { key, outcome } = event {
@@ -498,14 +498,14 @@ fn failure(refused: CallRefused) -> CallFailure {
         CallRefused::QueueFull { .. } => CallFailure::QueueFull,
         CallRefused::TooLarge { bytes, max } => CallFailure::TooLarge { bytes, max },
         CallRefused::NotAccepted => CallFailure::NotAccepted,
-        // Peer::send takes messages of 2.1 only, and those on a connection of 2.1.
+        // Peer::send accepts only messages of 2.1, on a connection of 2.1.
         CallRefused::NoSend | CallRefused::Disconnected => CallFailure::Disconnected,
     }
 }
 
-/// Messages of a peer that are handled before other connections have their turn on this thread;
-/// each takes some ten microseconds.
+/// Messages of a peer that are handled before other connections get a turn on this thread. Each
+/// takes about ten microseconds.
 const MESSAGES_PER_TURN: usize = 16;
 
-/// The longest sleep of a connection that waits for nothing.
+/// The longest sleep of an idle connection.
 const IDLE: Duration = Duration::from_secs(3600);

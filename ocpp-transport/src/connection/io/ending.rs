@@ -8,30 +8,30 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use crate::connection::close::{Close, CloseReason};
 use crate::connection::io::inflate::deflate_error;
 
-/// How the socket is to be left.
+/// How the socket is closed.
 pub(crate) enum Ending {
-    /// By this side, with a Close frame.
+    /// This side sends a Close frame.
     Close { code: u16, text: &'static str, patience: Duration },
     /// The peer has sent Close.
     Finish,
-    /// There is nobody to say anything to.
+    /// Nothing is sent.
     Cut,
 }
 
-/// Why a connection ends, and how its socket is to be left.
+/// Why a connection ends, and how its socket is closed.
 pub(crate) type End = (CloseReason, Ending);
 
 /// This side closes.
 pub(crate) fn closed_here(close: Close, patience: Duration) -> End {
     let patience = match close {
-        // The peer has moved on to another connection, and is not kept waiting for this one.
+        // The peer already uses another connection and must not wait for this one.
         Close::Replaced => REPLACED_PATIENCE.min(patience),
         _ => patience,
     };
     (CloseReason::Local(close), Ending::Close { code: close.code(), text: close.text(), patience })
 }
 
-/// Sorts the end of the socket into failures of the network and of the peer.
+/// Distinguishes failures of the network and of the peer at the end of a socket.
 pub(crate) fn end_of_socket(error: Option<tungstenite::Error>) -> End {
     let Some(error) = error else {
         return (CloseReason::Peer { code: None, reason: String::new() }, Ending::Finish);
@@ -42,7 +42,7 @@ pub(crate) fn end_of_socket(error: Option<tungstenite::Error>) -> End {
         }
         tungstenite::Error::Utf8(_) => misbehaved(1007, "text that is not UTF-8".to_owned()),
         tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => gone(),
-        // Neither Close nor TLS's own close_notify: a process that was killed.
+        // Neither Close nor TLS's close_notify: the process was killed.
         tungstenite::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => gone(),
         tungstenite::Error::Protocol(error) => misbehaved(1002, error.to_string()),
         tungstenite::Error::Io(error) if let Some(error) = deflate_error(&error) => {
@@ -56,14 +56,15 @@ fn gone() -> End {
     (CloseReason::Lost { error: "the peer went away without a close".to_owned() }, Ending::Cut)
 }
 
-/// The peer broke a rule, and is told so.
+/// The peer broke a rule. The Close frame contains the code.
 pub(crate) fn misbehaved(code: u16, error: String) -> End {
     let ending = Ending::Close { code, text: "", patience: MISBEHAVED_PATIENCE };
     (CloseReason::Misbehaved { code, error }, ending)
 }
 
-/// How long a connection that is replaced takes to say so; a half-open one cannot.
+/// How long a connection that is replaced waits for the Close frame to be sent. A half-open one
+/// cannot send it.
 const REPLACED_PATIENCE: Duration = Duration::from_millis(500);
 
-/// How long a peer that broke the rules has to read that it did.
+/// How long a peer that broke the rules has to read the Close frame.
 const MISBEHAVED_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! The bytes under a WebSocket, with the peer's messages inflated and in short frames.
+//! The bytes below a WebSocket, with the peer's messages inflated and in short frames.
 
 use std::io;
 use std::pin::Pin;
@@ -11,17 +11,17 @@ use crate::connection::tap::Direction;
 use crate::deflate::{DeflateError, Inbound};
 use crate::metrics::Metrics;
 
-/// A [`Stream`] whose reader sees no compressed and no long frames. Writing is left alone.
+/// A [`Stream`] whose reader sees no compressed and no long frames. Writing is unchanged.
 pub(crate) struct Inflating {
     stream: Stream,
     inbound: Inbound,
-    /// What was read and not looked at, because the reader had no more room.
+    /// Bytes that were read but not processed, because the reader had no more room.
     unread: Vec<u8>,
     metrics: Metrics,
 }
 
 impl Inflating {
-    /// `tail` came from the stream already.
+    /// `tail` was already read from the stream.
     pub(crate) fn new(stream: Stream, tail: Vec<u8>, inbound: Inbound, metrics: Metrics) -> Self {
         metrics.wire(Direction::In, tail.len());
         Self { stream, inbound, unread: tail, metrics }
@@ -64,7 +64,7 @@ impl AsyncRead for Inflating {
             metrics.wire(Direction::In, read.len());
             let progress = inbound.handle_bytes(read, buffer.initialize_unfilled()).map_err(invalid)?;
             buffer.advance(progress.given);
-            // What is left finds room next time.
+            // The rest is processed by the next call.
             unread.extend_from_slice(&read[progress.taken..]);
             if progress.given > 0 {
                 return Poll::Ready(Ok(()));
@@ -90,7 +90,7 @@ impl AsyncWrite for Inflating {
     }
 }
 
-/// What the peer did wrong, if it was that which ended the stream.
+/// The peer's fault, if it ended the stream.
 pub(crate) fn deflate_error(error: &io::Error) -> Option<DeflateError> {
     error.get_ref()?.downcast_ref().copied()
 }
@@ -99,7 +99,7 @@ fn invalid(error: DeflateError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// Drops what has been looked at, and with the last of it the buffer.
+/// Drops the processed bytes, and the buffer when it is empty.
 fn forget(unread: &mut Vec<u8>, length: usize) {
     if length == unread.len() {
         *unread = Vec::new();
@@ -108,5 +108,5 @@ fn forget(unread: &mut Vec<u8>, length: usize) {
     }
 }
 
-/// How much is read at once, in bytes.
+/// The number of bytes that are read at once.
 const PIECE_BYTES: usize = 4096;

@@ -1,4 +1,4 @@
-//! A TCP connection that is read ahead while it waits, to notice that its peer has closed it.
+//! A TCP connection that is read ahead while it waits, to detect that its peer has closed it.
 
 use std::io;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A TCP connection, and the bytes that were read ahead.
+/// A TCP connection, and the bytes read ahead.
 #[derive(Debug)]
 pub(crate) struct ReadAhead {
     tcp: TcpStream,
@@ -16,11 +16,11 @@ pub(crate) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Ready when the peer has closed or reset the connection; never after it has sent more than
-    /// `MAX_AHEAD_BYTES`.
+    /// Ready when the peer has closed or reset the connection. Never ready after the peer has sent
+    /// more than `MAX_AHEAD_BYTES`.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing: what was read is kept.
+    /// Dropping the future loses nothing: the bytes read are kept.
     pub(crate) async fn gone(&mut self) {
         while self.ahead.len() < MAX_AHEAD_BYTES {
             self.ahead.reserve_exact(AHEAD_STEP_BYTES);
@@ -104,11 +104,11 @@ impl AsyncWrite for ReadAhead {
     }
 }
 
-/// Ready when the peer has closed or reset the connection. The bytes that it sends are appended to
-/// `tail`; never ready after it has sent more than `MAX_AHEAD_BYTES`.
+/// Ready when the peer has closed or reset the connection. Received bytes are appended to `tail`.
+/// Never ready after the peer has sent more than `MAX_AHEAD_BYTES`.
 ///
 /// # Cancel safety
-/// Dropping the future loses nothing: what was read is in `tail`.
+/// Dropping the future loses nothing: the bytes read are in `tail`.
 pub(crate) async fn gone(stream: &mut (impl AsyncRead + Unpin), tail: &mut Vec<u8>) {
     while tail.len() < MAX_AHEAD_BYTES {
         match stream.read_buf(tail).await {
@@ -120,10 +120,10 @@ pub(crate) async fn gone(stream: &mut (impl AsyncRead + Unpin), tail: &mut Vec<u
 }
 
 /// The most bytes that are read ahead of one connection. A TLS hello with a post-quantum key share
-/// has less than 2 KiB, and a station has to wait for the response to its upgrade.
+/// has less than 2 KiB, and a station must wait for the response to its upgrade.
 const MAX_AHEAD_BYTES: usize = 4 * 1024;
 
-/// Room for one read, in bytes. Most hellos fit.
+/// Room for one read, in bytes. Most hellos fit into it.
 const AHEAD_STEP_BYTES: usize = 512;
 
 #[cfg(test)]

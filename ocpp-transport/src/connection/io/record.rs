@@ -1,4 +1,4 @@
-//! A record of frames, for the bench and for demonstrations.
+//! A recording of frames, for the bench and for demonstrations.
 
 use std::{
     fs::File,
@@ -14,14 +14,14 @@ use serde_json::{json, value::RawValue};
 
 use crate::connection::tap::{Direction, FrameTap};
 
-/// An observer that appends every frame to the file `path`, one JSON object a line: `time`,
-/// `direction` (`received` or `sent`, as this side sees it), `station`, and `frame`, or `text`
-/// where it is no JSON.
+/// An observer that appends every frame to the file `path`, as one JSON object per line: `time`,
+/// `direction` (`received` or `sent`, as seen by this side), `station`, and `frame`, or `text` if
+/// it is not JSON.
 ///
-/// The record holds whole payloads, and so whatever secret one carries: it is for the bench, and a
-/// new file is readable by its owner only. Each line is handed to the operating system before the
-/// frame goes on its way. Lines that cannot be written, on a full disk, are lost: the first is
-/// logged, and how many there were when there is room again.
+/// The recording contains whole payloads with their secrets. It is meant for the bench, and a new
+/// file can be read only by its owner. Each line is passed to the operating system before the frame
+/// is processed. Lines that cannot be written, for example on a full disk, are lost. The first loss
+/// is logged, and their number when writing works again.
 ///
 /// # Errors
 /// If the file cannot be opened for appending.
@@ -50,13 +50,13 @@ pub fn record_frames(path: &Path) -> io::Result<FrameTap> {
 
 struct Record {
     file: File,
-    /// Lines that could not be written since the last that was.
+    /// Lines that were lost since the last one that was written.
     lost: u64,
 }
 
 impl Record {
     fn append(&mut self, line: &str) {
-        // What failed may have left a part of a line.
+        // A failed write may have left a part of a line.
         let end_of_torn = if self.lost > 0 { "\n" } else { "" };
         match self.file.write_all(format!("{end_of_torn}{line}").as_bytes()) {
             Ok(()) if self.lost > 0 => {

@@ -1,4 +1,4 @@
-//! A WebSocket that is read and written at the same time by one task.
+//! A WebSocket that one task reads and writes at the same time.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -21,10 +21,10 @@ use crate::deflate::{Agreed, BAD_GATEWAY, Compressor, Inbound};
 use crate::metrics::Metrics;
 use crate::session::{Transmit, TransmitKind};
 
-/// The socket, and what waits to be written to it.
+/// The socket, and the data that waits to be written to it.
 pub(crate) struct Socket {
     web_socket: WebSocketStream<Inflating>,
-    /// None: no compression was agreed.
+    /// `None`: no compression was agreed.
     compressor: Option<Compressor>,
     outgoing: VecDeque<Outgoing>,
     written: Vec<TransmitKind>,
@@ -33,12 +33,12 @@ pub(crate) struct Socket {
     role: Role,
 }
 
-/// Whether the peer is read.
+/// Whether the socket is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
     On,
-    /// What it sends waits in the buffers of the operating systems, until they are full and it has
-    /// to wait, too.
+    /// The peer's data waits in the buffers of the operating systems, until they are full and the
+    /// peer must wait, too.
     Paused,
 }
 
@@ -47,19 +47,19 @@ enum Outgoing {
     Ping,
 }
 
-/// What happened on the socket.
+/// An event of the socket.
 #[derive(Debug)]
 pub(crate) enum SocketEvent {
     /// These frames are flushed; the kernel has them.
     Flushed(Vec<TransmitKind>),
-    /// A message came in.
+    /// A message was received.
     Message(Message),
-    /// The connection is over: by an error, or without one after both sides have sent Close.
+    /// The connection has ended, by an error, or without one after both sides have sent Close.
     Ended(Option<tungstenite::Error>),
 }
 
 impl Socket {
-    /// A WebSocket on a stream that has been upgraded; `tail` came right behind that.
+    /// A WebSocket on a stream after its upgrade. `tail` are the bytes that followed the upgrade.
     pub(crate) async fn open(
         stream: Stream,
         tail: Vec<u8>,
@@ -98,24 +98,25 @@ impl Socket {
         self.reading = reading;
     }
 
-    /// Whether the peer takes what is sent to it.
+    /// Whether the peer reads what is sent to it.
     pub(crate) fn has_room(&self) -> bool {
         self.outgoing.len() < MAX_OUTGOING
     }
 
-    /// Since when something waits for the peer to make room; `None` if all is flushed.
+    /// Since when data waits for the peer to read; `None` if all is flushed.
     pub(crate) fn unflushed_since(&self) -> Option<Instant> {
         self.unflushed_since
     }
 
-    /// Writes what waits, and reads. After `Ended` it is not polled again.
+    /// Writes the waiting data, and reads. Must not be polled again after `Ended`.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<SocketEvent> {
         match self.poll_write(context) {
             Poll::Ready(Ok(kinds)) => return Poll::Ready(SocketEvent::Flushed(kinds)),
             Poll::Ready(Err(error)) => return Poll::Ready(SocketEvent::Ended(Some(error))),
             Poll::Pending => {}
         }
-        // A peer that does not read its answers is not read either: that bounds what waits for it.
+        // A peer that does not read its answers is not read either. This bounds the data that waits
+        // for it.
         if self.outgoing.len() >= MAX_OUTGOING || self.reading == Reading::Paused {
             return Poll::Pending;
         }
@@ -126,7 +127,7 @@ impl Socket {
         })
     }
 
-    /// Ready when all is flushed; pending also if there was nothing to flush.
+    /// Ready when all is flushed. Pending also if there was nothing to flush.
     fn poll_write(
         &mut self,
         context: &mut Context<'_>,
@@ -155,7 +156,7 @@ impl Socket {
         Poll::Ready(Ok(std::mem::take(&mut self.written)))
     }
 
-    /// Sends Close, waits for the peer's, and shuts the connection down. Takes at most twice
+    /// Sends Close, waits for the peer's Close, and shuts the connection down. Takes at most twice
     /// `patience`.
     pub(crate) async fn close(mut self, frame: CloseFrame, patience: Duration) {
         let mut acknowledged = false;
@@ -175,7 +176,7 @@ impl Socket {
         }
     }
 
-    /// The code of a Close frame as the peer has sent it.
+    /// The code of a Close frame as the peer sent it.
     pub(crate) fn close_code(&self, code: u16) -> u16 {
         if self.web_socket.get_ref().is_bad_gateway() { BAD_GATEWAY } else { code }
     }
@@ -184,13 +185,13 @@ impl Socket {
     /// `patience`.
     pub(crate) async fn finish(mut self, patience: Duration) {
         if self.web_socket.get_ref().is_bad_gateway() {
-            // The one code that tungstenite cannot send back.
+            // The only code that tungstenite cannot send back.
             let mut stream = self.web_socket.into_inner().into_inner();
             let [high, low] = BAD_GATEWAY.to_be_bytes();
             let answer: &[u8] = match self.role {
                 Role::Server => &[0x88, 2, high, low],
-                // Masked with zeros: the mask protects proxies from what an attacker chooses, and
-                // nobody chooses this.
+                // Masked with zeros: the mask protects proxies from content that an attacker
+                // chooses, and no attacker chooses this.
                 Role::Client => &[0x88, 0x82, 0, 0, 0, 0, high, low],
             };
             let farewell = async {
@@ -205,16 +206,16 @@ impl Socket {
     }
 }
 
-/// A text message as one frame with RSV1 set (RFC 7692, section 6); tungstenite masks it where that
-/// is needed.
+/// A text message as one frame with RSV1 set (RFC 7692, section 6). tungstenite masks it if
+/// necessary.
 fn compressed(payload: Vec<u8>) -> Message {
     let mut frame = Frame::message(payload, OpCode::Data(Data::Text), true);
     frame.header_mut().rsv1 = true;
     Message::Frame(frame)
 }
 
-/// Ends a connection so that the peer still gets what was sent: a socket that is closed with unread
-/// bytes in it is reset, and a reset destroys the Close frame on its way.
+/// Ends a connection so that the peer still receives what was sent. A socket that is closed with
+/// unread bytes is reset, and a reset destroys a Close frame that is not read yet.
 async fn linger(mut stream: Stream, patience: Duration) {
     let rest = async {
         stream.shutdown().await?;
@@ -234,10 +235,10 @@ async fn linger(mut stream: Stream, patience: Duration) {
     let _ = timeout(patience, rest).await;
 }
 
-/// Frames that wait for the peer to read, before this side stops reading. More than one only if it
-/// misbehaves.
+/// Frames that wait for the peer to read, before this side stops reading. There is more than one
+/// only if the peer misbehaves.
 const MAX_OUTGOING: usize = 8;
 
-/// What a peer may still send after the end before the connection is cut, in bytes: a few of its
+/// The bytes that a peer may still send after the end before the connection is cut: a few of its
 /// largest frames.
 const MAX_UNREAD_BYTES: usize = 1024 * 1024;

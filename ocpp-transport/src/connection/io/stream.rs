@@ -10,7 +10,7 @@ use tokio_rustls::TlsStream;
 
 use crate::connection::io::read_ahead::ReadAhead;
 
-/// The bytes under a WebSocket.
+/// The bytes below a WebSocket.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Plain(ReadAhead),
@@ -20,7 +20,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// The certificates that the other end presented, if it did.
+    /// The certificates that the peer presented, if any.
     pub(crate) fn peer_certificates(&self) -> Option<Vec<CertificateDer<'static>>> {
         match self {
             Self::Plain(_) => None,

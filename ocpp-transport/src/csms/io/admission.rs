@@ -1,4 +1,4 @@
-//! Who may connect to a CSMS.
+//! Which stations may connect to a CSMS.
 
 use core::net::SocketAddr;
 use std::any::Any;
@@ -19,18 +19,18 @@ use crate::session::Registration;
 use crate::tls::SecurityEvent;
 use crate::upgrade::basic::Credentials;
 
-/// Decides which stations may connect, and learns which are connected.
+/// Decides which stations may connect, and is informed which ones are connected.
 ///
-/// For one identity the callbacks come in order: `connected`, `disconnected`, `connected`, …, also
-/// when a second connection replaces the first.
+/// The callbacks of one identity are called in order: `connected`, `disconnected`, `connected`, …,
+/// even if a second connection replaces the first.
 pub trait Admission: Send + Sync + 'static {
     /// Decides about a connection before its WebSocket is opened.
     ///
-    /// Verified already: under profile 3 the certificate's path and organization (A00.FR.403,
+    /// Already verified: under profile 3 the certificate's path and organization (A00.FR.403,
     /// A00.FR.404), under profiles 1 and 2 that the user in the credentials is the identity
-    /// (A00.FR.204, A00.FR.303). Left to decide: whether the station is known, its password
-    /// (A00.FR.207, A00.FR.324), whether this is the profile that it has to use (A00.FR.002), and
-    /// whether the certificate is this station's (A00.FR.405).
+    /// (A00.FR.204, A00.FR.303). To be decided: whether the station is known, whether its password
+    /// is correct (A00.FR.207, A00.FR.324), whether it may use this profile (A00.FR.002), and
+    /// whether the certificate belongs to this station (A00.FR.405).
     ///
     /// # Cancel safety
     /// The future is dropped when the peer closes the connection or the deadline of the handshake
@@ -48,39 +48,40 @@ pub trait Admission: Send + Sync + 'static {
         let _ = (peer, reason);
     }
 
-    /// A connection was refused in a way that OCPP has a security event for; told once per episode.
-    /// Runs on the connection's task: return quickly.
+    /// A connection was refused for a reason that is a security event of OCPP. Called once per
+    /// episode. Runs on the connection's task: return quickly.
     fn security_event(&self, event: &SecurityEvent) {
         let _ = event;
     }
 }
 
-/// A station asks for a connection.
+/// A station's request for a connection.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct UpgradeRequest {
-    /// What it says to be: the last segment of the URL's path, decoded. The credentials have to
+    /// The claimed identity: the last segment of the URL's path, decoded. The credentials must
     /// prove it.
     pub identity: StationIdentity,
-    /// The version of OCPP that the connection will speak: the first of those that the station
-    /// offers which the router serves.
+    /// The version of OCPP of the connection: the first version in the station's offer that the
+    /// router serves.
     pub version: Version,
-    /// User and password; always present under profiles 1 and 2, never under 3.
+    /// User and password. Always present under profiles 1 and 2, never under 3.
     pub basic: Option<Credentials>,
-    /// Its certificates, its own first; always present under profile 3, never under 1 and 2.
+    /// The certificates of the station, its own first. Always present under profile 3, never under
+    /// 1 and 2.
     pub client_certificate: Option<Vec<CertificateDer<'static>>>,
-    /// Whether its certificate is past its last day, which [`ClientTrust`](crate::tls::ClientTrust)
-    /// permits it by name (A00.FR.429): admit it, keep it Pending and renew the certificate at once
-    /// (A02).
+    /// Whether the certificate has expired, which [`ClientTrust`](crate::tls::ClientTrust) permits
+    /// for this station (A00.FR.429): admit the station, keep it Pending, and renew its certificate
+    /// at once (A02).
     pub certificate_expired: bool,
-    /// The network address that it comes from.
+    /// The network address of the station.
     pub remote: SocketAddr,
-    /// The security profile that the above amounts to.
+    /// The security profile that follows from the above.
     pub profile: SecurityProfile,
 }
 
 impl UpgradeRequest {
-    /// The subject of the client certificate; its common name is to be the station's serial number
+    /// The subject of the client certificate. Its common name must be the station's serial number
     /// (A00.FR.405).
     #[must_use]
     pub fn client_subject(&self) -> Option<CertificateSubject> {
@@ -104,22 +105,22 @@ impl Admitted {
         Self::default()
     }
 
-    /// Sets what is known of the station's registration; [`Registration::Accepted`] by default.
-    /// Until its BootNotification is accepted the station's other CALLs are answered with
+    /// Sets the known state of the station's registration, by default [`Registration::Accepted`].
+    /// Until its BootNotification is accepted, the station's other CALLs are answered with
     /// SecurityError (B02.FR.02, B03.FR.07).
     #[must_use]
     pub fn with_registration(self, registration: Registration) -> Self {
         Self { registration, ..self }
     }
 
-    /// Attaches something to the connection that handlers find again with [`Peer::context`].
+    /// Attaches a value to the connection, which handlers get with [`Peer::context`].
     #[must_use]
     pub fn with_context<T: Any + Send + Sync>(self, context: T) -> Self {
         Self { context: Some(Arc::new(context)), ..self }
     }
 
-    /// Calls the station by the CSMS's own spelling of its identity, which may differ in the case
-    /// of its letters: [`Peer::identity`] is that spelling then.
+    /// Sets the CSMS's own spelling of the identity, which may differ in the case of its letters.
+    /// [`Peer::identity`] then returns that spelling.
     #[must_use]
     pub fn with_identity(self, identity: StationIdentity) -> Self {
         Self { identity: Some(identity), ..self }
@@ -136,16 +137,16 @@ impl std::fmt::Debug for Admitted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Nobody knows the identity: HTTP 404.
+    /// The identity is unknown: HTTP 404.
     #[error("the station is unknown")]
     UnknownStation,
-    /// Wrong password, or a certificate of another station: HTTP 401.
+    /// The password is wrong, or the certificate belongs to another station: HTTP 401.
     #[error("the credentials are wrong")]
     BadCredentials,
     /// Neither a password nor a certificate: HTTP 401.
     #[error("the station showed neither a password nor a certificate")]
     NoCredentials,
-    /// The station has to use another security profile (A00.FR.002): HTTP 403.
+    /// The station must use another security profile (A00.FR.002): HTTP 403.
     #[error("the station has to use another security profile")]
     WrongProfile,
     /// The decision cannot be made now: HTTP 503.
@@ -192,7 +193,7 @@ impl Refusal {
     }
 }
 
-/// [`Admission`] behind a pointer.
+/// [`Admission`] as a trait object.
 pub(crate) trait DynAdmission: Send + Sync {
     fn admit<'a>(
         &'a self,

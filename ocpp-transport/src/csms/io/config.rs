@@ -1,4 +1,4 @@
-//! What a CSMS can set.
+//! The configuration of a CSMS.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,40 +8,42 @@ use crate::connection::message_rate::MessageRate;
 use crate::tls::ServerTls;
 use crate::upgrade::NoCommonSubprotocol;
 
-/// Where a CSMS listens, and how.
+/// The address that a CSMS listens on, and its limits.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CsmsConfig {
-    /// The address to listen on; port 0 takes a free one, see
+    /// The address to listen on. Port 0 selects a free one, see
     /// [`Csms::local_addr`](crate::Csms::local_addr).
     pub listen: SocketAddr,
-    /// None is security profile 1: no TLS.
+    /// `None` is security profile 1: no TLS.
     pub tls: Option<ServerTls>,
     /// The path of the endpoint; stations append `/` and their identity. Default `/`.
     pub base_path: String,
-    /// What a station is told that speaks none of the router's versions. Default: an HTTP refusal.
+    /// The answer to a station that speaks none of the router's versions. Default: an HTTP refusal.
     pub no_common_subprotocol: NoCommonSubprotocol,
-    /// How long a connection may be silent before its first byte. Default 5 s; until then it costs
-    /// a socket only.
+    /// How long a connection may be silent before its first byte. Default 5 s. Until then it takes
+    /// only a socket.
     pub first_byte_timeout: Duration,
     /// Deadline of TLS, HTTP and admission together. Default 15 s.
     pub handshake_timeout: Duration,
-    /// Connections that are not admitted yet, silent ones included. Default 8,192; beyond it, a new
-    /// one takes the place of the oldest that has no turn, in the network that has most of them.
+    /// Connections that are not admitted yet, including silent ones. Default 8,192. Above that, a
+    /// new one replaces the oldest one without a turn, in the network that has the most of them.
     pub max_pending: usize,
-    /// Handshakes at once: TLS and HTTP. Default 512, at some 20 KiB each; beyond it, connections
-    /// wait for their turn. The network that has the fewest turns is next, with its newest
-    /// connection.
+    /// Handshakes (TLS and HTTP) at once. Default 512, at about 20 KiB each. Above that,
+    /// connections wait for their turn. The next turn goes to the network with the fewest turns,
+    /// and there to its newest connection.
     pub max_handshakes: usize,
-    /// Of these, those of one address (an IPv6 /64 network counts as one). Default `None`: three
-    /// quarters, so that one address shuts no other out, and a site behind one has most of them.
+    /// Handshakes of one address at once (an IPv6 /64 network counts as one address). Default
+    /// `None`: three quarters of all, so that one address cannot lock out the others, and a site
+    /// behind one address gets most of them.
     pub max_handshakes_per_address: Option<usize>,
     /// Admitted connections. Default 20,000. Above that, new ones wait in the operating system's
-    /// queue. The open files that it takes are this and `max_pending`.
+    /// queue. The process needs as many open files as this and `max_pending` together.
     pub max_connections: usize,
-    /// Messages of one station; none is no bound. Default 50 a second after a burst of 500.
+    /// The rate of messages from one station; `None` is unlimited. Default 50 a second after a
+    /// burst of 500.
     pub message_rate: Option<MessageRate>,
-    /// Over which time a shutdown spreads the closing of connections. Default 10 s; up to a
+    /// The time over which a shutdown spreads the closing of connections. Default 10 s. Up to a
     /// thousand connections take 10 ms each.
     pub drain: Duration,
     /// Deadlines and bounds of each connection.
@@ -81,7 +83,7 @@ impl CsmsConfig {
         Self { base_path: base_path.into(), ..self }
     }
 
-    /// Sets what a station is told that speaks none of the router's versions.
+    /// Sets the answer to a station that speaks none of the router's versions.
     #[must_use]
     pub fn with_no_common_subprotocol(self, no_common_subprotocol: NoCommonSubprotocol) -> Self {
         Self { no_common_subprotocol, ..self }
@@ -99,43 +101,43 @@ impl CsmsConfig {
         Self { handshake_timeout, ..self }
     }
 
-    /// Sets how many connections may be waiting for admission, silent ones included.
+    /// Sets how many connections may wait for admission, including silent ones.
     #[must_use]
     pub fn with_max_pending(self, max_pending: usize) -> Self {
         Self { max_pending, ..self }
     }
 
-    /// Sets how many handshakes there may be at once.
+    /// Sets the maximum number of handshakes at once.
     #[must_use]
     pub fn with_max_handshakes(self, max_handshakes: usize) -> Self {
         Self { max_handshakes, ..self }
     }
 
-    /// Sets how many handshakes of one address there may be at once.
+    /// Sets the maximum number of handshakes of one address at once.
     #[must_use]
     pub fn with_max_handshakes_per_address(self, handshakes: usize) -> Self {
         Self { max_handshakes_per_address: Some(handshakes), ..self }
     }
 
-    /// Sets how many connections there may be.
+    /// Sets the maximum number of connections.
     #[must_use]
     pub fn with_max_connections(self, max_connections: usize) -> Self {
         Self { max_connections, ..self }
     }
 
-    /// Sets how many messages a station may send.
+    /// Sets the rate at which a station may send messages.
     #[must_use]
     pub fn with_message_rate(self, message_rate: MessageRate) -> Self {
         Self { message_rate: Some(message_rate), ..self }
     }
 
-    /// Reads what stations send as fast as they do.
+    /// Reads messages as fast as stations send them.
     #[must_use]
     pub fn with_unlimited_message_rate(self) -> Self {
         Self { message_rate: None, ..self }
     }
 
-    /// Sets over which time a shutdown spreads the closing of connections.
+    /// Sets the time over which a shutdown spreads the closing of connections.
     #[must_use]
     pub fn with_drain(self, drain: Duration) -> Self {
         Self { drain, ..self }

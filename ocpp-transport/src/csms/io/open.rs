@@ -1,4 +1,4 @@
-//! The way from a TCP connection to a WebSocket: TLS, HTTP, admission.
+//! Turns a TCP connection into a WebSocket: TLS, HTTP, admission.
 
 use std::io;
 use std::net::SocketAddr;
@@ -40,7 +40,7 @@ pub(crate) enum OpenError {
     Refused {
         identity: StationIdentity,
         profile: SecurityProfile,
-        /// The certificate that was not enough.
+        /// The certificate that did not suffice.
         presented: Option<Box<PresentedCertificate>>,
         refusal: Refusal,
     },
@@ -53,11 +53,11 @@ pub(crate) enum OpenError {
 }
 
 impl OpenError {
-    /// The security event that it is, if any.
+    /// The security event of the error, if there is one.
     pub(crate) fn event(&self) -> Option<SecurityEventKind> {
         match self {
             Self::Tls(error) => error.event(),
-            // A00.FR.405, A00.FR.407: a sound certificate, but of another station.
+            // A00.FR.405, A00.FR.407: a valid certificate, but of another station.
             Self::Refused {
                 profile: SecurityProfile::TlsWithClientCertificate,
                 refusal: Refusal::BadCredentials,
@@ -69,7 +69,7 @@ impl OpenError {
 }
 
 impl OpenError {
-    /// The station's certificate, where it is refused for it.
+    /// The station's certificate, if it is the reason of the refusal.
     pub(crate) fn presented(&self) -> Option<&PresentedCertificate> {
         match self {
             Self::Tls(error) => error.presented(),
@@ -78,7 +78,7 @@ impl OpenError {
         }
     }
 
-    /// It, among few, as a label of the metrics.
+    /// The label of the error in the metrics.
     pub(crate) fn label(&self) -> &'static str {
         match self {
             Self::Tls(HandshakeError::Version) => "tls_version",
@@ -101,7 +101,7 @@ impl OpenError {
     }
 }
 
-/// A connection that does not become a WebSocket, and what is left of it.
+/// A connection that does not become a WebSocket, and the response that is still to be sent.
 pub(crate) struct NotOpened {
     pub(crate) error: OpenError,
     farewell: Option<(Stream, Vec<u8>)>,
@@ -109,10 +109,10 @@ pub(crate) struct NotOpened {
 
 impl NotOpened {
     /// Sends the response that refuses, and waits until it has arrived. Without a permit it does
-    /// not wait; the response arrives unless the peer is still sending.
+    /// not wait; the response still arrives unless the peer is still sending.
     ///
     /// # Cancel safety
-    /// Dropping the future hangs up.
+    /// Dropping the future closes the socket.
     pub(crate) async fn say_farewell(self, permit: Option<SemaphorePermit<'_>>) {
         let Some((mut stream, response)) = self.farewell else { return };
         if permit.is_none() {
@@ -152,7 +152,7 @@ pub(crate) async fn open(
     };
     let mut head = match read_head(&mut stream).await {
         Ok(head) => head,
-        // A health check goes as far as TLS, and asks for nothing.
+        // A health check completes TLS and sends no request.
         Err(HeadError::Io { head, source }) if head.is_empty() && is_gone(&source) => {
             return Err(OpenError::Silent.into());
         }
@@ -191,8 +191,8 @@ pub(crate) async fn open(
         (_, None) => SecurityProfile::TlsWithBasicAuth,
         (_, Some(_)) => SecurityProfile::TlsWithClientCertificate,
     };
-    // Under profile 3 the certificate is the proof; a password beside it proves nothing more, and
-    // an Authorization header of another scheme is somebody else's.
+    // Under profile 3 the certificate is the proof. A password beside it proves nothing more, and
+    // an Authorization header with another scheme has another purpose.
     let basic = match upgrade.authorization {
         _ if profile == SecurityProfile::TlsWithClientCertificate => None,
         Authorization::None => None,
@@ -213,7 +213,7 @@ pub(crate) async fn open(
         profile,
     };
     turn.end_handshake();
-    // A decision may take long, and is useless if the peer has left.
+    // A decision may take long, and is useless if the peer has closed the connection.
     let admitted = tokio::select! {
         biased;
         admitted = admit(shared, &request) => admitted,
@@ -222,7 +222,7 @@ pub(crate) async fn open(
     let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => {
-            // Refusals for other reasons come by the thousand, and are not about it.
+            // Refusals for other reasons are frequent, and the certificate is not their cause.
             let own = request.client_certificate.as_ref().and_then(|chain| chain.first());
             let presented = own.filter(|_| refusal == Refusal::BadCredentials);
             let presented = presented.map(PresentedCertificate::of).map(Box::new);
@@ -253,7 +253,7 @@ pub(crate) async fn open(
     Ok((socket, link))
 }
 
-/// What the transport itself can tell, and then the application.
+/// The checks of the transport, and then the decision of the application.
 async fn admit(shared: &Shared, request: &UpgradeRequest) -> Result<Admitted, Refusal> {
     if request.profile != SecurityProfile::TlsWithClientCertificate {
         // A00.FR.203, A00.FR.204, A00.FR.302, A00.FR.303; TC_A_02_CSMS: the user is the identity.
@@ -281,15 +281,15 @@ fn io_error(error: io::Error) -> OpenError {
     }
 }
 
-/// Whether the peer has gone, in whichever way.
+/// Whether the error shows that the peer has closed the connection.
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
 }
 
-/// Refused connections that are kept open at the same time until the response has arrived, about 20
-/// KiB each.
+/// Refused connections that stay open at the same time until the response has arrived, about 20 KiB
+/// each.
 pub(crate) const MAX_FAREWELLS: usize = 512;
 
-/// How long a refused station has to read why.
+/// How long a refused station has to read the response.
 const LINGER: Duration = Duration::from_secs(2);

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::calls::io::peer::Peer;
 use crate::connection::close::Close;
 
-/// The connection of each station that has one.
+/// The connections of the stations, one for each.
 ///
 /// Invariant: the newest connection of an identity is in the map, and it starts after all older
 /// ones have ended.
@@ -32,8 +32,8 @@ struct Entry {
     ended: watch::Receiver<()>,
 }
 
-/// The place of one connection. Dropping it tells the next connection of the identity that this one
-/// has ended.
+/// The place of one connection. Dropping it informs the next connection of the identity that this
+/// one has ended.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     registry: &'a Registry,
@@ -43,11 +43,11 @@ pub(crate) struct Place<'a> {
 }
 
 impl Registry {
-    /// Takes the place of an identity. The connection that had it is told to close; returns when it
-    /// has.
+    /// Takes the place of an identity. The connection that had it is closed. Returns when that
+    /// connection has ended.
     ///
     /// # Cancel safety
-    /// Dropping the future gives the place up; the older connection is closed all the same.
+    /// Dropping the future gives up the place. The older connection is closed nevertheless.
     pub(crate) async fn take(&self, peer: &Peer) -> Place<'_> {
         let (ended, receiver) = watch::channel(());
         let identity = peer.identity().clone();
@@ -61,7 +61,7 @@ impl Registry {
         };
         if let Some(mut previous) = previous {
             previous.peer.begin_close(Close::Replaced);
-            // Ends with an error when the sender is dropped. The driver of the older connection
+            // Returns an error when the sender is dropped. The driver of the older connection
             // bounds the wait.
             while previous.ended.changed().await.is_ok() {}
         }

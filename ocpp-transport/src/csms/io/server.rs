@@ -42,7 +42,7 @@ use crate::tls::{SecurityEvent, ServerTls};
 pub struct BindError {
     /// The address.
     pub address: SocketAddr,
-    /// What the operating system says.
+    /// The error of the operating system.
     #[source]
     pub source: io::Error,
 }
@@ -61,29 +61,30 @@ pub struct CsmsHandle {
     shared: Arc<Shared>,
 }
 
-/// A server without TLS cannot be given any: its stations would not be told.
+/// A server that was bound without TLS cannot get a TLS configuration, because its stations would
+/// not learn of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the server was bound without TLS")]
 pub struct NotTls;
 
-/// How far a shutdown is.
+/// The progress of a shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
-    /// Who is not admitted yet is cut; the others are closed one after the other.
+    /// Connections that are not admitted yet are cut. The others are closed one after the other.
     Draining,
-    /// Who is left closes.
+    /// The remaining connections close.
     Closing,
 }
 
 impl Csms {
-    /// Takes the address. Stations are served by [`Csms::serve`].
+    /// Binds the address. [`Csms::serve`] then serves stations.
     ///
     /// # Errors
-    /// If the address is taken or not permitted.
+    /// If the address is in use or not permitted.
     ///
     /// # Cancel safety
-    /// Dropping the future gives the address back.
+    /// Dropping the future releases the address.
     pub async fn bind(
         config: CsmsConfig,
         router: Router,
@@ -92,7 +93,8 @@ impl Csms {
         let address = config.listen;
         let bound = || {
             let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-            // A restart does not wait for the last connections of its predecessor to be forgotten.
+            // A restart does not wait until the system has forgotten the connections of the
+            // previous process.
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
             let listener = socket.listen(BACKLOG)?;
@@ -116,7 +118,7 @@ impl Csms {
         Ok(Self { listener, local_addr, shared: Arc::new(shared) })
     }
 
-    /// The address that it listens on.
+    /// The address that the server listens on.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
@@ -128,8 +130,8 @@ impl Csms {
         CsmsHandle { shared: Arc::clone(&self.shared) }
     }
 
-    /// Serves stations until `shutdown` is ready; then closes every connection with 1001 after its
-    /// pending answers are flushed, spread over [`CsmsConfig::drain`], and returns when all
+    /// Serves stations until `shutdown` is ready. Then it closes every connection with 1001 after
+    /// its pending answers are flushed, spread over [`CsmsConfig::drain`], and returns when all
     /// handlers have ended.
     ///
     /// # Cancel safety
@@ -147,7 +149,7 @@ impl Csms {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         info!(%local_addr, "listening");
         loop {
-            // Connections that are not admitted yet have a bound of their own, and shut nobody out
+            // Connections that are not admitted yet have a bound of their own and do not count
             // here.
             let admitted = connections.len().saturating_sub(turnstile.pending());
             let room = admitted < shared.config.max_connections;
@@ -164,7 +166,8 @@ impl Csms {
                         None => shared.handle_crowded_out(remote),
                     },
                     Err(error) => {
-                        // Out of file descriptors, mostly: those of closed connections come back.
+                        // Usually the file descriptors are exhausted. Connections that close return
+                        // theirs.
                         warn!(error = %causes(&error), "cannot accept a connection");
                         turnstile.make_room();
                         sleep(ACCEPT_PAUSE).await;
@@ -177,7 +180,7 @@ impl Csms {
         let peers = shared.registry.peers();
         info!(connections = peers.len(), "closing all connections");
         let pause = drain::pause(peers.len(), shared.config.drain);
-        // Counted from the beginning, so that a timer that is late once is not late each time.
+        // Computed from the beginning, so that one late timer does not delay all others.
         let mut next = Instant::now();
         for peer in peers.into_iter().filter(Peer::is_open) {
             peer.begin_close(Close::GoingAway);
@@ -193,17 +196,18 @@ impl Csms {
 }
 
 impl CsmsHandle {
-    /// Serves new connections with other certificates, roots and revocation lists. Connections that
-    /// are open stay so, except those of stations whose certificates have been revoked: they are
-    /// closed (1008).
+    /// Serves new connections with other certificates, roots and revocation lists. Open connections
+    /// stay open, except those of stations whose certificates have been revoked: they are closed
+    /// (1008).
     ///
-    /// Returns the identities of the latter.
+    /// Returns the identities of these stations.
     ///
     /// # Errors
     /// If the server was bound without TLS.
     ///
     /// # Cancel safety
-    /// Once polled, new connections are served so; which open ones are closed is undetermined.
+    /// From the first poll on, new connections use the new configuration. If the future is dropped,
+    /// any number of the open ones may have been closed.
     pub async fn reload_tls(&self, tls: ServerTls) -> Result<Vec<certificates::StationIdentity>, NotTls> {
         {
             let mut current = self.shared.tls.write().unwrap_or_else(PoisonError::into_inner);
@@ -215,7 +219,7 @@ impl CsmsHandle {
         info!("new connections get the new TLS configuration");
         self.shared.warn_of_stale_lists();
         let peers = self.shared.registry.peers();
-        // A path takes a few signatures to verify, and there may be thousands.
+        // The verification of a path takes several signatures, and there may be thousands of paths.
         let revoked = spawn_blocking(move || {
             let now = UnixTime::now();
             peers.into_iter().filter(|peer| is_revoked(peer, &tls, now)).collect::<Vec<_>>()
@@ -231,7 +235,7 @@ impl CsmsHandle {
         Ok(revoked.iter().map(|peer| peer.identity().clone()).collect())
     }
 
-    /// How many stations are connected.
+    /// The number of connected stations.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.registry.len()
@@ -261,15 +265,15 @@ impl Shared {
         }
     }
 
-    /// Logs why a connection was refused, and tells the application of a security event once per
+    /// Logs why a connection was refused, and reports a security event to the application once per
     /// episode.
     fn handle_refused(&self, remote: SocketAddr, error: &OpenError) {
         self.metrics.handshake_refused(error.label());
         let reason = causes(error);
         let Some(kind) = error.event() else {
             match error {
-                // Load balancers connect like this to check the service. The others come by the
-                // thousand, and the admission reports them once per overload.
+                // Load balancers connect like this to check the service. The other errors are
+                // frequent, and the admission reports them once per overload.
                 OpenError::Silent
                 | OpenError::Gone
                 | OpenError::Refused {
@@ -290,7 +294,7 @@ impl Shared {
             debug!(%remote, event = kind.as_str(), error = %reason, "a connection was refused again");
             return;
         }
-        // A00.FR.408: under the name of the security event.
+        // A00.FR.408: with the name of the security event.
         let reason = format!("{reason}{}", report.note());
         let shown = certificate.map(tracing::field::display);
         warn!(%remote, event = kind.as_str(), error = %reason, certificate = shown, "a connection was refused");
@@ -299,8 +303,8 @@ impl Shared {
     }
 }
 
-/// Serves one connection. A handshake needs several times the memory of a connection that has
-/// nothing to say, so each of the two has its own.
+/// Serves one connection. A handshake needs several times the memory of an idle connection, so each
+/// has a future of its own.
 fn serve_connection(
     shared: Arc<Shared>,
     tcp: TcpStream,
@@ -316,7 +320,7 @@ fn serve_connection(
     }
 }
 
-/// Opens one connection, and returns what serves it.
+/// Opens one connection, and returns the future that serves it.
 async fn open_connection(
     shared: Arc<Shared>,
     tcp: TcpStream,
@@ -337,7 +341,7 @@ async fn open_connection(
         Ok(opened) => opened,
         Err(not_opened) => {
             shared.handle_refused(remote, &not_opened.error);
-            // Still counted as pending, but no longer in anybody's way.
+            // The connection still counts as pending, but it can be pushed out.
             let farewell = not_opened.say_farewell(shared.farewells.try_acquire().ok());
             tokio::select! {
                 () = farewell => {}
@@ -372,7 +376,7 @@ async fn open_connection(
         };
         info!(%reason, "disconnected");
         shared.admission.disconnected(&peer, &reason);
-        // Only now may the next connection of this station begin.
+        // The next connection of this station may begin only now.
         drop(place);
         remains.join().await;
     };
@@ -401,7 +405,7 @@ async fn open_in_turn(
             () = tcp.gone() => return Err(OpenError::Gone.into()),
             turn = turns.turn() => turn,
         };
-        // Those that wait for their turn need no room for it yet.
+        // Connections that wait for their turn do not allocate this future yet.
         Box::pin(open(shared, tcp, remote, turn)).await
     };
     let opened = timeout_at(deadline, opened).await.unwrap_or(Err(OpenError::Timeout.into()))?;
@@ -412,7 +416,7 @@ async fn open_in_turn(
     Ok(opened)
 }
 
-/// Waits until the server's shutdown is that far. That its owner is gone counts, too.
+/// Waits until the server's shutdown has reached a phase. A dropped sender counts, too.
 async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     let _ = phase.wait_for(|phase| *phase >= wanted).await;
 }
@@ -425,11 +429,11 @@ fn report_panic(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Connections that the operating system keeps until they are accepted; a storm of reconnects comes
-/// at once.
+/// Connections that the operating system queues until they are accepted. Many stations may
+/// reconnect at once.
 const BACKLOG: u32 = 4096;
 
-/// How long to wait when a connection cannot be accepted.
+/// The pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The interval between two calls of `Turnstile::tick`, which counts seconds.

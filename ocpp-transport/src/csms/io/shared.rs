@@ -1,4 +1,4 @@
-//! What all connections of a CSMS share.
+//! The state that all connections of a CSMS share.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -13,12 +13,12 @@ use crate::csms::io::registry::Registry;
 use crate::metrics::Metrics;
 use crate::tls::ServerTls;
 
-/// What all connections need.
+/// The state that all connections of a CSMS share.
 pub(crate) struct Shared {
     pub(crate) config: CsmsConfig,
     pub(crate) router: Arc<Router>,
     pub(crate) admission: Arc<dyn DynAdmission>,
-    /// What new connections are served with; `config.tls` is what it was at first.
+    /// The TLS configuration of new connections. `config.tls` is the initial one.
     pub(crate) tls: RwLock<Option<ServerTls>>,
     pub(crate) signers: Arc<Semaphore>,
     pub(crate) farewells: Semaphore,
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// What new connections are served with.
+    /// The TLS configuration of new connections.
     pub(crate) fn tls(&self) -> Option<ServerTls> {
         self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,4 +1,4 @@
-//! How many connections may be between TCP and admission, so that nobody can keep the others out.
+//! Limits the connections between TCP and admission, so that no peer can lock out the others.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -22,7 +22,7 @@ pub(crate) struct Turnstile {
     state: Mutex<State>,
 }
 
-/// A connection that is counted. Dropping it ends that.
+/// A connection that is counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Entry {
     turnstile: Arc<Turnstile>,
@@ -39,7 +39,8 @@ pub(crate) struct Turns {
     number: u64,
 }
 
-/// The turn of a connection: it may use the processor. Dropping it lets the next one have its turn.
+/// The turn of a connection, which may use the processor. Dropping it gives the turn to the next
+/// one.
 #[derive(Debug)]
 pub(crate) struct Turn {
     turnstile: Arc<Turnstile>,

@@ -1,4 +1,4 @@
-//! What a station can set.
+//! The configuration of a station.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::station::endpoint::Endpoint;
 use crate::tls::{self, ClientKey, TlsConfigError};
 use crate::upgrade::basic::Password;
 
-/// How a station proves its identity, and whom it trusts.
+/// How a station proves its identity, and which roots it trusts.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Security {
@@ -28,12 +28,12 @@ pub enum Security {
     TlsWithBasicAuth {
         /// The password of the station.
         password: Password,
-        /// Made by [`tls::client_config`], without a key.
+        /// From [`tls::client_config`], without a key.
         tls: Arc<ClientConfig>,
     },
     /// Profile 3: a certificate. No password is sent.
     TlsWithClientCertificate {
-        /// Made by [`tls::client_config`], with a key.
+        /// From [`tls::client_config`], with a key.
         tls: Arc<ClientConfig>,
     },
 }
@@ -45,7 +45,7 @@ impl Security {
         Self::UnsecuredWithBasicAuth { password }
     }
 
-    /// Profile 2, trusting `roots` (`CSMSRootCertificate`).
+    /// Profile 2, with the trusted `roots` (`CSMSRootCertificate`).
     ///
     /// # Errors
     /// See [`tls::client_config`].
@@ -56,7 +56,7 @@ impl Security {
         Ok(Self::TlsWithBasicAuth { password, tls: Arc::new(tls::client_config(roots, None)?) })
     }
 
-    /// Profile 3, trusting `roots` (`CSMSRootCertificate`).
+    /// Profile 3, with the trusted `roots` (`CSMSRootCertificate`).
     ///
     /// # Errors
     /// See [`tls::client_config`].
@@ -64,7 +64,7 @@ impl Security {
         Ok(Self::TlsWithClientCertificate { tls: Arc::new(tls::client_config(roots, Some(key))?) })
     }
 
-    /// Which profile it is.
+    /// The profile.
     #[must_use]
     pub fn profile(&self) -> SecurityProfile {
         match self {
@@ -98,7 +98,7 @@ impl fmt::Debug for Security {
     }
 }
 
-/// To which CSMS a station connects, as whom, and how.
+/// The CSMS that a station connects to, its identity, and its security.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StationConfig {
@@ -108,10 +108,10 @@ pub struct StationConfig {
     pub identity: StationIdentity,
     /// The security profile with its secrets.
     pub security: Security,
-    /// Deadline of the whole way to an open WebSocket. Default 30 s.
+    /// Deadline for opening the WebSocket, including TCP and TLS. Default 30 s.
     pub connect_timeout: Duration,
-    /// What the CSMS has answered to the BootNotification of this station, on whatever connection.
-    /// Default [`Registration::Accepted`]; a station that has just started sets
+    /// The CSMS's last answer to the BootNotification of this station, on any connection. Default
+    /// [`Registration::Accepted`]; a station that has just started sets
     /// [`Registration::NotBooted`].
     pub registration: Registration,
     /// Deadlines and bounds of the connection.
@@ -119,7 +119,7 @@ pub struct StationConfig {
 }
 
 impl StationConfig {
-    /// A configuration with defaults for all times and bounds.
+    /// A configuration with the default times and bounds.
     #[must_use]
     pub fn new(url: Endpoint, identity: StationIdentity, security: Security) -> Self {
         Self {
@@ -132,14 +132,14 @@ impl StationConfig {
         }
     }
 
-    /// Sets the deadline of the whole way to an open WebSocket.
+    /// Sets the deadline for opening the WebSocket, including TCP and TLS.
     #[must_use]
     pub fn with_connect_timeout(self, connect_timeout: Duration) -> Self {
         Self { connect_timeout, ..self }
     }
 
-    /// Sets what the CSMS has answered to BootNotification. Until it is accepted, the connection
-    /// sends only what may be sent (B01.FR.08, B02.FR.02), and every other call fails with
+    /// Sets the CSMS's last answer to BootNotification. Until it is accepted, the connection sends
+    /// only permitted messages (B01.FR.08, B02.FR.02), and every other call fails with
     /// [`CallFailure::NotAccepted`](crate::CallFailure).
     #[must_use]
     pub fn with_registration(self, registration: Registration) -> Self {

@@ -45,7 +45,7 @@ pub enum ConnectError {
         url: String,
         /// The profile.
         profile: SecurityProfile,
-        /// What is wrong.
+        /// The reason.
         reason: &'static str,
     },
     /// No TCP connection.
@@ -53,7 +53,7 @@ pub enum ConnectError {
     Unreachable {
         /// Host and port.
         endpoint: String,
-        /// What the operating system says.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -62,7 +62,7 @@ pub enum ConnectError {
     Tls {
         /// Host and port.
         endpoint: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: TlsFailure,
     },
@@ -75,19 +75,19 @@ pub enum ConnectError {
         /// The HTTP status.
         status: u16,
     },
-    /// The CSMS opened the WebSocket, but not for a version of OCPP that was offered. The station
-    /// must not go on.
+    /// The CSMS opened the WebSocket, but for no offered version of OCPP. The station must not
+    /// continue.
     #[error("{endpoint} speaks none of the offered versions of OCPP")]
     NoSubprotocol {
         /// Host and port.
         endpoint: String,
     },
-    /// What answered is no WebSocket server.
+    /// The peer is not a WebSocket server.
     #[error("{endpoint} did not answer as a WebSocket server does: {reason}")]
     NotWebSocket {
         /// Host and port.
         endpoint: String,
-        /// What it did.
+        /// What the peer did.
         reason: String,
     },
     /// The connection failed during the handshake.
@@ -95,7 +95,7 @@ pub enum ConnectError {
     Handshake {
         /// Host and port.
         endpoint: String,
-        /// What the operating system says.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -110,7 +110,7 @@ pub enum ConnectError {
     Random(#[source] getrandom::Error),
 }
 
-/// A live connection of a station. It owns the task that drives it: dropping it cuts the
+/// An open connection of a station. It owns the task that drives it. Dropping it cuts the
 /// connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -128,7 +128,7 @@ impl Connection {
     /// Waits until the connection is closed.
     ///
     /// # Cancel safety
-    /// Nothing is lost by dropping it; the connection stays open.
+    /// Dropping the future loses nothing; the connection stays open.
     pub async fn closed(&mut self) -> CloseReason {
         self.peer.closed().await
     }
@@ -137,12 +137,12 @@ impl Connection {
     /// handlers.
     ///
     /// # Cancel safety
-    /// Dropping the future cuts the connection, for it owns it.
+    /// Dropping the future cuts the connection, because the future owns it.
     pub async fn close(mut self, close: Close) -> CloseReason {
         let reason = self.peer.close(close).await;
         if let Some(mut driver) = self.driver.take() {
-            // Ends by the deadline of handlers at the latest. If this future is dropped, it ends by
-            // itself.
+            // It ends by the deadline of handlers at the latest. If this future is dropped, it ends
+            // on its own.
             let _ = (&mut driver).await;
         }
         reason
@@ -157,10 +157,10 @@ impl Drop for Connection {
     }
 }
 
-/// Connects a station to its CSMS, with the versions of the router on offer in their order.
+/// Connects a station to its CSMS. The versions of the router are offered in their order.
 ///
-/// All addresses of the host are tried, the next one as soon as one has failed or has kept silent
-/// for 250 ms (RFC 8305).
+/// All addresses of the host are tried. The next one is tried as soon as one has failed or has not
+/// answered for 250 ms (RFC 8305).
 ///
 /// The TLS handshake runs on a thread for blocking work, because a key in an HSM signs
 /// synchronously.
@@ -169,7 +169,7 @@ impl Drop for Connection {
 /// See [`ConnectError`]. Nothing is retried.
 ///
 /// # Cancel safety
-/// Dropping the future abandons the attempt and hangs up; only a key that is signing just then is
+/// Dropping the future cancels the attempt and closes the socket. Only a signature in progress is
 /// not interrupted.
 pub async fn connect(config: &StationConfig, router: Router) -> Result<Connection, ConnectError> {
     let metrics = Metrics::new(session::Role::ChargingStation);
@@ -232,7 +232,7 @@ async fn connect_counted(
 }
 
 impl ConnectError {
-    /// It, among few, as a label of the metrics.
+    /// The label of the error in the metrics.
     fn label(&self) -> &'static str {
         match self {
             Self::Url { .. } => "url",
@@ -252,7 +252,7 @@ impl ConnectError {
     }
 }
 
-/// Where a configuration leads.
+/// The target of a configuration.
 struct Target {
     host: String,
     port: u16,
@@ -310,7 +310,8 @@ async fn handshake(
     }
 }
 
-/// The HTTP part. Returns what the CSMS picked, and what it sent right behind its response.
+/// The HTTP part of the handshake. Returns the CSMS's selection, and the bytes that followed its
+/// response.
 async fn open(
     stream: &mut Stream,
     config: &StationConfig,
@@ -330,7 +331,7 @@ async fn open(
     };
     written.await.map_err(|error| handshake_error(&target.endpoint, error))?;
     let response = read_head(stream).await.map_err(|error| match error {
-        // A server that says no and cuts the connection has said no.
+        // A server that refuses and then cuts the connection has refused.
         HeadError::Io { head, .. }
             if let Some(status) = upgrade::status_of(&head).filter(|status| *status != 101) =>
         {

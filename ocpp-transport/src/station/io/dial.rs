@@ -11,15 +11,14 @@ use tokio::time::sleep;
 /// Connects to one of the addresses of a host. The caller sets the deadline.
 ///
 /// # Cancel safety
-/// Dropping the future gives all attempts up.
+/// Dropping the future cancels all attempts.
 pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     dial_any(interleave(lookup_host((host, port)).await?)).await
 }
 
-/// The first of the addresses that answers, by the rule of RFC 8305 (happy eyeballs): the next one
-/// is tried as soon as one has failed, or has not answered for a moment, and those before it are
-/// waited for meanwhile. So an address that swallows everything costs a moment, and not the
-/// deadline.
+/// Connects to the first address that answers, by the rule of RFC 8305 (happy eyeballs). The next
+/// address is tried as soon as one has failed or has not answered for [`HEAD_START`]; earlier
+/// attempts continue. So an address that drops every packet costs that delay, and not the deadline.
 async fn dial_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut addresses = addresses.into_iter();
     let mut attempts = FuturesUnordered::new();
@@ -41,8 +40,8 @@ async fn dial_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     }
 }
 
-/// The addresses as the system prefers them, but each family in turn (RFC 8305, section 4): where
-/// one is broken, the other is second.
+/// The addresses in the order of the system, alternating between the families (RFC 8305, section
+/// 4). If one family is broken, the other is second.
 fn interleave(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let addresses: Vec<_> = addresses.take(MAX_ADDRESSES).collect();
     let Some(first) = addresses.first().copied() else { return Vec::new() };
@@ -59,10 +58,10 @@ fn interleave(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// How long an address has before the next one is tried beside it (RFC 8305, section 5).
+/// How long an address is tried before the next one is tried beside it (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Addresses of a host that are tried; a resolver may tell of any number.
+/// Addresses of a host that are tried. A resolver may return any number.
 const MAX_ADDRESSES: usize = 16;
 
 #[cfg(test)]
@@ -103,7 +102,7 @@ mod tests {
         };
         let alive = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addresses = vec![dead, silent, silent, alive.local_addr().unwrap()];
-        // A silent one alone would take minutes.
+        // A silent address alone would take minutes.
         let connected = timeout(Duration::from_secs(20), dial_any(addresses)).await.unwrap().unwrap();
         assert_eq!(connected.peer_addr().unwrap(), alive.local_addr().unwrap());
 

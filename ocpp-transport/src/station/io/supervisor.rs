@@ -1,4 +1,4 @@
-//! The station's side for as long as the station lives: connected, or on the way to be.
+//! Keeps a station connected.
 
 use std::error::Error;
 use std::future::Future;
@@ -20,49 +20,49 @@ use crate::station::io::connect::{ConnectError, Connection, connect};
 use crate::station::reconnect::{Attempt, AttemptFailure, Reconnect, ReconnectSettings};
 use crate::tls::TlsFailure;
 
-/// A station, as its [`Supervisor`] sees it.
+/// A station, as its [`Supervisor`] uses it.
 pub trait Station: Send + Sync {
-    /// Why [`Station::prepare`] has nothing to connect with.
+    /// Why [`Station::prepare`] cannot prepare an attempt.
     type Error: Error + Send + Sync + 'static;
 
-    /// The variables that set back-off and attempts. Asked before each attempt.
+    /// The variables that set back-off and attempts. Read before each attempt.
     fn settings(&self) -> ReconnectSettings;
 
-    /// `NetworkConfigurationPriority`: the slots of the profiles that have one, in order. Asked
+    /// `NetworkConfigurationPriority`: the slots of the profiles that have one, in order. Read
     /// before each attempt.
     fn priority(&self) -> Vec<u32>;
 
-    /// With what to make an attempt: the profile of its slot, the credential that it asks for, and
-    /// the router for the connection.
+    /// Prepares an attempt: the profile of its slot, its credential, and the router for the
+    /// connection.
     ///
     /// # Cancel safety
-    /// Is dropped when the station is to stop.
+    /// The future is dropped when the station stops.
     fn prepare(
         &self,
         attempt: &Attempt,
     ) -> impl Future<Output = Result<(StationConfig, Router), Self::Error>> + Send;
 
-    /// Lives on a connection: boots, reports, and says when to give it up. It may never return.
+    /// Uses a connection: boots, reports, and returns when it gives the connection up. It may never
+    /// return.
     ///
-    /// The calls of the CSMS are served by the router meanwhile.
+    /// Meanwhile the router serves the calls of the CSMS.
     ///
     /// # Cancel safety
-    /// Is dropped when the connection has ended, or the station is to stop.
+    /// The future is dropped when the connection has ended or the station stops.
     fn serve(&self, peer: &Peer, attempt: &Attempt) -> impl Future<Output = Next> + Send;
 
-    /// An attempt failed. Decides whether the credential may be to blame; the default is
+    /// An attempt has failed. Returns whether the credential may be the cause; the default is
     /// [`AttemptError::failure`].
     fn failed(&self, attempt: &Attempt, error: &AttemptError<Self::Error>) -> AttemptFailure {
         let _ = attempt;
         error.failure()
     }
 
-    /// A security event is to be logged and, if it is critical, queued and reported (A04.FR.02,
-    /// A04.FR.04). Called once for each kind until a connection stands (A00.FR.316, A00.FR.419,
-    /// note).
+    /// Logs a security event and, if it is critical, queues and reports it (A04.FR.02, A04.FR.04).
+    /// Called once for each kind until a connection is established (A00.FR.316, A00.FR.419, note).
     ///
     /// # Cancel safety
-    /// Is dropped when the station is to stop.
+    /// The future is dropped when the station stops.
     fn security_event(&self, event: ConnectionEvent, info: &str) -> impl Future<Output = ()> + Send;
 
     /// A connection has ended.
@@ -106,32 +106,32 @@ impl<S: Station> Station for Arc<S> {
     }
 }
 
-/// Why a station gives a connection up that it could keep.
+/// Why a station gives up an open connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Next {
-    /// It has a new certificate or password (A02.FR.08, A01): connect to the same CSMS with it, at
-    /// once.
+    /// The station has a new certificate or password (A02.FR.08, A01): connect to the same CSMS
+    /// with it, at once.
     Renew,
-    /// It was reset: begin with the first network profile, at once (B10.FR.04).
+    /// The station was reset: begin with the first network profile, at once (B10.FR.04).
     Restart,
 }
 
-/// Why an attempt brought no connection.
+/// Why an attempt has failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttemptError<E: Error + 'static> {
-    /// The application had nothing to connect with.
+    /// The application could not prepare the attempt.
     #[error("there is nothing to connect with")]
     Prepare(#[source] E),
-    /// The CSMS could not be connected to.
+    /// The station could not connect to the CSMS.
     #[error("the connection could not be made")]
     Connect(#[source] ConnectError),
 }
 
 impl<E: Error + 'static> AttemptError<E> {
-    /// Whether the credential may be to blame (A02.FR.28): the CSMS was reached, and closed the
-    /// door.
+    /// Whether the credential may be the cause (A02.FR.28): the CSMS was reached and refused the
+    /// station.
     #[must_use]
     pub fn failure(&self) -> AttemptFailure {
         let refused = match self {
@@ -140,8 +140,8 @@ impl<E: Error + 'static> AttemptError<E> {
             Self::Connect(ConnectError::Tls { source, .. }) => {
                 !matches!(source, TlsFailure::BadServerCertificate { .. })
             }
-            // TLS 1.3: the CSMS's refusal comes after the station's side of the handshake has
-            // ended.
+            // TLS 1.3: the CSMS's refusal arrives after the station has completed its side of the
+            // handshake.
             Self::Connect(ConnectError::Handshake { .. }) => true,
             Self::Connect(_) => false,
         };
@@ -149,12 +149,12 @@ impl<E: Error + 'static> AttemptError<E> {
     }
 }
 
-/// Keeps a station connected: goes through its network profiles (B10), waits as the back-off says
-/// (2.0.1 Part 4, 5.3), alternates between a new certificate and the one before it (A02.FR.28), and
-/// raises the security events of attempts that fail. It never gives up (B10.FR.09).
+/// Keeps a station connected. It goes through the network profiles (B10), waits according to the
+/// back-off (2.0.1 Part 4, 5.3), alternates between a new certificate and the one before it
+/// (A02.FR.28), and reports the security events of failed attempts. It never gives up (B10.FR.09).
 ///
-/// The connection's own deadlines, such as `WebSocketPingInterval` by which it finds that it is
-/// half open, are in the [`LinkSettings`](crate::LinkSettings) of each [`StationConfig`].
+/// The deadlines of a connection are in the [`LinkSettings`](crate::LinkSettings) of each
+/// [`StationConfig`], including `WebSocketPingInterval`, which detects a half-open connection.
 #[derive(Debug)]
 pub struct Supervisor<S> {
     station: S,
@@ -177,7 +177,7 @@ impl<S: Station> Supervisor<S> {
         Self { station, reconnect, episode: Episode::default() }
     }
 
-    /// Takes the network profile that worked before the station was restarted, for
+    /// Sets the network profile that worked before the station was restarted, for
     /// [`Exhausted::LastThatWorked`](crate::Exhausted::LastThatWorked) and
     /// [`Exhausted::StartOverWithLastThatWorked`](crate::Exhausted::StartOverWithLastThatWorked).
     #[must_use]
@@ -186,8 +186,8 @@ impl<S: Station> Supervisor<S> {
         self
     }
 
-    /// Connects, and connects again, until `shutdown` is ready; then closes the connection with
-    /// 1001 after its pending answers are flushed.
+    /// Connects and reconnects until `shutdown` is ready. Then it closes the connection with 1001
+    /// after pending answers are flushed.
     ///
     /// # Cancel safety
     /// Dropping the future cuts the connection.
@@ -234,7 +234,7 @@ impl<S: Station> Supervisor<S> {
         connect(&config, router).await.map_err(AttemptError::Connect)
     }
 
-    /// The time of one connection.
+    /// Serves one connection until it ends.
     async fn live(
         &mut self,
         mut connection: Connection,
@@ -292,7 +292,7 @@ impl<S: Station> Supervisor<S> {
     }
 }
 
-/// The security event that a failed attempt is, with the words for it.
+/// The security event of a failed attempt, and its description.
 fn event(error: &ConnectError) -> Option<(ConnectionEvent, String)> {
     let (event, info) = match error {
         ConnectError::Tls { source, .. } => {
@@ -308,10 +308,10 @@ fn event(error: &ConnectError) -> Option<(ConnectionEvent, String)> {
     Some((event?, info))
 }
 
-/// Without randomness, the longest wait: that spares the CSMS.
+/// Without randomness, the longest wait. It spares the CSMS.
 fn random() -> u32 {
     getrandom::u32().unwrap_or(u32::MAX)
 }
 
-/// How often a station looks whether its profiles have changed while it waits.
+/// The interval at which a waiting station checks whether its profiles have changed.
 const LOOK_FOR_PROFILES: Duration = Duration::from_secs(10);

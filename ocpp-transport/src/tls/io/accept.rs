@@ -21,7 +21,7 @@ use crate::tls::io::blocking::on_blocking_thread;
 use crate::tls::presented::REFUSED;
 use crate::tls::{Engine, PresentedCertificate, ServerTls, Signing};
 
-/// Does the TLS handshake with a station. The caller sets the deadline. `signers` bounds the
+/// Runs the TLS handshake with a station. The caller sets the deadline. `signers` limits the
 /// threads that wait for a token.
 pub(crate) async fn accept_tls(
     tls: &ServerTls,
@@ -30,16 +30,15 @@ pub(crate) async fn accept_tls(
 ) -> Result<Stream, HandshakeError> {
     let mut first_bytes = [0; HELLO_VERSION_END];
     let peeked = tcp.peek(&mut first_bytes).await.map_err(HandshakeError::Io)?;
-    // A hello comes in one piece; one that does not is left to the library.
+    // A hello usually arrives in one piece. If not, the library handles it.
     if peeked == first_bytes.len() && is_too_old(&first_bytes) {
         let refuse = async {
             tcp.write_all(&PROTOCOL_VERSION_ALERT).await?;
             tcp.shutdown().await?;
-            // A socket that is closed with unread bytes in it is reset, and the alert might be
-            // lost.
+            // A socket that is closed with unread bytes is reset, and the alert might be lost.
             tcp.take(MAX_HELLO_BYTES).read_to_end(&mut Vec::new()).await
         };
-        // Whether the peer reads it, and when it closes, changes nothing about what it asked for.
+        // The reason is the same whether or not the peer reads the alert.
         let _ = timeout(LINGER, refuse).await;
         return Err(HandshakeError::Version);
     }
@@ -68,9 +67,9 @@ pub(crate) async fn accept_tls(
     }
 }
 
-/// A server signs once, when it has the client's hello: that is done on a thread that may block,
-/// and all waiting for the network on the runtime. Only where the client has to send a second hello
-/// is the signature still to come.
+/// A server signs once, when it has received the client's hello. The signature is made on a thread
+/// that may block, while the runtime waits for the network. If the client must send a second hello,
+/// the signature follows only then.
 async fn sign_elsewhere(
     hello: StartHandshake<ReadAhead>,
     config: Arc<ServerConfig>,
@@ -80,7 +79,7 @@ async fn sign_elsewhere(
     let permit =
         Arc::clone(signers).acquire_owned().await.map_err(|error| HandshakeError::Other(error.into()))?;
     let sign = move || {
-        // The permit goes with the work, which a caller that gives up does not end.
+        // The permit moves with the work, which continues if the caller gives up.
         let _permit = permit;
         let mut hello_again = false;
         let handshake = hello.into_stream_with(config, |connection| {
@@ -102,7 +101,7 @@ async fn sign_elsewhere(
     done.ok_or_else(|| HandshakeError::Io(std::io::ErrorKind::TimedOut.into()))
 }
 
-/// Runs a handshake, and returns with its result the certificate that it has refused.
+/// Runs a handshake. Returns its result with the certificate that it refused.
 async fn noting_refused<T>(handshake: impl Future<Output = T>) -> (T, Option<PresentedCertificate>) {
     let noting = async {
         let result = handshake.await;
@@ -111,15 +110,14 @@ async fn noting_refused<T>(handshake: impl Future<Output = T>) -> (T, Option<Pre
     REFUSED.scope(RefCell::default(), noting).await
 }
 
-/// How a handshake ended, and the station's certificate if that was refused.
+/// The result of a handshake, and the station's certificate if it was refused.
 type Noted = (std::io::Result<tokio_rustls::server::TlsStream<ReadAhead>>, Option<PresentedCertificate>);
 
-/// How long a client that is refused has to close.
+/// How long a refused client has to close.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// The rest of a hello that is refused, in bytes: one record at most.
+/// The rest of a refused hello, in bytes: one record at most.
 const MAX_HELLO_BYTES: u64 = 16 * 1024;
 
-/// Signatures that are waited for at once. A token makes a few hundred a second, one after the
-/// other.
+/// Signatures that are waited for at once. A token makes a few hundred a second, one at a time.
 pub(crate) const MAX_SIGNERS: usize = 64;

@@ -1,4 +1,4 @@
-//! A CSMS judges the certificate of a station, as rustls asks it to.
+//! A CSMS verifies the certificate of a station, for rustls.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::tls::presented::note_refused;
 use crate::tls::verify::handshake_signature;
 use crate::tls::verify::trust::StationRules;
 
-/// Hands what a station presents to [`StationRules`].
+/// Passes the certificates of a station to [`StationRules`].
 #[derive(Debug)]
 pub(crate) struct StationVerifier(pub(crate) Arc<StationRules>);
 
@@ -20,8 +20,8 @@ impl ClientCertVerifier for StationVerifier {
         false
     }
 
-    // No hints: a station with a certificate of another operator is to present it and be refused by
-    // name (A00.FR.407), instead of silently falling back to no certificate.
+    // No hints: a station with a certificate of another operator should present it and be refused
+    // with a security event (A00.FR.407), instead of silently presenting no certificate.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

@@ -1,7 +1,7 @@
-//! The signature with which a peer proves in a handshake that it holds the key of its certificate.
+//! The signature by which a peer proves in a handshake that it has the key of its certificate.
 //!
-//! rustls offers the same, but reads the whole certificate for it, and refuses some that RFC 5280
-//! allows. Here only the key is read: the certificate is judged by [`certificates::path`].
+//! rustls offers the same, but parses the whole certificate for it, and refuses some that RFC 5280
+//! allows. Only the key is read here. [`certificates::path`] verifies the certificate.
 
 use certificates::{Certificate, Spki};
 use rustls::client::danger::HandshakeSignatureValid;
@@ -19,7 +19,7 @@ pub(crate) fn verify_tls12(
     let key = Spki::read(certificate.spki()).map_err(|_| CertificateError::BadEncoding)?;
     let known = algorithms.mapping.iter().find(|(scheme, _)| *scheme == signature.scheme);
     let (_, candidates) = known.ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
-    // In TLS 1.2 a scheme for ECDSA names a hash and no curve.
+    // In TLS 1.2 a scheme for ECDSA names a hash but no curve.
     let mut fitting = candidates.iter().filter(|one| one.public_key_alg_id().as_ref() == key.algorithm);
     let is_valid = |one: &&dyn rustls_pki_types::SignatureVerificationAlgorithm| {
         one.verify_signature(key.key, message, signature.signature()).is_ok()

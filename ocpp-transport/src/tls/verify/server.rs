@@ -1,4 +1,4 @@
-//! A station judges the certificate of its CSMS.
+//! A station verifies the certificate of its CSMS.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ use crate::tls::failure::{path_error, read};
 use crate::tls::verify::handshake_signature;
 use crate::tls::{BadCertificate, MAX_INTERMEDIATES, ProvedBy};
 
-/// Path by RFC 5280 (A00.FR.308, A00.FR.411), then the subject's common name (A00.FR.309,
-/// A00.FR.412).
+/// Verifies the path by RFC 5280 (A00.FR.308, A00.FR.411), then the subject's common name
+/// (A00.FR.309, A00.FR.412).
 pub(crate) struct CsmsVerifier {
     pub(crate) roots: Vec<Certificate>,
     pub(crate) wildcards: Wildcards,
@@ -38,7 +38,7 @@ impl ServerCertVerifier for CsmsVerifier {
         let leaf = read(end_entity)?;
         let intermediates = intermediates.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let now = UnixSeconds::from(now);
-        // A00.FR.701: certificates of a CSMS are short-lived instead of revoked.
+        // A00.FR.701: certificates of a CSMS are short-lived and are not revoked.
         let path = path::verify(&leaf, &intermediates, &self.roots, now.into(), Purpose::Csms)
             .map_err(path_error)?;
         let subject = CertificateSubject::read(&leaf).map_err(BadCertificate::from)?;

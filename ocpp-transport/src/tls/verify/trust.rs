@@ -1,4 +1,4 @@
-//! Whose certificates a CSMS accepts from stations: the one judge behind every TLS library.
+//! Which certificates a CSMS accepts from stations. Every TLS library uses these rules.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,87 +12,87 @@ use crate::name_rule::{CertificateSubject, check_organization};
 use crate::tls::failure::{path_error, read};
 use crate::tls::{BadCertificate, MAX_INTERMEDIATES, TlsConfigError, read_roots};
 
-/// Whose certificates a CSMS accepts from stations.
+/// Which certificates a CSMS accepts from stations.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ClientTrust {
-    /// Roots to which a station's certificate has to lead (A00.FR.403). With none, no certificate
-    /// is asked for.
+    /// Roots of the paths of stations' certificates (A00.FR.403). If there is none, no certificate
+    /// is requested.
     pub roots: Vec<CertificateDer<'static>>,
-    /// The organizations that may own it: the charging station operator and those it trusts
-    /// (A00.FR.404).
+    /// The organizations that may own a certificate: the charging station operator and those it
+    /// trusts (A00.FR.404).
     pub organizations: Vec<String>,
-    /// What has been revoked (A00.FR.702, A00.FR.705). Default: none, and nothing is.
+    /// The revocation lists (A00.FR.702, A00.FR.705). Default: none, so nothing is revoked.
     pub crls: Vec<CertificateRevocationListDer<'static>>,
-    /// What to do where the lists say nothing about a certificate. Default: accept it.
+    /// What happens if the lists do not cover a certificate. Default: it is accepted.
     pub revocation: RevocationPolicy,
     /// The serial numbers (common names) of the stations that may connect with a certificate that
     /// has expired (A00.FR.429). Default: none.
     pub expired_permitted: BTreeSet<String>,
-    /// The certificates that are accepted although they are not valid yet, by their serial numbers:
-    /// those that an authority issued while its clock was ahead. Default: none.
+    /// The serial numbers of certificates that are accepted although they are not valid yet: an
+    /// authority issued them while its clock was ahead. Default: none.
     pub early_permitted: BTreeSet<SerialNumber>,
-    /// Where the clock was moved and it is not known which time is right: how far the other time is
-    /// from what the clock shows, in seconds. What is valid at either is accepted. Default: there
-    /// is no doubt.
+    /// If the clock was moved and it is unknown which time is right: the difference of the other
+    /// time from the clock, in seconds. A certificate that is valid at either time is accepted.
+    /// Default: the clock is right.
     pub other_time: Option<i64>,
 }
 
 impl ClientTrust {
-    /// Trusts certificates under `roots` that are owned by one of `organizations`.
+    /// Trusts certificates under `roots` that belong to one of `organizations`.
     #[must_use]
     pub fn new(roots: Vec<CertificateDer<'static>>, organizations: Vec<String>) -> Self {
         Self { roots, organizations, ..Self::default() }
     }
 
-    /// Sets the revocation lists. Where several come from one issuer, the first counts.
+    /// Sets the revocation lists. If several come from one issuer, the first is used.
     #[must_use]
     pub fn with_crls(self, crls: Vec<CertificateRevocationListDer<'static>>) -> Self {
         Self { crls, ..self }
     }
 
-    /// Sets what to do where the revocation lists say nothing about a certificate.
+    /// Sets what happens if the revocation lists do not cover a certificate.
     #[must_use]
     pub fn with_revocation(self, revocation: RevocationPolicy) -> Self {
         Self { revocation, ..self }
     }
 
     /// Permits the stations with these serial numbers to connect with a certificate that has
-    /// expired (A00.FR.429). They are to be kept Pending and given a new one at once: see
+    /// expired (A00.FR.429). They must stay Pending and get a new certificate at once: see
     /// [`UpgradeRequest::certificate_expired`](crate::UpgradeRequest::certificate_expired).
     #[must_use]
     pub fn with_expired_permitted(self, serial_numbers: impl IntoIterator<Item = String>) -> Self {
         Self { expired_permitted: serial_numbers.into_iter().collect(), ..self }
     }
 
-    /// Accepts the certificates with these serial numbers before they are valid: an authority whose
-    /// clock was ahead issued them. Their stations are to be given new ones.
+    /// Accepts the certificates with these serial numbers before they are valid: an authority
+    /// issued them while its clock was ahead. Their stations should get new ones.
     #[must_use]
     pub fn with_early_permitted(self, serial_numbers: impl IntoIterator<Item = SerialNumber>) -> Self {
         Self { early_permitted: serial_numbers.into_iter().collect(), ..self }
     }
 
-    /// Accepts what is valid now or at another time, so many seconds from what the clock shows: the
-    /// clock was moved, and it is not known which time is right.
+    /// Accepts certificates that are valid now or at another time, which differs from the clock by
+    /// this number of seconds: the clock was moved, and it is unknown which time is right.
     #[must_use]
     pub fn with_other_time(self, seconds: Option<i64>) -> Self {
         Self { other_time: seconds, ..self }
     }
 }
 
-/// What to do where the revocation lists say nothing, or nothing recent, about a certificate.
+/// What happens if the revocation lists do not cover a certificate, or are not recent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RevocationPolicy {
-    /// Accept it. What a list names stays revoked, also after the list's `nextUpdate`: a list that
-    /// comes late does not shut the fleet out, and nobody revoked gets in.
+    /// The certificate is accepted. A certificate on a list stays revoked, even after the list's
+    /// `nextUpdate`. So a late list does not lock out the fleet, and admits no revoked certificate.
     #[default]
     IfListed,
-    /// Refuse it: each certificate of a path needs a list of its issuer that is not past its
-    /// `nextUpdate`.
+    /// The certificate is refused: each certificate of a path needs a list of its issuer that is
+    /// not past its `nextUpdate`.
     Required,
 }
 
-/// [`ClientTrust`], ready to judge.
+/// The parsed form of [`ClientTrust`].
 pub(crate) struct StationRules {
     roots: Vec<Certificate>,
     organizations: Vec<String>,
@@ -106,11 +106,11 @@ pub(crate) struct StationRules {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// How a station's certificate is acceptable.
+/// Why a station's certificate is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Acceptance {
     Valid,
-    /// Expired, by permission (A00.FR.429).
+    /// Expired, but permitted (A00.FR.429).
     Expired,
 }
 
@@ -135,7 +135,7 @@ impl StationRules {
         })
     }
 
-    /// Whether any certificate could be acceptable. If not, none is asked for.
+    /// Whether any certificate can be accepted. If not, none is requested.
     pub(crate) fn asks_for_certificates(&self) -> bool {
         !self.roots.is_empty()
     }
@@ -144,7 +144,7 @@ impl StationRules {
         &self.algorithms
     }
 
-    /// Whether a certificate is past its last day, at every time that may be the present one.
+    /// Whether a certificate has expired, at every time that may be the present one.
     pub(crate) fn has_expired(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
         let now = UnixSeconds::from(now);
         let last = read(certificate).ok().map(|certificate| certificate.not_after());
@@ -156,14 +156,14 @@ impl StationRules {
         now.as_i64().checked_add(self.other_time?).map(UnixSeconds::new)
     }
 
-    /// The first list to pass its `nextUpdate`, if it has at `now`.
+    /// The earliest `nextUpdate` of all lists, if it has passed at `now`.
     pub(crate) fn stale_crl(&self, now: UnixTime) -> Option<UnixTime> {
         self.next_update.filter(|until| *until <= now.into()).map(unix_time)
     }
 
-    /// Judges what a station presented: path (A00.FR.403), revocation, organization (A00.FR.404).
-    /// The common name is the station's serial number (A00.FR.405), which only the CSMS's own
-    /// records can compare.
+    /// Verifies the certificates of a station: path (A00.FR.403), revocation, organization
+    /// (A00.FR.404). The common name is the station's serial number (A00.FR.405), which only the
+    /// CSMS's own records can verify.
     pub(crate) fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -197,8 +197,8 @@ impl StationRules {
         Ok(acceptance)
     }
 
-    /// Whether a station's certificate, or one above it, is on a list: also where one of them has
-    /// expired since the station connected, and whatever no list tells about.
+    /// Whether a list names a station's certificate or one above it. It also holds if one of them
+    /// has expired since the station connected. Certificates that no list covers are not revoked.
     pub(crate) fn is_revoked(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -217,8 +217,8 @@ impl StationRules {
         })
     }
 
-    /// A00.FR.429, A00.FR.807: a path that was good on the last day of the station's certificate,
-    /// of a station that may.
+    /// A00.FR.429, A00.FR.807: accepts a permitted station whose path was valid on the last day of
+    /// its certificate.
     fn judge_expired(
         &self,
         presented: Presented<'_>,
@@ -231,7 +231,7 @@ impl StationRules {
         {
             return Err(error);
         }
-        // The lists are looked at as of that day, so that they are recent has to be seen to here.
+        // The lists are checked as of that day, so their age is checked here.
         if self.revocation == RevocationPolicy::Required && self.next_update.is_some_and(|end| end <= now) {
             return Err(BadCertificate::RevocationUnknown);
         }
@@ -239,8 +239,8 @@ impl StationRules {
         Ok(Acceptance::Expired)
     }
 
-    /// A path that is good as soon as the station's certificate is valid, which an authority issued
-    /// while its clock was ahead.
+    /// Accepts a permitted certificate whose path is valid when the certificate becomes valid. An
+    /// authority issued it while its clock was ahead.
     fn judge_early(&self, presented: Presented<'_>, error: BadCertificate) -> Result<(), BadCertificate> {
         if !self.early_permitted.contains(&presented.leaf.serial_number()) {
             return Err(error);
@@ -260,14 +260,14 @@ impl StationRules {
     }
 }
 
-/// What a station presents.
+/// The certificates that a station presents.
 #[derive(Clone, Copy)]
 struct Presented<'a> {
     leaf: &'a Certificate,
     intermediates: &'a [Certificate],
 }
 
-/// Whether an error depends on the time that a path is verified at.
+/// Whether an error depends on the time of the verification.
 fn is_of_time(error: &BadCertificate) -> bool {
     matches!(
         error,
@@ -277,7 +277,7 @@ fn is_of_time(error: &BadCertificate) -> bool {
     )
 }
 
-/// A time as rustls has it, which knows none before 1970.
+/// A time as rustls represents it, which has none before 1970.
 fn unix_time(time: UnixSeconds) -> UnixTime {
     UnixTime::since_unix_epoch(time.duration_since(UnixSeconds::default()).unwrap_or_default())
 }

@@ -6,13 +6,13 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::upgrade::MAX_HEAD_BYTES;
 
-/// The head of an HTTP message, and what came after it in the same read.
+/// The head of an HTTP message, and the bytes after it from the same read.
 pub(crate) struct Head {
     pub(crate) head: Vec<u8>,
     pub(crate) tail: Vec<u8>,
 }
 
-/// Why there is no head.
+/// Why no head was read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HeadError {
     #[error("the head of the HTTP message is longer than {MAX_HEAD_BYTES} bytes")]
@@ -21,7 +21,7 @@ pub(crate) enum HeadError {
     NotHttp,
     #[error("the connection failed during the HTTP handshake")]
     Io {
-        /// What had come by then.
+        /// The bytes that were received before.
         head: Vec<u8>,
         #[source]
         source: io::Error,
@@ -38,12 +38,12 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<H
             Ok(_) => {}
             Err(source) => return Err(HeadError::Io { head: bytes, source }),
         }
-        // A TLS client on a port without TLS, mostly. It would wait for an answer until the
+        // Usually a TLS client on a port without TLS. It would wait for an answer until the
         // deadline.
         if !bytes[0].is_ascii_uppercase() {
             return Err(HeadError::NotHttp);
         }
-        // The empty line may have begun in what was read before.
+        // The empty line may have begun in an earlier read.
         let from = before.saturating_sub(END.len() - 1);
         if let Some(end) = bytes[from..].windows(END.len()).position(|window| window == END) {
             let end = from + end + END.len();
