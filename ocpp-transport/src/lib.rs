@@ -44,7 +44,7 @@
 //! let config = StationConfig::new(url, StationIdentity::try_from("CS001")?, password);
 //! let connection = connect(&config, Router::new(Version::V201)).await?;
 //! let response = connection.peer().call(v201::HeartbeatRequest::new()).await?;
-//! println!("the CSMS says that it is {}", response.current_time);
+//! println!("the time of the CSMS is {}", response.current_time);
 //! connection.close(Close::Normal).await;
 //! # server.abort();
 //! # Ok(())

@@ -6,16 +6,16 @@
 //!
 //! | name | kind | unit | labels |
 //! |---|---|---|---|
-//! | [`CONNECTIONS`] `ocpp_connections` | gauge | connections that are open | `role`, `version`, `profile` |
+//! | [`CONNECTIONS`] `ocpp_connections` | gauge | open connections | `role`, `version`, `profile` |
 //! | [`DISCONNECTIONS`] `ocpp_disconnections_total` | counter | connections that were open | `role`, `reason` |
 //! | [`HANDSHAKES_REFUSED`] `ocpp_handshakes_refused_total` | counter | connections that were not opened | `role`, `reason` |
 //! | [`CALLS`] `ocpp_calls_total` | counter | calls that have ended | `role`, `direction`, `version`, `action`, `outcome` |
-//! | [`CALL_SECONDS`] `ocpp_call_duration_seconds` | histogram | seconds: of the peer's calls until they are answered, of this side's from asking for them until their answer | `role`, `direction`, `version`, `action` |
+//! | [`CALL_SECONDS`] `ocpp_call_duration_seconds` | histogram | seconds: from receipt to answer for the peer's calls, from request to answer for calls of this side | `role`, `direction`, `version`, `action` |
 //! | [`PAYLOAD_BYTES`] `ocpp_frame_bytes_total` | counter | bytes of text frames, before compression | `role`, `direction` |
 //! | [`WIRE_BYTES`] `ocpp_wire_bytes_total` | counter | bytes on TCP or TLS: compressed, with heads and pings | `role`, `direction` |
-//! | [`FRAMES_REFUSED`] `ocpp_frames_refused_total` | counter | texts of peers that are no frames | `role`, `reason` |
-//! | [`RATE_LIMITED`] `ocpp_rate_limited_total` | counter | times that a peer was made to wait | `role` |
-//! | [`UNMATCHED_ANSWERS`] `ocpp_unmatched_answers_total` | counter | answers that nobody waited for | `role` |
+//! | [`FRAMES_REFUSED`] `ocpp_frames_refused_total` | counter | texts of peers that are not frames | `role`, `reason` |
+//! | [`RATE_LIMITED`] `ocpp_rate_limited_total` | counter | times that reading from a peer was paused | `role` |
+//! | [`UNMATCHED_ANSWERS`] `ocpp_unmatched_answers_total` | counter | answers that no CALL waited for | `role` |
 //!
 //! The labels have few values, whatever a peer sends:
 //!
@@ -69,16 +69,16 @@ pub const UNMATCHED_ANSWERS: &str = "ocpp_unmatched_answers_total";
 
 /// Describes each metric to the installed recorder.
 pub fn describe() {
-    describe_gauge!(CONNECTIONS, Unit::Count, "Connections that are open");
-    describe_counter!(DISCONNECTIONS, Unit::Count, "Connections that were open and are closed");
+    describe_gauge!(CONNECTIONS, Unit::Count, "Open connections");
+    describe_counter!(DISCONNECTIONS, Unit::Count, "Connections that were opened and have closed");
     describe_counter!(HANDSHAKES_REFUSED, Unit::Count, "Connections that were not opened");
     describe_counter!(CALLS, Unit::Count, "Calls that have ended");
     describe_histogram!(CALL_SECONDS, Unit::Seconds, "Time from the CALL to its end");
     describe_counter!(PAYLOAD_BYTES, Unit::Bytes, "Bytes of text frames, before compression");
     describe_counter!(WIRE_BYTES, Unit::Bytes, "Bytes that TCP or TLS carries, after compression");
     describe_counter!(FRAMES_REFUSED, Unit::Count, "Texts of peers that could not be processed as frames");
-    describe_counter!(RATE_LIMITED, Unit::Count, "Times that a peer was made to wait");
-    describe_counter!(UNMATCHED_ANSWERS, Unit::Count, "Answers that nobody waited for");
+    describe_counter!(RATE_LIMITED, Unit::Count, "Times that reading from a peer was paused");
+    describe_counter!(UNMATCHED_ANSWERS, Unit::Count, "Answers that no CALL waited for");
 }
 
 /// The metrics of one CSMS, or of one connection of a station. Cloning is cheap.

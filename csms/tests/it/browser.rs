@@ -52,7 +52,7 @@ fn a_browser_gets_through_tls_where_no_certificate_is_asked_for() {
     stage.configure("[tls]", "[tls]\nrequest_client_certificate = false");
     let stage = stage.launched();
     connect_from_a_page(&stage);
-    let refused = "CS001 refused: the station showed neither a password nor a certificate";
+    let refused = "CS001 refused: the station presented neither a password nor a certificate";
     stage.wait_until("HTTP is reached", || stage.log().contains(refused));
     assert!(!stage.log().contains("TLS handshake"), "{}", stage.log());
 }

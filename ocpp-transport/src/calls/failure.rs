@@ -66,7 +66,7 @@ pub enum CallFailure {
     Unreadable(#[source] FrameError),
     /// The message may not be sent before BootNotification is accepted (B01.FR.08, B02.FR.02), or
     /// after the CSMS has rejected it (B03.FR.03). Nothing was sent.
-    #[error("it may not be sent before BootNotification is accepted")]
+    #[error("the message may not be sent before BootNotification is accepted")]
     NotAccepted,
     /// The message belongs to another version of OCPP than the connection. Nothing was sent.
     #[error("the message belongs to {message}, and the connection speaks {connection}")]

@@ -85,7 +85,7 @@ impl fmt::Display for CloseReason {
             Self::Peer { code: None, .. } => formatter.write_str("closed by the peer"),
             Self::Lost { error } => write!(formatter, "lost: {error}"),
             Self::PingTimeout => formatter.write_str("the peer does not answer pings"),
-            Self::WriteTimeout => formatter.write_str("the peer does not take what is sent"),
+            Self::WriteTimeout => formatter.write_str("the peer does not read what is sent"),
             Self::Misbehaved { code, error } => write!(formatter, "the peer misbehaved ({code}: {error})"),
             Self::Dropped => formatter.write_str("dropped"),
         }

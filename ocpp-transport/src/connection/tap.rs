@@ -17,7 +17,7 @@ pub type FrameTap = Arc<dyn Fn(&TappedFrame<'_>) + Send + Sync>;
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct TappedFrame<'a> {
-    /// Whether the frame came in or goes out.
+    /// Whether the frame was received or is sent.
     pub direction: Direction,
     /// The station of the connection.
     pub identity: &'a StationIdentity,

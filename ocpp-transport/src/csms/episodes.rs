@@ -23,7 +23,7 @@ pub(crate) enum Which {
     /// The failure has another reason, or happened before a certificate was received.
     None,
     One(Fingerprint),
-    /// The network has too many certificates to tell them apart.
+    /// The network has too many certificates to distinguish them.
     Many,
 }
 
@@ -34,11 +34,11 @@ pub(crate) enum Report {
     None,
     /// A security event.
     Event,
-    /// A security event that stands for all further certificates of the network, because it has
-    /// reached the limit of certificates that are told apart.
+    /// A security event that stands for all further certificates of the network, which has
+    /// reached the limit of certificates that are distinguished.
     FurtherCertificates,
     /// A security event that stands for all further failures of every network, because the limit of
-    /// episodes that are told apart is reached.
+    /// distinguished episodes is reached.
     FurtherFailures,
 }
 
@@ -49,10 +49,10 @@ impl Report {
         match self {
             Self::None | Self::Event => "",
             Self::FurtherCertificates => {
-                "; further certificates from this network are not told apart; they are reported once an hour at most"
+                "; further certificates from this network are not distinguished, they are reported together once an hour"
             }
             Self::FurtherFailures => {
-                "; further failures from all networks are not told apart; they are reported once an hour at most"
+                "; further failures from all networks are not distinguished, they are reported together once an hour"
             }
         }
     }
@@ -175,10 +175,10 @@ const MAX_REPORTS: u32 = 4;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Certificates of one network that are told apart.
+/// Certificates of one network that are distinguished.
 const MAX_CERTIFICATES: usize = 256;
 
-/// Episodes that are told apart.
+/// Episodes that are distinguished.
 const MAX_EPISODES: usize = 4096;
 
 #[cfg(test)]
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a00_fr_419_an_episode_is_told_once() {
+    fn a00_fr_419_an_episode_is_reported_once() {
         let (mut episodes, start) = (Episodes::default(), Instant::now());
         let minute = Duration::from_secs(60);
         let failure = without_certificate(1, VERSION);

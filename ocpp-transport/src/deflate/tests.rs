@@ -146,7 +146,7 @@ fn control_frames_and_plain_messages_go_through_unchanged() {
 }
 
 #[test]
-fn long_frames_are_divided_so_that_nobody_needs_a_buffer_for_them() {
+fn long_frames_are_divided_and_need_no_buffer() {
     let texts: Vec<String> = [125, 126, 1000, 2000, 2002, 65_000].map(|length| "é".repeat(length / 2)).into();
     for mask in [None, Some([1, 2, 3, 4])] {
         let mut input = Vec::new();

@@ -131,13 +131,13 @@ pub enum Fault {
         found: usize,
     },
     /// The action of a CALL or SEND is not a string.
-    #[error("the action of the message is not a text")]
+    #[error("the action of the message is not a string")]
     Action,
     /// The payload of a CALL or SEND is not an object.
     #[error("the payload of the message is not an object")]
     Payload,
     /// The code of a CALLERROR or CALLRESULTERROR is not a string.
-    #[error("the error code is not a text")]
+    #[error("the error code is not a string")]
     Code,
 }
 

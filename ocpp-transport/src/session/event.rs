@@ -217,7 +217,7 @@ pub enum CallRefused {
     },
     /// A SEND before BootNotification is accepted. A CALL is queued, because it may be permitted
     /// when its turn comes.
-    #[error("it may not be sent before BootNotification is accepted")]
+    #[error("the message may not be sent before BootNotification is accepted")]
     NotAccepted,
     /// A SEND in a version without such messages.
     #[error("only OCPP 2.1 has messages without an answer")]
@@ -232,7 +232,7 @@ pub enum CallRefused {
 #[non_exhaustive]
 pub enum AnswerRefused {
     /// The CALL is already answered, or was never made.
-    #[error("the CALL does not wait for an answer any more")]
+    #[error("the CALL no longer waits for an answer")]
     Overdue,
     /// The frame would be longer than the limit that a peer must accept.
     #[error("the answer has {bytes} bytes, at most {max} may be sent")]

@@ -360,7 +360,7 @@ impl Session {
             self.refuse(
                 incoming.id(),
                 &RpcErrorCode::SecurityError,
-                "not before BootNotification is accepted",
+                "the action is not permitted before BootNotification is accepted",
             );
             return self.handle_not_accepted(&incoming);
         }
@@ -516,7 +516,7 @@ impl Session {
     }
 
     fn end_overdue(&mut self, id: MessageId) {
-        self.refuse(&id, &RpcErrorCode::InternalError, "no answer in time");
+        self.refuse(&id, &RpcErrorCode::InternalError, "the request was not answered in time");
         self.events.push(Event::AnswerOverdue { id });
     }
 

@@ -22,8 +22,8 @@ pub struct SecurityEvent {
     pub kind: SecurityEventKind,
     /// The address that the connection came from.
     pub remote: SocketAddr,
-    /// The reason, for people. It says so if the event stands for further failures that are not
-    /// told apart.
+    /// The reason, for people. It includes a note if the event stands for further failures
+    /// that are not distinguished.
     pub reason: String,
     /// The station's certificate, if the connection was refused for it.
     pub certificate: Option<PresentedCertificate>,

@@ -46,7 +46,7 @@ pub enum TlsFailure {
 #[non_exhaustive]
 pub enum BadCertificate {
     /// The certificate has expired. The two times show whether a wrong clock is the cause.
-    #[error("expired at {}, it is {}; check the clock", Timestamp::from(*.not_after), Timestamp::from(*.now))]
+    #[error("expired at {}, the clock shows {}; check the clock", Timestamp::from(*.not_after), Timestamp::from(*.now))]
     Expired {
         /// The time of the check.
         now: SystemTime,
@@ -54,7 +54,7 @@ pub enum BadCertificate {
         not_after: SystemTime,
     },
     /// The certificate is not valid yet.
-    #[error("not valid before {}, it is {}; check the clock", Timestamp::from(*.not_before), Timestamp::from(*.now))]
+    #[error("not valid before {}, the clock shows {}; check the clock", Timestamp::from(*.not_before), Timestamp::from(*.now))]
     NotYetValid {
         /// The time of the check.
         now: SystemTime,
@@ -68,7 +68,7 @@ pub enum BadCertificate {
     #[error("revoked by its issuer")]
     Revoked,
     /// No recent revocation list covers it, and the policy requires one.
-    #[error("no recent revocation list of its issuer is at hand")]
+    #[error("no recent revocation list of its issuer is available")]
     RevocationUnknown,
     /// Its subject breaks OCPP's rules: another host, a wildcard, another organization.
     #[error(transparent)]

@@ -136,7 +136,7 @@ pub enum TlsConfigError {
     #[error("no root certificate is given; install the root of the CSMS first")]
     NoRoots,
     /// A root is not a certificate.
-    #[error("root certificate {position} of those given cannot be used as a root")]
+    #[error("root certificate {position} cannot be used as a root")]
     BadRoot {
         /// Its position in the list, from 1.
         position: usize,
@@ -145,7 +145,7 @@ pub enum TlsConfigError {
         source: certificates::CertificateError,
     },
     /// A root has an unknown critical extension.
-    #[error("root certificate {position} of those given cannot be used as a root")]
+    #[error("root certificate {position} cannot be used as a root")]
     UnusableRoot {
         /// Its position in the list, from 1.
         position: usize,
@@ -154,7 +154,7 @@ pub enum TlsConfigError {
         source: path::PathError,
     },
     /// A revocation list must not be used, or cannot be parsed completely.
-    #[error("revocation list {position} of those given cannot be used")]
+    #[error("revocation list {position} cannot be used")]
     BadCrl {
         /// Its position in the list, from 1.
         position: usize,
@@ -163,10 +163,10 @@ pub enum TlsConfigError {
         source: certificates::CrlError,
     },
     /// A chain is empty, or its first element is not a certificate.
-    #[error("the chain holds no certificate for the key")]
+    #[error("the chain contains no certificate for the key")]
     NoCertificate,
     /// The first certificate of a chain belongs to another key.
-    #[error("the key and the first certificate of the chain do not belong together")]
+    #[error("the key does not belong to the first certificate of the chain")]
     KeyMismatch,
     /// The first certificate of a chain cannot be parsed.
     #[error("the first certificate of the chain cannot be read")]
@@ -178,7 +178,7 @@ pub enum TlsConfigError {
     /// OpenSSL cannot use a key, a certificate or a setting.
     #[cfg(feature = "openssl")]
     #[error(
-        "OpenSSL refuses the configuration; do each key and the first certificate of its chain belong together?"
+        "OpenSSL refuses the configuration; check that each key belongs to the first certificate of its chain"
     )]
     OpenSsl(#[source] ::openssl::error::ErrorStack),
     /// rustls cannot use the configuration.

@@ -25,7 +25,7 @@ pub struct PresentedCertificate {
 pub struct PresentedNames {
     /// The subject, as `CN=…,O=…`.
     pub subject: String,
-    /// The issuer, likewise.
+    /// The issuer, in the same form.
     pub issuer: String,
     /// The serial number.
     pub serial_number: SerialNumber,

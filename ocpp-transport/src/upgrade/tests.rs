@@ -118,7 +118,7 @@ fn rfc_9110_5_3_a_list_may_stand_in_several_lines() {
 }
 
 #[test]
-fn rfc_6455_4_2_2_another_version_is_told_which_one_is_spoken() {
+fn rfc_6455_4_2_2_the_refusal_of_another_version_names_the_supported_one() {
     for version in ["8", "7", "14", "013", "13, 8", ""] {
         let request = station("/ocpp/CS1", "ocpp2.0.1", "");
         check_request(&request.replace("Version: 13", &format!("Version: {version}")), Err(426));
@@ -195,7 +195,7 @@ fn requests_that_two_readers_could_understand_differently() {
 }
 
 #[test]
-fn a_refusal_says_when_to_come_again() {
+fn a_refusal_contains_when_to_retry() {
     let seconds = Duration::from_millis(1_500);
     assert!(refuse(503, Some(seconds)).contains("\r\nRetry-After: 2\r\n"));
     assert!(

@@ -166,8 +166,8 @@ async fn check_clients(library: Library, cases: Vec<Value>) {
         let mut client = library.start(&["client", &format!("ws://localhost:{port}/CS001")], &cases);
         for case in &cases {
             let line = client.next().await;
-            let told = format!("{settings:?} {case} {line}");
-            assert_eq!(line["echoed"], 10, "{told}");
+            let context = format!("{settings:?} {case} {line}");
+            assert_eq!(line["echoed"], 10, "{context}");
             let answer = line["answer"].as_str().unwrap();
             let expected = if answer.contains("server_max_window_bits=8") {
                 // zlib has no window of this size.
@@ -178,7 +178,7 @@ async fn check_clients(library: Library, cases: Vec<Value>) {
                 // All except the short one, twice.
                 8
             };
-            assert_eq!(line["compressed"], expected, "{told}");
+            assert_eq!(line["compressed"], expected, "{context}");
         }
     }
 }
@@ -232,23 +232,23 @@ async fn check_servers(library: Library, cases: Vec<Value>) {
     for settings in settings() {
         for (number, port) in ports["ports"].as_array().unwrap().iter().enumerate() {
             let port = u16::try_from(port.as_u64().unwrap()).unwrap();
-            let told = format!("{settings:?} {}", cases[number]);
+            let context = format!("{settings:?} {}", cases[number]);
             let connection = match within(connect(&station(port, settings), nothing())).await {
                 Ok(connection) => connection,
-                Err(error) => panic!("{told}: {error:?}"),
+                Err(error) => panic!("{context}: {error:?}"),
             };
             for data in payloads.iter().chain(&payloads) {
                 let echoed = data_transfer(connection.peer(), "echo", data).await;
-                assert_eq!(echoed, Some(Value::from(data.as_str()).to_string()), "{told}");
+                assert_eq!(echoed, Some(Value::from(data.as_str()).to_string()), "{context}");
             }
             within(connection.close(Close::Normal)).await;
             let line = server.next().await;
-            assert_eq!(line["case"], number, "{told}");
+            assert_eq!(line["case"], number, "{context}");
             let compressed = line["compressed"].as_u64().unwrap();
             // A server that requires more than this offer contains declines compression.
             uncompressed += u32::from(compressed == 0);
             let expected = if settings.min_bytes == 0 { 6 } else { 4 };
-            assert!([0, expected].contains(&compressed), "{told} {line}");
+            assert!([0, expected].contains(&compressed), "{context} {line}");
         }
     }
     let all = u32::try_from(settings().len() * cases.len()).unwrap();

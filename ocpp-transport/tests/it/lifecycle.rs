@@ -269,7 +269,7 @@ async fn a_station_that_floods_is_slowed_down_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn silent_connections_hold_nobody_up_and_are_hung_up_on() {
+async fn silent_connections_delay_no_other_and_are_closed() {
     let config =
         Lab::unsecured_config().with_max_handshakes(1).with_first_byte_timeout(Duration::from_secs(2));
     let lab = Lab::start(config, heartbeats(), Authority::root("unused").der()).await;
@@ -285,7 +285,7 @@ async fn silent_connections_hold_nobody_up_and_are_hung_up_on() {
 }
 
 #[tokio::test]
-async fn who_sends_half_a_request_lets_the_next_one_have_its_turn_in_time() {
+async fn half_a_request_delays_the_next_turn_only_for_a_time() {
     let config =
         Lab::unsecured_config().with_max_handshakes(1).with_handshake_timeout(Duration::from_millis(500));
     let lab = Lab::start(config, heartbeats(), Authority::root("unused").der()).await;
@@ -373,7 +373,7 @@ async fn nothing_is_done_for_peers_that_go_while_they_wait() {
     }
     stop.send(()).unwrap();
     within(server).await.unwrap();
-    assert!(tells.recv().await.is_none(), "nobody else was asked about");
+    assert!(tells.recv().await.is_none(), "the admission is asked about no other");
 }
 
 #[tokio::test]

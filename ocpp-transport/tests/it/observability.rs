@@ -139,7 +139,7 @@ async fn what_a_peer_makes_up_is_no_label() {
         raw.send(format!(r#"[2,"{number}","MadeUp{number}",{{}}]"#)).await;
         raw.receive().await;
     }
-    raw.send(r#"[3,"nobody asked",{}]"#).await;
+    raw.send(r#"[3,"unsolicited",{}]"#).await;
     for frame in ["{}", r#"[2,"1"]"#, r#"[2,"2","Heartbeat",{"made up":1}]"#] {
         raw.send(frame).await;
         raw.receive().await;

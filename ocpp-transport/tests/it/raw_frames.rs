@@ -87,7 +87,7 @@ fn table() -> Vec<(String, Vec<Vec<u8>>, Vec<Back>)> {
     }
     add("2.5 ping of 126", vec![frame(FIN | PING, &[b'x'; 126])], vec![Close(1002)]);
     add("2.6 ping byte by byte", chopped(frame(FIN | PING, &[7; 125])), vec![Pong(vec![7; 125])]);
-    add("2.7 pong nobody asked for", vec![frame(FIN | PONG, b"")], vec![]);
+    add("2.7 unsolicited pong", vec![frame(FIN | PONG, b"")], vec![]);
     add("2.8 pong with a payload", vec![frame(FIN | PONG, b"unasked"), text(b"Hello")], vec![Answer]);
     let pings = (0..10u8).map(|number| frame(FIN | PING, &[number])).collect::<Vec<_>>();
     add("2.10 ten pings", pings, (0..10u8).map(|number| Pong(vec![number])).collect());

@@ -397,7 +397,7 @@ fn a_send_does_not_count_for_the_one_call_in_flight() {
 }
 
 #[test]
-fn only_2_1_has_send_and_what_nobody_takes_is_bounded() {
+fn only_2_1_has_send_and_its_queue_is_bounded() {
     let mut pair = Pair::new();
     assert_eq!(pair.station.send(Outgoing::new("S", &raw("{}"))), Err(CallRefused::NoSend));
     let (mut session, _) = csms_21(Registration::Accepted);
@@ -527,7 +527,7 @@ fn a_malformed_answer_ends_its_call_and_nothing_else() {
 }
 
 #[test]
-fn a_payload_that_is_no_json_is_found_by_who_reads_it_and_counted() {
+fn a_payload_that_is_no_json_is_found_by_its_reader_and_counted() {
     let mut pair = Pair::new();
     pair.csms.handle_text(pair.now, r#"[2,"x","A",{"a":]}]"#);
     let Some(Event::Call(call)) = pair.csms.poll_event() else { panic!() };

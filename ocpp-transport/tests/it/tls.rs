@@ -171,7 +171,7 @@ async fn tc_a_05_a_root_of_the_same_name_is_another_root() {
 async fn present(root: &Authority, key: crate::pki::Identified) -> ConnectError {
     let mut lab = Lab::tls(root, nothing()).await;
     let error = lab.connect(lab.profile_3(key), nothing()).await.unwrap_err();
-    let Happened::Event(event) = lab.next().await else { panic!("nobody is asked about it") };
+    let Happened::Event(event) = lab.next().await else { panic!("the admission is not asked") };
     assert_eq!(event.kind, SecurityEventKind::InvalidChargingStationCertificate);
     assert!(lab.log.try_recv().is_err());
     error
@@ -218,7 +218,7 @@ async fn tc_a_08_a_client_certificate_of_another_serial_number_is_refused() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_told_apart() {
+async fn a_server_without_tls_is_recognized() {
     let lab = Lab::plain(nothing(), Default::default()).await;
     let url = format!("wss://localhost:{}/ocpp", lab.address.port()).parse().unwrap();
     let mut config = lab.config("CS001", lab.profile_2());
@@ -228,7 +228,7 @@ async fn a_server_without_tls_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_station_does_not_trust_nobody() {
+async fn a_station_needs_a_root() {
     assert!(Security::profile_2(PASSWORD.into(), Vec::new()).is_err());
 }
 
@@ -238,5 +238,5 @@ async fn a_key_of_another_certificate_is_refused_at_once() {
     let mut key = root.issue(&Leaf::new("SN-1"));
     key.chain = root.issue(&Leaf::new("SN-1")).chain;
     let error = Security::profile_3(key.client(), vec![root.der()]).unwrap_err();
-    assert_eq!(error.to_string(), "the key and the first certificate of the chain do not belong together");
+    assert_eq!(error.to_string(), "the key does not belong to the first certificate of the chain");
 }

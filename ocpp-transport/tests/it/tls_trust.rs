@@ -76,7 +76,7 @@ on_both! {
         assert!(!is_accepted(&mut lab, &key).await);
     }
 
-    async fn what_no_list_tells_about_is_accepted_unless_lists_are_required(engine: Engine) {
+    async fn a_certificate_without_a_list_is_accepted_unless_lists_are_required(engine: Engine) {
         let root = Authority::root("CSO root");
         let other = Authority::root("other root");
         let key = root.issue(&Leaf::new("SN-1").serial(8));
@@ -127,7 +127,7 @@ on_both! {
         assert!(is_accepted(&mut lab, &root.issue(&Leaf::new("SN-1").with(in_ia5))).await);
     }
 
-    async fn a_list_that_the_issuer_did_not_sign_revokes_nobody(engine: Engine) {
+    async fn a_list_that_the_issuer_did_not_sign_revokes_nothing(engine: Engine) {
         let (root, impostor) = (Authority::root("CSO root"), Authority::root("CSO root"));
         let trust = root.trust().with_crls(vec![impostor.crl(&[8], 2999)]);
         let mut lab = lab(engine, &root, &trust).await;
@@ -274,7 +274,7 @@ on_both! {
         assert_eq!(lab.handle.connections(), 2);
     }
 
-    async fn a_reload_closes_the_connections_of_who_was_revoked(engine: Engine) {
+    async fn a_reload_closes_connections_with_a_revoked_certificate(engine: Engine) {
         let root = Authority::root("CSO root");
         let mut lab = lab(engine, &root, &root.trust()).await;
         let key = root.issue(&Leaf::new("SN-1").serial(7));
@@ -292,7 +292,7 @@ on_both! {
         within(other.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
     }
 
-    async fn a_reload_closes_the_connections_of_who_was_revoked_after_it_expired(engine: Engine) {
+    async fn a_reload_closes_connections_with_a_certificate_revoked_after_it_expired(engine: Engine) {
         let root = Authority::root("CSO root");
         let permitted = root.trust().with_expired_permitted(["SN-1".to_owned()]);
         let mut lab = lab(engine, &root, &permitted).await;
@@ -352,7 +352,7 @@ async fn a_server_without_tls_cannot_be_given_any() {
 }
 
 #[test]
-fn what_is_no_configuration_is_told_at_once() {
+fn an_invalid_configuration_is_refused_at_once() {
     use ocpp_transport::tls::{ServerKey, ServerTls, SoftwareKey};
     let root = Authority::root("CSO root");
     let key = || root.issue(&Leaf::new("localhost")).software();

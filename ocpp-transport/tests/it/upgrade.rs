@@ -112,7 +112,7 @@ async fn without_a_common_subprotocol_the_connection_may_be_opened_and_closed_at
     let config = lab.config("CS001", Security::profile_1(Password::from(PASSWORD)));
     let error = within(connect(&config, Router::new(Version::V16))).await.unwrap_err();
     assert!(matches!(error, ConnectError::NoSubprotocol { .. }), "{error:?}");
-    assert!(lab.log.try_recv().is_err(), "nobody is asked");
+    assert!(lab.log.try_recv().is_err(), "the admission is not asked");
     // With a common version nothing is different.
     within(connect(&lab.config("CS001", Security::profile_1(Password::from(PASSWORD))), nothing()))
         .await
@@ -143,7 +143,7 @@ impl Admission for Confused {
 }
 
 #[tokio::test]
-async fn nobody_is_admitted_as_another_station() {
+async fn no_station_is_admitted_as_another_one() {
     let csms = Csms::bind(Lab::unsecured_config(), nothing(), Confused).await.unwrap();
     let url = format!("ws://{}", csms.local_addr()).parse().unwrap();
     let server = tokio::spawn(csms.serve(std::future::pending()));
@@ -183,7 +183,7 @@ async fn answer_with(response: &'static str) -> ConnectError {
 }
 
 #[tokio::test]
-async fn a_station_tells_what_is_no_csms() {
+async fn a_station_reports_a_server_that_is_no_csms() {
     let error = answer_with("HTTP/1.1 502 Bad Gateway\r\n\r\n").await;
     assert!(matches!(error, ConnectError::Refused { status: 502, .. }), "{error:?}");
     let error = answer_with("220 mail ready\r\n\r\n").await;
@@ -193,7 +193,7 @@ async fn a_station_tells_what_is_no_csms() {
 }
 
 #[tokio::test]
-async fn a_station_tells_that_nobody_is_there() {
+async fn a_station_reports_an_unreachable_csms() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap()).parse().unwrap();
     drop(listener);
@@ -243,7 +243,7 @@ async fn rfc_9110_5_3_headers_may_stand_in_several_lines() {
 }
 
 #[tokio::test]
-async fn rfc_6455_4_2_2_a_refused_version_is_told_the_one_that_is_spoken() {
+async fn rfc_6455_4_2_2_the_refusal_of_a_version_names_the_supported_one() {
     let lab = lab().await;
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
     for version in ["8", "7", "0", "13, 8"] {

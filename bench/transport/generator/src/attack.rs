@@ -1,4 +1,4 @@
-//! One misbehaving peer.
+//! One peer that misbehaves.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::station::{Payload, Station, TEXT, encode};
 pub(crate) struct AttackArguments {
     #[command(flatten)]
     server: Server,
-    /// The behaviour of the peer
+    /// What the peer does
     #[arg(long)]
     kind: Kind,
     /// Length of the largest frame that the server accepts, in bytes
@@ -23,18 +23,18 @@ pub(crate) struct AttackArguments {
     largest: usize,
 }
 
-/// The behaviour of the peer.
+/// What the peer does.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
-    /// Calls without waiting for answers, as fast as its socket accepts them
+    /// Calls without waiting for answers, as fast as its socket takes them
     Flood,
     /// Sends its frames byte by byte
     SlowBytes,
-    /// Sends the largest accepted frame again and again
+    /// Sends the largest frame that is accepted, again and again
     LargestFrame,
 }
 
-/// Runs until the process is killed. A connection that the server closes is opened again.
+/// Continues until it is killed. A connection that the server closes is opened again.
 pub(crate) async fn run(arguments: &AttackArguments) -> Result<serde_json::Value> {
     println!("{}", json!({ "attacking": true }));
     loop {
@@ -42,7 +42,7 @@ pub(crate) async fn run(arguments: &AttackArguments) -> Result<serde_json::Value
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        // It ends when the server closes the connection.
+        // Ends when the server closes the connection.
         let _ = match arguments.kind {
             Kind::Flood => flood(station, Payload::Heartbeat.action(), Payload::Heartbeat.text()).await,
             Kind::LargestFrame => {
@@ -56,10 +56,10 @@ pub(crate) async fn run(arguments: &AttackArguments) -> Result<serde_json::Value
     }
 }
 
-/// Writes as fast as the socket accepts it, and reads the answers at the same time.
+/// Writes as fast as the socket accepts, and reads the answers meanwhile.
 async fn flood(mut station: Station, action: &str, payload: &str) -> Result<()> {
     let frame = station.next_call(action, payload);
-    // Short frames are combined in one write.
+    // Several frames in one write, if they are short.
     let bytes = frame.repeat((64 * 1024 / frame.len()).max(1));
     let (mut reader, mut writer) = tokio::io::split(station.into_stream());
     let mut buffer = vec![0; 64 * 1024];
@@ -87,9 +87,8 @@ async fn slow_bytes(mut station: Station) -> Result<()> {
     }
 }
 
-/// The number of this peer, which no other station has.
+/// Its number, which no other station has.
 const ATTACKER: usize = 99_999;
 
-/// The bytes of a DataTransfer CALL beside its payload, and of the payload beside its text, rounded
-/// up.
+/// The bytes of a DataTransfer CALL beside its text, and a little more.
 const FRAME_OVERHEAD: usize = 64;

@@ -18,7 +18,7 @@ use crate::station::{Payload, Station};
 pub(crate) struct CallsArguments {
     #[command(flatten)]
     server: Server,
-    /// The number of stations
+    /// How many stations call
     #[arg(long)]
     connections: usize,
     /// How long each payload is measured, in seconds
@@ -70,8 +70,8 @@ async fn measure(
             sleep(Duration::from_secs_f64(arguments.warm_up)).await;
             let (start, calls, cpu) = (Instant::now(), answered.get(), arguments.server.cpu_seconds()?);
             sleep(Duration::from_secs_f64(arguments.seconds)).await;
-            // A slow server reads from all stations before it answers the first. An incomplete
-            // round of this kind has no meaning.
+            // A slow server reads from all stations before it answers the first one. A part of such
+            // a round shows nothing.
             while answered.get() - calls < count as u64 && start.elapsed() < LONGEST {
                 sleep(Duration::from_millis(100)).await;
             }
@@ -94,5 +94,5 @@ async fn measure(
     Ok((result, back.take()))
 }
 
-/// The longest duration of a measurement, until each station has had an answer.
+/// How long a measurement may take until each station has an answer.
 const LONGEST: Duration = Duration::from_secs(60);

@@ -132,8 +132,8 @@ async fn shake_hands(server: &Server, index: usize, connector: &TlsConnector) ->
     Ok(())
 }
 
-/// The issuer of the stations' certificates, and the key that all stations share. Their own cost is
-/// not measured.
+/// The issuer of the stations' certificates, and the key that all stations share. The cost of the
+/// stations is not measured.
 struct Identities {
     issuer: Issuer<'static, KeyPair>,
     key: KeyPair,

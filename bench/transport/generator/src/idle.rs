@@ -1,5 +1,4 @@
-//! Open connections without messages: how long it takes to open them, and the processor time and
-//! memory of the server.
+//! Idle connections: the time to open them, the server's processor time for that, and their memory.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,16 +18,16 @@ use crate::station::{Payload, Station};
 pub(crate) struct IdleArguments {
     #[command(flatten)]
     server: Server,
-    /// The number of stations; all connect at once
+    /// How many stations connect, all at once
     #[arg(long)]
     connections: usize,
 }
 
-/// Opens the connections, prints the measurement, waits for a line, and prints how many connections
-/// still answer.
+/// Opens the connections, prints the measurements, waits for a line, and prints how many
+/// connections still answer.
 pub(crate) async fn run(arguments: &IdleArguments) -> Result<serde_json::Value> {
     let server = &arguments.server;
-    // The first connections allocate memory that all connections share.
+    // The first connections allocate the state that all of them share.
     drop(connect_all(server, WARM_UP).await?);
     settle(server).await?;
     let (bytes, cpu, start) = (server.resident_bytes()?, server.cpu_seconds()?, Instant::now());
@@ -47,7 +46,7 @@ pub(crate) async fn run(arguments: &IdleArguments) -> Result<serde_json::Value> 
             (matches!(timeout(PATIENCE, call).await, Ok(Ok(()))), station)
         });
     }
-    // All connections stay open until the last one has answered.
+    // All of them stay open until the last has answered.
     let answered: Vec<_> = calls.join_all().await;
     Ok(json!({ "answered": answered.iter().filter(|(answered, _)| *answered).count() }))
 }
@@ -87,12 +86,12 @@ async fn settle(server: &Server) -> Result<()> {
     Ok(())
 }
 
-/// Connections that only warm up the server.
+/// Connections that only warm the server up.
 const WARM_UP: usize = 200;
 
-/// Handshakes at the same time. On Linux 4096 connections can wait to be accepted. A further
-/// connection is tried again after a second, which would measure the kernel.
+/// Handshakes at a time. Linux queues at most 4096 connections; further ones are repeated after a
+/// second, which would measure the kernel.
 const AT_ONCE: usize = 4000;
 
-/// The longest time that the slowest server may need for one station.
+/// How long the slowest server may take for one of all stations.
 const PATIENCE: Duration = Duration::from_secs(60);

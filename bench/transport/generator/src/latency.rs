@@ -16,10 +16,10 @@ use crate::station::{Payload, Station};
 pub(crate) struct LatencyArguments {
     #[command(flatten)]
     server: Server,
-    /// The number of stations; each calls ten times a second
+    /// How many stations call, ten times a second each
     #[arg(long)]
     connections: usize,
-    /// The duration, in seconds
+    /// For how long, in seconds
     #[arg(long)]
     seconds: f64,
 }
@@ -32,8 +32,7 @@ pub(crate) async fn run(arguments: &LatencyArguments) -> Result<serde_json::Valu
     let end = start + Duration::from_secs_f64(arguments.seconds);
     let mut running = JoinSet::new();
     for (index, station) in (0..).zip(stations) {
-        // The stations are spread evenly over the period, so that they do not queue behind one
-        // another.
+        // Evenly over the period, so that they do not queue behind each other.
         running.spawn(calls(station, start + PERIOD / count * index, end));
     }
     let mut latencies = Vec::new();
@@ -50,7 +49,7 @@ pub(crate) async fn run(arguments: &LatencyArguments) -> Result<serde_json::Valu
 
 async fn calls(mut station: Station, start: Instant, end: Instant) -> Result<Vec<Duration>> {
     let mut ticks = interval_at(start.into(), PERIOD);
-    // A late answer does not delay the next calls, and a missed call is not repeated.
+    // The other stations do not wait for a late answer, and its missed ticks are not repeated.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut latencies = Vec::new();
     let payload = Payload::Heartbeat;
@@ -63,5 +62,5 @@ async fn calls(mut station: Station, start: Instant, end: Instant) -> Result<Vec
     Ok(latencies)
 }
 
-/// The interval between two calls of a station.
+/// The time between two calls of a station.
 const PERIOD: Duration = Duration::from_millis(100);

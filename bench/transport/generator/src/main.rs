@@ -1,8 +1,7 @@
 //! Many charging stations in one process: the load of `cargo xtask bench transport`.
 //!
-//! The generator uses only the port and the process id of the server. Each server receives the same
-//! bytes, and the server's cost is read from `/proc`. Each command measures one thing and prints
-//! one line of JSON.
+//! It knows only the server's port and process id. Every server gets the same bytes, and the cost
+//! is read from `/proc`. Each command measures one thing and prints one line of JSON.
 
 mod attack;
 mod calls;
@@ -26,9 +25,9 @@ struct Arguments {
 enum Command {
     /// Every station calls, waits for the answer, and calls again
     Calls(calls::CallsArguments),
-    /// Open many connections at once, and hold them until a line arrives on standard input
+    /// Open many connections at once, and hold them until a line comes on the standard input
     Idle(idle::IdleArguments),
-    /// Stations that call at a constant rate; how long they wait
+    /// Stations that call at a steady pace; how long they wait
     Latency(latency::LatencyArguments),
     /// Stations that connect at the same time, and retry until they are booted
     Herd(herd::HerdArguments),
@@ -41,8 +40,8 @@ enum Command {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of open files")?;
-    // A station needs so little processor time that one thread can load any server. The other core
-    // is for the server. TLS handshakes cost both ends the same.
+    // A station does so little that one thread is faster than every server, which gets the other
+    // core. TLS handshakes cost both ends the same.
     let runtime = match arguments.command {
         Command::Idle(_) | Command::Herd(_) => {
             tokio::runtime::Builder::new_multi_thread().enable_all().build()

@@ -1,23 +1,23 @@
-//! The server under load, measured from outside.
+//! The server under load, seen from outside.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result};
 use procfs::process::Process;
 
-/// The server, and the kind of its answers.
+/// Which server, and what it answers.
 #[derive(clap::Args, Clone)]
 pub(crate) struct Server {
-    /// The port on which it listens, on each loopback address
+    /// The port that it listens on, on every loopback address
     #[arg(long)]
     pub(crate) port: u16,
-    /// Its process id
+    /// Its process
     #[arg(long)]
     pub(crate) pid: i32,
     /// It listens with TLS
     #[arg(long)]
     pub(crate) tls: bool,
-    /// It sends back what it receives
+    /// It sends back what it gets
     #[arg(long)]
     pub(crate) echo: bool,
 }
@@ -30,8 +30,8 @@ impl Server {
         (Ipv4Addr::new(127, 0, 0, host), self.port).into()
     }
 
-    /// Processor time of all its threads so far, user and system, in seconds. The kernel counts in
-    /// steps of 10 ms.
+    /// Processor time of all its threads so far, user and system, in seconds. The kernel reports it
+    /// in steps of 10 ms.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         let stat = self.process()?.stat().context("cannot read the server's processor time")?;
         #[allow(clippy::cast_precision_loss, reason = "a server does not live for 2^53 ticks")]
@@ -55,6 +55,6 @@ impl Server {
     }
 }
 
-/// Fewer than the ports that Linux assigns by default (32768 to 60999), because some are still in
-/// use.
+/// Well below the number of ports that Linux assigns by default (32768 to 60999), because some are
+/// still in use.
 const CONNECTIONS_PER_ADDRESS: usize = 10_000;

@@ -1,5 +1,5 @@
-//! One station with the smallest possible WebSocket client, so that the generator does not measure
-//! itself.
+//! One station. It implements only the WebSocket that a client needs, so that the generator does
+//! not measure itself.
 
 use std::sync::{Arc, LazyLock};
 
@@ -26,7 +26,7 @@ pub(crate) struct Station {
     calls: u64,
 }
 
-/// The bytes under a WebSocket.
+/// The bytes below a WebSocket.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -34,7 +34,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// The request of a station.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub(crate) enum Payload {
-    /// The shortest possible CALL
+    /// The shortest CALL there is
     Heartbeat,
     /// 18 sampled values, 3 kB
     TransactionEvent,
@@ -80,7 +80,7 @@ impl Station {
         } else {
             Box::new(tcp)
         };
-        // The buffer is filled on the first read, so that an idle station is small.
+        // Filled by the first read, so that an idle station is small.
         let mut station =
             Self { stream, received: Vec::new(), taken: 0, frame: Vec::new(), echo: server.echo, calls: 0 };
         let user = identity(index);
@@ -160,12 +160,12 @@ impl Station {
         }
     }
 
-    /// Returns the stream, for separate reading and writing.
+    /// Returns only the stream.
     pub(crate) fn into_stream(self) -> Box<dyn Stream> {
         self.stream
     }
 
-    /// The opcode of the next frame, and the place of its payload in `received`.
+    /// The opcode of the next frame, and the position of its payload in `received`.
     async fn next_frame(&mut self) -> Result<(u8, usize, usize)> {
         loop {
             let bytes = &self.received[self.taken..];
@@ -196,8 +196,8 @@ impl Station {
     }
 }
 
-/// A masked frame, as clients have to send it. The mask is not zero: with zero a server could omit
-/// the unmasking.
+/// A masked frame, as clients must send it. The mask is not zero, because a server may skip the
+/// unmasking for zero.
 pub(crate) fn encode(frame: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     frame.push(0x80 | opcode);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
@@ -221,13 +221,13 @@ const PING: u8 = 9;
 const PONG: u8 = 10;
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// Longer than any answer in the bench except an echo.
+/// Longer than any answer of the bench except an echo.
 const READ_BYTES: usize = 512;
 
 const BOOT: &str = r#"{"reason":"PowerUp","chargingStation":{"model":"Bench","vendorName":"Generator"}}"#;
 
-/// Each connection makes a full handshake: a station that was without power cannot resume a
-/// session.
+/// Every connection makes a whole handshake, because a station after a power failure has no session
+/// to resume.
 pub(crate) static CONNECTOR: LazyLock<TlsConnector> =
     LazyLock::new(|| connector(builder().with_no_client_auth()));
 
@@ -259,8 +259,7 @@ fn connector(mut config: ClientConfig) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-/// The certificate is made for one run, and only this machine is reachable on the loopback
-/// interface.
+/// The certificate is made for one run, and the loopback interface has no other party.
 #[derive(Debug)]
 struct AnyCertificate(WebPkiSupportedAlgorithms);
 

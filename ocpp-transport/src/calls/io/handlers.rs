@@ -72,7 +72,10 @@ impl Handlers {
         let (id, action) = (incoming.id(), incoming.action());
         debug!(action, message_id = %id, "CALL received");
         if self.following.as_ref().is_some_and(|tasks| tasks.len() >= MAX_FOLLOWING) {
-            let busy = CallError::new(RpcErrorCode::GenericError, "too much follows from earlier requests");
+            let busy = CallError::new(
+                RpcErrorCode::GenericError,
+                "too many tasks of earlier requests are still running",
+            );
             return Some((id.clone(), Err(busy)));
         }
         let span = debug_span!("handle", action, message_id = %id);
@@ -110,7 +113,7 @@ impl Handlers {
     /// Drops the handler of a CALL that the session has answered in its place.
     pub(crate) fn drop_overdue(&mut self, id: &MessageId) {
         let action = self.handling.take_if(|handling| handling.id == *id).map(|handling| handling.action);
-        warn!(action, message_id = %id, "handler took too long");
+        warn!(action, message_id = %id, "the handler took too long");
     }
 
     /// Handles a SEND, now or after earlier ones. A SEND is never answered (FR.07).
@@ -118,7 +121,7 @@ impl Handlers {
         debug!(action = incoming.action(), message_id = %incoming.id(), "SEND received");
         let sends = self.sends.get_or_insert_default();
         if sends.waiting.len() >= MAX_WAITING_SENDS {
-            warn!(action = incoming.action(), message_id = %incoming.id(), "SEND dropped: too many wait");
+            warn!(action = incoming.action(), message_id = %incoming.id(), "a SEND was dropped because too many wait");
         } else {
             sends.waiting.push_back(incoming);
         }
@@ -134,9 +137,9 @@ impl Handlers {
                     .in_scope(|| catch_unwind(AssertUnwindSafe(|| running.handler.as_mut().poll(context))));
                 match polled {
                     Ok(Poll::Pending) if Instant::now() < running.deadline => return,
-                    Ok(Poll::Pending) => warn!("handler of a SEND took too long and was dropped"),
+                    Ok(Poll::Pending) => warn!("the handler of a SEND took too long and was dropped"),
                     Ok(Poll::Ready(())) => {}
-                    Err(_) => error!("handler of a SEND panicked"),
+                    Err(_) => error!("the handler of a SEND panicked"),
                 }
                 sends.running = None;
             }
@@ -180,7 +183,7 @@ impl Handlers {
             match following.poll_join_next(context) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(()))) => {}
-                Poll::Ready(Some(Err(_))) => error!("what follows an answer panicked"),
+                Poll::Ready(Some(Err(_))) => error!("a task that follows an answer panicked"),
                 Poll::Ready(None) => self.following = None,
             }
         }
@@ -216,7 +219,7 @@ impl Remains {
 }
 
 fn panicked(id: &MessageId, action: &str) -> CallError {
-    error!(action, message_id = %id, "handler panicked");
+    error!(action, message_id = %id, "the handler panicked");
     CallError::internal("the request could not be handled")
 }
 

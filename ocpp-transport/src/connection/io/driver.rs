@@ -223,11 +223,11 @@ impl Driver {
             Event::NotAccepted { id, action } => {
                 let refused = CallEnd::Error(RpcErrorCode::SecurityError);
                 self.time_call(Direction::In, &action).end(Instant::now().into_std(), &refused);
-                warn!(action, message_id = %id, "refused before BootNotification is accepted");
+                warn!(action, message_id = %id, "a message was refused because BootNotification is not accepted");
             }
             Event::UnmatchedAnswer { id, code } => {
                 self.peer.metrics().unmatched_answer();
-                warn!(message_id = %id, ?code, "an answer that nobody waits for was ignored");
+                warn!(message_id = %id, ?code, "an answer that no CALL waits for was ignored");
             }
             Event::ResultRefused { id, code, description } => {
                 error!(message_id = %id, ?code, description, "the peer cannot process a response");
@@ -338,7 +338,9 @@ impl Driver {
                 }
                 None
             }
-            Message::Binary(_) => Some(misbehaved(1003, "OCPP-J is text".to_owned())),
+            Message::Binary(_) => {
+                Some(misbehaved(1003, "a binary message, OCPP-J uses text messages".to_owned()))
+            }
             Message::Close(frame) => {
                 let (code, reason) = match frame {
                     Some(frame) => {

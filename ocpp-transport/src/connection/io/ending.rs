@@ -53,7 +53,10 @@ pub(crate) fn end_of_socket(error: Option<tungstenite::Error>) -> End {
 }
 
 fn gone() -> End {
-    (CloseReason::Lost { error: "the peer went away without a close".to_owned() }, Ending::Cut)
+    (
+        CloseReason::Lost { error: "the peer ended the connection without a Close frame".to_owned() },
+        Ending::Cut,
+    )
 }
 
 /// The peer broke a rule. The Close frame contains the code.

@@ -62,14 +62,14 @@ impl Record {
             Ok(()) if self.lost > 0 => {
                 tracing::warn!(
                     lost = self.lost,
-                    "the record of frames can be written again; frames are missing in it"
+                    "the record of frames can be written again; it lacks some frames"
                 );
                 self.lost = 0;
             }
             Ok(()) => {}
             Err(error) => {
                 if self.lost == 0 {
-                    tracing::error!(error = %causes(&error), "the record of frames cannot be written; make room on its disk");
+                    tracing::error!(error = %causes(&error), "the record of frames cannot be written; free space on its disk");
                 }
                 self.lost += 1;
             }

@@ -144,7 +144,7 @@ pub enum Refusal {
     #[error("the credentials are wrong")]
     BadCredentials,
     /// Neither a password nor a certificate: HTTP 401.
-    #[error("the station showed neither a password nor a certificate")]
+    #[error("the station presented neither a password nor a certificate")]
     NoCredentials,
     /// The station must use another security profile (A00.FR.002): HTTP 403.
     #[error("the station has to use another security profile")]
@@ -153,7 +153,7 @@ pub enum Refusal {
     #[error("the decision cannot be made now")]
     Unavailable,
     /// Too many stations wait for a decision: HTTP 503 with `Retry-After`.
-    #[error("too many others wait")]
+    #[error("too many stations wait for a decision")]
     Overloaded {
         /// How long the station should wait.
         retry_after: Duration,

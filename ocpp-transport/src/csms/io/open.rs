@@ -44,9 +44,9 @@ pub(crate) enum OpenError {
         presented: Option<Box<PresentedCertificate>>,
         refusal: Refusal,
     },
-    #[error("nothing was sent")]
+    #[error("the peer sent nothing")]
     Silent,
-    #[error("the peer went away while it waited")]
+    #[error("the peer closed the connection while it waited")]
     Gone,
     #[error("the handshake took too long")]
     Timeout,
@@ -160,7 +160,7 @@ pub(crate) async fn open(
         Err(error) => {
             let refusal = match error {
                 HeadError::TooLong => HttpRefusal::new(431, "the head of the request is too long"),
-                _ => HttpRefusal::new(400, "not HTTP; does the station use TLS as this port does?"),
+                _ => HttpRefusal::new(400, "not HTTP; check that the station uses TLS if this port does"),
             };
             return Err(refuse(stream, refusal.status, OpenError::Http(refusal)));
         }
@@ -264,7 +264,7 @@ async fn admit(shared: &Shared, request: &UpgradeRequest) -> Result<Admitted, Re
     }
     let admitted = shared.admission.admit(request).await?;
     if admitted.identity.as_ref().is_some_and(|identity| *identity != request.identity) {
-        error!(identity = %request.identity, "the application admitted another station than the one that asked");
+        error!(identity = %request.identity, "the application admitted another station than the one that requests the connection");
         return Err(Refusal::Unavailable);
     }
     Ok(admitted)

@@ -225,11 +225,11 @@ impl CsmsHandle {
             peers.into_iter().filter(|peer| is_revoked(peer, &tls, now)).collect::<Vec<_>>()
         });
         let revoked = revoked.await.unwrap_or_else(|error| {
-            error!(error = %causes(&error), "open connections were not compared with the new revocation lists; reload again");
+            error!(error = %causes(&error), "open connections were not checked against the new revocation lists; reload again");
             Vec::new()
         });
         for peer in &revoked {
-            warn!(station = %peer.identity(), "its certificate is revoked; the connection is closed");
+            warn!(station = %peer.identity(), "its certificate is revoked; its connection is closed");
             peer.begin_close(Close::PolicyViolation);
         }
         Ok(revoked.iter().map(|peer| peer.identity().clone()).collect())

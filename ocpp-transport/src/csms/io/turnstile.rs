@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn silent_connections_of_few_addresses_keep_nobody_out() {
+    fn silent_connections_of_few_addresses_lock_out_no_other() {
         let turnstile = Turnstile::new(8_192, 512, 384);
         let mut silent: Vec<_> =
             (0..8_192).map(|number| enter(&turnstile, &format!("192.0.2.{}", number % 4))).collect();
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_a_decision_is_pushed_out_last() {
+    fn connections_that_wait_for_a_decision_are_pushed_out_last() {
         let turnstile = Turnstile::new(3, 1, 1);
         let mut undecided = enter(&turnstile, "192.0.2.1");
         let Poll::Ready(turn) = poll(undecided.turns().turn()) else { panic!("it is free") };
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_is_next_and_who_has_gone_never() {
+    fn the_newest_is_next_and_a_closed_one_never() {
         let turnstile = Turnstile::new(100, 1, 1);
         let first = enter(&turnstile, "192.0.2.1");
         let Poll::Ready(turn) = poll(first.turns().turn()) else { panic!("it is free") };
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_handshakes_of_few_addresses_keep_nobody_out() {
+    fn slow_handshakes_of_few_addresses_lock_out_no_other() {
         let turnstile = Turnstile::new(100, 8, 6);
         let mut slow: Vec<_> =
             (0..8).map(|number| enter(&turnstile, &format!("192.0.2.{}", number % 2))).collect();

@@ -122,7 +122,7 @@ pub enum Next {
 #[non_exhaustive]
 pub enum AttemptError<E: Error + 'static> {
     /// The application could not prepare the attempt.
-    #[error("there is nothing to connect with")]
+    #[error("the attempt could not be prepared")]
     Prepare(#[source] E),
     /// The station could not connect to the CSMS.
     #[error("the connection could not be made")]

@@ -17,7 +17,7 @@ pub(crate) struct Head {
 pub(crate) enum HeadError {
     #[error("the head of the HTTP message is longer than {MAX_HEAD_BYTES} bytes")]
     TooLong,
-    #[error("what came is not HTTP")]
+    #[error("the bytes received are not HTTP")]
     NotHttp,
     #[error("the connection failed during the HTTP handshake")]
     Io {

@@ -1,5 +1,5 @@
-//! A CSMS on `ocpp-transport` as in an application: the real [`Csms`], typed handlers, all payloads
-//! checked.
+//! A CSMS on `ocpp-transport` as an application would build it: the real [`Csms`], typed handlers,
+//! and a check of every payload.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use ocpp_transport::{
 use ocpp_types::{Version, v201};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-/// The options that all servers of the bench have, and one more.
+/// The options of all servers of the bench, and one more.
 #[derive(clap::Parser)]
 struct Arguments {
     /// Serve TLS with this certificate chain, in PEM
@@ -23,13 +23,13 @@ struct Arguments {
     /// The key of the certificate, PKCS #8 in PEM
     #[arg(long)]
     key: Option<PathBuf>,
-    /// Limit the messages per station to the default of a CSMS
+    /// Read no more messages of one station than a CSMS does by default
     #[arg(long)]
     message_rate: bool,
 }
 
-/// Admits each station with the same password. The work of an application here is its own cost, not
-/// the transport's.
+/// Knows every station by the same password. The work of an application here is not a cost of the
+/// transport.
 struct OnePassword(Password);
 
 impl Admission for OnePassword {
@@ -67,7 +67,7 @@ async fn main() -> Result<()> {
         .handle(async |_: Peer, _: v201::DataTransferRequest| {
             Ok(v201::DataTransferResponse::new(v201::DataTransferStatusEnumType::Accepted))
         });
-    // The limits are raised, so that the server itself is measured.
+    // The server is measured, not its limits.
     let config = config.with_max_connections(usize::MAX >> 4);
     let config = if arguments.message_rate { config } else { config.with_unlimited_message_rate() };
     let csms = Csms::bind(config, router, OnePassword(Password::from("0123456789abcdef"))).await?;
