@@ -1,7 +1,8 @@
 //! With the feature `build-codegen`: generates the types while the crate is built, from the schemas
 //! in the folder `OCPP_SCHEMAS`.
 //!
-//! Without it there is nothing to do; the types of the committed schemas are part of the sources.
+//! Without this feature nothing is done: the types of the committed schemas are part of the
+//! sources.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -22,7 +23,7 @@ mod generate {
     use codegen::{edition::EDITIONS, io::read_folder};
     use program::in_one_line;
 
-    /// Generates every version whose feature is on into `OUT_DIR`.
+    /// Generates every version whose feature is enabled into `OUT_DIR`.
     pub(super) fn run() -> Result<(), String> {
         println!("cargo::rerun-if-env-changed=OCPP_SCHEMAS");
         let folder = env::var_os("OCPP_SCHEMAS").map(PathBuf::from).ok_or(

@@ -1,16 +1,16 @@
-//! Reading DER by hand, where the bytes as received are needed and not a re-encoding of them.
+//! Reads DER part by part, because the received bytes are needed and not a re-encoding of them.
 
 use std::ops::Range;
 
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Length, Reader, SliceReader, Tag, TagNumber, Tagged};
 
-/// The inside of the one SEQUENCE that `der` consists of.
+/// The content of the one SEQUENCE that makes up `der`.
 pub(crate) fn sequence(der: &[u8]) -> Result<SliceReader<'_>, der::Error> {
     SliceReader::new(content(der, Tag::Sequence)?)
 }
 
-/// The content of the one value that `der` consists of.
+/// The content of the one value that makes up `der`.
 pub(crate) fn content(der: &[u8], tag: Tag) -> Result<&[u8], der::Error> {
     let value = AnyRef::from_der(der)?;
     value.tag().assert_eq(tag)?;
@@ -32,7 +32,8 @@ pub(crate) fn context(number: u32) -> Tag {
     Tag::ContextSpecific { constructed: true, number: TagNumber(number) }
 }
 
-/// A value of whatever type: `der` refuses types that it does not know, UniversalString among them.
+/// A value of any type: the crate `der` refuses types that it does not know, such as
+/// UniversalString.
 #[derive(Clone, Copy)]
 pub(crate) struct Raw<'a> {
     /// The one octet of the tag.
@@ -43,7 +44,7 @@ pub(crate) struct Raw<'a> {
 impl<'a> Raw<'a> {
     pub(crate) fn read(reader: &mut SliceReader<'a>) -> Result<Self, der::Error> {
         let tag = reader.read_byte()?;
-        // Tags of several octets stand nowhere in X.509.
+        // X.509 uses no tags of several octets.
         if tag & 0x1f == 0x1f {
             return Err(reader.error(der::ErrorKind::TagNumberInvalid));
         }
@@ -52,16 +53,16 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// Where `part`, a slice that was borrowed from `whole`, begins and ends in it.
+/// The range of `part`, a slice borrowed from `whole`, within `whole`.
 pub(crate) fn position(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr()).min(whole.len());
     start..(start + part.len()).min(whole.len())
 }
 
-/// SIGNED of X.509: the shape of certificates, revocation lists and, but for its end, of a basic
-/// OCSP response.
+/// SIGNED of X.509: the structure of certificates, of revocation lists and, except for its end, of
+/// a basic OCSP response.
 pub(crate) struct Signed<'a> {
-    /// What is signed: tag, length and content.
+    /// The signed part: tag, length and content.
     pub(crate) content: &'a [u8],
     /// The AlgorithmIdentifier, without tag and length, as webpki names algorithms.
     pub(crate) algorithm: &'a [u8],
@@ -104,7 +105,8 @@ impl<'a> Spki<'a> {
     }
 }
 
-/// One extension of a certificate, a revocation list, an entry of it, or an OCSP response.
+/// One extension of a certificate, of a revocation list, of an entry in a list, or of an OCSP
+/// response.
 pub(crate) struct Extension<'a> {
     pub(crate) kind: ObjectIdentifier,
     pub(crate) critical: bool,
@@ -119,7 +121,7 @@ pub(crate) fn extensions(der: &[u8]) -> Result<Vec<Extension<'_>>, der::Error> {
     while !reader.is_finished() {
         found.push(reader.sequence(|extension| {
             let kind = ObjectIdentifier::decode(extension)?;
-            // Older tools write the DEFAULT FALSE out. It is not DER, and harmless.
+            // Older tools write the default value FALSE. That is not DER, and is harmless.
             let critical = Option::<bool>::decode(extension)?.unwrap_or(false);
             Ok::<_, der::Error>(Extension { kind, critical, value: octets(extension)? })
         })?);

@@ -13,20 +13,20 @@ use crate::name::{Name, NameError};
 use crate::pem::{self, PemError};
 use crate::types::{KeyHash, SerialNumber, SerialNumberError, UnixSeconds};
 
-/// An X.509 version 3 certificate: its DER exactly as received, and where its parts lie in it.
+/// An X.509 version 3 certificate: its DER exactly as received, and the positions of its parts.
 ///
-/// The hash data of OCPP are digests over received bytes, so nothing here is ever encoded again.
+/// The hash data of OCPP are digests over received bytes, so a certificate is never encoded again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
     der: Vec<u8>,
     contents: Contents,
 }
 
-/// What basicConstraints says of a certification authority.
+/// The content of basicConstraints of a certification authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CaConstraints {
-    /// How many intermediates may follow below this one.
+    /// The maximum number of sub-CAs below this authority.
     pub path_length: Option<u8>,
 }
 
@@ -45,8 +45,7 @@ impl Certificate {
         Self::from_der(der.to_vec())
     }
 
-    /// Reads a chain of PEM certificates in the order of the text, which OCPP wants to be leaf
-    /// first.
+    /// Reads a chain of PEM certificates in the order of the text. OCPP requires the leaf first.
     ///
     /// # Errors
     /// As [`Certificate::from_pem`], and [`PemError::TooMany`] beyond `max` certificates.
@@ -82,13 +81,13 @@ impl Certificate {
         pem::encode(pem::CERTIFICATE, &self.der)
     }
 
-    /// The issuer, as it stands in the certificate.
+    /// The issuer, as the certificate contains it.
     #[must_use]
     pub fn issuer(&self) -> Name<'_> {
         Name::checked(&self.der[self.contents.parts.issuer.clone()])
     }
 
-    /// The subject, as it stands in the certificate.
+    /// The subject, as the certificate contains it.
     #[must_use]
     pub fn subject(&self) -> Name<'_> {
         Name::checked(&self.der[self.contents.parts.subject.clone()])
@@ -137,7 +136,7 @@ impl Certificate {
         self.issuer() == self.subject()
     }
 
-    /// What basicConstraints says; `None` if it is not the certificate of a certification
+    /// The content of basicConstraints; `None` if the certificate is not that of a certification
     /// authority.
     #[must_use]
     pub fn ca(&self) -> Option<CaConstraints> {
@@ -163,7 +162,7 @@ impl Certificate {
         asn1::content(self.extension(SUBJECT_KEY_ID)?, Tag::OctetString).ok()
     }
 
-    /// The value of the extension `wanted`.
+    /// The value of the extension with the identifier `wanted`.
     #[must_use]
     pub fn extension(&self, wanted: ObjectIdentifier) -> Option<&[u8]> {
         let all = self.extensions();
@@ -171,12 +170,12 @@ impl Certificate {
     }
 
     pub(crate) fn extensions(&self) -> Vec<asn1::Extension<'_>> {
-        // They were read once already.
+        // They were read without an error before.
         let all = self.der.get(self.contents.parts.extensions.clone()).filter(|all| !all.is_empty());
         all.and_then(|all| asn1::extensions(all).ok()).unwrap_or_default()
     }
 
-    /// What is signed: tag, length and content.
+    /// The signed part: tag, length and content.
     #[must_use]
     pub fn signed_part(&self) -> &[u8] {
         &self.der[self.contents.parts.signed.clone()]
@@ -206,7 +205,7 @@ impl std::fmt::Debug for Certificate {
     }
 }
 
-/// Why some bytes are not a certificate that can be used here.
+/// Why some bytes are not an acceptable certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
@@ -223,31 +222,31 @@ pub enum CertificateError {
     /// Not DER of an X.509 certificate, or bytes follow it.
     #[error("the bytes are not an X.509 certificate in DER")]
     Der {
-        /// Where the encoding breaks.
+        /// The error of the decoder.
         #[source]
         source: der::Error,
     },
-    /// Its issuer or its subject is not a name.
+    /// The issuer or the subject is not a name.
     #[error("the issuer or the subject of the certificate cannot be read")]
     Name {
         /// What is wrong with it.
         #[source]
         source: NameError,
     },
-    /// Versions 1 and 2 have no extensions and so cannot state what they may be used for.
+    /// Versions 1 and 2 have no extensions, so they cannot restrict the use of the certificate.
     #[error("the certificate is not of X.509 version 3")]
     Version,
-    /// Hash data could not name it.
+    /// A serial number that hash data cannot contain.
     #[error("the certificate has no serial number that can be used")]
     SerialNumber {
         /// What is wrong with it.
         #[source]
         source: SerialNumberError,
     },
-    /// The algorithm inside the signed part is not the one outside (RFC 5280, 4.1.1.2).
+    /// The algorithm in the signed part differs from the one outside it (RFC 5280, 4.1.1.2).
     #[error("the certificate names two different signature algorithms")]
     SignatureAlgorithm,
-    /// An extension stands twice (RFC 5280, 4.2).
+    /// An extension occurs twice (RFC 5280, 4.2).
     #[error("the certificate has an extension twice")]
     RepeatedExtension,
 }
@@ -287,7 +286,7 @@ pub(crate) const DISTRIBUTION_POINTS: ObjectIdentifier = ObjectIdentifier::new_u
 /// id-ce-extKeyUsage
 pub(crate) const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 
-/// Where the parts of a certificate lie in its DER.
+/// The positions of the parts of a certificate in its DER.
 #[derive(Clone, PartialEq, Eq)]
 struct Parts {
     signed: Range<usize>,
@@ -297,11 +296,11 @@ struct Parts {
     subject: Range<usize>,
     spki: Range<usize>,
     public_key: Range<usize>,
-    /// The Extensions, empty where there are none.
+    /// The Extensions; empty if there are none.
     extensions: Range<usize>,
 }
 
-/// What was read of a certificate.
+/// The content of a certificate that was read.
 #[derive(Clone, PartialEq, Eq)]
 struct Contents {
     parts: Parts,
@@ -320,8 +319,8 @@ fn read(der: &[u8]) -> Result<Contents, CertificateError> {
 
     let mut tbs = sequence(outer.content)?;
     let version = AnyRef::decode(&mut tbs)?;
-    // [0] EXPLICIT INTEGER 2: without it this is version 1, and the next field would be the serial
-    // number.
+    // [0] EXPLICIT INTEGER 2. Without it the certificate is of version 1, and the next field would
+    // be the serial number.
     if version.tag() != context(0) || version.value() != [0x02, 0x01, 0x02] {
         return Err(CertificateError::Version);
     }
@@ -341,8 +340,8 @@ fn read(der: &[u8]) -> Result<Contents, CertificateError> {
     let mut all_extensions: &[u8] = &[];
     while !tbs.is_finished() {
         let field = AnyRef::decode(&mut tbs)?;
-        // [1] and [2] are the unique identifiers that nobody uses; [3] holds the extensions and
-        // comes last.
+        // [1] and [2] are the unique identifiers, which are not used; [3] contains the extensions
+        // and comes last.
         if field.tag() == context(3) {
             all_extensions = field.value();
             break;
@@ -366,7 +365,8 @@ fn read(der: &[u8]) -> Result<Contents, CertificateError> {
 
 type Understood = (Option<CaConstraints>, Option<KeyUsage>);
 
-/// The two extensions that the rules ask for; rustls-webpki judges the others.
+/// Reads the two extensions that most rules need, and refuses an extension that occurs twice. The
+/// other extensions are read where a rule applies them.
 fn understood(explicit: &[u8]) -> Result<Understood, CertificateError> {
     let (mut ca, mut key_usage) = (None, None);
     let all = asn1::extensions(explicit)?;

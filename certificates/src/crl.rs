@@ -1,4 +1,4 @@
-//! Revocation lists (RFC 5280, 5): what a list says, and whether that may be relied on.
+//! Revocation lists (RFC 5280, 5): the content of a list, and whether the list may be relied on.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use crate::name::{Name, NameError};
 use crate::signature::{self, BadSignature};
 use crate::types::{SerialNumber, SerialNumberError, UnixSeconds};
 
-/// A list of revoked certificates that can be read as a whole: every critical extension in it is
-/// known.
+/// A list of revoked certificates that is understood completely: it has no unknown critical
+/// extension.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RevocationList {
     der: Vec<u8>,
@@ -31,24 +31,24 @@ pub struct RevocationList {
     marks: Marks,
 }
 
-/// A certificate that a list names.
+/// A revoked certificate in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct CrlEntry {
     /// Its serial number.
     pub serial_number: SerialNumber,
-    /// Since when it is revoked.
+    /// The time of the revocation.
     pub at: UnixSeconds,
-    /// The number of the reason (RFC 5280, 5.3.1); 0, unspecified, where none is given.
+    /// The number of the reason (RFC 5280, 5.3.1); 0, unspecified, if no reason is given.
     pub reason: u8,
 }
 
-/// What the extensions of a list say.
+/// The content of a list's extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Marks {
     coverage: Coverage,
-    /// Where the list is found, if it says so: each GeneralName. None of them where it says so by a
-    /// name relative to its issuer.
+    /// The names of the place where the list is published, each a GeneralName. Empty if the list
+    /// gives a name relative to its issuer; `None` if it names no place.
     points: Option<Points>,
     number: Option<u64>,
     authority_key_id: Option<Vec<u8>>,
@@ -57,16 +57,16 @@ struct Marks {
 /// The GeneralNames of a distribution point, each with tag, length and content.
 type Points = Vec<Vec<u8>>;
 
-/// Which of the certificates of its issuer a list is about.
+/// Which certificates of its issuer a list covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coverage {
-    /// All of them: what it does not name is not revoked.
+    /// All certificates: one that is not in the list is not revoked.
     Whole,
-    /// Those of users (onlyContainsUserCerts).
+    /// The certificates of users (onlyContainsUserCerts).
     Users,
-    /// Those of authorities (onlyContainsCACerts).
+    /// The certificates of authorities (onlyContainsCACerts).
     Authorities,
-    /// Some of them: what it names is revoked, and it says nothing about the others.
+    /// Some certificates: those in the list are revoked, and the status of the others is unknown.
     Part,
 }
 
@@ -133,19 +133,19 @@ impl RevocationList {
         Name::checked(&self.der[self.issuer.clone()])
     }
 
-    /// When it was made.
+    /// The time at which it was issued.
     #[must_use]
     pub fn this_update(&self) -> UnixSeconds {
         self.this_update
     }
 
-    /// When the next one is made at the latest.
+    /// The latest time of the next list.
     #[must_use]
     pub fn next_update(&self) -> Option<UnixSeconds> {
         self.next_update
     }
 
-    /// The certificates on it, in ascending order of their serial numbers.
+    /// The certificates in the list, in ascending order of their serial numbers.
     #[must_use]
     pub fn entries(&self) -> &[CrlEntry] {
         &self.entries
@@ -163,13 +163,13 @@ impl RevocationList {
         self.marks.authority_key_id.as_deref()
     }
 
-    /// Whether it names this certificate of its issuer.
+    /// Whether the list contains the certificate of its issuer with this serial number.
     #[must_use]
     pub fn names(&self, serial_number: SerialNumber) -> bool {
         self.entries.binary_search_by_key(&serial_number, |entry| entry.serial_number).is_ok()
     }
 
-    /// Checks that the list is by `issuer`, which may sign lists, whenever that was.
+    /// Checks that `issuer` has signed the list and may sign lists. Does not check the time.
     ///
     /// # Errors
     /// [`CrlRefused`]
@@ -188,8 +188,8 @@ impl RevocationList {
             .map_err(|source| CrlRefused::Signature { source })
     }
 
-    /// Checks that the list is by `issuer`, which may sign lists, and that it is recent, by a clock
-    /// that may be off by `skew` (M07.FR.05 to M07.FR.07).
+    /// Checks that `issuer` has signed the list and may sign lists, and that the list is recent by
+    /// a clock that may be off by `skew` (M07.FR.05 to M07.FR.07).
     ///
     /// # Errors
     /// [`CrlRefused`]
@@ -198,32 +198,33 @@ impl RevocationList {
         if self.this_update > now.saturating_add(skew) {
             return Err(CrlRefused::Future);
         }
-        // RFC 5280, 5.1.2.5 demands the time of the next one.
+        // RFC 5280, 5.1.2.5 requires nextUpdate.
         if self.next_update.is_none_or(|end| now > end.saturating_add(skew)) {
             return Err(CrlRefused::Stale);
         }
         Ok(())
     }
 
-    /// Whether a list that was verified says that a certificate of its issuer is revoked. `url`:
-    /// where the certificate says that it is found.
+    /// Whether a verified list revokes a certificate of its issuer. `url` is the place of the list
+    /// that the certificate names.
     ///
     /// # Errors
-    /// [`CrlRefused::Partial`] if it does not name the certificate and does not cover all of them:
-    /// it says nothing then.
+    /// [`CrlRefused::Partial`] if the list does not contain the certificate and does not cover all
+    /// certificates: the status is unknown then.
     pub fn is_revoked(&self, serial_number: SerialNumber, url: Option<&str>) -> Result<bool, CrlRefused> {
         let is_there = |own: &Points| own.iter().any(|point| url.is_some() && uri(point) == url);
         match (self.names(serial_number), self.marks.coverage) {
             (true, _) => Ok(true),
-            // A part that is found elsewhere says nothing about it (RFC 5280, 6.3.3 (b)(2)(i)).
+            // A partial list that is published elsewhere does not cover it (RFC 5280, 6.3.3
+            // (b)(2)(i)).
             (false, Coverage::Whole) if self.marks.points.as_ref().is_none_or(is_there) => Ok(false),
             (false, Coverage::Whole) => Err(CrlRefused::Partial),
             (false, Coverage::Users | Coverage::Authorities | Coverage::Part) => Err(CrlRefused::Partial),
         }
     }
 
-    /// Whether the list is about `certificate`, which its issuer has issued: if it is and does not
-    /// name the certificate, the certificate is not revoked.
+    /// Whether the list covers `certificate`, which the issuer of the list has issued. A covered
+    /// certificate that is not in the list is not revoked.
     #[must_use]
     pub fn covers(&self, certificate: &Certificate) -> bool {
         let is_of_kind = match self.marks.coverage {
@@ -232,9 +233,9 @@ impl RevocationList {
             Coverage::Authorities => certificate.ca().is_some(),
             Coverage::Part => false,
         };
-        // An issuer that divides its list puts into each certificate where its part is found
-        // (RFC 5280, 6.3.3 (b)(2)(i)). Where the certificate does not say so, or not readably, it
-        // may stand on another part.
+        // An issuer that divides its list writes into each certificate where its part is published
+        // (RFC 5280, 6.3.3 (b)(2)(i)). A certificate without a readable place may be in another
+        // part.
         let is_there = |own: &Points| {
             let points = certificate.extension(DISTRIBUTION_POINTS).map(distribution_points);
             points.is_some_and(|points| points.is_ok_and(|points| points.iter().any(|one| own.contains(one))))
@@ -262,7 +263,7 @@ pub enum CrlError {
     /// Not DER of a list, or bytes follow it.
     #[error("the bytes are not a revocation list in DER")]
     Der {
-        /// Where the encoding breaks.
+        /// The error of the decoder.
         #[source]
         source: der::Error,
     },
@@ -276,21 +277,21 @@ pub enum CrlError {
     /// A version that does not exist.
     #[error("the list is neither of version 1 nor of version 2")]
     Version,
-    /// The algorithm inside the signed part is not the one outside (RFC 5280, 5.1.1.2).
+    /// The algorithm in the signed part differs from the one outside it (RFC 5280, 5.1.1.2).
     #[error("the list names two different signature algorithms")]
     SignatureAlgorithm,
-    /// An entry is for no certificate.
+    /// The serial number of an entry is invalid.
     #[error("the list has an entry whose serial number cannot be read")]
     SerialNumber {
         /// What is wrong with it.
         #[source]
         source: SerialNumberError,
     },
-    /// An extension that changes what the list means, for example a list of differences, or one
+    /// An extension that changes the meaning of the list, for example of a delta list or of a list
     /// with entries of other issuers (RFC 5280, 5.2).
     #[error("the list has a critical extension that is not known here, so it must not be used")]
     CriticalExtension,
-    /// The same of an entry, whichever certificate it is for (RFC 5280, 5.3).
+    /// The same for an extension of an entry, for any certificate (RFC 5280, 5.3).
     #[error(
         "an entry of the list has a critical extension that is not known here, so the list must not be used"
     )]
@@ -309,18 +310,18 @@ impl From<NameError> for CrlError {
     }
 }
 
-/// Why a list proves nothing.
+/// Why a list may not be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CrlRefused {
-    /// Of somebody else.
+    /// The issuer of the list is another one.
     #[error("the list is of another issuer")]
     OtherIssuer,
     /// keyUsage without cRLSign.
     #[error("the issuer's certificate does not allow it to sign lists (keyUsage cRLSign)")]
     UnauthorizedSigner,
     /// The signature does not verify.
-    #[error("the signature of the list does not count")]
+    #[error("the signature of the list is not accepted")]
     Signature {
         /// What is wrong with it.
         #[source]
@@ -337,8 +338,8 @@ pub enum CrlRefused {
     Partial,
 }
 
-/// An entry of revokedCertificates; `None` for a serial number that is longer than any that is used
-/// here.
+/// An entry of revokedCertificates; `None` for a serial number that is longer than any accepted
+/// one.
 fn entry(der: &[u8]) -> Result<Option<CrlEntry>, CrlError> {
     let mut fields = sequence(der)?;
     let serial_number = content(fields.tlv_bytes()?, Tag::Integer)?;
@@ -350,7 +351,7 @@ fn entry(der: &[u8]) -> Result<Option<CrlEntry>, CrlError> {
         if has_unknown_critical(&all, &[]) {
             return Err(CrlError::CriticalEntryExtension);
         }
-        // Whoever is named is revoked, whatever the reason is.
+        // An entry revokes its certificate, whatever its reason is.
         let code = all.iter().find(|extension| extension.kind == REASON_CODE);
         if let Some(Ok([code])) = code.map(|code| content(code.value, Tag::Enumerated)) {
             reason = *code;
@@ -359,13 +360,13 @@ fn entry(der: &[u8]) -> Result<Option<CrlEntry>, CrlError> {
     fields.finish()?;
     match SerialNumber::from_der_integer(serial_number) {
         Ok(serial_number) => Ok(Some(CrlEntry { serial_number, at, reason })),
-        // It names a certificate that no other reader takes.
+        // No reader accepts a certificate with such a number.
         Err(SerialNumberError::TooLong) => Ok(None),
         Err(source) => Err(CrlError::SerialNumber { source }),
     }
 }
 
-/// What crlExtensions say, and leave of the list's meaning.
+/// The content of crlExtensions, and how it restricts the list.
 fn list_extensions(der: &[u8]) -> Result<Marks, CrlError> {
     let all = extensions(der)?;
     if has_unknown_critical(&all, &[DISTRIBUTION_POINT]) {
@@ -393,8 +394,7 @@ fn unsigned(content: &[u8]) -> Option<u64> {
     digits.filter(|_| !is_negative)
 }
 
-/// Which certificates an IssuingDistributionPoint (RFC 5280, 5.2.5) leaves, and where the list is
-/// found.
+/// The coverage in an IssuingDistributionPoint (RFC 5280, 5.2.5), and the place of the list.
 fn distribution_point(der: &[u8]) -> Result<(Coverage, Option<Points>), CrlError> {
     let mut fields: SliceReader<'_> = sequence(der)?;
     let (mut coverage, mut points) = (Coverage::Whole, None);
@@ -407,7 +407,7 @@ fn distribution_point(der: &[u8]) -> Result<(Coverage, Option<Points>), CrlError
             (0, _) => points = Some(full_names(field.value())?),
             (1, Coverage::Whole) => coverage = Coverage::Users,
             (2, Coverage::Whole) => coverage = Coverage::Authorities,
-            // indirectCRL: its entries may be of other issuers.
+            // indirectCRL: the entries may belong to other issuers.
             (4, _) => return Err(CrlError::CriticalExtension),
             _ => coverage = Coverage::Part,
         }
@@ -415,8 +415,8 @@ fn distribution_point(der: &[u8]) -> Result<(Coverage, Option<Points>), CrlError
     Ok((coverage, points))
 }
 
-/// The full names in the CRLDistributionPoints of a certificate (RFC 5280, 4.2.1.13) whose lists
-/// are by the issuer itself and for all reasons.
+/// The full names in the CRLDistributionPoints of a certificate (RFC 5280, 4.2.1.13), for lists
+/// that the issuer itself signs and that cover all reasons.
 fn distribution_points(der: &[u8]) -> der::Result<Vec<Vec<u8>>> {
     let mut all = sequence(der)?;
     let mut found = Vec::new();
@@ -438,7 +438,7 @@ fn distribution_points(der: &[u8]) -> der::Result<Vec<Vec<u8>>> {
     Ok(found)
 }
 
-/// The GeneralNames of a DistributionPointName, each with tag, length and content; none of a name
+/// The GeneralNames of a DistributionPointName, each with tag, length and content. Empty for a name
 /// that is relative to the issuer.
 fn full_names(name: &[u8]) -> der::Result<Vec<Vec<u8>>> {
     let mut reader = SliceReader::new(name)?;

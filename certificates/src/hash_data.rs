@@ -1,8 +1,8 @@
 //! Certificate hash data: how OCPP names a certificate without sending it.
 //!
 //! It is the CertID of OCSP (RFC 6960, 4.1.1): a digest over the issuer's Name, a digest over the
-//! issuer's key, and the serial number. Two certificates with the same hash data are one
-//! certificate to a CSMS.
+//! issuer's key, and the serial number. Two certificates with the same hash data are the same
+//! certificate for a CSMS.
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use crate::certificate::Certificate;
 use crate::types::{SerialNumber, SerialNumberError};
 
-/// The digest of hash data (`HashAlgorithmEnumType`). The sender chooses; a receiver understands
+/// The digest of hash data (`HashAlgorithmEnumType`). The sender chooses it; a receiver supports
 /// all three.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HashAlgorithm {
@@ -38,7 +38,7 @@ impl HashAlgorithm {
         }
     }
 
-    /// How many octets its digests have.
+    /// The number of octets of a digest.
     #[must_use]
     pub const fn octets(self) -> usize {
         match self {
@@ -60,13 +60,13 @@ impl HashAlgorithm {
     }
 }
 
-/// A digest, with zeros behind it where it is shorter.
+/// A digest. A shorter one is followed by zeros.
 type Digest = [u8; MAX_DIGEST];
 
-/// Octets of SHA-512.
+/// The length of SHA-512 in octets.
 const MAX_DIGEST: usize = 64;
 
-/// Certificate hash data (`CertificateHashDataType`), whatever the version of OCPP and the
+/// Certificate hash data (`CertificateHashDataType`), independent of the version of OCPP and of the
 /// spelling.
 ///
 /// ```
@@ -98,9 +98,9 @@ pub struct HashDataText {
 }
 
 impl HashData {
-    /// Reads hash data as a peer sends it: hexadecimal of either case, with leading zeros or, as
-    /// peers that take a hash for a number send it, without. So many digits must be there that the
-    /// hash is of no other algorithm.
+    /// Reads hash data as a peer sends it: hexadecimal in either case, with leading zeros or
+    /// without them, because some peers send a hash like a number. The number of digits must
+    /// identify the algorithm.
     ///
     /// # Errors
     /// [`HashDataError`] if it is anything else: such text names no certificate.
@@ -120,7 +120,7 @@ impl HashData {
         })
     }
 
-    /// The one spelling in which this project sends hash data.
+    /// The form in which this project sends hash data.
     #[must_use]
     pub fn to_text(&self) -> HashDataText {
         HashDataText {
@@ -154,7 +154,7 @@ impl HashData {
         self.serial_number
     }
 
-    /// Whether it names a certificate that was issued under this Name with this key.
+    /// Whether these hash data belong to a certificate that was issued with this Name and this key.
     #[must_use]
     pub fn is_issued_by(&self, issuer: &Certificate) -> bool {
         self.algorithm.digest(issuer.subject().as_der()) == self.issuer_name_hash
@@ -177,17 +177,17 @@ fn read_digest(field: &'static str, text: &str, expected: usize) -> Result<Diges
     Ok(digest)
 }
 
-/// Leading zeros of a hash that a peer may have left out: of four thousand million hashes one
-/// begins with so many. Hashes of two algorithms differ by 32 digits.
+/// The maximum number of leading zeros that a peer may omit. One of 4 × 10⁹ hashes begins with that
+/// many. Hashes of two algorithms differ by 32 digits.
 const MAX_MISSING_ZEROS: usize = 8;
 
-/// What the hash data of one certificate are made from.
+/// The data from which the hash data of one certificate are computed.
 #[derive(Clone, Debug)]
 pub struct CertificateId {
     issuer: Vec<u8>,
     issuer_key: Vec<u8>,
     serial_number: SerialNumber,
-    /// By algorithm, once they were asked for: an inventory is listed far more often than it
+    /// By algorithm, computed at the first use: an inventory is listed far more often than it
     /// changes.
     hashes: [OnceLock<HashData>; 3],
 }
@@ -202,25 +202,25 @@ impl PartialEq for CertificateId {
 impl Eq for CertificateId {}
 
 impl CertificateId {
-    /// Names `certificate`, which the holder of `issuer_key` signed.
+    /// Identifies `certificate`, which the holder of `issuer_key` has signed.
     ///
     /// `issuer_key` is the content of the subjectPublicKey BIT STRING without the unused-bits octet
-    /// ([`Certificate::public_key`] of the issuer). Who it is cannot be read from the certificate
-    /// itself.
+    /// ([`Certificate::public_key`] of the issuer). The certificate itself does not contain this
+    /// key.
     #[must_use]
     pub fn new(certificate: &Certificate, issuer_key: &[u8]) -> Self {
-        // The bytes of the certificate, never encoded again: string types and order of the Name
-        // count.
+        // The bytes of the certificate are never encoded again: the string types and the order of
+        // the Name count.
         Self::of(certificate.issuer().as_der(), issuer_key, certificate.serial_number())
     }
 
-    /// Names a self-signed certificate, which is its own issuer.
+    /// Identifies a self-signed certificate, which is its own issuer.
     #[must_use]
     pub fn of_root(root: &Certificate) -> Self {
         Self::new(root, root.public_key())
     }
 
-    /// Names the certificate with this serial number that `issuer` issued.
+    /// Identifies the certificate with this serial number that `issuer` has issued.
     #[must_use]
     pub fn issued_by(issuer: &Certificate, serial_number: SerialNumber) -> Self {
         Self::of(issuer.subject().as_der(), issuer.public_key(), serial_number)
@@ -246,10 +246,10 @@ impl CertificateId {
         })
     }
 
-    /// Whether `hash` names this certificate.
+    /// Whether `hash` identifies this certificate.
     #[must_use]
     pub fn is_named_by(&self, hash: &HashData) -> bool {
-        // The serial number first: it is cheap, and nearly always decides.
+        // The serial number is compared first: it is cheap, and nearly always decides.
         hash.serial_number == self.serial_number && self.hash_data(hash.algorithm) == *hash
     }
 
@@ -259,7 +259,7 @@ impl CertificateId {
         &self.issuer
     }
 
-    /// The issuer's key, as [`Certificate::public_key`] has it.
+    /// The issuer's key, in the form of [`Certificate::public_key`].
     #[must_use]
     pub fn issuer_key(&self) -> &[u8] {
         &self.issuer_key
@@ -271,12 +271,14 @@ impl CertificateId {
         self.serial_number
     }
 
-    /// A name for an index: two certificates share it exactly if they share their hash data.
+    /// A key for an index. Two certificates have the same one exactly if they have the same hash
+    /// data.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut digest = Sha256::new();
         for part in [&self.issuer, &self.issuer_key, self.serial_number.octets()] {
-            // A length before each part: no two lists of parts give the same bytes.
+            // The length of each part comes first, so that different parts never give the same
+            // bytes.
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
@@ -284,11 +286,11 @@ impl CertificateId {
     }
 }
 
-/// Why hash data names no certificate.
+/// Why hash data identify no certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HashDataError {
-    /// Other characters, or none.
+    /// Characters other than hexadecimal digits, or no characters.
     #[error("{field} is not hexadecimal")]
     Hexadecimal {
         /// The field.
@@ -299,15 +301,15 @@ pub enum HashDataError {
     Length {
         /// The field.
         field: &'static str,
-        /// As counted.
+        /// The number of digits.
         digits: usize,
-        /// What the algorithm yields.
+        /// The number of digits of the algorithm.
         expected: usize,
     },
-    /// No serial number.
+    /// The serial number is invalid.
     #[error("serialNumber cannot be read")]
     SerialNumber {
-        /// Why.
+        /// The reason.
         #[source]
         source: SerialNumberError,
     },
@@ -331,8 +333,8 @@ mod tests {
         }
     }
 
-    /// Seen elsewhere (EVerest #2027, Hubject's audit HUB-283-004): case or leading zeros made a
-    /// certificate undeletable.
+    /// Seen in other software (EVerest #2027, Hubject's audit HUB-283-004): case or leading zeros
+    /// made a certificate undeletable.
     #[test]
     fn a_hash_may_lack_its_leading_zeros() {
         let whole = format!("0{}", "ab1".repeat(21));

@@ -72,13 +72,13 @@ pub enum WeakKey {
     /// The key does not parse.
     #[error("its public key cannot be read")]
     Unreadable {
-        /// Where the encoding breaks.
+        /// The error of the decoder.
         #[source]
         source: der::Error,
     },
 }
 
-/// The algorithm of a key, and its parameter where that is an object identifier.
+/// The algorithm of a key, and its parameter if that is an object identifier.
 fn algorithm(spki: &Spki<'_>) -> Result<(ObjectIdentifier, Option<ObjectIdentifier>), der::Error> {
     let mut identifier = SliceReader::new(spki.algorithm)?;
     let algorithm = ObjectIdentifier::decode(&mut identifier)?;

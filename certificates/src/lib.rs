@@ -1,21 +1,21 @@
-//! Facts about X.509 that charging stations and central systems share, each written once.
+//! Facts about X.509 that stations and central systems share, each implemented once.
 //!
-//! Bytes in, values out: nothing here touches a clock, a file or a socket, and nothing knows OCPP's
-//! messages or a runtime.
+//! Functions take bytes and return values. Nothing here uses a clock, a file, a socket or a
+//! runtime, or depends on OCPP's messages.
 //!
 //! | question | answer |
 //! |---|---|
 //! | How does OCPP name a certificate? | [`HashData`], [`CertificateId`] |
 //! | How is a serial number written, and how a time? | [`SerialNumber`], [`UnixSeconds`] |
 //! | How is a key named, and how a station? | [`KeyHash`], [`StationIdentity`] |
-//! | What does a certificate say? | [`Certificate`], [`Name`] |
-//! | What does a file or a message in PEM hold? | [`pem`] |
+//! | What does a certificate contain? | [`Certificate`], [`Name`] |
+//! | What does a file or a message in PEM contain? | [`pem`] |
 //! | Does it lead to a trusted root, and may it be used? | [`path`] |
 //! | Is it valid now, and by whose key? | [`validity`], [`signature`], [`key_strength`] |
 //! | Is it revoked? | [`ocsp`], [`RevocationList`] |
 //!
-//! Readers are strict where two readers could understand different things, and lenient in the rest.
-//! What they refuse is refused with the reason.
+//! Readers are strict if two readers could understand different things, and lenient otherwise. A
+//! refusal states the reason.
 //!
 //! ```
 //! use certificates::{Attribute, Certificate, CertificateId, HashAlgorithm};

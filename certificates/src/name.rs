@@ -1,9 +1,9 @@
-//! Names (X.501), as every door reads them: of stations, of central systems, in requests and in
-//! certificates.
+//! Names (X.501) of stations and central systems, in requests and in certificates. All programs
+//! read them in the same way.
 //!
-//! Each string type that a DirectoryString may have is read, and IA5String, which some tools write
-//! instead. An attribute that nobody asks for is not looked into, so no string type and no error in
-//! it makes a certificate unreadable.
+//! Every string type of a DirectoryString is read, and IA5String, which some tools write instead.
+//! Only requested attributes are read, so an unknown string type or an error in another attribute
+//! does not make a certificate unreadable.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use der::{Reader, SliceReader, Tag};
 
 use crate::asn1::{Raw, content, sequence};
 
-/// A Name, as it stands in a certificate or a request.
+/// A Name, as a certificate or a request contains it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Name<'a>(&'a [u8]);
 
@@ -34,7 +34,8 @@ pub enum Attribute {
 }
 
 impl<'a> Name<'a> {
-    /// Reads a Name: tag, length and content. Compared are its bytes, never a re-encoding of them.
+    /// Reads a Name: tag, length and content. Names are compared by their bytes, never by a
+    /// re-encoding.
     ///
     /// # Errors
     /// [`NameError::Structure`] if it is not a sequence of sets of attributes.
@@ -58,7 +59,7 @@ impl<'a> Name<'a> {
     /// Each value of `attribute`, in the order of the Name.
     ///
     /// # Errors
-    /// [`NameError::Text`] if one of them cannot be read. None is left out: two readers could see
+    /// [`NameError::Text`] if one of them cannot be read. None is omitted: two readers could see
     /// two different owners.
     pub fn values(self, attribute: Attribute) -> Result<Vec<String>, NameError> {
         let mut values = Vec::new();
@@ -71,7 +72,7 @@ impl<'a> Name<'a> {
         Ok(values)
     }
 
-    /// The value of `attribute`, which may stand there once; `None` where it does not.
+    /// The value of `attribute`, which may occur only once; `None` if it does not occur.
     ///
     /// # Errors
     /// As [`Name::values`]; [`NameError::Several`].
@@ -81,8 +82,8 @@ impl<'a> Name<'a> {
         if values.is_empty() { Ok(value) } else { Err(NameError::Several { attribute }) }
     }
 
-    /// The relative names in the form in which they are compared (RFC 5280, 7.1): case and the
-    /// number of spaces do not matter, and neither does the string type.
+    /// The relative names in a form for comparison (RFC 5280, 7.1): case, the number of spaces and
+    /// the string type do not matter.
     pub(crate) fn relative_names(self) -> Result<Vec<BTreeSet<RelativeName>>, NameError> {
         let mut names = Vec::new();
         let mut sets = sequence(self.0)?;
@@ -124,7 +125,7 @@ impl<'a> Name<'a> {
     }
 }
 
-/// As `CN=…,O=…` with what can be read, for people: other attributes are left out.
+/// As `CN=…,O=…` with the readable values, for people. Other attributes are omitted.
 impl fmt::Display for Name<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
@@ -186,7 +187,7 @@ pub enum NameError {
     /// Not a Name.
     #[error("the name is not a sequence of sets of attributes in DER")]
     Structure {
-        /// Where the encoding breaks.
+        /// The error of the decoder.
         #[source]
         source: der::Error,
     },
@@ -197,7 +198,7 @@ pub enum NameError {
         /// The attribute.
         attribute: Attribute,
     },
-    /// An attribute that may stand there once: two readers might choose differently.
+    /// An attribute that may occur only once: two readers could choose different values.
     #[error("the name has more than one {attribute}")]
     Several {
         /// The attribute.
@@ -220,7 +221,7 @@ pub(crate) type RelativeName = (Vec<u8>, Value);
 pub(crate) enum Value {
     /// Lower case, words separated by one space.
     Text(String),
-    /// Tag and content of a value that is no readable text.
+    /// Tag and content of a value that is not readable text.
     Bytes(u8, Vec<u8>),
 }
 
@@ -237,14 +238,14 @@ fn comparable(value: Raw<'_>) -> Value {
     }
 }
 
-/// The text of a DirectoryString (RFC 5280, 4.1.2.4) or IA5String; `None` where its bytes are not
-/// of its type, or where it has control characters, which hide from a person what a name says.
+/// The text of a DirectoryString (RFC 5280, 4.1.2.4) or IA5String; `None` if its bytes do not match
+/// its type, or if it has control characters, which hide the content of a name from a person.
 fn directory_string(value: Raw<'_>) -> Option<String> {
     let bytes = value.content;
     let text = match value.tag {
         UTF8_STRING => std::str::from_utf8(bytes).ok()?.to_owned(),
-        // Of TeletexString only what T.61, Latin-1 and UTF-8 have in common: some tools write the
-        // one into it and some the other, so that two readers could see two different names.
+        // TeletexString is read only as far as T.61, Latin-1 and UTF-8 agree: some tools write one
+        // of them and some another, so two readers could see two different names.
         PRINTABLE_STRING | IA5_STRING | TELETEX_STRING => {
             std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii())?.to_owned()
         }
@@ -281,8 +282,8 @@ mod tests {
         der
     }
 
-    /// A name of one set for each list of attributes: the last arc of 2.5.4, the tag of the value,
-    /// its bytes.
+    /// A name with one set for each list of attributes: the last arc of 2.5.4, the tag of the
+    /// value, its bytes.
     fn name(sets: &[&[(u8, u8, &[u8])]]) -> Vec<u8> {
         let set = |attributes: &&[(u8, u8, &[u8])]| {
             let attributes = attributes.iter().flat_map(|(kind, tag, value)| {

@@ -1,11 +1,11 @@
-//! Whether the holder of a key signed a certificate.
+//! Whether a key has signed a certificate.
 
 use webpki::ALL_VERIFICATION_ALGS;
 
 use crate::asn1::Spki;
 use crate::certificate::Certificate;
 
-/// Verifies the signature of `certificate` by the key in `issuer_spki`.
+/// Verifies the signature of `certificate` with the key in `issuer_spki`.
 ///
 /// # Errors
 /// [`BadSignature`]
@@ -14,8 +14,8 @@ pub fn verify(certificate: &Certificate, issuer_spki: &[u8]) -> Result<(), BadSi
     verify_bytes(signed, certificate.signature_algorithm(), signature, issuer_spki)
 }
 
-/// Verifies `signature` over `signed` by the key in `signer_spki`; `algorithm` is the content of an
-/// AlgorithmIdentifier.
+/// Verifies `signature` over `signed` with the key in `signer_spki`; `algorithm` is the content of
+/// an AlgorithmIdentifier.
 ///
 /// # Errors
 /// [`BadSignature`]
@@ -26,8 +26,8 @@ pub fn verify_bytes(
     signer_spki: &[u8],
 ) -> Result<(), BadSignature> {
     let signer = Spki::read(signer_spki).map_err(|_| BadSignature::Unsupported)?;
-    // The algorithms of rustls-webpki: those that TLS will verify the same chain with. SHA-1 and
-    // RSA below 2048 bits are not among them.
+    // The algorithms of rustls-webpki, with which TLS verifies the same chain. SHA-1 and RSA below
+    // 2048 bits are not among them.
     let mut tried = false;
     for known in ALL_VERIFICATION_ALGS {
         if known.signature_alg_id().as_ref() == algorithm
@@ -42,14 +42,14 @@ pub fn verify_bytes(
     Err(if tried { BadSignature::Invalid } else { BadSignature::Unsupported })
 }
 
-/// Why a signature does not count.
+/// Why a signature is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadSignature {
     /// Another key made it, or the bytes were changed.
     #[error("the signature does not verify")]
     Invalid,
-    /// An algorithm that TLS would not take either.
+    /// An algorithm that TLS does not accept either.
     #[error("the signature algorithm does not fit the key, or is not supported")]
     Unsupported,
 }

@@ -1,19 +1,19 @@
-//! Whether certificates are valid at a time, by a clock that may be a little off.
+//! Whether certificates are valid at a time, by a clock that may be slightly wrong.
 
 use std::time::Duration;
 
 use crate::certificate::Certificate;
 use crate::types::UnixSeconds;
 
-/// The time to judge `certificates` at: `now`, or the nearest time within `skew` at which all of
-/// them are valid.
+/// The time for the check of `certificates`: `now`, or the nearest time within `skew` at which all
+/// of them are valid.
 ///
-/// An authority that has just issued a certificate may have a clock that runs a little ahead
-/// (A02.FR.06 as the errata have it: certificates of the future are invalid, and clocks differ).
+/// The clock of an authority that has just issued a certificate may be slightly ahead (A02.FR.06
+/// with its errata: certificates of the future are invalid, and clocks differ).
 ///
 /// # Errors
-/// The position of the first certificate that is not valid, and which end of its validity is the
-/// reason.
+/// The position of the first certificate that is not valid, and the end of its validity that was
+/// missed.
 pub fn judge_at<'a>(
     certificates: impl IntoIterator<Item = &'a Certificate>,
     now: UnixSeconds,
@@ -37,17 +37,17 @@ pub fn judge_at<'a>(
     Ok(at)
 }
 
-/// A certificate is not valid at the time of asking. Both times are in the text, because one of
-/// them may be the wrong one.
+/// A certificate is not valid at the time of the check. The text contains both times, because
+/// either may be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutsideValidity {
-    /// Valid only in the future.
+    /// Not valid yet.
     #[error("valid only from {not_before}, and now it is {now}; if that is wrong, set the clock")]
     NotYet {
         /// The first second of its validity.
         not_before: UnixSeconds,
-        /// By the clock.
+        /// The time of the clock.
         now: UnixSeconds,
     },
     /// No longer valid.
@@ -55,7 +55,7 @@ pub enum OutsideValidity {
     Expired {
         /// The last second of its validity.
         not_after: UnixSeconds,
-        /// By the clock.
+        /// The time of the clock.
         now: UnixSeconds,
     },
 }

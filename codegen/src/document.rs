@@ -1,13 +1,13 @@
-//! One schema file, read into a model that knows every keyword.
+//! One schema file, parsed into a model that knows every keyword.
 //!
-//! typify ignores keywords that it does not know, and with them the rules that they state. This
-//! reader refuses them instead, with the file and the JSON pointer, so that a new edition of the
-//! schemas cannot quietly lose a rule on its way into Rust.
+//! typify ignores unknown keywords, and with them the rules that they state. This reader refuses
+//! them instead and reports the file and the JSON pointer, so that the generated types never lose a
+//! rule of a new edition unnoticed.
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-/// A schema file: the message's own object, and the definitions that it brings along.
+/// A schema file: the message's own object, and the definitions in the file.
 #[derive(Clone, Debug)]
 pub struct Document {
     /// The file's name without `.json`: `SignCertificateRequest`, or `SignCertificate` in OCPP 1.6.
@@ -20,7 +20,7 @@ pub struct Document {
     pub definitions: IndexMap<String, Node>,
 }
 
-/// A place in a schema: its rule, and what the file says around the rule.
+/// A place in a schema: its rule, and the annotations of the rule.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// What a value must be.
@@ -29,19 +29,19 @@ pub struct Node {
     pub default: Option<Value>,
     /// The name in the specification's own class model.
     pub java_type: Option<String>,
-    /// What an official file says in prose; the files of the project have none.
+    /// The prose of an official file; the files of the project have none.
     pub description: Option<String>,
 }
 
 impl PartialEq for Node {
-    /// Two places say the same when rule and default are the same; `javaType` is only a name, and
-    /// prose no rule.
+    /// Two places are equal if rule and default are equal: `javaType` is only a name, and prose is
+    /// not a rule.
     fn eq(&self, other: &Self) -> bool {
         self.rule == other.rule && self.default == other.default
     }
 }
 
-/// What the schemas can demand of a value.
+/// The rules that a schema can contain.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rule {
     /// `$ref` to a definition of this name.
@@ -50,14 +50,14 @@ pub enum Rule {
     Object {
         /// Members in the file's order.
         properties: IndexMap<String, Node>,
-        /// Names of the members that must be there.
+        /// Names of the required members.
         required: Vec<String>,
         /// Whether members that are not listed are allowed (`CustomDataType` only).
         openness: Openness,
     },
-    /// A string out of a list.
+    /// One of a list of strings.
     Enumeration(Vec<String>),
-    /// A string, with its greatest number of characters.
+    /// A string, with its maximum number of characters.
     Text {
         /// `maxLength`.
         max_length: Option<u64>,
@@ -72,10 +72,10 @@ pub enum Rule {
         minimum: Option<i64>,
         /// `maximum`.
         maximum: Option<i64>,
-        /// How it may be written.
+        /// The allowed spelling.
         spelling: Spelling,
     },
-    /// A number within bounds, both inclusive. The official files have whole bounds only.
+    /// A number within bounds, both inclusive. The official files contain whole bounds only.
     Number {
         /// `minimum`.
         minimum: Option<i64>,
@@ -88,7 +88,7 @@ pub enum Rule {
     Boolean,
     /// A list.
     Array {
-        /// What every item must be.
+        /// The rule of every item.
         items: Box<Node>,
         /// `minItems`.
         min_items: u64,
@@ -99,12 +99,12 @@ pub enum Rule {
     Any,
 }
 
-/// How an integer may be written.
+/// The spellings of an integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spelling {
-    /// In digits only: to draft-04, `17.0` is no integer.
+    /// In digits only: in draft-04, `17.0` is not an integer.
     Digits,
-    /// In any form of a number without a fraction, `17.0` and `1e2` too (since draft-06).
+    /// In any form of a number without a fraction, including `17.0` and `1e2` (since draft-06).
     AnyForm,
 }
 
@@ -113,11 +113,11 @@ pub enum Spelling {
 pub enum Openness {
     /// `additionalProperties: false`.
     Closed,
-    /// No such keyword.
+    /// The keyword is absent.
     Open,
 }
 
-/// Why a schema file was not understood.
+/// Why a schema file cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -126,21 +126,20 @@ pub enum ReadError {
     NotJson {
         /// The file's name.
         file: String,
-        /// The parser's words.
+        /// The parser's error.
         #[source]
         source: serde_json::Error,
     },
-    /// A keyword that the generator does not know, or a known one with a value that it does not
-    /// know.
+    /// An unknown keyword, or a known keyword with an unknown value.
     #[error(
-        "{file}, at {pointer}: {problem}; teach codegen/src/document.rs what it means before generating from it"
+        "{file}, at {pointer}: {problem}; add its meaning to codegen/src/document.rs before you generate from it"
     )]
     Unknown {
         /// The file's name.
         file: String,
-        /// Where in the file.
+        /// The place in the file.
         pointer: String,
-        /// What was found there.
+        /// The problem at this place.
         problem: String,
     },
 }
@@ -148,7 +147,7 @@ pub enum ReadError {
 /// Reads one schema file. `name` is the file's name, with or without `.json`.
 ///
 /// # Errors
-/// [`ReadError`] where the text is not JSON, or says something that this reader does not know.
+/// [`ReadError`] if the text is not JSON, or contains something that this reader does not know.
 pub fn read(name: &str, text: &str) -> Result<Document, ReadError> {
     let file = name.strip_suffix(".json").unwrap_or(name).to_owned();
     let mut reader = Reader { file: format!("{file}.json"), spelling: Spelling::AnyForm };
@@ -188,17 +187,17 @@ pub fn read(name: &str, text: &str) -> Result<Document, ReadError> {
     Ok(Document { file, id, root, definitions })
 }
 
-/// The draft of OCPP 1.6 without its security extension. Of what is used here, it names `$id`
-/// otherwise, and an integer is written in digits.
+/// The draft of OCPP 1.6 without its security extension. It differs from the later draft in two
+/// points that matter here: `$id` has another name, and an integer is written in digits.
 const DRAFT_04: &str = "http://json-schema.org/draft-04/schema#";
 
-/// The draft of everything since.
+/// The draft of all other files.
 const DRAFT_06: &str = "http://json-schema.org/draft-06/schema#";
 
-/// Keywords that hold prose and no rule.
+/// Keywords whose values are prose and not rules.
 pub(crate) const PROSE: &[&str] = &["description", "comment", "$comment", "title", "examples"];
 
-/// The text without a leading byte order mark, which the files of withdrawn OCPP 2.0 carried.
+/// The text without a leading byte order mark, which the files of the withdrawn OCPP 2.0 contained.
 pub(crate) fn without_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
@@ -208,7 +207,7 @@ pub(crate) fn escape(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")
 }
 
-/// A value as it stands in an error.
+/// A value in the form for an error.
 pub(crate) fn shown(value: Option<&Value>) -> String {
     value.map_or_else(|| "nothing".to_owned(), Value::to_string)
 }
@@ -241,7 +240,7 @@ impl Reader {
         Ok(Node { rule, default, java_type, description })
     }
 
-    /// Takes the keywords that belong to the rule out of `members`.
+    /// Removes the keywords of the rule from `members`.
     fn rule(&self, pointer: &str, members: &mut Map<String, Value>) -> Result<Rule, ReadError> {
         if let Some(reference) = members.remove("$ref") {
             let name = reference.as_str().and_then(|text| text.strip_prefix("#/definitions/"));
@@ -257,7 +256,7 @@ impl Reader {
             Some("object") => self.object(pointer, members),
             Some("array") => self.array(pointer, members),
             Some("string") => self.text(pointer, members),
-            // Draft-04 bounds none of its integers; should it one day, its bounds stay in `members`
+            // Draft-04 files have no bounds of integers. If one has them, they stay in `members`
             // and are refused below.
             Some("integer") if self.spelling == Spelling::Digits => {
                 Ok(Rule::Integer { minimum: None, maximum: None, spelling: Spelling::Digits })
@@ -300,7 +299,7 @@ impl Reader {
     }
 
     fn array(&self, pointer: &str, members: &mut Map<String, Value>) -> Result<Rule, ReadError> {
-        // Without a list of schemas under `items`, `additionalItems` has no meaning.
+        // `additionalItems` has a meaning only beside a list of schemas under `items`.
         match members.remove("additionalItems") {
             None | Some(Value::Bool(false)) => {}
             Some(other) => return Err(self.unknown(&format!("{pointer}/additionalItems"), other.to_string())),
@@ -317,8 +316,8 @@ impl Reader {
 
     fn text(&self, pointer: &str, members: &mut Map<String, Value>) -> Result<Rule, ReadError> {
         if let Some(values) = self.strings(pointer, members, "enum")? {
-            // On a string the keyword has no meaning; every enumeration of the official files has
-            // it.
+            // On a string the keyword has no meaning, but every enumeration of the official files
+            // contains it.
             if members.get("additionalProperties") == Some(&Value::Bool(false)) {
                 members.remove("additionalProperties");
             }
@@ -397,5 +396,5 @@ impl Reader {
     }
 }
 
-/// Below this, every whole floating point number is one integer: 2^53.
+/// Below this value (2^53), every whole floating point number represents exactly one integer.
 const EXACT: f64 = 9_007_199_254_740_992.0;

@@ -6,20 +6,20 @@ use crate::{document, fixups, merge, places, rust_types::TypifyError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GenerateError {
-    /// A schema file was not understood.
+    /// A schema file cannot be read.
     #[error(transparent)]
     Read(#[from] document::ReadError),
-    /// A file of another edition.
+    /// The file belongs to another edition.
     #[error("{file} has the $id {id}, which is not that of such a file of {edition}")]
     OtherEdition {
         /// The file.
         file: String,
         /// Its `$id`.
         id: String,
-        /// The edition that is generated.
+        /// The edition for which types are generated.
         edition: &'static str,
     },
-    /// A correction has lost its reason.
+    /// A correction is no longer needed.
     #[error(transparent)]
     Fixup(#[from] fixups::FixupError),
     /// A type without a name, or a name without a type.
@@ -28,7 +28,7 @@ pub enum GenerateError {
     /// Two files disagree.
     #[error(transparent)]
     Merge(#[from] merge::MergeError),
-    /// typify.
+    /// typify failed.
     #[error("typify did not give the types that the schemas state")]
     Typify(#[source] TypifyError),
     /// A message whose action has no sender.
@@ -45,7 +45,7 @@ pub enum GenerateError {
         /// The action.
         action: String,
     },
-    /// What was put together is not Rust.
+    /// The generated text is not Rust.
     #[error("the generator wrote something that is not Rust")]
     NotRust(#[source] syn::Error),
     /// A message or data type that is not an object.

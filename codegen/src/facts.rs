@@ -1,20 +1,20 @@
 //! The facts of an official schema file, without its prose.
 //!
 //! The Open Charge Alliance licenses the text of its files CC BY-ND: they may be passed on, but not
-//! edited. Names, types, bounds and enumerations are facts. This module keeps all of those, in the
-//! official order, and leaves the descriptions where they are.
+//! edited. Names, types, bounds and enumerations are facts. This module keeps all facts in the
+//! official order, and omits the descriptions.
 
 use serde_json::{Map, Value};
 
 use crate::document::{self, PROSE, ReadError, without_bom};
 
-/// The facts of one official file as the text of a file of ours.
+/// The facts of one official file, as the text of a file of the project.
 ///
 /// The result is the same for the same facts: two spaces of indentation, one member per line, a
 /// newline at the end.
 ///
 /// # Errors
-/// [`ReadError`] as in [`document::read`]: what cannot be read cannot be reduced either.
+/// [`ReadError`] as in [`document::read`]: a file that cannot be read cannot be reduced either.
 pub fn extract(name: &str, text: &str) -> Result<String, ReadError> {
     document::read(name, text)?;
     let value = parse(name, text)?;
@@ -23,13 +23,13 @@ pub fn extract(name: &str, text: &str) -> Result<String, ReadError> {
     Ok(out)
 }
 
-/// The file as a JSON value, prose included.
+/// The file as a JSON value, including prose.
 pub(crate) fn parse(name: &str, text: &str) -> Result<Value, ReadError> {
     serde_json::from_str(without_bom(text))
         .map_err(|source| ReadError::NotJson { file: name.to_owned(), source })
 }
 
-/// A schema without the keywords of prose. A *property* that is called `description` is a fact and
+/// A schema without the keywords of prose. A *property* with the name `description` is a fact and
 /// stays.
 pub(crate) fn without_prose(schema: Value) -> Value {
     let Value::Object(members) = schema else {

@@ -1,7 +1,7 @@
 //! Corrections to the schemas, by name.
 //!
-//! The files under `schemas/` say what the official ones say. Where an official file is wrong, the
-//! correction is code: it looks for the fault, mends the model, and fails once the fault is no
+//! The files under `schemas/` contain the facts of the official ones. If an official file is wrong,
+//! the correction is code: it looks for the fault, fixes the model, and fails once the fault is no
 //! longer there, so that no correction outlives its reason. The official schemas of OCPP 2.0.1 need
 //! none.
 
@@ -10,16 +10,16 @@ use crate::document::Document;
 /// One correction.
 #[derive(Debug)]
 pub struct Fixup {
-    /// What it mends, with the erratum that says so.
+    /// The fault that it fixes, with the erratum that describes the fault.
     pub name: &'static str,
-    /// Mends the documents of one edition, and tells whether the fault was there.
+    /// Fixes the documents of one edition, and returns whether the fault was there.
     pub apply: fn(&mut [Document]) -> Applied,
 }
 
-/// Whether a fix-up found what it mends.
+/// Whether a fix-up has found its fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// The fault was there, and is mended.
+    /// The fault was there, and is fixed.
     Yes,
     /// The fault is gone.
     NoLongerNeeded,
@@ -38,7 +38,7 @@ pub struct FixupError {
 /// Applies `fixups` in order.
 ///
 /// # Errors
-/// [`FixupError`] for the first one that finds nothing to mend.
+/// [`FixupError`] for the first one that does not find its fault.
 pub fn apply(fixups: &[Fixup], documents: &mut [Document]) -> Result<(), FixupError> {
     for fixup in fixups {
         if (fixup.apply)(documents) == Applied::NoLongerNeeded {

@@ -1,10 +1,10 @@
-//! Turns the JSON schemas of OCPP into the source text of `ocpp-types`.
+//! Generates the source text of `ocpp-types` from the JSON schemas of OCPP.
 //!
-//! Text in, texts out: the files under `schemas/` are [read](document) with every keyword
-//! understood, [corrected](fixups), given the [names](places) that they lack, taken
-//! [together](merge), given to typify, and written as small documented files. The same input gives
-//! the same bytes on every machine. `cargo xtask regen` runs it. Nothing depends on this crate when
-//! a station or a CSMS runs.
+//! The input and the output are texts: the files under `schemas/` are [read](document) with every
+//! keyword understood, [corrected](fixups), given the missing [names](places), [merged](merge),
+//! passed to typify, and written as small documented files. The same input gives the same bytes on
+//! every machine. `cargo xtask regen` runs it. Neither a station nor a CSMS depends on this crate
+//! at run time.
 
 pub mod document;
 pub mod edition;
@@ -29,7 +29,8 @@ pub use self::{
 
 use crate::{document::Document, edition::Edition};
 
-/// The files of one edition among those of several. A file that cannot be read belongs to none.
+/// The files of one edition among those of several. A file that cannot be read belongs to no
+/// edition.
 #[must_use]
 pub fn of_edition<'a>(edition: &Edition, files: &'a [SchemaFile]) -> Vec<Source<'a>> {
     let sources = files.iter().map(|file| Source { name: &file.name, text: &file.text });
@@ -45,7 +46,7 @@ pub fn of_edition<'a>(edition: &Edition, files: &'a [SchemaFile]) -> Vec<Source<
 /// Generates the Rust files of one edition.
 ///
 /// # Errors
-/// [`GenerateError`] says which schema is in the way, and where the project decides about it.
+/// [`GenerateError`] names the schema at fault, and the place where the project decides about it.
 pub fn generate(
     edition: &'static Edition,
     sources: &[Source<'_>],

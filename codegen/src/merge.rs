@@ -1,13 +1,13 @@
 //! One definition per name.
 //!
-//! Every schema file brings its own copy of each shared type. Rust needs one type, so the copies
+//! Every schema file contains its own copy of each shared type. Rust needs one type, so the copies
 //! must mean the same.
 
 use indexmap::IndexMap;
 
 use crate::document::{Document, Node};
 
-/// The documents of one edition, with their definitions taken together.
+/// The documents of one edition, with their definitions merged.
 #[derive(Debug)]
 pub struct Merged {
     /// Messages, sorted by name.
@@ -34,9 +34,9 @@ pub struct Message {
 pub struct Shared {
     /// Its schema.
     pub node: Node,
-    /// Names of the messages that hold it, directly or further down.
+    /// Names of the messages that contain it, directly or indirectly.
     pub used_by: Vec<String>,
-    /// The file that has it first.
+    /// The first file that contains it.
     first: String,
 }
 
@@ -51,12 +51,12 @@ pub enum MergeError {
     Conflict {
         /// The definition.
         name: String,
-        /// The file that had it first.
+        /// The first file that contains it.
         first: String,
         /// The file that differs.
         second: String,
     },
-    /// A message and a definition, or two messages, of the same name.
+    /// A message and a definition, or two messages, with the same name.
     #[error("{name} is defined twice: as a message and in {file}.json")]
     Clash {
         /// The name.
@@ -66,10 +66,10 @@ pub enum MergeError {
     },
 }
 
-/// Takes the definitions of `documents`, each with the name of its message, together.
+/// Merges the definitions of `documents`. Each document comes with the name of its message.
 ///
 /// # Errors
-/// [`MergeError`] where the same name does not mean the same.
+/// [`MergeError`] if one name has two meanings.
 pub fn merge(documents: Vec<(String, Document)>) -> Result<Merged, MergeError> {
     let mut types: IndexMap<String, Shared> = IndexMap::new();
     let mut messages: Vec<Message> = Vec::new();
@@ -82,7 +82,7 @@ pub fn merge(documents: Vec<(String, Document)>) -> Result<Merged, MergeError> {
                 }
                 Some(shared) if shared.node == node => {
                     shared.used_by.push(message.clone());
-                    // Names and prose are not in every copy.
+                    // Not every copy contains names and prose.
                     shared.node.java_type = shared.node.java_type.take().or(node.java_type);
                     shared.node.description = shared.node.description.take().or(node.description);
                 }

@@ -1,4 +1,4 @@
-//! Rust names out of the specification's own.
+//! Rust names for the specification's own names.
 
 /// The file of a type: `OCSPRequestDataType` is in `ocsp_request_data_type`.
 pub(crate) fn snake(name: &str) -> String {
@@ -19,10 +19,10 @@ pub(crate) fn snake(name: &str) -> String {
     out
 }
 
-/// The variant of a value: its own letters, with what Rust cannot have left out.
+/// The variant of a value: its own letters, without the characters that Rust does not allow.
 ///
-/// `Current.Import` is `CurrentImport`, `L1-N` is `L1N`. Where two digits would meet, an underscore
-/// keeps them apart: `s309-1P-16A` is `S309_1P16A`.
+/// `Current.Import` is `CurrentImport`, `L1-N` is `L1N`. An underscore separates two digits that
+/// would otherwise be adjacent: `s309-1P-16A` is `S309_1P16A`.
 pub(crate) fn variant(value: &str) -> String {
     let mut out = String::new();
     for word in value.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {

@@ -1,4 +1,4 @@
-//! An official set of schemas: made into files of ours, or held against them.
+//! An official set of schemas: converted into files of the project, or compared with them.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use crate::{
     pins::{SetPins, canonical_hash},
 };
 
-/// What an import writes for one set.
+/// The output of an import for one set.
 #[derive(Debug)]
 pub struct Imported {
     /// The edition.
     pub edition: &'static Edition,
     /// The set of the edition.
     pub set: &'static SchemaSet,
-    /// File name → text of our file.
+    /// File name → text of the file of the project.
     pub files: BTreeMap<String, String>,
     /// File name → hash of the official file.
     pub sha256: BTreeMap<String, String>,
@@ -29,10 +29,10 @@ pub struct Imported {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// A file was not understood.
+    /// A file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// A file of an edition that the project does not hold.
+    /// A file of an edition that is not part of the project.
     #[error("{file} has the $id {id}, which belongs to no edition in codegen/src/edition/")]
     UnknownEdition {
         /// The file.
@@ -41,7 +41,7 @@ pub enum ImportError {
         id: String,
     },
     /// The same file twice, with different text.
-    #[error("{file} is there twice, and the two differ")]
+    #[error("{file} occurs twice, and the two differ")]
     Twice {
         /// The file.
         file: String,
@@ -54,7 +54,7 @@ pub enum ImportError {
 /// Reduces official files to their facts, by set.
 ///
 /// # Errors
-/// [`ImportError`] for the first file that cannot be taken.
+/// [`ImportError`] for the first file that cannot be imported.
 pub fn import(sources: &[Source<'_>]) -> Result<Vec<Imported>, ImportError> {
     let mut sets: BTreeMap<&str, Imported> = BTreeMap::new();
     for source in sources {
@@ -82,23 +82,23 @@ pub fn import(sources: &[Source<'_>]) -> Result<Vec<Imported>, ImportError> {
     Ok(sets.into_values().collect())
 }
 
-/// One thing in which an official set and ours are not the same.
+/// One difference between an official set and ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Difference {
-    /// A fact.
+    /// A fact differs.
     #[error("{file}, at {pointer}: the official file has {official}, ours has {ours}")]
     Fact {
         /// The file.
         file: String,
-        /// Where in both files.
+        /// The place in both files.
         pointer: String,
         /// The official value, or `nothing`.
         official: String,
         /// Our value, or `nothing`.
         ours: String,
     },
-    /// The order of the members of one object.
+    /// The order of the members of one object differs.
     #[error("{file}, at {pointer}: the same members in another order")]
     Order {
         /// The file.
@@ -111,34 +111,34 @@ pub enum Difference {
     Hash {
         /// The file.
         file: String,
-        /// Of the file that was given.
+        /// The hash of the given file.
         official: String,
-        /// In `SOURCES.toml`, or `nothing`.
+        /// The hash in `SOURCES.toml`, or `nothing`.
         pinned: String,
     },
-    /// Ours only.
+    /// A file that is in our set only.
     #[error("{file} is not in the official set")]
     Missing {
         /// The file.
         file: String,
     },
-    /// Theirs only.
+    /// A file that is in the official set only.
     #[error("{file} is in the official set, but not among ours")]
     Extra {
         /// The file.
         file: String,
     },
-    /// Neither JSON nor a schema as we know it.
+    /// A file that is neither JSON nor a readable schema.
     #[error("{file} cannot be read: {problem}")]
     Unreadable {
         /// The file.
         file: String,
-        /// The parser's words.
+        /// The parser's error.
         problem: String,
     },
 }
 
-/// Holds an official set against our files of it and its pins. Empty when both say the same.
+/// Compares an official set with our files and pins of it. The result is empty if both are equal.
 #[must_use]
 pub fn verify(official: &[Source<'_>], ours: &[Source<'_>], pins: &SetPins) -> Vec<Difference> {
     let mut differences = Vec::new();

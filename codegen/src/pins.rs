@@ -1,4 +1,4 @@
-//! `schemas/SOURCES.toml`: which official file each of ours was made from.
+//! `schemas/SOURCES.toml`: the official file from which each file of the project was made.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -16,13 +16,13 @@ pub struct Pins(pub BTreeMap<String, SetPins>);
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetPins {
-    /// The document that the files come from.
+    /// The document that contains the files.
     pub document: String,
     /// File name → SHA-256 of the official file's canonical JSON, in hexadecimal.
     pub sha256: BTreeMap<String, String>,
 }
 
-/// Why a `SOURCES.toml` was not understood.
+/// Why a `SOURCES.toml` cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("SOURCES.toml is not what `cargo xtask schemas import` writes")]
 pub struct PinsError(#[source] toml::de::Error);
@@ -31,18 +31,18 @@ impl Pins {
     /// Reads the text of `SOURCES.toml`.
     ///
     /// # Errors
-    /// [`PinsError`] where the text is not TOML of this form.
+    /// [`PinsError`] if the text is not TOML of this form.
     pub fn parse(text: &str) -> Result<Self, PinsError> {
         toml::from_str(text).map_err(PinsError)
     }
 
-    /// The text of `SOURCES.toml`, the same for the same pins.
+    /// The text of `SOURCES.toml`. Equal pins give equal text.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = String::from(HEADER);
         for (set, pins) in &self.0 {
-            // Names of documents and files hold no character that TOML would want escaped otherwise
-            // than Rust does.
+            // Names of documents and files contain no character that TOML and Rust escape
+            // differently.
             let _ = write!(text, "\n[{set}]\ndocument = {:?}\n\n[{set}.sha256]\n", pins.document);
             for (file, hash) in &pins.sha256 {
                 let _ = writeln!(text, "{file:?} = {hash:?}");
@@ -59,7 +59,7 @@ impl Pins {
 }
 
 /// SHA-256 of a file's canonical JSON (RFC 8785), in hexadecimal. Spaces, line ends, a byte order
-/// mark and the order of members do not count; prose does.
+/// mark and the order of members do not affect it; prose does.
 ///
 /// # Errors
 /// [`ReadError::NotJson`].

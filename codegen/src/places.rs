@@ -1,10 +1,10 @@
-//! Names for the types that a schema writes out in their place.
+//! Names for the types that a schema defines inline.
 //!
-//! The schemas of OCPP 1.6 have no definitions: an object or an enumeration stands where it is
-//! used, as often as it is used, and is called nothing. The specification does name them, and
-//! structure alone cannot tell the names (`Accepted` or `Rejected` is five different types). The
-//! edition's table names them by property and enclosing type; here each such place becomes a
-//! definition of that name.
+//! The schemas of OCPP 1.6 have no definitions: an object or an enumeration is defined in each
+//! place that uses it, and has no name. The specification does name them, and the names cannot be
+//! derived from the structure alone (`Accepted` or `Rejected` is five different types). The
+//! edition's table contains the names by property and enclosing type. This module turns each such
+//! place into a definition with that name.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlaceError {
-    /// A place that the table does not have.
+    /// A place that is missing in the table.
     #[error(
         "{file}.json writes out the type of {enclosing}.{property}, which the edition's table of places does not name"
     )]
@@ -31,9 +31,9 @@ pub enum PlaceError {
         /// The property.
         property: String,
     },
-    /// A row of the table that names nothing.
+    /// A row of the table that matches no place.
     #[error(
-        "no schema writes out the type of {enclosing}.{property}: take it out of the edition's table of places"
+        "no schema writes out the type of {enclosing}.{property}: remove it from the edition's table of places"
     )]
     Unused {
         /// The type or message that has the property.
@@ -42,7 +42,7 @@ pub enum PlaceError {
         property: &'static str,
     },
     /// One name, two structures in one file.
-    #[error("{name} means two things in {file}.json: name its places apart")]
+    #[error("{name} means two things in {file}.json: give its places different names")]
     Conflict {
         /// The name.
         name: &'static str,
@@ -51,10 +51,10 @@ pub enum PlaceError {
     },
 }
 
-/// Gives every type that `documents` write out in its place a definition, by the names in `places`.
+/// Creates a definition for every type that `documents` define inline, with the names in `places`.
 ///
 /// # Errors
-/// [`PlaceError`] where schemas and table do not fit each other.
+/// [`PlaceError`] if schemas and table do not match.
 pub(crate) fn name_all(
     places: &'static [PlaceName],
     documents: &mut [(String, Document)],
@@ -90,7 +90,7 @@ struct Naming<'a> {
 }
 
 impl Naming<'_> {
-    /// Names what the members of a type write out, from the inside to the outside.
+    /// Names the inline types of a type's members, from the inside to the outside.
     fn members(&mut self, enclosing: &str, node: &mut Node) -> Result<(), PlaceError> {
         let Rule::Object { properties, .. } = &mut node.rule else {
             return Ok(());

@@ -1,11 +1,10 @@
-//! The merged schemas through typify.
+//! Passes the merged schemas through typify.
 //!
-//! typify decides what becomes a type, what its members are called and how they nest. By itself it
-//! would leave the sizes of arrays and the bounds of numbers unchecked, so every leaf of the
-//! schemas is first converted to a type of `ocpp-types` that holds its own rule. typify matches a
-//! conversion by comparing whole schemas; the schemas given to it are therefore written anew from
-//! the model, without names, defaults or anything else that would keep two equal rules from being
-//! equal.
+//! typify decides what becomes a type, which names its members have, and how they nest. On its own
+//! it would not check the sizes of arrays and the bounds of numbers, so every leaf of the schemas
+//! is first converted to a type of `ocpp-types` that enforces its rule. typify matches a conversion
+//! by comparing whole schemas. The schemas that it gets are therefore written again from the model,
+//! without names, defaults or anything else by which two equal rules could differ.
 
 use indexmap::IndexMap;
 use schemars::schema::{Schema, SchemaObject};
@@ -18,11 +17,11 @@ use crate::{
     merge::Merged,
 };
 
-/// What typify made of a schema, under the specification's own name.
+/// A type that typify has generated, under the specification's own name.
 pub(crate) enum RustType {
-    /// Members: name in JSON → Rust name and type, in typify's order.
+    /// A struct. Members: name in JSON → Rust name and type, in typify's order.
     Struct(IndexMap<String, Member>),
-    /// Values on the wire.
+    /// An enumeration, with its values on the wire.
     Enum(Vec<String>),
 }
 
@@ -38,7 +37,7 @@ pub(crate) struct Member {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TypifyError {
-    /// A schema that was written from the model is not one for schemars.
+    /// A schema that was written from the model is not valid for schemars.
     #[error("the schema of {name} cannot be given to typify")]
     Schema {
         /// The type.
@@ -53,7 +52,7 @@ pub enum TypifyError {
     /// typify's output is not Rust.
     #[error("typify's output is not Rust")]
     Output(#[source] syn::Error),
-    /// typify's output lacks something that the model has, or has it in another form.
+    /// typify's output lacks a part of the model, or contains it in another form.
     #[error("typify's output for {name}: {problem}")]
     Unexpected {
         /// The type.
@@ -63,7 +62,7 @@ pub enum TypifyError {
     },
 }
 
-/// The name of the definition that is written by hand, for it is the only open object.
+/// The name of the hand-written definition, which is the only open object.
 pub(crate) const CUSTOM_DATA: &str = "CustomDataType";
 
 /// Runs typify over all types and messages.
@@ -107,7 +106,7 @@ pub(crate) fn generate(merged: &Merged, module: &str) -> Result<IndexMap<String,
                 let name = names.spelled(&item.ident);
                 types.insert(name, RustType::Enum(item.variants.iter().map(value_of).collect()));
             }
-            // Display, FromStr and conversions: ocpp-types has its own.
+            // Display, FromStr and conversions: those of ocpp-types are used.
             _ => {}
         }
     }
@@ -117,7 +116,7 @@ pub(crate) fn generate(merged: &Merged, module: &str) -> Result<IndexMap<String,
     Ok(types)
 }
 
-/// Holds typify's output against the model: nothing lost, nothing added.
+/// Compares typify's output with the model: nothing may be lost or added.
 fn check(name: &str, rule: &Rule, found: Option<&RustType>) -> Result<(), TypifyError> {
     let problem = match (rule, found) {
         (Rule::Object { properties, openness: Openness::Closed, .. }, Some(RustType::Struct(members))) => {
@@ -141,7 +140,7 @@ fn check(name: &str, rule: &Rule, found: Option<&RustType>) -> Result<(), Typify
     Err(TypifyError::Unexpected { name: name.to_owned(), problem })
 }
 
-/// The type of `ocpp-types` that holds the rule of a leaf by itself, if the leaf has one.
+/// The type of `ocpp-types` that enforces the rule of a leaf, if it has one.
 fn conversion(rule: &Rule, module: &str) -> Option<String> {
     match rule {
         Rule::Text { max_length: Some(max) } => Some(format!("crate::BoundedString<{max}>")),
@@ -166,8 +165,7 @@ fn conversion(rule: &Rule, module: &str) -> Option<String> {
                 rule => conversion(rule, module)?,
             };
             Some(match (min_items, max_items) {
-                // Integers are read as another type, and a list of those has to become one of
-                // these.
+                // Integers are read through another type, so a list of them must be a `BoundedVec`.
                 (0, None) if item != "i64" => format!("::alloc::vec::Vec<{item}>"),
                 (1, None) => format!("crate::NonEmptyVec<{item}>"),
                 (min, None) => format!("crate::BoundedVec<{item}, {min}, {{ usize::MAX }}>"),
@@ -182,7 +180,7 @@ fn conversion(rule: &Rule, module: &str) -> Option<String> {
     }
 }
 
-/// Both bounds as const generics; an absent one is the least or greatest that there is.
+/// Both bounds as const generics; an absent bound is the minimum or maximum of the type.
 fn bounds(minimum: Option<i64>, maximum: Option<i64>) -> String {
     let text =
         |bound: Option<i64>, absent: &str| bound.map_or_else(|| absent.to_owned(), |bound| bound.to_string());
@@ -249,8 +247,8 @@ fn schema_object(name: &str, schema: &Value) -> Result<SchemaObject, TypifyError
         .map_err(|source| TypifyError::Schema { name: name.to_owned(), source })
 }
 
-/// typify spells every name its own way (`OcspRequestDataType`); this gives the specification's
-/// spelling back, and shortens paths.
+/// typify changes the spelling of names (`OcspRequestDataType`). This restores the specification's
+/// spelling, and shortens paths.
 struct Names(IndexMap<String, String>);
 
 impl Names {
@@ -266,7 +264,7 @@ impl Names {
 
 impl VisitMut for Names {
     fn visit_path_mut(&mut self, path: &mut syn::Path) {
-        // `usize::MAX` and `i64::MAX` stand in const generics and stay as they are.
+        // `usize::MAX` and `i64::MAX` occur in const generics and stay as they are.
         let is_constant =
             path.segments.first().is_some_and(|first| first.ident == "usize" || first.ident == "i64");
         if !is_constant && let Some(last) = path.segments.pop() {
@@ -293,7 +291,7 @@ fn value_of(variant: &syn::Variant) -> String {
 fn renamed(attributes: &[syn::Attribute]) -> Option<String> {
     let mut name = None;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
-        // Other members of the attribute (`default`, `skip_serializing_if = "…"`) are read past.
+        // Other members of the attribute (`default`, `skip_serializing_if = "…"`) are ignored.
         let _ = attribute.parse_nested_meta(|meta| {
             let is_rename = meta.path.is_ident("rename");
             if let Ok(value) = meta.value() {

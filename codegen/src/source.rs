@@ -1,11 +1,11 @@
-//! The texts that go in and come out.
+//! The input and output texts.
 
 /// A schema file, as text.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
     /// Its name, `SignCertificateRequest.json`.
     pub name: &'a str,
-    /// What it holds.
+    /// Its content.
     pub text: &'a str,
 }
 
@@ -14,7 +14,7 @@ pub struct Source<'a> {
 pub struct SchemaFile {
     /// Its name without the folders.
     pub name: String,
-    /// What it holds.
+    /// Its content.
     pub text: String,
 }
 
@@ -23,6 +23,6 @@ pub struct SchemaFile {
 pub struct GeneratedFile {
     /// Relative to the edition's `generated` folder, with `/`.
     pub path: String,
-    /// What it holds.
+    /// Its content.
     pub text: String,
 }

@@ -1,10 +1,10 @@
-//! A central system's certificate service: the authority's key in a PKCS #11 token, certificates
-//! over OCPP 1.6, 2.0.1 and 2.1.
+//! The certificate service of a central system (CSMS): the authority's key in a PKCS #11 token,
+//! certificates over OCPP 1.6, 2.0.1 and 2.1.
 //!
-//! It puts the crates together as a CSMS would: [`signer_pkcs11`] judges requests and signs
-//! certificates, [`ocpp_transport`] talks to the stations, and a [`Ledger`] remembers what was
-//! issued before the station is told. It does nothing else that a CSMS does: a backend takes it as
-//! an example, or runs it beside its own.
+//! It combines the crates as a CSMS would. [`signer_pkcs11`] decides about requests and signs
+//! certificates, [`ocpp_transport`] communicates with the stations, and a [`Ledger`] stores each
+//! certificate before it is sent to its station. The service has no other functions of a CSMS. A
+//! backend can use it as an example, or run it beside its own service.
 //!
 //! ```no_run
 //! use csms::{Config, Server};
@@ -42,7 +42,7 @@ pub use crate::{
     },
 };
 
-/// What touches the world: the token, the ledger's file, sockets and the clock.
+/// Everything that uses the token, the ledger's file, sockets and the clock.
 pub mod io {
     pub use crate::{
         config::io::read_config,

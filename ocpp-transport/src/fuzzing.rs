@@ -1,10 +1,10 @@
-//! What the fuzz targets need of the private parts; no other build has it.
+//! Access of the fuzz targets to private parts. No other build contains it.
 
 use ocpp_types::Version;
 
 use crate::deflate::Deflate;
-use crate::path_segment;
 use crate::upgrade;
+use crate::upgrade::path_segment;
 
 const VERSIONS: [Version; 3] = [Version::V21, Version::V201, Version::V16];
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -12,23 +12,23 @@ const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 /// Reads the head of a request as a CSMS does, and answers it.
 ///
 /// # Panics
-/// If what is read and what is answered do not fit.
+/// If the request that was read and its response do not match.
 pub fn request(head: &[u8]) {
     let deflate = Deflate::default();
     let Ok(upgrade) = upgrade::parse_request(head, "/ocpp", &VERSIONS, Some(&deflate)) else { return };
     let Ok(version) = upgrade.version else { return };
-    // An identity that is taken comes back the same in a request of our own.
+    // An accepted identity is the same in a request that this crate writes.
     let path = format!("/ocpp/{}", path_segment::write(&upgrade.identity));
     let again = upgrade::request("csms", &path, KEY, &[version], Some(&deflate), None);
     let again =
         upgrade::parse_request(again.as_bytes(), "/ocpp", &VERSIONS, Some(&deflate)).expect("is ours");
     assert_eq!((&again.identity, &again.version), (&upgrade.identity, &Ok(version)));
     assert!(again.deflate().is_some());
-    // The answer to it is one that a station takes.
+    // A station accepts the response.
     let response = upgrade::accept(&again, version);
     let opened = upgrade::check_response(response.as_bytes(), KEY, &VERSIONS, Some(&deflate)).expect("opens");
     assert_eq!((opened.version, opened.deflate), (version, again.deflate()));
-    // What is answered to a stranger is one head without anything behind it.
+    // The response to any request is one head and nothing after it.
     let response = upgrade::accept(&upgrade, version);
     assert!(response.ends_with("\r\n\r\n"));
     assert_eq!(response.matches("\r\n\r\n").count(), 1, "{response}");
@@ -37,7 +37,7 @@ pub fn request(head: &[u8]) {
 /// Reads the head of a response as a station does.
 ///
 /// # Panics
-/// If a version is taken that was not offered.
+/// If a version is accepted that was not offered.
 pub fn response(head: &[u8]) {
     for offered in [&VERSIONS[..], &VERSIONS[1..2]] {
         for deflate in [Some(Deflate::default()), None] {
@@ -51,7 +51,7 @@ pub fn response(head: &[u8]) {
 /// Reads a segment of a path as an identity.
 ///
 /// # Panics
-/// If it is written in another way than it is read.
+/// If the identity changes when it is written and read again.
 pub fn identity(segment: &str) {
     if let Ok(identity) = path_segment::read(segment) {
         let again = path_segment::read(&path_segment::write(&identity));

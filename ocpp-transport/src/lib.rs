@@ -1,13 +1,13 @@
 //! OCPP-J over WebSocket and TLS, for charging stations and central systems.
 //!
-//! A station [`connect`]s, a [`Csms`] is bound and decides by its [`Admission`] who may; from then
-//! on both sides are equal: a [`Router`] of typed handlers answers the peer's calls, [`Peer::call`]
-//! makes calls. Payloads are checked against the schemas of `ocpp-types` in both directions.
-//! Security profiles 1 to 3 are in [`tls`], [`basic`] and [`name_rule`]; keys may live in an HSM,
-//! because all that is asked of them is rustls' `SigningKey`.
+//! A station calls [`connect`]. A CSMS binds a [`Csms`], and its [`Admission`] decides which
+//! stations may connect. An open connection is symmetric: a [`Router`] of typed handlers answers
+//! the peer's calls, and [`Peer::call`] makes calls. Payloads are checked against the schemas of
+//! `ocpp-types` in both directions. Security profiles 1 to 3 are in [`tls`], [`basic`] and
+//! [`name_rule`]. A key may be in an HSM, because the crate requires only rustls' `SigningKey`.
 //!
-//! A [`Supervisor`] keeps a station connected, through its network profiles and back-off. The crate
-//! stores nothing, and who may connect is the application's business.
+//! A [`Supervisor`] keeps a station connected, with its network profiles and back-off. The crate
+//! stores nothing. The application decides which stations may connect.
 //!
 //! ```
 //! use std::time::SystemTime;
@@ -44,28 +44,28 @@
 //! let config = StationConfig::new(url, StationIdentity::try_from("CS001")?, password);
 //! let connection = connect(&config, Router::new(Version::V201)).await?;
 //! let response = connection.peer().call(v201::HeartbeatRequest::new()).await?;
-//! println!("the CSMS says that it is {}", response.current_time);
+//! println!("the time of the CSMS is {}", response.current_time);
 //! connection.close(Close::Normal).await;
 //! # server.abort();
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! What it counts for operators is in [`metrics`]; it logs through `tracing`, payloads at TRACE
-//! only and secrets never. The WebSocket library below it logs whole frames at TRACE through the
-//! crate `log`: build programs with `log`'s feature `max_level_debug`.
+//! The metrics for operators are in [`metrics`]. The crate logs through `tracing`: payloads at
+//! TRACE only, and secrets never. The WebSocket library logs whole frames at TRACE through the
+//! crate `log`: build programs with the feature `max_level_debug` of `log`.
 //!
 //! # Features
 //!
-//! * `v16`, `v201` (default), `v21`: the messages of each version, which [`Router`] and
-//!   [`Peer::call`] are for.
-//! * `openssl`: a second TLS for a [`Csms`], on the system's OpenSSL (`libssl-dev` and `pkg-config`
-//!   to build), with all four cipher suites that OCPP demands of a CSMS: [`tls::ServerTls`].
+//! * `v16`, `v201` (default), `v21`: the messages of each version, for [`Router`] and
+//!   [`Peer::call`].
+//! * `openssl`: a second TLS library for a [`Csms`], the system's OpenSSL (`libssl-dev` and
+//!   `pkg-config` to build), with all four cipher suites that OCPP requires of a CSMS:
+//!   [`tls::ServerTls`].
 //!
-//! The core ([`frame`], [`session`], the rules for names) touches no clock and no socket; those are
-//! in a private module that drives it.
+//! The core ([`frame`], [`session`], the rules for names) uses no clock and no socket. Only the
+//! private modules `io` use them.
 
-pub mod basic;
 pub mod deflate;
 pub mod frame;
 #[cfg(fuzzing)]
@@ -73,48 +73,42 @@ pub mod fuzzing;
 pub mod message_id;
 pub mod metrics;
 pub mod name_rule;
-pub mod path_segment;
 pub mod session;
 pub mod tls;
 
-mod backoff;
-mod call;
-mod close;
-mod connection_events;
-mod drain;
-mod endpoint;
-mod episodes;
-mod io;
-mod mailbox;
-mod message_rate;
-mod network;
-mod profile;
-mod reconnect;
-mod redact;
-mod tap;
+mod calls;
+mod connection;
+mod csms;
+mod station;
 mod upgrade;
 
-pub use crate::backoff::{BackOff, BackOffSettings};
-pub use crate::basic::{Credentials, Password};
-pub use crate::call::{CallError, CallFailure};
-pub use crate::close::{Close, CloseReason};
-pub use crate::connection_events::ConnectionEvent;
-pub use crate::endpoint::{Endpoint, EndpointError};
-pub use crate::io::admission::{Admission, Admitted, Refusal, UpgradeRequest};
-pub use crate::io::peer::{CallOptions, Peer};
-pub use crate::io::reply::Reply;
-pub use crate::io::router::Router;
+pub use crate::calls::failure::{CallError, CallFailure};
+pub use crate::calls::io::peer::{CallOptions, Peer};
+pub use crate::calls::io::reply::Reply;
+pub use crate::calls::io::router::Router;
+pub use crate::connection::close::{Close, CloseReason};
+pub use crate::connection::io::record::record_frames;
+pub use crate::connection::io::settings::LinkSettings;
+pub use crate::connection::message_rate::MessageRate;
+pub use crate::connection::profile::SecurityProfile;
+pub use crate::connection::tap::{Direction, FrameTap, TappedFrame};
+pub use crate::csms::io::admission::{Admission, Admitted, Refusal, UpgradeRequest};
+pub use crate::csms::io::config::CsmsConfig;
+pub use crate::csms::io::server::{BindError, Csms, CsmsHandle, NotTls};
+pub use crate::csms::network::Network;
 pub use crate::message_id::MessageId;
-pub use crate::message_rate::MessageRate;
-pub use crate::network::Network;
-pub use crate::profile::SecurityProfile;
-pub use crate::reconnect::{Attempt, AttemptFailure, Credential, Exhausted, Reconnect, ReconnectSettings};
 pub use crate::session::{Registration, Retry, SessionSettings};
-pub use crate::tap::{Direction, FrameTap, TappedFrame};
-pub use crate::upgrade::NoCommonSubprotocol;
-/// The identity of a charging station, which every crate has in common.
-pub use certificates::{StationIdentity, StationIdentityError};
-pub use io::{
-    AttemptError, BindError, ConnectError, Connection, Csms, CsmsConfig, CsmsHandle, LinkSettings, Next,
-    NotTls, Security, Station, StationConfig, Supervisor, connect, record_frames,
+pub use crate::station::backoff::{BackOff, BackOffSettings};
+pub use crate::station::connection_events::ConnectionEvent;
+pub use crate::station::endpoint::{Endpoint, EndpointError};
+pub use crate::station::io::config::{Security, StationConfig};
+pub use crate::station::io::connect::{ConnectError, Connection, connect};
+pub use crate::station::io::supervisor::{AttemptError, Next, Station, Supervisor};
+pub use crate::station::reconnect::{
+    Attempt, AttemptFailure, Credential, Exhausted, Reconnect, ReconnectSettings,
 };
+pub use crate::upgrade::NoCommonSubprotocol;
+pub use crate::upgrade::basic::{Credentials, Password};
+pub use crate::upgrade::{basic, path_segment};
+/// The identity of a charging station, shared by all crates.
+pub use certificates::{StationIdentity, StationIdentityError};

@@ -1,20 +1,20 @@
-//! Message ids, by which an answer finds its CALL.
+//! Message ids, which connect an answer with its CALL.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// The id of a CALL: 1 to 36 characters, none of which is a control character.
+/// The id of a CALL: 1 to 36 characters without control characters.
 ///
-/// 2.0.1 Part 4, 4.1.4 has ids of printable text. One with a line break would forge a line wherever
-/// it is shown (CWE-117).
+/// 2.0.1 Part 4, 4.1.4 defines ids as printable text. An id with a line break would forge a line in
+/// every log that shows it (CWE-117).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MessageId(Arc<str>);
 
 impl MessageId {
-    /// The longest id, in characters; it fits a UUID (2.0.1 Part 4, 4.1.4).
+    /// The longest id, in characters. A UUID fits (2.0.1 Part 4, 4.1.4).
     pub const MAX_CHARACTERS: usize = 36;
 
-    /// The id that answers a frame whose own cannot be read (2.0.1 Part 4, 4.2.3).
+    /// The id of the answer to a frame whose own id cannot be read (2.0.1 Part 4, 4.2.3).
     #[must_use]
     pub fn unreadable() -> Self {
         Self("-1".into())
@@ -22,7 +22,7 @@ impl MessageId {
 
     /// Whether a text is an id.
     pub(crate) fn is_id(text: &str) -> bool {
-        // A character takes one byte at least and four at most.
+        // A character takes at least one byte and at most four.
         !text.is_empty()
             && !text.chars().any(char::is_control)
             && (text.len() <= Self::MAX_CHARACTERS
@@ -58,15 +58,16 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// A text of no or more than 36 characters, or with a control character.
+/// An empty text, a text of more than 36 characters, or one with a control character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message id has 1 to {max} characters and no control character", max = MessageId::MAX_CHARACTERS)]
 pub struct MessageIdError;
 
-/// An endless supply of ids in the form of UUIDs (version 4).
+/// An unlimited sequence of ids in the form of UUIDs (version 4).
 ///
-/// An id has to be unique among all CALLs of one side, over every connection under one identity
-/// (2.0.1 Part 4, 4.1.4). 60 random bits tell the connections apart, a counter the CALLs.
+/// An id must be unique among all CALLs of one side, over all connections of one identity (2.0.1
+/// Part 4, 4.1.4). 60 random bits distinguish the connections, and a counter distinguishes the
+/// CALLs.
 #[derive(Debug)]
 pub struct MessageIds {
     connection: u64,
@@ -74,12 +75,12 @@ pub struct MessageIds {
 }
 
 impl MessageIds {
-    /// Ids for one connection. `seed` has to be random and never used before.
+    /// Ids for one connection. `seed` must be random and must never have been used before.
     #[must_use]
     pub fn new(seed: [u8; 16]) -> Self {
         let (high, low) = seed.split_at(8);
         let number = |bytes: &[u8]| bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-        // The counter starts anywhere, so that ids do not tell how long a connection has lasted.
+        // The counter starts at a random number, so that ids do not show the age of a connection.
         Self { connection: number(high), next: number(low) }
     }
 

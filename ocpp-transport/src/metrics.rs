@@ -1,31 +1,31 @@
-//! What a CSMS or a station counts, through the facade of the crate [`metrics`].
+//! The metrics of a CSMS or a station, through the facade of the crate [`metrics`].
 //!
-//! Whoever wants the figures installs a recorder of that crate before
-//! [`Csms::bind`](crate::Csms::bind) or [`connect`](crate::connect); without one, nothing is kept.
-//! `role` is this side, `csms` or `station`.
+//! To collect the metrics, install a recorder of that crate before
+//! [`Csms::bind`](crate::Csms::bind) or [`connect`](crate::connect). Without a recorder nothing is
+//! kept. `role` is this side, `csms` or `station`.
 //!
 //! | name | kind | unit | labels |
 //! |---|---|---|---|
-//! | [`CONNECTIONS`] `ocpp_connections` | gauge | connections that are open | `role`, `version`, `profile` |
+//! | [`CONNECTIONS`] `ocpp_connections` | gauge | open connections | `role`, `version`, `profile` |
 //! | [`DISCONNECTIONS`] `ocpp_disconnections_total` | counter | connections that were open | `role`, `reason` |
 //! | [`HANDSHAKES_REFUSED`] `ocpp_handshakes_refused_total` | counter | connections that were not opened | `role`, `reason` |
 //! | [`CALLS`] `ocpp_calls_total` | counter | calls that have ended | `role`, `direction`, `version`, `action`, `outcome` |
-//! | [`CALL_SECONDS`] `ocpp_call_duration_seconds` | histogram | seconds: of the peer's calls until they are answered, of this side's from asking for them until their answer | `role`, `direction`, `version`, `action` |
+//! | [`CALL_SECONDS`] `ocpp_call_duration_seconds` | histogram | seconds: from receipt to answer for the peer's calls, from request to answer for calls of this side | `role`, `direction`, `version`, `action` |
 //! | [`PAYLOAD_BYTES`] `ocpp_frame_bytes_total` | counter | bytes of text frames, before compression | `role`, `direction` |
 //! | [`WIRE_BYTES`] `ocpp_wire_bytes_total` | counter | bytes on TCP or TLS: compressed, with heads and pings | `role`, `direction` |
-//! | [`FRAMES_REFUSED`] `ocpp_frames_refused_total` | counter | texts of peers that are no frames | `role`, `reason` |
-//! | [`RATE_LIMITED`] `ocpp_rate_limited_total` | counter | times that a peer was made to wait | `role` |
-//! | [`UNMATCHED_ANSWERS`] `ocpp_unmatched_answers_total` | counter | answers that nobody waited for | `role` |
+//! | [`FRAMES_REFUSED`] `ocpp_frames_refused_total` | counter | texts of peers that are not frames | `role`, `reason` |
+//! | [`RATE_LIMITED`] `ocpp_rate_limited_total` | counter | times that reading from a peer was paused | `role` |
+//! | [`UNMATCHED_ANSWERS`] `ocpp_unmatched_answers_total` | counter | answers that no CALL waited for | `role` |
 //!
 //! The labels have few values, whatever a peer sends:
 //!
 //! * `direction` is `in` for what the peer sent and `out` for what this side sent.
 //! * `version` is `1.6`, `2.0.1` or `2.1`; `profile` is `1`, `2` or `3`, the security profile.
-//! * `action` is one of the version, or `other` for what it does not know.
-//! * `outcome` is `ok`, the code of the CALLERROR as OCPP 2.1 spells it (`other` for one that no
-//!   version knows), `disconnected`, or, for calls of this side, `timeout`, `invalid_response` or
+//! * `action` is an action of the version, or `other` if the version does not have it.
+//! * `outcome` is `ok`, the code of the CALLERROR as OCPP 2.1 spells it (`other` for a code that no
+//!   version has), `disconnected`, or, for calls of this side, `timeout`, `invalid_response` or
 //!   `not_accepted`.
-//! * `reason` is one of a list that the version of this crate fixes, such as `bad_credentials`.
+//! * `reason` is one of a fixed list for each version of this crate, such as `bad_credentials`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -38,57 +38,57 @@ use ::metrics::{
 };
 use ocpp_types::{RpcErrorCode, Version};
 
-use crate::close::{Close, CloseReason};
+use crate::connection::close::{Close, CloseReason};
+use crate::connection::profile::SecurityProfile;
+use crate::connection::tap::Direction;
 use crate::frame::{Fault, FrameError};
-use crate::profile::SecurityProfile;
 use crate::session::{CallOutcome, Role};
-use crate::tap::Direction;
 
-/// Connections that are open.
+/// Open connections.
 pub const CONNECTIONS: &str = "ocpp_connections";
-/// Connections that were open and are closed.
+/// Connections that were opened and have closed.
 pub const DISCONNECTIONS: &str = "ocpp_disconnections_total";
 /// Connections that were not opened.
 pub const HANDSHAKES_REFUSED: &str = "ocpp_handshakes_refused_total";
 /// Calls that have ended.
 pub const CALLS: &str = "ocpp_calls_total";
-/// How long calls took, in seconds: those of the peer until they were answered, those of this side
-/// until the answer.
+/// The duration of calls in seconds: from receipt to answer for the peer's calls, from the request
+/// to the answer for calls of this side.
 pub const CALL_SECONDS: &str = "ocpp_call_duration_seconds";
 /// Bytes of text frames, before compression.
 pub const PAYLOAD_BYTES: &str = "ocpp_frame_bytes_total";
-/// Bytes that TCP or TLS carries: after compression, with the heads of the WebSocket frames, pings
-/// and closes.
+/// Bytes on TCP or TLS: after compression, with the heads of the WebSocket frames, pings and
+/// closes.
 pub const WIRE_BYTES: &str = "ocpp_wire_bytes_total";
 /// Texts of peers that could not be processed as frames.
 pub const FRAMES_REFUSED: &str = "ocpp_frames_refused_total";
-/// Times that a peer sent faster than it may, and was made to wait.
+/// How often a peer sent faster than its rate, so that reading was paused.
 pub const RATE_LIMITED: &str = "ocpp_rate_limited_total";
-/// Answers that nobody waited for, or not any more.
+/// Answers that no CALL waits for, or no longer.
 pub const UNMATCHED_ANSWERS: &str = "ocpp_unmatched_answers_total";
 
-/// Tells the recorder that is installed what each metric is.
+/// Describes each metric to the installed recorder.
 pub fn describe() {
-    describe_gauge!(CONNECTIONS, Unit::Count, "Connections that are open");
-    describe_counter!(DISCONNECTIONS, Unit::Count, "Connections that were open and are closed");
+    describe_gauge!(CONNECTIONS, Unit::Count, "Open connections");
+    describe_counter!(DISCONNECTIONS, Unit::Count, "Connections that were opened and have closed");
     describe_counter!(HANDSHAKES_REFUSED, Unit::Count, "Connections that were not opened");
     describe_counter!(CALLS, Unit::Count, "Calls that have ended");
     describe_histogram!(CALL_SECONDS, Unit::Seconds, "Time from the CALL to its end");
     describe_counter!(PAYLOAD_BYTES, Unit::Bytes, "Bytes of text frames, before compression");
     describe_counter!(WIRE_BYTES, Unit::Bytes, "Bytes that TCP or TLS carries, after compression");
     describe_counter!(FRAMES_REFUSED, Unit::Count, "Texts of peers that could not be processed as frames");
-    describe_counter!(RATE_LIMITED, Unit::Count, "Times that a peer was made to wait");
-    describe_counter!(UNMATCHED_ANSWERS, Unit::Count, "Answers that nobody waited for");
+    describe_counter!(RATE_LIMITED, Unit::Count, "Times that reading from a peer was paused");
+    describe_counter!(UNMATCHED_ANSWERS, Unit::Count, "Answers that no CALL waited for");
 }
 
-/// The figures of one CSMS, or of one connection of a station. Cloning is cheap.
+/// The metrics of one CSMS, or of one connection of a station. Cloning is cheap.
 #[derive(Clone)]
 pub(crate) struct Metrics(Arc<Inner>);
 
 struct Inner {
     role: &'static str,
-    /// Kept by action, because to look a handle up by its labels costs as much as to read a frame.
-    /// Actions that a peer makes up are not in here, so there are no more than the versions have.
+    /// Kept by action, because finding a handle by its labels costs as much as reading a frame.
+    /// Actions that a peer invents are not kept, so the number is bounded by the versions.
     calls: RwLock<HashMap<CallKind, HashMap<String, Arc<CallHandles>>>>,
     payload: PerDirection,
     wire: PerDirection,
@@ -111,10 +111,10 @@ struct CallHandles {
     ok: Counter,
 }
 
-/// Counts one connection as open, until it is dropped.
+/// Counts one connection as open until it is dropped.
 pub(crate) struct OpenConnection(Gauge);
 
-/// A call that is under way. One that is dropped before its end was cut off with its connection.
+/// A running call. If it is dropped before its end, its connection was cut.
 pub(crate) struct CallTimer {
     handles: Arc<CallHandles>,
     started: Option<Instant>,
@@ -131,14 +131,14 @@ pub(crate) enum CallEnd {
     InvalidResponse,
     /// Without an answer in time.
     Timeout,
-    /// Before BootNotification was accepted: it was not sent.
+    /// It was not sent, because BootNotification was not accepted.
     NotAccepted,
-    /// With its connection.
+    /// With the end of its connection.
     Disconnected,
 }
 
 impl Metrics {
-    /// The recorder that is installed now gets the figures.
+    /// Uses the recorder that is installed now.
     pub(crate) fn new(role: Role) -> Self {
         describe();
         let role = match role {
@@ -159,7 +159,7 @@ impl Metrics {
         }))
     }
 
-    /// A connection is open as long as what this returns.
+    /// The connection counts as open until the returned value is dropped.
     #[must_use]
     pub(crate) fn opened(&self, version: Version, profile: SecurityProfile) -> OpenConnection {
         let gauge = gauge!(
@@ -170,7 +170,7 @@ impl Metrics {
         OpenConnection(gauge)
     }
 
-    /// A connection that was open is closed.
+    /// An open connection was closed.
     pub(crate) fn closed(&self, reason: &CloseReason) {
         let reason = match reason {
             CloseReason::Local(Close::Normal) => "closed",
@@ -192,7 +192,7 @@ impl Metrics {
         counter!(HANDSHAKES_REFUSED, "role" => self.0.role, "reason" => reason).increment(1);
     }
 
-    /// A call begins: of the peer when it came in, of this side when it was asked for.
+    /// A call begins: the peer's when it is received, this side's when it is requested.
     #[must_use]
     pub(crate) fn call(
         &self,
@@ -204,12 +204,12 @@ impl Metrics {
         CallTimer { handles: self.call_handles((direction, version), action), started: Some(now) }
     }
 
-    /// A text frame passed.
+    /// A text frame was received or sent.
     pub(crate) fn frame(&self, direction: Direction, text: &str) {
         self.0.payload.of(direction).increment(text.len() as u64);
     }
 
-    /// So many bytes went to or came from TCP or TLS.
+    /// Bytes were received from or sent to TCP or TLS.
     pub(crate) fn wire(&self, direction: Direction, bytes: usize) {
         self.0.wire.of(direction).increment(bytes as u64);
     }
@@ -235,7 +235,7 @@ impl Metrics {
         self.0.rate_limited.increment(1);
     }
 
-    /// An answer that nobody waited for was ignored.
+    /// An answer that no CALL waits for was ignored.
     pub(crate) fn unmatched_answer(&self) {
         self.0.unmatched_answers.increment(1);
     }
@@ -268,7 +268,7 @@ impl CallHandles {
 }
 
 impl CallTimer {
-    /// The call is over.
+    /// The call has ended.
     pub(crate) fn end(mut self, now: Instant, end: &CallEnd) {
         if let Some(started) = self.started.take() {
             self.handles.seconds.record(now.saturating_duration_since(started));
@@ -294,7 +294,7 @@ impl Drop for CallTimer {
 }
 
 impl CallEnd {
-    /// How a CALL of this side ended, as far as its session knows.
+    /// The end of a CALL of this side, as its session reports it.
     pub(crate) fn of(outcome: &CallOutcome) -> Self {
         match outcome {
             CallOutcome::Result(_) => Self::Ok,
@@ -387,5 +387,5 @@ fn known(version: Version, action: &str) -> &str {
     if known { action } else { OTHER }
 }
 
-/// The label of what a peer made up.
+/// The label of values that a peer invents.
 const OTHER: &str = "other";

@@ -1,7 +1,7 @@
-//! What OCPP demands of the subject of a certificate.
+//! The rules of OCPP for the subject of a certificate.
 //!
-//! The usual rule of the web (the name stands in subjectAltName) does not hold here: OCPP looks at
-//! the subject's common name and organization (A00.FR.309, 404, 405, 412, 510, 511).
+//! On the web, the name of a host is in subjectAltName. OCPP uses the common name and the
+//! organization of the subject instead (A00.FR.309, 404, 405, 412, 510, 511).
 
 use certificates::{Attribute, Certificate, CertificateError, NameError};
 use rustls_pki_types::CertificateDer;
@@ -10,9 +10,9 @@ use rustls_pki_types::CertificateDer;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CertificateSubject {
-    /// The one common name: a CSMS's FQDN (A00.FR.510), a station's serial number (A00.FR.511).
+    /// The only common name: a CSMS's FQDN (A00.FR.510), a station's serial number (A00.FR.511).
     pub common_name: String,
-    /// The organizations, one as a rule: the owner of the certificate (A00.FR.509).
+    /// The organizations that own the certificate (A00.FR.509), usually one.
     pub organizations: Vec<String>,
 }
 
@@ -21,8 +21,8 @@ impl CertificateSubject {
     ///
     /// # Errors
     /// If the bytes are not an X.509 certificate, if a common name or an organization is not
-    /// readable text, or if there is not exactly one common name: with several, two readers could
-    /// see two different owners.
+    /// readable text, or if there is not exactly one common name. With several common names, two
+    /// readers could see two different owners.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, NameRuleError> {
         let certificate = Certificate::from_der(certificate.to_vec())
             .map_err(|source| NameRuleError::Certificate { source })?;
@@ -46,7 +46,7 @@ impl CertificateSubject {
 /// Whether a station accepts a wildcard in the CSMS's common name (`AllowCSMSTLSWildcards`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Wildcards {
-    /// As OCPP demands: a wildcard is refused even where it would match.
+    /// As OCPP requires: a wildcard is refused even if it would match.
     #[default]
     Refuse,
     /// `*` may stand for the whole leftmost label.
@@ -55,11 +55,11 @@ pub enum Wildcards {
 
 /// Checks that a certificate belongs to the CSMS at `host` (A00.FR.309, A00.FR.412, A00.FR.510).
 ///
-/// The common name has to be the host's name as a whole, without regard to the case of ASCII
-/// letters. `host` may end in the dot of the root.
+/// The common name must be equal to the whole host name, ignoring the case of ASCII letters. `host`
+/// may end with the dot of the root domain.
 ///
 /// # Errors
-/// If it is not, or is a wildcard that is not allowed.
+/// If the name does not match, or is a wildcard that is not allowed.
 pub fn check_server_name(
     subject: &CertificateSubject,
     host: &str,
@@ -85,11 +85,11 @@ pub fn check_server_name(
 
 /// Checks that a station's certificate names one of `trusted` as its organization (A00.FR.404).
 ///
-/// The comparison is exact and over the whole value; the subject has to have exactly one
+/// The comparison is exact and covers the whole value. The subject must have exactly one
 /// organization.
 ///
 /// # Errors
-/// If it does not.
+/// If the organization is missing, ambiguous or not trusted.
 pub fn check_organization(subject: &CertificateSubject, trusted: &[String]) -> Result<(), NameRuleError> {
     match subject.organizations.as_slice() {
         [organization] if trusted.contains(organization) => Ok(()),
@@ -104,24 +104,24 @@ pub enum NameRuleError {
     /// Not an X.509 certificate.
     #[error("the certificate cannot be read")]
     Certificate {
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: CertificateError,
     },
     /// A name is not text.
     #[error("the certificate's subject cannot be read")]
     Unreadable {
-        /// Which one.
+        /// The attribute that cannot be read.
         #[source]
         source: NameError,
     },
-    /// None or several common names.
+    /// No common name, or several.
     #[error("the certificate's subject has {count} common names, one is needed")]
     CommonNameCount {
         /// How many there are.
         count: usize,
     },
-    /// The common name is another host's.
+    /// The common name belongs to another host.
     #[error("the certificate is for {presented:?}, not for {expected:?}")]
     Mismatch {
         /// The common name in the certificate.
@@ -135,7 +135,7 @@ pub enum NameRuleError {
         /// The common name in the certificate.
         presented: String,
     },
-    /// The organization is missing, ambiguous, or not one of those trusted.
+    /// The organization is missing, ambiguous or not trusted.
     #[error("the certificate's organization {presented:?} is not a trusted one")]
     Organization {
         /// The organizations in the certificate.

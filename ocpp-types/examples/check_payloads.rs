@@ -1,5 +1,5 @@
-//! Checks payloads, one JSON line each, and prints for each line what was decoded from it or why it
-//! was refused.
+//! Checks payloads, one JSON line each. For each line it prints the decoded payload or the reason
+//! for the refusal.
 //!
 //! ```sh
 //! cargo run --package ocpp-types --example check_payloads < payloads.jsonl
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     }
     match check_all() {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads has seen enough.
+        // The reader of the output has ended.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("check_payloads: {error}");
@@ -81,7 +81,8 @@ fn check_all() -> io::Result<()> {
             Line::TooLong => answer::too_long(),
         };
         writeln!(output, "{answer}")?;
-        // Who sends one line and waits gets its answer; who sends a file gets full buffers.
+        // A caller that sends one line and waits gets its answer at once. For a file the output is
+        // buffered.
         if input.buffer().is_empty() {
             output.flush()?;
         }

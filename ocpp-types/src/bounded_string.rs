@@ -1,4 +1,4 @@
-//! Strings with a greatest length.
+//! Strings with a maximum length.
 
 use alloc::{boxed::Box, format, string::String};
 use core::{fmt, ops::Deref, str::FromStr};
@@ -20,8 +20,8 @@ use serde_core::{
 /// # Ok::<(), ocpp_types::TooLong>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-// Without the capacity of a String: messages are mostly strings, and are moved around more often
-// than they are changed.
+// `Box<str>` has no capacity, unlike `String`: messages consist mostly of strings, and are moved
+// more often than they are changed.
 pub struct BoundedString<const MAX: usize>(Box<str>);
 
 impl<const MAX: usize> BoundedString<MAX> {
@@ -31,14 +31,14 @@ impl<const MAX: usize> BoundedString<MAX> {
         &self.0
     }
 
-    /// The text, given away.
+    /// Returns the text without a copy.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0.into_string()
     }
 
-    /// The longest beginning of `text` that fits, for texts that may be cut, such as additional
-    /// information for a reader.
+    /// The longest beginning of `text` that fits, for texts that may be shortened, such as
+    /// additional information for a reader.
     #[must_use]
     pub fn truncated(text: &str) -> Self {
         let end = text.char_indices().nth(MAX).map_or(text.len(), |(index, _)| index);
@@ -164,7 +164,7 @@ impl<const MAX: usize> Visitor<'_> for TextVisitor<MAX> {
     }
 }
 
-/// A text with too many characters for its place.
+/// A text with more characters than allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong {
     characters: usize,
@@ -178,7 +178,7 @@ impl TooLong {
         self.characters
     }
 
-    /// The number of characters that fit.
+    /// The maximum number of characters.
     #[must_use]
     pub fn max(&self) -> usize {
         self.max

@@ -1,4 +1,4 @@
-//! Lists with a least and a greatest number of items.
+//! Lists with a minimum and a maximum number of items.
 
 use alloc::{format, vec, vec::Vec};
 use core::{fmt, marker::PhantomData, ops::Deref, slice};
@@ -12,8 +12,8 @@ use crate::integer::Integer;
 
 /// A list of `MIN` to `MAX` items (JSON Schema's `minItems` and `maxItems`).
 ///
-/// An optional list is `Option<BoundedVec<…>>`: absent is `None`, and present but empty is refused
-/// where `MIN` is 1.
+/// An optional list is `Option<BoundedVec<…>>`: an absent list is `None`, and an empty one is
+/// refused if `MIN` is 1.
 ///
 /// ```
 /// use ocpp_types::BoundedVec;
@@ -30,7 +30,7 @@ pub struct BoundedVec<T, const MIN: usize, const MAX: usize>(Vec<T>);
 pub type NonEmptyVec<T> = BoundedVec<T, 1, { usize::MAX }>;
 
 impl<T, const MIN: usize, const MAX: usize> BoundedVec<T, MIN, MAX> {
-    /// The items, given away.
+    /// Returns the items without a copy.
     #[must_use]
     pub fn into_vec(self) -> Vec<T> {
         self.0
@@ -149,10 +149,10 @@ impl<'de, T: Deserialize<'de>, const MIN: usize, const MAX: usize> Visitor<'de>
     }
 }
 
-/// Items for which room is made before they have come; a peer's word alone reserves no more.
+/// The maximum number of items for which memory is reserved in advance, whatever a peer announces.
 const RESERVED_ITEMS: usize = 64;
 
-/// A list with too few or too many items for its place.
+/// A list with fewer or more items than allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongCount {
     count: usize,

@@ -14,7 +14,7 @@ use serde_core::{
 
 use crate::{BoundedString, Map, value::Value};
 
-/// Data of a vendor's own: whose it is, and whatever else came with it, kept whole and in order.
+/// Data of a vendor: the name of the vendor, and all other members, complete and in order.
 ///
 /// ```
 /// use ocpp_types::{CustomData, Value};
@@ -27,13 +27,13 @@ use crate::{BoundedString, Map, value::Value};
 /// # Ok::<(), ocpp_types::DecodeError>(())
 /// ```
 ///
-/// Its two members lie behind a pointer, for nearly every object has room for it and hardly any has
-/// it.
+/// The members are behind a pointer, because nearly every object has the field and it is nearly
+/// always empty.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[doc(alias = "CustomDataType")]
 pub struct CustomData(Box<CustomDataMembers>);
 
-/// The members of [`CustomData`], which is one by `Deref`.
+/// The members of [`CustomData`], which dereferences to this type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct CustomDataMembers {
@@ -45,7 +45,7 @@ pub struct CustomDataMembers {
 }
 
 impl CustomData {
-    /// With nothing but the vendor's name.
+    /// Custom data with the vendor's name only.
     #[must_use]
     pub fn new(vendor_id: BoundedString<255>) -> Self {
         Self::with_extra(vendor_id, Map::new())
@@ -79,7 +79,8 @@ impl fmt::Debug for CustomData {
 
 impl Serialize for CustomData {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // A member of this name in `extra` would make the frame invalid; the typed one holds.
+        // A member with this name in `extra` would make the frame invalid, so the typed one is
+        // used.
         let extra = || self.extra.iter().filter(|(name, _)| *name != VENDOR_ID);
         let mut map = serializer.serialize_map(Some(1 + extra().count()))?;
         map.serialize_entry(VENDOR_ID, &self.vendor_id)?;

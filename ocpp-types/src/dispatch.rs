@@ -1,4 +1,4 @@
-//! From the action's name in a frame to the payload's type.
+//! Finds the payload's type for the action in a frame.
 
 use core::fmt;
 
@@ -6,17 +6,18 @@ use crate::{DecodeError, RpcErrorCode, Sender, Version};
 
 /// Implements an enumeration of payloads by action.
 ///
-/// The table lists the actions of this kind of frame with their senders, and `not` another kind's,
-/// so that an action in the wrong place is told apart from one that does not exist. The functions
-/// are inline so that only who calls them compiles them: they lead to the decoders of all messages.
+/// The table contains the actions of this kind of frame with their senders. `not` names the table
+/// of another kind, so that a misplaced action is distinguished from an unknown one. The functions
+/// are inline, so that only crates that call them compile them: they contain the decoders of all
+/// messages.
 macro_rules! dispatch {
     ($name:ident: $table:ident $(, not $other:ident)? { $($action:ident($payload:ident)),* $(,)? }) => {
         impl $name {
-            /// Decodes the payload of a frame straight into the type that belongs to its action.
+            /// Decodes the payload of a frame directly into the type that belongs to its action.
             ///
             /// # Errors
-            /// [`DispatchError`](crate::DispatchError) tells an unknown action from one that the
-            /// other side sends, and both from a payload that breaks its schema.
+            /// [`DispatchError`](crate::DispatchError) distinguishes an unknown action from one
+            /// that the other side sends, and both from a payload that breaks its schema.
             #[inline]
             pub fn decode(action: &str, payload: &str) -> Result<Self, $crate::DispatchError> {
                 match action {
@@ -39,8 +40,8 @@ macro_rules! dispatch {
                 }
             }
 
-            /// The JSON schema of the payload of an action, by itself; `None` where `decode` would
-            /// not take the action.
+            /// The complete JSON schema of the payload of an action; `None` if `decode` does not
+            /// accept the action.
             #[cfg(feature = "schemars")]
             #[inline]
             #[must_use]
@@ -79,20 +80,20 @@ pub(crate) use dispatch;
 pub enum DispatchError {
     /// The version has no such action.
     UnknownAction,
-    /// The action exists, but it is the other side that sends it.
+    /// The action exists, but the other side sends it.
     WrongDirection {
         /// Who may send it.
         sender: Sender,
     },
-    /// The action exists, but not in a frame of this type: a CALL of what is only sent (SEND), or
-    /// the other way round.
+    /// The action exists, but not in a frame of this type: a CALL of an action that is only sent
+    /// (SEND), or the reverse.
     WrongMessageType,
     /// The payload breaks the schema of its action.
     Payload(DecodeError),
 }
 
 impl DispatchError {
-    /// The error code with which a version answers such a CALL.
+    /// The error code with which this version answers such a CALL.
     #[must_use]
     pub fn rpc_code(&self, version: Version) -> RpcErrorCode {
         match self {
@@ -102,8 +103,8 @@ impl DispatchError {
         }
     }
 
-    /// For an action that is not among those of a frame: `table` has those of its type from both
-    /// sides, `others` those of other types.
+    /// The error for an action that does not belong to a frame: `table` contains the actions of its
+    /// type from both sides, `others` those of other types.
     pub(crate) fn misplaced(action: &str, table: &[(&str, Sender)], others: &[&[(&str, Sender)]]) -> Self {
         let find = |table: &[(&str, Sender)]| {
             table.iter().find(|(name, _)| *name == action).map(|(_, sender)| *sender)

@@ -91,7 +91,7 @@ macro_rules! enumeration {
 
 pub(crate) use enumeration;
 
-/// A text that is no value of an enumeration.
+/// A text that is not a value of an enumeration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownValue {
     pub(crate) enumeration: &'static str,

@@ -1,7 +1,7 @@
 //! Whole numbers.
 //!
-//! JSON Schema calls `17.0` an integer, and so do we. serde calls it a float; these types
-//! translate. Only draft-04, in which OCPP 1.6 is written, has an integer in digits.
+//! In JSON Schema `17.0` is an integer, and so it is here. serde treats it as a float; these types
+//! convert it. Only in draft-04, which OCPP 1.6 uses, an integer must be written in digits.
 
 use core::fmt;
 
@@ -12,7 +12,7 @@ use serde_core::{
 
 use crate::json::DIGITS;
 
-/// How an `i64` is read: as a whole number, however it is written.
+/// Reads an `i64` as a whole number in any spelling.
 pub(crate) struct Integer(i64);
 
 impl From<Integer> for i64 {
@@ -27,7 +27,7 @@ impl<'de> Deserialize<'de> for Integer {
     }
 }
 
-/// How an `i64` of OCPP 1.6 is read: in digits.
+/// Reads an `i64` of OCPP 1.6, in digits.
 pub(crate) struct Digits(i64);
 
 impl From<Digits> for i64 {
@@ -51,7 +51,7 @@ impl<'de> Visitor<'de> for DigitsVisitor {
         formatter.write_str("a whole number in digits")
     }
 
-    /// From a deserializer that does not know [`DIGITS`].
+    /// Called by a deserializer that does not know [`DIGITS`].
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<i64, D::Error> {
         deserializer.deserialize_i64(self)
     }
@@ -65,7 +65,7 @@ impl<'de> Visitor<'de> for DigitsVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<i64, E> {
-        // serde_json, where it reads itself, has a float for `-0`, and for digits beyond 64 bits.
+        // serde_json's own reader passes `-0` and digits beyond 64 bits as a float.
         if value == 0.0 && value.is_sign_negative() {
             return Ok(0);
         }
@@ -94,7 +94,7 @@ impl Visitor<'_> for IntegerVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<i64, E> {
-        // A float has no fraction from 2^53 on, and may not be the number that was written; such a
+        // From 2^53 on, a float has no fraction and may differ from the written number. Such a
         // number is refused rather than changed.
         if !value.is_finite() || value.abs() >= EXACT {
             return Err(E::invalid_value(Unexpected::Float(value), &OF_64_BITS));
@@ -107,7 +107,7 @@ impl Visitor<'_> for IntegerVisitor {
     }
 }
 
-/// Below this, every whole floating point number is one integer: 2^53.
+/// Below this value (2^53), every whole floating point number represents exactly one integer.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 const OF_64_BITS: &str = "a whole number of 64 bits";
@@ -193,7 +193,7 @@ fn range(formatter: &mut fmt::Formatter<'_>, min: i64, max: i64) -> fmt::Result 
     }
 }
 
-/// A number that is too small or too large for its place.
+/// A number below or above the allowed range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfRange {
     value: i64,

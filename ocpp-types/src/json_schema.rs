@@ -1,8 +1,8 @@
-//! Each type states its own JSON schema.
+//! The JSON schema of each type.
 //!
-//! schemars' derive would describe Rust's idea of a field, such as an integer of 64 bits; what is
-//! stated here is the rule that the type keeps, and a test holds it against the schema that the
-//! type was generated from.
+//! schemars' derive would describe Rust's type of a field, such as an integer of 64 bits. These
+//! functions describe the rule that the type enforces, and a test compares it with the schema from
+//! which the type was generated.
 
 use alloc::{borrow::ToOwned as _, boxed::Box, string::String};
 
@@ -20,36 +20,36 @@ use crate::{
     Tenths, Timestamp, Uri, Value,
 };
 
-/// The schema of a struct in the making.
+/// The schema of a struct under construction.
 pub(crate) struct ObjectSchema<'a> {
     generator: &'a mut SchemaGenerator,
     object: ObjectValidation,
 }
 
 impl<'a> ObjectSchema<'a> {
-    /// Of an object with no other members than those that are added.
+    /// The schema of an object without other members than the added ones.
     pub(crate) fn closed(generator: &'a mut SchemaGenerator) -> Self {
         let additional_properties = Some(Box::new(Schema::Bool(false)));
         Self { generator, object: ObjectValidation { additional_properties, ..ObjectValidation::default() } }
     }
 
-    /// A member of the type that the field has.
+    /// Adds a required member with the type of the field.
     pub(crate) fn required<O, T: JsonSchema>(&mut self, name: &str, _: fn(&O) -> &T) {
         self.required_as::<T>(name);
     }
 
-    /// A member of the type that the field has when it is there.
+    /// Adds an optional member with the type inside the field's `Option`.
     pub(crate) fn optional<O, T: JsonSchema>(&mut self, name: &str, _: fn(&O) -> &Option<T>) {
         self.optional_as::<T>(name);
     }
 
-    /// A member of a type of its own.
+    /// Adds a required member with another type than the field.
     pub(crate) fn required_as<T: JsonSchema>(&mut self, name: &str) {
         self.object.required.insert(name.to_owned());
         self.optional_as::<T>(name);
     }
 
-    /// A member of a type of its own.
+    /// Adds an optional member with another type than the field.
     pub(crate) fn optional_as<T: JsonSchema>(&mut self, name: &str) {
         let schema = self.generator.subschema_for::<T>();
         self.object.properties.insert(name.to_owned(), schema);
@@ -70,7 +70,7 @@ fn of(kind: InstanceType) -> SchemaObject {
     SchemaObject { instance_type: Some(SingleOrVec::from(kind)), ..SchemaObject::default() }
 }
 
-/// Implements `JsonSchema` for types whose rule is written out in each place.
+/// Implements `JsonSchema` for types whose schema is written inline.
 macro_rules! in_place {
     ($([$($generics:tt)*] $type:ty, $name:literal => |$generator:ident| $schema:expr;)*) => {
         $(impl<$($generics)*> JsonSchema for $type {

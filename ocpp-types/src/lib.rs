@@ -1,12 +1,12 @@
 //! The messages of OCPP, with every bound of the schemas in their types.
 //!
 //! The types are generated from the official JSON schemas and accept what those accept: the length
-//! of a string and the number of items of an array are part of the type, unknown members, `null`
-//! for an absent member and the same member twice are refused, and what vendors add under
-//! `customData` is kept. What is refused is explained in OCPP's own terms, with the place and the
-//! error code of the CALLERROR.
+//! of a string and the number of items of an array are part of the type. Unknown members, `null`
+//! for an absent member, and the same member twice are refused. The data of vendors under
+//! `customData` are kept. A refusal is explained in OCPP's own terms, with the place and the error
+//! code of the CALLERROR.
 //!
-//! There is no transport in here, no clock and no runtime; see `ocpp-transport` for the frames
+//! The crate contains no transport, no clock and no runtime; see `ocpp-transport` for the frames
 //! around these payloads.
 //!
 //! A frame's action and payload, and the answer to it:
@@ -41,7 +41,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A payload that breaks its schema, and what to answer then:
+//! A payload that breaks its schema, and the answer to it:
 //!
 //! ```
 //! use ocpp_types::{Version, decode, v16, v201::SignCertificateRequest};
@@ -55,56 +55,56 @@
 //! assert_eq!(error.rpc_code(Version::V16).as_str(Version::V16), "OccurenceConstraintViolation");
 //! ```
 //!
-//! # Where the types and the schemas part
+//! # Deviations from the schemas
 //!
 //! | JSON | Schema | Here | Why |
 //! |---|---|---|---|
 //! | An integer beyond 64 bits | allowed | refused | No quantity of OCPP is that large, and none is rounded |
 //! | An integer from 2^53 on, written as `…e20` or `….0` | allowed | refused | It may not be the number that was written |
-//! | An integer with a fraction too small for a float: `1.00000000000000000001` | refused | read as `1` | The reader of JSON hands over floats |
-//! | A number with more digits than a float holds (17) | allowed | rounded, but for data of a vendor | [`Number`] is a float where it is not whole |
+//! | An integer with a fraction too small for a float: `1.00000000000000000001` | refused | read as `1` | The JSON reader passes floats |
+//! | A number with more digits than a float holds (17) | allowed | rounded, except in data of a vendor | [`Number`] is a float unless it is whole |
 //! | Such a number that would break its bound or its one decimal by those digits | refused | rounded | As above |
-//! | A number beyond those of a float (1.8e308) | allowed | refused | As above |
-//! | A date-time with more than 9 digits of a second | allowed | cut to the nanosecond | chrono holds no more |
-//! | A date-time of OCPP 1.6 without an offset or without seconds, or with an offset of two or four digits | refused | read; without an offset as UTC | OCPP 1.6, 3.14 has ISO 8601, and stations and central systems write it so |
-//! | Half of a surrogate pair in a string: `"\ud800"` | not its matter | refused | It is no Unicode text |
-//! | More than 127 values within one another | allowed | refused | The stack is finite |
-//! | The same member twice | not its matter | refused | The receivers of one frame must not differ on what it says |
+//! | A number beyond the range of a float (1.8e308) | allowed | refused | As above |
+//! | A date-time with more than 9 digits of a second | allowed | cut to the nanosecond | chrono has no finer resolution |
+//! | A date-time of OCPP 1.6 without an offset or without seconds, or with an offset of two or four digits | refused | read; without an offset as UTC | OCPP 1.6, 3.14 requires ISO 8601, and stations and central systems write these forms |
+//! | Half of a surrogate pair in a string: `"\ud800"` | not covered | refused | It is not Unicode text |
+//! | More than 127 nested values | allowed | refused | The stack is finite |
+//! | The same member twice | not covered | refused | The receivers of one frame must not understand it differently |
 //!
-//! Each row has its test in `tests/it/deviations.rs`; nothing else deviates. Three things look like
-//! deviations and are none: OCPP 1.6 without its security extension is written in draft-04 of JSON
-//! Schema, to which `17.0` is no integer, while it is one in all others; one decimal
-//! (`multipleOf: 0.1`) is a matter of digits, so `0.3` has one, whatever a division of floats says;
-//! and a leap second is a date-time at 23:59:60 UTC only.
+//! Each row has its test in `tests/it/deviations.rs`; there are no other deviations. Three things
+//! look like deviations and are none. OCPP 1.6 without its security extension uses draft-04 of JSON
+//! Schema, in which `17.0` is not an integer, unlike in all later drafts. One decimal
+//! (`multipleOf: 0.1`) is a rule about digits, so `0.3` satisfies it, whatever the division of
+//! floats results in. A leap second is a date-time at 23:59:60 UTC only.
 //!
 //! # Features
 //!
 //! - `v201` (default): OCPP 2.0.1.
 //! - `v16`: OCPP 1.6 with the messages of its security extension.
 //! - `v21`: OCPP 2.1.
-//! - `schemars`: every type implements `JsonSchema`, and the enumerations by action give the schema
-//!   of each payload.
+//! - `schemars`: every type implements `JsonSchema`, and the enumerations by action return the
+//!   schema of each payload.
 //! - `build-codegen`: the types are generated while the crate is built, from the schemas in the
 //!   folder `OCPP_SCHEMAS` (an absolute path), such as an official download, whose descriptions
-//!   then stand in the documentation.
+//!   then become part of the documentation.
 //! - `std` (default): [`Timestamp`] from and to `SystemTime`. Without it the crate is `no_std` and
 //!   needs `alloc`.
 //!
-//! # How to check all this
+//! # How to check this
 //!
-//! In a checkout, with nothing but Rust, a C compiler and Python installed:
+//! In a checkout, with Rust, a C compiler and Python installed:
 //!
 //! | Command | What it shows |
 //! |---|---|
-//! | `cargo xtask test -- -p ocpp-types -E 'test(differential)' --no-capture` | Payloads with and without one fault, for every message: verdicts of ours beside those of the crate `jsonschema`, counted by class |
-//! | `cargo xtask test -- -p ocpp-types -E 'test(second_judge)' --no-capture` | The same payloads, judged by Python's `jsonschema` |
-//! | `cargo xtask schemas verify FOLDER_OR_ZIP` | That `schemas/` says what an official download says |
+//! | `cargo xtask test -- -p ocpp-types -E 'test(differential)' --no-capture` | Payloads with and without one fault, for every message: our results beside those of the crate `jsonschema`, counted by class |
+//! | `cargo xtask test -- -p ocpp-types -E 'test(second_judge)' --no-capture` | The same payloads, checked by Python's `jsonschema` |
+//! | `cargo xtask schemas verify FOLDER_OR_ZIP` | That `schemas/` has the content of an official download |
 //! | `cargo xtask fuzz check_payloads` | That no line of bytes breaks the decoder, and that it accepts nothing that `serde_json` refuses (needs a C++ compiler) |
-//! | `cargo xtask bench types` | Time to decode and encode beside other crates and hand-written structs, and what a build costs |
+//! | `cargo xtask bench types` | The time to decode and encode, compared with other crates and hand-written structs, and the cost of a build |
 //! | `cargo run -p ocpp-types --example check_payloads < payloads.jsonl` | Your own payloads, a line each: `{"version":"2.0.1","message":"HeartbeatRequest","payload":{}}` |
 
 #![cfg_attr(not(feature = "std"), no_std)]
-// What messages are made of is not used by every version, and without any version by nothing.
+// No version uses all of the shared code, and without any version it is unused.
 #![cfg_attr(
     not(all(feature = "v16", feature = "v201", feature = "v21")),
     allow(dead_code, unused_imports, unused_macros)
@@ -138,7 +138,7 @@ pub mod v21;
 mod value;
 mod written_number;
 
-// Generated files take these from here, for without std nobody else brings them.
+// Generated files import these from here: without `std` the prelude does not contain them.
 use alloc::{string::String, vec::Vec};
 
 pub use bounded_string::{BoundedString, TooLong};

@@ -9,9 +9,9 @@ use serde_core::{
 
 /// A JSON number.
 ///
-/// A whole number stays whole: `1` comes back as `1`, not as `1.0`. Infinity and NaN are no JSON
-/// numbers and cannot be built. Two numbers are equal when their values are, however they were
-/// written.
+/// A whole number stays whole: `1` is written again as `1`, not as `1.0`. Infinity and NaN are not
+/// JSON numbers and cannot be built. Two numbers are equal if their values are equal, in any
+/// spelling.
 ///
 /// ```
 /// use ocpp_types::Number;
@@ -30,9 +30,9 @@ pub struct Number(Repr);
 enum Repr {
     /// A whole number of 64 bits.
     Signed(i64),
-    /// A whole number above those.
+    /// A whole number above the range of `i64`.
     Unsigned(u64),
-    /// The bits of a float that is neither of these.
+    /// The bits of a float that is neither of the two.
     Float(u64),
 }
 
@@ -59,8 +59,8 @@ impl Number {
 }
 
 impl Number {
-    /// Whether the number is `bound` or more. No bound of OCPP is beyond 2^53, below which a float
-    /// holds every whole number.
+    /// Whether the number is at least `bound`. All bounds of OCPP are below 2^53, so a float
+    /// represents them exactly.
     #[allow(clippy::cast_precision_loss, reason = "as documented")]
     pub(crate) fn is_at_least(self, bound: i64) -> bool {
         match self.0 {
@@ -70,7 +70,7 @@ impl Number {
         }
     }
 
-    /// Whether the number is `bound` or less.
+    /// Whether the number is at most `bound`.
     #[allow(clippy::cast_precision_loss, reason = "as of is_at_least")]
     pub(crate) fn is_at_most(self, bound: i64) -> bool {
         match self.0 {
@@ -80,7 +80,7 @@ impl Number {
         }
     }
 
-    /// The number as serde's errors have it.
+    /// The number in the form for serde's errors.
     pub(crate) fn unexpected(self) -> Unexpected<'static> {
         match self.0 {
             Repr::Signed(value) => Unexpected::Signed(value),
@@ -185,7 +185,7 @@ impl Visitor<'_> for NumberVisitor {
     }
 }
 
-/// Infinity or NaN, which JSON does not have.
+/// Infinity or NaN, which JSON cannot express.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotFinite;
 

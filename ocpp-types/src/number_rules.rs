@@ -10,7 +10,7 @@ use serde_core::{
 use crate::Number;
 
 /// A number from `MIN` to `MAX` (JSON Schema's `minimum` and `maximum`); `i64::MIN` and `i64::MAX`
-/// are no bounds.
+/// mean that there is no bound.
 ///
 /// ```
 /// use ocpp_types::BoundedNumber;
@@ -80,7 +80,7 @@ impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for BoundedNumber<MIN
     }
 }
 
-/// A number outside of its bounds, or none at all.
+/// A number out of its bounds, or not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotWithin {
     min: i64,
@@ -106,11 +106,11 @@ impl fmt::Display for NotWithin {
 
 impl core::error::Error for NotWithin {}
 
-/// A number with at most one decimal (JSON Schema's `multipleOf: 0.1`, which OCPP 1.6 has for
+/// A number with at most one decimal (JSON Schema's `multipleOf: 0.1`, which OCPP 1.6 uses for
 /// charging rates).
 ///
-/// What counts are the digits: 0.3 is such a number, although the float nearest to it is no
-/// multiple of the one nearest to 0.1.
+/// The digits decide: 0.3 is such a number, although the float nearest to it is not a multiple of
+/// the one nearest to 0.1.
 ///
 /// ```
 /// use ocpp_types::Tenths;
@@ -130,7 +130,7 @@ impl Tenths {
         self.0
     }
 
-    /// The nearest number with one decimal, for a limit that was computed; between two of them, the
+    /// The nearest number with one decimal, for a computed limit; halfway between two of them, the
     /// even one.
     ///
     /// # Errors
@@ -178,8 +178,8 @@ impl From<Tenths> for Number {
     }
 }
 
-/// Counts digits after the point. Rust writes a float with the fewest digits that lead back to it,
-/// and without an exponent.
+/// Counts the digits after the point. Rust writes a float without an exponent, with the fewest
+/// digits that identify it.
 struct Decimals {
     count: usize,
     past_point: bool,
@@ -223,7 +223,7 @@ impl<'de> Deserialize<'de> for Tenths {
     }
 }
 
-/// A number with more than one decimal, or none at all.
+/// A number with more than one decimal, or not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotTenths;
 

@@ -1,15 +1,15 @@
 //! How the objects of the schemas are read and written.
 //!
-//! serde's derive accepts more than the schemas do: a JSON array in place of an object, and `null`
-//! in place of an absent member. The generated files therefore list their members for this macro,
-//! which writes impls that refuse both.
+//! serde's derive accepts more than the schemas do: a JSON array instead of an object, and `null`
+//! for an absent member. The generated files therefore list their members for this macro, which
+//! writes implementations that refuse both.
 
 /// Implements `Serialize` and `Deserialize` for a struct, and `JsonSchema` with the feature
 /// `schemars`.
 ///
-/// `required` members have the field's own type, `optional` ones are `Option`s that are `None` when
-/// the member is absent. `via` names a type to read a member as, before it is turned into the
-/// field's type.
+/// `required` members have the field's own type. `optional` ones are `Option`s that are `None` if
+/// the member is absent. `via` names a type with which a member is read before it is converted to
+/// the field's type.
 macro_rules! object {
     ($name:ident { $($field:ident: $kind:ident $member:literal $(via $via:ty)?),* $(,)? }) => {
         const _: () = {

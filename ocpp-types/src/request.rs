@@ -1,4 +1,4 @@
-//! What holds for every message.
+//! Traits and types that all messages share.
 
 use core::{fmt, str::FromStr};
 
@@ -35,7 +35,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// All versions that this crate knows, oldest first, whichever of them are compiled in.
+    /// All versions that this crate knows, oldest first, whether or not they are compiled in.
     pub const ALL: &'static [Self] = &[Self::V16, Self::V201, Self::V21];
 
     /// The name of the WebSocket subprotocol, as registered with IANA (OCPP-J 3.1.2).
@@ -62,7 +62,7 @@ impl fmt::Display for Version {
 impl FromStr for Version {
     type Err = UnknownSubprotocol;
 
-    /// From the name of the WebSocket subprotocol.
+    /// Parses the name of the WebSocket subprotocol.
     fn from_str(subprotocol: &str) -> Result<Self, UnknownSubprotocol> {
         Self::ALL
             .iter()
@@ -72,7 +72,7 @@ impl FromStr for Version {
     }
 }
 
-/// A name that is not a WebSocket subprotocol of OCPP that this crate knows.
+/// A name that is not a known WebSocket subprotocol of OCPP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownSubprotocol;
 
@@ -85,7 +85,7 @@ impl fmt::Display for UnknownSubprotocol {
 
 impl core::error::Error for UnknownSubprotocol {}
 
-/// Who may send the request of an action.
+/// The allowed sender of an action's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sender {
     /// The charging station only.

@@ -22,7 +22,7 @@ pub enum RpcErrorCode {
     FormatViolation,
     /// A member has a value that its rule does not allow.
     PropertyConstraintViolation,
-    /// A member is missing, or is there too rarely or too often.
+    /// A member is missing, or occurs too rarely or too often.
     OccurrenceConstraintViolation,
     /// A member has a value of the wrong type.
     TypeConstraintViolation,
@@ -37,8 +37,8 @@ pub enum RpcErrorCode {
 }
 
 impl RpcErrorCode {
-    /// The code as a version spells it. OCPP 1.6 has no codes for what is wrong with a frame; there
-    /// the nearest code stands in.
+    /// The code in the spelling of this version. OCPP 1.6 has no codes for faults of a frame; the
+    /// nearest code is used instead.
     #[must_use]
     pub fn as_str(&self, version: Version) -> &str {
         match (self, version) {
@@ -50,7 +50,7 @@ impl RpcErrorCode {
             (Self::FormatViolation, Version::V16) => "FormationViolation",
             (Self::FormatViolation, _) => "FormatViolation",
             (Self::PropertyConstraintViolation, _) => "PropertyConstraintViolation",
-            // OCPP-J 1.6, 4.2.3: a spelling that its errata leave as it is; 2.0.1 corrected it.
+            // OCPP-J 1.6, 4.2.3: its errata do not correct this spelling; 2.0.1 does.
             (Self::OccurrenceConstraintViolation, Version::V16) => "OccurenceConstraintViolation",
             (Self::OccurrenceConstraintViolation, _) => "OccurrenceConstraintViolation",
             (Self::TypeConstraintViolation, _) => "TypeConstraintViolation",
@@ -62,15 +62,15 @@ impl RpcErrorCode {
         }
     }
 
-    /// A code as a peer may spell it: every version's spelling counts in every version, in any case
-    /// of its letters.
+    /// Parses a code in any spelling of a peer: the spelling of every version is accepted in every
+    /// version, and the case of letters is ignored.
     #[must_use]
     pub fn parse(code: &str) -> Self {
         let known = SPELLINGS.iter().find(|(spelling, _)| spelling.eq_ignore_ascii_case(code));
         known.map_or_else(|| Self::Other(code.to_owned()), |(_, known)| known.clone())
     }
 
-    /// The code that a version has for a fault in a payload.
+    /// The code of this version for a fault in a payload.
     #[must_use]
     pub fn of_violation(violation: Violation, version: Version) -> Self {
         match version {
@@ -80,8 +80,8 @@ impl RpcErrorCode {
         }
     }
 
-    /// OCPP-J 1.6, 4.2.3. The codes are those of 2.0.1 under older names, which
-    /// [`as_str`](Self::as_str) knows.
+    /// OCPP-J 1.6, 4.2.3. The codes are those of 2.0.1 with older names, which
+    /// [`as_str`](Self::as_str) returns.
     fn in_v16(violation: Violation) -> Self {
         Self::in_v201(violation)
     }
@@ -93,10 +93,11 @@ impl RpcErrorCode {
             | Violation::NotAnObject
             | Violation::UnknownMember
             | Violation::DuplicateMember => Self::FormatViolation,
-            // A value that an enumeration does not have counts as a value of another type, for the
-            // specification calls each enumeration a type of its own (`HashAlgorithmEnumType`), and
-            // the message guides that vendors test against have it so. The text of OCPP-J would
-            // allow PropertyConstraintViolation too. Only these functions decide it.
+            // A value that an enumeration does not contain counts as a value of another type: the
+            // specification defines each enumeration as a type of its own
+            // (`HashAlgorithmEnumType`), and the message guides that vendors test against agree.
+            // The text of OCPP-J would allow PropertyConstraintViolation too. This decision is made
+            // only in these functions.
             Violation::UnknownValue | Violation::WrongType => Self::TypeConstraintViolation,
             Violation::Constraint => Self::PropertyConstraintViolation,
             Violation::MissingMember | Violation::ItemCount => Self::OccurrenceConstraintViolation,

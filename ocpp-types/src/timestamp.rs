@@ -12,9 +12,9 @@ use serde_core::{
 
 /// A point in time, to the nanosecond.
 ///
-/// Read from RFC 3339 with its offset, as JSON Schema's `date-time` demands, and written in UTC
-/// with `Z`, or with the offset in which its year has four digits. The instant survives; the offset
-/// in which a peer wrote it does not.
+/// Read from RFC 3339 with its offset, as JSON Schema's `date-time` requires, and written in UTC
+/// with `Z`, or with an offset in which its year has four digits. The instant is kept; the offset
+/// that a peer used is not.
 ///
 /// ```
 /// use ocpp_types::Timestamp;
@@ -28,15 +28,14 @@ use serde_core::{
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// The instant as chrono has it.
+    /// The instant as a value of chrono.
     #[must_use]
     pub fn as_date_time(&self) -> &DateTime<Utc> {
         &self.0
     }
 
-    /// The same time without what is finer than a millisecond: OCPP allows at most three fractional
-    /// digits in what is sent (2.0.1 Part 2, dateTime). A time that was received keeps all of its
-    /// digits.
+    /// The same time, truncated to milliseconds: OCPP allows at most three fractional digits in
+    /// sent messages (2.0.1 Part 2, dateTime). A received time keeps all of its digits.
     ///
     /// ```
     /// let time: ocpp_types::Timestamp = "2026-11-20T12:00:00.123456789Z".parse()?;
@@ -56,15 +55,15 @@ impl Timestamp {
     }
 }
 
-/// RFC 3339 has four digits for the year, and a leap second at the end of a day in UTC only.
+/// RFC 3339 allows four digits for the year, and a leap second only at the end of a day in UTC.
 fn is_writable(time: &DateTime<Utc>) -> bool {
     let is_leap_second = time.nanosecond() >= 1_000_000_000;
     let year = offset_of_year(time).map_or(time.year(), |offset| time.with_timezone(&offset).year());
     (0..=9999).contains(&year) && (!is_leap_second || (time.hour(), time.minute()) == (23, 59))
 }
 
-/// The offset in which an instant has a year of four digits, where it has none in UTC: the day
-/// before the year 0 and the day after the year 9999 do, in the offset that is furthest away.
+/// The offset in which the year of an instant has four digits, if it does not in UTC. With the
+/// largest offset this includes the day before the year 0 and the day after the year 9999.
 fn offset_of_year(time: &DateTime<Utc>) -> Option<FixedOffset> {
     match time.year() {
         ..0 => FixedOffset::east_opt(FURTHEST_OFFSET_SECONDS),
@@ -80,8 +79,8 @@ impl FromStr for Timestamp {
     type Err = NotATimestamp;
 
     fn from_str(text: &str) -> Result<Self, NotATimestamp> {
-        // chrono also takes a blank between date and time, and a typographic minus, which RFC
-        // 3339's grammar does not have.
+        // chrono also accepts a blank between date and time, and a typographic minus, which RFC
+        // 3339's grammar does not contain.
         if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) || !text.is_ascii() {
             return Err(NotATimestamp);
         }
@@ -112,8 +111,8 @@ mod system_time {
     use super::Timestamp;
 
     impl From<SystemTime> for Timestamp {
-        /// A time that chrono cannot hold (beyond the year 262,000) becomes the nearest that it
-        /// can.
+        /// A time that chrono cannot represent (beyond the year 262,000) becomes the nearest one
+        /// that it can.
         fn from(time: SystemTime) -> Self {
             let (seconds, nanoseconds) = match time.duration_since(UNIX_EPOCH) {
                 Ok(after) => (i64::try_from(after.as_secs()).unwrap_or(i64::MAX), after.subsec_nanos()),
@@ -132,11 +131,12 @@ mod system_time {
     }
 
     impl From<Timestamp> for SystemTime {
-        /// A time that the platform cannot hold becomes 1970-01-01; every platform holds the years
-        /// that OCPP can write.
+        /// A time that the platform cannot represent becomes 1970-01-01; every platform can
+        /// represent the years that OCPP can write.
         fn from(time: Timestamp) -> Self {
             let seconds = time.0.timestamp();
-            // A leap second is its second before it, and more than a second of nanoseconds.
+            // chrono represents a leap second as the second before it with more than a second of
+            // nanoseconds.
             let nanoseconds = Duration::from_nanos(u64::from(time.0.timestamp_subsec_nanos()));
             let whole = Duration::from_secs(seconds.unsigned_abs());
             let base =
@@ -176,11 +176,11 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// How a [`Timestamp`] of OCPP 1.6 is read: as ISO 8601 in the extended format, which also leaves
-/// out the offset (then it counts as UTC), its minutes or its colon, and the seconds.
+/// Reads a [`Timestamp`] of OCPP 1.6: ISO 8601 in the extended format, also without the seconds,
+/// without the offset (it counts as UTC then), or with an offset without its minutes or its colon.
 ///
-/// One of a central system without an offset would otherwise keep a station out for ever: its
-/// BootNotification is never accepted.
+/// Some central systems omit the offset. If that were refused, the station would never accept their
+/// BootNotification response, and would stay disconnected for ever.
 pub(crate) struct Iso8601(Timestamp);
 
 impl From<Iso8601> for Timestamp {
@@ -210,7 +210,7 @@ impl Visitor<'_> for Iso8601Visitor {
     }
 }
 
-/// A text of ISO 8601 as RFC 3339 has it; `None`: it is none.
+/// Converts a text of ISO 8601 to RFC 3339; `None` if it is not ISO 8601.
 fn rfc_3339(text: &str) -> Option<String> {
     let (date, rest) = text.split_at_checked(10)?;
     let rest = rest.strip_prefix(['T', 't'])?;
@@ -224,7 +224,7 @@ fn rfc_3339(text: &str) -> Option<String> {
         (sign, 4) => alloc::format!("{sign}{}:{}", digits.get(..2)?, digits.get(2..)?),
         (sign, _) => alloc::format!("{sign}{digits}"),
     };
-    // A comma before the fraction is the preferred sign of ISO 8601.
+    // In ISO 8601 a comma before the fraction is the preferred sign.
     Some(alloc::format!("{date}T{}{seconds}{offset}", time.replace(',', ".")))
 }
 
@@ -242,7 +242,7 @@ impl Visitor<'_> for TimestampVisitor {
     }
 }
 
-/// A text that is not a date-time by RFC 3339.
+/// A text that is not a date-time of RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotATimestamp;
 

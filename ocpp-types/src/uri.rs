@@ -8,7 +8,7 @@ use serde_core::{
     de::{self, Visitor},
 };
 
-/// A URI by RFC 3986, with its scheme (JSON Schema's `uri`), kept as it was written.
+/// A URI of RFC 3986, with its scheme (JSON Schema's `uri`). Its spelling is kept.
 ///
 /// ```
 /// use ocpp_types::Uri;
@@ -28,7 +28,7 @@ impl Uri {
         &self.0
     }
 
-    /// The text, given away.
+    /// Returns the text without a copy.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0
@@ -112,7 +112,7 @@ impl Visitor<'_> for UriVisitor {
         formatter.write_str("a string, a URI by RFC 3986 with its scheme")
     }
 
-    // The text itself stays out of the errors: the address of an upload may hold a password.
+    // The errors do not contain the text: the address of an upload may contain a password.
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Uri, E> {
         Uri::try_from(text).map_err(E::custom)
     }
@@ -176,7 +176,7 @@ fn is_ip_literal(text: &str) -> bool {
     })
 }
 
-/// Whether every letter is allowed or part of a percent-encoded one.
+/// Whether every character is allowed or part of a percent-encoded one.
 fn consists_of(text: &str, is_allowed: impl Fn(u8) -> bool) -> bool {
     let mut letters = text.bytes();
     while let Some(letter) = letters.next() {

@@ -1,4 +1,4 @@
-//! JSON of any form, for the places that OCPP leaves to vendors.
+//! JSON of any form, for the members that OCPP leaves to vendors.
 
 use alloc::{borrow::ToOwned as _, string::String, vec::Vec};
 use core::fmt;
@@ -11,14 +11,14 @@ use serde_core::{
 
 use crate::{Number, WrittenNumber, json::AS_WRITTEN};
 
-/// Any JSON value, with the members of its objects in the order in which they came.
+/// Any JSON value, with the members of its objects in the received order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     /// `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number, with the text in which it was written.
+    /// A number, with its original text.
     Number(WrittenNumber),
     /// A string.
     String(String),
@@ -76,7 +76,7 @@ impl From<Map> for Value {
     }
 }
 
-/// The members of an object, in order and each name once.
+/// The members of an object, in order. Each name occurs once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Map(Vec<(String, Value)>);
 
@@ -87,8 +87,7 @@ impl Map {
         Self(Vec::new())
     }
 
-    /// Sets a member: in its place if it is there already, else at the end. Returns the value that
-    /// was there.
+    /// Sets a member: in place if it exists, otherwise at the end. Returns the former value.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) -> Option<Value> {
         let (name, value) = (name.into(), value.into());
         match self.0.iter_mut().find(|(present, _)| *present == name) {
@@ -100,7 +99,7 @@ impl Map {
         }
     }
 
-    /// Takes a member out.
+    /// Removes a member.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
         let index = self.0.iter().position(|(present, _)| present == name)?;
         Some(self.0.remove(index).1)
@@ -133,7 +132,7 @@ impl Map {
         self.0.is_empty()
     }
 
-    /// Members as they came from a peer.
+    /// Creates a map from members that a peer has sent.
     pub(crate) fn from_members<E: de::Error>(members: Vec<(String, Value)>) -> Result<Self, E> {
         match duplicate(members.iter().map(|(name, _)| name.as_str())) {
             None => Ok(Self(members)),
@@ -142,7 +141,7 @@ impl Map {
     }
 }
 
-/// A name that is there twice. Takes n log n steps, for the names come from a peer.
+/// A name that occurs twice. Takes n log n steps, because the names come from a peer.
 pub(crate) fn duplicate<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut sorted: Vec<&str> = names.collect();
     sorted.sort_unstable();
@@ -181,12 +180,12 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-/// What to do with a member that is there twice.
+/// What to do with a member that occurs twice.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Duplicates {
     /// The value is for a user.
     Refuse,
-    /// The value is for the second look, which says where they are.
+    /// The value is for the second look, which reports their place.
     Keep,
 }
 
@@ -273,12 +272,12 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
-/// The name under which serde_json hands over a number as text, if anything in the build turns its
-/// feature `arbitrary_precision` on.
+/// The name with which serde_json passes a number as text, if a crate of the build enables its
+/// feature `arbitrary_precision`.
 const ARBITRARY_PRECISION: &str = "$serde_json::private::Number";
 
-/// Whether that feature is on: features of a dependency are decided by the whole build, and nothing
-/// tells which.
+/// Whether that feature is enabled. All crates of a build together decide about the features of a
+/// dependency, and this crate can find them out only by a test.
 fn numbers_come_as_objects() -> bool {
     struct Probe;
 
@@ -302,11 +301,11 @@ fn numbers_come_as_objects() -> bool {
     serde_json::Deserializer::from_str("0").deserialize_any(Probe).unwrap_or(false)
 }
 
-/// What is found where a number is beyond those of a float.
+/// The unexpected value for a number beyond the range of a float.
 pub(crate) const OUT_OF_RANGE: Unexpected<'static> = Unexpected::Float(f64::INFINITY);
 
 impl Value {
-    /// What it is, for a message to a person.
+    /// The kind of value, for a message to a person.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",

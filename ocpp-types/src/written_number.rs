@@ -1,4 +1,4 @@
-//! Numbers that keep the text in which they were written.
+//! Numbers that keep their original text.
 
 use alloc::{borrow::ToOwned as _, boxed::Box};
 use core::{
@@ -14,9 +14,9 @@ use crate::{NotFinite, Number, json};
 
 /// A number among a vendor's data, with its text.
 ///
-/// A vendor may sign its data, or count the digits of a number. A number that
-/// [`decode`](crate::decode) reads is therefore written again to the letter. Two numbers are equal
-/// when their values are, however they were written.
+/// A vendor may sign its data, or rely on the digits of a number. A number that
+/// [`decode`](crate::decode) has read is therefore written with exactly the same text. Two numbers
+/// are equal if their values are equal, in any spelling.
 ///
 /// ```
 /// use ocpp_types::WrittenNumber;
@@ -30,12 +30,12 @@ use crate::{NotFinite, Number, json};
 #[derive(Clone, Debug)]
 pub struct WrittenNumber {
     value: Number,
-    /// Where it is not how `value` is written.
+    /// The text, if `value` is written differently.
     text: Option<Box<str>>,
 }
 
 impl WrittenNumber {
-    /// The value: rounded to a float where it is not a whole number of 64 bits.
+    /// The value: rounded to a float if it is not a whole number of 64 bits.
     #[must_use]
     pub fn value(&self) -> Number {
         self.value
@@ -53,7 +53,7 @@ impl FromStr for WrittenNumber {
 
     fn from_str(text: &str) -> Result<Self, NotANumber> {
         let value = json::read::<Number>(text).map_err(|json::Refused| NotANumber)?;
-        // The reader passes over white space, which is no part of a number.
+        // The reader skips white space, which is not part of a number.
         if text.bytes().any(|byte| byte.is_ascii_whitespace()) {
             return Err(NotANumber);
         }
@@ -96,7 +96,7 @@ impl fmt::Display for WrittenNumber {
 impl Serialize for WrittenNumber {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.text {
-            // The form in which serde_json, too, takes JSON that is to be written as it stands.
+            // serde_json also accepts this form for JSON that is written unchanged.
             Some(text) => {
                 serde_json::from_str::<&RawValue>(text).map_err(ser::Error::custom)?.serialize(serializer)
             }
@@ -105,7 +105,7 @@ impl Serialize for WrittenNumber {
     }
 }
 
-/// A text that is not a number of JSON within the range of a float.
+/// A text that is not a JSON number within the range of a float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotANumber;
 

@@ -1,12 +1,12 @@
-"""Judges payloads by the committed schemas, with Python's jsonschema: a second validator that we did not write.
+"""Checks payloads against the committed schemas, with Python's jsonschema: a second validator that we did not write.
 
 Reads JSON lines from the standard input, one per payload:
 
     {"message": "AuthorizeRequest", "file": "v201/AuthorizeRequest.json", "class": "full", "payload": {...},
      "accepted": true, "encoded": {...}}
 
-`accepted` is what ocpp-types says, and `encoded` is there if it says yes: what it makes of the payload. Prints the counts of
-every class, and every disagreement. Ends with 1 if there is any.
+`accepted` is the result of ocpp-types. If it is true, `encoded` contains the payload that was decoded and encoded again. Prints
+the counts of every class, and the disagreements. Ends with 1 if there is any.
 
     python second_judge.py SCHEMAS < LINES
 """
@@ -23,7 +23,7 @@ from pathlib import Path
 import jsonschema
 from rfc3986_validator import validate_rfc3986
 
-# Disagreements that are printed in full; more do not tell more.
+# The maximum number of disagreements that are printed.
 SHOWN = 20
 
 DATE_TIME = re.compile(
@@ -32,7 +32,7 @@ DATE_TIME = re.compile(
 
 
 def instant(text):
-    """The seconds since the year 1 of a date-time by RFC 3339, to the last digit, or None if it is none."""
+    """The exact seconds since the year 1 of a date-time of RFC 3339; None if the text is not a date-time."""
     found = DATE_TIME.fullmatch(text)
     if not found:
         return None
@@ -41,7 +41,7 @@ def instant(text):
     if hour > 23 or minute > 59 or second > 60 or offset_hours > 23 or offset_minutes > 59:
         return None
     try:
-        # Python's years begin with 1; the year 400 has the same days as the year 0.
+        # Python's first year is 1; the year 400 has the same days as the year 0.
         days = datetime.date(year or 400, month, day).toordinal() - (0 if year else 146097)
     except ValueError:
         return None
@@ -65,7 +65,7 @@ def is_uri(value):
 
 
 def is_integer(in_digits):
-    """Numbers are read as Decimal, so that 0.1 is 0.1; the validator's own check knows float only."""
+    """Checks numbers that were read as Decimal, so that 0.1 is exact; the validator's own check supports float only."""
 
     def check(_, value):
         if isinstance(value, bool):
@@ -82,7 +82,7 @@ def validator(path):
         schema = json.load(file, parse_float=Decimal)
     base = jsonschema.validators.validator_for(schema)
     base.check_schema(schema)
-    # Draft 4 alone does not call 17.0 an integer.
+    # Only in draft 4, 17.0 is not an integer.
     in_digits = base is jsonschema.Draft4Validator
     types = base.TYPE_CHECKER.redefine("integer", is_integer(in_digits))
     kind = jsonschema.validators.extend(base, type_checker=types)
@@ -103,15 +103,15 @@ def equal(one, other):
 
 
 def problem(judge, line):
-    """What is wrong with our verdict, or None."""
+    """The fault of our result, or None."""
     valid = judge.is_valid(line["payload"])
     if valid != line["accepted"]:
         return f"the judge says {'valid' if valid else 'invalid'}, ocpp-types the opposite"
     if valid and not equal(line["payload"], line["encoded"]):
-        return "what ocpp-types makes of it is not equal"
-    # What is the same in every letter needs no second look.
+        return "the payload that ocpp-types encodes is not equal"
+    # An identical payload needs no second check.
     if valid and line["payload"] != line["encoded"] and not judge.is_valid(line["encoded"]):
-        return "what ocpp-types makes of it is not valid"
+        return "the payload that ocpp-types encodes is not valid"
     return None
 
 

@@ -1,12 +1,12 @@
 //! The information about a token (`C_GetTokenInfo`), read leniently.
 //!
-//! The crate `cryptoki` refuses the whole information where the clock in it is not of sixteen
-//! digits, and has no other way to the label, the serial number and the flags of a token.
-//! opencryptoki writes `12:23:30` there, so that none of its tokens could be found. Nothing here
-//! looks at the clock.
+//! The crate `cryptoki` refuses the whole information if its clock does not have sixteen digits,
+//! and offers no other way to read the label, the serial number and the flags of a token.
+//! opencryptoki writes `12:23:30` there, so none of its tokens could be found. This crate ignores
+//! the clock.
 //!
-//! It is for tokens that `cryptoki` refuses, not for all: modules of p11-kit have a state of their
-//! own for each `C_GetFunctionList`, and this crate's is not initialized.
+//! It is for tokens that `cryptoki` refuses, not for all: modules of p11-kit have a separate state
+//! for each `C_GetFunctionList`, and this crate's state is not initialized.
 //!
 //! It is the only crate of the workspace with unsafe code, and it does nothing else.
 
@@ -34,9 +34,9 @@ pub struct TokenInfo {
     pub manufacturer: String,
     /// The model.
     pub model: String,
-    /// The serial number. Empty where the token has none.
+    /// The serial number. Empty if the token has none.
     pub serial: String,
-    /// The most sessions that the token allows; `None` if it has no limit or does not report it.
+    /// The maximum number of sessions; `None` if it has no limit or does not report it.
     pub max_sessions: Option<u64>,
     /// The shortest and the longest PIN in bytes; `None` if the token does not report them.
     pub pin_bytes: Option<(usize, usize)>,
@@ -44,7 +44,7 @@ pub struct TokenInfo {
     pub is_initialized: bool,
     /// Private objects need a login.
     pub needs_login: bool,
-    /// The user logs in at the device, without a PIN from here.
+    /// The user logs in at the device, without a PIN from this process.
     pub asks_at_the_device: bool,
     /// A user PIN has been set.
     pub has_user_pin: bool,
@@ -69,7 +69,7 @@ pub enum LoadError {
 type GetTokenInfo = unsafe extern "C" fn(CK_SLOT_ID, *mut CK_TOKEN_INFO) -> c_ulong;
 
 impl TokenInfoReader {
-    /// Loads the library, or counts one more user of it where the process has loaded it.
+    /// Loads the library, or adds a user to it if the process has loaded it.
     ///
     /// # Errors
     /// [`LoadError`]
@@ -144,7 +144,8 @@ fn wide(value: c_ulong) -> u64 {
     u64::from(value)
 }
 
-/// Without the padding: PKCS #11 pads with blanks, tpm2-pkcs11 and opencryptoki with zeros.
+/// The text without its padding: PKCS #11 pads with blanks, tpm2-pkcs11 and opencryptoki with
+/// zeros.
 fn text(padded: &[u8]) -> String {
     let text = String::from_utf8_lossy(padded);
     text.trim_end_matches(['\0', ' ']).trim_start_matches(' ').to_owned()

@@ -1,14 +1,14 @@
-//! An error and its causes, for people.
+//! An error with its causes, as text for people.
 
 use std::{error::Error, fmt};
 
 use crate::escape::Escape;
 
-/// The error and what caused it, in one line: `cannot read /a: permission denied`.
+/// The error and its causes, in one line: `cannot read /a: permission denied`.
 ///
-/// Control characters and other characters that a terminal obeys are escaped as by
-/// [`escaped`](crate::escaped). A log prints the field `error = %causes(&error)` as it is in each
-/// of its formats; an error that is logged by its own `Display` loses its causes.
+/// Control characters and other characters with an effect on a terminal are escaped as by
+/// [`escaped`](crate::escaped). A log prints the field `error = %causes(&error)` unchanged in each
+/// of its formats. An error that is logged by its own `Display` loses its causes.
 pub fn causes<'a>(error: &'a (dyn Error + 'a)) -> Causes<'a> {
     Causes(error)
 }

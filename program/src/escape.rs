@@ -1,4 +1,4 @@
-//! Text of others, made safe for a terminal and for a log (CWE-117, CWE-150).
+//! Makes text from others safe for a terminal and for a log (CWE-117, CWE-150).
 
 use std::{
     borrow::Cow,
@@ -6,13 +6,13 @@ use std::{
     ops::RangeInclusive,
 };
 
-/// The text without a character that a terminal obeys, that ends a line, or that nobody sees: each
-/// is written as Rust writes it, `\n` or `\u{1b}`.
+/// The text without characters that have an effect on a terminal, that end a line, or that are
+/// invisible. Each of them is written as in Rust source, `\n` or `\u{1b}`.
 ///
-/// Escaped are the control characters C0, DEL and C1, the controls of writing direction, separators
-/// of lines and paragraphs, and characters without a width. A backslash stays as it is: the result
-/// is for reading, not for parsing. Width and alignment of a format string apply to the escaped
-/// text.
+/// The control characters C0, DEL and C1, the controls of writing direction, separators of lines
+/// and paragraphs, and characters without a width are escaped. A backslash is not escaped: the
+/// result is for reading, not for parsing. Width and alignment of a format string apply to the
+/// escaped text.
 ///
 /// ```
 /// use program::escaped;
@@ -39,10 +39,10 @@ impl<T: Display> Display for Escaped<T> {
     }
 }
 
-/// JSON in which the same characters are written as `\uXXXX`, which means the same to every reader
-/// of JSON.
+/// JSON in which the same characters are written as `\uXXXX`, which has the same meaning for every
+/// JSON reader.
 ///
-/// The text must be valid JSON in one line: such characters then stand in its strings only.
+/// The text must be valid JSON in one line. Such characters are then in its strings only.
 ///
 /// ```
 /// assert_eq!(program::escaped_json("\"\u{9b}2J\""), r#""\u009b2J""#);
@@ -68,7 +68,7 @@ pub fn escaped_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Passes text on, escaped.
+/// Passes text on in escaped form.
 pub(crate) struct Escape<W>(W);
 
 impl<W: Write> Escape<W> {
@@ -97,13 +97,14 @@ impl<W: Write> Write for Escape<W> {
     }
 }
 
-/// Whether a character does something other than to show itself.
+/// Whether a character has an effect other than being shown.
 fn is_unsafe(letter: char) -> bool {
-    // Nearly all text is ASCII, and the table is for what is not.
+    // Nearly all text is ASCII. The table is only for other characters.
     letter.is_control() || (!letter.is_ascii() && UNSEEN.iter().any(|range| range.contains(&letter)))
 }
 
-/// Characters beside the control characters that change what is around them or that nobody sees.
+/// Characters, in addition to the control characters, that change their surroundings or are
+/// invisible.
 const UNSEEN: &[RangeInclusive<char>] = &[
     // Soft hyphen, grapheme joiner, Arabic letter mark.
     '\u{ad}'..='\u{ad}',
@@ -124,7 +125,7 @@ const UNSEEN: &[RangeInclusive<char>] = &[
     '\u{feff}'..='\u{feff}',
     '\u{ffa0}'..='\u{ffa0}',
     '\u{fff0}'..='\u{fffb}',
-    // Tags, which can hide a text in a text.
+    // Tags, which can hide text in other text.
     '\u{e0000}'..='\u{e0fff}',
 ];
 

@@ -1,10 +1,10 @@
-//! What the programs of this workspace share, each once: errors in one line, text that no terminal
-//! obeys, files that are replaced durably, standard output, the log and the signal that ends a
+//! Shared parts of the programs of this workspace: errors in one line, text without an effect on a
+//! terminal, files that are replaced durably, standard output, the log, and the signal that ends a
 //! service.
 //!
-//! It is the leaf of the workspace: it knows neither OCPP nor PKCS #11, and without features it
-//! depends on the standard library only. A library takes it as it is; the features `log` and
-//! `signals` are for programs.
+//! This crate is the leaf of the workspace. It has no code for OCPP or PKCS #11, and without
+//! features it depends on the standard library only. Libraries use it without features; the
+//! features `log` and `signals` are for programs.
 //!
 //! ```
 //! use std::io;

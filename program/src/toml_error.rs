@@ -1,4 +1,4 @@
-//! TOML that people write, and errors about it that show no value: what stands in the file may be a
+//! TOML files of users, and errors about them that contain no value, because a value may be a
 //! secret.
 
 use std::fmt;
@@ -15,16 +15,15 @@ pub fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, TomlError> {
     toml::from_str(text).map_err(|error| TomlError::new(error, text))
 }
 
-/// Why a TOML text cannot be used: where, by which key, and the rule that is broken. Never what
-/// stands there.
+/// Why a TOML text cannot be used: the place, the key, and the broken rule, but never the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TomlError {
-    /// The place, counted from 1; `None` where the text is not what the user wrote.
+    /// The place, counted from 1; `None` if the text is not the one that the user wrote.
     pub place: Option<Place>,
-    /// The key and those of the tables around it, joined by dots.
+    /// The key and the keys of its tables, joined by dots.
     pub key: Option<String>,
-    /// The rule.
+    /// The broken rule.
     pub rule: String,
 }
 
@@ -41,8 +40,7 @@ impl TomlError {
     fn new(mut error: toml::de::Error, text: &str) -> Self {
         let place = error.span().map(|span| place(text, span.start));
         let rule = escaped(rule(error.message())).to_string();
-        // Without the text, and only then, the error names the keys: `in `a.b``, in a line of its
-        // own.
+        // The error names the keys only if it has no text: `in `a.b``, in a separate line.
         error.set_input(None);
         let shown = error.to_string();
         let key = shown.trim_end().rsplit('\n').next().filter(|_| shown.trim_end().contains('\n'));
@@ -52,7 +50,7 @@ impl TomlError {
         Self { place, key, rule }
     }
 
-    /// Of a text that was made of what the user wrote: its places mean nothing to anybody.
+    /// Removes the place. It has no meaning if the text was generated from the user's text.
     #[must_use]
     pub fn without_place(mut self) -> Self {
         self.place = None;
@@ -76,7 +74,8 @@ impl std::error::Error for TomlError {}
 
 /// The rule in a message of serde or of the parser, without the value that breaks it.
 fn rule(message: &str) -> String {
-    // `invalid type: string "the value", expected a boolean`; the value may hold the words as well.
+    // `invalid type: string "the value", expected a boolean`; the value may contain these words
+    // too.
     let shows_value = ["invalid type: ", "invalid value: ", "invalid length "];
     if shows_value.iter().any(|start| message.starts_with(start)) {
         return match message.rfind(", expected ") {
@@ -166,8 +165,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is wrong with it, a secret in a file is never shown, nor does a terminal see a
-        /// control character.
+        /// Whatever the fault is, a secret in a file is never shown, and no control character
+        /// reaches a terminal.
         #[test]
         fn no_secret_is_shown(
             before in "[ -~\n\u{1b}\u{202e}]{0,40}",

@@ -5,17 +5,17 @@
 //!
 //! | name | kind | unit | labels |
 //! |---|---|---|---|
-//! | [`SIGNATURES`] `pkcs11_signatures_total` | counter | signatures that were asked for | `token`, `outcome` |
-//! | [`SIGN_SECONDS`] `pkcs11_sign_duration_seconds` | histogram | seconds from asking for a signature until it is there, with its time in the queue | `token` |
-//! | [`WORKS`] `pkcs11_token_works` | gauge | 1, or 0 while signatures fail, those of idle sessions included, or a call has been running for 5 s | `token` |
-//! | [`FAULTS`] `pkcs11_faults_total` | counter | what a token answered in place of a signature, healed or not | `token`, `code` |
-//! | [`LOGINS`] `pkcs11_logins_total` | counter | attempts to log in | `token`, `outcome` |
-//! | [`RESTARTS`] `pkcs11_module_restarts_total` | counter | times that a module was finalised and initialised again | |
-//! | [`LEFT_BEHIND`] `pkcs11_threads_left_behind` | gauge | threads that hang in a module and that nobody waits for any more | |
+//! | [`SIGNATURES`] `pkcs11_signatures_total` | counter | requested signatures | `token`, `outcome` |
+//! | [`SIGN_SECONDS`] `pkcs11_sign_duration_seconds` | histogram | seconds from the request of a signature to its result, including the time in the queue | `token` |
+//! | [`WORKS`] `pkcs11_token_works` | gauge | 1, or 0 while signatures fail (including those of idle sessions) or a call has been running for 5 s | `token` |
+//! | [`FAULTS`] `pkcs11_faults_total` | counter | faults that a token returned instead of a signature, recovered or not | `token`, `code` |
+//! | [`LOGINS`] `pkcs11_logins_total` | counter | login attempts | `token`, `outcome` |
+//! | [`RESTARTS`] `pkcs11_module_restarts_total` | counter | restarts of a module (C_Finalize and C_Initialize) | |
+//! | [`LEFT_BEHIND`] `pkcs11_threads_left_behind` | gauge | threads that hang in a module after their caller has given up | |
 //!
 //! `outcome` of a signature is `ok`, `busy`, `timeout`, `unavailable`, `key_gone`, `shut_down` or
 //! `failed`, of a login `ok`, `refused` or `failed`. `code` is the name of a return value of PKCS
-//! #11, such as `DeviceError`, `other` for one of a vendor's own, `no_session`, `session_gone` or
+//! #11, such as `DeviceError`, `other` for a vendor's own code, `no_session`, `session_gone` or
 //! `key_gone`.
 
 use std::{

@@ -1,7 +1,7 @@
-//! What the store holds, and every change that it can undergo, as values.
+//! The content of the store, and every change to it, as values.
 //!
-//! A plan looks at the catalog and returns transitions; the store makes them durable, and only then
-//! are they applied. So the catalog in memory never says more than the disk.
+//! A plan reads the catalog and returns transitions. The store makes them durable, and only then
+//! applies them, so the catalog in memory never contains more than the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,14 +41,14 @@ impl Transition {
     }
 }
 
-/// Everything the store holds.
+/// The content of the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Catalog {
     pub(crate) roots: Vec<Root>,
     pub(crate) own: Vec<Own>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) condemned: BTreeSet<String>,
-    /// By the fingerprint of the certificate.
+    /// Keyed by the fingerprint of the certificate.
     pub(crate) ocsp: BTreeMap<String, CachedOcsp>,
     pub(crate) next: u64,
 }
@@ -91,7 +91,7 @@ impl Catalog {
         }
     }
 
-    /// The roots installed for one of `uses`, in the order of the inventory; a fallback root is
+    /// The roots installed for one of `uses`, in the order of the inventory. A fallback root is
     /// among them.
     pub(crate) fn roots_for<'a>(&'a self, uses: &'a [RootUse]) -> impl Iterator<Item = &'a Root> {
         self.roots.iter().filter(|root| uses.contains(&root.use_))

@@ -1,7 +1,7 @@
 //! The charging station's inventory of certificates: installed, listed and deleted durably.
 //!
-//! [`Store`] answers the certificate messages that a CSMS sends to a station, in OCPP 2.0.1, and
-//! with the features `v16` and `v21` in OCPP 1.6 and 2.1:
+//! [`Store`] answers the certificate messages of a CSMS to a station, in OCPP 2.0.1, and with the
+//! features `v16` and `v21` in OCPP 1.6 and 2.1:
 //!
 //! | message | method |
 //! |---|---|
@@ -10,15 +10,15 @@
 //! | DeleteCertificate | [`Store::delete`] |
 //! | CertificateSigned | [`Store::certificate_signed`] |
 //!
-//! A certificate that was accepted is listed, and one that is listed can be deleted, across any
-//! crash: an answer is given only after what it says is on the disk, and what could not be listed
-//! is not accepted.
+//! A certificate that was accepted is listed, and a certificate that is listed can be deleted,
+//! across any crash. An answer is returned only after its content is on the disk. A certificate
+//! that could not be listed is not accepted.
 //!
 //! The store also keeps the names of the station's own keys, from before a key is generated until
 //! after it is destroyed ([`Store::begin_pending`], [`Store::complete_pending`],
-//! [`Store::confirm_own`], [`Store::condemned_keys`]), so that no crash orphans one. The keys
-//! themselves live in a PKCS#11 token; none ever enters the store. Talking to the CSMS, or to the
-//! token, is not this crate's business either.
+//! [`Store::confirm_own`], [`Store::condemned_keys`]), so that no crash orphans a key. The keys
+//! themselves stay in a PKCS#11 token; none ever enters the store. The crate communicates neither
+//! with the CSMS nor with the token.
 //!
 //! ```
 //! use std::time::SystemTime;
@@ -52,8 +52,8 @@
 //! # }
 //! ```
 //!
-//! Methods that change something block until the disk has it; call them where blocking is allowed
-//! (`tokio::task::spawn_blocking`).
+//! Methods that change the store block until the change is on the disk. Call them where blocking is
+//! allowed (`tokio::task::spawn_blocking`).
 
 mod catalog;
 mod io;
@@ -69,7 +69,7 @@ pub mod storage;
 mod store;
 mod uses;
 
-/// What this crate's methods take and return of certificates.
+/// The types for certificates in this crate's methods.
 pub use certificates::{
     Certificate, CertificateError, CertificateId, HashAlgorithm, HashData, HashDataError,
     key_strength::WeakKey,
@@ -90,7 +90,7 @@ pub use pending::{
     error::PendingError,
     key::{NewPending, PendingCsr, PendingId, PendingState, SendNote},
 };
-/// The disk below [`Store::on_backend`].
+/// The disk for [`Store::on_backend`].
 pub use redb::StorageBackend;
 pub use roots::rules::RootRefused;
 pub use session::Session;

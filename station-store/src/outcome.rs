@@ -1,4 +1,4 @@
-//! What changes of the store come to, and why they do not.
+//! The outcomes of changes of the store, and the reasons of their failures.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use crate::own::refused::ChainRefused;
 use crate::roots::rules::RootRefused;
 use crate::storage::StorageError;
 
-/// What became of a signed chain.
+/// The outcome for a signed chain.
 #[derive(Debug)]
 pub(crate) enum Signed {
-    /// It is kept, and the station should connect with it.
+    /// It is stored, and the station should connect with it.
     Renewed(Own),
-    /// The station is connected with it already.
+    /// The station is already connected with it.
     AlreadyInUse,
 }
 
@@ -24,12 +24,12 @@ pub enum InstallError {
     /// The certificate is invalid (M05.FR.07).
     #[error("the certificate is not accepted as a root")]
     Refused {
-        /// What is wrong with it.
+        /// The fault of the certificate.
         #[source]
         source: RootRefused,
     },
     /// The store is full (M05.FR.06).
-    #[error("{max} certificates are installed, which is the most; delete one first (M05.FR.06)")]
+    #[error("{max} certificates are installed, which is the maximum; delete one first (M05.FR.06)")]
     NoRoom {
         /// `CertificateEntries.maxLimit`.
         max: usize,
@@ -37,7 +37,7 @@ pub enum InstallError {
     /// The disk failed (M05.FR.03).
     #[error("the certificate could not be stored")]
     Storage {
-        /// How.
+        /// The cause.
         #[source]
         source: StorageError,
     },
@@ -47,15 +47,15 @@ pub enum InstallError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeleteError {
-    /// Nothing with this hash is installed (M04.FR.04).
+    /// No certificate with this hash is installed (M04.FR.04).
     #[error("no installed certificate has this hash")]
     NotFound,
-    /// It is the station's own for the connection, or a sub-CA above one that also serves vehicles
-    /// (M04.FR.06).
+    /// It is the station's own certificate for the connection, or a sub-CA of such a certificate
+    /// that also serves vehicles (M04.FR.06).
     #[error("the station's own certificate is not deleted on request (M04.FR.06)")]
     Own,
-    /// It is the CSMS root that the connection relies on, and such are kept (OCPP 1.6: M04.FR.06;
-    /// 2.x: M04.FR.03).
+    /// It is a CSMS root on which the connection relies, and such roots are kept (OCPP 1.6:
+    /// M04.FR.06; 2.x: M04.FR.03).
     #[error("the connection relies on this root certificate; install another one and connect with it first")]
     InUse,
     /// It is the only CSMS root, and the settings keep it (M04.FR.03, note).
@@ -66,13 +66,13 @@ pub enum DeleteError {
     /// The disk failed (M04.FR.03).
     #[error("the deletion could not be stored")]
     Storage {
-        /// How.
+        /// The cause.
         #[source]
         source: StorageError,
     },
 }
 
-/// Why a signed chain was not taken in.
+/// Why a signed chain was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignedError {
     #[error("the certificate is not accepted as the station's own")]
@@ -114,7 +114,7 @@ impl From<StorageError> for SignedError {
 pub struct TrustError {
     /// The file.
     pub path: PathBuf,
-    /// What the disk says.
+    /// The system's error.
     #[source]
     pub source: Box<dyn Error + Send + Sync>,
 }

@@ -1,7 +1,7 @@
-//! Which CSMS roots live connections rely on.
+//! The CSMS roots on which live connections rely.
 //!
-//! Known from the connections themselves: a flag would be wrong as soon as a caller forgot to clear
-//! it.
+//! They are derived from the connections themselves: a flag would be wrong as soon as a caller
+//! forgot to clear it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,7 +24,7 @@ impl std::fmt::Debug for Session {
     }
 }
 
-/// The roots of the sessions that live, in DER.
+/// The roots of the live sessions, in DER.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<Vec<Arc<[u8]>>>);
 

@@ -1,4 +1,4 @@
-//! What a station decides about its store.
+//! The settings of a station's store.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -51,7 +51,8 @@ impl Settings {
         self
     }
 
-    /// Which DC the leaf of a `V2GCertificate` must have. Default: that of an SECC by ISO 15118-2.
+    /// The DC that the leaf of a `V2GCertificate` must have. Default: that of an SECC by ISO
+    /// 15118-2.
     #[must_use]
     pub fn domain_component(mut self, component: DomainComponent) -> Self {
         self.domain_component = component;
@@ -59,24 +60,24 @@ impl Settings {
     }
 
     /// The digest of the hash data that the inventory reports. Default: SHA-256. A CSMS may delete
-    /// by any of the three.
+    /// certificates by any of the three digests.
     #[must_use]
     pub fn hash_algorithm(mut self, algorithm: HashAlgorithm) -> Self {
         self.hash_algorithm = algorithm;
         self
     }
 
-    /// `SecurityCtrlr.CertificateEntries.maxLimit`: how many root certificates may be installed, a
-    /// certificate that is installed for two uses counted twice. Default: 32. Each takes up to 4
-    /// KiB of memory and as much on disk.
+    /// `SecurityCtrlr.CertificateEntries.maxLimit`: how many root certificates may be installed. A
+    /// certificate that is installed for two uses counts twice. Default: 32. Each takes up to 4 KiB
+    /// of memory and as much on disk.
     #[must_use]
     pub fn max_entries(mut self, entries: usize) -> Self {
         self.max_entries = entries;
         self
     }
 
-    /// How many of those may be installed for one use, so that one PKI cannot crowd the others out.
-    /// Default: as many as there is room for.
+    /// How many of those may be installed for one use, so that one PKI cannot use up the room of
+    /// the others. Default: no limit below that of all uses.
     #[must_use]
     pub fn max_entries_for(mut self, use_: RootUse, entries: usize) -> Self {
         self.max_entries_for.insert(use_, entries);
@@ -90,31 +91,30 @@ impl Settings {
         self
     }
 
-    /// Whether a CSMS root that the current connection relies on may be deleted. Default: as the
-    /// version of OCPP says in which the CSMS asks.
+    /// Whether a CSMS root on which the current connection relies may be deleted. Default: the rule
+    /// of the OCPP version of the request.
     #[must_use]
     pub fn root_in_use(mut self, policy: RootInUse) -> Self {
         self.root_in_use = policy;
         self
     }
 
-    /// Whether the last CSMS root may be deleted by the CSMS. Default: it may, as TC_M_20 expects.
+    /// Whether the CSMS may delete the last CSMS root. Default: it may, as TC_M_20 expects.
     #[must_use]
     pub fn last_csms_root(mut self, policy: LastCsmsRoot) -> Self {
         self.last_csms_root = policy;
         self
     }
 
-    /// `SecurityCtrlr.MaxCertificateChainSize`, in characters of PEM. Default, and the most there
-    /// can be: 10000.
+    /// `SecurityCtrlr.MaxCertificateChainSize`, in characters of PEM. Default and maximum: 10000.
     #[must_use]
     pub fn max_chain_size(mut self, characters: usize) -> Self {
         self.max_chain_size = characters.min(MAX_CHAIN_SIZE);
         self
     }
 
-    /// How far the clocks of station and CSMS may be apart when a validity period is judged.
-    /// Default: 300 s.
+    /// The permitted difference between the clocks of station and CSMS when a validity period is
+    /// checked. Default: 300 s.
     #[must_use]
     pub fn skew(mut self, skew: Duration) -> Self {
         self.skew = skew;
@@ -122,15 +122,15 @@ impl Settings {
     }
 }
 
-/// The DC (domain component) of the leaf of a `V2GCertificate`, one for vehicles by ISO 15118-2. Of
-/// certificates for ISO 15118-20, and of those for both the connection and vehicles, no DC is
-/// asked.
+/// The DC (domain component) of the leaf of a `V2GCertificate`, which is for vehicles by ISO
+/// 15118-2. Certificates for ISO 15118-20, and those for both the connection and vehicles, need no
+/// DC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DomainComponent {
-    /// `CPO`, by which a vehicle knows that it talks to a charging station (ISO 15118-2, annex F).
+    /// `CPO`, by which a vehicle recognizes a charging station (ISO 15118-2, annex F).
     #[default]
     Cpo,
-    /// Any or none: of a hierarchy that vehicles of its own know.
+    /// Any DC or none: for a hierarchy that only its own vehicles trust.
     Any,
 }
 
@@ -146,36 +146,35 @@ impl DomainComponent {
 /// Whether a new CSMS root must be signed by the one before it (M05.FR.09–16).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AdditionalRootCheck {
-    /// CSMS roots are installed and deleted one by one, as those of every other use.
+    /// CSMS roots are installed and deleted one by one, like those of every other use.
     #[default]
     Off,
-    /// There is one CSMS root. A new one must be signed by it; the old one stays as a fallback
-    /// until a connection has proved the new one.
+    /// There is one CSMS root. It must sign a new one. The old root stays as a fallback until a
+    /// connection has proved the new one.
     On,
 }
 
-/// What becomes of a request to delete the CSMS root that the connection relies on, over which it
-/// came.
+/// The answer to a request to delete the CSMS root on which its own connection relies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RootInUse {
     /// OCPP 1.6: refused (M04.FR.06 of the whitepaper). OCPP 2.0.1 and 2.1: deleted, as TC_M_20
     /// expects.
     #[default]
     AsVersionSays,
-    /// Refused, as the note to M04.FR.03 permits. TC_M_20 fails then, if the root it picks is in
-    /// use.
+    /// Refused, as the note to M04.FR.03 permits. TC_M_20 then fails if the root that it picks is
+    /// in use.
     Keep,
     /// Deleted.
     Delete,
 }
 
-/// What becomes of a request of the CSMS to delete the only CSMS root that is left.
+/// The answer to a request of the CSMS to delete the last CSMS root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LastCsmsRoot {
     /// Refused, as the note to M04.FR.03 permits: without a root the station can verify no CSMS,
-    /// and one could only be installed on site.
+    /// and only an installer on site can install one.
     Keep,
-    /// Deleted, as TC_M_20 expects where it picks this one.
+    /// Deleted, as TC_M_20 expects if it picks this root.
     #[default]
     Delete,
 }

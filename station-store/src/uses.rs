@@ -1,6 +1,7 @@
-//! What certificates are for: the uses of roots, and those of the station's own certificates.
+//! The uses of certificates: those of roots, and those of the station's own certificates.
 
-/// What a root certificate is trusted for. The same certificate may be installed for several uses.
+/// The use for which a root certificate is trusted. A certificate may be installed for several
+/// uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum RootUse {
@@ -13,16 +14,15 @@ pub enum RootUse {
     V2g,
     /// Contract certificates of vehicles: `MORootCertificate`.
     MobilityOperator,
-    /// Vehicles that prove themselves in TLS (ISO 15118-20): `OEMRootCertificate`, OCPP 2.1.
+    /// Vehicles that authenticate in TLS (ISO 15118-20): `OEMRootCertificate`, OCPP 2.1.
     Oem,
 }
 
 impl RootUse {
-    /// Each use, in the order in which the inventory reports them.
+    /// All uses, in the order in which the inventory reports them.
     pub const ALL: [Self; 5] = [Self::Csms, Self::Manufacturer, Self::V2g, Self::MobilityOperator, Self::Oem];
 
-    /// The word that keys in the database and names of trust bundles begin with. It must never
-    /// change.
+    /// The prefix of keys in the database and of the names of trust bundles. It must never change.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Csms => "csms",
@@ -45,7 +45,7 @@ impl RootUse {
     }
 }
 
-/// What a certificate of the station's own is for.
+/// The use of one of the station's own certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum CertificateSigningUse {
@@ -66,7 +66,7 @@ impl CertificateSigningUse {
         matches!(self, Self::ChargingStation | Self::Combined)
     }
 
-    /// Whether vehicles see such a certificate. Those are listed as `V2GCertificateChain`.
+    /// Whether the certificate is for vehicles. Those are listed as `V2GCertificateChain`.
     pub fn is_for_vehicles(self) -> bool {
         !matches!(self, Self::ChargingStation)
     }

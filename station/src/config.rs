@@ -1,4 +1,4 @@
-//! The configuration of a station: who it is, where its CSMS is, which token holds its keys.
+//! The configuration of a station: its identity, its CSMS, and the token that holds its keys.
 
 mod controllers;
 mod error;
@@ -50,22 +50,22 @@ pub use self::{
 pub struct Config {
     /// The folder of the store; relative paths in the file are relative to the file.
     pub directory: PathBuf,
-    /// Who the station is.
+    /// The station's identity.
     pub station: StationSection,
-    /// The CSMS and how the station proves itself to it.
+    /// The CSMS, and how the station authenticates to it.
     pub csms: CsmsSection,
     /// The token that holds the station's keys.
     pub token: TokenConfig,
-    /// What the station decides about the certificates that are installed.
+    /// The station's rules for the certificates that are installed.
     #[serde(default)]
     pub certificates: CertificatesSection,
-    /// The station serves vehicles by ISO 15118; left out: it does not, and has no component
-    /// ISO15118Ctrlr.
+    /// Set if the station serves vehicles by ISO 15118. If absent, it does not, and has no
+    /// component ISO15118Ctrlr.
     #[serde(default)]
     pub iso15118: Option<Iso15118Section>,
 }
 
-/// Who the station is: what BootNotification says and what its certificate must say.
+/// The station's identity: the content of BootNotification and of its certificate.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StationSection {
@@ -85,22 +85,21 @@ pub struct StationSection {
     pub organization: String,
 }
 
-/// The CSMS and how the station proves itself to it.
+/// The CSMS, and how the station authenticates to it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CsmsSection {
     /// The endpoint without the identity, `wss://host[:port]/path`. A user, a password, a query or
-    /// a fragment is refused: URLs are logged and shown.
+    /// a fragment is refused, because URLs are logged and shown.
     pub url: Endpoint,
-    /// The versions of OCPP that the station offers, the one that it prefers first; default
-    /// `["2.0.1"]`.
+    /// The versions of OCPP that the station offers, the preferred one first; default `["2.0.1"]`.
     #[serde(default)]
     pub versions: Versions,
-    /// The file with the password of security profile 2, used until the station has a certificate
-    /// of its own.
+    /// The file with the password of security profile 2. The password is used until the station has
+    /// a certificate of its own.
     pub password_file: PathBuf,
-    /// What the file holds: `text`, the default, or `hexadecimal`, an AuthorizationKey of OCPP 1.6
-    /// of 32 to 40 digits.
+    /// The format of the password file: `text`, the default, or `hexadecimal`, an AuthorizationKey
+    /// of OCPP 1.6 with 32 to 40 digits.
     #[serde(default)]
     pub password_format: PasswordFormat,
     /// `OCPPCommCtrlr.RetryBackOffWaitMinimum`, in seconds; default 5.
@@ -115,7 +114,7 @@ pub struct CsmsSection {
     pub retry_random_range_s: u32,
 }
 
-/// What a password file holds.
+/// The format of a password file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PasswordFormat {
@@ -126,46 +125,47 @@ pub enum PasswordFormat {
     Hexadecimal,
 }
 
-/// What the station decides about the certificates that are installed.
+/// The station's rules for the certificates that are installed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CertificatesSection {
     /// `SecurityCtrlr.CertificateEntries.maxLimit`: how many root certificates may be installed;
     /// default 32.
     pub max_entries: u16,
-    /// `SecurityCtrlr.AdditionalRootCertificateCheck`: whether a new CSMS root has to be signed by
+    /// `SecurityCtrlr.AdditionalRootCertificateCheck`: whether a new CSMS root must be signed by
     /// the one before it (M05.FR.09); default no.
     pub additional_root_check: bool,
-    /// `SecurityCtrlr.MaxCertificateChainSize`: the longest chain that CertificateSigned may bring,
-    /// in characters of PEM; default 10000, which is also the most there can be (A02.FR.16). OCPP
-    /// recommends 5600 or more.
+    /// `SecurityCtrlr.MaxCertificateChainSize`: the longest chain that CertificateSigned may carry,
+    /// in characters of PEM; default 10000, which is also the maximum (A02.FR.16). OCPP recommends
+    /// 5600 or more.
     pub max_chain_size: u16,
-    /// The digest of the hash data that the inventory reports, default SHA256. A CSMS may delete by
-    /// any of the three.
+    /// The digest of the hash data that the inventory reports; default SHA256. A CSMS may delete
+    /// certificates by any of the three digests.
     pub hash_algorithm: HashAlgorithmEnumType,
-    /// How far the clocks of station and CSMS may be apart when a certificate's validity is judged,
-    /// in seconds; default 300.
+    /// The permitted difference between the clocks of station and CSMS when a certificate's
+    /// validity is checked, in seconds; default 300.
     pub clock_skew_s: u32,
     /// The kinds of key that the station generates for its connection, the preferred one first;
-    /// default P-256, else RSA of 2048 bits. Certificates for vehicles need P-256 or P-521, by ISO
-    /// 15118.
+    /// default P-256, else RSA of 2048 bits. ISO 15118 requires P-256 or P-521 for the certificates
+    /// for vehicles.
     pub key_algorithms: KeyAlgorithms,
     /// What DeleteCertificate does with the last CSMS root: `refuse`, the default, or `delete`.
     pub last_csms_root: LastCsmsRoot,
-    /// A folder for one PEM file per use, for neighbours that use OpenSSL; left out: none are
+    /// A folder for one PEM file per use, for neighbours that use OpenSSL. If absent, no files are
     /// written.
     pub trust_bundles: Option<PathBuf>,
 }
 
-/// What DeleteCertificate does with the only CSMS root that is left.
+/// What DeleteCertificate does with the last CSMS root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LastCsmsRoot {
-    /// It stays, and the answer is Failed, as the note to M04.FR.03 permits: a station without a
-    /// CSMS root can verify no CSMS, and stays offline until an installer adds one on site.
+    /// The root stays, and the answer is Failed, as the note to M04.FR.03 permits. A station
+    /// without a CSMS root can verify no CSMS, and stays offline until an installer adds one on
+    /// site.
     #[default]
     Refuse,
-    /// It is deleted, as TC_M_20 expects where the tester picks this one.
+    /// The root is deleted, as TC_M_20 expects if the tester selects this root.
     Delete,
 }
 
@@ -225,7 +225,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The same configuration with its relative paths seen from `folder`.
+    /// The same configuration with relative paths resolved against `folder`.
     #[must_use]
     pub fn relative_to(mut self, folder: &Path) -> Self {
         self.directory = folder.join(&self.directory);
@@ -235,16 +235,16 @@ impl Config {
         self
     }
 
-    /// The socket on which the running agent takes local commands.
+    /// The socket on which the running agent accepts local commands.
     #[must_use]
     pub fn control_socket(&self) -> PathBuf {
         self.directory.join("control.sock")
     }
 
-    /// A password of the length that A00.FR.304 asks for, without the line end of its file.
+    /// The password, without the line end of its file. It has the length that A00.FR.304 requires.
     ///
     /// # Errors
-    /// [`ConfigError::Value`] without the password in it.
+    /// [`ConfigError::Value`], which does not contain the password.
     pub fn password(&self, text: &str) -> Result<Password, ConfigError> {
         let text = text.trim_end_matches(['\r', '\n']);
         if self.csms.password_format == PasswordFormat::Hexadecimal {
@@ -266,7 +266,7 @@ impl Config {
 /// `CertificateSignedRequest.certificateChain` has 10000 characters.
 const MAX_CHAIN_SIZE: u16 = 10_000;
 
-/// Less than one leaf and one sub-CA take: nothing would ever be accepted.
+/// A chain below this size has no room for one leaf and one sub-CA: every chain would be refused.
 const MIN_CHAIN_SIZE: u16 = 2_000;
 
 fn five() -> u32 {
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(error.key.as_deref(), Some("station.identity"));
     }
 
-    /// The line, the member and the rule are named, and never what stands there.
+    /// The error names the line, the member and the rule, and never the value.
     #[test]
     fn a_token_uri_with_a_pin_is_refused_while_it_is_read() {
         for wrong in ["pkcs11:token=x?pin-value=hunter2", "pkcs11:pin=hunter2", "hunter2"] {

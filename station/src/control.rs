@@ -1,6 +1,5 @@
-//! What a local command says to the running agent, and what it gets back: one JSON line for the
-//! command, then one line or more of reply, of which the last is [`ControlReply::Done`] or
-//! [`ControlReply::Failed`].
+//! The protocol between a local command and the running agent. The command is one JSON line. The
+//! reply is one line or more; the last one is [`ControlReply::Done`] or [`ControlReply::Failed`].
 
 use certificates::StationIdentity;
 use ocpp_types::Timestamp;
@@ -17,21 +16,21 @@ use crate::{
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum ControlRequest {
-    /// Where is the station connected, and with what? Brings a [`Status`].
+    /// Reports the connection of the station. The reply is a [`Status`].
     Status,
-    /// What is installed? Brings an [`InventoryRow`] each, and an
-    /// [`Inventory`](crate::inventory::Inventory) without them.
+    /// Reports what is installed. The reply is one [`InventoryRow`] per entry, then an
+    /// [`Inventory`](crate::inventory::Inventory) without the entries.
     Inventory,
-    /// Ask the CSMS for a new certificate (A03). Brings each [`RenewalStep`] as it happens, and a
-    /// [`RenewalReport`].
+    /// Asks the CSMS for a new certificate (A03). The reply is each [`RenewalStep`] as it happens,
+    /// then a [`RenewalReport`].
     Renew {
         /// What the certificate is for.
         #[serde(rename = "use")]
         use_: RenewalUse,
-        /// For vehicles: of which SECC; left out: of each.
+        /// For vehicles: the SeccId of the SECC. If absent, every SECC.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         secc_id: Option<String>,
-        /// When the command is done.
+        /// When the command ends.
         until: Until,
     },
 }
@@ -51,14 +50,14 @@ pub enum RenewalUse {
     Combined,
 }
 
-/// When a command that begins something is done.
+/// When a command that begins a renewal ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Until {
-    /// When it is written down that the request will be made and sent.
+    /// When it is durable that the request will be made and sent.
     #[default]
     Begun,
-    /// When a certificate has come, or none will before another request.
+    /// When the request has ended, with or without a certificate.
     Ended,
 }
 
@@ -67,13 +66,13 @@ pub enum Until {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ControlReply {
-    /// It goes on; this has happened.
+    /// A step has happened; the command continues.
     Progress(RenewalStep),
-    /// A row of what was asked for; more lines follow.
+    /// A row of the result; more lines follow.
     Row(Box<InventoryRow>),
-    /// It was carried out; its result.
+    /// The command was carried out; its result.
     Done(Box<RawValue>),
-    /// It was not done; why, and what to do.
+    /// The command failed; the reason and the fix.
     Failed(String),
 }
 
@@ -91,29 +90,29 @@ pub struct RenewalStep {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Step {
-    /// Its key is being made.
+    /// Its key is being generated.
     Begun,
     /// The key is in the token, and the request can be sent.
     KeyMade,
-    /// The key could not be made. What follows is another attempt, or the end.
+    /// The key could not be generated. Another attempt follows, or the end.
     KeyNotMade {
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
     },
-    /// The request is on its way.
+    /// The request is being sent.
     Sent,
-    /// The CSMS will send a certificate; the request is sent again at `again` where it does not.
+    /// The CSMS will send a certificate. If it does not, the request is sent again at `again`.
     Accepted {
-        /// `None`: it is not sent again (A02.FR.19).
+        /// `None`: the request is not sent again (A02.FR.19).
         again: Option<Timestamp>,
     },
     /// The CSMS did not answer; the request is sent again.
     NotAnswered,
-    /// It is over.
+    /// The request has ended.
     Ended(Outcome),
 }
 
-/// What became of the request for a certificate.
+/// The outcome of the request for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -125,12 +124,12 @@ pub enum Outcome {
     /// The CSMS cannot be asked: the version of the connection has no such request, or the CSR is
     /// too long for it.
     NotAskable,
-    /// The certificate was invalid (A02.FR.07); a better one is still accepted.
+    /// The certificate was invalid (A02.FR.07); a valid one is still accepted.
     Invalid,
     /// The request was sent as often as CertSigningRepeatTimes allows (A02.FR.19); a late
     /// certificate is still accepted.
     Exhausted,
-    /// The token has no keys of a kind that is allowed (`certificates.key_algorithms`).
+    /// The token cannot generate a key of an allowed kind (`certificates.key_algorithms`).
     NoSuchKey,
     /// The token or the disk failed.
     NoKey,
@@ -138,28 +137,28 @@ pub enum Outcome {
     Replaced,
 }
 
-/// What a renewal has led to.
+/// The result of a renewal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RenewalReport {
-    /// The certificates that were asked for.
+    /// The certificates that were requested.
     pub renewals: Vec<RenewalEnd>,
-    /// Whether the CSMS takes requests; if not, they are sent as soon as it does.
+    /// Whether the CSMS accepts requests. If not, they are sent as soon as it does.
     pub connected: bool,
 }
 
-/// What became of the request for one certificate.
+/// The outcome of the request for one certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RenewalEnd {
     /// As in [`RenewalStep::subject`].
     pub subject: String,
-    /// `None`: it goes on.
+    /// `None`: the request has not ended.
     pub outcome: Option<Outcome>,
 }
 
-/// How the agent is.
+/// The state of the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// Its process.
+    /// The id of its process.
     pub pid: u32,
     /// The version of the program.
     pub program_version: String,
@@ -167,11 +166,11 @@ pub struct Status {
     pub identity: StationIdentity,
     /// The connection to the CSMS.
     pub link: Link,
-    /// What is under way or will be, each certificate once.
+    /// The renewals that are under way or planned, each certificate once.
     pub renewals: Vec<RenewalStatus>,
     /// How many security events wait to be reported (A04).
     pub events_waiting: usize,
-    /// What cannot be written now.
+    /// The files that cannot be written now.
     #[serde(default)]
     pub disk_faults: Vec<DiskFault>,
 }
@@ -181,11 +180,11 @@ pub struct Status {
 pub struct DiskFault {
     /// Its name in the station's folder.
     pub file: String,
-    /// Since when.
+    /// The start of the fault.
     pub since: Timestamp,
     /// Why the last attempt failed.
     pub reason: String,
-    /// What to do.
+    /// The fix.
     pub remedy: String,
 }
 
@@ -194,41 +193,41 @@ pub struct DiskFault {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Link {
-    /// There is none; the station tries again and again.
+    /// There is no connection; the station keeps trying.
     Down {
-        /// The slot of the network profile that was tried last.
+        /// The slot of the network profile of the last attempt.
         slot: Option<u32>,
         /// Why the last attempt failed.
         error: Option<String>,
     },
-    /// It stands.
+    /// The connection is up.
     Up {
         /// The slot of its network profile.
         slot: u32,
-        /// Where.
+        /// The URL of the CSMS.
         url: String,
         /// The version of OCPP, as in the subprotocol.
         ocpp_version: String,
         /// The security profile, 2 or 3.
         security_profile: u8,
-        /// Since when.
+        /// The start of the connection.
         since: Timestamp,
-        /// What the CSMS answered to BootNotification, `Accepted`, `Pending` or `Rejected`; `None`:
-        /// nothing yet.
+        /// The answer of the CSMS to BootNotification: `Accepted`, `Pending` or `Rejected`. `None`:
+        /// it has not answered yet.
         registration: Option<String>,
-        /// The certificate that the station presented; `None`: it used its password.
+        /// The certificate that the station presented. `None`: the station used its password.
         certificate: Option<Box<CertificateEntry>>,
     },
 }
 
-/// How far the renewal of one certificate is.
+/// The state of the renewal of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RenewalStatus {
     /// As in [`RenewalStep::subject`].
     pub subject: String,
-    /// What is being waited for, for people.
+    /// What the renewal is waiting for, for people.
     pub state: String,
-    /// When something happens by itself; `None`: nothing does.
+    /// When the renewal acts by itself. `None`: it does not.
     pub next: Option<Timestamp>,
 }
 
@@ -247,7 +246,7 @@ impl From<End> for Outcome {
     }
 }
 
-/// How people call the certificate of a renewal.
+/// The name of a renewal's certificate, for people.
 #[must_use]
 pub fn subject_name(subject: &Target) -> String {
     match subject {

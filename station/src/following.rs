@@ -1,4 +1,4 @@
-//! What happens to one request for a certificate, picked out of what happens to all.
+//! Follows one request for a certificate among the events of all renewals.
 
 use ocpp_types::Timestamp;
 
@@ -7,17 +7,16 @@ use crate::{
     renewal::{End, Target},
 };
 
-/// Something that has happened in the renewal of the station's certificates. `P` names a pending
-/// key in the store.
+/// An event in the renewal of the station's certificates. `P` names a pending key in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Happened<P> {
-    /// The key `pending` is being made for `subject`.
+    /// The key `pending` is being generated for `subject`.
     Begun { subject: Target, pending: P },
-    /// The key is made.
+    /// The key has been generated.
     KeyMade { pending: P },
-    /// The key could not be made.
+    /// The key could not be generated.
     KeyNotMade { pending: P, reason: String },
-    /// The request is on its way.
+    /// The request is being sent.
     Sent { pending: P },
     /// The CSMS has accepted the request; it is sent again at `again`.
     Accepted { pending: P, again: Timestamp },
@@ -37,7 +36,7 @@ pub(crate) struct Followed<P> {
 }
 
 impl<P: Copy + Ord> Followed<P> {
-    /// The request with the key `pending`, which is about to begin.
+    /// Follows the request with the key `pending`, which is about to begin.
     pub(crate) fn new(subject: Target, pending: P) -> Self {
         Self { subject, pending, begun: false, outcome: None }
     }
@@ -46,12 +45,12 @@ impl<P: Copy + Ord> Followed<P> {
         &self.subject
     }
 
-    /// What became of it; `None`: it goes on.
+    /// The outcome of the request. `None`: the request has not ended.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         self.outcome
     }
 
-    /// Something has happened; returns what that is to this request, if it concerns it.
+    /// Handles an event. Returns the step of this request that it means, if the event concerns it.
     pub(crate) fn handle(&mut self, happened: &Happened<P>) -> Option<Step> {
         if self.outcome.is_some() {
             return None;
@@ -62,8 +61,8 @@ impl<P: Copy + Ord> Followed<P> {
                 self.begun = true;
                 Some(Step::Begun)
             }
-            // A later one of the same subject takes the place of this one, which may never have
-            // been looked at.
+            // A later request for the same subject replaces this one, perhaps before any event of
+            // this one.
             Happened::Begun { subject, pending } if *subject == self.subject && *pending > self.pending => {
                 Some(self.end(Outcome::Replaced))
             }
@@ -76,7 +75,7 @@ impl<P: Copy + Ord> Followed<P> {
                 Some(Step::Accepted { again: Some(*again) })
             }
             Happened::NotAnswered { pending } if mine(pending) => Some(Step::NotAnswered),
-            // What ended before this one began was the one before it.
+            // An end before this request began is the end of the request before it.
             Happened::Ended { subject, end } if *subject == self.subject && self.begun => {
                 Some(self.end((*end).into()))
             }

@@ -1,5 +1,4 @@
-//! What a station holds, for the people before it and for their scripts. The CSMS gets hash data
-//! only.
+//! The inventory of a station, for people and their scripts on site. The CSMS gets hash data only.
 
 use std::time::SystemTime;
 
@@ -14,7 +13,7 @@ use x509_cert::{der::Decode as _, name::Name};
 
 use crate::renewal::Note;
 
-/// Everything that the store holds, keys by their names.
+/// Everything that the store holds; keys appear by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
     /// The roots, by use.
@@ -23,80 +22,80 @@ pub struct Inventory {
     pub max_roots: usize,
     /// The certificates for the connection, the newest first.
     pub own: Vec<OwnEntry>,
-    /// The certificates for vehicles, the one to prefer first.
+    /// The certificates for vehicles, the preferred one first.
     pub vehicle: Vec<OwnEntry>,
     /// Requests that wait for a certificate, the oldest first.
     pub pending: Vec<PendingEntry>,
-    /// Keys that nothing needs any more and that are yet to be destroyed in the token.
+    /// The names of condemned keys that still exist in the token.
     pub condemned_keys: Vec<String>,
-    /// Records on the disk that cannot be read; they are left out of everything else.
+    /// Records on the disk that cannot be read. They are missing from all other members.
     pub damaged: Vec<String>,
 }
 
-/// An entry of an [`Inventory`], which may have more of them than fit into one line of the control
-/// protocol.
+/// An entry of an [`Inventory`]. An inventory may have more entries than fit into one line of the
+/// control protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum InventoryRow {
-    /// Of [`Inventory::roots`].
+    /// An entry of [`Inventory::roots`].
     Root(RootEntry),
-    /// Of [`Inventory::own`].
+    /// An entry of [`Inventory::own`].
     Own(OwnEntry),
-    /// Of [`Inventory::vehicle`].
+    /// An entry of [`Inventory::vehicle`].
     Vehicle(OwnEntry),
-    /// Of [`Inventory::pending`].
+    /// An entry of [`Inventory::pending`].
     Pending(PendingEntry),
-    /// Of [`Inventory::condemned_keys`].
+    /// An entry of [`Inventory::condemned_keys`].
     CondemnedKey(String),
-    /// Of [`Inventory::damaged`].
+    /// An entry of [`Inventory::damaged`].
     Damaged(String),
 }
 
-/// A certificate in a few words.
+/// A summary of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateEntry {
     /// The subject as RFC 4514 writes it.
     pub subject: String,
     /// The issuer as RFC 4514 writes it.
     pub issuer: String,
-    /// Its serial number; `None` where it cannot be read.
+    /// Its serial number. `None` if it cannot be read.
     pub serial_number: Option<SerialNumber>,
     /// The first second of its validity.
     pub not_before: Timestamp,
     /// The last second of its validity.
     pub not_after: Timestamp,
-    /// Whole days until then; negative where it is over.
+    /// Whole days until then; negative after the end.
     pub days_left: i64,
-    /// By which the CSMS names it; `None` where its issuer is not known.
+    /// The hash data by which the CSMS names it. `None` if its issuer is not known.
     pub hash_data: Option<CertificateHashDataType>,
 }
 
 /// A root certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootEntry {
-    /// As in OCPP, such as `CSMSRootCertificate`.
+    /// The type as in OCPP, such as `CSMSRootCertificate`.
     pub certificate_type: String,
-    /// Whether it is the CSMS root before the present one, kept until that has proved itself
-    /// (M05.FR.12).
+    /// Whether it is the CSMS root before the present one. It is kept until a connection has proved
+    /// the present one (M05.FR.12).
     pub fallback: bool,
     /// The certificate.
     pub certificate: CertificateEntry,
 }
 
-/// A certificate of the station's own.
+/// One of the station's own certificates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnEntry {
-    /// As in OCPP, such as `ChargingStationCertificate`.
+    /// The type as in OCPP, such as `ChargingStationCertificate`.
     pub certificate_type: String,
-    /// Whether the station relies on it; if not, it has not connected with it yet, and keeps the
-    /// one before (A02.FR.28).
+    /// Whether the station relies on it. If not, the station has not connected with it yet, and
+    /// keeps the certificate before it (A02.FR.28).
     pub in_use: bool,
     /// The certificate.
     pub certificate: CertificateEntry,
     /// The sub-CAs of its chain, the nearest first.
     pub children: Vec<CertificateEntry>,
-    /// The whole chain as TLS presents it, PEM, leaf first.
+    /// The whole chain as TLS presents it, in PEM, leaf first.
     pub chain_pem: String,
     /// The name of its key in the token.
     pub key_uri: String,
@@ -105,15 +104,15 @@ pub struct OwnEntry {
 /// A request that waits for a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingEntry {
-    /// As in OCPP, such as `ChargingStationCertificate`.
+    /// The type as in OCPP, such as `ChargingStationCertificate`.
     pub certificate_type: String,
     /// The SeccId, for vehicles.
     pub common_name: Option<String>,
-    /// `requestId`, where the CSMS was given one (A02.FR.24).
+    /// `requestId`, if the CSMS was given one (A02.FR.24).
     pub request_id: Option<i64>,
-    /// Whether the key is made and the request can be sent.
+    /// Whether the key exists and the request can be sent.
     pub ready: bool,
-    /// How often it was sent, and when it is sent again.
+    /// How often it was sent, and when it will be sent again.
     pub sends: Sends,
     /// The name of its key in the token.
     pub key_uri: String,
@@ -124,22 +123,22 @@ pub struct PendingEntry {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Sends {
-    /// Never; it is as soon as the CSMS takes requests.
+    /// Never. It is sent as soon as the CSMS accepts requests.
     Never,
-    /// This often; it waits for its certificate, or for the next send.
+    /// It was sent, and waits for its certificate or for the next send.
     Sent {
-        /// How often the CSMS has accepted it, a send that is under way counted.
+        /// How often the CSMS has accepted it, including a send that is under way.
         times: u32,
-        /// When it is sent again; `None`: not before a new trigger (A02.FR.19).
+        /// When it is sent again. `None`: not before a new trigger (A02.FR.19).
         next: Option<Timestamp>,
     },
-    /// The CSMS sent an invalid certificate for it; it is not sent before a new trigger
+    /// The CSMS sent an invalid certificate for it. It is not sent again before a new trigger
     /// (A02.FR.20).
     Stopped,
 }
 
 impl Inventory {
-    /// What `store`, which takes at most `max_roots` roots, holds at `now`.
+    /// The inventory of `store` at `now`. The store accepts at most `max_roots` roots.
     #[must_use]
     pub fn of(store: &Store, max_roots: usize, now: SystemTime) -> Self {
         let roots = store.installed_roots().into_iter().map(|root| RootEntry {
@@ -153,7 +152,7 @@ impl Inventory {
             roots: roots.collect(),
             max_roots,
             own: store.own_certificates().into_iter().map(own).collect(),
-            // One for both stands among the station's own.
+            // A certificate for both uses is listed in `own`.
             vehicle: vehicle.filter(|own| !own.use_.connects()).map(own).collect(),
             pending: store.pending().into_iter().map(PendingEntry::from).collect(),
             condemned_keys: store.condemned_keys(),
@@ -176,7 +175,7 @@ impl Inventory {
             .collect()
     }
 
-    /// Adds an entry behind those of its kind.
+    /// Appends an entry to those of its kind.
     pub fn push(&mut self, row: InventoryRow) {
         match row {
             InventoryRow::Root(entry) => self.roots.push(entry),
@@ -190,8 +189,8 @@ impl Inventory {
 }
 
 impl CertificateEntry {
-    /// The certificate `der`, listed with `hash`, at `now`. One that cannot be read, which none is
-    /// that the store has taken, is said to be so.
+    /// The certificate `der` with the hash data `hash`, at `now`. An entry for a certificate that
+    /// cannot be read reports this; the store accepts no such certificate.
     #[must_use]
     pub fn of(der: &[u8], hash: Option<HashData>, now: SystemTime) -> Self {
         let Ok(certificate) = Certificate::from_der(der) else {
@@ -209,7 +208,7 @@ impl CertificateEntry {
         let not_after = certificate.not_after().to_system_time();
         let days_left = match not_after.duration_since(now) {
             Ok(left) => i64::try_from(left.as_secs() / DAY_S).unwrap_or(i64::MAX),
-            // A second too late is a day too late: 0 would look valid.
+            // The count rounds away from zero: 0 days would look valid.
             Err(over) => i64::try_from(over.duration().as_secs() / DAY_S).map_or(i64::MIN, |days| -1 - days),
         };
         Self {
@@ -257,7 +256,7 @@ impl From<PendingCsr> for PendingEntry {
     }
 }
 
-/// As in SignCertificate; a certificate for both has no type there.
+/// The type as in SignCertificate. A certificate for both uses has no type there.
 fn type_name(use_: CertificateSigningUse) -> &'static str {
     match use_ {
         CertificateSigningUse::ChargingStation => "ChargingStationCertificate",
@@ -271,7 +270,7 @@ fn pem(der: &[u8]) -> Option<String> {
     Certificate::from_der(der).ok().map(|certificate| certificate.to_pem())
 }
 
-/// To the millisecond.
+/// The time, to the millisecond.
 pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp::from(time).to_milliseconds()
 }

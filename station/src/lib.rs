@@ -1,10 +1,10 @@
 //! A charging station's certificate agent: its keys in a PKCS #11 token, its certificates over OCPP
 //! 1.6, 2.0.1 or 2.1.
 //!
-//! It puts the crates together as a firmware would: [`signer_pkcs11`] makes keys and signs with
-//! them, [`station_store`] keeps the inventory, [`ocpp_transport`] talks to the CSMS. It does
-//! nothing else that a charging station does: a firmware takes it as an example, or runs it beside
-//! its own OCPP stack's other messages.
+//! The crate combines the other crates as a firmware would: [`signer_pkcs11`] generates keys and
+//! signs with them, [`station_store`] keeps the inventory, [`ocpp_transport`] connects to the CSMS.
+//! It has none of the other functions of a charging station. A firmware uses it as an example, or
+//! runs it beside its own OCPP stack, which handles the other messages.
 //!
 //! ```no_run
 //! use station::{Agent, Config};
@@ -19,21 +19,21 @@
 //! ```
 //!
 //! # Versions of OCPP
-//! [`Versions`] says which the station offers; each connection speaks the one that the CSMS chose.
-//! 1.6 is meant with the messages and configuration keys of the security whitepaper, edition 3. Of
-//! 2.1, the component `NetworkConfiguration` is left out: profiles come by SetNetworkProfile. What
-//! was set in one version holds in the others: see [`device_model`].
+//! [`Versions`] lists the versions that the station offers. Each connection uses the one that the
+//! CSMS chose. 1.6 includes the messages and configuration keys of the security whitepaper (edition
+//! 3). The component `NetworkConfiguration` of 2.1 is left out; SetNetworkProfile sets the
+//! profiles. A value that was set in one version also applies in the others: see [`device_model`].
 //!
 //! # How a certificate is renewed
-//! The name of the new key is stored, TriggerMessage is answered, then the key is generated in the
-//! token and the request is sent (A02.FR.02, .03). It is sent again until a certificate comes or
-//! the number of repetitions is reached (A02.FR.17 to .19), across connections and restarts.
-//! Without a trigger it begins before a certificate expires (A03.FR.02): see [`renewal`].
-//! CertificateSigned is answered after the certificate is durable. After the answer for the
-//! connection's certificate has left, the station connects again with it (A02.FR.08), and the
-//! former certificate is kept until one of the two has connected (A02.FR.10, .28). A certificate
-//! for vehicles takes effect at once, and its status is asked for (M06.FR.07). Keys that nothing
-//! needs are destroyed later, when the token has time.
+//! The name of the new key is stored and TriggerMessage is answered. Then the key is generated in
+//! the token and the request is sent (A02.FR.02, .03). The request is sent again until a
+//! certificate arrives or the number of repetitions is reached (A02.FR.17 to .19), across
+//! connections and restarts. Without a trigger, a renewal begins before the certificate expires
+//! (A03.FR.02): see [`renewal`]. CertificateSigned is answered after the certificate is durable.
+//! After the answer for the connection's certificate has been sent, the station reconnects with it
+//! (A02.FR.08). The former certificate is kept until the station has connected with one of the two
+//! (A02.FR.10, .28). A certificate for vehicles takes effect at once, and its status is requested
+//! (M06.FR.07). Keys that nothing needs are destroyed later, when the token has time.
 
 mod config;
 pub mod control;

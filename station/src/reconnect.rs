@@ -1,13 +1,14 @@
-//! What a station presents when it connects, and on which root it relies.
+//! The certificate that a station presents when it connects, and the root on which it relies.
 
 use ocpp_transport::Credential;
 
-/// With which of its certificates the station connects: the newest, and where the CSMS refuses
-/// that, in turn with the one that worked before, so that a renewed certificate never strands it
-/// (A02.FR.28 with B10.FR.08).
+/// The certificate with which the station connects: the newest. If the CSMS refuses it, the station
+/// alternates between the newest and the one that worked before, so that a renewed certificate
+/// never strands the station (A02.FR.28 with B10.FR.08).
 ///
-/// `None`: with its password. That is so as long as it has no certificate, and in turn with the
-/// first one until that has worked: the password is what worked before (B10.FR.07).
+/// `None`: the station connects with its password. It does so as long as it has no certificate.
+/// Until the first certificate has worked, it alternates between that certificate and the password,
+/// because the password is what worked before (B10.FR.07).
 #[must_use]
 pub fn presented<T>(
     newest_first: &[T],
@@ -21,49 +22,48 @@ pub fn presented<T>(
     }
 }
 
-/// On which of its CSMS roots an attempt relies, where one that its CSMS installed has yet to prove
-/// itself (M05.FR.12).
+/// The CSMS root on which an attempt relies. There is a choice if the CSMS has installed a root
+/// that no connection has proved yet (M05.FR.12).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CsmsRoot {
-    /// The newest: all but the fallback.
+    /// The newest root: all but the fallback.
     #[default]
     Present,
-    /// The one before it.
+    /// The root before it.
     Fallback,
 }
 
-/// Why an attempt failed, as far as roots are concerned.
+/// The reason why an attempt failed, as far as it concerns roots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RootFailure {
     /// The certificate of the CSMS was not valid under the root.
     NotProved,
-    /// Anything else, which says nothing about the root.
+    /// Another reason, which is no evidence about the root.
     Other,
 }
 
-/// Chooses between the present CSMS root and the fallback (M05.FR.14–16). The order of calls is
-/// that of attempts: [`RootChoice::root`] before each, then [`RootChoice::handle_failed`] or
-/// [`RootChoice::handle_connected`].
+/// Chooses between the present CSMS root and the fallback (M05.FR.14–16). Call [`RootChoice::root`]
+/// before each attempt, then [`RootChoice::handle_failed`] or [`RootChoice::handle_connected`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RootChoice {
     /// The slot of the network profile that worked last.
     worked: Option<u32>,
-    /// Whether that slot was tried since the last connection: if not, the others are tried because
-    /// the station migrates.
+    /// Whether that slot was tried since the last connection. If not, an attempt on another slot is
+    /// part of a migration.
     tried_worked: bool,
-    /// What the next attempt that is no migration relies on.
+    /// The root for the next attempt that is not part of a migration.
     next: CsmsRoot,
 }
 
 impl RootChoice {
-    /// Of a station that starts; `worked` is the slot of its last connection, if it had one.
+    /// The choice of a station that starts. `worked` is the slot of its last connection, if any.
     #[must_use]
     pub fn new(worked: Option<u32>) -> Self {
         Self { worked, ..Self::default() }
     }
 
-    /// Keeps the slot of the last connection only if `exists` says that it still has a profile: one
-    /// that is gone cannot be gone back to.
+    /// Keeps the slot of the last connection only if `exists` returns true for it: the station
+    /// cannot return to a slot without a profile.
     pub fn retain(&mut self, exists: impl FnOnce(u32) -> bool) {
         self.worked = self.worked.filter(|worked| exists(*worked));
     }
@@ -71,15 +71,15 @@ impl RootChoice {
     /// The root for an attempt by the profile in `slot`. Without a fallback there is no choice.
     #[must_use]
     pub fn root(&self, slot: u32, has_fallback: bool) -> CsmsRoot {
-        // M05.FR.15: a new CSMS has to prove itself by the new root; it has its attempts as every
-        // profile has.
+        // M05.FR.15: the new root must prove a new CSMS. The new CSMS gets as many attempts as any
+        // profile.
         if has_fallback && !self.is_migration(slot) { self.next } else { CsmsRoot::Present }
     }
 
     /// An attempt that relied on `root` failed.
     pub fn handle_failed(&mut self, slot: u32, root: CsmsRoot, failure: RootFailure) {
         if self.is_migration(slot) {
-            // M05.FR.16: the CSMS that the station goes back to is known by the old root.
+            // M05.FR.16: the old root proves the CSMS to which the station returns.
             self.next = CsmsRoot::Fallback;
             return;
         }
@@ -87,13 +87,13 @@ impl RootChoice {
         self.next = match (root, failure) {
             // M05.FR.14
             (CsmsRoot::Present, RootFailure::NotProved) => CsmsRoot::Fallback,
-            // In turn, for the CSMS may move to the new root meanwhile.
+            // The roots alternate, because the CSMS may move to the new root meanwhile.
             (CsmsRoot::Fallback, RootFailure::NotProved) => CsmsRoot::Present,
             (root, RootFailure::Other) => root,
         };
     }
 
-    /// A connection stands.
+    /// A connection is up.
     pub fn handle_connected(&mut self, slot: u32) {
         *self = Self::new(Some(slot));
     }
@@ -125,17 +125,17 @@ mod tests {
         let (present, fallback) = (CsmsRoot::Present, CsmsRoot::Fallback);
         assert_eq!(roots(&mut choice, &[(1, NotProved); 3]), [present, fallback, present]);
         choice.handle_connected(1);
-        // That a CSMS is away says nothing about its root.
+        // An unreachable CSMS is no evidence about its root.
         assert_eq!(
             roots(&mut choice, &[(1, Other), (1, NotProved), (1, Other)]),
             [present, present, fallback]
         );
         assert_eq!(choice.root(1, true), fallback);
         assert_eq!(choice.root(1, false), present, "there is none");
-        // Whatever the connection relied on, the new root is given a chance with the next one.
+        // Whatever root the connection relied on, the next connection tries the new root.
         choice.handle_connected(1);
         assert_eq!(choice.root(1, true), present);
-        // A station that was never connected is not on the way from one CSMS to another.
+        // A station that was never connected is not migrating between CSMSs.
         assert_eq!(roots(&mut RootChoice::new(None), &[(2, NotProved); 2]), [present, fallback]);
     }
 
@@ -148,7 +148,7 @@ mod tests {
             let attempts = [(2, failure), (2, failure), (2, failure), (1, Other)];
             assert_eq!(roots(&mut choice, &attempts), [present, present, present, fallback]);
         }
-        // TC_B_50: it moved, and the new CSMS is the one that is known now.
+        // TC_B_50: the station moved, and the new CSMS is the known one now.
         let mut choice = RootChoice::new(Some(1));
         choice.handle_connected(2);
         assert_eq!(roots(&mut choice, &[(2, NotProved), (2, NotProved)]), [present, fallback]);
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(roots(&mut choice, &attempts), expected);
     }
 
-    /// The newest and the last that worked; `in use` is what the certificate in use is called here.
+    /// The newest and the last that worked; `in use` is the name of the certificate in use here.
     fn both<'a>(newest_first: &[&'a str]) -> [Option<&'a str>; 2] {
         [Credential::Newest, Credential::LastThatWorked].map(|credential| {
             presented(newest_first, |own| *own == "in use", |own| *own == "early", credential).copied()
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(both(&["renewed", "in use"]), [renewed, in_use]);
         assert_eq!(both(&["renewed", "renewed earlier", "in use"]), [renewed, in_use]);
         assert_eq!(both(&["in use"]), [in_use; 2]);
-        // One of the future is tried only where there is no other.
+        // A certificate that is not valid yet is tried only if there is no other.
         assert_eq!(both(&["early", "in use"]), [in_use; 2]);
         assert_eq!(both(&["early"]), [Some("early"), None]);
     }

@@ -13,13 +13,13 @@ pub enum SecurityEvent {
     FailedToAuthenticateAtCsms,
     /// The station's program has started.
     StartupOfTheDevice,
-    /// A01.FR.11: the password, the organization or the network profiles were changed by the CSMS.
+    /// A01.FR.11: the CSMS changed the password, the organization or the network profiles.
     ReconfigurationOfSecurityParameters,
     /// A02.FR.07, A03.FR.07: the certificate in CertificateSigned was refused.
     InvalidChargingStationCertificate,
-    /// A00.FR.310, A00.FR.413: the CSMS's certificate was refused.
+    /// A00.FR.310, A00.FR.413: the station refused the CSMS's certificate.
     InvalidCsmsCertificate,
-    /// A00.FR.317, A00.FR.420: the CSMS speaks no TLS that is new enough.
+    /// A00.FR.317, A00.FR.420: the CSMS supports no TLS version that is new enough.
     #[serde(rename = "InvalidTLSVersion")]
     InvalidTlsVersion,
     /// A00.FR.323, A00.FR.426: the CSMS offers no permitted cipher suite.
@@ -29,12 +29,12 @@ pub enum SecurityEvent {
     DiscardedRenewedClientCertificate,
 }
 
-/// Whether it is reported to the CSMS.
+/// Whether an event is reported to the CSMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// It is, with guaranteed delivery (A04.FR.01, A04.FR.02).
+    /// It is reported, with guaranteed delivery (A04.FR.01, A04.FR.02).
     Critical,
-    /// It stands in the security log only (A04.FR.04).
+    /// It is only in the security log (A04.FR.04).
     Logged,
 }
 
@@ -54,7 +54,7 @@ impl SecurityEvent {
         }
     }
 
-    /// What OCPP's list says of it.
+    /// The severity in OCPP's list.
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
@@ -64,38 +64,38 @@ impl SecurityEvent {
     }
 }
 
-/// What becomes of an event.
+/// Where an event was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noted {
-    /// It waits to be reported, and belongs into the log.
+    /// In the queue of events to be reported, and in the log.
     Queued,
-    /// It belongs into the log only.
+    /// In the log only.
     Logged,
 }
 
-/// An event that waits to be reported, in terms of no version of OCPP.
+/// An event that waits to be reported, independent of the version of OCPP.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct QueuedEvent {
-    /// What happened.
+    /// The event.
     #[serde(rename = "type")]
     pub event: SecurityEvent,
-    /// When, to the millisecond.
+    /// The time of the event, to the millisecond.
     #[serde(rename = "timestamp")]
     pub time: Timestamp,
-    /// For people, at most 255 characters.
+    /// A description for people, at most 255 characters.
     #[serde(rename = "techInfo", default, skip_serializing_if = "Option::is_none")]
     pub info: Option<String>,
-    /// On how many connections the CSMS has answered that it cannot take the event now.
+    /// On how many connections the CSMS has answered that it cannot accept the event now.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refusals: u32,
-    /// Tells events of one process apart that are otherwise the same.
+    /// Distinguishes events of one process that are otherwise equal.
     #[serde(skip)]
     number: u64,
 }
 
 impl QueuedEvent {
-    /// Which event of this process it is.
+    /// The number of the event in this process.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
@@ -106,20 +106,21 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// What follows from a refusal.
+/// The consequence of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterRefusal {
     /// The event is sent again on a later connection.
     Kept,
-    /// The event is out of the queue: the CSMS has had its connections to take it.
+    /// The event is removed from the queue: the CSMS has refused it on enough connections.
     GivenUp,
 }
 
 /// Events in the order in which they happened, kept while the station is not connected (A04.FR.02).
 ///
-/// [`SecurityEventQueue::to_json_lines`] is what has to be durable of it. While the CSMS cannot be
-/// reached, one notification of each reason is enough however many attempts fail (A00.FR.316,
-/// A00.FR.419, note): the transport's supervisor raises each once until a connection stands.
+/// [`SecurityEventQueue::to_json_lines`] returns the part that must be durable. While the CSMS
+/// cannot be reached, one notification of each reason is enough, however many attempts fail
+/// (A00.FR.316, A00.FR.419, note). The transport's supervisor raises each reason once until a
+/// connection is up.
 #[derive(Clone, Debug, Default)]
 pub struct SecurityEventQueue {
     waiting: VecDeque<QueuedEvent>,
@@ -127,7 +128,7 @@ pub struct SecurityEventQueue {
 }
 
 impl SecurityEventQueue {
-    /// Notes an event.
+    /// Records an event.
     pub fn push(&mut self, event: SecurityEvent, now: Timestamp, info: &str) -> Noted {
         if event.severity() == Severity::Logged {
             return Noted::Logged;
@@ -141,12 +142,12 @@ impl SecurityEventQueue {
         Noted::Queued
     }
 
-    /// Takes the oldest event out where there is no room for another one.
+    /// Removes the oldest event if there is no room for another one.
     pub fn make_room(&mut self) -> Option<QueuedEvent> {
         if self.waiting.len() < MAX_WAITING { None } else { self.waiting.pop_front() }
     }
 
-    /// The oldest event that is none of `passed_over`; it stays in the queue until
+    /// The oldest event that is not in `passed_over`. It stays in the queue until
     /// [`Self::handle_ended`].
     #[must_use]
     pub fn first_but(&self, passed_over: &[u64]) -> Option<&QueuedEvent> {
@@ -158,14 +159,14 @@ impl SecurityEventQueue {
         self.waiting.iter()
     }
 
-    /// The CSMS has an event (A04.FR.03), or never will. Where the queue has overflowed meanwhile,
-    /// it is gone already.
+    /// The CSMS has received an event (A04.FR.03), or never will. If the queue has overflowed
+    /// meanwhile, the event is already gone.
     pub fn handle_ended(&mut self, event: &QueuedEvent) {
         self.waiting.retain(|waiting| waiting.number != event.number);
     }
 
-    /// The CSMS cannot take an event now (CALLERROR). It is to be passed over as long as the
-    /// connection stands.
+    /// The CSMS cannot accept an event now (CALLERROR). The event must be passed over as long as
+    /// the connection is up.
     pub fn handle_refused(&mut self, event: &QueuedEvent) -> AfterRefusal {
         let Some(waiting) = self.waiting.iter_mut().find(|waiting| waiting.number == event.number) else {
             return AfterRefusal::GivenUp;
@@ -178,18 +179,18 @@ impl SecurityEventQueue {
         AfterRefusal::GivenUp
     }
 
-    /// The events that wait, a JSON line each.
+    /// The events that wait, one JSON line each.
     ///
     /// # Errors
-    /// None of a queue that was built by this type's functions.
+    /// None for a queue that was built by this type's functions.
     pub fn to_json_lines(&self) -> Result<String, serde_json::Error> {
         self.waiting.iter().map(|event| Ok(serde_json::to_string(event)? + "\n")).collect()
     }
 
-    /// Reads back what [`SecurityEventQueue::to_json_lines`] wrote.
+    /// Reads a queue that [`SecurityEventQueue::to_json_lines`] wrote.
     ///
     /// # Errors
-    /// If a line is no event.
+    /// If a line is not an event.
     pub fn from_json_lines(text: &str) -> Result<Self, serde_json::Error> {
         let read = text.lines().take(MAX_WAITING).map(serde_json::from_str);
         let mut waiting = read.collect::<Result<VecDeque<QueuedEvent>, _>>()?;
@@ -201,16 +202,17 @@ impl SecurityEventQueue {
     }
 }
 
-/// `techInfo`, in characters.
+/// The length of `techInfo`, in characters.
 pub(crate) const MAX_INFO: usize = 255;
 
-/// Events that wait; beyond it the oldest is dropped, because the newest show the present fault.
+/// The most events that wait. Beyond it the oldest is dropped, because the newest show the present
+/// fault.
 const MAX_WAITING: usize = 64;
 
-/// Connections on which a CSMS may answer that it cannot take an event now.
+/// The number of connections on which a CSMS may answer that it cannot accept an event now.
 ///
-/// A04.FR.02 guarantees the delivery, so a CSMS whose database is away for a while must not cost an
-/// event. One that fails on the very event, however often it comes, must not be sent it for ever.
+/// A04.FR.02 guarantees the delivery, so a CSMS whose database is unavailable for a while must not
+/// lose an event. A CSMS that always fails on one event must not get it for ever.
 pub(crate) const MAX_REFUSALS: u32 = 5;
 
 #[cfg(test)]
@@ -255,9 +257,9 @@ mod tests {
             assert_eq!((first.time, first.refusals), (at(1), connection - 1));
             let after = queue.handle_refused(&first);
             assert_eq!(after == AfterRefusal::GivenUp, connection == MAX_REFUSALS);
-            // The next one has its turn on the same connection.
+            // The next event is sent on the same connection.
             assert_eq!(queue.first_but(&[first.number()]).map(|event| event.time), Some(at(2)));
-            // How often it was refused survives a restart.
+            // The number of refusals survives a restart.
             let text = queue.to_json_lines().expect("writes");
             queue = SecurityEventQueue::from_json_lines(&text).expect("reads");
         }

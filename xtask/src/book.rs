@@ -19,11 +19,11 @@ pub(crate) struct BookArguments {
     check: bool,
 }
 
-/// Reports links that lead nowhere and commands that do not exist, then builds the book.
+/// Reports broken links and commands that do not exist, then builds the book.
 pub(crate) fn run_command(arguments: &BookArguments) -> Result<()> {
     let pages = pages(&root())?;
     let mut findings = links::check(&pages);
-    // The programs are asked whether they have the commands and options that the pages show.
+    // The programs are started to check the commands and options in the pages.
     let packages = ["--package", "signer-pkcs11", "--package", "station", "--package", "csms"];
     run(cargo().args(["build", "--quiet", "--bins"]).args(packages))?;
     let checked = commands::check(&pages, &mut findings)?;
@@ -40,7 +40,7 @@ pub(crate) fn run_command(arguments: &BookArguments) -> Result<()> {
     Ok(())
 }
 
-/// Every page that people read, by its path in the checkout.
+/// Every page for readers, by its path in the checkout.
 fn pages(root: &Path) -> Result<Vec<Page>> {
     let mut pages = Vec::new();
     for folder in ["", "docs", "examples", "schemas"] {
@@ -63,8 +63,8 @@ fn pages(root: &Path) -> Result<Vec<Page>> {
     Ok(pages)
 }
 
-/// mdBook, built at the first call. It is no dependency of xtask, which would have to build it for
-/// every command.
+/// mdBook, built at the first call. It is not a dependency of xtask, which would have to build it
+/// for every command.
 fn mdbook() -> Result<std::path::PathBuf> {
     let tools = target().join("tools");
     let program = tools.join("bin/mdbook");
@@ -73,7 +73,7 @@ fn mdbook() -> Result<std::path::PathBuf> {
         eprintln!("building mdBook {MDBOOK}");
         let mut install = cargo();
         install.args(["install", "--quiet", "--locked", "--no-default-features", "--force", "--root"]);
-        // What takes time is to build it, not to run it.
+        // Building takes the time, not running.
         install.arg(&tools).args(["--debug", &format!("mdbook@{MDBOOK}")]);
         run(&mut install).context("cannot build mdBook; is the registry reachable?")?;
         fs::write(&stamp, "")?;

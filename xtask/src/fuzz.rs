@@ -1,14 +1,17 @@
 //! Runs a fuzz target on the toolchain that the project is built with.
 //!
-//! libFuzzer needs the compiler to count which code is reached. The passes for that are options of
-//! stable rustc; only the sanitizers, which find misuse of memory in unsafe code, are not, and the
-//! project has no unsafe code.
+//! libFuzzer requires that the compiler counts which code is reached. Options of stable rustc
+//! provide the passes for that. Only the sanitizers, which find misuse of memory in unsafe code,
+//! are not stable, and the project has no unsafe code.
 
 use std::{
     collections::BTreeMap,
     fs,
+    num::NonZero,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
+    thread::{self, available_parallelism},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -21,13 +24,13 @@ use crate::{
 /// Options of `cargo xtask fuzz`.
 #[derive(clap::Args)]
 pub(crate) struct FuzzArguments {
-    /// The targets: names of files in a crate's `fuzz/fuzz_targets`. Without any, all of them, one
-    /// after the other
+    /// The targets: names of files in a crate's `fuzz/fuzz_targets`. Without any, all of them, as
+    /// many at once as the machine has processors
     targets: Vec<String>,
-    /// For how long to look for new inputs in each target, after all of its corpus has been tried
+    /// For how long to search for new inputs in each target, after the whole corpus was run
     #[arg(long, default_value_t = 60)]
     seconds: u32,
-    /// Try the same inputs in the same order as before, as long as corpus and code are the same
+    /// Run the same inputs in the same order as before, if corpus and code are the same
     #[arg(long)]
     seed: Option<u32>,
     /// Write inputs that reach new code into the committed corpus, the smallest for each
@@ -35,7 +38,7 @@ pub(crate) struct FuzzArguments {
     grow_corpus: bool,
 }
 
-/// `cargo xtask fuzz`: fails if an input breaks a target, and says where it is kept.
+/// `cargo xtask fuzz`: fails if an input breaks a target, and reports where the input is kept.
 pub(crate) fn run_command(arguments: &FuzzArguments) -> Result<()> {
     requirements::provide(Use::Fuzz, Missing::Report)?;
     let known = known_targets()?;
@@ -44,15 +47,32 @@ pub(crate) fn run_command(arguments: &FuzzArguments) -> Result<()> {
     } else {
         arguments.targets.clone()
     };
+    let mut waiting = Vec::new();
     for name in names {
         let Some(folder) = known.get(&name) else {
             let known = known.keys().map(String::as_str).collect::<Vec<_>>();
             bail!("there is no fuzz target {name}; there are: {}", known.join(", "));
         };
-        eprintln!("fuzzing {name} for {} s", arguments.seconds);
-        fuzz(&name, folder, arguments)?;
+        waiting.push((name, folder));
     }
-    Ok(())
+    // The last one is taken first.
+    waiting.reverse();
+    let waiting = Mutex::new(waiting);
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let fuzz_all = || {
+        while let Some((name, folder)) = next() {
+            eprintln!("fuzzing {name} for {} s", arguments.seconds);
+            fuzz(&name, folder, arguments)?;
+        }
+        Ok(())
+    };
+    // A fuzzer has one thread. While one builds, which the lock of cargo's folder makes one at a
+    // time, others look for inputs.
+    let workers = available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(fuzz_all)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("a worker does not panic"))
+    })
 }
 
 /// Builds one target of a fuzz crate and runs it.
@@ -62,7 +82,7 @@ fn fuzz(name: &str, folder: &Path, arguments: &FuzzArguments) -> Result<()> {
     let mut build = cargo();
     build.current_dir(folder).env("CARGO_TARGET_DIR", &built);
     build.env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\u{1f}"));
-    // With a target of its own, build scripts are built without the counters.
+    // With an explicit `--target`, build scripts are built without the counters.
     build.args(["build", "--quiet", "--release", "--target", &host, "--bin", name]);
     run(&mut build).context("the fuzz target could not be built; is the crate registry reachable?")?;
 
@@ -85,7 +105,7 @@ fn fuzz(name: &str, folder: &Path, arguments: &FuzzArguments) -> Result<()> {
     // New inputs go into the first folder.
     run(search.args([&found, &corpus])).with_context(|| {
         format!(
-            "an input in {} breaks the target; mend the code, then move the input to {}",
+            "an input in {} breaks the target; fix the code, then move the input to {}",
             artifacts.display(),
             corpus.display()
         )
@@ -125,8 +145,8 @@ fn make(folder: PathBuf) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// What makes rustc count: one counter per edge, a table of the places, and the operands of
-/// comparisons.
+/// The options that make rustc count: one counter per edge, a table of the places, and the operands
+/// of comparisons.
 const COVERAGE: &[&str] = &[
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -136,8 +156,8 @@ const COVERAGE: &[&str] = &[
     "--cfg=fuzzing",
 ];
 
-/// An input that takes longer is a find: no line of a few kilobytes needs a second.
+/// An input that takes longer is a finding: no line of a few kilobytes needs a second.
 const TIMEOUT_SECONDS: u32 = 5;
 
-/// An input that takes more memory is a find.
+/// An input that takes more memory is a finding.
 const MEMORY_MEGABYTES: u32 = 1024;

@@ -1,4 +1,4 @@
-//! Drives the workspace. `cargo xtask --help` lists what it can do.
+//! Runs the tasks of the workspace. `cargo xtask --help` lists them.
 
 mod bench;
 mod book;
@@ -37,18 +37,18 @@ enum Command {
     Requirements(requirements::RequirementsArguments),
     /// Check the links and commands of the documentation and build the book in docs/
     Book(book::BookArguments),
-    /// Measure what is promised, beside what others do
+    /// Measure the promised figures, and compare them with those of other software
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     /// Run fuzz targets for a while, each on its committed corpus first
     Fuzz(fuzz::FuzzArguments),
-    /// Kill the real station at random instants and check that it is what it has answered
+    /// Kill the real station at random instants and check that its state matches its answers
     Soak(soak::SoakArguments),
     /// Find SoftHSM or unpack it into the target folder
     Softhsm(softhsm::SofthsmArguments),
     /// Generate the message types from `schemas/` or the folder in OCPP_SCHEMAS, or check them
     Regen(regen::RegenArguments),
-    /// Make `schemas/` from an official download, or hold it against one
+    /// Make `schemas/` from an official download, or compare it with one
     #[command(subcommand)]
     Schemas(schemas::SchemasCommand),
     /// Check the rules of the architecture and of the style that no compiler knows

@@ -1,4 +1,4 @@
-//! The packages of Node that the tests talk to.
+//! The Node packages that the tests communicate with.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::workspace::{output, root, target};
 
-/// The folder `node_modules`, made at the first call and after each change of the lock file.
+/// The folder `node_modules`, created at the first call and after each change of the lock file.
 pub(crate) fn modules() -> Result<PathBuf> {
     let folder = target().join("node");
     let modules = folder.join("node_modules");
@@ -30,7 +30,7 @@ pub(crate) fn modules() -> Result<PathBuf> {
     Ok(modules)
 }
 
-/// The folder, if it has been made already.
+/// The folder, if it exists already.
 pub(crate) fn existing() -> Option<PathBuf> {
     let modules = target().join("node/node_modules");
     modules.is_dir().then_some(modules)

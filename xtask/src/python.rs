@@ -1,4 +1,4 @@
-//! The Python environment with the independent OCPP implementation that the tests talk to.
+//! The Python environment with the independent OCPP implementation that the tests communicate with.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 
 use crate::workspace::{output, root, target};
 
-/// The interpreter of the environment, made at the first call and after each change of the
-/// requirements.
+/// The interpreter of the environment, which is created at the first call and after each change of
+/// the requirements.
 pub(crate) fn environment() -> Result<PathBuf> {
     let folder = target().join("python");
     let python = folder.join("bin/python");
@@ -27,7 +27,7 @@ pub(crate) fn environment() -> Result<PathBuf> {
     Ok(python)
 }
 
-/// The interpreter, if the environment has been made already.
+/// The interpreter, if the environment exists already.
 pub(crate) fn existing() -> Option<PathBuf> {
     let python = target().join("python/bin/python");
     python.is_file().then_some(python)

@@ -1,4 +1,5 @@
-//! `cargo xtask regen`: the schemas become the types, or are shown to have become them.
+//! `cargo xtask regen`: generates the types from the schemas, or checks that they were generated
+//! from them.
 
 use std::{
     collections::BTreeMap,
@@ -74,8 +75,8 @@ pub(crate) fn run(arguments: RegenArguments) -> anyhow::Result<()> {
     }
     if folder.is_some() && !arguments.check && different > 0 {
         println!(
-            "what an official file says in prose now stands in the documentation: it is for your eyes, not for the repository (CC BY-ND 4.0), \
-             and `cargo xtask regen` takes it out again"
+            "the documentation now contains the prose of an official file: do not commit it (CC BY-ND 4.0); \
+             `cargo xtask regen` without OCPP_SCHEMAS removes it"
         );
     }
     if arguments.check && different > 0 {
@@ -115,7 +116,7 @@ pub(crate) fn read_schemas(folder: &Path) -> anyhow::Result<BTreeMap<String, Str
 /// Writes a file and the folders above it.
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// The error of the file system, with the path.
 pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -144,7 +145,7 @@ fn existing(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     Ok(files)
 }
 
-/// Prints what has to be taken out of a file and put into it.
+/// Prints the lines to remove from a file and to add to it.
 fn print_difference(path: &Path, present: &str, wanted: &str) {
     println!("--- {}\n+++ the schemas give", path.strip_prefix(repository()).unwrap_or(path).display());
     let lines = difference(present, wanted);
@@ -156,11 +157,11 @@ fn print_difference(path: &Path, present: &str, wanted: &str) {
     }
 }
 
-/// The lines that differ, those of `old` with `-` and those of `new` with `+`, each run of them
-/// below its line number in `old`.
+/// The lines that differ, those of `old` with `-` and those of `new` with `+`, each group below its
+/// line number in `old`.
 fn difference(old: &str, new: &str) -> Vec<String> {
     let (old, new): (Vec<_>, Vec<_>) = (old.lines().collect(), new.lines().collect());
-    // common[i][j]: the greatest number of lines, in order, that old[i..] and new[j..] share.
+    // common[i][j]: the maximum number of lines, in order, that old[i..] and new[j..] share.
     let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {
         for j in (0..new.len()).rev() {
@@ -193,7 +194,7 @@ fn difference(old: &str, new: &str) -> Vec<String> {
     lines
 }
 
-/// Lines of a difference that are worth printing: the length of a screen.
+/// The maximum number of printed lines of a difference: the length of a screen.
 const DIFFERENCE_LINES: usize = 40;
 
 #[cfg(test)]

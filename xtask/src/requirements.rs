@@ -1,5 +1,5 @@
-//! What the commands of this workspace need from the system: the one list of programs, libraries
-//! and packages.
+//! The programs, libraries and packages that the commands of this workspace need from the system.
+//! This is the only list of them.
 
 mod packages;
 mod table;
@@ -15,7 +15,7 @@ use self::{
 /// Options of `cargo xtask requirements`.
 #[derive(clap::Args)]
 pub(crate) struct RequirementsArguments {
-    /// The commands whose requirements are meant; without any, all of them
+    /// The commands to list requirements for; without any, all of them
     #[arg(value_enum, value_name = "COMMAND")]
     commands: Vec<Use>,
     /// Install what is missing with the system's package manager: as root directly, else by sudo
@@ -26,16 +26,16 @@ pub(crate) struct RequirementsArguments {
     names: Option<Manager>,
 }
 
-/// What a command does where something is missing.
+/// The action of a command if something is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// It installs it and goes on.
+    /// Install it and continue.
     Install,
-    /// It ends with an error that names everything that is missing.
+    /// End with an error that names everything that is missing.
     Report,
 }
 
-/// `cargo xtask requirements`: what is needed, what for, and whether it is there.
+/// `cargo xtask requirements`: lists each requirement, its purpose, and whether it is there.
 pub(crate) fn run_command(arguments: &RequirementsArguments) -> Result<()> {
     let commands = &arguments.commands;
     let meant = |requirement: &&Requirement| {
@@ -65,7 +65,7 @@ pub(crate) fn run_command(arguments: &RequirementsArguments) -> Result<()> {
     bail!("{}", report(&missing, &installing(commands)));
 }
 
-/// Makes sure that a command finds what it needs.
+/// Ensures that the requirements of a command are met.
 pub(crate) fn provide(used_by: Use, on_missing: Missing) -> Result<()> {
     let missing = missing(used_by);
     match on_missing {
@@ -79,15 +79,15 @@ pub(crate) fn provide(used_by: Use, on_missing: Missing) -> Result<()> {
     }
 }
 
-/// The command that installs what these commands need, and nothing else.
+/// The command that installs the requirements of these commands, and no others.
 fn installing(commands: &[Use]) -> String {
     let commands = commands.iter().filter_map(clap::ValueEnum::to_possible_value);
     let commands = commands.map(|command| format!(" {}", command.get_name())).collect::<String>();
     format!("cargo xtask requirements{commands} --install")
 }
 
-/// What is missing for the tests; with each, the filter for the tests that need it, where that is
-/// not all of them.
+/// The missing requirements of the tests. Each has the filter for the tests that need it, unless
+/// all need it.
 pub(crate) fn missing_for_tests() -> Vec<(&'static str, Option<&'static str>)> {
     missing(Use::Test).iter().map(|requirement| (requirement.name, requirement.tests)).collect()
 }
@@ -102,7 +102,7 @@ fn missing(used_by: Use) -> Vec<&'static Requirement> {
     needed.filter(|requirement| !requirement.is_met()).collect()
 }
 
-/// Installs the packages of these requirements and checks that they have what was missing.
+/// Installs the packages of these requirements and checks that they provide what was missing.
 fn install(missing: &[&'static Requirement]) -> Result<()> {
     let Some(manager) = Manager::of_this_system() else { bail!("{}", report(missing, "")) };
     let (packages, none) = packages::of(missing, manager);
@@ -117,7 +117,8 @@ fn install(missing: &[&'static Requirement]) -> Result<()> {
     bail!("after the installation of {}: {}", packages.join(" "), report(&still, ""));
 }
 
-/// Everything that is missing, why each is needed, and the one command that installs it.
+/// A report of everything that is missing, of the purpose of each, and of the one command that
+/// installs it.
 fn report(missing: &[&Requirement], command: &str) -> String {
     let mut text = "missing:\n".to_owned();
     for requirement in missing {
@@ -163,7 +164,7 @@ mod tests {
             assert!(!requirement.purpose.is_empty(), "{}", requirement.name);
             assert!(!requirement.used_by.is_empty(), "{}", requirement.name);
             assert_eq!(requirement.debian.is_empty(), requirement.fix().is_some(), "{}", requirement.name);
-            // Where a system lacks it, the tests without it must be known.
+            // If a system lacks it, the tests that need it must be known.
             let everywhere = !requirement.fedora.is_empty() && !requirement.macos.is_empty();
             let for_tests = requirement.used_by.contains(&Use::Test);
             assert!(everywhere || !for_tests || requirement.tests.is_some(), "{}", requirement.name);

@@ -1,4 +1,4 @@
-//! `cargo xtask schemas`: our schema files and the official download that they are made from.
+//! `cargo xtask schemas`: our schema files and the official download from which they are made.
 
 use std::{
     collections::BTreeMap,
@@ -15,12 +15,12 @@ use crate::regen::{read_schemas, repository, write};
 /// Commands of `cargo xtask schemas`.
 #[derive(clap::Subcommand)]
 pub(crate) enum SchemasCommand {
-    /// Make the files of `schemas/` anew from an official download
+    /// Write the files of `schemas/` again from an official download
     Import {
         /// The folder or ZIP file of the download
         source: PathBuf,
     },
-    /// Show that the files of `schemas/` say what an official download says
+    /// Check that the files of `schemas/` have the same content as an official download
     Verify {
         /// The folder or ZIP file of the download
         source: PathBuf,
@@ -30,7 +30,7 @@ pub(crate) enum SchemasCommand {
 /// Runs one command.
 ///
 /// # Errors
-/// A source that cannot be read, or does not say the same.
+/// A source that cannot be read, or that has another content.
 pub(crate) fn run(command: SchemasCommand) -> anyhow::Result<()> {
     match command {
         SchemasCommand::Import { source } => import(&source),
@@ -72,7 +72,7 @@ fn verify(source: &Path) -> anyhow::Result<()> {
                 let set = sets.entry(set.name).or_insert(Set { edition, set, sources: Vec::new() });
                 match set.sources.iter().find(|source| source.name == name) {
                     Some(before) if before.text != text => {
-                        problems.push(format!("{name} is there twice, and the two differ"));
+                        problems.push(format!("{name} occurs twice, and the two differ"));
                     }
                     Some(_) => {}
                     None => set.sources.push(Source { name, text }),
@@ -90,8 +90,8 @@ fn verify(source: &Path) -> anyhow::Result<()> {
             continue;
         };
         let ours = read_schemas(&folder_of(edition))?;
-        // The files of a folder that are of this set; one that cannot be read is compared, and so
-        // found.
+        // The files of a folder that belong to this set. A file that cannot be read is included, so
+        // that the comparison reports it.
         let ours: Vec<_> = ours
             .iter()
             .map(|(name, text)| Source { name, text })
@@ -102,7 +102,7 @@ fn verify(source: &Path) -> anyhow::Result<()> {
             .collect();
         let differences = official::verify(sources, &ours, pins);
         if differences.is_empty() {
-            println!("{}: {} files say the same, and are the pinned ones", set.document, sources.len());
+            println!("{}: {} files have the same content, and match their pins", set.document, sources.len());
         }
         problems.extend(differences.iter().map(ToString::to_string));
     }
@@ -118,10 +118,10 @@ fn verify(source: &Path) -> anyhow::Result<()> {
     if problems.len() > PROBLEMS_SHOWN {
         eprintln!("… and {} more", problems.len() - PROBLEMS_SHOWN);
     }
-    bail!("{} does not say what schemas/ says: {} differences", source.display(), problems.len());
+    bail!("{} and schemas/ do not have the same content: {} differences", source.display(), problems.len());
 }
 
-/// What a download holds of one set.
+/// The files of one set in a download.
 struct Set<'a> {
     edition: &'static edition::Edition,
     set: &'static edition::SchemaSet,
@@ -142,8 +142,8 @@ fn read_pins() -> anyhow::Result<Pins> {
     Pins::parse(&text).with_context(|| format!("in {}", path.display()))
 }
 
-/// The schema files of a folder, of a ZIP, or of ZIPs in either. Versions of OCPP have files of the
-/// same name.
+/// The schema files of a folder, of a ZIP file, or of ZIP files in either. Different versions of
+/// OCPP have files with the same name.
 fn read_official(source: &Path) -> anyhow::Result<Vec<SchemaFile>> {
     let mut reader = Reader { files: Vec::new(), bytes_left: MAX_TOTAL_BYTES, files_left: MAX_FILES };
     reader.path(source, 0)?;
@@ -175,7 +175,7 @@ impl Reader {
         self.entry(path, file, depth)
     }
 
-    /// A file by its name, or an archive by what is in it.
+    /// Adds a file by its name, or an archive by its content.
     fn entry(&mut self, path: &Path, content: impl std::io::Read, depth: usize) -> anyhow::Result<()> {
         let Some(kind) = Kind::of(path) else {
             if depth == 0 {
@@ -217,7 +217,7 @@ impl Reader {
             if entry.is_dir() {
                 continue;
             }
-            // The name is only looked at, never opened as a path.
+            // The name is only compared, never opened as a path.
             let name =
                 entry.name().with_context(|| format!("name of entry {index} of {}", path.display()))?;
             let name = path.join(name.as_ref());
@@ -243,7 +243,7 @@ enum Kind {
 impl Kind {
     fn of(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?;
-        // Archives made on macOS carry a twin `._Name` of each file.
+        // Archives made on macOS contain a second file `._Name` for each file.
         if path.file_name()?.to_str()?.starts_with('.') {
             return None;
         }
@@ -262,16 +262,16 @@ impl Kind {
     }
 }
 
-/// Bytes of one schema file; the largest official one has some 70,000.
+/// The maximum size of one schema file in bytes; the largest official one has about 70,000.
 const MAX_SCHEMA_BYTES: u64 = 1 << 20;
-/// Bytes read from one download, unpacked; the whole of OCPP 2.0.1 with its PDF files has some
+/// The maximum number of unpacked bytes of one download; OCPP 2.0.1 with its PDF files has about
 /// 40,000,000.
 const MAX_TOTAL_BYTES: u64 = 256 << 20;
-/// Files read from one download.
+/// The maximum number of files in one download.
 const MAX_FILES: usize = 10_000;
-/// Folders or archives within one another.
+/// The maximum depth of nested folders and archives.
 const MAX_DEPTH: usize = 8;
-/// Differences worth printing: the length of a screen.
+/// The maximum number of printed differences: the length of a screen.
 const PROBLEMS_SHOWN: usize = 40;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Finds SoftHSM, the PKCS #11 module that the tests and the demo run on, or unpacks Debian's
-//! package of it.
+//! Finds SoftHSM, the PKCS #11 module that the tests and the demo use, or unpacks Debian's package
+//! of it.
 //!
 //! Nothing is installed and no root is needed: the shared library alone is enough.
 
@@ -22,7 +22,7 @@ pub(crate) struct SofthsmArguments {
     env: bool,
 }
 
-/// `cargo xtask softhsm`: makes SoftHSM available and says where it is.
+/// `cargo xtask softhsm`: makes SoftHSM available and prints where it is.
 pub(crate) fn run_command(arguments: &SofthsmArguments) -> Result<()> {
     let module = module()?;
     let configuration = configure(&target().join("softhsm/shell"), &target().join("softhsm/shell/tokens"))?;
@@ -100,7 +100,8 @@ fn unpack(package: &str) -> Result<PathBuf> {
     fs::create_dir_all(&debs)?;
     eprintln!("unpacking {package} into {}", unpacked.display());
     if download(&debs, package, &[]).is_err() {
-        // The package lists of the system are missing or old: make our own, which needs no root.
+        // The package lists of the system are missing or old: create our own, which does not need
+        // root.
         let apt = folder.join("apt");
         fs::create_dir_all(apt.join("lists/partial"))?;
         fs::create_dir_all(apt.join("cache/archives/partial"))?;
@@ -128,11 +129,11 @@ fn download(debs: &Path, package: &str, options: &[String]) -> Result<String> {
     output(Command::new("apt-get").current_dir(debs).args(options).args(["-q", "download", package]))
 }
 
-/// What to type where SoftHSM cannot be had by itself.
+/// What to type if SoftHSM cannot be provided automatically.
 const INSTALL: &str = "SoftHSM is missing; install it: `sudo apt-get install softhsm2`, `sudo dnf install softhsm`, \
                        or `brew install softhsm`, or set PKCS11_MODULE to libsofthsm2.so";
 
-/// Where distributions put the module.
+/// The places of the module in several distributions.
 const SYSTEM_PATHS: &[&str] = &[
     "/usr/lib/softhsm/libsofthsm2.so",
     "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",

@@ -1,4 +1,4 @@
-//! Runs every test with a real token and a real peer at hand.
+//! Runs every test with a real token and a real peer.
 
 use std::{ffi::OsString, path::PathBuf, process::Command};
 
@@ -66,7 +66,7 @@ pub(crate) fn run_command(arguments: &TestArguments) -> Result<()> {
     left_out.print(cargo())
 }
 
-/// What the tests find in their environment.
+/// The environment variables of the tests.
 fn environment(tokens: &TokenFolder, left_out: &LeftOut) -> Result<Vec<(&'static str, OsString)>> {
     let configuration = softhsm::configure(&target().join("softhsm/test"), &tokens.path())?;
     let mut environment = vec![
@@ -80,12 +80,12 @@ fn environment(tokens: &TokenFolder, left_out: &LeftOut) -> Result<Vec<(&'static
     Ok(environment)
 }
 
-/// The tests that are not run, because the system lacks what they need.
+/// The tests that are not run, because the system lacks their requirements.
 #[derive(Default)]
 struct LeftOut {
-    /// What is missing.
+    /// The missing requirements.
     names: Vec<&'static str>,
-    /// The tests that need it, in nextest's language.
+    /// The tests that need them, as filters of nextest.
     filters: Vec<&'static str>,
 }
 
@@ -136,7 +136,7 @@ impl LeftOut {
     }
 }
 
-/// The folder of the tests' tokens, in memory where the system has such a place: on a disk SoftHSM
+/// The folder of the tests' tokens, in memory if the system has such a place: on a disk SoftHSM
 /// takes a hundred times as long to write a key. Removed at the end.
 struct TokenFolder(tempfile::TempDir);
 

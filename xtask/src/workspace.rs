@@ -1,4 +1,4 @@
-//! Where things lie in the checkout, and how commands are run in it.
+//! The folders of the checkout, and how commands are run in it.
 
 use std::{
     ffi::OsString,
@@ -13,7 +13,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_path_buf()
 }
 
-/// The folder that cargo builds into, and that everything made by xtask lies in.
+/// The folder into which cargo builds. It contains everything that xtask creates.
 pub(crate) fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(dir) => root().join(dir),
@@ -21,7 +21,7 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
-/// cargo, as it called this program.
+/// cargo: the program that has started this one.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).env("PATH", path());
@@ -38,7 +38,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command to its end and returns what it wrote to its standard output.
+/// Runs a command to its end and returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let text = shown(command);
     let output = command.output().with_context(|| format!("cannot start `{text}`"))?;
@@ -74,7 +74,7 @@ fn with_daemons(mut path: OsString) -> OsString {
     path
 }
 
-/// A word quoted for a shell where it needs to be.
+/// A word, quoted for a shell if necessary.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -1,5 +1,5 @@
-//! From the request to the certificate: parsed, proven, decided, linted, signed, verified; without
-//! and with a record.
+//! From the request to the certificate: parse, prove, decide, lint, sign, verify; without and with
+//! a record.
 
 use std::{
     fs,
@@ -24,10 +24,10 @@ use crate::{
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How often all requests are certified in a round.
+/// The number of times that all requests are certified in a round.
 const REPEATS: usize = 20;
 
-/// As many stations ask at a time where a CSMS has something to do.
+/// The number of stations that ask at the same time on a busy CSMS.
 const STATIONS: usize = 8;
 
 pub(crate) fn measure(rounds: usize) -> Result<()> {
@@ -53,7 +53,7 @@ pub(crate) fn measure(rounds: usize) -> Result<()> {
     Ok(())
 }
 
-/// Eight extensions, as much as others write.
+/// Eight extensions, the same number as in other programs.
 fn settings() -> Result<CaSettings> {
     let mut profiles = Profiles::default();
     let mut station = Profile::station();
@@ -69,7 +69,7 @@ fn root(key: &Key) -> Result<String> {
     Ok(CertificateAuthority::create_root(key, &subject, 10 * YEAR, SystemTime::now())?)
 }
 
-/// CPU per certificate, with requests of so many stations at a time.
+/// CPU per certificate, with requests of this many stations at the same time.
 async fn cost(authority: &Arc<CertificateAuthority>, requests: &[Request], stations: usize) -> Result<f64> {
     let prepared: Vec<_> = requests
         .iter()
@@ -106,8 +106,8 @@ async fn cost(authority: &Arc<CertificateAuthority>, requests: &[Request], stati
     Ok((cpu::used_us("self", cpu::OWN)? - before) / (REPEATS * REQUESTS) as f64)
 }
 
-/// A root in the token, for other programs that use the same key: its certificate, and the token's
-/// and the key's names.
+/// Writes a root in the token, for other programs that use the same key: its certificate, and the
+/// names of the token and the key.
 pub(crate) fn write_authority(folder: &Path) -> Result<()> {
     let token: Token = token::new(1)?;
     let key = token::key(&token, "ca")?;

@@ -1,8 +1,8 @@
-//! Prints what was measured, a line each: what, of whom, the figure, the unit.
+//! Prints the measurements, one per line: the name, the contestant, the value, the unit.
 //!
-//! CPU time is the whole process's, so that a contestant cannot hide work in another thread.
-//! Contestants run in turn, in several rounds, so that all see the same noise; the median round is
-//! printed.
+//! The CPU time is that of the whole process, so that a contestant cannot hide work in another
+//! thread. Contestants run in turn, in several rounds, so that all have the same noise; the median
+//! round is printed.
 
 mod cpu;
 mod issuance;
@@ -26,7 +26,7 @@ fn main() -> Result<()> {
         // The requests and the authority of `issuance`, for contestants in other processes.
         ["requests", folder] => pki::write(folder.as_ref()),
         ["authority", folder] => issuance::write_authority(folder.as_ref()),
-        // The token is slow, so the rate counts.
+        // The token is slow, so the rate is measured.
         ["slow", rounds] => signatures::measure_rate(rounds.parse().context("rounds are a number")?),
         _ => bail!("softhsm ROUNDS | slow ROUNDS | requests FOLDER | authority FOLDER"),
     }

@@ -1,11 +1,11 @@
-//! Requests of many stations, by keys in software.
+//! Requests of many stations, with keys in software.
 
 use std::{fs, path::Path};
 
 use anyhow::Result;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 
-/// How many different requests there are. Each is certified several times.
+/// The number of different requests. Each one is certified several times.
 pub(crate) const REQUESTS: usize = 200;
 
 /// A station and its request.
@@ -28,7 +28,7 @@ pub(crate) fn requests() -> Result<Vec<Request>> {
         .collect()
 }
 
-/// The requests as files, for other programs.
+/// Writes the requests to files, for other programs.
 pub(crate) fn write(folder: &Path) -> Result<()> {
     for (number, request) in requests()?.iter().enumerate() {
         fs::write(folder.join(format!("{number:03}.csr")), &request.pem)?;

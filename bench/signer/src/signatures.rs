@@ -1,4 +1,4 @@
-//! Signatures: the bare module in a loop, and the pool.
+//! Signatures: the module alone in a loop, and the pool.
 
 use std::{
     thread,
@@ -21,7 +21,7 @@ use crate::{cpu, median, tell, token};
 const CALLERS: usize = 8;
 const SIGNATURES: usize = 20_000;
 
-/// CPU per signature: bare and pooled, from one caller and from eight.
+/// CPU per signature: with the module alone and with the pool, from one caller and from eight.
 pub(crate) fn measure(rounds: usize) -> Result<()> {
     let token = token::new(4)?;
     let key = token::key(&token, "sign")?;
@@ -49,7 +49,7 @@ pub(crate) fn measure_rate(rounds: usize) -> Result<()> {
     const SLOW: usize = 100;
     for _ in 0..rounds {
         bare.push(rate(SLOW, || each_bare(&sessions, SLOW))?);
-        // Several callers, so that the token never waits for one.
+        // There are several callers, so that the token never waits for one.
         pooled.push(rate(SLOW, || each_pooled(&key, 4, SLOW / 4))?);
     }
     tell("slow-token", "bare", median(bare), "per-s");
@@ -61,7 +61,7 @@ fn each_bare(sessions: &[(Session, ObjectHandle)], count: usize) -> Result<()> {
     if let [(session, key)] = sessions {
         return bare(session, *key, count);
     }
-    // A session is not Sync: each thread takes its own. Handles are numbers.
+    // A session is not Sync, so each thread has its own. Handles are numbers.
     let keys: Vec<_> = sessions.iter().map(|(_, key)| *key).collect();
     thread::scope(|scope| {
         let threads: Vec<_> = sessions
@@ -108,7 +108,7 @@ fn rate(count: usize, run: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(count as f64 / begin.elapsed().max(Duration::from_nanos(1)).as_secs_f64())
 }
 
-/// The module without us.
+/// The module without our crate.
 fn stranger() -> Result<Pkcs11> {
     let context = Pkcs11::new(token::module()?)?;
     let _ = context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK));

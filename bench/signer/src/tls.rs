@@ -1,5 +1,5 @@
-//! TLS: mutual handshakes with both keys in a token, and what a slow token does to the other tasks
-//! of a runtime.
+//! TLS: mutual handshakes with both keys in a token, and the effect of a slow token on the other
+//! tasks of a runtime.
 
 use std::{
     sync::Arc,
@@ -25,7 +25,7 @@ use crate::{cpu, median, tell, token};
 
 const HANDSHAKES: usize = 2000;
 
-/// How long the slow token takes.
+/// The duration of a signature in the slow token.
 const SLOW: Duration = Duration::from_millis(200);
 
 pub(crate) fn measure(rounds: usize) -> Result<()> {
@@ -50,7 +50,7 @@ fn worst_delay(runtime: &Runtime, stage: &Arc<Stage>) -> Result<f64> {
         let handshakes: Vec<_> = (0..8)
             .map(|_| {
                 let stage = Arc::clone(stage);
-                // As ocpp-transport runs a whole handshake: on a thread that may block.
+                // Like ocpp-transport, this runs a whole handshake on a thread that may block.
                 tokio::task::spawn_blocking(move || Handle::current().block_on(async { stage.shake_hands() }))
             })
             .collect();
@@ -158,7 +158,7 @@ fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>> {
     Ok(CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>()?)
 }
 
-/// A key in a token that takes its time.
+/// A key in a slow token.
 #[derive(Debug)]
 struct Delayed {
     key: Arc<dyn SigningKey>,

@@ -1,4 +1,4 @@
-//! A new token in the module that PKCS11_MODULE names.
+//! A new token in the module of PKCS11_MODULE.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub(crate) fn module() -> Result<PathBuf> {
     module_from_environment().context("PKCS11_MODULE names the module: run `cargo xtask bench signer`")
 }
 
-/// Options with so many threads.
+/// Options with this many threads.
 pub(crate) fn options(workers: usize) -> Result<TokenOptions> {
     Ok(TokenOptions::new().module(module()?).pin(Pin::new(PIN)).workers(workers))
 }

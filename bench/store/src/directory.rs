@@ -1,6 +1,6 @@
-//! What the best-known station stack does: PEM files in a directory, read and parsed anew for each
-//! call. It reads with our parser and hashes as we do, so that only the way of storing differs. It
-//! does not sync, and a crash may lose or halve a file.
+//! The method of the best-known station stack: PEM files in a directory, which each call reads and
+//! parses again. It uses our parser and our hashes, so that only the storage differs. It does not
+//! sync, and a crash may lose or truncate a file.
 
 use std::collections::HashMap;
 use std::fs;
@@ -39,7 +39,7 @@ impl PemDirectory {
 
     pub(crate) fn install(&self, pki: &Pki) -> Result<()> {
         let new = Certificate::from_pem(&pki.other.pem())?;
-        // Whether it is there already, and how many there are.
+        // Checks whether the certificate exists, and how many there are.
         let files = self.read()?;
         ensure!(!files.iter().any(|(_, chain)| chain[0] == new), "it is there already");
         fs::write(self.path.join("other.pem"), pki.other.pem())?;

@@ -1,6 +1,6 @@
-//! `bench-store FOLDER ROUNDS` measures on the disk of FOLDER, and prints a line
-//! `what contestant nanoseconds` per round. `bench-store memory STORE` opens a store and prints
-//! what it takes of memory, in octets.
+//! `bench-store FOLDER ROUNDS` measures on the disk of FOLDER, and prints a line `what contestant
+//! nanoseconds` per round. `bench-store memory STORE` opens a store and prints its memory in
+//! octets.
 
 mod directory;
 mod ours;
@@ -26,7 +26,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// The contestants take turns, so that all see the same noise.
+/// The contestants take turns, so that all have the same noise.
 fn measure(folder: &Path, rounds: usize) -> Result<()> {
     let pki = Pki::new()?;
     let place = tempfile::tempdir_in(folder)?;
@@ -34,7 +34,7 @@ fn measure(folder: &Path, rounds: usize) -> Result<()> {
     let store = ours::filled(&path, &pki)?;
     let directory = PemDirectory::filled(&place.path().join("pem"), &pki)?;
     let mut bare = bare_file(&place.path().join("bare"))?;
-    // The first change after opening marks the file as open; it is not what a change costs.
+    // The first change after opening marks the file as open. It is not the cost of a usual change.
     ours::install(&store, &pki)?;
     ours::delete(&store, &pki)?;
 
@@ -69,7 +69,8 @@ fn print(what: &str, contestant: &str, time: Duration) {
     println!("{what} {contestant} {}", time.as_nanos());
 }
 
-/// A file that has its length already, as the store's has: what is measured is data, not metadata.
+/// A file that already has its length, like the store's file. The measurement is then of data, not
+/// of metadata.
 fn bare_file(path: &Path) -> Result<File> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(&[0; 65_536])?;
@@ -77,7 +78,7 @@ fn bare_file(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// As little as a durable change can be: a page, and the sync.
+/// The smallest durable change: a page and the sync.
 fn write_bare(file: &mut File) -> Result<()> {
     file.seek(SeekFrom::Start(0))?;
     file.write_all(&[0x55; 4096])?;
@@ -93,7 +94,7 @@ fn memory(store: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Resident memory of this process that no file backs, in octets.
+/// Resident memory of this process without file backing, in octets.
 fn resident() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status").context("this needs Linux")?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;

@@ -12,7 +12,7 @@ pub(crate) struct Pki {
     pub(crate) root: Authority,
     pub(crate) sub_1: Authority,
     pub(crate) sub_2: Authority,
-    /// One that is installed and deleted.
+    /// A certificate that is installed and deleted.
     pub(crate) other: Authority,
     pub(crate) roots: Vec<Authority>,
     pub(crate) chains: Vec<Chain>,
@@ -34,7 +34,7 @@ impl Pki {
                 let secc_id = format!("SECC-{number}");
                 let key = KeyPair::generate()?;
                 let mut params = params(&secc_id);
-                // The DC by which vehicles know an SECC (ISO 15118-2).
+                // The DC that identifies an SECC to vehicles (ISO 15118-2).
                 let domain_component = DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 25]);
                 params.distinguished_name.push(domain_component, DnValue::Ia5String("CPO".try_into()?));
                 params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

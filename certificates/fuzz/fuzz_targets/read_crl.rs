@@ -1,7 +1,7 @@
-//! Any bytes as a revocation list of the authority of the corpus.
+//! Parses any bytes as a revocation list of the authority of the corpus.
 //!
-//! Nothing may panic, and whatever verifies names the certificate that was revoked: only that was
-//! signed.
+//! No input may cause a panic. A list that verifies names the revoked certificate, because the
+//! authority has signed nothing else.
 
 #![no_main]
 

@@ -1,7 +1,8 @@
-//! Any text as hash data, as a serial number, as the hash of a key, and as the identity of a
+//! Parses any text as hash data, as a serial number, as the hash of a key, and as the identity of a
 //! station.
 //!
-//! Nothing may panic, and what was read is written in one spelling that is read as the same.
+//! No input may cause a panic. A parsed value has one written form, and that form parses to the
+//! same value.
 
 #![no_main]
 

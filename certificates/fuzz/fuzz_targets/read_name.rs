@@ -1,7 +1,7 @@
-//! Any bytes as a name, and as a certificate.
+//! Parses any bytes as a name, and as a certificate.
 //!
-//! Nothing may panic, what is read has no control characters, and a certificate is found again in
-//! its own PEM.
+//! No input may cause a panic. Text that is read contains no control characters, and a certificate
+//! can be read again from its own PEM.
 
 #![no_main]
 

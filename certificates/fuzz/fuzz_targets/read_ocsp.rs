@@ -1,7 +1,7 @@
-//! Any bytes as an OCSP response about the certificate of the corpus.
+//! Parses any bytes as an OCSP response about the certificate of the corpus.
 //!
-//! Nothing may panic, and whatever verifies says that the certificate is revoked: only that was
-//! signed.
+//! No input may cause a panic. A response that verifies reports that the certificate is revoked,
+//! because the authority has signed nothing else.
 
 #![no_main]
 
@@ -22,7 +22,7 @@ static ID: LazyLock<CertificateId> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = check_about(bytes, &ID.hash_data(HashAlgorithm::Sha256));
-    // Long after the corpus was made, by a clock that is off by as much.
+    // A time long after the corpus was created, and a clock tolerance of the same length.
     let verified = verify(bytes, &ID, &ISSUER, UnixSeconds::new(2_000_000_000), Duration::from_secs(2_000_000_000));
     if let Ok(verified) = verified {
         assert_eq!(verified.status, CertificateStatus::Revoked);

@@ -1,7 +1,7 @@
-//! Any bytes as a file or message in PEM.
+//! Parses any bytes as a file or message in PEM.
 //!
-//! Nothing may panic, no block may be skipped, and what was read is written and read again as the
-//! same.
+//! No input may cause a panic, and no block may be skipped. The blocks that are read can be
+//! written, and are read again as the same.
 
 #![no_main]
 

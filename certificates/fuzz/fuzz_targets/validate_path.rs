@@ -1,6 +1,6 @@
-//! Any bytes as a certificate: as a leaf, as a sub-CA in its own path, and as a root.
+//! Parses any bytes as a certificate: as a leaf, as a sub-CA in its own path, and as a root.
 //!
-//! Nothing may panic, and a path that is found ends at the root that is trusted.
+//! No input may cause a panic, and a path that is found ends at the trusted root.
 
 #![no_main]
 
@@ -25,7 +25,8 @@ fuzz_target!(|bytes: &[u8]| {
         if let Ok(path) = verify(&certificate, &intermediates, &*ROOTS, window, purpose) {
             assert_eq!(path.root, &ROOTS[0]);
         }
-        // As its own root, so that what restricts a path is reached wherever it signed itself.
+        // The certificate as its own root, so that a self-signed input reaches the checks of a
+        // whole path.
         let _ = verify(&certificate, &intermediates, &itself, window, purpose);
     }
 });

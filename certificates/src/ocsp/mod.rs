@@ -1,5 +1,5 @@
-//! OCSP (RFC 6960): the request about one certificate, what a response says, and whether that may
-//! be relied on.
+//! OCSP (RFC 6960): the request about one certificate, the content of a response, and whether the
+//! response may be relied on.
 
 mod request;
 mod response;

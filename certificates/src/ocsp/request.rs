@@ -8,7 +8,7 @@ use x509_cert::spki::AlgorithmIdentifierOwned;
 use crate::hash_data::{CertificateId, HashAlgorithm, HashData};
 use crate::types::SerialNumber;
 
-/// The request to a responder, in DER: for this one certificate, without a nonce, because answers
+/// The request to a responder, in DER: for one certificate, and without a nonce, because answers
 /// are cached.
 ///
 /// # Errors
@@ -18,8 +18,8 @@ pub fn to_request(hash: &HashData) -> Result<Vec<u8>, der::Error> {
     request(oid(hash.algorithm()), name, key, hash.serial_number())
 }
 
-/// As [`to_request`], by SHA-1: many responders know no other digest (RFC 5019, 2.1.1). It only
-/// names the certificate; nothing is signed with it.
+/// As [`to_request`], with SHA-1: many responders support no other digest (RFC 5019, 2.1.1). SHA-1
+/// only identifies the certificate; it protects no signature.
 ///
 /// # Errors
 /// As [`to_request`].
@@ -44,7 +44,7 @@ fn request(
     OcspRequest { tbs_request: TbsRequest { request_list: vec![Request { req_cert: id }] } }.to_der()
 }
 
-/// How OCSP names the algorithm.
+/// The identifier of the algorithm in OCSP.
 pub(super) fn oid(algorithm: HashAlgorithm) -> ObjectIdentifier {
     ObjectIdentifier::new_unwrap(match algorithm {
         HashAlgorithm::Sha256 => "2.16.840.1.101.3.4.2.1",

@@ -1,4 +1,6 @@
-//! OCSPResponse (RFC 6960, 4.2), read by hand because the signature is over the bytes as received.
+//! OCSPResponse (RFC 6960, 4.2), read part by part, because the signature covers the received
+//! bytes.
+//! bytes.
 
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
@@ -11,12 +13,12 @@ use crate::hash_data::{CertificateId, HashAlgorithm, HashData};
 use crate::ocsp::request::{SHA1, oid};
 use crate::types::{SerialNumber, UnixSeconds};
 
-/// The parts of a BasicOCSPResponse that count.
+/// The relevant parts of a BasicOCSPResponse.
 pub(super) struct Basic<'a> {
     pub(super) signed: Signed<'a>,
     pub(super) responder: Responder<'a>,
     singles: Vec<Single<'a>>,
-    /// What the responder sent along to prove itself, in DER.
+    /// The certificates that the responder has sent as a proof of its authority, in DER.
     pub(super) certificates: Vec<&'a [u8]>,
 }
 
@@ -34,7 +36,7 @@ pub(super) struct Single<'a> {
     pub(super) status: CertificateStatus,
     pub(super) this_update: UnixSeconds,
     pub(super) next_update: Option<UnixSeconds>,
-    /// An extension of it is critical, and none is known here.
+    /// Whether one of its extensions is critical. No critical extension is known here.
     has_unknown_critical: bool,
 }
 
@@ -46,7 +48,7 @@ struct CertId<'a> {
     serial_number: SerialNumber,
 }
 
-/// The status of a certificate, as its CA or a responder of it signed it.
+/// The status of a certificate, as signed by its CA or by a responder of that CA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CertificateStatus {
     /// Not revoked.
@@ -57,7 +59,7 @@ pub enum CertificateStatus {
     Unknown,
 }
 
-/// Why bytes are no answer about a certificate.
+/// Why bytes are not an answer about a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoAnswer {
@@ -73,22 +75,22 @@ pub enum NoAnswer {
     /// Not an OCSPResponse.
     #[error("the bytes are not an OCSPResponse in DER (M06.FR.08)")]
     Der {
-        /// Where the encoding breaks.
+        /// The error of the decoder.
         #[source]
         source: der::Error,
     },
     /// Another version than 1, whose fields may mean something else.
     #[error("the response is of another version than 1")]
     Version,
-    /// More answers or certificates than one question brings.
+    /// More answers or certificates than a response to one request contains.
     #[error("the response has more than {max} {what}")]
     TooMany {
-        /// What there is too much of.
+        /// The name of the exceeded quantity.
         what: &'static str,
-        /// The most that are read.
+        /// The maximum number.
         max: usize,
     },
-    /// An extension that is not known here changes what the response means (RFC 6960, 4.4).
+    /// An unknown extension that changes the meaning of the response (RFC 6960, 4.4).
     #[error("the response has a critical extension that is not known here")]
     CriticalExtension,
     /// About something else.
@@ -105,8 +107,8 @@ impl From<der::Error> for NoAnswer {
     }
 }
 
-/// Whether bytes are a responder's answer about the certificate that `hash` names. Whether the
-/// answer may be relied on can only be judged with the issuer's certificate: see
+/// Whether the bytes are a responder's answer about the certificate that `hash` identifies. Whether
+/// the answer may be relied on can be checked only with the issuer's certificate: see
 /// [`verify`](super::verify).
 ///
 /// # Errors
@@ -115,7 +117,7 @@ pub fn check_about(der: &[u8], hash: &HashData) -> Result<(), NoAnswer> {
     Basic::read(der)?.about(|id| id.is_named_by(hash)).map(drop)
 }
 
-/// As [`check_about`], where the issuer is known: responses by SHA-1 are read too.
+/// As [`check_about`], if the issuer is known: responses with SHA-1 are read too.
 ///
 /// # Errors
 /// [`NoAnswer`]
@@ -157,12 +159,12 @@ impl<'a> Basic<'a> {
         Ok(Self { signed, responder, singles, certificates })
     }
 
-    /// What it says about the certificate `id`.
+    /// The answer about the certificate `id`.
     pub(super) fn about_certificate(&self, id: &CertificateId) -> Result<&Single<'a>, NoAnswer> {
         self.about(|single| single.names(id))
     }
 
-    /// The newest of the answers about one certificate, which all state one status.
+    /// The newest of the answers about one certificate. All of them must have the same status.
     fn about(&self, is_it: impl Fn(&CertId<'_>) -> bool) -> Result<&Single<'a>, NoAnswer> {
         let mut found: Option<&Single<'a>> = None;
         for single in self.singles.iter().filter(|single| is_it(&single.id)) {
@@ -192,8 +194,8 @@ impl CertId<'_> {
         if self.serial_number != id.serial_number() {
             return false;
         }
-        // Most responders know no other digest. It only names the certificate here; nothing is
-        // signed with it.
+        // Most responders support no other digest. Here it only identifies the certificate; it
+        // protects no signature.
         if self.digest == SHA1 {
             return Sha1::digest(id.issuer()).as_slice() == self.issuer_name_hash
                 && Sha1::digest(id.issuer_key()).as_slice() == self.issuer_key_hash;
@@ -206,7 +208,7 @@ impl CertId<'_> {
 fn response_data(der: &[u8]) -> Result<(Responder<'_>, Vec<Single<'_>>), NoAnswer> {
     let mut data = sequence(der)?;
     let mut field = AnyRef::decode(&mut data)?;
-    // [0] version, which is v1 and then left out; some write it all the same.
+    // [0] version: v1 should be omitted, but some responders write it.
     if field.tag() == context(0) {
         if field.value() != [0x02, 0x01, 0x00] {
             return Err(NoAnswer::Version);
@@ -229,7 +231,7 @@ fn response_data(der: &[u8]) -> Result<(Responder<'_>, Vec<Single<'_>>), NoAnswe
         }
         singles.push(single(list.tlv_bytes()?)?);
     }
-    // No extension is asked for, so none is known.
+    // The request contains no extension, so no critical one is expected.
     if optional_extensions(&mut data)? {
         return Err(NoAnswer::CriticalExtension);
     }
@@ -281,8 +283,9 @@ const BASIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1
 /// The first octet of `[0] EXPLICIT`.
 const CONTEXT_0: u8 = 0xa0;
 
-/// A responder sends its own certificate, perhaps with the chain above it.
+/// A responder sends its own certificate, possibly with the chain above it.
 const MAX_CERTIFICATES: usize = 8;
 
-/// One certificate is asked about; responders that answer in advance put a few into one answer.
+/// The request is about one certificate; a responder that signs in advance puts a few into one
+/// answer.
 const MAX_SINGLES: usize = 64;

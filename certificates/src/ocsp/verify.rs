@@ -14,17 +14,17 @@ use crate::signature::{self, BadSignature};
 use crate::types::UnixSeconds;
 use crate::validity::{OutsideValidity, judge_at};
 
-/// What a response that passed says.
+/// The content of a verified response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
     /// The status of the certificate.
     pub status: CertificateStatus,
-    /// Until when it holds, where the response says so.
+    /// The end of its validity, if the response contains one.
     pub next_update: Option<UnixSeconds>,
 }
 
-/// Judges `der` as an answer about `id`, which `issuer` issued, by a clock that may be off by
+/// Verifies `der` as an answer about `id`, which `issuer` has issued, by a clock that may be off by
 /// `skew`.
 ///
 /// # Errors
@@ -38,11 +38,11 @@ pub fn verify(
 ) -> Result<Verified, OcspRefused> {
     let no_answer = |source| OcspRefused::NoAnswer { source };
     let basic = Basic::read(der).map_err(no_answer)?;
-    // 1: the answer is about the certificate that was asked about.
+    // 1: the answer is about the requested certificate.
     let single = basic.about_certificate(id).map_err(no_answer)?;
-    // 2, 3, 4: signed, by the signer that it names, who may do so.
+    // 2, 3, 4: signed by the named signer, which is authorized.
     check_signer(&basic, issuer, now, skew)?;
-    // 5: the status is known to be right lately enough.
+    // 5: the status was known to be correct recently enough.
     if single.this_update > now.saturating_add(skew) {
         return Err(OcspRefused::Future);
     }
@@ -54,15 +54,14 @@ pub fn verify(
     Ok(Verified { status: single.status, next_update: single.next_update })
 }
 
-/// From when on a response that was verified holds for `id`; `None` if it says nothing about it.
+/// The start of validity of a verified response about `id`; `None` if it has no answer about it.
 #[must_use]
 pub fn this_update(der: &[u8], id: &CertificateId) -> Option<UnixSeconds> {
     Some(Basic::read(der).ok()?.about_certificate(id).ok()?.this_update)
 }
 
-/// RFC 6960, 4.2.2.2: the CA that issued the certificate signs itself, or a responder whose
-/// certificate this very CA has issued for that purpose. There are no responders that are trusted
-/// for another reason.
+/// RFC 6960, 4.2.2.2: the signer is the CA that issued the certificate, or a responder whose
+/// certificate this CA has issued for that purpose. No other responders are trusted.
 fn check_signer(
     basic: &Basic<'_>,
     issuer: &Certificate,
@@ -99,7 +98,7 @@ fn check_signer(
 fn is_named(responder: &Responder<'_>, certificate: &Certificate) -> bool {
     match responder {
         Responder::Name(name) => *name == certificate.subject().as_der(),
-        // SHA-1 only names it here.
+        // SHA-1 only identifies the signer here.
         Responder::KeyHash(hash) => Sha1::digest(certificate.public_key()).as_slice() == *hash,
     }
 }
@@ -111,25 +110,25 @@ pub enum OcspRefused {
     /// No answer about the certificate.
     #[error("the responder gave no answer about the certificate")]
     NoAnswer {
-        /// What it is instead.
+        /// The reason.
         #[source]
         source: NoAnswer,
     },
-    /// The response names as its signer somebody who is not known.
+    /// The response names an unknown signer.
     #[error("the response names a signer that is neither the issuer nor sent along")]
     UnknownSigner,
-    /// The signer may not speak for the CA.
+    /// The CA has not authorized the signer.
     #[error("the signer of the response is not authorised by the issuer")]
     UnauthorizedSigner,
-    /// The signer's certificate has expired, or is of the future.
+    /// The signer's certificate has expired, or is not valid yet.
     #[error("the certificate of the response's signer is not valid now")]
     SignerValidity {
-        /// Which end of its validity.
+        /// The end of its validity that was missed.
         #[source]
         source: OutsideValidity,
     },
     /// The signature does not verify.
-    #[error("the signature of the response does not count")]
+    #[error("the signature of the response is not accepted")]
     Signature {
         /// What is wrong with it.
         #[source]
@@ -138,18 +137,18 @@ pub enum OcspRefused {
     /// thisUpdate is in the future.
     #[error("the response is from the future; if it is not, set the clock")]
     Future,
-    /// nextUpdate has passed, or it is older than a week without one.
+    /// nextUpdate has passed, or is missing and the response is older than a week.
     #[error("the response is out of date")]
     Stale,
 }
 
-/// For how long a response without nextUpdate holds (M06.FR.10, M07.FR.09).
+/// How long a response without nextUpdate is valid (M06.FR.10, M07.FR.09).
 pub const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
 
-/// The extensions of a responder's certificate that are read, or that change nothing here: nobody
-/// asks for a policy or for an alternative name.
+/// The extensions of a responder's certificate that are read, or that have no effect here: policies
+/// and alternative names are not used.
 const KNOWN_OF_SIGNERS: &[ObjectIdentifier] = &[
     BASIC_CONSTRAINTS,
     KEY_USAGE,

@@ -6,7 +6,7 @@ use crate::signature::BadSignature;
 use crate::validity::OutsideValidity;
 
 /// Why a certificate does not lead to a trusted root, or may not be used. Positions count from the
-/// leaf, which is 0; the root has the last one.
+/// leaf, which is 0; the root has the highest position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathError {
@@ -16,7 +16,7 @@ pub enum PathError {
     /// A certificate with the issuer's name has another key.
     #[error("certificate {position} of the path is not signed by the key of its issuer")]
     Signature {
-        /// Where it stands.
+        /// Its position.
         position: usize,
         /// What is wrong with it.
         #[source]
@@ -25,9 +25,9 @@ pub enum PathError {
     /// Not valid at the time of the check.
     #[error("certificate {position} of the path is not valid")]
     Validity {
-        /// Where it stands.
+        /// Its position.
         position: usize,
-        /// Which end of its validity.
+        /// The end of its validity that was missed.
         #[source]
         source: OutsideValidity,
     },
@@ -37,26 +37,26 @@ pub enum PathError {
     /// keyUsage of the leaf is present without digitalSignature (A00.FR.512).
     #[error("the certificate's keyUsage lacks digitalSignature, which TLS needs (A00.FR.512)")]
     LeafKeyUsage,
-    /// extendedKeyUsage is present and lacks what the leaf is used for.
+    /// extendedKeyUsage is present and does not allow the purpose.
     #[error("extendedKeyUsage of certificate {position} of the path does not allow {needed}")]
     Purpose {
-        /// Where it stands.
+        /// Its position.
         position: usize,
-        /// What it lacks, such as `clientAuth`.
+        /// The missing purpose, such as `clientAuth`.
         needed: &'static str,
     },
-    /// An extension that has to be understood, and is not (RFC 5280, 4.2).
+    /// An unknown critical extension (RFC 5280, 4.2).
     #[error("certificate {position} of the path has the critical extension {extension}, which is not known")]
     CriticalExtension {
-        /// Where it stands.
+        /// Its position.
         position: usize,
         /// The extension.
         extension: ObjectIdentifier,
     },
-    /// An extension that restricts the certificate is damaged.
+    /// An extension that restricts the certificate cannot be read.
     #[error("the extension {extension} of certificate {position} of the path cannot be read")]
     BrokenExtension {
-        /// Where it stands.
+        /// Its position.
         position: usize,
         /// The extension.
         extension: ObjectIdentifier,
@@ -64,13 +64,13 @@ pub enum PathError {
     /// An issuer that may not issue certificates.
     #[error("certificate {position} of the path may not sign certificates (basicConstraints, keyUsage)")]
     NotAuthority {
-        /// Where it stands.
+        /// Its position.
         position: usize,
     },
     /// More sub-CAs than an issuer allows.
     #[error("more sub-CAs follow certificate {position} of the path than it allows (pathLenConstraint)")]
     PathLength {
-        /// Where the issuer stands.
+        /// The position of the issuer.
         position: usize,
     },
     /// A name that an issuer does not allow.
@@ -78,23 +78,23 @@ pub enum PathError {
         "a name of certificate {position} of the path is not allowed by its issuers (nameConstraints): {name}"
     )]
     NameConstraint {
-        /// Where the certificate with the name stands.
+        /// The position of the certificate with the name.
         position: usize,
         /// The name, escaped.
         name: String,
     },
-    /// A name of a kind that an issuer constrains in a way that is not known.
+    /// A name of a kind that an issuer constrains and that cannot be compared.
     #[error(
         "the issuers of certificate {position} of the path constrain a kind of name that cannot be compared"
     )]
     UnknownNameConstraint {
-        /// Where the certificate with the name stands.
+        /// The position of the certificate with the name.
         position: usize,
     },
-    /// An issuer demands a policy, and no policy holds for the whole path.
+    /// An issuer requires a policy, and no policy is valid for the whole path.
     #[error("no certificate policy holds for the whole path, and an issuer demands one (policyConstraints)")]
     Policy,
-    /// Certificates that were made to be expensive.
+    /// The certificates would need too much work; a peer may have made them for that purpose.
     #[error("verifying the path takes too much work: it has too many certificates or names")]
     TooExpensive,
 }

@@ -1,4 +1,4 @@
-//! Names as certificates and constraints have them (RFC 5280, 4.2.1.6 and 4.2.1.10).
+//! Names in certificates and constraints (RFC 5280, 4.2.1.6 and 4.2.1.10).
 
 use der::{Reader, SliceReader, Tag};
 
@@ -15,9 +15,9 @@ pub(super) enum GeneralName<'a> {
     Directory(&'a [u8]),
     /// uniformResourceIdentifier
     Uri(&'a str),
-    /// iPAddress; in a constraint address and mask.
+    /// iPAddress; in a constraint it is address and mask.
     Address(&'a [u8]),
-    /// otherName, x400Address, ediPartyName, registeredID: nothing compares them.
+    /// otherName, x400Address, ediPartyName, registeredID: these are not compared.
     Other {
         /// The number of its tag.
         kind: u8,
@@ -43,7 +43,7 @@ impl<'a> GeneralName<'a> {
         })
     }
 
-    /// The number of the tag of its kind.
+    /// The number of the tag.
     pub(super) fn kind(self) -> u8 {
         match self {
             Self::Email(_) => 1,

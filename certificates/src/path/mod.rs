@@ -1,15 +1,15 @@
 //! Certification paths (RFC 5280, 6): whether a certificate leads to a trusted root, and whether it
-//! may be used for what it is presented for.
+//! may be used for its purpose.
 //!
-//! All programs that accept a certificate for the same purpose ask here, so that what one of them
-//! delivers another one accepts.
+//! All programs that accept a certificate for the same purpose use this module, so a certificate
+//! that one of them delivers is accepted by the others.
 //!
-//! Everything that restricts a certificate is looked at: validity, basicConstraints and path
-//! length, keyUsage, extendedKeyUsage, name constraints of every kind that RFC 5280 defines, and
-//! policies. A certificate with any other critical extension is refused.
+//! All restrictions of a certificate are checked: validity, basicConstraints and path length,
+//! keyUsage, extendedKeyUsage, name constraints of every kind that RFC 5280 defines, and policies.
+//! A certificate with any other critical extension is refused.
 //!
-//! A root restricts what is below it (RFC 5937): its path length and its name constraints count.
-//! Its own validity is for the caller to judge.
+//! A root restricts the certificates below it (RFC 5937): its path length and its name constraints
+//! apply. The caller checks the validity of the root.
 
 mod error;
 mod general_name;
@@ -29,7 +29,7 @@ pub use self::validation::{check_leaf, check_root};
 
 use crate::certificate::Certificate;
 
-/// A path that was verified.
+/// A verified path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path<'a> {
     /// The certificates, leaf first, each followed by its issuer, without the root.
@@ -46,5 +46,5 @@ impl<'a> Path<'a> {
     }
 }
 
-/// The most sub-CAs between a leaf and its root. The hierarchies of OCPP have two.
+/// The maximum number of sub-CAs between a leaf and its root. The hierarchies of OCPP have two.
 pub const MAX_SUB_CAS: usize = 6;

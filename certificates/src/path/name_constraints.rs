@@ -1,4 +1,4 @@
-//! Name constraints (RFC 5280, 4.2.1.10): which names an issuer may certify.
+//! Name constraints (RFC 5280, 4.2.1.10): the names that an issuer may certify.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,14 +20,14 @@ pub(super) struct Constraints<'a> {
     issuers: Vec<Subtrees<'a>>,
 }
 
-/// What one issuer says.
+/// The constraints of one issuer.
 struct Subtrees<'a> {
     permitted: Vec<GeneralName<'a>>,
     excluded: Vec<GeneralName<'a>>,
 }
 
 impl<'a> Constraints<'a> {
-    /// Adds what `issuer` says.
+    /// Adds the constraints of `issuer`.
     pub(super) fn add(&mut self, position: usize, issuer: &'a Certificate) -> Result<(), PathError> {
         if let Some(value) = issuer.extension(NAME_CONSTRAINTS) {
             let extension = NAME_CONSTRAINTS;
@@ -72,7 +72,7 @@ impl Subtrees<'_> {
         let same_kind = |base: &&GeneralName<'_>| base.kind() == name.kind();
         for base in self.excluded.iter().filter(same_kind) {
             steps.take(1)?;
-            // What cannot be compared could be excluded.
+            // A name that cannot be compared could be an excluded one.
             if contains(*base, name).ok_or_else(|| unknown.clone())? || is_wildcard_over(name, *base) {
                 return Err(refused());
             }
@@ -91,15 +91,15 @@ impl Subtrees<'_> {
     }
 }
 
-/// The names of a certificate that constraints are about.
+/// The names of a certificate to which constraints apply.
 struct Names<'a> {
     subject: &'a [u8],
     alternative: Vec<GeneralName<'a>>,
-    /// Of the subject, where no alternative name replaces them.
+    /// The email addresses in the subject, if no alternative name is one.
     emails: Vec<String>,
-    /// The common name by which a CSMS is known (A00.FR.309, A00.FR.510), whether or not the name
-    /// stands in subjectAltName too: otherwise an issuer that may certify some hosts only could
-    /// name any other host in the common name.
+    /// The common name by which a CSMS is identified (A00.FR.309, A00.FR.510), even if the name is
+    /// in subjectAltName too. Otherwise an issuer that may certify only some hosts could certify
+    /// any host in the common name.
     host: Option<Host>,
 }
 
@@ -137,7 +137,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// A host by its name or by its address. A station may know its CSMS by either.
+/// A host, as a name or as an address. A station may know its CSMS by either.
 enum Host {
     Name(String),
     Address(Vec<u8>),
@@ -164,7 +164,7 @@ fn is_email(name: &GeneralName<'_>) -> bool {
     matches!(name, GeneralName::Email(_))
 }
 
-/// Whether a wildcard stands for hosts that are excluded.
+/// Whether a wildcard covers hosts that are excluded.
 fn is_wildcard_over(name: GeneralName<'_>, excluded: GeneralName<'_>) -> bool {
     match (name, excluded) {
         (GeneralName::Dns(name), GeneralName::Dns(excluded)) => {
@@ -187,7 +187,7 @@ fn contains(base: GeneralName<'_>, name: GeneralName<'_>) -> Option<bool> {
     }
 }
 
-/// A host and all below it. A leading dot leaves the host itself out, as OpenSSL has it.
+/// A host and all hosts below it. A leading dot excludes the host itself, as in OpenSSL.
 fn contains_host(base: &str, name: &str) -> bool {
     let (base, name) = (base.to_ascii_lowercase(), name.to_ascii_lowercase());
     let name = name.strip_suffix('.').unwrap_or(&name);
@@ -198,7 +198,8 @@ fn contains_host(base: &str, name: &str) -> bool {
     }
 }
 
-/// One mailbox, all of a host, or all of the hosts below a domain that begins with a dot.
+/// One mailbox, all mailboxes of a host, or those of all hosts below a domain that begins with a
+/// dot.
 fn contains_email(base: &str, name: &str) -> bool {
     let Some((mailbox, host)) = name.rsplit_once('@') else { return false };
     match base.rsplit_once('@') {
@@ -207,7 +208,7 @@ fn contains_email(base: &str, name: &str) -> bool {
     }
 }
 
-/// The host of a URI; `None` where it has none with a name (4.2.1.10).
+/// The host of a URI; `None` if the URI contains no host name (4.2.1.10).
 fn contains_uri(base: &str, name: &str) -> Option<bool> {
     let (_, rest) = name.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
@@ -227,13 +228,13 @@ fn contains_address(base: &[u8], name: &[u8]) -> Option<bool> {
         return None;
     }
     let (address, mask) = base.split_at(base.len() / 2);
-    // An IPv4 address is in no network of IPv6.
+    // An IPv6 network contains no IPv4 address.
     let is_within = |((base, mask), octet): ((&u8, &u8), &u8)| base & mask == octet & mask;
     Some(address.len() == name.len() && address.iter().zip(mask).zip(name).all(is_within))
 }
 
-/// Names that begin with the same relative names (7.1); `None` where they differ in a value that is
-/// no readable text, for it may be the same text.
+/// Whether the name begins with the same relative names (7.1); `None` if they differ in a value
+/// that is not readable text, because it may be the same text.
 fn contains_directory(base: &[u8], name: &[u8]) -> Option<bool> {
     let relative_names = |der| Name::read(der).and_then(Name::relative_names).ok();
     let (base, name) = (relative_names(base)?, relative_names(name)?);
@@ -243,14 +244,14 @@ fn contains_directory(base: &[u8], name: &[u8]) -> Option<bool> {
     let is_unreadable = |set: &BTreeSet<RelativeName>| set.iter().any(|(_, value)| value.is_unreadable());
     let differing = base.iter().zip(&name).filter(|(base, name)| base != name);
     let mut differing = differing.peekable();
-    // Where one is too short, or all that differs may be the same, it is not known.
+    // The result is unknown if `base` is not longer and every difference is in an unreadable value.
     let unknown = differing.peek().is_some()
         && base.len() <= name.len()
         && differing.all(|(base, name)| is_unreadable(base) || is_unreadable(name));
     (!unknown).then_some(false)
 }
 
-/// A name for an error, without what could forge a line of a log.
+/// A name for an error. It is escaped, so that it cannot forge a line of a log.
 fn describe(name: GeneralName<'_>) -> String {
     match name {
         GeneralName::Email(text) | GeneralName::Dns(text) | GeneralName::Uri(text) => {
@@ -281,7 +282,7 @@ fn subtrees(der: &[u8]) -> der::Result<Subtrees<'_>> {
         while !all.is_finished() {
             let mut subtree = sequence(all.tlv_bytes()?)?;
             let base = GeneralName::read(&mut subtree)?;
-            // minimum is 0 and maximum is absent; DER writes neither. Some tools write the 0.
+            // minimum is 0 and maximum is absent. DER omits both, but some tools write the 0.
             if !subtree.is_finished() && subtree.tlv_bytes()? != MINIMUM_ZERO {
                 return Err(Tag::Integer.value_error().into());
             }

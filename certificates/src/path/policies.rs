@@ -1,8 +1,8 @@
 //! Certificate policies (RFC 5280, 6.1.2 to 6.1.5), for a user who accepts every policy: a path
-//! fails only where one of its issuers demands a policy and none holds for the whole path.
+//! fails only if one of its issuers requires a policy and no policy is valid for the whole path.
 //!
-//! With that user the tree of the RFC is needed only at its lowest level (RFC 9618, 5.1): whether
-//! a policy holds is a question about the level above alone.
+//! For such a user only the lowest level of the RFC's tree is needed (RFC 9618, 5.1): whether a
+//! policy is valid depends on the level above only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,15 +13,15 @@ use super::error::PathError;
 use crate::asn1::{content, sequence};
 use crate::certificate::Certificate;
 
-/// The policies that hold from the root to the certificate that was entered last.
+/// The policies that are valid from the root to the certificate that was added last.
 pub(super) struct Policies {
-    /// The policies, each with those that count as the same one level below.
+    /// The policies, each with its equivalents one level below.
     level: BTreeMap<ObjectIdentifier, BTreeSet<ObjectIdentifier>>,
-    /// After how many more certificates a policy is demanded; `None`: never.
+    /// The number of further certificates after which a policy is required; `None`: never.
     explicit: Option<u32>,
-    /// After how many more certificates policies are no longer mapped.
+    /// The number of further certificates after which policies are no longer mapped.
     mapping: Option<u32>,
-    /// After how many more certificates anyPolicy no longer counts.
+    /// The number of further certificates after which anyPolicy no longer counts.
     any: Option<u32>,
 }
 
@@ -86,7 +86,7 @@ impl Policies {
         Ok(())
     }
 
-    /// 6.1.5 (a), (b), (g): the leaf's own policyConstraints count only if they demand a policy at
+    /// 6.1.5 (a), (b), (g): the leaf's own policyConstraints count only if they require a policy at
     /// once.
     pub(super) fn finish(mut self, leaf: &Certificate) -> Result<(), PathError> {
         self.explicit = self.explicit.map(|left| left.saturating_sub(1));
@@ -126,8 +126,8 @@ fn read<'a, T>(
     value.map_err(|_| PathError::BrokenExtension { position, extension })
 }
 
-/// CertificatePolicies (4.2.1.4). The qualifiers that the RFC defines are for people; others are
-/// refused, because they could mean anything.
+/// CertificatePolicies (4.2.1.4). The qualifiers that the RFC defines are for people. Others are
+/// refused, because their meaning is unknown.
 fn certificate_policies(der: &[u8]) -> der::Result<BTreeSet<ObjectIdentifier>> {
     let mut policies = BTreeSet::new();
     let mut all = sequence(der)?;
@@ -150,7 +150,7 @@ fn certificate_policies(der: &[u8]) -> der::Result<BTreeSet<ObjectIdentifier>> {
     if policies.is_empty() { Err(Tag::Sequence.length_error().into()) } else { Ok(policies) }
 }
 
-/// PolicyMappings (4.2.1.5), of which none may name anyPolicy (6.1.4 (a)).
+/// PolicyMappings (4.2.1.5). None of them may contain anyPolicy (6.1.4 (a)).
 fn policy_mappings(der: &[u8]) -> der::Result<Vec<(ObjectIdentifier, ObjectIdentifier)>> {
     let mut pairs = Vec::new();
     let mut all = sequence(der)?;

@@ -1,22 +1,23 @@
-//! What a certificate is used for, and when.
+//! The purpose of a certificate, and the time of its use.
 
 use der::asn1::ObjectIdentifier;
 
 use crate::types::UnixSeconds;
 
-/// What the leaf of a path is used for.
+/// The purpose of the leaf of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// A station connects to its CSMS: a TLS client.
     Station,
     /// A CSMS: a TLS server whose host name is the common name (A00.FR.510).
     Csms,
-    /// A station towards a vehicle: a TLS server whose common name is its SeccId (ISO 15118).
+    /// A station that a vehicle connects to: a TLS server whose common name is its SeccId (ISO
+    /// 15118).
     Secc,
 }
 
 impl Purpose {
-    /// What extendedKeyUsage calls it, and its name.
+    /// The purpose in extendedKeyUsage, and its name.
     pub(super) fn extended_key_usage(self) -> (ObjectIdentifier, &'static str) {
         match self {
             Self::Station => (CLIENT_AUTH, "clientAuth"),
@@ -25,13 +26,13 @@ impl Purpose {
     }
 }
 
-/// When a certificate has to be valid: at some moment between the two, which are the same where the
-/// clock is trusted.
+/// When a certificate must be valid: at some time between the two, which are the same if the clock
+/// is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The first moment.
+    /// The earliest time.
     pub earliest: UnixSeconds,
-    /// The last moment.
+    /// The latest time.
     pub latest: UnixSeconds,
 }
 

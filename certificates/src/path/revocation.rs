@@ -1,13 +1,13 @@
-//! Whether a certificate of a path is revoked, by lists that are at hand.
+//! Whether a certificate of a path is revoked, according to available lists.
 
 use super::Path;
 use crate::crl::{CrlRefused, RevocationList};
 use crate::types::UnixSeconds;
 
-/// What to do where no list says anything about a certificate.
+/// The decision about a certificate that no list covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unlisted {
-    /// Accept it. What a list names stays revoked when the list is out of date.
+    /// Accept it. A certificate in a list stays revoked when the list is out of date.
     Accept,
     /// Refuse it: each certificate needs a list of its issuer that covers it and is not out of
     /// date.
@@ -19,23 +19,23 @@ pub enum Unlisted {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RevocationError {
-    /// A list names it.
+    /// The certificate is in a list.
     #[error("certificate {position} of the path is revoked by its issuer")]
     Revoked {
-        /// Where it stands.
+        /// Its position.
         position: usize,
     },
-    /// No list says anything about it, and one has to.
-    #[error("no recent revocation list says anything about certificate {position} of the path")]
+    /// No list covers the certificate, and one is required.
+    #[error("no recent revocation list covers certificate {position} of the path")]
     Unknown {
-        /// Where it stands.
+        /// Its position.
         position: usize,
     },
-    /// A list with the issuer's name is not by the issuer. It is not passed over: it could be a
+    /// A list with the issuer's name was not signed by the issuer. It is not ignored: it could be a
     /// damaged list that revokes the certificate.
     #[error("the revocation list for certificate {position} of the path cannot be relied on")]
     List {
-        /// Where the certificate stands.
+        /// The position of the certificate.
         position: usize,
         /// What is wrong with the list.
         #[source]
@@ -77,7 +77,8 @@ pub fn check_revocation(
             let is_recent = list.next_update().is_some_and(|end| now <= end);
             is_covered |= is_recent && list.covers(certificate);
         }
-        // It stands where the issuer's own should.
+        // The only list with the issuer's name is of another key, so the issuer's own list may be
+        // missing.
         if let Some(error) = foreign.filter(|_| !has_list) {
             return Err(error);
         }

@@ -1,4 +1,4 @@
-//! The search for a path: by names, then by keys, from the leaf upwards.
+//! The search for a path, from the leaf upwards: by names, then by keys.
 
 use super::error::PathError;
 use super::purpose::{Purpose, Window};
@@ -9,7 +9,7 @@ use crate::certificate::Certificate;
 use crate::signature;
 
 /// Finds a path from `leaf` to one of `roots` that is valid in `window` and for `purpose`.
-/// `intermediates` may stand in any order, and may hold certificates that are not needed.
+/// `intermediates` may be in any order, and may contain certificates that are not needed.
 ///
 /// # Errors
 /// [`PathError`]. If several paths end at a root and none is valid, it is about the first one.
@@ -44,7 +44,7 @@ struct Search<'a> {
     steps: Steps,
     /// Leaf first.
     path: Vec<&'a Certificate>,
-    /// The reason that says most.
+    /// The most informative error so far.
     best: Option<PathError>,
 }
 
@@ -59,7 +59,7 @@ impl<'a> Search<'a> {
             match validate(&self.path, root, self.window, self.purpose, &mut self.steps) {
                 Ok(()) => return Ok(Some(root)),
                 Err(PathError::TooExpensive) => return Err(PathError::TooExpensive),
-                // That a signature is wrong may only mean that another certificate was meant.
+                // A wrong signature may only mean that another certificate is the issuer.
                 Err(error) => match self.best {
                     None | Some(PathError::Signature { .. }) => self.best = Some(error),
                     Some(_) => {}
@@ -70,7 +70,8 @@ impl<'a> Search<'a> {
             return Ok(None);
         }
         for issuer in self.intermediates.iter().filter(|issuer| issuer.subject() == last.issuer()) {
-            // RFC 5280, 6.1: no certificate twice; neither the same name with the same key.
+            // RFC 5280, 6.1: no certificate occurs twice, and no name occurs twice with the same
+            // key.
             let is_loop =
                 self.path.iter().any(|one| one.subject() == issuer.subject() && one.spki() == issuer.spki());
             if is_loop || !self.signed(position, last, issuer)? {
@@ -102,5 +103,6 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A signature takes as long as so many comparisons, so at most 100 are verified.
+/// The verification of a signature takes as long as this many comparisons, so at most 100
+/// signatures are verified.
 const STEPS_PER_SIGNATURE: usize = 1_000;

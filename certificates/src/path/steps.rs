@@ -1,8 +1,8 @@
-//! How much work a peer's certificates may cause.
+//! The limit of the work that a peer's certificates may cause.
 
 use super::error::PathError;
 
-/// What is left of the work that a peer's certificates may cause.
+/// The rest of the work that a peer's certificates may cause.
 pub(super) struct Steps(usize);
 
 impl Default for Steps {
@@ -18,5 +18,5 @@ impl Steps {
     }
 }
 
-/// The most work for one leaf, in comparisons of two names: some 20 ms.
+/// The maximum work for one leaf, in comparisons of two names: about 20 ms.
 pub(super) const MAX_STEPS: usize = 100_000;

@@ -12,7 +12,7 @@ use crate::certificate::{
 };
 use crate::validity::OutsideValidity;
 
-/// Checks what a leaf must be whoever issued it.
+/// Checks the requirements for a leaf that do not depend on its issuer.
 ///
 /// # Errors
 /// [`PathError`] with the position 0.
@@ -23,14 +23,14 @@ pub fn check_leaf(leaf: &Certificate, window: Window, purpose: Purpose) -> Resul
         return Err(PathError::LeafIsAuthority);
     }
     check_purpose(0, leaf, purpose)?;
-    // A00.FR.512: with the suites in use each side proves its key with a signature.
+    // A00.FR.512: with the allowed cipher suites each side proves its key with a signature.
     if leaf.key_usage().is_some_and(|usage| !usage.digital_signature()) {
         return Err(PathError::LeafKeyUsage);
     }
     Ok(())
 }
 
-/// Checks that what a root says of the certificates below it can be understood.
+/// Checks that the constraints of a root can be understood.
 ///
 /// # Errors
 /// [`PathError::CriticalExtension`], [`PathError::BrokenExtension`] with the position 0.
@@ -82,11 +82,11 @@ pub(super) fn validate(
         constraints.add(position, certificate)?;
         policies.leave(position, certificate)?;
     }
-    // A path holds its leaf.
+    // A path contains at least its leaf.
     Err(PathError::UnknownIssuer)
 }
 
-/// How many sub-CAs may follow, and by whose word.
+/// How many sub-CAs may follow, and the issuer that sets this limit.
 #[derive(Clone, Copy)]
 struct Room {
     length: u8,
@@ -113,15 +113,15 @@ fn check_critical(position: usize, certificate: &Certificate) -> Result<(), Path
 
 fn check_purpose(position: usize, certificate: &Certificate, purpose: Purpose) -> Result<(), PathError> {
     let (wanted, needed) = purpose.extended_key_usage();
-    // A00.FR.514 recommends to leave it out.
+    // A00.FR.514 recommends to omit it.
     match certificate.extended_key_usage() {
         Some(allowed) if !allowed.contains(&wanted) => Err(PathError::Purpose { position, needed }),
         _ => Ok(()),
     }
 }
 
-/// The extensions whose meaning is applied: RFC 5280 demands it of the first eight, and of
-/// subjectAltName and cRLDistributionPoints nothing is used that could be misunderstood.
+/// The extensions whose meaning is applied. RFC 5280 requires that for the first eight. Of
+/// subjectAltName and cRLDistributionPoints only unambiguous parts are used.
 const KNOWN: &[ObjectIdentifier] = &[
     BASIC_CONSTRAINTS,
     KEY_USAGE,

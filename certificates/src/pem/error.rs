@@ -1,91 +1,91 @@
-//! Why a text is not the PEM that is expected.
+//! Why a text is not the expected PEM.
 
 use std::fmt;
 
 use super::labels::{CERTIFICATE, PKCS8, REQUEST, REVOCATION_LIST};
 
-/// Why a text is not the PEM that is expected. Lines count from 1.
+/// Why a text is not the expected PEM. Lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PemError {
     /// No block at all.
     #[error("there is no PEM {} in the text", thing(expected))]
     Nothing {
-        /// The label that is looked for.
+        /// The expected label.
         expected: &'static str,
     },
-    /// Neither.
+    /// Neither PEM nor base64.
     #[error("the text is neither PEM of a {} nor base64", thing(expected))]
     NeitherPemNorBase64 {
-        /// The label that is looked for.
+        /// The expected label.
         expected: &'static str,
     },
     /// DER where PEM is expected.
     #[error("this is DER and not PEM; `openssl … -inform DER -outform PEM` converts it")]
     Der,
-    /// DER that breaks off.
+    /// Incomplete DER.
     #[error("the DER breaks off or is damaged")]
     BrokenDer,
-    /// Text that begins with a mark of UTF-16.
+    /// Text that begins with a byte-order mark of UTF-16.
     #[error("the text is UTF-16; save it as ASCII or UTF-8")]
     Utf16,
     /// A BEGIN line without its END line.
     #[error("line {line}: the block of {label} that begins here is not closed")]
     NotClosed {
-        /// Where it begins.
+        /// The line of its beginning.
         line: usize,
-        /// What it says it holds.
+        /// The label of the block.
         label: Label,
     },
-    /// An END line of something else.
+    /// An END line with another label.
     #[error("line {line}: the block of {label} is not closed by this line")]
     OtherEnd {
-        /// Where it stands.
+        /// Its line.
         line: usize,
-        /// What the block says it holds.
+        /// The label of the block.
         label: Label,
     },
-    /// A boundary that is damaged, or base64 without a boundary before it.
+    /// A damaged boundary, or base64 without a boundary before it.
     #[error("line {line} belongs to no PEM block and looks like a part of one; repair or remove it")]
     Stray {
-        /// Where it stands.
+        /// Its line.
         line: usize,
     },
-    /// A block of something else: whoever put it there meant something else.
+    /// A block with another label. It is not ignored, because its author expects it to be used.
     #[error("line {line}: {expected} is expected, and this is PEM of {label}")]
     Label {
-        /// Where it begins.
+        /// The line of its beginning.
         line: usize,
-        /// What it says it holds.
+        /// The label of the block.
         label: Label,
-        /// The label that is expected.
+        /// The expected label.
         expected: &'static str,
     },
-    /// Headers of RFC 1421, as encrypted keys of old have them.
+    /// Headers of RFC 1421, as in old encrypted keys.
     #[error("line {line}: the block has headers, so it is encrypted or not PEM of X.509; decrypt it first")]
     Headers {
-        /// Where the first one stands.
+        /// The line of the first header.
         line: usize,
     },
     /// Not base64, or base64 with stray bits at its end.
     #[error("line {line}: the text inside the block is not base64")]
     Base64 {
-        /// The first line that is not, or the block's first line.
+        /// The first invalid line, or the first line of the block.
         line: usize,
     },
     /// More blocks than expected.
     #[error("line {line}: another {} begins here; the limit is {max}", thing(expected))]
     TooMany {
-        /// Where the first one too many begins.
+        /// The line of the first surplus block.
         line: usize,
-        /// The most that are read.
+        /// The maximum number.
         max: usize,
-        /// Their label.
+        /// The label of the blocks.
         expected: &'static str,
     },
 }
 
-/// What the boundary of a foreign block says, shortened and without control characters: a peer may
+/// The label of an unexpected block, shortened and without control characters, because a peer may
 /// have chosen it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Label(String);
@@ -109,10 +109,10 @@ impl fmt::Debug for Label {
     }
 }
 
-/// Characters of a foreign label that an error repeats.
+/// The maximum number of characters of an unexpected label that an error repeats.
 pub(super) const MAX_QUOTED_LABEL: usize = 32;
 
-/// What a label stands for, in words.
+/// The meaning of a label, in words.
 fn thing(label: &'static str) -> &'static str {
     match label {
         CERTIFICATE => "certificate",

@@ -1,4 +1,4 @@
-//! What the boundaries of blocks say.
+//! The labels of blocks.
 
 /// The label of a certificate.
 pub const CERTIFICATE: &str = "CERTIFICATE";

@@ -1,11 +1,11 @@
-//! PEM (RFC 7468), in files and in messages: what stands in a text is read or refused, and never
+//! PEM (RFC 7468), in files and in messages: every part of a text is read or refused, and never
 //! skipped.
 //!
 //! Some tools print `subject=` and `issuer=` lines before each block, some lose the line breaks,
-//! some files begin with a byte-order mark: none of this changes a byte of what a block holds, so
-//! it is accepted. Inside a block the base64 has to be exact. What stands outside of the blocks
-//! must not look like a part of one: a boundary with a dash too few would otherwise hide a
-//! revocation list from the reader.
+//! some files begin with a byte-order mark. None of this changes a byte of a block's content, so it
+//! is accepted. Inside a block the base64 must be exact. Text outside of the blocks must not look
+//! like a part of one: otherwise a boundary with a missing dash could hide a revocation list from
+//! the reader.
 
 use base64ct::{Base64, Encoding};
 use der::Decode;
@@ -24,7 +24,8 @@ use scan::Labels;
 /// The certificates in `text`, in its order.
 ///
 /// # Errors
-/// [`PemError`] if there is none, if there are more than `max`, or if anything else stands there.
+/// [`PemError`] if there is none, if there are more than `max`, or if the text contains anything
+/// else.
 pub fn certificates(text: &[u8], max: usize) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let labels = Labels { wanted: &[CERTIFICATE], passed_over: &[] };
     Ok(scan::blocks(text, &labels, max)?.into_iter().map(|block| block.der.into()).collect())
@@ -58,11 +59,11 @@ pub fn revocation_lists(
 }
 
 /// The one private key in a file, which is not encrypted. The parameters of a curve that OpenSSL
-/// writes before it are passed over, because the key repeats them.
+/// writes before it are ignored, because the key repeats them.
 ///
 /// # Errors
-/// [`PemError`] if there is not exactly one key, or if anything else stands there. No error repeats
-/// anything of the key.
+/// [`PemError`] if there is not exactly one key, or if the text contains anything else. No error
+/// repeats a part of the key.
 pub fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
     let labels = Labels { wanted: &[PKCS8, PKCS1, SEC1], passed_over: &["EC PARAMETERS"] };
     let block = scan::blocks(text, &labels, 1)?.pop().ok_or(PemError::Nothing { expected: PKCS8 })?;
@@ -73,10 +74,10 @@ pub fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
     })
 }
 
-/// The one certificate signing request in a message: PEM with either label in use, or bare base64.
+/// The one certificate signing request in a message: PEM with either common label, or bare base64.
 ///
 /// # Errors
-/// [`PemError`] if there is not exactly one, or if anything else stands there.
+/// [`PemError`] if there is not exactly one, or if the text contains anything else.
 pub fn request(text: &str) -> Result<Vec<u8>, PemError> {
     if !text.contains("--") {
         let packed: String = scan::without_mark(text.as_bytes())
@@ -94,7 +95,7 @@ pub fn request(text: &str) -> Result<Vec<u8>, PemError> {
     block.map(|block| block.der).ok_or(PemError::Nothing { expected: REQUEST })
 }
 
-/// The one form in which this project writes PEM: 64 characters to a line, each line ended by `\n`.
+/// The form in which this project writes PEM: 64 characters to a line, each line ended by `\n`.
 #[must_use]
 pub fn encode(label: &str, der: &[u8]) -> String {
     let base64 = Base64::encode_string(der);

@@ -1,14 +1,15 @@
-//! Finds the blocks of a text, over its bytes: comments in files may be in any character set.
+//! Finds the blocks of a text. It works on bytes, because comments in files may be in any character
+//! set.
 
 use base64ct::{Base64, Encoding};
 
 use super::error::{Label, PemError};
 
-/// What is looked for.
+/// The labels of a scan.
 pub(super) struct Labels {
     /// At least one; errors name the first.
     pub(super) wanted: &'static [&'static str],
-    /// Blocks that may stand beside it and are of no account.
+    /// Labels of blocks that are ignored.
     pub(super) passed_over: &'static [&'static str],
 }
 
@@ -70,17 +71,17 @@ pub(super) fn blocks(text: &[u8], labels: &Labels, max: usize) -> Result<Vec<Blo
     if found.is_empty() { Err(PemError::Nothing { expected }) } else { Ok(found) }
 }
 
-/// Whether `bytes` begin as a SEQUENCE of more than 127 octets does, which no text can.
+/// Whether `bytes` begin like a SEQUENCE of more than 127 octets. A text cannot begin like that.
 pub(super) fn is_der(bytes: &[u8]) -> bool {
     matches!(bytes, [0x30, 0x81..=0x84, ..])
 }
 
-/// Without the byte-order mark of UTF-8, which some editors write.
+/// The text without the byte-order mark of UTF-8, which some editors write.
 pub(super) fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
-/// Strict: padding, alphabet and the unused bits of the last group are all checked.
+/// Decodes base64 strictly: padding, alphabet and the unused bits of the last group are checked.
 fn decode(text: &[u8], start: usize, end: usize) -> Result<Vec<u8>, PemError> {
     let body = text.get(start..end).unwrap_or_default();
     let packed: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
@@ -97,7 +98,7 @@ fn decode(text: &[u8], start: usize, end: usize) -> Result<Vec<u8>, PemError> {
     })
 }
 
-/// Refuses what stands between two blocks and looks like a part of one.
+/// Refuses text between two blocks that looks like a part of one.
 fn check_outside(text: &[u8], start: usize, end: usize) -> Result<(), PemError> {
     let outside = text.get(start..end).unwrap_or_default();
     let mut at = start;
@@ -116,7 +117,7 @@ fn looks_like_a_part(line: &[u8]) -> bool {
     if line.contains("-----") {
         return true;
     }
-    // A boundary with a dash too few, or with the dashes that word processors make of two.
+    // A boundary with a missing dash, or with the dash that word processors substitute for two.
     let is_dash = |letter: char| matches!(letter, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
     let (first, last) = (line.starts_with(is_dash), line.ends_with(is_dash));
     let names_boundary = |text: &str| text.contains("BEGIN ") || text.contains("END ");
@@ -124,8 +125,7 @@ fn looks_like_a_part(line: &[u8]) -> bool {
     {
         return true;
     }
-    // The first line of base64 of a SEQUENCE with more than 255 octets, without a boundary before
-    // it.
+    // The first base64 line of a SEQUENCE with more than 255 octets, without a boundary before it.
     line.starts_with("MI") && line.len() >= MIN_STRAY_BASE64 && line.bytes().all(is_base64)
 }
 
@@ -141,7 +141,7 @@ fn find(text: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
 fn line_of(text: &[u8], at: usize) -> usize {
     let before = text.get(..at).unwrap_or(text);
     let breaks = before.iter().filter(|byte| **byte == b'\n').count();
-    // Text of old Macintosh programs has no other line ends.
+    // Text of old Macintosh programs ends its lines with this character only.
     let returns = before.iter().filter(|byte| **byte == b'\r').count();
     1 + if breaks > 0 { breaks } else { returns }
 }
@@ -150,5 +150,5 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 
-/// Shorter words of these letters occur in comments.
+/// Shorter words of these characters occur in comments.
 const MIN_STRAY_BASE64: usize = 40;

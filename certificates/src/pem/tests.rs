@@ -45,7 +45,7 @@ fn lenient_outside_strict_inside() {
     );
 }
 
-/// `cat` joins files whose last line has no end.
+/// `cat` joins files without adding a line end.
 #[test]
 fn blocks_that_are_joined_are_all_read() {
     let text = "-----BEGIN X509 CRL-----\nAQID\n-----END X509 CRL----------BEGIN X509 CRL-----\nAQ==\n-----END X509 CRL-----";

@@ -4,16 +4,16 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 over a certificate as it was received: what tells one certificate from another, also
-/// where it cannot be read.
+/// SHA-256 over a certificate as it was received. It distinguishes certificates, even those that
+/// cannot be parsed.
 ///
-/// Written in hexadecimal, lower case, as `openssl x509 -fingerprint -sha256` has it but for the
-/// colons.
+/// Written in lower-case hexadecimal, like the output of `openssl x509 -fingerprint -sha256`
+/// without the colons.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The hash of a certificate. `der` is all of it: tag, length and content.
+    /// The hash of a certificate. `der` is the whole certificate: tag, length and content.
     #[must_use]
     pub fn of(der: &[u8]) -> Self {
         Self(Sha256::digest(der).into())

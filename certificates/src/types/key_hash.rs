@@ -9,7 +9,7 @@ use super::text::serde_as_text;
 
 /// SHA-256 over a SubjectPublicKeyInfo in DER: the name of a public key in records and ledgers.
 ///
-/// Written in hexadecimal, lower case.
+/// Written in lower-case hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyHash([u8; 32]);
 

@@ -1,4 +1,4 @@
-//! Values that were strings and numbers in many places: each can only hold what it is named after.
+//! Types for values that would otherwise be strings and numbers. Each can hold valid values only.
 
 mod fingerprint;
 mod key_hash;

@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use super::text::serde_as_text;
 
-/// The serial number of a certificate: a number that is not negative, of at most 20 octets (RFC
-/// 5280, 4.1.2.2).
+/// The serial number of a certificate: a non-negative number of at most 20 octets (RFC 5280,
+/// 4.1.2.2).
 ///
-/// `Display` writes it as hash data of OCPP do: hexadecimal, lower case, without leading zeros, `0`
-/// for zero, so that an odd number of digits is normal. `parse` reads what people copy from other
-/// programs; [`SerialNumber::from_hex`] and serde read hexadecimal digits only.
+/// `Display` writes it as OCPP's hash data do: hexadecimal, lower case, without leading zeros, `0`
+/// for zero. So an odd number of digits is normal. `parse` accepts the formats of other programs;
+/// [`SerialNumber::from_hex`] and serde accept hexadecimal digits only.
 ///
 /// ```
 /// use certificates::SerialNumber;
@@ -23,10 +23,10 @@ use super::text::serde_as_text;
 pub struct SerialNumber([u8; Self::MAX_OCTETS]);
 
 impl SerialNumber {
-    /// The most octets of a serial number; hash data of OCPP have room for 40 digits.
+    /// The maximum number of octets of a serial number; OCPP's hash data have room for 40 digits.
     pub const MAX_OCTETS: usize = 20;
 
-    /// From its magnitude, big endian, with or without leading zeros.
+    /// Creates it from its magnitude, big endian, with or without leading zeros.
     ///
     /// # Errors
     /// [`SerialNumberError::TooLong`]
@@ -39,13 +39,13 @@ impl SerialNumber {
         Ok(Self(octets))
     }
 
-    /// From the content of an INTEGER in DER.
+    /// Creates it from the content of an INTEGER in DER.
     ///
     /// # Errors
     /// [`SerialNumberError`] if it is not DER, negative, or too long.
     pub fn from_der_integer(content: &[u8]) -> Result<Self, SerialNumberError> {
         match content {
-            // DER has at least one octet, and no more than needed.
+            // DER has at least one octet, and no unneeded ones.
             [] => Err(SerialNumberError::NotDer),
             [0x00, second, ..] if second & 0x80 == 0 => Err(SerialNumberError::NotDer),
             [first, ..] if first & 0x80 != 0 => Err(SerialNumberError::Negative),
@@ -53,7 +53,8 @@ impl SerialNumber {
         }
     }
 
-    /// From hexadecimal digits of either case, as peers send them; leading zeros do not matter.
+    /// Creates it from hexadecimal digits of either case, as peers send them; leading zeros are
+    /// ignored.
     ///
     /// # Errors
     /// [`SerialNumberError::NotHexadecimal`] for anything else, also for no digits at all;
@@ -81,7 +82,7 @@ impl FromStr for SerialNumber {
     type Err = SerialNumberError;
 
     /// Reads a serial number as an operator types or copies it: in either case, with or without
-    /// leading zeros, with `0x` in front, with colons or spaces between the digits.
+    /// leading zeros, with the prefix `0x`, and with colons or spaces between the digits.
     fn from_str(text: &str) -> Result<Self, SerialNumberError> {
         let packed: String =
             text.chars().filter(|letter| !letter.is_ascii_whitespace() && *letter != ':').collect();
@@ -110,13 +111,13 @@ serde_as_text!(SerialNumber, "a serial number in hexadecimal", SerialNumber::fro
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SerialNumberError {
-    /// Text with other characters, or without any.
+    /// Text with other characters, or empty text.
     #[error("a serial number has hexadecimal digits only")]
     NotHexadecimal,
     /// Not the content of an INTEGER in DER.
     #[error("the serial number is not an INTEGER in DER")]
     NotDer,
-    /// Hash data write the serial number as a magnitude, so a negative one could never be named.
+    /// Hash data contain the magnitude, so they cannot express a negative number.
     #[error("the serial number is negative")]
     Negative,
     /// Hash data have room for 40 hexadecimal digits (RFC 5280, 4.1.2.2).

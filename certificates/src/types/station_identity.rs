@@ -9,13 +9,12 @@ use super::text::serde_as_text;
 
 /// The identity of a charging station: 1 to 48 characters, no `:` and no control character.
 ///
-/// OCPP-J appends it, percent-encoded, to the endpoint's URL. A `:` is forbidden because it
+/// OCPP-J appends the percent-encoded identity to the endpoint's URL. A `:` is forbidden because it
 /// separates user and password in the Basic header. The specification's `identifierString` is
 /// narrower; its own example (`RDAM 123`) is not, so the other printable characters are accepted.
 ///
 /// The case of ASCII letters does not matter, as in every `identifierString`: `cs001` is the
-/// station `CS001`, however either is written in URL, credentials and records. The spelling is kept
-/// as it was given.
+/// station `CS001`, with any spelling in URL, credentials and records. The given spelling is kept.
 ///
 /// ```
 /// use certificates::StationIdentity;
@@ -37,7 +36,7 @@ impl StationIdentity {
         self.0.eq_ignore_ascii_case(text)
     }
 
-    /// The identity as text, spelled as it was given.
+    /// The identity as text, in the given spelling.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -54,7 +53,7 @@ impl Eq for StationIdentity {}
 
 impl Hash for StationIdentity {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // As a byte string that ends with what no UTF-8 has, so that no identity is the beginning
+        // The bytes are followed by one that never occurs in UTF-8, so that no identity is a prefix
         // of another.
         self.0.bytes().for_each(|byte| state.write_u8(byte.to_ascii_lowercase()));
         state.write_u8(0xff);
@@ -131,7 +130,7 @@ serde_as_text!(StationIdentity, "the identity of a charging station", str::parse
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StationIdentityError {
-    /// Nothing is there.
+    /// The text is empty.
     #[error("the identity is empty")]
     Empty,
     /// More than 48 characters.

@@ -1,6 +1,6 @@
-//! Types that serde reads and writes as their text.
+//! Types that serde reads and writes in their text form.
 
-/// Implements serde's traits by `Display` and `parse`.
+/// Implements serde's traits with `Display` and `parse`.
 macro_rules! serde_as_text {
     ($type:ty, $expected:literal, $parse:expr) => {
         impl serde_core::Serialize for $type {

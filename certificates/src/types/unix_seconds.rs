@@ -1,4 +1,4 @@
-//! Times, as certificates, records and ledgers keep them.
+//! Times in certificates, records and ledgers.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,7 +7,7 @@ use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use rustls_pki_types::UnixTime;
 
-/// A time in whole seconds since 1970, UTC. X.509 has no finer ones.
+/// A time in whole seconds since 1970, UTC. X.509 has no fractions of a second.
 ///
 /// `Display` writes RFC 3339; serde reads and writes the number.
 ///
@@ -20,7 +20,7 @@ use rustls_pki_types::UnixTime;
 pub struct UnixSeconds(i64);
 
 impl UnixSeconds {
-    /// So many seconds after the beginning of 1970; before it where negative.
+    /// The time this many seconds after the beginning of 1970, or before it if negative.
     #[must_use]
     pub const fn new(seconds: i64) -> Self {
         Self(seconds)
@@ -32,8 +32,7 @@ impl UnixSeconds {
         self.0
     }
 
-    /// The same time as the system has it; the beginning of 1970 where the platform cannot express
-    /// it.
+    /// The same time as a system time; the beginning of 1970 if the platform cannot express it.
     #[must_use]
     pub fn to_system_time(self) -> SystemTime {
         let distance = Duration::from_secs(self.0.unsigned_abs());
@@ -42,19 +41,19 @@ impl UnixSeconds {
         time.unwrap_or(UNIX_EPOCH)
     }
 
-    /// This much later; the last time that can be expressed, where that is too late.
+    /// The time later by `duration`, or the last time that can be expressed.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add_unsigned(duration.as_secs()))
     }
 
-    /// This much earlier; the first time that can be expressed, where that is too early.
+    /// The time earlier by `duration`, or the first time that can be expressed.
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub_unsigned(duration.as_secs()))
     }
 
-    /// How long after `earlier` this is; `None` if it is before it.
+    /// The duration from `earlier` to this time; `None` if this time is earlier.
     #[must_use]
     pub fn duration_since(self, earlier: Self) -> Option<Duration> {
         (self.0 >= earlier.0).then(|| Duration::from_secs(self.0.abs_diff(earlier.0)))
@@ -72,7 +71,7 @@ impl UnixSeconds {
         parsed.ok_or_else(|| tag.value_error().into())
     }
 
-    /// Reads GeneralizedTime alone, as OCSP responses have it.
+    /// Reads GeneralizedTime only, which OCSP responses use.
     pub(crate) fn read_generalized(reader: &mut SliceReader<'_>) -> Result<Self, der::Error> {
         if reader.peek_byte() != Some(0x18) {
             return Err(Tag::GeneralizedTime.value_error().into());
@@ -82,8 +81,7 @@ impl UnixSeconds {
 }
 
 impl From<SystemTime> for UnixSeconds {
-    /// The second that has begun last; the first or last that can be expressed, where that is out
-    /// of range.
+    /// The time rounded down to a second, limited to the times that can be expressed.
     fn from(time: SystemTime) -> Self {
         match time.duration_since(UNIX_EPOCH) {
             Ok(since) => Self(i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
@@ -126,7 +124,7 @@ impl<'de> serde_core::Deserialize<'de> for UnixSeconds {
     }
 }
 
-/// `YYMMDDHHMMSSZ`, of which 50 to 99 are years of the twentieth century (RFC 5280, 4.1.2.5.1).
+/// `YYMMDDHHMMSSZ`. 50 to 99 are years of the twentieth century (RFC 5280, 4.1.2.5.1).
 fn utc_time(text: &[u8]) -> Option<UnixSeconds> {
     let (year, rest) = text.split_at_checked(2)?;
     let year = number(year)?;
@@ -144,7 +142,7 @@ fn date_time(year: i64, rest: &[u8]) -> Option<UnixSeconds> {
     let [month, day, hour, minute, second] =
         [0, 2, 4, 6, 8].map(|start| digits.get(start..start + 2).and_then(number));
     let (month, day, hour, minute, second) = (month?, day?, hour?, minute?, second?);
-    // A day that the month does not have comes back as one of the next month.
+    // A day that does not exist in the month results in a day of the next month.
     let days = days_of_civil(year, month, day);
     let exists = civil_of_days(days) == (year, month, day) && (1..=12).contains(&month);
     (exists && hour < 24 && minute < 60 && second < 60)
@@ -184,7 +182,7 @@ const SECONDS_PER_DAY: i64 = 86_400;
 
 const DAYS_PER_ERA: i64 = 146_097;
 
-/// From 0000-03-01 to 1970-01-01.
+/// The number of days from 0000-03-01 to 1970-01-01.
 const DAYS_TO_1970: i64 = 719_468;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Revocation lists: which may be used, and what they say.
+//! Revocation lists: which ones may be used, and their content.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::made::{Authority, NOW, algorithm, authority, extension, sequence, sig
 
 const SKEW: Duration = Duration::from_secs(300);
 
-/// id-ce-cRLReasons, id-ce-deltaCRLIndicator, and one that nobody knows.
+/// id-ce-cRLReasons, id-ce-deltaCRLIndicator, and an unknown extension.
 const REASON: &[u8] = &[0x55, 0x1d, 21];
 const DELTA: &[u8] = &[0x55, 0x1d, 27];
 const UNKNOWN: &[u8] = &[0x2a, 3, 4];
@@ -75,7 +75,7 @@ fn m07_fr_05_a_list_names_what_is_revoked() {
     assert_eq!(list.next_update(), Some(UnixSeconds::new(NOW + 3600)));
 }
 
-/// RFC 5280, 5.2 and 5.3: also where the entry is for another certificate.
+/// RFC 5280, 5.2 and 5.3: also if the entry is for another certificate.
 #[test]
 fn an_unknown_critical_extension_forbids_the_list() {
     let ca = ca();
@@ -106,7 +106,7 @@ fn a_list_for_some_certificates_says_nothing_about_the_others() {
         };
         RevocationList::from_der(list(&ca, &terms))
     };
-    // distributionPoint: where the part that this list is can be found (RFC 5280, 6.3.3 (b)(2)(i)).
+    // distributionPoint: where this partial list is published (RFC 5280, 6.3.3 (b)(2)(i)).
     let url = "http://a.example/1.crl";
     let found = read(&tlv(0xa0, &[&tlv(0xa0, &[&tlv(0x86, &[url.as_bytes()])])])).expect("a list");
     for (place, other) in [
@@ -117,7 +117,7 @@ fn a_list_for_some_certificates_says_nothing_about_the_others() {
         assert_eq!(found.is_revoked(serial("1"), place), Ok(true), "{place:?}");
         assert_eq!(found.is_revoked(serial("2"), place), other, "{place:?}");
     }
-    // A place without a name is nowhere; onlyContainsCACerts; indirectCRL.
+    // A place without a name; onlyContainsCACerts; indirectCRL.
     let nowhere = read(&[0xa0, 2, 0xa0, 0]).expect("a list");
     assert_eq!(nowhere.is_revoked(serial("2"), Some(url)), Err(CrlRefused::Partial));
     let part = read(&[0x82, 1, 0xff]).expect("a list");

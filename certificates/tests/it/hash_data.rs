@@ -1,4 +1,4 @@
-//! Hash data against vectors of known origin.
+//! Hash data, compared with vectors of known origin.
 
 use certificates::{Certificate, CertificateId, HashAlgorithm, HashData};
 use serde_json::Value;
@@ -27,7 +27,8 @@ fn id(vector: &Value, all: &[Value]) -> CertificateId {
     CertificateId::new(&certificate(vector), certificate(issuer).public_key())
 }
 
-/// Seen elsewhere (libevse-security #11): wrong hash data of sub-CAs. Root, two sub-CAs and a leaf.
+/// Seen in other software (libevse-security #11): wrong hash data of sub-CAs. Root, two sub-CAs and
+/// a leaf.
 #[test]
 fn hash_data_equal_the_vectors() {
     let all = vectors();
@@ -43,8 +44,8 @@ fn hash_data_equal_the_vectors() {
     }
 }
 
-/// Seen elsewhere: not found again because of upper case (EVerest #2027) or of a padded serial
-/// number (MicroOcpp).
+/// Seen in other software: a certificate was not found because of upper case (EVerest #2027) or a
+/// padded serial number (MicroOcpp).
 #[test]
 fn spelling_of_hash_data_does_not_matter_and_digits_do() {
     let all = vectors();
@@ -87,7 +88,8 @@ fn spelling_of_hash_data_does_not_matter_and_digits_do() {
     }
 }
 
-/// Every byte of a certificate cut off or changed: an error or a certificate, never a panic.
+/// A certificate with each byte changed, or cut off at each byte: an error or a certificate, never
+/// a panic.
 #[test]
 fn bytes_of_a_peer_do_not_panic() {
     for vector in vectors() {

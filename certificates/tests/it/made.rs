@@ -1,4 +1,5 @@
-//! DER by hand, signed by real keys: what no well-behaved authority writes.
+//! DER that is built by hand and signed with real keys, with content that no correct authority
+//! writes.
 
 use certificates::Certificate;
 use rcgen::{
@@ -33,13 +34,13 @@ fn params(name: &str) -> CertificateParams {
     params
 }
 
-/// Somebody who signs OCSP responses for an authority.
+/// A responder that signs OCSP responses for an authority.
 pub(crate) struct Delegate {
     pub(crate) key: KeyPair,
     pub(crate) certificate: Certificate,
 }
 
-/// What a delegate's certificate says.
+/// The content of a delegate's certificate.
 #[derive(Clone, Default)]
 pub(crate) struct DelegateTerms {
     pub(crate) usages: Vec<KeyUsagePurpose>,
@@ -115,7 +116,7 @@ pub(crate) fn extension_of(arcs: &[u8], critical: bool, value: &[u8]) -> Vec<u8>
     sequence(&[&oid(arcs), flag, &tlv(4, &[value])])
 }
 
-/// A GeneralizedTime so many seconds after [`NOW`].
+/// A GeneralizedTime this many seconds after [`NOW`].
 pub(crate) fn time(after: i64) -> Vec<u8> {
     let text = certificates::UnixSeconds::new(NOW + after).to_string().replace(['-', ':', 'T'], "");
     tlv(0x18, &[text.as_bytes()])

@@ -1,4 +1,4 @@
-//! The readers against what OpenSSL writes, and the rules against what nobody should write.
+//! Tests of the readers with the output of OpenSSL, and of the rules with invalid certificates.
 
 mod crl;
 mod hash_data;

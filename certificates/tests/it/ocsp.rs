@@ -1,4 +1,4 @@
-//! OCSP responses: which count, and what they say.
+//! OCSP responses: which ones are accepted, and their content.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn explicit_extensions(extensions: &[Vec<u8>]) -> Vec<u8> {
     }
 }
 
-/// OCSPResponse by the authority, or by somebody else.
+/// OCSPResponse by the authority, or by another signer.
 fn response(
     ca: &Authority,
     by: Option<&Delegate>,
@@ -103,8 +103,8 @@ fn m06_fr_08_each_status_is_an_answer() {
         let verified = judge(&ca, &der).expect("verifies");
         assert_eq!((verified.status, verified.next_update), (expected, Some(UnixSeconds::new(NOW + 60))));
         check_about(&der, &id(&ca).hash_data(HashAlgorithm::Sha256)).expect("about it");
-        // The digest of the question is that of the answer, where nobody has the issuer's
-        // certificate.
+        // Without the issuer's certificate, only an answer with the digest of the request is
+        // accepted.
         let other = id(&ca).hash_data(HashAlgorithm::Sha384);
         assert_eq!(check_about(&der, &other), Err(NoAnswer::OtherCertificate));
     }
@@ -183,7 +183,7 @@ fn rfc_6960_4_2_2_2_who_may_sign() {
     let with = |usage| DelegateTerms { usages: vec![usage], ..good.clone() };
     assert_eq!(judge(&good), Ok(()));
     assert_eq!(judge(&with(KeyUsagePurpose::DigitalSignature)), Ok(()));
-    // keyUsage that leaves the signature of responses out (RFC 5280, 4.2.1.3).
+    // keyUsage that does not allow the signature of responses (RFC 5280, 4.2.1.3).
     let refused = Err(OcspRefused::UnauthorizedSigner);
     assert_eq!(judge(&with(KeyUsagePurpose::ContentCommitment)), refused);
     assert_eq!(judge(&DelegateTerms::default()), refused, "not charged");
@@ -193,7 +193,7 @@ fn rfc_6960_4_2_2_2_who_may_sign() {
     let expired = judge(&DelegateTerms { years: Some((2020, 2021)), ..good.clone() });
     assert!(matches!(expired, Err(OcspRefused::SignerValidity { .. })), "{expired:?}");
 
-    // Of another authority of the same name.
+    // The delegate of another authority with the same name.
     let delegate = self::ca().delegate(&good);
     let der = response(&ca, Some(&delegate), &[], &[single(&ca, GOOD, 0, None, &[])], &[]);
     assert_eq!(
@@ -229,7 +229,7 @@ fn no_byte_of_a_responder_breaks_the_reader() {
         for value in 0..=255 {
             let mut bytes = good.clone();
             bytes[place] = value;
-            // Whatever it is then, it is read or refused.
+            // The changed response is read or refused.
             let _ = check_about(&bytes, &hash);
         }
     }

@@ -1,4 +1,4 @@
-//! What OpenSSL writes is read, and what it means is understood.
+//! The output of OpenSSL is read and understood.
 
 use std::{fs, path::Path, process::Command, time::Duration, time::SystemTime};
 
@@ -26,7 +26,7 @@ struct Revoked {
     printed_serial: String,
 }
 
-/// What OpenSSL has signed about a certificate that is revoked: a response and a list.
+/// A response and a list that OpenSSL has signed for a revoked certificate.
 fn revoked() -> Revoked {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
@@ -61,7 +61,7 @@ fn revoked() -> Revoked {
     };
     let [name, key, serial] = ["Issuer Name Hash:", "Issuer Key Hash:", "Serial Number:"].map(value);
     let read = |file: &str| fs::read(folder.join(file)).expect("reads");
-    // As `openssl ca` writes it: with the text of the certificate before the block.
+    // As `openssl ca` writes it: with the certificate as text before the block.
     let certificate = |file: &str| {
         let text = String::from_utf8(read(file)).expect("text");
         Certificate::from_pem(&text).expect("a certificate")

@@ -1,7 +1,7 @@
-//! Path validation, judged by three others too: chains that RFC 5280 allows or forbids for one
-//! reason.
+//! Path validation, compared with three other implementations: chains that RFC 5280 allows or
+//! forbids for one reason.
 //!
-//! The clause decides. Where another judges otherwise, the case says why.
+//! The clause decides. If another implementation decides otherwise, the case states why.
 
 use certificates::{
     Certificate, UnixSeconds,
@@ -36,7 +36,7 @@ fn build(case: &Case) -> Vec<Certificate> {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         }
-        // OpenSSL tells two keys with one name apart by it.
+        // OpenSSL distinguishes two keys with one name by it.
         params.use_authority_key_identifier_extension = true;
         (case.edit)(at, &mut params);
         params
@@ -83,7 +83,7 @@ fn rfc_5280_each_rule_of_a_path() {
             let (accepts, says) = judge.accepts(folder.path(), &chain, case.purpose);
             let agrees = accepts == (case.verdict == Verdict::Valid);
             if agrees == DIFFER.iter().any(|(name, other, _)| (*name, *other) == (case.name, judge)) {
-                // The last lines say why.
+                // The last lines contain the reason.
                 let says = says.lines().filter(|line| line.contains("utput:") || line.contains("rror"));
                 let says = says.collect::<Vec<_>>().join("; ");
                 wrong.push(format!("{}: {judge:?} accepts: {accepts}: {says}", case.name));
@@ -98,7 +98,7 @@ fn rfc_5280_each_rule_of_a_path() {
     }
 }
 
-/// The order and the number of what a peer sends do not matter.
+/// The order and the number of the certificates from a peer do not matter.
 #[test]
 fn rfc_5280_6_1_the_path_is_found_in_any_order() {
     let chain = build(&valid("two sub-CAs", 2, |_, _| {}));
@@ -109,7 +109,7 @@ fn rfc_5280_6_1_the_path_is_found_in_any_order() {
     let path = path::verify(&leaf, &sent, &roots, now(), Purpose::Station).expect("valid");
     assert_eq!(path.certificates, [&leaf, &lower, &upper]);
     assert_eq!((path.root, path.issuer_of(1), path.issuer_of(2)), (&root, &upper, &root));
-    // A twin of the root has its name and another key.
+    // A second root has the same name and another key.
     let between = [lower.clone(), upper.clone()];
     let twin = path::verify(&leaf, &between, &strangers[3..], now(), Purpose::Station);
     assert!(matches!(twin, Err(PathError::Signature { position: 2, .. })), "{twin:?}");
@@ -117,7 +117,7 @@ fn rfc_5280_6_1_the_path_is_found_in_any_order() {
     assert!(matches!(nobody, Err(PathError::UnknownIssuer)), "{nobody:?}");
 }
 
-/// A clock that may be one of two: valid at some moment between them.
+/// The clock shows one of two times: the certificate is valid at some time between them.
 #[test]
 fn a_window_of_two_moments() {
     let chain = build(&valid("a leaf", 0, |_, _| {}));
@@ -138,8 +138,8 @@ fn a_window_of_two_moments() {
     }
 }
 
-/// Certificates that were made to be expensive: all with one name, so that each could be the issuer
-/// of each.
+/// Certificates that were made to be expensive: all have one name, so each could be the issuer of
+/// each.
 #[test]
 fn the_work_for_one_leaf_is_bounded() {
     let mut params = CertificateParams::default();
@@ -161,7 +161,7 @@ fn the_work_for_one_leaf_is_bounded() {
     assert!(matches!(judged, Err(PathError::TooExpensive)), "{judged:?}");
 }
 
-/// RFC 5280, 4.1.2.8: unique identifiers are to be understood, if only by passing over them.
+/// RFC 5280, 4.1.2.8: unique identifiers must be parsed, even if they are ignored.
 #[test]
 fn rfc_5280_4_1_2_8_unique_identifiers_and_every_string_type() {
     let key = || KeyPair::generate().expect("a key");

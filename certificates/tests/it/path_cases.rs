@@ -9,19 +9,19 @@ use rcgen::{
 
 use crate::made::{oid, sequence, tlv};
 
-/// Where a certificate stands: 0 is the leaf, then come the sub-CAs, the root is last.
+/// The argument is the position: 0 is the leaf, then come the sub-CAs, and the root is last.
 pub(crate) type Edit = fn(usize, &mut CertificateParams);
 
 /// What is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Valid,
-    /// Refused, with this in the text.
+    /// Refused, with this text in the error.
     Refused(&'static str),
 }
 
 pub(crate) struct Case {
-    /// The clause of RFC 5280, and what is shown.
+    /// The clause of RFC 5280, and the subject of the case.
     pub(crate) name: &'static str,
     pub(crate) sub_cas: usize,
     pub(crate) purpose: Purpose,
@@ -37,7 +37,7 @@ const fn refused(name: &'static str, sub_cas: usize, reason: &'static str, edit:
     Case { verdict: Verdict::Refused(reason), ..valid(name, sub_cas, edit) }
 }
 
-/// The certificate of a CSMS, known by its common name.
+/// The certificate of a CSMS, identified by its common name.
 const fn csms(case: Case) -> Case {
     Case { purpose: Purpose::Csms, ..case }
 }
@@ -119,7 +119,7 @@ fn ia5(text: &str) -> Ia5String {
     text.try_into().expect("ASCII")
 }
 
-/// otherName with a value of a type that nobody knows.
+/// otherName with a value of an unknown type.
 fn with_alternative(params: &mut CertificateParams, general_name: &[u8]) {
     critical(params, &[0x55, 0x1d, 17], sequence(&[general_name]));
 }
@@ -268,7 +268,7 @@ pub(crate) const CASES: &[Case] = &[
             exclude(params, vec![organization("Demo CSO")]);
         }
     }),
-    // TeletexString beyond ASCII: T.61 or Latin-1, which nobody can tell.
+    // TeletexString beyond ASCII is T.61 or Latin-1, which a reader cannot distinguish.
     refused(
         "4.2.1.10: an excluded directoryName that may be the same text",
         1,
@@ -442,7 +442,7 @@ pub(crate) const CASES: &[Case] = &[
         }
         _ => {}
     }),
-    // What the leaf is for.
+    // The purpose of the leaf.
     refused("4.2.1.12: serverAuth only", 1, "clientAuth", |at, params| {
         if at == 0 {
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

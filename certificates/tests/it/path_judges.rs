@@ -1,4 +1,4 @@
-//! Path validation by others: OpenSSL, GnuTLS and NSS, each through the program that comes with it.
+//! Path validation by other implementations: OpenSSL, GnuTLS and NSS, each through its own program.
 
 use std::{fs, path::Path, process::Command};
 
@@ -6,16 +6,17 @@ use certificates::{Certificate, UnixSeconds, path::Purpose};
 
 use crate::made::NOW;
 
-/// Who else judges a chain.
+/// Another implementation of path validation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Judge {
     OpenSsl,
     GnuTls,
-    /// Its PKIX library, which looks at policies too.
+    /// Its PKIX library, which checks policies too.
     Nss,
 }
 
-/// Where they differ from the clause, which decides: the case, who, and why.
+/// Cases in which one differs from the clause, which decides: the case, the implementation, and the
+/// reason.
 pub(crate) const DIFFER: &[(&str, Judge, &str)] = &[
     ("4.2.1.11: a policy is demanded and holds", Judge::GnuTls, NO_POLICIES),
     ("4.2.1.4: anyPolicy of the sub-CA covers the leaf's", Judge::GnuTls, NO_POLICIES),
@@ -62,8 +63,8 @@ const AUTHORITY: &str = "it lets a client present the certificate of an authorit
 impl Judge {
     pub(crate) const ALL: [Self; 3] = [Self::OpenSsl, Self::GnuTls, Self::Nss];
 
-    /// Whether a chain is valid at [`NOW`], and what the program said. Leaf first, the root last;
-    /// `folder` is for files.
+    /// Whether a chain is valid at [`NOW`], and the output of the program. The leaf is first, the
+    /// root last; `folder` is for files.
     pub(crate) fn accepts(self, folder: &Path, chain: &[Certificate], purpose: Purpose) -> (bool, String) {
         let (below, root) = chain.split_at(chain.len() - 1);
         let files =
@@ -100,7 +101,7 @@ fn openssl(is_client: bool, has_subs: bool) -> Command {
     command
 }
 
-/// It has no option for the time.
+/// GnuTLS's program has no option for the time.
 fn gnutls(is_client: bool) -> Command {
     let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
     let mut found = folders.map(|folder| Path::new(folder).join("faketime/libfaketimeMT.so.1")).into_iter();

@@ -19,7 +19,7 @@ fn signer() -> Authority {
     authority("PKI", &[KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign])
 }
 
-/// A list with these serial numbers, which is in force.
+/// A list with these serial numbers, valid now.
 fn naming(authority: &Authority, serials: &[u8], extensions: Vec<Vec<u8>>) -> RevocationList {
     let entries = serials.iter().map(|serial| (vec![*serial], Vec::new())).collect();
     let terms = Terms { entries, extensions, this_update: -60, next_update: Some(600) };
@@ -48,7 +48,7 @@ fn a00_fr_705_whom_a_list_names_is_refused() {
         let judge = |lists: &[RevocationList]| judge(&authority, &leaf, lists, unlisted);
         assert_eq!(judge(&[naming(&authority, &[7], vec![])]), Err(RevocationError::Revoked { position: 0 }));
         assert_eq!(judge(&[naming(&authority, &[8], vec![])]), Ok(()));
-        // In whichever of several lists.
+        // In either of several lists.
         let both = [naming(&authority, &[8], vec![]), naming(&authority, &[7], vec![])];
         assert_eq!(judge(&both), Err(RevocationError::Revoked { position: 0 }));
     }
@@ -66,7 +66,7 @@ fn a00_fr_705_whom_a_list_names_is_refused() {
     );
 }
 
-/// A list by somebody else could be a damaged one that revokes the certificate, unless it names
+/// A list by another signer could be a damaged one that revokes the certificate, unless it names
 /// another key.
 #[test]
 fn rfc_5280_6_3_3_a_list_that_cannot_be_verified_is_not_passed_over() {
@@ -78,7 +78,8 @@ fn rfc_5280_6_3_3_a_list_that_cannot_be_verified_is_not_passed_over() {
         matches!(refused, Err(RevocationError::List { source: CrlRefused::Signature { .. }, .. })),
         "{refused:?}"
     );
-    // The issuer's other key has a list too; alone it stands where the issuer's own should.
+    // The issuer's other key has a list too. Alone it does not replace the list of the issuer's own
+    // key.
     let named = naming(&twin, &[7], vec![key_id(&twin.certificate)]);
     let refused = judge(&authority, &leaf, std::slice::from_ref(&named), Unlisted::Accept);
     assert!(matches!(refused, Err(RevocationError::List { .. })), "{refused:?}");
@@ -121,7 +122,8 @@ fn rfc_5280_5_2_5_what_a_list_is_about() {
     }
     for (url, expected) in [("http://a.example/1.crl", true), ("http://a.example/2.crl", false)] {
         assert_eq!(covers(&point(url), &here), expected, "{url}");
-        // A certificate that names no place is on the list that names none (RFC 5280, 6.3.3).
+        // A certificate that names no place is covered by the list that names none (RFC 5280,
+        // 6.3.3).
         assert!(!covers(&point(url), &anywhere), "{url}");
     }
 }

@@ -1,34 +1,34 @@
-//! What is said of an edition.
+//! The description of an edition.
 
 use crate::{document::Document, fixups::Fixup};
 
-/// One version of OCPP and what cannot be read from its schemas.
+/// One version of OCPP, with the facts that its schemas do not contain.
 #[derive(Debug)]
 pub struct Edition {
     /// Folder of the schemas and module of the types: `v201`.
     pub module: &'static str,
     /// The variant of `ocpp_types::Version`.
     pub variant: &'static str,
-    /// As it is called in prose: `OCPP 2.0.1`.
+    /// Its name in prose: `OCPP 2.0.1`.
     pub title: &'static str,
-    /// The sets of files that it is published in.
+    /// The sets of files in which it is published.
     pub sets: &'static [SchemaSet],
-    /// Who sends the request of each action that is called and answered; in alphabetical order.
+    /// The sender of the request of each action with an answer, in alphabetical order.
     pub calls: &'static [(&'static str, Sender)],
-    /// Who sends the message of each action that is not answered (SEND of OCPP 2.1).
+    /// The sender of the message of each action without an answer (SEND of OCPP 2.1).
     pub sends: &'static [(&'static str, Sender)],
-    /// Names of the types that the schemas write out without a name, by enclosing type and
+    /// Names of the types that the schemas define inline without a name, by enclosing type and
     /// property.
     pub places: &'static [PlaceName],
     /// Corrections, applied in this order.
     pub fixups: &'static [Fixup],
-    /// How its specification has points in time written.
+    /// The format of points in time in its specification.
     pub times: Times,
 }
 
 impl Edition {
-    /// The name of the message that a document states, if the document is one of this edition. Its
-    /// file has the same name; in OCPP 1.6, that of a request lacks `Request`.
+    /// The name of the message that a document defines, if the document belongs to this edition.
+    /// Its file has the same name; in OCPP 1.6, the file of a request lacks `Request`.
     #[must_use]
     pub fn message(&self, document: &Document) -> Option<String> {
         let message = self.sets.iter().find_map(|set| set.message(&document.id))?;
@@ -37,16 +37,16 @@ impl Edition {
     }
 }
 
-/// How a specification has points in time written.
+/// The format of points in time in a specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Times {
-    /// As JSON Schema's `date-time`: RFC 3339, with an offset.
+    /// JSON Schema's `date-time`: RFC 3339, with an offset.
     Rfc3339,
-    /// As ISO 8601 has it, which the schemas say less of: also without an offset.
+    /// ISO 8601, also without an offset. The schemas are stricter.
     Iso8601,
 }
 
-/// Who sends the request of an action.
+/// The sender of an action's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
     /// The charging station only.
@@ -67,7 +67,7 @@ impl Sender {
         }
     }
 
-    /// As it stands in documentation.
+    /// The words for it in documentation.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::ChargingStation => "the charging station",
@@ -82,17 +82,16 @@ impl Sender {
 pub struct SchemaSet {
     /// Its name in `SOURCES.toml`.
     pub name: &'static str,
-    /// The document that the files come from.
+    /// The document that contains the files.
     pub document: &'static str,
-    /// What an `$id` of the set begins with.
+    /// The beginnings of the `$id`s of the set.
     pub id_prefixes: &'static [&'static str],
     /// How the rest of the `$id` names the message.
     pub message_name: MessageName,
 }
 
 impl SchemaSet {
-    /// The name of the message that has this `$id`, if it is one of the set:
-    /// `SignCertificateRequest`.
+    /// The name of the message with this `$id`, if it belongs to the set: `SignCertificateRequest`.
     #[must_use]
     pub fn message(&self, id: &str) -> Option<String> {
         let rest = self.id_prefixes.iter().find_map(|prefix| id.strip_prefix(prefix))?;
@@ -106,7 +105,7 @@ impl SchemaSet {
     }
 }
 
-/// How an `$id` names its message.
+/// The form of a message's name in an `$id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageName {
     /// `…:SignCertificateRequest`.
@@ -115,12 +114,12 @@ pub enum MessageName {
     ReqAndConf,
 }
 
-/// The name of a type that a schema writes out in its place.
+/// The name of a type that a schema defines inline.
 #[derive(Debug)]
 pub struct PlaceName {
     /// The type or message that has the property.
     pub enclosing: &'static str,
-    /// The property. Of a list, what is named is its item.
+    /// The property. For a list, the name is that of its items.
     pub property: &'static str,
     /// The name in the specification.
     pub name: &'static str,

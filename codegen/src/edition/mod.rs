@@ -1,4 +1,4 @@
-//! The editions of OCPP that the project holds schemas of.
+//! The editions of OCPP whose schemas are part of the project.
 
 mod description;
 mod v16;
@@ -10,7 +10,7 @@ pub use self::description::{Edition, MessageName, PlaceName, SchemaSet, Sender, 
 /// All editions, oldest first.
 pub const EDITIONS: &[Edition] = &[v16::V16, v201::V201, v21::V21];
 
-/// The edition and the set that a schema of this `$id` belongs to, and the name of its message.
+/// The edition and the set to which a schema with this `$id` belongs, and the name of its message.
 #[must_use]
 pub fn edition_of(id: &str) -> Option<(&'static Edition, &'static SchemaSet, String)> {
     EDITIONS.iter().find_map(|edition| {

@@ -1,4 +1,5 @@
-//! OCPP 1.6: who sends what, and what the places are called that its schemas leave without a name.
+//! OCPP 1.6: the senders of its messages, and the names of the types that its schemas define
+//! inline.
 
 use super::description::{Edition, MessageName, PlaceName, SchemaSet, Sender, Times};
 
@@ -24,11 +25,11 @@ pub(super) const V16: Edition = Edition {
     sends: &[],
     places: PLACES,
     fixups: &[],
-    // OCPP 1.6, 3.14: dateTime is ISO 8601.
+    // OCPP 1.6, 3.14: dateTime uses ISO 8601.
     times: Times::Iso8601,
 };
 
-/// OCPP 1.6, 4 and 5, and Security Whitepaper, 4: the schemas do not say who sends what.
+/// OCPP 1.6, 4 and 5, and Security Whitepaper, 4: the schemas do not contain the senders.
 const CALLS: &[(&str, Sender)] = &[
     ("Authorize", Sender::ChargingStation),
     ("BootNotification", Sender::ChargingStation),
@@ -71,8 +72,8 @@ const CALLS: &[(&str, Sender)] = &[
     ("UpdateFirmware", Sender::Csms),
 ];
 
-/// OCPP 1.6, 7: the names of the types. The schemas of 1.6 write every type out in each place that
-/// has it.
+/// OCPP 1.6, 7: the names of the types. The schemas of 1.6 define every type inline in each place
+/// that uses it.
 const PLACES: &[PlaceName] = &[
     place("AuthorizationData", "idTagInfo", "IdTagInfo"),
     place("AuthorizeResponse", "idTagInfo", "IdTagInfo"),

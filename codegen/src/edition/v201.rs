@@ -1,4 +1,4 @@
-//! OCPP 2.0.1: who sends what.
+//! OCPP 2.0.1: the senders of its messages.
 
 use super::description::{Edition, MessageName, SchemaSet, Sender, Times};
 
@@ -19,7 +19,7 @@ pub(super) const V201: Edition = Edition {
     times: Times::Rfc3339,
 };
 
-/// OCPP 2.0.1 Part 2: the schemas do not say who sends what.
+/// OCPP 2.0.1 Part 2: the schemas do not contain the senders.
 const CALLS: &[(&str, Sender)] = &[
     ("Authorize", Sender::ChargingStation),
     ("BootNotification", Sender::ChargingStation),

@@ -1,4 +1,4 @@
-//! The enumerations by which a frame's action finds its type.
+//! The enumerations that map a frame's action to its type.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::{Action, Emitter, Folder, Send, source::Items, words::doc};
 use crate::{GenerateError, edition::Sender};
 
 impl Emitter<'_> {
-    /// One enumeration for each kind of frame and direction that the edition has.
+    /// One enumeration for each kind of frame and each direction of the edition.
     pub(super) fn dispatch(
         &mut self,
         actions: &[Action<'_>],
@@ -68,7 +68,7 @@ impl Emitter<'_> {
             #[allow(clippy::large_enum_variant, reason = "made for one frame and taken apart at once")]
             pub enum #ident { #(#listed,)* }
         })?;
-        // What exists as another kind of frame is told apart from what does not exist.
+        // An action of another kind of frame is distinguished from an unknown action.
         let other = match table {
             "SENDS" => ", not ACTIONS",
             _ if !self.edition.sends.is_empty() => ", not SENDS",

@@ -1,5 +1,5 @@
 //! The files of `ocpp-types`: typify's types in the schemas' order, documented, each in a small
-//! file of its own.
+//! file.
 
 mod dispatch;
 mod enumeration;
@@ -53,7 +53,7 @@ pub(crate) fn files(
     Ok(files)
 }
 
-/// An action that is called and answered, with its messages.
+/// An action with an answer, and its messages.
 struct Action<'a> {
     name: &'static str,
     sender: Sender,
@@ -61,15 +61,15 @@ struct Action<'a> {
     response: &'a Message,
 }
 
-/// An action that is not answered, with its message.
+/// An action without an answer, and its message.
 struct Send<'a> {
     name: &'static str,
     sender: Sender,
     message: &'a Message,
 }
 
-/// Pairs requests with responses and with the tables of senders; nothing may be left over on any
-/// side.
+/// Pairs requests with responses, and both with the tables of senders. Every entry must have a
+/// partner.
 fn pair<'a>(
     edition: &'static Edition,
     merged: &'a Merged,

@@ -1,4 +1,4 @@
-//! Rust source text in the making: formatted items, and the imports that they need.
+//! Rust source text under construction: formatted items, and the imports that they need.
 
 use std::collections::BTreeSet;
 
@@ -23,19 +23,19 @@ impl Items {
         Ok(())
     }
 
-    /// Adds the call of a macro of `ocpp-types` with a body that no formatter would touch.
+    /// Adds the call of a macro of `ocpp-types`. Formatters do not change its body.
     pub(super) fn push_macro(&mut self, name: &str, body: &str) {
         self.names.insert(name.to_owned());
         self.separate();
         self.text.push_str(&format!("{name}! {{\n{body}}}\n"));
     }
 
-    /// Adds a name that stands in the body of a macro.
+    /// Adds a name that occurs in the body of a macro.
     pub(super) fn mention(&mut self, name: &str) {
         self.names.insert(name.to_owned());
     }
 
-    /// The items below an import of the names that are not among them: `shared` are in the
+    /// The items below the imports of the names that they do not define: `shared` names are in the
     /// edition's module, hand-written ones in the crate.
     pub(super) fn into_text(
         self,
@@ -69,7 +69,7 @@ impl<'ast> Visit<'ast> for Items {
     }
 }
 
-/// What `ocpp-types` has by hand, macros too.
+/// The hand-written items of `ocpp-types`, including macros.
 const HAND_WRITTEN: &[&str] = &[
     "BoundedInteger",
     "BoundedNumber",

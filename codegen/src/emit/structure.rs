@@ -1,4 +1,4 @@
-//! One object: the struct, its constructor, and the table by which it is read and written.
+//! One object: the struct, its constructor, and the table that controls reading and writing.
 
 use std::fmt::Write as _;
 
@@ -31,7 +31,7 @@ pub(super) fn structure(
     };
     let mut fields = Vec::new();
     for (property, node) in properties {
-        // rust_types::generate has held both lists against each other.
+        // rust_types::generate has compared both lists.
         let Some(member) = members.get(property) else { continue };
         let required = required.contains(property);
         fields.push(Field { property, node, member, required, times: edition.times });
@@ -46,8 +46,8 @@ pub(super) fn structure(
         let docs = doc(&field.documentation());
         quote!(#docs pub #ident: #ty)
     });
-    // A `Default` of a message with required members would have to choose a status, and choose
-    // wrongly.
+    // A `Default` of a message with required members would have to choose a status, and could only
+    // choose a wrong one.
     let default = fields.iter().all(|field| !field.required).then(|| quote!(, Default));
     items.push(quote! {
         #docs
@@ -96,10 +96,10 @@ fn constructor(ident: &syn::Ident, fields: &[Field<'_>]) -> proc_macro2::TokenSt
     }
 }
 
-/// Arguments of a function that clippy lets pass.
+/// The number of arguments of a function that clippy allows.
 const CLIPPYS_ARGUMENTS: usize = 7;
 
-/// One member, with all that is known of it.
+/// One member, with everything that is known about it.
 struct Field<'a> {
     property: &'a str,
     node: &'a Node,
@@ -120,8 +120,8 @@ impl Field<'_> {
         paragraphs
     }
 
-    /// The type to read a member as, where it is not the member's own: integers may be written
-    /// `17.0`, unless the draft forbids it, and some editions have other points in time than the
+    /// The type for reading a member, if it is not the member's own: integers may be written
+    /// `17.0`, unless the draft forbids it, and some editions allow other points in time than the
     /// schemas.
     fn read_as(&self) -> Option<String> {
         let read_by = self.read_by();
@@ -142,7 +142,7 @@ impl Field<'_> {
         }
     }
 
-    /// By which type `ocpp-types` reads the integers or the points in time of this member.
+    /// The type with which `ocpp-types` reads the integers or the points in time of this member.
     fn read_by(&self) -> &'static str {
         let rule = match &self.node.rule {
             Rule::Array { items, .. } => &items.rule,

@@ -1,4 +1,4 @@
-//! What the documentation of the generated types says: the schema's rules in our own words.
+//! The documentation of the generated types: the schema's rules in our own words.
 
 use quote::quote;
 
@@ -45,15 +45,15 @@ fn range_words(minimum: Option<i64>, maximum: Option<i64>) -> String {
     }
 }
 
-/// What an official file says of a place, in paragraphs; nothing where the file is one of the
+/// The prose of an official file about a place, in paragraphs; empty if the file is one of the
 /// project.
 pub(super) fn official(node: &Node) -> Vec<String> {
     let lines = node.description.iter().flat_map(|text| text.lines());
     lines.map(|line| markdown(line.trim())).filter(|line| !line.is_empty()).collect()
 }
 
-/// Prose as Markdown that shows it letter by letter. Its own emphasis by underscores is kept, which
-/// Markdown has too.
+/// Prose as Markdown that shows it literally, except for its own emphasis by underscores, which has
+/// the same meaning in Markdown.
 fn markdown(prose: &str) -> String {
     let mut text = String::new();
     for word in prose.split_whitespace() {
@@ -107,5 +107,5 @@ pub(super) fn doc(paragraphs: &[String]) -> proc_macro2::TokenStream {
     quote!(#(#[doc = #lines])*)
 }
 
-/// Bytes of one line of documentation.
+/// The maximum number of bytes in a line of documentation.
 const DOC_WIDTH: usize = 100;

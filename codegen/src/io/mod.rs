@@ -13,7 +13,7 @@ use crate::SchemaFile;
 pub struct FolderError {
     /// The folder or file.
     pub path: PathBuf,
-    /// What the system said.
+    /// The error of the operating system.
     #[source]
     pub source: io::Error,
 }
@@ -53,5 +53,5 @@ fn read_into(folder: &Path, depth_left: usize, files: &mut Vec<SchemaFile>) -> R
     Ok(())
 }
 
-/// Folders within one another.
+/// The maximum depth of nested folders.
 const MAX_DEPTH: usize = 8;

@@ -1,4 +1,4 @@
-//! The generator on schemas that were made up for the purpose, and on those of the project.
+//! Tests of the generator, on schemas made for the tests and on those of the project.
 
 mod committed;
 mod generation;

@@ -1,4 +1,4 @@
-//! An official set against ours.
+//! An official set, compared with ours.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ fn sources(texts: &BTreeMap<String, String>) -> Vec<Source<'_>> {
     texts.iter().map(|(name, text)| Source { name, text }).collect()
 }
 
-/// The committed files, with prose put back in, stand for an official download.
+/// The committed files with added prose, used as an official download.
 fn official() -> BTreeMap<String, String> {
     let with_prose = |text: String| text.replacen("{", "\u{feff}{\r\n\"comment\": \"prose\",", 1);
     schemas("v201").into_iter().map(|(name, text)| (name, with_prose(text))).collect()

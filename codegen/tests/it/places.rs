@@ -1,4 +1,4 @@
-//! What only some editions have: types without names, messages without answers, files with prose.
+//! Features of some editions only: types without names, messages without answers, files with prose.
 
 use codegen::{
     GeneratedFile,
@@ -35,7 +35,7 @@ fn kind(values: &[&str]) -> Value {
     json!({ "type": "string", "enum": values })
 }
 
-/// A request that writes its types out, as OCPP 1.6 does.
+/// A request that defines its types inline, as in OCPP 1.6.
 fn messages(inner: &Value) -> Vec<(String, String)> {
     let item = json!({
         "type": "object",

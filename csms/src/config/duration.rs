@@ -1,16 +1,16 @@
-//! How the configuration writes durations.
+//! Durations in the configuration.
 
 use std::time::Duration;
 
 use serde::{Deserialize as _, Deserializer, de::Error as _};
 use signer_pkcs11::parse_duration;
 
-/// Such as `10m`.
+/// Reads a duration such as `10m`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
-/// Such as `10m`, or `never`: zero.
+/// Reads a duration such as `10m`, or `never`, which is zero.
 pub(super) fn duration_or_never<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     match String::deserialize(from)?.as_str() {
         "never" => Ok(Duration::ZERO),

@@ -6,13 +6,13 @@ use program::TomlError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The text is no TOML, or a member is missing, unknown or of the wrong type.
+    /// The text is not TOML, or a member is missing, unknown or of the wrong type.
     #[error("the configuration cannot be read")]
     Syntax(#[source] TomlError),
     /// A value breaks a rule.
     #[error("{field}: {rule}")]
     Value {
-        /// The member, as it stands in the file.
+        /// The member, as it is written in the file.
         field: String,
         /// The rule that it breaks.
         rule: String,
@@ -20,7 +20,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// The member of this name breaks a rule.
+    /// The member with this name breaks a rule.
     pub(super) fn value(field: impl Into<String>, rule: impl ToString) -> Self {
         Self::Value { field: field.into(), rule: rule.to_string() }
     }

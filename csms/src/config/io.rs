@@ -1,10 +1,10 @@
-//! Reads the configuration's file.
+//! Reads the configuration file.
 
 use std::path::Path;
 
 use crate::{config::Config, service::io::server_error::ServerError};
 
-/// Reads a configuration; its relative paths are resolved against its folder. Blocks.
+/// Reads a configuration. Its relative paths are resolved against its folder. Blocks.
 ///
 /// # Errors
 /// [`ServerError::File`] and [`ServerError::Config`].

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::config::Config;
 
-/// The configuration as it is now.
+/// The current configuration.
 #[derive(Debug)]
 pub(crate) struct LiveConfig {
     current: RwLock<Arc<Config>>,
@@ -15,13 +15,13 @@ impl LiveConfig {
         Self { current: RwLock::new(Arc::new(config)) }
     }
 
-    /// The configuration as it is now; what comes later does not change it.
+    /// The current configuration. A later reload does not change the returned value.
     #[must_use]
     pub(crate) fn get(&self) -> Arc<Config> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes over what the next question is answered from.
+    /// Replaces the configuration. Later calls of [`Self::get`] return the new one.
     pub(crate) fn replace(&self, config: Arc<Config>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
     }

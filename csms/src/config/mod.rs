@@ -73,28 +73,28 @@ pub use self::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The folder of the ledger and of the control socket; relative paths in the file are relative
-    /// to the file.
+    /// The folder of the ledger and of the control socket. Relative paths in the file are relative
+    /// to the folder of the file.
     pub directory: PathBuf,
-    /// The operator's name: O of every station's certificate (A00.FR.404, A00.FR.509).
+    /// The name of the CSO: O of the certificate of each station (A00.FR.404, A00.FR.509).
     pub organization: String,
-    /// Where stations connect.
+    /// The listening address, and the rules for connections.
     pub listen: ListenSection,
-    /// How long a system clock that was moved is doubted, such as `10m`, the default.
+    /// For how long the system clock is not trusted after it was moved, such as `10m`, the default.
     pub clock_doubt: Duration,
-    /// The token that holds the keys, where any key is in one.
+    /// The token that holds the keys; absent: no key is in a token.
     pub token: Option<TokenConfig>,
     /// The authority that signs stations' certificates.
     pub ca: CaSection,
     /// The CSMS's own certificate.
     pub tls: TlsSection,
-    /// Which responders the CSMS asks for stations whether certificates are revoked (M06).
+    /// The responders that the CSMS asks for stations whether certificates are revoked (M06).
     pub ocsp: OcspSection,
     /// The stations that may connect.
     pub stations: Vec<StationSection>,
 }
 
-/// The members as they stand in the file.
+/// The members as they are written in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawConfig {
@@ -157,7 +157,7 @@ impl Config {
         self.ocsp.check()
     }
 
-    /// The same configuration with its relative paths resolved against `folder`.
+    /// Returns the same configuration with its relative paths resolved against `folder`.
     #[must_use]
     pub fn relative_to(mut self, folder: &Path) -> Self {
         self.directory = folder.join(&self.directory);
@@ -172,15 +172,15 @@ impl Config {
         self
     }
 
-    /// The station of an identity, in whichever case its letters are written: `identifierString` of
-    /// OCPP does not distinguish it.
+    /// The station with an identity, in upper or lower case: `identifierString` of OCPP is not
+    /// case-sensitive.
     #[must_use]
     pub fn station(&self, identity: &str) -> Option<&StationSection> {
         self.stations.iter().find(|station| station.identity.is(identity))
     }
 
-    /// What a running service cannot change: the name of the first section that is different in
-    /// `other`.
+    /// The name of the first section that is different in `other` and that a running service cannot
+    /// change.
     #[must_use]
     pub(crate) fn needs_restart(&self, other: &Self) -> Option<&'static str> {
         let fixed =
@@ -194,7 +194,8 @@ impl Config {
         } else if self.ca != other.ca {
             Some("[ca]")
         } else if self.tls.names != other.tls.names {
-            // No station's certificate has one of them, which is fixed with the authority.
+            // No station's certificate may have one of these names. The authority gets this rule
+            // when it is created.
             Some("tls.names")
         } else {
             None
@@ -213,7 +214,7 @@ impl Config {
         self.directory.join("ledger.mark")
     }
 
-    /// The Unix socket on which the running service takes an operator's commands.
+    /// The Unix socket on which the running service receives an operator's commands.
     #[must_use]
     pub fn control_socket(&self) -> PathBuf {
         self.directory.join("control.sock")
@@ -252,7 +253,7 @@ mod tests {
         serial_number = "SN-0002"
     "#;
 
-    /// The line, the member and the rule are named, and never what stands there.
+    /// The error names the line, the member and the rule, but never the value.
     #[test]
     fn a_token_uri_with_a_pin_is_refused_while_it_is_read() {
         for wrong in ["pkcs11:token=x?pin-value=hunter2", "pkcs11:pin=hunter2", "hunter2"] {

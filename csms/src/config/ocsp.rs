@@ -1,4 +1,4 @@
-//! Which OCSP responders the CSMS asks for stations.
+//! The OCSP responders that the CSMS asks for stations.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,18 @@ use serde::Deserialize;
 
 use crate::config::error::ConfigError;
 
-/// Which responders the CSMS asks for stations whether certificates are revoked.
+/// The responders that the CSMS asks for stations whether certificates are revoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OcspSection {
-    /// The hosts of OCSP responders: `name`, or `name:port` for another port than 80. A station
-    /// chooses the URL, so no other host is ever connected to; default none.
+    /// The hosts of OCSP responders: `name`, or `name:port` for a port other than 80. A station
+    /// chooses the URL, so the CSMS connects to no other host; default none.
     #[serde(default)]
     pub allowed_hosts: Vec<String>,
-    /// The authorities whose word counts about the certificates that they have issued, PEM: those
-    /// above vehicles' certificates, of which a station of OCPP 2.1 learns the verdict only (M07).
-    /// A certificate of another issuer is answered Failed.
+    /// The authorities whose OCSP answers are accepted for the certificates that they have issued,
+    /// PEM. They are the authorities above vehicles' certificates. A station of OCPP 2.1 receives
+    /// only the result for these certificates (M07). The result for a certificate of another issuer
+    /// is Failed.
     #[serde(default)]
     pub authorities_file: Option<PathBuf>,
 }
@@ -31,7 +32,7 @@ impl OcspSection {
             });
             if !plain {
                 let field = format!("ocsp.allowed_hosts[{index}]");
-                return Err(ConfigError::value(field, "has to be a host, or host:port, and no URL"));
+                return Err(ConfigError::value(field, "has to be a host or host:port, not a URL"));
             }
         }
         Ok(())

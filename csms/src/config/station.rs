@@ -15,18 +15,18 @@ use crate::{
 pub struct StationSection {
     /// The identity in the connection URL.
     pub identity: StationIdentity,
-    /// The serial number: CN of its certificate (A00.FR.405), `chargingStation.serialNumber`
-    /// (B01.FR.11).
+    /// The serial number: CN of the station's certificate (A00.FR.405),
+    /// `chargingStation.serialNumber` (B01.FR.11).
     pub serial_number: String,
-    /// `ocpp-csms hash-password` makes it; absent: the station may not use security profile 2.
+    /// The output of `ocpp-csms hash-password`; absent: the station may not use security profile 2.
     pub password_hash: Option<PasswordHash>,
-    /// Whether it may connect with a certificate that has expired, to be kept Pending and given a
-    /// new one at once (A00.FR.429); default false.
+    /// Whether the station may connect with an expired certificate. It then stays Pending and
+    /// receives a new certificate at once (A00.FR.429); default false.
     pub expired_certificate_permitted: bool,
 }
 
-/// The hash of a station's password: Argon2id in the PHC string format, within the bounds of what
-/// one verification may cost.
+/// The hash of a station's password: Argon2id in the PHC string format, with a bounded cost of one
+/// verification.
 ///
 /// ```
 /// let hash: csms::PasswordHash = csms::io::hash_password("correct-horse-battery")?.parse()?;
@@ -37,7 +37,7 @@ pub struct StationSection {
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
-/// Why a text is not the hash of a password. It does not repeat the text.
+/// Why a text is not the hash of a password. The error does not contain the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
 pub struct PasswordHashError(#[from] UnusableHash);
@@ -59,14 +59,14 @@ impl FromStr for PasswordHash {
     }
 }
 
-/// Without the hash, which a thief could try passwords on.
+/// Omits the hash, because a thief could test passwords against it.
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("PasswordHash(..)")
     }
 }
 
-/// The members as they stand in the file.
+/// The members as they are written in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawStation {
@@ -78,7 +78,7 @@ pub(super) struct RawStation {
     expired_certificate_permitted: bool,
 }
 
-/// The stations of a configuration.
+/// Reads the stations of a configuration.
 pub(super) fn parse(stations: Vec<RawStation>) -> Result<Vec<StationSection>, ConfigError> {
     let (mut identities, mut serial_numbers) = (BTreeSet::new(), BTreeSet::new());
     let mut parsed = Vec::with_capacity(stations.len());
@@ -86,11 +86,11 @@ pub(super) fn parse(stations: Vec<RawStation>) -> Result<Vec<StationSection>, Co
         let refuse =
             |name: &str, rule: String| Err(ConfigError::value(format!("station[{index}].{name}"), rule));
         if !identities.insert(station.identity.clone()) {
-            return refuse("identity", "stands twice (the case of letters does not matter)".to_owned());
+            return refuse("identity", "is used twice (the case of letters does not matter)".to_owned());
         }
-        // A00.FR.427: a certificate, and so a serial number, belongs to one station.
+        // A00.FR.427: a certificate belongs to one station, and therefore a serial number too.
         if !serial_numbers.insert(station.serial_number.clone()) {
-            return refuse("serial_number", "stands twice".to_owned());
+            return refuse("serial_number", "is used twice".to_owned());
         }
         if !(1..=25).contains(&station.serial_number.chars().count()) {
             return refuse("serial_number", "has to have 1 to 25 characters (BootNotification)".to_owned());

@@ -1,4 +1,5 @@
-//! The CSMS's own certificate, and what stations' certificates have to lead to.
+//! The CSMS's own certificate, and the roots and lists by which stations' certificates are
+//! verified.
 
 use std::path::{Path, PathBuf};
 
@@ -10,27 +11,26 @@ use crate::config::{error::ConfigError, token_uri::parse_uri};
 /// The CSMS's own certificate.
 #[derive(Clone, Debug)]
 pub struct TlsSection {
-    /// The key: `key`, an RFC 7512 URI that names it in the token, or `key_file`, with `[tls.rsa]`
-    /// where there is one.
+    /// The key: `key`, an RFC 7512 URI that names it in the token, or `key_file`, optionally with
+    /// `[tls.rsa]`.
     pub key: TlsKey,
     /// The chain that the CSMS presents, leaf first, PEM.
     pub certificate_file: PathBuf,
-    /// Under which names stations reach the CSMS, its FQDN first (A00.FR.510). With them the
-    /// authority of this service issues the certificate itself, writes it to `certificate_file`,
-    /// and renews it when two thirds of its life are over (A00.FR.701); without them another
-    /// authority does.
+    /// The names under which stations reach the CSMS, its FQDN first (A00.FR.510). If they are set,
+    /// this service's authority issues the certificate, writes it to `certificate_file`, and renews
+    /// it after two thirds of its validity (A00.FR.701). If they are absent, another authority
+    /// issues the certificate.
     pub names: Option<OwnNames>,
-    /// The roots that stations' certificates have to lead to, PEM; default: `ca.certificate_file`.
+    /// The roots of stations' certificates, PEM; default: `ca.certificate_file`.
     pub client_roots_file: Option<PathBuf>,
     /// Revocation lists of stations' certificates, PEM or DER. They are read again with
     /// `ocpp-csms reload`.
     pub crl_files: Vec<PathBuf>,
-    /// Whether a station is refused whose certificate no list, or no recent one, tells about;
-    /// default false.
+    /// Whether a station is refused if no current list covers its certificate; default false.
     pub require_crls: bool,
-    /// Whether stations are asked for a certificate in the TLS handshake; default true. With
-    /// false, security profile 2 is the only one: a station cannot use its certificate here, and
-    /// browsers, which stop at such a request, can connect.
+    /// Whether stations are asked for a certificate in the TLS handshake; default true. If it is
+    /// false, only security profile 2 is possible: a station cannot use its certificate. Browsers,
+    /// which do not connect after such a request, can then connect.
     pub request_client_certificate: bool,
 }
 
@@ -43,9 +43,9 @@ pub enum TlsKey {
     File {
         /// PKCS #8 in PEM.
         path: PathBuf,
-        /// A second certificate, of RSA: with it TLS is OpenSSL's, which serves all four cipher
-        /// suites that A00.FR.318 and A00.FR.421 demand. Needs a program that was built with the
-        /// feature `openssl`.
+        /// A second certificate, with an RSA key. With it OpenSSL provides TLS, and serves all four
+        /// cipher suites that A00.FR.318 and A00.FR.421 require. The program has to be built with
+        /// the feature `openssl`.
         rsa: Option<RsaSection>,
     },
 }
@@ -57,7 +57,7 @@ pub struct OwnNames {
     server_name: ServerName,
 }
 
-/// The CSMS's second certificate, of RSA.
+/// The CSMS's second certificate, with an RSA key.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RsaSection {
@@ -67,7 +67,7 @@ pub struct RsaSection {
     pub certificate_file: PathBuf,
 }
 
-/// The members as they stand in the file.
+/// The members as they are written in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTls {
@@ -91,7 +91,7 @@ pub(super) struct RawTls {
 }
 
 impl TlsSection {
-    /// The second certificate, of RSA.
+    /// The second certificate, with an RSA key.
     pub(crate) fn rsa(&self) -> Option<&RsaSection> {
         match &self.key {
             TlsKey::Token(_) => None,
@@ -117,10 +117,10 @@ impl TlsSection {
 }
 
 impl OwnNames {
-    /// Checks the names, the FQDN first (A00.FR.510).
+    /// Checks the names. The first one is the FQDN (A00.FR.510).
     ///
     /// # Errors
-    /// [`ServerNameError`] if there is none, or one is no name of a host.
+    /// [`ServerNameError`] if there is no name, or one is not a host name.
     pub fn new(names: Vec<String>) -> Result<Self, ServerNameError> {
         let (first, others) = names.split_first().map_or(("", &[][..]), |(first, others)| (first, others));
         let server_name = others
@@ -129,13 +129,13 @@ impl OwnNames {
         Ok(Self { names, server_name })
     }
 
-    /// The names, of which there is at least one.
+    /// The names; there is at least one.
     #[must_use]
     pub fn as_slice(&self) -> &[String] {
         &self.names
     }
 
-    /// As a server certificate has them.
+    /// The names, in the type of a server certificate.
     pub(crate) fn server_name(&self) -> &ServerName {
         &self.server_name
     }
@@ -148,7 +148,7 @@ impl RawTls {
         let names = names.map_err(|error| ConfigError::value("tls.names", error))?;
         let key = match (self.key, self.key_file, self.rsa) {
             (Some(_), None, Some(_)) => {
-                let rule = "needs tls.key_file, for OpenSSL takes no key of the token";
+                let rule = "needs tls.key_file, because OpenSSL cannot use a key in the token";
                 return Err(ConfigError::value("tls.rsa", rule));
             }
             (Some(uri), None, None) => TlsKey::Token(Box::new(parse_uri("tls.key", &uri)?)),

@@ -1,4 +1,4 @@
-//! How the configuration names keys of a token.
+//! Names of token keys in the configuration.
 
 use program::causes;
 use signer_pkcs11::Uri;

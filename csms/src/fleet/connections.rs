@@ -1,4 +1,4 @@
-//! Which stations are connected.
+//! The connected stations.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use ocpp_transport::Peer;
 
 use crate::service::control::ConnectedStation;
 
-/// The stations that are connected, by identity.
+/// The connected stations, by identity.
 #[derive(Debug, Default)]
 pub(crate) struct Fleet {
     members: Mutex<HashMap<StationIdentity, Member>>,
@@ -23,30 +23,31 @@ struct Member {
     due: Due,
 }
 
-/// Whether a station was sent what is due to it on its connection.
+/// Whether the certificates that are due were sent to a station on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Due {
-    /// Not yet: the station has just connected, and may still boot.
+    /// Not yet: the station has just connected and may still boot.
     Later,
-    /// Not yet, and it is time.
+    /// Not yet, and they have to be sent now.
     Now,
-    /// It was.
+    /// They were sent.
     Done,
 }
 
 impl Fleet {
-    /// A station connected; it replaces a former connection of the same identity.
+    /// Adds a station that has connected. It replaces a former connection of the same identity.
     pub(crate) fn handle_connected(&self, peer: Peer, station: ConnectedStation) {
         self.lock().insert(station.identity.clone(), Member { peer, station, due: Due::Later });
     }
 
-    /// The station's connection ended. For one identity, connections and their ends are told in
-    /// order.
+    /// Removes a station whose connection has ended. For one identity, connections and their ends
+    /// are passed in order.
     pub(crate) fn handle_disconnected(&self, identity: &StationIdentity) {
         self.lock().remove(identity);
     }
 
-    /// The station's BootNotification was accepted; what is due to it follows the answer.
+    /// Notes that the station's BootNotification was accepted. The caller sends what is due after
+    /// the answer.
     pub(crate) fn handle_booted(&self, identity: &StationIdentity) {
         if let Some(member) = self.lock().get_mut(identity) {
             member.station.booted = true;
@@ -54,14 +55,15 @@ impl Fleet {
         }
     }
 
-    /// The station's BootNotification was answered Pending; what is due to it follows the answer.
+    /// Notes that the station's BootNotification was answered Pending. The caller sends what is due
+    /// after the answer.
     pub(crate) fn handle_pending(&self, identity: &StationIdentity) {
         if let Some(member) = self.lock().get_mut(identity) {
             member.due = Due::Done;
         }
     }
 
-    /// The stations that were connected at the last call already and have not booted since: a
+    /// The stations that were already connected at the last call and have not booted since; a
     /// reconnect needs no BootNotification. Each connection is returned once.
     #[must_use]
     pub(crate) fn take_unbooted(&self) -> Vec<Peer> {
@@ -91,7 +93,7 @@ impl Fleet {
         self.lock().values().map(|member| member.peer.clone()).collect()
     }
 
-    /// All stations that are connected, by identity.
+    /// All connected stations, by identity.
     #[must_use]
     pub(crate) fn stations(&self) -> Vec<ConnectedStation> {
         let mut stations: Vec<_> = self.lock().values().map(|member| member.station.clone()).collect();
@@ -100,7 +102,7 @@ impl Fleet {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<StationIdentity, Member>> {
-        // Nothing that holds the lock can leave the map half changed.
+        // No holder of the lock can leave the map half changed.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

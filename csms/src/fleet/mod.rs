@@ -1,4 +1,4 @@
-//! The stations that are connected, and what is due to them.
+//! The connected stations, and what has to be sent to them.
 
 mod connections;
 pub(crate) mod io;

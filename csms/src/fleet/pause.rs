@@ -1,12 +1,12 @@
-//! How long to wait before what is due is looked at again.
+//! The pause between two checks of the renewals that are due.
 
 use std::time::Duration;
 
-/// Until something is due, but no longer than a while: files may be taken away.
+/// The time until the next renewal is due, at most [`LONGEST_PAUSE`], because files may be removed.
 ///
-/// What is due still, for it failed or is due again at once, is tried again after twice the time
-/// each time, for each try may write into the record. It does not keep waiting what becomes due
-/// meanwhile.
+/// A renewal that is still due has failed or is due again at once. The pause before each further
+/// attempt is twice as long as the one before, because each attempt may write an entry into the
+/// record. This does not delay a renewal that becomes due meanwhile.
 pub(crate) fn pause(due: &[Duration], back_off: &mut Duration) -> Duration {
     let later = due.iter().filter(|until| !until.is_zero()).min();
     let later = later.map(|until| *until.max(&SHORTEST_PAUSE));
@@ -19,13 +19,13 @@ pub(crate) fn pause(due: &[Duration], back_off: &mut Duration) -> Duration {
     later.unwrap_or(pause).min(pause)
 }
 
-/// Between two looks.
+/// The longest pause between two checks.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Before what is due is tried, and the first pause of those after a failure.
+/// The pause before a renewal is attempted, and the first pause after a failure.
 pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Between two tries of something that is due and fails.
+/// The longest pause between two attempts of a renewal that fails.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(60 * 60);
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ mod tests {
         assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]);
         assert_eq!(pause(&[failing, later], &mut back_off).as_secs(), 600, "the other one is not late");
         assert_eq!(pause(&[later], &mut back_off), LONGEST_PAUSE);
-        assert_eq!(pause(&[failing], &mut back_off), SHORTEST_PAUSE, "the next failure begins anew");
+        assert_eq!(pause(&[failing], &mut back_off), SHORTEST_PAUSE, "the next failure starts again");
         assert_eq!(pause(&[], &mut back_off), LONGEST_PAUSE);
     }
 }

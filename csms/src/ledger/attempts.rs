@@ -1,14 +1,14 @@
-//! How often a certificate is sent to a station that does not answer.
+//! How often and when a certificate is sent to a station that does not answer.
 
 use std::time::Duration;
 
-/// How often a certificate is sent without an answer. A station that closes the connection each
-/// time, before it answers, would otherwise get it for ever; after so many attempts, over more than
-/// a day, an operator has to look at it.
+/// The number of times that a certificate is sent without an answer. Without this bound, a station
+/// that closes each connection before it answers would receive the certificate forever. The
+/// attempts take more than a day; after the last one an operator has to look at the certificate.
 pub(crate) const MAX_ATTEMPTS: u32 = 8;
 
-/// How long a certificate waits after so many attempts without an answer. After the first it goes
-/// with the next connection: most of them are lost by a link that was cut.
+/// How long a certificate waits after this number of attempts without an answer. After the first
+/// attempt it is sent with the next connection, because the usual cause is a lost connection.
 #[must_use]
 pub(crate) fn wait_after(attempts: u32) -> Duration {
     match attempts {

@@ -1,4 +1,4 @@
-//! Whether the certificates in the ledger are those that were signed, by what the record says.
+//! Compares the certificates in the ledger with the record of what was signed.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,11 +11,11 @@ use signer_pkcs11::{AuditEvent, Intent};
 
 use crate::ledger::entry::{Delivery, LedgerEntry};
 
-/// How a certificate in the ledger differs from what is on record.
+/// How a certificate in the ledger differs from the record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Mismatch {
-    /// No signature is on record for it.
+    /// The record has no signature for it.
     #[error("nothing on record says that it was signed")]
     NotOnRecord,
     /// The chain is not the one that was signed.
@@ -32,42 +32,42 @@ pub enum Mismatch {
         /// Its station; `None`: the CSMS itself, or a sub-authority.
         recorded: Option<StationIdentity>,
     },
-    /// The serial number is another one.
+    /// The serial number differs.
     #[error("the certificate that was signed has {} (entry {entry})", which(*recorded))]
     SerialNumber {
         /// The entry that announced the certificate.
         entry: u64,
-        /// Its serial number; `None`: neither the record nor the certificate tells.
+        /// Its serial number; `None`: neither the record nor the certificate contains it.
         recorded: Option<SerialNumber>,
     },
-    /// The key is another one.
+    /// The key differs.
     #[error("it was signed for another key (entry {entry})")]
     Key {
         /// The entry that announced the certificate.
         entry: u64,
     },
-    /// The end of validity is another one.
+    /// The end of validity differs.
     #[error("not_after is {found}, and the certificate that was signed ends at {recorded} (entry {entry})")]
     NotAfter {
         /// The entry that announced the certificate.
         entry: u64,
-        /// As the record, or the certificate, has it.
+        /// The value in the record, or in the certificate.
         recorded: UnixSeconds,
-        /// What the ledger says.
+        /// The value in the ledger.
         found: UnixSeconds,
     },
-    /// The station's answer is another one.
+    /// The station's answer differs.
     #[error("its state is {found}, and on record it is {recorded}")]
     State {
-        /// As the record has it.
+        /// The value in the record.
         recorded: &'static str,
-        /// What the ledger says.
+        /// The value in the ledger.
         found: &'static str,
     },
     /// The row cannot be read.
     #[error("{reason}")]
     Unreadable {
-        /// Why, and of which row.
+        /// Why it cannot be read, and which row it is.
         reason: String,
     },
     /// It was signed for a station, and the ledger does not have it.
@@ -78,14 +78,15 @@ pub enum Mismatch {
     },
 }
 
-/// A certificate that is not what the record says, and how.
+/// A certificate that differs from the record, and how it differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// `None` where another authority has chosen it and the row is missing, or cannot be read.
+    /// `None` if the row cannot be read, or if it is missing and another authority chose the serial
+    /// number.
     pub serial_number: Option<SerialNumber>,
-    /// The station, as the ledger names it, or the record where the row is missing; `None` where
-    /// the row cannot be read.
+    /// The station as the ledger names it, or as the record names it if the row is missing. `None`
+    /// if the row cannot be read.
     pub station: Option<StationIdentity>,
     /// What is wrong.
     pub mismatch: Mismatch,
@@ -112,7 +113,7 @@ fn which(serial_number: Option<SerialNumber>) -> String {
     serial_number.map_or("another serial number".to_owned(), |number| format!("the serial number {number}"))
 }
 
-/// What a record says of certificates, half a kilobyte for each.
+/// The content of a record that concerns certificates, half a kilobyte for each.
 #[derive(Debug, Default)]
 pub(crate) struct RecordedCertificates {
     /// By the number of the entry that announced them.
@@ -123,20 +124,20 @@ pub(crate) struct RecordedCertificates {
     completed: HashSet<u64>,
     /// By SHA-256 over the certificate.
     signed: HashMap<String, Signed>,
-    /// By serial number: the entry, and whether the station took the certificate.
+    /// By serial number: the number of the entry, and whether the station accepted the certificate.
     answered: HashMap<SerialNumber, (u64, bool)>,
-    /// From which entry on the record has everything, and how many certificates are older than the
-    /// record.
+    /// The entry from which on the record is complete, and the number of certificates that are
+    /// older than the record.
     complete: Option<(u64, u64)>,
     /// Certificates in the ledger without an entry.
     unrecorded: Vec<Finding>,
-    /// The certificates that the ledger has.
+    /// The certificates that are in the ledger.
     seen: HashSet<String>,
 }
 
 #[derive(Debug)]
 struct Signed {
-    /// The entry that says so.
+    /// The number of the entry that records the signature.
     number: u64,
     /// The entry that announced it.
     entry: u64,
@@ -144,7 +145,7 @@ struct Signed {
 }
 
 impl RecordedCertificates {
-    /// Takes in what the entry of a number says.
+    /// Adds the entry with this number.
     pub(crate) fn add(&mut self, number: u64, event: AuditEvent) {
         match event {
             AuditEvent::Signing(intent) => {
@@ -185,7 +186,7 @@ impl RecordedCertificates {
                 self.unrecorded.push(finding(Mismatch::NotOnRecord));
                 return Vec::new();
             };
-            // The row of this certificate is there, and wrong.
+            // The row of this certificate exists, but it is wrong.
             let of_entry = self.signed.iter().filter(|(_, signed)| signed.entry == entry);
             self.seen.extend(of_entry.map(|(hash, _)| hash.clone()));
             return vec![finding(Mismatch::Chain { entry })];
@@ -193,12 +194,12 @@ impl RecordedCertificates {
         self.seen.extend(hash);
         let mut found = check_row(row, signed.entry, intent, signed.chain_sha256.as_deref());
         let entry = signed.entry;
-        // Where it is not on record, another authority has chosen it.
+        // If the record has no value, another authority chose it.
         let not_after = intent.not_after.or_else(|| Some(leaf(&row.chain)?.not_after()));
         if let Some(recorded) = not_after.filter(|not_after| *not_after != row.not_after) {
             found.push(Mismatch::NotAfter { entry, recorded, found: row.not_after });
         }
-        // Entries of an earlier version do not tell what stations have answered.
+        // Entries of an earlier version do not record the stations' answers.
         let is_complete = self.complete.is_some_and(|(since, _)| since < entry);
         let answer = self.answered.get(&row.serial_number).filter(|(number, _)| *number > signed.number);
         let recorded = match answer {
@@ -213,19 +214,20 @@ impl RecordedCertificates {
         found.into_iter().map(finding).collect()
     }
 
-    /// How many certificates were signed, and of how many this is not known.
+    /// The number of certificates that were signed, and the number of those for which this is not
+    /// known.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let unfinished = self.announced.keys().filter(|entry| !self.completed.contains(entry)).count();
         (self.completed.len() as u64, unfinished as u64)
     }
 
-    /// How many rows have no entry, of those that were compared.
+    /// The number of compared rows that have no entry.
     pub(crate) fn unrecorded(&self) -> u64 {
         self.unrecorded.len() as u64
     }
 
-    /// What is wrong beyond single rows, once all of them were compared: signed certificates
-    /// without a row, and rows without a signature.
+    /// Returns the faults that concern more than one row: signed certificates without a row, and
+    /// rows without a signature. Call it after all rows were compared.
     pub(crate) fn finish(self) -> Vec<Finding> {
         let mut found = Vec::new();
         let mut missing =
@@ -246,7 +248,7 @@ impl RecordedCertificates {
         }
         let older_than_the_record = match self.complete {
             Some((_, unrecorded)) => usize::try_from(unrecorded).unwrap_or(usize::MAX),
-            // An earlier version wrote it, and has not counted them.
+            // An earlier version wrote the record and did not count them.
             None => usize::MAX,
         };
         if self.unrecorded.len() > older_than_the_record {
@@ -256,8 +258,8 @@ impl RecordedCertificates {
     }
 }
 
-/// Compares a certificate in the ledger with the entry that announced it, and, where the record has
-/// it, with the hash of the chain that was signed.
+/// Compares a certificate in the ledger with the entry that announced it. If the record has the
+/// hash of the signed chain, the chain is compared as well.
 pub(crate) fn check_row(
     row: &LedgerEntry,
     entry: u64,
@@ -281,7 +283,7 @@ pub(crate) fn check_row(
     found
 }
 
-/// SHA-256 over the first certificate of a chain in PEM, as the record writes it.
+/// SHA-256 over the first certificate of a chain in PEM, in the form that the record uses.
 pub(crate) fn leaf_sha256(chain: &str) -> Option<String> {
     let chain = pem::certificates(chain.as_bytes(), MAX_CHAIN).ok()?;
     Some(hex::encode(Sha256::digest(chain.first()?)))
@@ -301,5 +303,5 @@ fn state(state: &Delivery) -> &'static str {
     }
 }
 
-/// Certificates of a chain; no authority issues longer ones.
+/// The most certificates in a chain; no authority issues longer chains.
 const MAX_CHAIN: usize = 100;

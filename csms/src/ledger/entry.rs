@@ -10,21 +10,21 @@ pub struct LedgerEntry {
     pub serial_number: SerialNumber,
     /// The identity in the station's connection URL.
     pub station: StationIdentity,
-    /// As SignCertificate carried it; `None`: for both uses.
+    /// The value in SignCertificate; `None`: for both uses.
     pub certificate_type: Option<String>,
-    /// As SignCertificate carried it (OCPP 2.1).
+    /// The value in SignCertificate (OCPP 2.1).
     pub request_id: Option<i64>,
     /// The certified key.
     pub spki_sha256: KeyHash,
-    /// PEM, leaf first: what CertificateSigned carries.
+    /// The chain that CertificateSigned carries: PEM, leaf first.
     pub chain: String,
     /// End of validity.
     pub not_after: UnixSeconds,
-    /// What became of it.
+    /// The state of its delivery.
     pub state: Delivery,
 }
 
-/// A certificate as a list has it.
+/// A certificate as an entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedCertificate {
     /// The ledger's own number; the newest certificate has the highest.
@@ -35,29 +35,29 @@ pub struct ListedCertificate {
     pub station: StationIdentity,
     /// End of validity.
     pub not_after: UnixSeconds,
-    /// What became of it.
+    /// The state of its delivery.
     pub state: Delivery,
     /// How often it was sent without an answer.
     pub attempts: u32,
-    /// What came in the place of the last answer.
+    /// The error that took the place of the last answer.
     pub problem: Option<String>,
     /// Whether and why it was revoked.
     pub revoked: Option<Revocation>,
 }
 
-/// Which certificates are listed: those for which all of this holds.
+/// Selects the certificates of a list. A certificate is listed if it meets all conditions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateFilter {
     /// The identity of their station, in any spelling.
     pub station: Option<StationIdentity>,
-    /// What became of them.
+    /// The state of the certificates.
     pub state: Option<CertificateState>,
     /// Their validity ends before this.
     pub expiring_before: Option<UnixSeconds>,
 }
 
-/// What became of a certificate, in one word.
+/// The state of a certificate, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -72,26 +72,26 @@ pub enum CertificateState {
     Revoked,
 }
 
-/// That a certificate was revoked.
+/// The revocation of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// When.
+    /// The time of the revocation.
     pub at: UnixSeconds,
-    /// As [`signer_pkcs11::RevocationReason`] writes it.
+    /// The reason, as [`signer_pkcs11::RevocationReason`] writes it.
     pub reason: String,
 }
 
-/// What became of an issued certificate.
+/// The state of the delivery of an issued certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// Signed; the station has not answered CertificateSigned.
+    /// The certificate was signed; the station has not answered CertificateSigned.
     Issued,
     /// The station answered Accepted.
     Accepted,
-    /// The station answered Rejected: final, for the operator to look at.
+    /// The station answered Rejected. This state is final; an operator has to look at it.
     Rejected {
-        /// As the station gave it.
+        /// The reason that the station gave.
         reason: Option<String>,
     },
 }

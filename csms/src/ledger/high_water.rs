@@ -1,5 +1,5 @@
-//! How far a ledger has come, kept apart from it: a ledger that is older than its mark was
-//! restored, damaged or exchanged.
+//! The high-water mark of a ledger, which is kept apart from it. A ledger that is older than its
+//! mark was restored, damaged or exchanged.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::revocation_list::ListOnDisk;
 
-/// How far a ledger has come. It may lag behind the ledger, and is never ahead of what is durable
-/// in it.
+/// The last entry of a ledger and the last numbers of its lists. A mark may be behind the ledger.
+/// It is never ahead of what is durable in the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mark {
@@ -26,12 +26,12 @@ pub(crate) struct Mark {
     pub(crate) lists: BTreeMap<String, u64>,
 }
 
-/// What a ledger says of itself at the start.
+/// The state of a ledger at the start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reached {
-    /// As a mark would have it. A ledger that does not exist has no entries.
+    /// The mark of this state. A ledger that does not exist has no entries.
     pub(crate) mark: Mark,
-    /// The serial numbers of the certificates that are revoked on record.
+    /// The serial numbers of the certificates that are revoked in the record.
     pub(crate) revoked: BTreeSet<SerialNumber>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Reached {
 pub(crate) enum Place {
     /// In the file beside the ledger.
     File(PathBuf),
-    /// In the token of this label.
+    /// In the token with this label.
     Token(String),
 }
 
@@ -53,53 +53,53 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// How a ledger is not the one that it has to be.
+/// Why a ledger is not the expected one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerBehind {
-    /// There is no ledger, or an empty one, and there was one before.
-    #[error("there is no ledger, or an empty one, but {place} says that it had {entries} entries")]
+    /// There is no ledger, or an empty one, although there was one before.
+    #[error("there is no ledger, or an empty one, but {place} is at entry {entries}")]
     Missing {
-        /// What says so.
+        /// The place of the evidence.
         place: String,
-        /// As many.
+        /// The number of entries that the ledger had.
         entries: u64,
     },
-    /// It ends too early.
+    /// The record ends too early.
     #[error(
         "the ledger is older than it was: its record ends at entry {entries}, but {place} is at entry {reached}"
     )]
     Older {
-        /// What says so.
+        /// The place of the evidence.
         place: String,
         /// The entries of the ledger.
         entries: u64,
         /// The entries that it had.
         reached: u64,
     },
-    /// The entries are not those that were there.
-    #[error("the ledger is another one: entry {entry} of its record is not the one of {place}")]
+    /// The entries are not those that the ledger had.
+    #[error("the ledger is another one: entry {entry} of its record differs from the one in {place}")]
     Other {
-        /// What says so.
+        /// The place of the evidence.
         place: String,
         /// The number of the entry.
         entry: u64,
     },
-    /// A list of revoked certificates was signed that the ledger does not know.
+    /// A list of revoked certificates was signed, and the ledger does not contain its number.
     #[error(
         "the ledger is older than it was: the list of revoked certificates {place} has number {number}, and the last one on record has number {recorded}"
     )]
     List {
-        /// What says so.
+        /// The place of the evidence.
         place: String,
-        /// Its number.
+        /// The number of the list.
         number: u64,
-        /// The last number that is on record.
+        /// The last number in the record.
         recorded: u64,
     },
-    /// A list names a certificate that is not revoked on record.
+    /// A list names a certificate that is not revoked in the record.
     #[error(
-        "the ledger has lost revocations: the certificate {serial} is on the list {} and not revoked on record",
+        "the ledger has lost revocations: the certificate {serial} is on the list {} but is not revoked in the record",
         file.display()
     )]
     NotRevoked {
@@ -111,8 +111,8 @@ pub enum LedgerBehind {
 }
 
 impl Reached {
-    /// Compares the ledger with a mark. `there` is the hash of its entry with the mark's number,
-    /// where it has that many.
+    /// Compares the ledger with a mark. `there` is the hash of the ledger's entry with the mark's
+    /// number; `None` if the record is shorter.
     pub(crate) fn check_mark(
         &self,
         mark: &Mark,
@@ -128,7 +128,7 @@ impl Reached {
         }
         let same_ledger = mark.ledger.is_empty() || mark.ledger == self.mark.ledger;
         match there {
-            // A ledger that has lost the entry with its id has another one, or none.
+            // A ledger that has lost the entry with its id has another id, or none.
             None => {
                 let (entries, reached) = (self.mark.entries, mark.entries);
                 Err(LedgerBehind::Older { place: place(), entries, reached })
@@ -145,7 +145,7 @@ impl Reached {
         Ok(())
     }
 
-    /// Compares the ledger with a list of revoked certificates that its authority has signed.
+    /// Compares the ledger with a list of revoked certificates that its authority signed.
     pub(crate) fn check_list(&self, list: &ListOnDisk) -> Result<(), LedgerBehind> {
         let recorded = self.mark.lists.get(&list.issuer_key_id).copied().unwrap_or(0);
         if list.number > recorded {

@@ -1,5 +1,5 @@
-//! What the certificate service has promised and done, and what it needs from a database to
-//! remember it.
+//! The ledger: what the certificate service has promised and done, and the operations that it needs
+//! from a database.
 
 mod attempts;
 mod comparison;
@@ -38,62 +38,62 @@ pub struct ForwardedRequest {
     pub certificate_type: Option<String>,
     /// As SignCertificate carried it (OCPP 2.1).
     pub request_id: Option<i64>,
-    /// PEM.
+    /// The request in PEM.
     pub csr: String,
-    /// When it was last asked for.
+    /// The time of the last SignCertificate for it.
     pub asked_at: UnixSeconds,
-    /// Why there is no certificate; `None`: it waits.
+    /// Why there is no certificate; `None`: the request is waiting.
     pub failure: Option<String>,
 }
 
 /// The hashes of a station's passwords that were changed over a connection (A01).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangedPasswords {
-    /// The one that the station has taken: it counts instead of the configuration's.
+    /// The password that the station has accepted. It replaces the one in the configuration.
     pub taken: Option<String>,
-    /// The one that it was offered, without an answer so far.
+    /// The password that was sent to the station and that it has not answered yet.
     pub offered: Option<String>,
 }
 
-/// What became of the password that a station was offered.
+/// The station's answer to a new password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordAnswer {
-    /// It has it, and no other one (A01.FR.03).
+    /// The station uses the new password only (A01.FR.03).
     Taken,
-    /// It keeps the one before (A01.FR.04).
+    /// The station keeps the former password (A01.FR.04).
     Refused,
 }
 
-/// A ledger could not be read or written; nothing that relied on it was done.
+/// A ledger could not be read or written. Nothing that depends on it was done.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger failed to {action}")]
 pub struct LedgerError {
-    /// What it was asked to do.
+    /// The action that failed.
     pub action: &'static str,
     /// The database's own error.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Two certificates have one serial number, which no other try changes.
+/// Two certificates have the same serial number. Another attempt has the same result.
 #[derive(Debug, thiserror::Error)]
 #[error("the serial number {0} is that of another certificate")]
 pub(crate) struct SerialNumberTaken(pub(crate) SerialNumber);
 
-/// The memory of the certificate service. Each method returns after the change is durable.
+/// The durable state of the certificate service. Each method returns after the change is durable.
 ///
-/// It is the authority's record, too: [`IssuanceRecord::signed`] remembers a certificate before
-/// anybody else learns of it, as due to its station.
+/// The ledger is also the authority's record. [`IssuanceRecord::signed`] stores a certificate, as
+/// due to its station, before any other component receives it.
 pub trait Ledger: IssuanceRecord + 'static {
-    /// Remembers that a certificate that is due was asked for again, in a request with this id:
-    /// CertificateSigned repeats the newest (A02.FR.25).
+    /// Records that a certificate that is due was requested again, with this request id.
+    /// CertificateSigned repeats the newest id (A02.FR.25).
     fn asked_again(
         &self,
         serial_number: SerialNumber,
         request_id: Option<i64>,
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// Remembers the station's answer to CertificateSigned.
+    /// Records the station's answer to CertificateSigned.
     fn answered(
         &self,
         serial_number: SerialNumber,
@@ -101,24 +101,24 @@ pub trait Ledger: IssuanceRecord + 'static {
         now: UnixSeconds,
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// The certificates that a station has not answered for, oldest first, expired and revoked ones
-    /// left out.
+    /// The certificates that a station has not answered, oldest first, without expired and revoked
+    /// ones.
     fn undelivered(
         &self,
         station: &StationIdentity,
         now: UnixSeconds,
     ) -> impl Future<Output = Result<Vec<LedgerEntry>, LedgerError>> + Send;
 
-    /// Those of them that may be sent now: one that was sent without an answer waits longer and
-    /// longer, and after `MAX_ATTEMPTS` for a new request.
+    /// The undelivered certificates that may be sent now. A certificate that was sent without an
+    /// answer waits longer after each attempt. After `MAX_ATTEMPTS` it waits for a new request.
     fn due(
         &self,
         station: &StationIdentity,
         now: UnixSeconds,
     ) -> impl Future<Output = Result<Vec<LedgerEntry>, LedgerError>> + Send;
 
-    /// Remembers that a certificate was sent, and what came in the place of an answer. Returns how
-    /// often that has happened.
+    /// Records that a certificate was sent, and the error that took the place of an answer. Returns
+    /// the number of attempts without an answer.
     fn not_answered(
         &self,
         serial_number: SerialNumber,
@@ -126,8 +126,9 @@ pub trait Ledger: IssuanceRecord + 'static {
         now: UnixSeconds,
     ) -> impl Future<Output = Result<u32, LedgerError>> + Send;
 
-    /// Remembers that a station has connected with a certificate, which proves its delivery
-    /// whatever the station has answered (A02.FR.08, A02.FR.10). Returns whether that is news.
+    /// Records that a station has connected with a certificate. The connection proves the delivery,
+    /// whatever the station has answered (A02.FR.08, A02.FR.10). Returns whether the ledger has
+    /// changed.
     fn proved(
         &self,
         station: &StationIdentity,
@@ -135,22 +136,22 @@ pub trait Ledger: IssuanceRecord + 'static {
         now: UnixSeconds,
     ) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 
-    /// The stations for which the wait of a certificate that was sent without an answer is over.
+    /// The stations with a certificate that was sent without an answer and whose wait is over.
     fn due_again(
         &self,
         now: UnixSeconds,
     ) -> impl Future<Output = Result<Vec<StationIdentity>, LedgerError>> + Send;
 
-    /// Compares a certificate with what is on record of its signature. One that differs is not
+    /// Compares a certificate with the record of its signature. A certificate that differs is not
     /// sent.
     fn check_signed(
         &self,
         entry: &LedgerEntry,
     ) -> impl Future<Output = Result<Option<Mismatch>, LedgerError>> + Send;
 
-    /// Certificates that were issued, newest first: at most `limit` of those that the filter names
-    /// and whose number is below `before`. So a list of any length is read page by page, and
-    /// nothing is held between two pages.
+    /// Issued certificates, newest first: at most `limit` of those that match the filter and whose
+    /// number is below `before`. A list of any length is thus read page by page, and the ledger
+    /// keeps no state between two pages.
     fn certificates(
         &self,
         filter: &CertificateFilter,
@@ -165,26 +166,27 @@ pub trait Ledger: IssuanceRecord + 'static {
         serial_number: SerialNumber,
     ) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 
-    /// Remembers that a request waits for another authority; its number is of no account. One for
-    /// the same key and use takes the place of the one before. [`IssuanceRecord::signed`] ends it.
+    /// Records that a request waits for another authority. The request's number is ignored. A
+    /// request for the same key and use replaces the former one. [`IssuanceRecord::signed`] removes
+    /// it.
     fn ask(&self, request: &ForwardedRequest) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// The requests that wait, oldest first.
+    /// The waiting requests, oldest first.
     fn waiting(&self) -> impl Future<Output = Result<Vec<ForwardedRequest>, LedgerError>> + Send;
 
-    /// The requests that wait or have failed, newest first: at most `limit` of those whose number
-    /// is below `before`.
+    /// The waiting and failed requests, newest first: at most `limit` of those whose number is
+    /// below `before`.
     fn requests(
         &self,
         before: i64,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<ForwardedRequest>, LedgerError>> + Send;
 
-    /// Records why a request led to no certificate: it waits no longer.
+    /// Records why a request led to no certificate. The request then no longer waits.
     fn request_failed(&self, id: i64, reason: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// Whether a key must not be certified again: a certificate for it was revoked because others
-    /// have the key.
+    /// Whether a key must not be certified again, because a certificate for it was revoked after
+    /// the key was compromised.
     fn is_compromised(&self, key: KeyHash) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 
     /// The highest security profile that a station has connected with.
@@ -193,8 +195,8 @@ pub trait Ledger: IssuanceRecord + 'static {
         station: &StationIdentity,
     ) -> impl Future<Output = Result<Option<u8>, LedgerError>> + Send;
 
-    /// Raises it to `profile` where it is lower, and returns it: the station is refused on any
-    /// lower profile from now on (A05.FR.07).
+    /// Raises the stored profile to `profile` if it is lower, and returns the stored profile. From
+    /// now on the station is refused on any lower profile (A05.FR.07).
     fn raise_security_profile(
         &self,
         station: &StationIdentity,
@@ -205,7 +207,7 @@ pub trait Ledger: IssuanceRecord + 'static {
     fn registered(&self, station: &StationIdentity)
     -> impl Future<Output = Result<bool, LedgerError>> + Send;
 
-    /// Remembers that a station's BootNotification is accepted, before the station learns of it.
+    /// Records that a station's BootNotification is accepted, before the answer is sent.
     fn register(
         &self,
         station: &StationIdentity,
@@ -218,21 +220,21 @@ pub trait Ledger: IssuanceRecord + 'static {
         station: &StationIdentity,
     ) -> impl Future<Output = Result<ChangedPasswords, LedgerError>> + Send;
 
-    /// Remembers a password before the station learns of it.
+    /// Records a password before it is sent to the station.
     fn offer_password(
         &self,
         station: &StationIdentity,
         hash: &str,
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// Remembers whether the station has the password that it was offered.
+    /// Records whether the station has accepted the password that was sent to it.
     fn settle_password(
         &self,
         station: &StationIdentity,
         answer: PasswordAnswer,
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// Forgets its profile, its registration and its changed passwords, on an operator's word: a
-    /// replaced station enrols anew.
+    /// Deletes the station's profile, registration and changed passwords, at an operator's request:
+    /// a replaced station enrols again.
     fn release(&self, station: &StationIdentity) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }

@@ -1,5 +1,4 @@
-//! A list of revoked certificates as it lies on disk: what a ledger that was lost is checked
-//! against.
+//! A list of revoked certificates in a file. A restored ledger is compared with it.
 
 use std::path::PathBuf;
 
@@ -33,12 +32,12 @@ pub(crate) enum NotOurList {
     NoNumber,
     #[error("no issuer of this service has signed it")]
     Issuer,
-    #[error("it is not as the issuer of this service has signed it")]
+    #[error("its signature by the issuer of this service is not valid")]
     Refused(#[from] CrlRefused),
 }
 
 impl ListOnDisk {
-    /// Reads a list, DER, and verifies its signature with the certificate of one of the issuers.
+    /// Reads a list in DER, and verifies its signature with the certificate of one of the issuers.
     pub(crate) fn read(file: PathBuf, der: &[u8], issuers: &[Certificate]) -> Result<Self, NotOurList> {
         let list = RevocationList::from_der(der)?;
         let key_id = list.authority_key_id().ok_or(NotOurList::Issuer)?;

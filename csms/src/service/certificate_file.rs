@@ -1,26 +1,25 @@
-//! The file that an operator has sent to a station.
+//! The certificate file that an operator sends to a station.
 
 use certificates::{Certificate, CertificateError, pem};
 
-/// Why a file is not sent to a station. The reason never repeats what the file holds.
+/// Why a file is not sent to a station. The reason never contains the content of the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateFileError {
-    /// Something else than PEM of certificates, such as a private key or a PIN.
+    /// The file contains something else than certificates in PEM, such as a private key or a PIN.
     #[error("nothing was sent, because the file is not one certificate in PEM or DER")]
     Pem(#[source] pem::PemError),
     /// A block that is not a certificate.
-    #[error("nothing was sent, because what the file calls a certificate is none")]
+    #[error("nothing was sent, because the certificate in the file cannot be read")]
     Certificate(#[source] CertificateError),
 }
 
-/// The one certificate in a file, PEM or DER, as the PEM that is sent: nothing else that stands in
-/// the file leaves it.
+/// The one certificate in a file, PEM or DER, as PEM. No other content of the file is returned.
 ///
 /// # Errors
-/// [`CertificateFileError`] if there is anything but one certificate.
+/// [`CertificateFileError`] if the file contains anything but one certificate.
 pub fn certificate_to_install(file: &[u8]) -> Result<String, CertificateFileError> {
-    // DER of a certificate begins with a SEQUENCE, and no text in PEM does.
+    // A certificate in DER begins with a SEQUENCE, and no PEM text does.
     let der = match file.first() {
         Some(0x30) if std::str::from_utf8(file).is_err() => file.to_vec(),
         _ => {
@@ -37,7 +36,7 @@ mod tests {
 
     use super::*;
 
-    /// `openssl req -x509`, until 2046.
+    /// Made with `openssl req -x509`; valid until 2046.
     const ROOT: &str = "\
 -----BEGIN CERTIFICATE-----\n\
 MIIBsDCCAVWgAwIBAgIUQsUcQa0/yjuCWxaIyW5ZJSVrr9UwCgYIKoZIzj0EAwIw\n\

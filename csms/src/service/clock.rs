@@ -1,39 +1,41 @@
-//! Whether the system's clock can be believed: it is compared with one that only counts.
+//! Decides whether the system's clock can be trusted. It compares the clock with one that is never
+//! set.
 //!
-//! A clock that is moved by more than [`MAX_TRUSTED_STEP`] while the service runs leaves a doubt:
+//! If the clock is moved by more than [`MAX_TRUSTED_STEP`] while the service runs, it is in doubt:
 //! either it was wrong before, or it is wrong now. The doubt ends when the clock is moved back,
-//! when it has kept the new time for a while, or when an operator says that it is right. Until
-//! then, what is signed has to be valid at both times, and what is valid at either is accepted.
+//! when it has kept the new time for a while, or when an operator confirms that it is right. Until
+//! then, what is signed has to be valid at both times, and what is valid at either time is
+//! accepted.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use signer_pkcs11::Present;
 
-/// What both clocks show at one moment.
+/// The values of both clocks at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reading {
     /// The system's clock.
     pub(crate) wall: SystemTime,
-    /// A clock that is never set, from any beginning.
+    /// A clock that is never set, counted from an arbitrary start.
     pub(crate) uptime: Duration,
 }
 
 /// Compares the clocks.
 #[derive(Debug)]
 pub(crate) struct ClockWatch {
-    /// How long a clock that was moved is doubted.
+    /// For how long a clock that was moved is in doubt.
     doubt: Duration,
-    /// What the system's clock showed at the last look.
+    /// The clocks at the last check.
     last: Reading,
     doubted: Option<Doubted>,
 }
 
-/// A clock that was moved and is not believed yet.
+/// A clock that was moved and is not trusted yet.
 #[derive(Clone, Copy, Debug)]
 struct Doubted {
-    /// The last reading that was believed.
+    /// The last reading that was trusted.
     believed: Reading,
-    /// Until then, in uptime.
+    /// The end of the doubt, in uptime.
     until: Duration,
 }
 
@@ -41,16 +43,16 @@ struct Doubted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step(pub(crate) i64);
 
-/// What a look has found.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// The clock was moved, by so little that nothing is in doubt.
+    /// The clock was moved by so little that it is not in doubt.
     Moved(Step),
-    /// The clock was moved, and is doubted.
+    /// The clock was moved, and is in doubt.
     Doubted(Step),
     /// The clock was moved back to where it would be if it had never been moved.
     Returned(Step),
-    /// The clock has kept its new time for so long that it is believed.
+    /// The clock has kept its new time for so long that it is trusted.
     Settled,
 }
 
@@ -59,7 +61,7 @@ impl ClockWatch {
         Self { doubt, last: first, doubted: None }
     }
 
-    /// Looks at the clocks.
+    /// Checks the clocks.
     pub(crate) fn look(&mut self, now: Reading) -> Option<Change> {
         let step = Step::between(self.last.expected_at(now.uptime), now.wall);
         let was_never_set = self.last.wall < UNIX_EPOCH + BEFORE_THIS_PROGRAM;
@@ -92,12 +94,13 @@ impl ClockWatch {
         Some(Change::Doubted(step))
     }
 
-    /// An operator says that the clock is right. Says whether it was in doubt.
+    /// Trusts the clock because an operator confirms that it is right. Returns whether it was in
+    /// doubt.
     pub(crate) fn believe(&mut self) -> bool {
         self.doubted.take().is_some()
     }
 
-    /// The present as of the last look.
+    /// The present time at the last check.
     pub(crate) fn present(&self) -> Present {
         match &self.doubted {
             None => Present::at(self.last.wall),
@@ -105,24 +108,24 @@ impl ClockWatch {
         }
     }
 
-    /// What the system's clock showed at the last look.
+    /// The time of the system's clock at the last check.
     pub(crate) fn now(&self) -> SystemTime {
         self.last.wall
     }
 
-    /// What the clock would show if it had not been moved, where it is in doubt.
+    /// The time that the clock would show if it had not been moved; `None` if it is not in doubt.
     pub(crate) fn believed(&self) -> Option<SystemTime> {
         Some(self.doubted?.believed.expected_at(self.last.uptime))
     }
 
-    /// For how long the doubt lasts, unless the clock is moved again.
+    /// The rest of the doubt, unless the clock is moved again.
     pub(crate) fn doubted_for(&self) -> Option<Duration> {
         Some(self.doubted?.until.saturating_sub(self.last.uptime))
     }
 }
 
 impl Reading {
-    /// What the system's clock shows then unless it is moved.
+    /// The time of the system's clock at this uptime, unless it is moved.
     fn expected_at(&self, uptime: Duration) -> SystemTime {
         self.wall.checked_add(uptime.saturating_sub(self.uptime)).unwrap_or(self.wall)
     }
@@ -142,23 +145,23 @@ impl Step {
     }
 }
 
-/// When something that is valid from then until then is to be renewed: a third of its time before
-/// its end. The time by which its begin was put into the past was never of use.
+/// When something with this validity has to be renewed: a third of its time before its end. The
+/// backdated time is not counted, because it could not be used.
 pub(crate) fn renewal_due(from: SystemTime, until: SystemTime, backdate: Duration) -> SystemTime {
     let life = until.duration_since(from).unwrap_or_default();
     let used = if life > backdate { life - backdate } else { life };
     until.checked_sub(used / 3).unwrap_or(from)
 }
 
-/// What two clocks may differ by between two looks without one of them having been set: a time
-/// service moves a clock by less.
+/// Two clocks may differ by this much between two checks without one of them having been set. A
+/// time service moves a clock by less.
 const MAX_DRIFT: Duration = Duration::from_secs(2);
 
-/// A step that harms no certificate: less than notBefore lies in the past, and peers allow for as
-/// much.
+/// A step that harms no certificate. It is smaller than the time by which notBefore lies in the
+/// past, and peers tolerate as much.
 const MAX_TRUSTED_STEP: Duration = Duration::from_secs(60);
 
-/// 2025-01-01: a clock that shows less was never set.
+/// 2025-01-01: a clock with an earlier time was never set.
 const BEFORE_THIS_PROGRAM: Duration = Duration::from_secs(1_735_689_600);
 
 #[cfg(test)]
@@ -167,7 +170,8 @@ mod tests {
 
     const HOUR: i64 = 3600;
 
-    /// Looks at these moments of uptime, with the clock so far ahead of a right one, in seconds.
+    /// Checks the clocks at these moments of uptime, with the clock this many seconds ahead of the
+    /// right time.
     fn check(looks: &[(u64, i64, Option<Change>)]) {
         let mut watch = ClockWatch::new(Duration::from_secs(600), reading(0, 0));
         for (uptime, ahead, expected) in looks {
@@ -246,7 +250,8 @@ mod tests {
     fn what_lives_shortly_is_renewed_in_time() {
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let backdate = Duration::from_secs(300);
-        // Lifetime, and when it is due after it was issued, with and without a begin in the past.
+        // The lifetime, and when the renewal is due after the issuance, with and without a
+        // backdated notBefore.
         for (life, due) in [(240, 160), (120, 80), (30, 20), (9, 6), (23 * 3600, 15 * 3600 + 1200)] {
             let life = Duration::from_secs(life);
             let found = renewal_due(now - backdate, now + life, backdate);

@@ -1,7 +1,7 @@
-//! What an operator's command says to the running service, and what it gets back: one JSON line for
-//! the command, then the reply. A listing is replied to with a line for each row, as many as there
-//! are, and may be preceded by warnings; every other line is the last one of its reply. Times are
-//! in seconds since 1970, serial numbers in hexadecimal.
+//! The protocol between an operator's command and the running service. The command is one JSON
+//! line, and the reply follows. The reply to a listing has a line for each row, and may begin with
+//! warnings. Any other line is the last one of its reply. Times are in seconds since 1970, serial
+//! numbers in hexadecimal.
 
 use certificates::{SerialNumber, StationIdentity, UnixSeconds};
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,8 @@ use crate::ledger::CertificateFilter;
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum ControlRequest {
-    /// Where does it listen, and which stations are connected? Returns a row of
-    /// [`ConnectedStation`] each, and a [`Status`].
+    /// Return the service's address and the connected stations: a row of [`ConnectedStation`] for
+    /// each, and a [`Status`].
     Status,
     /// Send a request to a station and return its response.
     Call {
@@ -27,23 +27,23 @@ pub enum ControlRequest {
         /// The payload, checked against the action's schema before it is sent.
         payload: Box<RawValue>,
     },
-    /// Ask a station for a message.
+    /// Ask a station to send a message.
     Trigger {
         /// The station's identity.
         station: StationIdentity,
-        /// The message, as any version of OCPP names it.
+        /// The message, in the spelling of any version of OCPP.
         message: String,
     },
     /// Install a root certificate on a station.
     Install {
         /// The station's identity.
         station: StationIdentity,
-        /// What it is for, as any version of OCPP names it.
+        /// The use of the certificate, in the spelling of any version of OCPP.
         certificate_type: String,
         /// PEM.
         certificate: String,
     },
-    /// List what is installed on a station, in the shape of OCPP 2.x.
+    /// List the certificates that are installed on a station, in the format of OCPP 2.x.
     Inventory {
         /// The station's identity.
         station: StationIdentity,
@@ -52,27 +52,27 @@ pub enum ControlRequest {
     Delete {
         /// The station's identity.
         station: StationIdentity,
-        /// As the station has reported it.
+        /// The hash data as the station has reported it.
         hash_data: Box<RawValue>,
     },
-    /// The certificates that were issued, newest first. Returns rows of [`IssuedCertificate`], and
+    /// List the issued certificates, newest first. Returns rows of [`IssuedCertificate`], and
     /// [`Listed`].
     Certificates {
-        /// Which.
+        /// The certificates to list.
         filter: CertificateFilter,
-        /// How many at most; `None`: all.
+        /// The largest number of rows; `None`: all.
         limit: Option<u64>,
     },
     /// Give a station a new password (A01).
     SetPassword {
         /// The station's identity.
         station: StationIdentity,
-        /// The password; left out: random characters that are not shown.
+        /// The password; `None`: random characters that are not shown.
         password: Option<Secret>,
     },
     /// Read the configuration again, with certificates, revocation lists and stations.
     Reload,
-    /// What was counted since the start, a text that Prometheus reads.
+    /// Return the metrics since the start, in the text format of Prometheus.
     Metrics,
     /// Let a station enrol again with its password although it has used a certificate.
     Release {
@@ -81,29 +81,29 @@ pub enum ControlRequest {
     },
     /// Accept passwords again after a restoration that lost entries.
     AcceptPasswords,
-    /// Revoke a certificate, or all valid ones of a station.
+    /// Revoke a certificate, or all valid certificates of a station.
     Revoke {
         /// The certificate's serial number.
         serial_number: Option<SerialNumber>,
         /// The station's identity.
         station: Option<StationIdentity>,
-        /// Why.
+        /// The reason.
         reason: RevocationReason,
     },
     /// Sign the lists of revoked certificates again.
     SignLists,
     /// Issue the CSMS's own certificate again.
     IssueServerCertificate,
-    /// The requests that wait for another authority, or have failed there, newest first. Returns
-    /// rows of [`WaitingRequest`], and [`Listed`].
+    /// List the requests that wait for another authority, or have failed there, newest first.
+    /// Returns rows of [`WaitingRequest`], and [`Listed`].
     Requests {
-        /// How many at most; `None`: all.
+        /// The largest number of rows; `None`: all.
         limit: Option<u64>,
     },
 }
 
 impl ControlRequest {
-    /// Whether its reply has rows, which take as long as there are many.
+    /// Whether its reply has rows. Such a reply takes as long as there are rows.
     pub(crate) fn is_listing(&self) -> bool {
         matches!(self, Self::Status | Self::Certificates { .. } | Self::Requests { .. })
     }
@@ -112,13 +112,13 @@ impl ControlRequest {
 /// The end of a listing, after its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
-    /// How many rows there were.
+    /// The number of rows.
     pub rows: u64,
-    /// Whether these are all; `false`: there are more than the limit.
+    /// Whether these are all rows; `false`: there are more than the limit.
     pub whole: bool,
 }
 
-/// A password on its way to the service. `Debug` does not show it.
+/// A password that is sent to the service. `Debug` does not show it.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(pub String);
@@ -132,8 +132,8 @@ impl std::fmt::Debug for Secret {
 /// The result of [`ControlRequest::Reload`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
-    /// The stations whose connections were closed, because their certificates are revoked or
-    /// they are not in the configuration any more.
+    /// The stations whose connections were closed, because their certificates are revoked or they
+    /// are no longer in the configuration.
     pub closed: Vec<StationIdentity>,
 }
 
@@ -146,8 +146,7 @@ pub struct Revoked {
     pub closed: Vec<StationIdentity>,
     /// The lists that were signed.
     pub lists: Vec<SignedList>,
-    /// Why a list is not signed or not in force. The certificates are revoked all the same, and
-    /// refused.
+    /// Why a list is not signed or not in use. The certificates are revoked and refused anyway.
     pub problem: Option<String>,
 }
 
@@ -155,15 +154,15 @@ pub struct Revoked {
 /// each issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedList {
-    /// Where it was written, DER; PEM is beside it.
+    /// The file in DER; the same list in PEM is beside it.
     pub file: String,
     /// CRL number.
     pub number: u64,
-    /// How many certificates are on it.
+    /// The number of certificates on the list.
     pub revoked: u64,
-    /// Until when it is to be used.
+    /// The time until which the list is valid.
     pub next_update: UnixSeconds,
-    /// The list.
+    /// The list in PEM.
     pub pem: String,
 }
 
@@ -172,11 +171,11 @@ pub struct SignedList {
 pub struct WaitingRequest {
     /// The identity of its station.
     pub station: StationIdentity,
-    /// As SignCertificate carried it; `None`: for all connections.
+    /// The value in SignCertificate; `None`: for all connections.
     pub certificate_type: Option<String>,
-    /// When it was last asked for.
+    /// The time of the last SignCertificate for it.
     pub asked_at: UnixSeconds,
-    /// Why there is no certificate; `None`: it waits.
+    /// Why there is no certificate; `None`: the request is waiting.
     pub failure: Option<String>,
 }
 
@@ -187,32 +186,32 @@ pub struct WaitingRequest {
 pub enum ControlReply {
     /// A row of a listing; more lines follow.
     Row(Box<RawValue>),
-    /// It was done; the result.
+    /// The command was carried out; its result.
     Done(Box<RawValue>),
-    /// What to know before it is done; more lines follow.
+    /// A warning before the command is carried out; more lines follow.
     Warning(String),
-    /// It was not done; why, and what to do.
+    /// The command was not carried out; why, and how to fix it.
     Failed(String),
     /// The station answered with an error (CALLERROR).
     Refused(String),
-    /// It was not done, because the station is not connected.
+    /// The command was not carried out, because the station is not connected.
     NotConnected(String),
 }
 
 /// The result of [`ControlRequest::Status`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// Where stations connect.
+    /// The URL that stations connect to.
     pub url: String,
-    /// How many stations are connected.
+    /// The number of connected stations.
     pub connected: u64,
     /// The logins with a password that are in progress.
     pub logins: LoginStatus,
     /// The system's clock.
     pub clock: ClockStatus,
-    /// What an operator should look at, in sentences.
+    /// The problems that an operator has to look at, in sentences.
     pub problems: Vec<String>,
-    /// How far the ledger has come, and what is wrong in it.
+    /// The state of the ledger, and its faults.
     #[serde(default)]
     pub ledger: LedgerStatus,
 }
@@ -220,7 +219,7 @@ pub struct Status {
 /// The logins with a password that are in progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginStatus {
-    /// How many wait for their password to be verified.
+    /// The number of logins that wait for their password to be verified.
     pub waiting: usize,
     /// The current overload, if any: logins wait too long or are refused.
     pub overload: Option<OverloadStatus>,
@@ -229,7 +228,7 @@ pub struct LoginStatus {
 /// A current overload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverloadStatus {
-    /// How long it has lasted.
+    /// How long the overload has lasted.
     pub seconds: u64,
     /// Logins whose password was verified since it began.
     pub served: u64,
@@ -239,40 +238,40 @@ pub struct OverloadStatus {
     pub gone: u64,
 }
 
-/// How the system's clock does.
+/// The state of the system's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockStatus {
-    /// What it shows.
+    /// The time that it shows.
     pub now: UnixSeconds,
     /// How often it was moved since the start of the service.
     pub steps: u64,
     /// How far it was moved the last time, in seconds; negative: back.
     pub last_step_seconds: Option<i64>,
-    /// Where it is in doubt: for how many more seconds, unless it is moved again.
+    /// For how many more seconds the clock is in doubt, unless it is moved again.
     pub doubted_for_seconds: Option<u64>,
-    /// Where it is in doubt: what it would show if it had not been moved.
+    /// The time that it would show if it had not been moved, if it is in doubt.
     pub expected: Option<UnixSeconds>,
 }
 
-/// How far the ledger has come, and what is wrong in it.
+/// The state of the ledger, and its faults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerStatus {
-    /// The entries of its record.
+    /// The number of entries in its record.
     pub entries: u64,
     /// The entry of its high-water mark in the file beside it.
     pub mark_in_file: Option<u64>,
     /// The entry of its high-water mark in the token; `None`: the token keeps none.
     pub mark_in_token: Option<u64>,
-    /// The certificates that are not what was signed, and how. They are not sent.
+    /// The certificates that differ from what was signed, and how they differ. They are not sent.
     pub not_as_signed: Vec<String>,
 }
 
-/// A station that is connected.
+/// A connected station.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectedStation {
-    /// Its identity.
+    /// The identity of the station.
     pub identity: StationIdentity,
-    /// The version of OCPP that it speaks, as the WebSocket subprotocol is called: `ocpp2.0.1`.
+    /// The version of OCPP of its connection, as a WebSocket subprotocol: `ocpp2.0.1`.
     pub subprotocol: String,
     /// The security profile of its connection, 2 or 3.
     pub security_profile: u8,
@@ -291,8 +290,8 @@ pub struct IssuedCertificate {
     pub station: StationIdentity,
     /// `Issued`, `Accepted` or `Rejected`.
     pub state: String,
-    /// The station's reason, where it rejected; what came in the place of an answer, where it was
-    /// sent without one.
+    /// The station's reason if it rejected the certificate, or the error that took the place of an
+    /// answer.
     pub reason: Option<String>,
     /// End of validity.
     pub not_after: UnixSeconds,
@@ -302,7 +301,7 @@ pub struct IssuedCertificate {
     pub revocation_reason: Option<String>,
 }
 
-/// The longest line of a command or of a reply, in bytes: an inventory of several hundred chains
+/// The longest line of a command or of a reply, in bytes. An inventory of several hundred chains
 /// fits.
 pub const LONGEST_LINE: usize = 1024 * 1024;
 

@@ -1,5 +1,4 @@
-//! The service as a whole: how it starts, serves, reads its configuration again and answers
-//! operators.
+//! The whole service: how it starts, serves, reads its configuration again and answers operators.
 
 pub(crate) mod certificate_file;
 pub(crate) mod clock;

@@ -1,5 +1,5 @@
-//! Who signs, and with what: the authority and its issuers, other authorities, revocation lists,
-//! OCSP responders, and the CSMS's own certificate.
+//! Signing: the authority and its issuers, other authorities, revocation lists, OCSP responders,
+//! and the CSMS's own certificate.
 
 pub(crate) mod io;
 pub(crate) mod revocation;

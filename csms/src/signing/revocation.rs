@@ -1,5 +1,5 @@
-//! What is known of a certificate of a vehicle (M07): the station learns the verdict only, so it is
-//! this side that has to verify what a responder or a revocation list says.
+//! The status of a vehicle's certificate (M07). The station receives only the result, so the CSMS
+//! has to verify the OCSP response or the revocation list.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use certificates::{
     ocsp::{CertificateStatus, OcspRefused, verify},
 };
 
-/// What is known of a certificate.
+/// The status of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) status: CertificateStatus,
-    /// Until when it holds.
+    /// The time until which the status is valid.
     pub(crate) next_update: Option<UnixSeconds>,
 }
 
-/// Why what was fetched proves nothing.
+/// Why the fetched bytes prove nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unproved {
     #[error("the OCSP response proves nothing")]
@@ -27,7 +27,7 @@ pub(crate) enum Unproved {
     Refused(#[from] CrlRefused),
 }
 
-/// What an OCSP response says of a certificate that `issuer` issued (RFC 6960, 3.2).
+/// The status of a certificate of `issuer` in an OCSP response (RFC 6960, 3.2).
 pub(crate) fn by_response(
     der: &[u8],
     hash: &HashData,
@@ -39,7 +39,8 @@ pub(crate) fn by_response(
     Ok(Verdict { status: verified.status, next_update: verified.next_update })
 }
 
-/// What a revocation list that was found at `url` says of it (M07.FR.05 to M07.FR.07).
+/// The status of a certificate in a revocation list that was found at `url` (M07.FR.05 to
+/// M07.FR.07).
 pub(crate) fn by_list(
     (der, url): (&[u8], &str),
     hash: &HashData,
@@ -55,5 +56,5 @@ pub(crate) fn by_list(
     Ok(Verdict { status, next_update: list.next_update() })
 }
 
-/// Clocks may differ by this much.
+/// The largest difference between two clocks.
 const SKEW: Duration = Duration::from_secs(300);

@@ -1,5 +1,5 @@
-//! Which of the CSMS's own certificates is served, the newest or the one before it, and when the
-//! next one is due.
+//! Chooses which of the CSMS's own certificates is served, the newest or the one before it, and
+//! when the next one is due.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,50 +10,51 @@ use crate::service::clock::renewal_due;
 /// The validity of a certificate for the right key and names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Validity {
-    /// Its first second.
+    /// The first second of the validity.
     pub(crate) from: SystemTime,
-    /// Its last second.
+    /// The last second of the validity.
     pub(crate) until: SystemTime,
 }
 
-/// The present time, and what is known of it.
+/// The present time, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Times {
-    /// Between which times the present lies.
+    /// The earliest and the latest time that may be the present one.
     pub(crate) present: Present,
-    /// Where it is in doubt: what the clock would show if it had not been moved.
+    /// The time that the clock would show if it had not been moved; `None` if the clock is not in
+    /// doubt.
     pub(crate) believed: Option<SystemTime>,
 }
 
-/// How certificates are issued.
+/// The rules for issuing certificates.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Issuing {
-    /// How long one is valid.
+    /// The validity of a certificate.
     pub(crate) lifetime: Duration,
-    /// How far its begin lies in the past.
+    /// How far its notBefore lies in the past.
     pub(crate) backdate: Duration,
 }
 
-/// When something is signed again.
+/// When a certificate or a list is signed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// Whether it is due or not.
+    /// Now, whether it is due or not.
     Now,
-    /// Where it is missing, or lacks something, or two thirds of its time are over.
+    /// If it is missing or incomplete, or if two thirds of its validity are over.
     Due,
 }
 
-/// The newest certificate and the one before it, as far as they are there.
+/// The newest certificate and the one before it; `None` if it is missing.
 pub(crate) type Held = [Option<Validity>; 2];
 
-/// The position of the one to serve. The newest, unless only the one before it is valid: by both
-/// times, or at least by the one that was believed before the clock was moved.
+/// The index of the certificate to serve. It is the newest, unless only the one before it is valid
+/// at both times, or at least at the time that was trusted before the clock was moved.
 pub(crate) fn to_serve(held: Held, times: Times) -> usize {
     let rank = |validity: Option<Validity>| validity.map_or(0, |validity| validity.rank(times));
     usize::from(rank(held[1]) > rank(held[0]))
 }
 
-/// Until the next certificate is to be issued.
+/// The time until the next certificate has to be issued.
 pub(crate) fn due_in(held: Held, times: Times, issuing: Issuing) -> Duration {
     let Some(newest) = held[0] else { return Duration::ZERO };
     let Present { earliest, latest } = times.present;
@@ -62,7 +63,7 @@ pub(crate) fn due_in(held: Held, times: Times, issuing: Issuing) -> Duration {
         due.duration_since(earliest).unwrap_or_default()
     };
     if times.present.is_certain() {
-        // One that is not valid yet was issued while the clock was ahead.
+        // A certificate that is not valid yet was issued while the clock was ahead.
         return if newest.is_valid_at(earliest) { left(newest) } else { Duration::ZERO };
     }
     let outlasts = latest.duration_since(earliest).is_ok_and(|apart| apart < issuing.lifetime);
@@ -70,7 +71,8 @@ pub(crate) fn due_in(held: Held, times: Times, issuing: Issuing) -> Duration {
         held.into_iter().flatten().filter(|held| held.is_valid_throughout(times.present)).map(left).max();
     match best {
         Some(left) => left,
-        // It would not be valid by both: nothing is issued before the doubt is over.
+        // A new certificate would not be valid at both times. None is issued before the doubt is
+        // over.
         None if !outlasts => Duration::MAX,
         None => Duration::ZERO,
     }
@@ -110,7 +112,7 @@ mod tests {
         if hour < 0 { base - by } else { base + by }
     }
 
-    /// One that was issued then.
+    /// A certificate that was issued at this hour.
     fn issued(hour: i64) -> Option<Validity> {
         Some(Validity { from: at(hour) - ISSUING.backdate, until: at(hour) + ISSUING.lifetime })
     }
@@ -151,16 +153,18 @@ mod tests {
 
     #[test]
     fn while_the_clock_is_in_doubt_both_times_count() {
-        // Ahead: the one in hand is valid at both times, or one is issued that is.
+        // The clock was moved ahead: the present certificate is valid at both times, or a new one
+        // is issued that is.
         check([issued(0), None], moved(0, 20), 0, Some(false));
         check([issued(-5), None], moved(0, 20), 0, Some(true));
-        // Back: one that begins by the earlier time.
+        // The clock was moved back: a certificate is issued that is valid from the earlier time on.
         check([issued(-1), None], moved(0, -20), 0, Some(true));
-        // By more than a certificate lasts: the one that was valid before, and nothing is issued.
+        // The clock was moved by more than the lifetime of a certificate: the earlier certificate
+        // is served, and none is issued.
         check([issued(0), None], moved(0, 48), 0, None);
         check([issued(0), None], moved(0, -24), 0, None);
         check([issued(48), issued(0)], moved(0, 48), 1, None);
-        // What is issued meanwhile counts.
+        // A certificate that was issued meanwhile is considered.
         check([issued(-20), issued(-1)], moved(0, -20), 0, Some(false));
     }
 }

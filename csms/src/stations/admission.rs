@@ -1,38 +1,38 @@
-//! Which stations may connect, and on which security profile: the decision, without password
-//! hashing or a database.
+//! Decides which stations may connect, and on which security profile. Password hashing and the
+//! database are elsewhere.
 
 use crate::config::StationSection;
 
-/// What a station shows when it connects.
+/// The credentials that a station presents when it connects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Proof<'a> {
-    /// A client certificate whose path and O the TLS handshake has verified; its CN.
+    /// The CN of a client certificate. The TLS handshake has verified its path and O.
     Certificate {
         /// CN of the subject.
         common_name: Option<&'a str>,
     },
-    /// User and password of the Basic header; whether they are right is found out later.
+    /// The user of the Basic header. The password is verified later.
     Password {
-        /// The user, which has to be the identity.
+        /// The user; it has to be the identity.
         user: &'a [u8],
     },
-    /// Nothing.
+    /// No credentials.
     None,
 }
 
-/// Whether a station has any password.
+/// Whether a station has a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passwords {
-    /// In the configuration or the ledger.
+    /// It has one in the configuration or the ledger.
     Some,
-    /// It may use security profile 3 only.
+    /// It has none, and may use security profile 3 only.
     None,
 }
 
-/// What is left to do before a station is admitted.
+/// The remaining step before a station is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Security profile 3: nothing is left.
+    /// Security profile 3: admit the station.
     Admit,
     /// Security profile 2: verify the password against the station's hash.
     VerifyPassword,
@@ -42,7 +42,8 @@ pub(crate) enum Verdict {
     WrongProfile(&'static str),
 }
 
-/// Judges what a known station shows; `reached` is the highest profile that it has connected with.
+/// Decides about the credentials of a known station; `reached` is the highest profile that it has
+/// connected with.
 #[must_use]
 pub(crate) fn judge(
     station: &StationSection,
@@ -51,7 +52,7 @@ pub(crate) fn judge(
     proof: Proof<'_>,
 ) -> Verdict {
     match proof {
-        // A00.FR.405: the CN is the station's serial number, as a whole.
+        // A00.FR.405: the whole CN is the station's serial number.
         Proof::Certificate { common_name } if common_name == Some(&station.serial_number) => Verdict::Admit,
         Proof::Certificate { .. } => {
             Verdict::BadCredentials("the certificate's CN is not its serial number (A00.FR.405)")

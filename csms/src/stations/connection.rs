@@ -1,4 +1,4 @@
-//! What is known of a station's connection, beside what the transport knows.
+//! Facts about a station's connection that the transport does not know.
 
 use certificates::{Certificate, SerialNumber};
 use ocpp_transport::{CallFailure, Peer};
@@ -7,15 +7,16 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::config::OcppVersion;
 
-/// What a station was admitted with, and what its connection has shown since.
+/// The conditions of a station's admission, and facts that its connection has shown since.
 #[derive(Debug)]
 pub(crate) struct Terms {
-    /// Its certificate is past its last day: it stays Pending and gets a new one.
+    /// Its certificate has expired. The station stays Pending and receives a new certificate.
     pub(crate) certificate_expired: bool,
-    /// How long a chain it takes, in characters, once it was asked; `None` where it does not tell.
+    /// The longest chain that the station accepts, in characters, after it was asked. `None` if the
+    /// station does not report it.
     pub(crate) longest_chain: OnceCell<Option<usize>>,
-    /// Whether it was sent a password, and may have it only from a later connection on. Locked
-    /// while one is changed.
+    /// Whether a password was sent that may take effect only on a later connection. Locked while a
+    /// password is changed.
     pub(crate) password_pending: Mutex<bool>,
 }
 
@@ -35,10 +36,10 @@ pub(crate) fn serial_number(der: &[u8]) -> Option<SerialNumber> {
     Certificate::from_der(der).ok().map(|certificate| certificate.serial_number())
 }
 
-/// The version of OCPP that the connection speaks, of those that this service knows.
+/// The version of OCPP that the connection uses, if this service knows it.
 ///
 /// # Errors
-/// [`CallFailure::WrongVersion`] for a version that came after those.
+/// [`CallFailure::WrongVersion`] if the version is newer than the known ones.
 pub(crate) fn version_of(peer: &Peer) -> Result<OcppVersion, CallFailure> {
     let connection = peer.version();
     // The newest messages that this service has are those of 2.1.

@@ -1,4 +1,4 @@
-//! Which stations may connect, and what they ask for.
+//! Which stations may connect, and how their requests are answered.
 
 pub(crate) mod admission;
 pub(crate) mod connection;

@@ -1,12 +1,12 @@
-//! How each version of OCPP writes a password.
+//! The text form of a password in each version of OCPP.
 
 use ocpp_transport::Password;
 
 use crate::config::OcppVersion;
 
-/// The ways to write a password that its hash may have been made from: a key of OCPP 1.6 is sent as
-/// bytes or as hexadecimal digits, any other password in one way. Of 1.6 also bytes are a key that
-/// happen to be letters.
+/// The forms of a password from which its hash may have been made. A key of OCPP 1.6 is sent as
+/// bytes or as hexadecimal digits; any other password has one form. In OCPP 1.6 a key may be bytes
+/// that happen to be letters.
 pub(crate) fn spellings(password: &Password, version: OcppVersion) -> Vec<Password> {
     let mut spellings = password.spellings();
     match version {
@@ -22,12 +22,11 @@ pub(crate) fn spellings(password: &Password, version: OcppVersion) -> Vec<Passwo
     spellings
 }
 
-/// A password as it is sent to a station; `None`: the version cannot carry it.
+/// A password in the form in which it is sent to a station; `None`: the version cannot carry it.
 pub(crate) fn to_send(mut text: String, version: OcppVersion) -> Option<String> {
     match version {
         OcppVersion::V16 => {
-            // A station may send the bytes back, which do not tell in which case each digit was
-            // written.
+            // A station may send the bytes back. The bytes do not show the case of each digit.
             text.make_ascii_uppercase();
             is_key(&text).then_some(text)
         }
@@ -35,19 +34,20 @@ pub(crate) fn to_send(mut text: String, version: OcppVersion) -> Option<String> 
     }
 }
 
-/// A password of random bytes. In OCPP 2.x 40 characters of the alphabet that also the third
-/// edition allows (A00.FR.205): more than 200 bits. In OCPP 1.6 the 40 digits of 20 bytes.
+/// A password of random bytes. In OCPP 2.x it has 40 characters of an alphabet that the third
+/// edition also allows (A00.FR.205): more than 200 bits. In OCPP 1.6 it has the 40 digits of 20
+/// bytes.
 pub(crate) fn from_random(bytes: [u8; 40], version: OcppVersion) -> Password {
     match version {
         OcppVersion::V16 => Password::new(hex::encode_upper(&bytes[..20])),
         OcppVersion::V201 | OcppVersion::V21 => {
-            // 64 characters, so each is as likely as the others.
+            // There are 64 characters, so each one has the same probability.
             Password::new(bytes.map(|byte| ALPHABET[usize::from(byte % 64)]))
         }
     }
 }
 
-/// Whether a text is 16 to 20 bytes in hexadecimal, as the security whitepaper of OCPP 1.6 has it
+/// Whether a text is 16 to 20 bytes in hexadecimal, as the security whitepaper of OCPP 1.6 requires
 /// (A00.FR.205).
 fn is_key(text: &str) -> bool {
     (32..=40).contains(&text.len())

@@ -1,11 +1,11 @@
-//! The words of each version of OCPP for the same thing.
+//! The words that each version of OCPP uses for the same thing.
 
 use certificates::{HashAlgorithm, HashData};
 use serde_json::{Value, value::RawValue};
 
 use crate::config::OcppVersion;
 
-/// Whether a station that has listed this has no CSMS root left when it deletes a
+/// Whether a station with this list of certificates would have no CSMS root left after it deletes a
 /// certificate.
 pub(crate) fn is_last_csms_root(version: OcppVersion, listed: &str, hash_data: &RawValue) -> bool {
     let Ok(listed) = serde_json::from_str::<Value>(listed) else { return false };
@@ -20,7 +20,7 @@ pub(crate) fn is_last_csms_root(version: OcppVersion, listed: &str, hash_data: &
     matches!(roots.as_slice(), [only] if wanted.is_some() && read_hash_data(only) == wanted)
 }
 
-/// Hash data as the field of a message; `None` if it names no certificate.
+/// Reads hash data from the field of a message; `None` if it names no certificate.
 fn read_hash_data(data: &Value) -> Option<HashData> {
     let member = |name: &str| data[name].as_str().unwrap_or_default();
     let algorithm = member("hashAlgorithm");
@@ -29,7 +29,8 @@ fn read_hash_data(data: &Value) -> Option<HashData> {
     HashData::parse(algorithm, name, key, member("serialNumber")).ok()
 }
 
-/// The word that a version has for the same thing, so that one command serves a mixed fleet.
+/// The word of a version for the same thing, so that one command works for stations of all
+/// versions.
 pub(crate) fn in_words_of(version: OcppVersion, word: &str) -> &str {
     const WORDS: [(&str, &str); 2] = [
         ("SignChargePointCertificate", "SignChargingStationCertificate"),
@@ -42,7 +43,7 @@ pub(crate) fn in_words_of(version: OcppVersion, word: &str) -> &str {
     })
 }
 
-/// Whether a variable is the password; `identifierString` does not distinguish case.
+/// Whether a variable is the password. `identifierString` is not case-sensitive.
 pub(crate) fn is_password(variable: &str) -> bool {
     variable.eq_ignore_ascii_case("BasicAuthPassword")
 }

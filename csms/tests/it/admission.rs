@@ -1,4 +1,4 @@
-//! Who may connect.
+//! Which stations may connect.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ fn tc_a_01_tc_a_02_tc_a_03_basic_authentication() {
     assert_eq!(stage.station_with_password("CS001", &["--no-boot"]).step("connected"), "ocpp2.0.1");
     assert_eq!(stage.station("CS001", &["--password", "wrong-horse-battery"]).step("refused"), 401);
     assert_eq!(stage.station("CS001", &[]).step("refused"), 401);
-    // `identifierString` does not distinguish case; what is on record counts.
+    // `identifierString` is not case-sensitive; the spelling in the configuration counts.
     assert_eq!(stage.station_with_password("cs001", &["--no-boot"]).step("connected"), "ocpp2.0.1");
     // OCPP-J 3.1.1: an unknown identity is HTTP 404.
     assert_eq!(stage.station_with_password("CS999", &[]).step("refused"), 404);
@@ -29,27 +29,28 @@ fn tc_a_01_tc_a_02_tc_a_03_basic_authentication() {
 #[test]
 fn tc_a_08_client_certificates_of_another_authority_or_station_are_refused() {
     let stage = Stage::start();
-    // Another authority that calls itself the same.
+    // Another authority with the same name.
     stage.self_signed("foreign", "/O=Test CSO/CN=SN-0001", &[]);
     let report = stage.station("CS001", &["--client-chain", "foreign.pem", "--client-key", "foreign.key"]);
-    // TLS ends it, before there is any HTTP status.
+    // TLS refuses it, before there is an HTTP status.
     assert!(report.step("refused").is_string(), "{}", report.step("refused"));
 
-    // A sound certificate, but of CS001, under the identity of CS002 (A00.FR.405).
+    // A valid certificate of CS001, presented under the identity of CS002 (A00.FR.405).
     let csr = stage.request("/O=Test CSO/CN=SN-0001", &[]);
     let arguments = ["--serial-number", "SN-0001", "--csr", csr, "--chain-out", "chain.pem"];
     stage.station_with_password("CS001", &arguments).step("finished");
     let own = ["--client-chain", "chain.pem", "--client-key", "key.pem"];
     assert_eq!(stage.station("CS002", &own).step("refused"), 401);
 
-    // B01.FR.12: the right identity, another serial number in BootNotification: closed.
+    // B01.FR.12: a BootNotification with the right identity and another serial number closes the
+    // connection.
     let report = stage.station("CS001", &[&own[..], &["--serial-number", "SN-0009"]].concat());
     assert_eq!(report.step("boot")["status"], "Rejected");
     report.step("ended");
 }
 
-/// Everything that the test looks at but the cipher suites, which are in `reload` and in the
-/// transport's own tests.
+/// Covers everything in the test case except the cipher suites. `reload` and the transport's own
+/// tests cover these.
 #[test]
 fn tc_a_04_the_certificate_of_the_csms_is_as_it_has_to_be() {
     let stage = Stage::start();
@@ -57,15 +58,15 @@ fn tc_a_04_the_certificate_of_the_csms_is_as_it_has_to_be() {
     let arguments = ["s_client", "-connect", address, "-CAfile", "root.pem", "-verify_return_error"];
     let text = stage.openssl(&arguments);
     assert!(text.contains("Verification: OK"), "{text}");
-    // A00.FR.507: PEM; OpenSSL reads the first certificate of the text.
+    // A00.FR.507: PEM. OpenSSL reads the first certificate of the text.
     fs::write(stage.path("presented.pem"), &text).expect("writes");
     let text = stage.openssl(&["x509", "-in", "presented.pem", "-noout", "-text", "-nameopt", "RFC2253"]);
-    // A00.FR.510, A00.FR.509: the name that stations connect to, and the operator.
+    // A00.FR.510, A00.FR.509: the name that stations connect to, and the CSO.
     assert!(text.contains("Subject: CN=localhost,O=Test CSO\n"), "{text}");
     // A00.FR.503, A00.FR.506, A00.FR.508
     assert!(text.contains("Public-Key: (256 bit)") && text.contains("ecdsa-with-SHA256"), "{text}");
     assert!(text.contains("Serial Number:"), "{text}");
-    // TC_A_06: nothing older than TLS 1.2.
+    // TC_A_06: no version older than TLS 1.2.
     for version in ["-tls1", "-tls1_1"] {
         let old = [&arguments[..], &[version, "-cipher", "ALL:@SECLEVEL=0"]].concat();
         assert!(stage.openssl_in_vain(&old).contains("alert protocol version"));
@@ -79,7 +80,7 @@ fn a05_fr_07_a_connection_with_a_certificate_is_enough_to_refuse_the_password() 
     let csr = stage.request("/O=Test CSO/CN=SN-0001", &[]);
     let arguments = ["--serial-number", "SN-0001", "--csr", csr, "--chain-out", "chain.pem"];
     stage.station_with_password("CS001", &arguments).step("finished");
-    // Back after a loss of the connection, a station need not boot.
+    // A station that reconnects after it lost its connection need not boot.
     let arguments = ["--no-boot", "--client-chain", "chain.pem", "--client-key", "key.pem"];
     stage.station("CS001", &arguments).step("finished");
     assert_eq!(stage.station_with_password("CS001", &[]).step("refused"), 403);
@@ -95,7 +96,7 @@ fn what_an_operator_types_wrong_is_named() {
     };
     let error = refused(&stage, &["release", "CS0O1"]);
     assert!(error.contains("CS0O1 is not in the configuration"), "{error}");
-    // The flags may stand behind the command, too.
+    // The flags may also follow the command.
     let error = refused(&stage, &["status", "--config", "missing.toml", "--log", "json"]);
     assert!(error.contains("cannot read missing.toml"), "{error}");
 
@@ -108,7 +109,7 @@ fn what_an_operator_types_wrong_is_named() {
     }
 }
 
-/// As `ocpp-csms certificates | head -1` does.
+/// The output is cut as in `ocpp-csms certificates | head -1`.
 #[test]
 fn whoever_reads_a_commands_output_may_stop() {
     let stage = Stage::start();
@@ -178,8 +179,9 @@ fn wrong_pin_missing_token_and_missing_module_say_what_to_do() {
     assert!(error.contains("/nonexistent/module.so") && error.contains("install"), "{error}");
 }
 
-/// What the specification leaves to the operator: how long a silent station stays, and after how
-/// many wrong passwords of one address each of its stations has a single guess.
+/// The values that the specification leaves to the operator: how long a silent station stays
+/// connected, and after how many wrong passwords of one address each of its stations has a single
+/// guess.
 #[test]
 fn the_limits_of_the_configuration_count() {
     let stage = Stage::prepare();

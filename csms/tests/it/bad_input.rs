@@ -1,4 +1,4 @@
-//! What a station may get wrong, and the answer that it gets.
+//! Wrong messages of stations, and the answers to them.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::stage::Stage;
 
-/// Sends each frame as it is and returns the answers; the station works on after them.
+/// Sends each frame unchanged and returns the answers. The station continues to work after them.
 fn answers(stage: &Stage, frames: &[String]) -> Vec<Value> {
     let files = (0..frames.len()).map(|number| format!("frame-{number}")).collect::<Vec<_>>();
     for (file, frame) in files.iter().zip(frames) {
@@ -64,7 +64,7 @@ fn b01_fr_08_nothing_is_taken_of_a_station_that_was_never_accepted() {
     let report = stage.station_with_password("CS001", &arguments);
     let answer = report.step("raw");
     assert_eq!((&answer[0], &answer[2]), (&json!(4), &json!("SecurityError")), "{answer}");
-    // Once it was, it only connects again: no BootNotification is due then.
+    // After this it reconnects without BootNotification.
     stage.station_with_password("CS001", &["--serial-number", "SN-0001"]);
     let report = stage.station_with_password("CS001", &arguments);
     assert_eq!(report.step("raw")[0], json!(3));
@@ -75,7 +75,7 @@ fn a02_fr_12_requests_that_cannot_be_certified_are_rejected_with_a_reason() {
     let stage = Stage::start();
     let good = stage.path(stage.request("/O=Test CSO/CN=SN-0001", &[]));
     let pem = fs::read_to_string(&good).expect("reads");
-    // A flipped character near the end lies in the signature.
+    // A character near the end belongs to the signature.
     let mut broken = pem.clone().into_bytes();
     let place = pem.find("-----END").expect("PEM") - 12;
     broken[place] = if broken[place] == b'A' { b'B' } else { b'A' };

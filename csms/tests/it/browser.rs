@@ -1,4 +1,4 @@
-//! Chromium as a station of security profile 2. It stops where the server asks for a client
+//! Chromium as a station of security profile 2. It does not connect if the server asks for a client
 //! certificate that it does not have.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 
 use crate::stage::Stage;
 
-/// A browser that ends with the test.
+/// A browser that is ended with the test.
 struct Browser(Child);
 
 impl Drop for Browser {
@@ -19,8 +19,8 @@ impl Drop for Browser {
     }
 }
 
-/// Opens a WebSocket from a page, which a browser does without credentials, and waits until the
-/// page has seen it fail.
+/// Opens a WebSocket from a page, without credentials, and waits until the page reports the
+/// failure.
 fn connect_from_a_page(stage: &Stage) {
     let report = TcpListener::bind("127.0.0.1:0").expect("a port");
     let to = report.local_addr().expect("an address");
@@ -33,7 +33,7 @@ fn connect_from_a_page(stage: &Stage) {
     );
     fs::write(stage.path("page.html"), page).expect("writes");
     let mut command = Command::new("chromium");
-    // The certificate of the CSMS is under no root of the browser's; no sandbox as root.
+    // The browser has no root for the CSMS's certificate. As root it needs `--no-sandbox`.
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--ignore-certificate-errors"]);
     command.arg(format!("--user-data-dir={}", stage.path("browser").display()));
     command.arg(format!("file://{}", stage.path("page.html").display()));
@@ -52,7 +52,7 @@ fn a_browser_gets_through_tls_where_no_certificate_is_asked_for() {
     stage.configure("[tls]", "[tls]\nrequest_client_certificate = false");
     let stage = stage.launched();
     connect_from_a_page(&stage);
-    let refused = "CS001 refused: the station showed neither a password nor a certificate";
+    let refused = "CS001 refused: the station presented neither a password nor a certificate";
     stage.wait_until("HTTP is reached", || stage.log().contains(refused));
     assert!(!stage.log().contains("TLS handshake"), "{}", stage.log());
 }

@@ -1,5 +1,4 @@
-//! A clock that is wrong: what the program serves and signs is judged by OpenSSL, whose clock is
-//! right.
+//! A wrong clock. OpenSSL, whose clock is right, verifies what the program serves and signs.
 
 use std::{
     fs,
@@ -27,7 +26,7 @@ use crate::{
 
 const HOUR: i64 = 3600;
 
-/// A CSMS that issues its own certificate, and has had one for ten hours.
+/// A CSMS that issues its own certificate, and received one ten hours ago.
 fn prepare(configuration: &str) -> Stage {
     let mut stage = Stage::prepare();
     stage.configure("[tls]", &format!("[tls]\nnames = [\"localhost\"]\n{configuration}"));
@@ -37,7 +36,7 @@ fn prepare(configuration: &str) -> Stage {
     stage
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 #[track_caller]
 fn until(stage: &Stage, what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -47,7 +46,7 @@ fn until(stage: &Stage, what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// What a client of TLS whose clock is so far ahead says of the certificate that is served.
+/// The output of a TLS client whose clock is this many seconds ahead, about the served certificate.
 fn served(stage: &Stage, ahead: i64) -> String {
     let port = stage.url().rsplit(':').next().and_then(|rest| rest.split('/').next()).expect("a port");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("since 1970");
@@ -89,8 +88,7 @@ fn clock_20_h_ahead_for_a_while_nobody_is_locked_out() {
     assert_valid(&stage, 0);
     let before = serial(&stage, "tls.pem");
 
-    // By this time its certificate has expired, and another one is issued that is valid at both
-    // times.
+    // At this time its certificate has expired. Another one is issued that is valid at both times.
     stage.set_clock(20 * HOUR);
     until(&stage, "a doubt", || is_doubted(&stage));
     until(&stage, "another certificate", || serial(&stage, "tls.pem") != before);
@@ -114,7 +112,7 @@ fn clock_20_h_ahead_for_a_while_nobody_is_locked_out() {
 
 #[test]
 fn clock_ahead_at_the_start_what_was_issued_by_it_is_replaced() {
-    // Moved back while it runs.
+    // The clock is moved back while the program runs.
     let mut stage = prepare("");
     stage.launch_with_clock(20 * HOUR);
     assert_valid(&stage, 20 * HOUR);
@@ -123,7 +121,7 @@ fn clock_ahead_at_the_start_what_was_issued_by_it_is_replaced() {
     until(&stage, "a valid certificate", || served(&stage, 0).contains("Verification: OK"));
     stage.kill();
 
-    // And after a restart.
+    // The clock is moved back before a restart.
     stage.launch_with_clock(60 * HOUR);
     assert!(!served(&stage, 0).contains("Verification: OK"), "it is of the future");
     stage.kill();
@@ -131,7 +129,7 @@ fn clock_ahead_at_the_start_what_was_issued_by_it_is_replaced() {
     assert_valid(&stage, 0);
     stage.kill();
 
-    // Where none can be written, the one before it is served.
+    // If no file can be written, the certificate before the newest one is served.
     stage.launch_with_clock(20 * HOUR);
     assert_valid(&stage, 20 * HOUR);
     stage.kill();
@@ -187,7 +185,7 @@ fn clock_ahead_lists_of_the_future_are_signed_again() {
         let verify = ["verify", "-crl_check", "-CAfile", "root.pem", "-CRLfile", "own.crl.pem", "tls.pem"];
         stage.tell_openssl(&verify).contains("tls.pem: OK")
     };
-    // The clock is far ahead when the list is signed first.
+    // The clock is far ahead when the first list is signed.
     stage.launch_with_clock(48 * HOUR);
     let first = number(&stage);
     assert!(!is_accepted(&stage), "{}", list(&stage, "-lastupdate"));
@@ -197,8 +195,8 @@ fn clock_ahead_lists_of_the_future_are_signed_again() {
     let second = number(&stage);
     assert!(second > first);
 
-    // By a time at which it has expired, one is signed that is valid at both, and gives way when
-    // the clock is right again.
+    // At a time at which the list has expired, one is signed that is valid at both times. It is
+    // replaced when the clock is right again.
     stage.set_clock(30 * 24 * HOUR);
     until(&stage, "another list", || number(&stage) > second);
     assert!(is_accepted(&stage), "{}", list(&stage, "-lastupdate"));
@@ -223,8 +221,8 @@ fn clock_right_and_certificates_that_live_for_seconds_are_renewed_in_time() {
     }
 }
 
-/// A station that does what it is asked for: it renews its certificate, and keeps what comes as
-/// `NAME.pem`.
+/// Plays a station that follows the CSMS's request: it renews its certificate, and writes the
+/// received chain to `NAME.pem`.
 async fn renew(stage: &Stage, identity: &str, name: &str, security: impl Fn() -> Security) {
     let (asked, mut asking) = mpsc::channel(1);
     let (signed, mut signing) = mpsc::channel(1);
@@ -271,7 +269,7 @@ async fn renew(stage: &Stage, identity: &str, name: &str, security: impl Fn() ->
 
 #[test]
 fn clock_ahead_certificates_of_stations_are_renewed_when_it_is_right_again() {
-    // Its own certificate comes from elsewhere, and is valid.
+    // The CSMS's own certificate comes from another authority, and is valid.
     let mut stage = Stage::prepare();
     stage.launch_with_clock(48 * HOUR);
     enrol(&stage, "CS001", "SN-0001");
@@ -292,7 +290,8 @@ fn clock_ahead_certificates_of_stations_are_renewed_when_it_is_right_again() {
     let is_valid = |name: &str| stage.tell_openssl(&["verify", "-CAfile", "root.pem", name]).contains("OK");
     assert!(!is_valid("SN-0001.pem"));
     in_runtime(async {
-        // One has nothing but the certificate of the future, the other one has not got it.
+        // The first station has only the certificate that is not valid yet. The second one has not
+        // received it.
         renew(&stage, "CS001", "SN-0001", || profile_3(&stage, "SN-0001")).await;
         renew(&stage, "CS002", "SN-0002", || profile_2(&stage, "root.pem")).await;
     });
@@ -301,5 +300,5 @@ fn clock_ahead_certificates_of_stations_are_renewed_when_it_is_right_again() {
     assert_eq!(metric(&stage, "csms_certificates_not_yet_valid"), Some(0.0));
 }
 
-/// The longest wait for a step; only a test that fails waits that long.
+/// The longest wait for a step. Only a failing test waits that long.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,4 +1,5 @@
-//! How certificates reach stations that make it hard: slow, refusing, or back without a boot.
+//! Deliveries to difficult stations: slow ones, refusing ones, and those that reconnect without a
+//! boot.
 
 use std::{
     fs,
@@ -31,7 +32,7 @@ use crate::{
 
 const SUBJECT: &str = "/O=Test CSO/CN=SN-0001";
 
-/// The stage brings a runtime of its own while it starts, so a test has one only after that.
+/// The stage uses its own runtime while it starts. A test may therefore create one only afterwards.
 pub(crate) fn in_runtime(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(test);
@@ -48,7 +49,7 @@ async fn station(stage: &Stage, router: Router) -> Connection {
     connection
 }
 
-/// Boots, which comes before everything else (B01.FR.08).
+/// Boots; BootNotification has to be the first message (B01.FR.08).
 pub(crate) async fn boot(peer: &Peer) {
     let (model, vendor) = ("Rust".try_into().expect("short"), "Interop".try_into().expect("short"));
     let itself = ChargingStationType::new(model, vendor);
@@ -57,7 +58,7 @@ pub(crate) async fn boot(peer: &Peer) {
     assert_eq!(answer.status, RegistrationStatusEnumType::Accepted);
 }
 
-/// Asks for a certificate for a new key; the answer has to come long before a call times out.
+/// Requests a certificate for a new key. The answer has to arrive long before a call times out.
 async fn sign(stage: &Stage, peer: &Peer) -> GenericStatusEnumType {
     let csr = fs::read_to_string(stage.path(stage.request(SUBJECT, &[]))).expect("reads");
     let request = SignCertificateRequest::new(csr.try_into().expect("short enough"));
@@ -65,7 +66,7 @@ async fn sign(stage: &Stage, peer: &Peer) -> GenericStatusEnumType {
     answer.expect("an answer in time").expect("an answer").status
 }
 
-/// The states in the ledger, newest first, as soon as they are `expected`.
+/// Waits until the states in the ledger, newest first, are `expected`.
 async fn states(stage: &Stage, expected: &[&str]) {
     let found = || stage.certificates().iter().map(|row| row["state"].to_string()).collect::<Vec<_>>();
     let expected = expected.iter().map(|state| format!("{state:?}")).collect::<Vec<_>>();
@@ -145,13 +146,13 @@ fn a_station_that_comes_back_without_a_boot_gets_what_is_due() {
     assert_eq!(stage.certificates()[0]["state"], "Accepted");
 }
 
-/// How often the CSMS has sent a certificate.
+/// The number of times that the CSMS has sent a certificate.
 fn sent(station: &Puppet<'_>) -> usize {
     station.frames().iter().filter(|frame| frame["in"][2] == "CertificateSigned").count()
 }
 
-/// A02.FR.08, A02.FR.10: who connects with a certificate has it, although the answer was lost, and
-/// although the station has said that it does not want it.
+/// A02.FR.08, A02.FR.10: a station that connects with a certificate has it, although its answer was
+/// lost, and also if it rejected the certificate.
 #[test]
 fn a02_fr_10_a_connection_proves_the_delivery() {
     for ocpp in [Ocpp::V16, Ocpp::V201] {
@@ -162,7 +163,8 @@ fn a02_fr_10_a_connection_proves_the_delivery() {
             station.boot(ocpp, "SN-0001");
             let csr = station.request("SN-0001");
             if answer.is_object() {
-                // It takes the certificate before it rejects it, as one does that has it already.
+                // The station keeps the certificate before it rejects it, like a station that has
+                // it already.
                 station.answer("CertificateSigned", json!("lose the answer"));
                 station.call("SignCertificate", ocpp.sign(&csr));
                 station.called("CertificateSigned");
@@ -184,7 +186,7 @@ fn a02_fr_10_a_connection_proves_the_delivery() {
             stage.await_states(&["Accepted"]);
             station.boot(ocpp, "SN-0001");
             station.call("Heartbeat", json!({}));
-            // What would have been sent before it would have come before it.
+            // An earlier CertificateSigned would have arrived before this request.
             stage.operator(&["inventory", "CS001"]).expect("listed");
             assert_eq!(sent(&station), before, "it is not sent again: {}", stage.log());
             stage.await_states(&["Accepted"]);
@@ -194,7 +196,8 @@ fn a02_fr_10_a_connection_proves_the_delivery() {
     }
 }
 
-/// Attempts are bounded, with waits that grow, and an operator sees where they have led to nothing.
+/// The number of attempts is bounded, the waits grow, and an operator sees when all attempts have
+/// failed.
 #[test]
 fn a02_fr_09_a_station_that_never_answers_gets_a_certificate_a_few_times() {
     let mut stage = Stage::prepare();
@@ -219,7 +222,7 @@ fn a02_fr_09_a_station_that_never_answers_gets_a_certificate_a_few_times() {
         station.connect(Ocpp::V201);
         station.boot(Ocpp::V201, "SN-0001");
         if wait > 0 {
-            // Not before its time.
+            // It is not sent before its time.
             station.call("Heartbeat", json!({}));
             assert_eq!(sent(&station), number as usize - 1, "{}", stage.log());
             ahead += wait;
@@ -238,7 +241,7 @@ fn a02_fr_09_a_station_that_never_answers_gets_a_certificate_a_few_times() {
     station.boot(Ocpp::V201, "SN-0001");
     station.call("Heartbeat", json!({}));
     assert_eq!(sent(&station), 8);
-    // A new request begins anew.
+    // A new request starts the attempts again.
     station.call("SignCertificate", Ocpp::V201.sign(&csr));
     station.called("CertificateSigned");
     stage.await_states(&["Accepted"]);

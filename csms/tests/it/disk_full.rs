@@ -1,5 +1,5 @@
-//! The disk of the CSMS is full, and has room again: nothing leaves that is not on record, and
-//! nothing needs a restart.
+//! The disk of the CSMS is full, and later has room again. Nothing is sent that is not recorded,
+//! and no restart is needed.
 
 use std::{
     env, fs,
@@ -17,8 +17,8 @@ use crate::stage::Stage;
 const SCENE: &str = "CSMS_DISK_TEST_SCENE";
 const SUBJECT: &str = "/O=Test CSO/CN=SN-0001";
 
-/// Plays a scene in a mount namespace of its own: in the test run by running this test again in a
-/// child process, and in that process at once. `name` is the name of the test.
+/// Runs `scene` in its own mount namespace. The test run starts this test again in a child process,
+/// and the child runs the scene. `name` is the name of the test.
 fn in_a_namespace(name: &str, scene: impl FnOnce()) {
     if env::var(SCENE).is_ok_and(|scene| scene == name) {
         scene();
@@ -39,7 +39,7 @@ fn in_a_namespace(name: &str, scene: impl FnOnce()) {
     assert!(text.contains("scene played"), "{text}");
 }
 
-/// A file system of a few MiB under the folder of ledger and lists.
+/// A file system of a few MiB for the folder of ledger and lists.
 struct Disk(PathBuf);
 
 impl Disk {
@@ -52,7 +52,7 @@ impl Disk {
         Self(folder)
     }
 
-    /// Takes all the room that is left.
+    /// Fills the remaining room.
     fn fill(&self) {
         let mut ballast =
             fs::File::options().create(true).append(true).open(self.0.join("ballast")).expect("a file");
@@ -68,7 +68,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // A process that a failed test has left may use it; the namespace ends with this process.
+        // A process of a failed test may still use it. The namespace ends with this process.
         drop(Command::new("umount").args(["--lazy"]).arg(&self.0).status());
     }
 }
@@ -81,8 +81,8 @@ fn wait_until(stage: &Stage, what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// Has certificates signed until one is refused because the disk is full. Returns how many were
-/// signed.
+/// Requests certificates until one is refused because the disk is full. Returns the number of
+/// signed certificates.
 fn sign_until_full(stage: &Stage, disk: &Disk) -> usize {
     for signed in 0..100 {
         disk.fill();
@@ -138,8 +138,8 @@ fn disk_full_refuses_enrolment_revocation_and_lists_until_there_is_room() {
     });
 }
 
-/// The CSMS's own certificate becomes due while the disk is full: nothing is signed in vain, and it
-/// is renewed as soon as there is room.
+/// The CSMS's own certificate becomes due while the disk is full. No signature is made in vain, and
+/// the certificate is renewed as soon as there is room.
 #[test]
 fn disk_full_delays_the_own_certificate_and_signs_none_in_vain() {
     in_a_namespace("disk_full_delays_the_own_certificate_and_signs_none_in_vain", || {
@@ -153,7 +153,7 @@ fn disk_full_delays_the_own_certificate_and_signs_none_in_vain() {
         stage.configure("[\"localhost\"]", "[\"localhost\", \"second.example\"]");
         let before = announced(&stage);
         disk.fill();
-        // As it starts, and with each round of its upkeep.
+        // The failure occurs at the start, and in each round of renewals.
         stage.launch();
         wait_until(&stage, "two failures", || {
             stage.log().matches("own certificate was not renewed").count() > 1
@@ -173,7 +173,7 @@ fn disk_full_delays_the_own_certificate_and_signs_none_in_vain() {
     });
 }
 
-/// What `status` tells an operator to look at.
+/// The problems that `status` shows to an operator.
 fn problems(stage: &Stage) -> Vec<String> {
     let status = stage.operator(&["status"]).expect("a status");
     serde_json::from_value(status["problems"].clone()).expect("sentences")
@@ -183,15 +183,15 @@ fn metrics(stage: &Stage) -> String {
     stage.operator(&["metrics"]).expect("metrics").as_str().expect("a text").to_owned()
 }
 
-/// How many signatures are announced on record.
+/// The number of signatures that the record announces.
 fn announced(stage: &Stage) -> usize {
     let output = stage.command(&["audit", "export"]).output().expect("starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text").matches("\"kind\":\"signing\"").count()
 }
 
-/// The log has reached the limit of file sizes, which ends a process by SIGXFSZ where nobody
-/// catches it.
+/// The log has reached the limit of file sizes. The system then sends SIGXFSZ, which ends a process
+/// that does not catch it.
 #[test]
 fn disk_full_a_log_at_the_limit_of_its_size_does_not_end_the_service() {
     let mut stage = Stage::prepare();

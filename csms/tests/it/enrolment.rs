@@ -1,4 +1,4 @@
-//! SignCertificate and CertificateSigned, judged by Python's `ocpp` and by OpenSSL.
+//! SignCertificate and CertificateSigned, verified with Python's `ocpp` and OpenSSL.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn tc_a_11_a_request_by_openssl_is_certified_and_opens_profile_3() {
     assert_eq!(report.step("connected"), "ocpp2.0.1");
     assert_eq!(report.step("boot")["status"], "Accepted");
     assert_eq!(report.step("sign certificate")["status"], "Accepted");
-    // A02.FR.14: the type comes back.
+    // A02.FR.14: CertificateSigned repeats the type.
     assert_eq!(report.step("certificate signed")["type"], "ChargingStationCertificate");
     report.step("finished");
 
@@ -28,7 +28,7 @@ fn tc_a_11_a_request_by_openssl_is_certified_and_opens_profile_3() {
     assert!(!text.contains("Extended Key Usage") && !text.contains("DNS:"), "{text}");
     assert_eq!(stage.certificates()[0]["state"], "Accepted");
 
-    // The certificate is good for the connection; its key is the one that OpenSSL made.
+    // The certificate opens the connection. Its key was made by OpenSSL.
     let report = stage.station(
         "CS001",
         &["--serial-number", "SN-0001", "--client-chain", "chain.pem", "--client-key", "key.pem"],
@@ -36,7 +36,7 @@ fn tc_a_11_a_request_by_openssl_is_certified_and_opens_profile_3() {
     assert_eq!(report.step("boot")["status"], "Accepted");
     report.step("finished");
 
-    // A05.FR.07: the password alone does no longer.
+    // A05.FR.07: the password alone is no longer accepted.
     let report = stage.station_with_password("CS001", &["--serial-number", "SN-0001"]);
     assert_eq!(report.step("refused"), 403);
     assert!(stage.command(&["release", "CS001"]).status().expect("starts").success());
@@ -60,7 +60,8 @@ fn tc_a_14_a_certificate_that_the_station_rejects_is_final_and_visible() {
 fn what_was_issued_before_a_crash_is_delivered_after_it() {
     let mut stage = Stage::start();
     let csr = stage.request(SUBJECT, &[]);
-    // The station hangs up as soon as its request is accepted: nobody answers CertificateSigned.
+    // The station closes the connection as soon as its request is accepted. CertificateSigned has
+    // no answer.
     let report = stage.station_with_password(
         "CS001",
         &["--csr", csr, "--serial-number", "SN-0001", "--hang-up-after-sign"],

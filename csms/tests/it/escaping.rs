@@ -1,5 +1,5 @@
-//! Nothing that a station sends is obeyed by the terminal of an operator, or makes a line of the
-//! log (CWE-117, CWE-150).
+//! Text of a station never acts as a terminal control sequence, and never forges a line of the log
+//! (CWE-117, CWE-150).
 
 use std::{
     io::{Read as _, Write as _},
@@ -13,7 +13,8 @@ use crate::{
     stage::Stage,
 };
 
-/// Clears a screen by ESC and by C1, rings, forges a line, turns the direction of writing.
+/// Control sequences: clear the screen with ESC and with C1, ring the bell, forge a line, change
+/// the direction of writing.
 const HOSTILE: &str = "\u{1b}[2J\u{7}\r\nX\u{9b}2J\u{202e}";
 
 #[test]
@@ -44,7 +45,7 @@ fn what_a_station_sends_reaches_neither_terminal_nor_log_as_it_is() {
     }
 }
 
-/// Sends all that a station can send, and returns what operators were shown.
+/// Sends all texts that a station can send, and returns what operators were shown.
 fn attack(stage: &Stage) -> Vec<String> {
     raw_upgrade(stage, &format!("GET /ocpp/CS001{} HTTP/1.1", "%1B%5B2J%C2%9B"), "ocpp2.0.1");
     raw_upgrade(stage, "GET /ocpp/CS001 HTTP/1.1", "x\u{9b}2J\u{202e}");
@@ -67,7 +68,7 @@ fn attack(stage: &Stage) -> Vec<String> {
     let heartbeat = json!({ "do": "call", "action": "Heartbeat", "payload": {}, "suffix": HOSTILE });
     station.command(heartbeat);
     station.call_raw("SignCertificate", json!({ "csr": HOSTILE, "certificateType": HOSTILE }));
-    // An id with a line break is no id; the answer cannot carry it.
+    // An id with a line break is not valid. The answer cannot repeat it.
     let forged = json!({ "do": "call", "action": "Nope", "payload": {}, "suffix": "\nFORGED-ID" });
     let answer = station.command(forged);
     assert_eq!((&answer[0], &answer[1], &answer[2]), (&json!(4), &json!("-1"), &json!("RpcFrameworkError")));
@@ -82,7 +83,7 @@ fn attack(stage: &Stage) -> Vec<String> {
     let output = stage.plain_command(&["trigger", "CS001", "Heartbeat"]).output().expect("starts");
     assert_eq!(output.status.code(), Some(3));
     shown.push(String::from_utf8(output.stderr).expect("UTF-8"));
-    // As JSON it is the station's own text.
+    // In JSON the text is the station's own.
     let reason = json!({ "status": "Rejected", "statusInfo": { "reasonCode": HOSTILE } });
     station.answer("TriggerMessage", reason);
     let output = stage.command(&["trigger", "CS001", "Heartbeat"]).output().expect("starts");
@@ -93,7 +94,7 @@ fn attack(stage: &Stage) -> Vec<String> {
     shown
 }
 
-/// An upgrade that no library sends, by OpenSSL; the service answers and closes.
+/// Sends with OpenSSL an upgrade that no library would send. The service answers and closes.
 fn raw_upgrade(stage: &Stage, request: &str, subprotocol: &str) {
     let address = stage.url().trim_start_matches("wss://").split('/').next().expect("an address");
     let mut client = Command::new("openssl")
@@ -118,7 +119,7 @@ fn raw_upgrade(stage: &Stage, request: &str, subprotocol: &str) {
     client.wait().expect("ended");
 }
 
-/// Of all characters that a terminal obeys, the text has only the ends of its lines.
+/// The text contains no character with an effect on a terminal, except its line ends.
 #[track_caller]
 fn assert_is_safe(text: &str) {
     let obeyed = |letter: char| (letter.is_control() && letter != '\n') || letter == '\u{202e}';

@@ -1,5 +1,5 @@
-//! Another authority, asked by a command: OpenSSL's `ca`, which answers late, wrongly, or not at
-//! all.
+//! Another authority, called through a command: OpenSSL's `ca`, which answers late, wrongly, or not
+//! at all.
 
 use std::{
     fs,
@@ -51,14 +51,14 @@ fn mode(stage: &Stage, mode: &str) {
     fs::rename(stage.path("mode.new"), stage.path("mode")).expect("renames");
 }
 
-/// Asks for a certificate, hears Accepted at once, and hangs up.
+/// Requests a certificate, receives Accepted at once, and closes the connection.
 fn ask(stage: &Stage, csr: &str) {
     let arguments = ["--serial-number", "SN-0001", "--csr", csr, "--hang-up-after-sign"];
     let report = stage.station_with_password("CS001", &arguments);
     assert_eq!(report.step("sign certificate")["status"], "Accepted");
 }
 
-/// Comes back for what is due.
+/// Connects again and receives what is due.
 fn fetch(stage: &Stage) {
     let arguments = ["--serial-number", "SN-0001", "--await-certificate", "--chain-out", "chain.pem"];
     stage.station_with_password("CS001", &arguments).step("finished");
@@ -70,7 +70,7 @@ fn requests(stage: &Stage) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// How often the command was run.
+/// The number of times that the command was run.
 fn asked(stage: &Stage) -> usize {
     fs::read_to_string(stage.path("asked")).unwrap_or_default().lines().count()
 }
@@ -103,8 +103,8 @@ fn a02_fr_04_another_authority_makes_the_certificate() {
     let certificates = stage.certificates();
     assert_eq!(certificates[0]["state"], "Accepted");
 
-    // It opens security profile 3, until it is revoked here: whatever list the other authority
-    // publishes.
+    // The certificate opens security profile 3 until it is revoked here, whatever list the other
+    // authority publishes.
     fs::copy(stage.path("chain.pem"), stage.path("own.pem")).expect("copies");
     fs::copy(stage.path("key.pem"), stage.path("own.key")).expect("copies");
     in_runtime(async {
@@ -140,7 +140,7 @@ fn an_answer_that_comes_late_is_delivered() {
         (&json!("CS001"), &Value::Null),
         "{waiting:?}"
     );
-    // A02.FR.17: the station asks again meanwhile, and the authority is not asked twice.
+    // A02.FR.17: the station asks again meanwhile, but the authority is asked only once.
     ask(&stage, csr);
     assert_eq!((asked(&stage), requests(&stage).len()), (1, 1));
     mode(&stage, "good");
@@ -158,7 +158,7 @@ fn a_request_that_waits_survives_a_crash() {
     ask(&stage, csr);
     until(&stage, "it is asked", || asked(&stage) == 1);
     stage.kill();
-    // The command of the dead service goes on, and nobody hears what it says.
+    // The command of the ended service continues, and its output is lost.
     mode(&stage, "good");
     let made = |end: &str| {
         fs::read_dir(stage.path(""))

@@ -26,7 +26,7 @@ use crate::stage::Stage;
 /// A station whose connection is open.
 pub(crate) type Open = TlsStream<TcpStream>;
 
-/// Where stations connect, and whom they trust.
+/// The address that stations connect to, and the root that they trust.
 #[derive(Clone)]
 pub(crate) struct Target {
     port: u16,
@@ -65,13 +65,13 @@ pub(crate) struct Tally {
 }
 
 impl Target {
-    /// The CSMS of a stage that runs.
+    /// The running CSMS of a stage.
     pub(crate) fn of(stage: &Stage) -> Self {
         let mut roots = RootCertStore::empty();
         let root = CertificateDer::from_pem_file(stage.path("root.pem")).expect("a root");
         roots.add(root).expect("a root");
         let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        // A station that had no power has no session to resume.
+        // A station that had no power cannot resume a session.
         config.resumption = rustls::client::Resumption::disabled();
         let port = stage.url().rsplit(':').next().and_then(|rest| rest.split('/').next());
         let port = port.and_then(|port| port.parse().ok()).expect("a port");
@@ -167,7 +167,7 @@ pub(crate) fn identity(number: usize) -> String {
     format!("H{number:05}")
 }
 
-/// An address of its own for each station.
+/// A different address for each station.
 pub(crate) fn own_address(number: usize) -> Ipv4Addr {
     let [.., high, low] = u32::try_from(number + 1).expect("few stations").to_be_bytes();
     Ipv4Addr::new(127, 1, high, low)

@@ -1,5 +1,5 @@
-//! What is installed on a station, by the operator's hand, in the version of its connection: M03,
-//! M04 and M05 as a CSMS has to speak them.
+//! The certificates that are installed on a station, as an operator manages them in the version of
+//! its connection: M03, M04 and M05 for a CSMS.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::{
     stage::Stage,
 };
 
-/// The uses of a root that the operator may name, and the test cases of their installation and
+/// The uses of a root that an operator may name, and the test cases of their installation and
 /// listing.
 fn uses(ocpp: Ocpp) -> &'static [&'static str] {
     match ocpp {
@@ -28,7 +28,7 @@ fn uses(ocpp: Ocpp) -> &'static [&'static str] {
     }
 }
 
-/// A root with this serial number, made by OpenSSL.
+/// A root with this serial number, made with OpenSSL.
 fn root(stage: &Stage, serial_number: &str, options: &[&str]) -> Value {
     let request = ["req", "-x509", "-nodes", "-keyout", "any.key", "-out", "any.pem", "-days", "30"];
     let named = ["-subj", "/O=Somebody/CN=Some Root", "-set_serial", serial_number];
@@ -38,7 +38,7 @@ fn root(stage: &Stage, serial_number: &str, options: &[&str]) -> Value {
 
 const EC: &[&str] = &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
-/// The payload that asks for the certificates of one use.
+/// The payload that requests the certificates of one use.
 fn list(ocpp: Ocpp, certificate_use: &str) -> Value {
     match ocpp {
         Ocpp::V16 => json!({ "certificateType": certificate_use }),
@@ -46,7 +46,7 @@ fn list(ocpp: Ocpp, certificate_use: &str) -> Value {
     }
 }
 
-/// The hash data in the response, with the uses in 2.x.
+/// The hash data in the response, in 2.x with their uses.
 fn listed(response: &Value) -> Vec<(Option<&str>, &Value)> {
     let flat = response["certificateHashData"].as_array().into_iter().flatten().map(|data| (None, data));
     let chains = response["certificateHashDataChain"].as_array().into_iter().flatten();
@@ -54,8 +54,8 @@ fn listed(response: &Value) -> Vec<(Option<&str>, &Value)> {
         .collect()
 }
 
-/// TC_M_01 to TC_M_04, TC_M_12, TC_M_13, TC_M_14, TC_M_16 and TC_M_19, each as CSMS; TC_075 of OCPP
-/// 1.6.
+/// TC_M_01 to TC_M_04, TC_M_12, TC_M_13, TC_M_14, TC_M_16 and TC_M_19, each for the CSMS; TC_075 of
+/// OCPP 1.6.
 #[test]
 fn tc_m_01_to_04_12_to_14_16_19_each_use_is_installed_and_listed_in_each_version() {
     for ocpp in Ocpp::ALL {
@@ -81,7 +81,7 @@ fn tc_m_01_to_04_12_to_14_16_19_each_use_is_installed_and_listed_in_each_version
     }
 }
 
-/// TC_M_15, TC_M_17 and TC_M_18 as CSMS.
+/// TC_M_15, TC_M_17 and TC_M_18 for the CSMS.
 #[test]
 fn tc_m_15_17_18_chains_several_uses_and_all_of_them() {
     for ocpp in [Ocpp::V201, Ocpp::V21] {
@@ -100,7 +100,7 @@ fn tc_m_15_17_18_chains_several_uses_and_all_of_them() {
             count(json!({ "certificateType": ["CSMSRootCertificate", "ManufacturerRootCertificate"] })),
             2
         );
-        // The command of its own says the same.
+        // The `inventory` command reports the same.
         let all = stage.operator(&["inventory", "CS001"]).expect("listed");
         assert_eq!(listed(&all).len(), 2);
 
@@ -120,7 +120,7 @@ fn tc_m_15_17_18_chains_several_uses_and_all_of_them() {
     }
 }
 
-/// TC_M_05 and TC_M_21 as CSMS: a station that cannot is no error of the CSMS.
+/// TC_M_05 and TC_M_21 for the CSMS: a failure of the station is not an error of the CSMS.
 #[test]
 fn tc_m_05_tc_m_21_what_the_station_cannot_do_is_told() {
     for ocpp in Ocpp::ALL {
@@ -144,8 +144,9 @@ fn tc_m_05_tc_m_21_what_the_station_cannot_do_is_told() {
     }
 }
 
-/// TC_M_20 as CSMS, TC_076 of OCPP 1.6: what was listed is deleted by the very hash data that the
-/// station has told (M04.FR.07), under each algorithm, and for serial numbers of any shape.
+/// TC_M_20 for the CSMS, TC_076 of OCPP 1.6: a listed certificate is deleted by exactly the hash
+/// data that the station has reported (M04.FR.07), with each algorithm, and with serial numbers of
+/// any form.
 #[test]
 fn tc_m_20_the_hash_data_of_the_station_comes_back_as_it_was() {
     for ocpp in Ocpp::ALL {
@@ -165,7 +166,7 @@ fn tc_m_20_the_hash_data_of_the_station_comes_back_as_it_was() {
             let response = stage.by_hand("CS001", "GetInstalledCertificateIds", &list(ocpp, certificate_use));
             let found = listed(&response);
             assert_eq!((found.len(), &found[0].1["hashAlgorithm"]), (1, &json!(algorithm)), "{response}");
-            // As an operator does it.
+            // With the operator's command.
             let status = stage.operator(&["delete", "CS001", "--hash-data", &found[0].1.to_string()]);
             let status = status.expect("deleted");
             assert_eq!(status["status"], "Accepted", "{algorithm}");
@@ -176,7 +177,7 @@ fn tc_m_20_the_hash_data_of_the_station_comes_back_as_it_was() {
     }
 }
 
-/// One script serves a fleet that speaks several versions.
+/// One script works for stations of several versions.
 #[test]
 fn the_operators_commands_are_the_same_in_each_version() {
     for ocpp in Ocpp::ALL {

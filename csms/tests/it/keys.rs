@@ -1,4 +1,4 @@
-//! What the configuration says about the authority's key and about stations' keys.
+//! The rules of the configuration for the authority's key and for stations' keys.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Lists of any length, and where they are printed.
+//! Lists of any length, and outputs of any kind.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
@@ -7,10 +7,11 @@ use std::{
 
 use crate::stage::Stage;
 
-/// More than any page or buffer on the way holds.
+/// More rows than any page or buffer holds.
 const ROWS: usize = 20_000;
 
-/// A ledger that has grown for years: by Python's sqlite3, for the service would sign for an hour.
+/// A ledger that has grown for years. Python's sqlite3 writes it, because the service would need an
+/// hour for the signatures.
 const FILL: &str = r#"
 import sqlite3, sys
 rows = int(sys.argv[1])
@@ -81,7 +82,7 @@ fn a_list_has_every_row_and_its_true_total() {
     assert_eq!(none, serde_json::json!([]));
 }
 
-/// As `ocpp-csms certificates | head -1` does.
+/// The output is cut as in `ocpp-csms certificates | head -1`.
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let stage = full_ledger();
@@ -95,7 +96,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         child.stderr.take().expect("piped").read_to_string(&mut error).expect("reads");
         assert!(child.wait().expect("ended").success() && error.is_empty(), "{arguments:?}: {error}");
     }
-    // The service goes on to answer.
+    // The service still answers.
     assert_eq!(last_line(&stage, &["certificates", "--limit", "1"]).0, 1);
 }
 

@@ -1,4 +1,4 @@
-//! The CSMS as a process, with a station that is not ours.
+//! The CSMS as a process, with a station of another implementation.
 
 mod admission;
 mod bad_input;

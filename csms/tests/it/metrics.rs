@@ -1,4 +1,4 @@
-//! What the service tells operators about itself: metrics, and a log without secrets.
+//! Metrics of the service, and a log without secrets.
 
 use std::fs;
 
@@ -6,10 +6,10 @@ use crate::stage::{PASSWORD, Stage};
 
 #[test]
 fn operators_read_metrics_and_no_secret_is_in_the_log() {
-    // Everything that may be logged, by every library in the program.
+    // The log contains the entries of all levels, of every library in the program.
     let mut stage = Stage::prepare();
     stage.launch_with_log("trace");
-    // A station may not send this, but it gets as far as every frame does.
+    // A station may not send this request, but the service reads it like any frame.
     let secret = "a-new-secret-of-16";
     let frame = format!(
         r#"[2,"raw-1","SetVariables",{{"setVariableData":[{{"attributeValue":"{secret}","component":{{"name":"SecurityCtrlr"}},"variable":{{"name":"BasicAuthPassword"}}}}]}}]"#

@@ -1,4 +1,4 @@
-//! M06 and M07: what the CSMS finds out for its stations, from OpenSSL's responder and from
+//! M06 and M07: the status that the CSMS fetches for its stations from OpenSSL's responder and
 //! OpenSSL's revocation lists.
 
 use std::{
@@ -25,7 +25,7 @@ struct Responder {
 }
 
 impl Responder {
-    /// Answers for `ca.pem` from `index.txt`, signed by `NAME.pem`.
+    /// Answers for `ca.pem` from `index.txt`, with signatures of `NAME.pem`.
     fn start(stage: &Stage, signer: &str, options: &[&str]) -> Self {
         let mut process = Command::new("openssl")
             .current_dir(stage.path(""))
@@ -56,12 +56,12 @@ impl Drop for Responder {
     }
 }
 
-/// A server that answers each connection with the same bytes, and tells what it was asked.
+/// A server that answers each connection with the same bytes, and reports the requests.
 fn server(answer: Vec<u8>) -> (String, Receiver<String>) {
     server_of(move |_| answer.clone())
 }
 
-/// A server that answers as a function of what it was asked.
+/// A server whose answer is a function of the request, and that reports the requests.
 fn server_of(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
     let host = listener.local_addr().expect("an address").to_string();
@@ -81,7 +81,7 @@ fn server_of(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> (String, Rec
             let told = asked.send(String::from_utf8_lossy(&request).into_owned());
             let answer = answer(&request);
             if answer.is_empty() {
-                // It never answers: whoever asked has to give up.
+                // It never answers; the client has to give up.
                 let _ = stream.read_to_end(&mut request);
             } else {
                 let _ = stream.write_all(&answer);
@@ -94,7 +94,7 @@ fn server_of(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> (String, Rec
     (host, requests)
 }
 
-/// Whether a request of HTTP has come with its head and its body.
+/// Whether an HTTP request has arrived with its head and its body.
 fn is_whole(request: &[u8]) -> bool {
     let Some(end) = request.windows(4).position(|end| end == b"\r\n\r\n") else { return false };
     let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
@@ -107,7 +107,7 @@ fn http(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// An authority with a sound certificate, a revoked one, and one that its index does not know.
+/// An authority with a valid certificate, a revoked one, and one that its index does not contain.
 fn authority(stage: &Stage) {
     let ca = OpenSslCa::new(stage);
     for name in ["good", "revoked"] {
@@ -119,7 +119,7 @@ fn authority(stage: &Stage) {
     fs::write(stage.path("index.txt"), index).expect("writes");
 }
 
-/// A stage whose CSMS may ask these hosts.
+/// A stage whose CSMS may connect to these hosts.
 fn stage_with(hosts: &[&str]) -> Stage {
     let stage = Stage::prepare();
     authority(&stage);
@@ -131,7 +131,7 @@ fn ocsp_section(hosts: &[&str]) -> String {
     format!("[ocsp]\nallowed_hosts = {hosts:?}\nauthorities_file = \"ca.pem\"")
 }
 
-/// Lets the CSMS ask other hosts from now on.
+/// Allows the CSMS to connect to other hosts from now on.
 fn allow(stage: &Stage, before: &[&str], hosts: &[&str]) {
     stage.configure(&ocsp_section(before), &ocsp_section(hosts));
     stage.operator(&["reload"]).expect("read");
@@ -150,8 +150,8 @@ fn question(stage: &Stage, certificate: &str, digest: &str, url: &str) -> Value 
     json!({ "ocspRequestData": data })
 }
 
-/// TC_M_24_CSMS: the station gets the responder's own bytes, whatever they say, under each
-/// algorithm (M06.FR.02, .08, .09).
+/// TC_M_24_CSMS: the station receives the unchanged bytes of the responder, whatever they contain,
+/// with each algorithm (M06.FR.02, .08, .09).
 #[test]
 fn tc_m_24_m06_fr_02_the_responders_answer_is_passed_on() {
     let stage = stage_with(&[]);
@@ -187,8 +187,8 @@ fn tc_m_24_m06_fr_02_the_responders_answer_is_passed_on() {
     }
 }
 
-/// A responder that knows certificates by SHA-1 only, as many do (RFC 5019, 2.1.1), is asked again
-/// where the CSMS knows the issuer. OpenSSL made its answer.
+/// A responder that supports only SHA-1, as many do (RFC 5019, 2.1.1), is asked again if the CSMS
+/// knows the issuer. OpenSSL made its answer.
 #[test]
 fn m06_fr_02_a_responder_that_knows_sha_1_only() {
     let stage = stage_with(&[]);
@@ -209,7 +209,7 @@ fn m06_fr_02_a_responder_that_knows_sha_1_only() {
         let mut station = connected(&stage, ocpp);
         let answer = station.call("GetCertificateStatus", question(&stage, "good", "sha256", &url));
         assert_eq!(answer["status"], "Accepted", "{answer}\n{}", stage.log());
-        // Of another certificate it says nothing, under no name.
+        // A request for another certificate has no answer, with any algorithm.
         let answer = station.call("GetCertificateStatus", question(&stage, "revoked", "sha256", &url));
         assert_eq!(answer["status"], "Failed", "{answer}");
     }
@@ -219,7 +219,7 @@ fn m06_fr_02_a_responder_that_knows_sha_1_only() {
     assert_eq!(statuses(&answer), ["Good"], "{}", stage.log());
 }
 
-/// No way for a station into the operator's network.
+/// A station gets no access to the operator's network.
 #[test]
 fn m06_fr_04_a_host_that_is_not_allowed_is_never_asked() {
     let stage = stage_with(&["ocsp.example.com"]);
@@ -245,7 +245,7 @@ fn m06_fr_04_a_host_that_is_not_allowed_is_never_asked() {
     assert!(requests.try_recv().is_err(), "it was asked");
 }
 
-/// M06.FR.04: what is no answer is Failed with a reason, and the connection lives on.
+/// M06.FR.04: a wrong answer leads to Failed with a reason, and the connection stays open.
 #[test]
 fn tc_m_25_m06_fr_04_what_is_no_answer_is_failed() {
     let stage = stage_with(&[]);
@@ -259,7 +259,7 @@ fn tc_m_25_m06_fr_04_what_is_no_answer_is_failed() {
     // tryLater
     let (later, _later) = server(http("200 OK", "", &[0x30, 0x03, 0x0a, 0x01, 0x03]));
     let (silent, _silent) = server(Vec::new());
-    // Nobody listens there any more.
+    // No program listens there any more.
     let gone = TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("bound").to_string();
     let hosts =
         [&elsewhere, &html, &long, &broken, &noise, &moved, &later, &silent, &gone].map(String::as_str);
@@ -292,7 +292,7 @@ fn tc_m_25_m06_fr_04_what_is_no_answer_is_failed() {
     assert!(request.contains("content-type: application/ocsp-request\r\n"), "{request}");
     assert!(request.contains(&format!("host: {html}\r\n")), "{request}");
 
-    // Hash data that names nothing.
+    // Hash data that name no certificate.
     let mut asked = question(&stage, "good", "sha256", &responder.url);
     asked["ocspRequestData"]["issuerKeyHash"] = json!("abcd");
     let answer = station.call("GetCertificateStatus", asked);
@@ -352,7 +352,7 @@ fn chain_question(stage: &Stage, certificate: &str, digest: &str, source: &str, 
     json!({ "certificateHashData": data, "source": source, "urls": urls })
 }
 
-/// The statuses in the response, each with the serial number that it is about.
+/// The statuses in the response.
 fn statuses(response: &Value) -> Vec<&str> {
     let list = response["certificateStatus"].as_array().expect("a list");
     list.iter().map(|entry| entry["status"].as_str().expect("a status")).collect()
@@ -362,7 +362,7 @@ fn statuses(response: &Value) -> Vec<&str> {
 fn m07_fr_03_m07_fr_07_verdicts_of_responders_and_lists() {
     let stage = stage_with(&[]);
     let own = Responder::start(&stage, "ca", &[]);
-    // One that the issuer has charged with it.
+    // A responder that the issuer has authorised.
     let configuration = fs::read_to_string(stage.path("ca.cnf")).expect("reads");
     let sections = "[responder]\nkeyUsage = critical, digitalSignature\nextendedKeyUsage = OCSPSigning\n";
     fs::write(stage.path("ca.cnf"), format!("{configuration}\n{sections}")).expect("writes");
@@ -389,7 +389,7 @@ fn m07_fr_03_m07_fr_07_verdicts_of_responders_and_lists() {
         let request = json!({ "certificateStatusRequests": requests });
         let answer = station.call("GetCertificateChainStatus", request);
         let list = answer["certificateStatus"].as_array().expect("a list");
-        // M07.FR.08: each of them, as it was asked about.
+        // M07.FR.08: each certificate is named as in the request.
         assert!(list.iter().map(|entry| &entry["certificateHashData"]).eq(&hashes), "{answer}");
         assert!(list.iter().map(|entry| &entry["source"]).eq(&sources), "{answer}");
         assert!(list.iter().all(|entry| entry["nextUpdate"].is_string()), "{answer}");
@@ -408,9 +408,9 @@ fn m07_fr_03_m07_fr_07_verdicts_of_responders_and_lists() {
     let answer = ask(vec![
         question("good", "CRL", &[&list]),
         question("revoked", "CRL", &[&list]),
-        // The first that proves something counts.
+        // The first response that proves a status is used.
         question("revoked", "CRL", &[&garbage, &list]),
-        // Nobody has charged this responder.
+        // The issuer has not authorised this responder.
         question("good", "OCSP", &[&impostor.url]),
     ]);
     assert_eq!(statuses(&answer), ["Good", "Revoked", "Revoked", "Failed"], "{}", stage.log());
@@ -418,8 +418,8 @@ fn m07_fr_03_m07_fr_07_verdicts_of_responders_and_lists() {
     let request = asked.recv_timeout(Duration::from_secs(10)).expect("asked");
     assert!(request.starts_with("GET /ca.crl HTTP/1.1\r\n"), "{request}");
 
-    // M07.FR.02, M07.FR.05: not fetched, or proves nothing; other algorithms; an issuer that nobody
-    // has named.
+    // M07.FR.02, M07.FR.05: a list that cannot be fetched or proves nothing, other algorithms, and
+    // an issuer that is not configured.
     let other = json!({
         "certificateHashData": stage.hash_data("root.pem", "tls.pem", "sha256"), "source": "OCSP",
         "urls": [own.url],
@@ -434,11 +434,11 @@ fn m07_fr_03_m07_fr_07_verdicts_of_responders_and_lists() {
     assert!(stage.log().contains("ocsp.authorities_file"), "{}", stage.log());
 }
 
-/// What a list must be for somebody who is not on it to be Good.
+/// The conditions under which a certificate that is not on the list is Good.
 #[test]
 fn m07_fr_05_lists_that_prove_nothing() {
     let stage = stage_with(&[]);
-    // Of somebody who calls itself the same.
+    // A list of another authority with the same name.
     let request = ["req", "-x509", "-nodes", "-keyout", "foreign.key", "-out", "foreign.pem", "-days", "30"];
     let subject = ["-subj", "/O=Test CSO/CN=Other Root", "-config", "ca.cnf", "-extensions", "authority"];
     let ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
@@ -458,9 +458,10 @@ fn m07_fr_05_lists_that_prove_nothing() {
     let past = ["-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z"];
     let lists = [
         (list("whole", &["-crldays", "3"]), "Good", "Revoked"),
-        // A part that is found elsewhere than the station asks (RFC 5280, 6.3.3).
+        // A partial list, which has another distribution point than the URL of the request (RFC
+        // 5280, 6.3.3).
         (list("point", &["-crldays", "3", "-crlexts", "point"]), "Failed", "Revoked"),
-        // Somebody who is on it is revoked all the same.
+        // A certificate on this list is revoked anyway.
         (list("users", &["-crldays", "3", "-crlexts", "users"]), "Failed", "Revoked"),
         (list("delta", &["-crldays", "3", "-crlexts", "delta"]), "Failed", "Failed"),
         (list("past", &past), "Failed", "Failed"),

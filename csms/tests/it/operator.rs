@@ -1,5 +1,5 @@
-//! What a script learns of an operator's command: its exit code, and what it prints. What a file
-//! holds that is no certificate never leaves it.
+//! Operators' commands: their exit codes and output for scripts. Content of a file that is not a
+//! certificate is never sent.
 
 use std::{fs, process::Output};
 
@@ -17,8 +17,8 @@ fn run(stage: &Stage, arguments: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), text(stdout), text(stderr))
 }
 
-/// TC_M_05, TC_M_21, TC_F_27 as CSMS: the operator learns what the station said, and a script by
-/// the exit code.
+/// TC_M_05, TC_M_21, TC_F_27 for the CSMS: the operator sees the station's answer, and a script
+/// sees it in the exit code.
 #[test]
 fn exit_codes_tell_what_the_station_made_of_it() {
     const DATA: &str =
@@ -62,12 +62,12 @@ fn exit_codes_tell_what_the_station_made_of_it() {
             let json: Value = serde_json::from_slice(&json.stdout).expect("JSON");
             assert_eq!(json["status"], status);
         }
-        // An error of OCPP is a refusal too.
+        // An OCPP error is also a refusal.
         station.answer(trigger_action, json!({ "error": "no such thing" }));
         let (code, out, error) = run(&stage, &trigger);
         assert_eq!((code, out.as_str()), (Some(3), ""));
         assert!(error.contains("GenericError: no such thing"), "{error}");
-        // By hand, the response is the result.
+        // For a request by hand, the response is the result.
         let by_hand = ["call", "CS001", "Reset", r#"{"type": "Hard"}"#];
         let by_hand =
             if ocpp == Ocpp::V16 { by_hand } else { ["call", "CS001", "Reset", r#"{"type": "Immediate"}"#] };
@@ -93,8 +93,8 @@ fn exit_codes_without_a_station() {
     );
 }
 
-/// M05: what is installed is a certificate. Neither the service nor the station sees anything else
-/// that a file holds.
+/// M05: only a certificate is installed. Neither the service nor the station receives any other
+/// content of a file.
 #[test]
 fn m05_install_sends_certificates_only() {
     let stage = Stage::start();
@@ -126,7 +126,7 @@ fn m05_install_sends_certificates_only() {
         );
         assert!(!error.contains(&secret) && !error.contains("test-pin"), "{error}");
     }
-    // Text around it stays here; DER is understood.
+    // Text around the certificate is not sent; DER is accepted.
     fs::write(stage.path("noted"), [b"issuer=CN = Root\r\n", &certificate[..]].concat()).expect("writes");
     for name in ["any.pem", "noted", "any.der"] {
         let (code, out, error) = run(&stage, &["install", "CS001", "CSMSRootCertificate", name]);
@@ -138,7 +138,7 @@ fn m05_install_sends_certificates_only() {
     assert_eq!(installed, 3);
 }
 
-/// M04: a station without a CSMS root cannot verify the CSMS any more.
+/// M04: a station without a CSMS root can no longer verify the CSMS.
 #[test]
 fn m04_the_operator_is_warned_before_the_last_csms_root_goes() {
     for ocpp in Ocpp::ALL {
@@ -157,7 +157,7 @@ fn m04_the_operator_is_warned_before_the_last_csms_root_goes() {
         station.answer("DeleteCertificate", json!({ "status": "Failed" }));
         let delete = |data: &str| run(&stage, &["delete", "CS001", "--hash-data", data]);
         assert_eq!(delete(&data[0]).2, "");
-        // The station spells it in its own way.
+        // The station writes it in its own way.
         let listed = stage.operator(&["inventory", "CS001"]).expect("listed");
         station.answer("DeleteCertificate", Value::Null);
         let first = listed["certificateHashDataChain"][0]["certificateHashData"].to_string();

@@ -1,4 +1,4 @@
-//! A01 and A05: new passwords and higher profiles, over a live connection.
+//! A01 and A05: new passwords and higher profiles, over an open connection.
 
 use std::{fs, time::Duration};
 
@@ -40,7 +40,7 @@ async fn with_password(stage: &Stage, password: &str, router: Router) -> Result<
     connect_with(stage, Security::profile_2(password.into(), root(stage)).expect("a root"), router).await
 }
 
-/// Whether a password opens a connection; if not, it is for the password.
+/// Whether a password opens a connection. If it does not, the password has to be the reason.
 async fn opens(stage: &Stage, password: &str) -> bool {
     match with_password(stage, password, Router::new(Version::V201)).await {
         Ok(connection) => {
@@ -52,7 +52,7 @@ async fn opens(stage: &Stage, password: &str) -> bool {
     }
 }
 
-/// Answers SetVariables with one status, and tells what was set.
+/// Answers SetVariables with one status, and passes the set values on.
 fn answering(status: SetVariableStatusEnumType) -> (Router, mpsc::Receiver<String>) {
     let (told, values) = mpsc::channel(8);
     let router = Router::new(Version::V201).handle(move |_: Peer, request: SetVariablesRequest| {
@@ -78,7 +78,7 @@ fn tc_a_09_a01_fr_03_the_old_password_ends_when_the_station_has_accepted_the_new
         let connection = with_password(&stage, PASSWORD, router).await.expect("connects");
         stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect("changed");
         assert_eq!(values.recv().await.as_deref(), Some(NEW));
-        // The station reconnects, as it has to.
+        // The station reconnects, as the specification requires.
         connection.close(Close::Normal).await;
         assert!(!opens(&stage, PASSWORD).await, "{}", stage.log());
         assert!(opens(&stage, NEW).await, "{}", stage.log());
@@ -95,11 +95,11 @@ fn a01_fr_04_a_station_that_has_to_reboot_first_keeps_its_old_password_until_the
         let connection = with_password(&stage, PASSWORD, router).await.expect("connects");
         stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect("sent");
         assert_eq!(values.recv().await.as_deref(), Some(NEW));
-        // Another one would be recorded in the place of the one that the station is about to have.
+        // A further password would replace the record of the one that the station is about to use.
         let error = stage.operate(&["set-password", "CS001"]).await.expect_err("one is pending");
         assert!(error.contains("until it connects again"), "{error}");
         assert!(values.try_recv().is_err());
-        // It loses its connection before it reboots.
+        // The station loses its connection before it reboots.
         connection.close(Close::Normal).await;
         assert!(opens(&stage, PASSWORD).await, "{}", stage.log());
         assert!(opens(&stage, NEW).await, "{}", stage.log());
@@ -120,7 +120,7 @@ fn tc_a_10_a01_fr_04_the_old_password_stays_when_the_station_rejects_the_new_one
         connection.close(Close::Normal).await;
         assert!(!opens(&stage, NEW).await);
         assert!(opens(&stage, PASSWORD).await);
-        // A00.FR.205: shorter than 16 characters, and nothing is sent.
+        // A00.FR.205: a password of fewer than 16 characters is not sent.
         fs::write(stage.path("new"), "too-short").expect("writes");
         let (router, mut values) = answering(SetVariableStatusEnumType::Accepted);
         let _connection = with_password(&stage, PASSWORD, router).await.expect("connects");
@@ -130,8 +130,8 @@ fn tc_a_10_a01_fr_04_the_old_password_stays_when_the_station_rejects_the_new_one
     });
 }
 
-/// The security whitepaper of 1.6 has a station send the bytes of its key, its certification test
-/// (TC_085) the text.
+/// By the security whitepaper of 1.6 a station sends the bytes of its key; by its certification
+/// test (TC_085) it sends the text.
 #[test]
 fn the_key_of_1_6_is_accepted_as_bytes_and_as_text() {
     let key = "0001020304050607FFFFFFFFFFFFFFFFFFFFFFFF";
@@ -159,7 +159,8 @@ fn the_key_of_1_6_is_accepted_as_bytes_and_as_text() {
 fn a_password_without_an_answer_is_accepted_beside_the_old_one_until_it_is_used() {
     let stage = Stage::start();
     in_runtime(async {
-        // It hangs up instead of answering: nobody knows whether it has written the password down.
+        // The station closes the connection instead of answering. It is not known whether it has
+        // stored the password.
         let (told, mut values) = mpsc::channel(8);
         let router = Router::new(Version::V201).handle(move |_: Peer, request: SetVariablesRequest| {
             told.try_send(request.set_variable_data[0].attribute_value.as_str().to_owned())
@@ -173,7 +174,7 @@ fn a_password_without_an_answer_is_accepted_beside_the_old_one_until_it_is_used(
             random
         });
         assert!(command.expect_err("no answer").contains("either password"));
-        // A01.FR.07: random, and long enough.
+        // A01.FR.07: the password is random, and long enough.
         assert_eq!(random.chars().count(), 40);
         assert!(opens(&stage, PASSWORD).await);
         assert!(opens(&stage, &random).await);
@@ -232,8 +233,8 @@ fn tc_a_19_a05_fr_07_a_station_that_was_moved_to_profile_3_is_refused_on_profile
         assert_eq!(slots.recv().await, Some((2, 3)));
         connection.close(Close::Normal).await;
 
-        // Until it has used the new profile, the old one is its way back (A05.FR.08 of 1.6,
-        // B10.FR.07).
+        // Until the station has used the new profile, it may return to the old one (A05.FR.08 of
+        // 1.6, B10.FR.07).
         assert!(opens(&stage, PASSWORD).await);
         let chain = CertificateDer::pem_file_iter(stage.path("chain.pem")).expect("opens");
         let chain = chain.collect::<Result<Vec<_>, _>>().expect("certificates");

@@ -1,4 +1,4 @@
-//! What certificates look like and who issues them: profiles, several issuers, and the CSMS's own
+//! The form of certificates, and their issuers: profiles, several issuers, and the CSMS's own
 //! certificate.
 
 use std::{
@@ -59,7 +59,7 @@ fn root(key: &Key, name: &str) -> String {
         .expect("a root")
 }
 
-/// The certificate of an authority below the one whose chain is given, before that chain.
+/// The certificate of an authority below the one with this chain, followed by that chain.
 async fn below(above: Key, chain: &str, key: &Key, name: &str, path_len: u8) -> String {
     let authority = CertificateAuthority::new(above, chain, CaSettings::new(ORGANIZATION)).expect("fits");
     let subject = Subject::new(name, ORGANIZATION);
@@ -70,7 +70,7 @@ async fn below(above: Key, chain: &str, key: &Key, name: &str, path_len: u8) -> 
     format!("{}{chain}", &issued.chain_pem[..leaf_end])
 }
 
-/// Issuers of both families of keys, and of the hierarchy of ISO 15118 below two sub-CAs.
+/// Issuers of both key algorithms, and of the hierarchy of ISO 15118 below two sub-CAs.
 fn prepare() -> Stage {
     let stage = Stage::prepare();
     let token = open_token(&stage);
@@ -105,8 +105,7 @@ fn prepare() -> Stage {
     stage
 }
 
-/// Asks for a certificate with the request in a file, and writes the chain that comes to
-/// `NAME.pem`.
+/// Requests a certificate with the request in a file, and writes the received chain to `NAME.pem`.
 async fn enrol(
     stage: &Stage,
     name: &str,
@@ -159,7 +158,7 @@ fn each_use_and_each_family_of_keys_has_its_profile_and_its_issuer() {
         assert_eq!(enrol(&stage, "v2g", v2g).await, GenericStatusEnumType::Accepted);
         stage.request("/C=DE/O=Test CSO/CN=SN-0001", &[]);
         assert_eq!(enrol(&stage, "combined", None).await, GenericStatusEnumType::Accepted);
-        // The profile for vehicles takes keys on curves only, and names of its table only.
+        // The profile for vehicles accepts only keys on curves, and only names of its table.
         stage.request("/DC=CPO/C=DE/O=Test CSO/CN=DE*ABC*S0001", &["-newkey", "rsa:2048"]);
         assert_eq!(enrol(&stage, "no", v2g).await, GenericStatusEnumType::Rejected);
         stage.request("/DC=CPO/C=DE/O=Test CSO/CN=DE*ABC*S0002", &[]);
@@ -194,11 +193,11 @@ fn each_use_and_each_family_of_keys_has_its_profile_and_its_issuer() {
         assert!(stage.openssl(&arguments).contains("verify OK"), "{list}");
     }
     in_runtime(async {
-        // Both families open security profile 3.
+        // Certificates of both algorithms open security profile 3.
         for name in ["ecdsa", "rsa"] {
             station(&stage, "CS001", profile_3(&stage, name), nothing()).await.expect(name);
         }
-        // What is revoked is on the list of its own issuer, and on no other.
+        // A revoked certificate is on the list of its own issuer only.
         let serial = stage.openssl(&["x509", "-in", "rsa.pem", "-noout", "-serial"]);
         let serial = serial.trim().trim_start_matches("serial=");
         let revoked = stage.operate(&["revoke", "--serial", serial]).await.expect("revokes");
@@ -209,7 +208,7 @@ fn each_use_and_each_family_of_keys_has_its_profile_and_its_issuer() {
     });
 }
 
-/// The serial number of the certificate that is served.
+/// The serial number of the served certificate.
 fn served(stage: &Stage) -> String {
     let address = stage.url().trim_start_matches("wss://").trim_end_matches("/ocpp").to_owned();
     let arguments = ["s_client", "-connect", &address, "-CAfile", "root.pem", "-verify_return_error"];
@@ -224,14 +223,14 @@ fn a00_fr_701_the_csms_renews_its_own_short_lived_certificate() {
     let mut stage = Stage::prepare();
     fs::remove_file(stage.path("tls.pem")).expect("removes");
     stage.configure("[tls]", "[ca.profiles.server]\nvalidity = \"24s\"\n[tls]\nnames = [\"localhost\"]");
-    // There is none before the first start, and nobody runs.
+    // There is no certificate before the first start, and no service runs.
     let output = stage.command(&["issue-server-certificate"]).output().expect("starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let alone = fs::read_to_string(stage.path("tls.pem")).expect("issued");
     fs::remove_file(stage.path("tls.pem")).expect("removes");
     stage.launch();
     let first = served(&stage);
-    assert!(!alone.contains(&first), "issued anew, for it was missing");
+    assert!(!alone.contains(&first), "issued again, because it was missing");
     // A00.FR.510
     let text = text(&stage, "tls");
     assert!(text.contains("Subject: CN=localhost,O=Test CSO") && text.contains("DNS:localhost"), "{text}");
@@ -242,7 +241,7 @@ fn a00_fr_701_the_csms_renews_its_own_short_lived_certificate() {
         while served(&stage) == first {
             assert!(Instant::now() < deadline, "{}", stage.log());
         }
-        // At an operator's word, too.
+        // An operator's command issues one too.
         let second = served(&stage);
         let files = stage.operate(&["issue-server-certificate"]).await.expect("issues");
         assert!(files[0].as_str().is_some_and(|file| file.ends_with("tls.pem")), "{files}");
@@ -250,7 +249,7 @@ fn a00_fr_701_the_csms_renews_its_own_short_lived_certificate() {
         station(&stage, "CS002", profile_2(&stage, "root.pem"), nothing()).await.expect("connects");
         old.peer().call(HeartbeatRequest::new()).await.expect("A00.FR.701: an open connection lives on");
     });
-    // Each of them is on record.
+    // Each of them is recorded.
     let output = stage.command(&["audit", "export"]).output().expect("starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.matches("\"profile\":\"server\"").count() >= 4, "{text}");

@@ -1,4 +1,4 @@
-//! A station on Python's `ocpp`, of any version, that a test leads step by step.
+//! A station of any version on Python's `ocpp`, which a test controls step by step.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{ORGANIZATION, PASSWORD, Stage};
 
-/// A version of OCPP, and the words in which the versions differ.
+/// A version of OCPP, with the values that differ between the versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ocpp {
     V16,
@@ -58,7 +58,7 @@ impl Ocpp {
         }
     }
 
-    /// Action and payload by which an operator asks for a renewal.
+    /// Action and payload with which an operator requests a renewal.
     pub(crate) fn trigger(self) -> (&'static str, Value) {
         match self {
             Self::V16 => {
@@ -69,20 +69,20 @@ impl Ocpp {
     }
 }
 
-/// The process, and what it has told.
+/// The process, and its reports.
 pub(crate) struct Puppet<'a> {
     stage: &'a Stage,
     process: Child,
     commands: ChildStdin,
     lines: Receiver<Value>,
-    /// Every frame so far, with its direction: `{"in": …}` or `{"out": …}`.
+    /// All frames so far, with their direction: `{"in": …}` or `{"out": …}`.
     frames: Vec<Value>,
-    /// As many of `frames` were looked at by [`Puppet::called`].
+    /// The number of `frames` that [`Puppet::called`] has checked.
     seen: usize,
 }
 
 impl<'a> Puppet<'a> {
-    /// Starts it; it is not connected yet.
+    /// Starts the process; it is not connected yet.
     pub(crate) fn new(stage: &'a Stage, identity: &str) -> Self {
         let python = std::env::var("OCPP_PYTHON")
             .expect("OCPP_PYTHON is not set; run the tests with `cargo xtask test`");
@@ -110,7 +110,7 @@ impl<'a> Puppet<'a> {
         Self { stage, process, commands, lines, frames: Vec::new(), seen: 0 }
     }
 
-    /// Carries a command out and returns what it brought.
+    /// Runs a command and returns its result.
     #[track_caller]
     pub(crate) fn command(&mut self, command: Value) -> Value {
         writeln!(self.commands, "{command}").expect("Python reads");
@@ -128,7 +128,7 @@ impl<'a> Puppet<'a> {
         }
     }
 
-    /// Connects with the password of the stage, offering one version.
+    /// Connects with the password of the stage, and offers one version.
     #[track_caller]
     pub(crate) fn connect(&mut self, ocpp: Ocpp) {
         let result = self
@@ -136,7 +136,7 @@ impl<'a> Puppet<'a> {
         assert_eq!(result["connected"], ocpp.subprotocol(), "{result}\n{}", self.stage.log());
     }
 
-    /// Connects with the certificate that it was sent last.
+    /// Connects with the certificate that it received last.
     #[track_caller]
     pub(crate) fn connect_with_certificate(&mut self, ocpp: Ocpp) {
         let result = self.command(json!({
@@ -160,38 +160,38 @@ impl<'a> Puppet<'a> {
         self.command(json!({ "do": "call", "action": action, "payload": payload }))
     }
 
-    /// Calls the CSMS, and does other things before it looks at the answer.
+    /// Calls the CSMS, and does other things before it reads the answer.
     pub(crate) fn begin_call(&mut self, action: &str, payload: Value) {
         let command = json!({ "do": "call", "action": action, "payload": payload });
         writeln!(self.commands, "{command}").expect("Python reads");
     }
 
-    /// The whole answer to what [`Puppet::begin_call`] has begun.
+    /// The whole answer to the call of [`Puppet::begin_call`].
     #[track_caller]
     pub(crate) fn end_call(&mut self) -> Value {
         self.done(&json!({ "do": "call" }))
     }
 
-    /// Boots, and is accepted.
+    /// Boots, and has to be accepted.
     #[track_caller]
     pub(crate) fn boot(&mut self, ocpp: Ocpp, serial_number: &str) {
         let answer = self.call("BootNotification", ocpp.boot(serial_number));
         assert_eq!(answer["status"], "Accepted", "{answer}\n{}", self.stage.log());
     }
 
-    /// Makes a key, and a request with the subject of this serial number.
+    /// Makes a key, and a request whose subject has this serial number.
     #[track_caller]
     pub(crate) fn request(&mut self, serial_number: &str) -> Value {
         self.command(json!({ "do": "key", "subject": { "O": ORGANIZATION, "CN": serial_number } }))
     }
 
-    /// Answers a request of the CSMS in this way from now on; `null` ends it.
+    /// Answers a request of the CSMS with this value from now on; `null` ends it.
     #[track_caller]
     pub(crate) fn answer(&mut self, action: &str, payload: Value) {
         self.command(json!({ "do": "answer", "action": action, "payload": payload }));
     }
 
-    /// The payload of the next call of the CSMS with this action; those before it are passed over.
+    /// The payload of the next call of the CSMS with this action. Calls before it are skipped.
     #[track_caller]
     pub(crate) fn called(&mut self, action: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
@@ -207,7 +207,7 @@ impl<'a> Puppet<'a> {
         }
     }
 
-    /// Every frame so far, with its direction.
+    /// All frames so far, with their direction.
     pub(crate) fn frames(&self) -> &[Value] {
         &self.frames
     }
@@ -242,5 +242,5 @@ impl Drop for Puppet<'_> {
     }
 }
 
-/// How long anything may take on a machine that is busy.
+/// The longest wait for any step on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);

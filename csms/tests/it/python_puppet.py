@@ -1,8 +1,8 @@
-"""A station on the package `ocpp`, of any version of OCPP, that a test leads step by step.
+"""A station on the package `ocpp`, of any version of OCPP, that a test controls step by step.
 
-Commands come as JSON lines on standard input, {"do": ..., ...}; each is answered by a line {"done": ..., "result": ...}.
-Every frame is told as it passes the socket: {"in": frame} and {"out": frame}. Keys, requests and hash data are made by the
-package `cryptography`.
+Commands arrive as JSON lines on standard input, {"do": ..., ...}; each is answered by a line {"done": ..., "result": ...}.
+Every frame is printed when it passes the socket: {"in": frame} and {"out": frame}. The package `cryptography` makes keys,
+requests and hash data.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def tell(line):
 
 
 def hash_data(certificate, algorithm):
-    """Of a root, whose issuer is itself: the bits of the key are hashed, without tag, length and unused bits."""
+    """The hash data of a root, which is its own issuer: the bits of the key are hashed, without tag, length and unused bits."""
     key = certificate.public_key()
     if isinstance(key, ec.EllipticCurvePublicKey):
         bits = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
@@ -60,7 +60,7 @@ def hash_data(certificate, algorithm):
 
 
 class Puppet:
-    """What lasts longer than a connection: keys, the inventory, the answers that the test has chosen."""
+    """The state that lasts longer than a connection: keys, the inventory, the answers that the test has chosen."""
 
     def __init__(self, arguments):
         self.arguments = arguments
@@ -111,7 +111,7 @@ class Puppet:
         return {"status": "Accepted", "certificate_hash_data_chain": chains}
 
     def delete_certificate(self, certificate_hash_data, **_):
-        # To the letter: the CSMS has to say what it was told.
+        # The comparison is exact: the CSMS has to repeat the hash data that it received.
         kept = [
             entry
             for entry in self.inventory
@@ -154,7 +154,7 @@ def station_class(puppet, version):
 
 
 class Wire:
-    """The connection, with every frame told to the test."""
+    """The connection; the test receives every frame."""
 
     def __init__(self, connection):
         self.connection = connection
@@ -166,7 +166,7 @@ class Wire:
             text = await self.connection.recv()
             frame = json.loads(text)
             tell({"in": frame})
-            # Answers to the test's own calls go to it.
+            # Answers to the test's own calls are passed to it.
             if frame[0] in (3, 4) and (str(frame[1]).startswith("test-") or frame[1] == "-1"):
                 self.answers.put_nowait(frame)
                 continue
@@ -208,7 +208,7 @@ class Session:
         return {"connected": self.connection.subprotocol}
 
     async def call(self, action, payload, suffix=""):
-        """A frame as the test wants it; the whole answer comes back."""
+        """Sends a frame of the test and returns the whole answer."""
         self.number += 1
         await self.wire.send(json.dumps([2, f"test-{self.number}{suffix}", action, payload]))
         return await asyncio.wait_for(self.wire.answers.get(), 20)

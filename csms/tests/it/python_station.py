@@ -1,6 +1,6 @@
-"""A station on the package `ocpp`: asks a CSMS for its certificate, with a request that OpenSSL made.
+"""A station on the package `ocpp`: requests its certificate from a CSMS, with a request that OpenSSL made.
 
-Prints one JSON line per step: {"step": ..., "result": ...}. The caller judges them.
+Prints one JSON line per step: {"step": ..., "result": ...}. The caller checks them.
 """
 
 import argparse
@@ -39,7 +39,7 @@ class Station(ChargePoint):
 
 
 async def raw_call(connection, station, text):
-    """A frame that the package itself would refuse to send; returns the whole answer."""
+    """Sends a frame that the package itself would refuse, and returns the whole answer."""
     answers = station.raw_answers = asyncio.Queue()
     await connection.send(text)
     return await asyncio.wait_for(answers.get(), 10)
@@ -77,7 +77,7 @@ async def main():
     receiver = connection.recv
 
     async def recv():
-        """Frames that answer a raw call go to it, all others to the package."""
+        """Passes frames that answer a raw call to that call, and all others to the package."""
         while True:
             text = await receiver()
             frame = json.loads(text)

@@ -1,4 +1,5 @@
-//! What the authority signs is on record before it is signed, and nothing that was signed is lost.
+//! Each signature of the authority is recorded before it is made, and no signed certificate is
+//! lost.
 
 use std::{
     fs,
@@ -30,7 +31,7 @@ fn sign(stage: &Stage, csr: &str) -> Report {
     stage.station_with_password("CS001", &["--serial-number", "SN-0001", "--csr", csr])
 }
 
-/// Carries statements out on the ledger's file, as somebody at the machine could.
+/// Executes statements on the ledger's file, as a person with access to the machine could.
 pub(crate) fn tamper(stage: &Stage, statements: &[&'static str]) {
     let path = stage.path("data/ledger.sqlite");
     in_runtime(async {
@@ -53,7 +54,7 @@ fn every_certificate_is_announced_and_completed_on_record() {
     let arguments = ["--serial-number", "SN-0001", "--csr", csr, "--chain-out", "chain.pem"];
     stage.station_with_password("CS001", &arguments).step("finished");
 
-    // While the service runs, and in the format of `hsm audit verify`.
+    // The record is read while the service runs, and in the format of `hsm audit verify`.
     let report = verify(&stage);
     assert_eq!((&report["certificates"], &report["unfinished"]), (&json!(1), &json!(0)), "{report}");
     let text = export(&stage);
@@ -63,7 +64,7 @@ fn every_certificate_is_announced_and_completed_on_record() {
     assert_eq!(intent.station, "CS001".parse().ok());
     assert_eq!(intent.profile, "ChargingStationCertificate");
     assert_eq!(serde_json::json!(intent.serial), stage.certificates()[0]["serial_number"]);
-    // What was signed is what the station has.
+    // The station has the certificate that was signed.
     stage.openssl(&["x509", "-in", "chain.pem", "-outform", "DER", "-out", "leaf.der"]);
     let hash = stage.openssl(&["dgst", "-sha256", "-r", "leaf.der"]);
     assert!(text.contains(hash.split(' ').next().expect("a hash")), "{text}\n{hash}");
@@ -77,7 +78,7 @@ fn every_certificate_is_announced_and_completed_on_record() {
 #[test]
 fn a_full_disk_signs_nothing_and_the_station_hears_why() {
     let stage = Stage::start();
-    // Known and booted, so that its request is the first that has to be written down.
+    // The station is known and booted, so that its request makes the first entry.
     stage.station_with_password("CS001", &["--serial-number", "SN-0001"]).step("finished");
     let csr = stage.request(SUBJECT, &[]);
     stage.limit_files(Some(1));
@@ -120,7 +121,7 @@ fn what_was_signed_and_cannot_be_recorded_does_not_leave() {
 fn a_kill_between_record_and_ledger_leaves_an_announcement_and_no_certificate() {
     let mut stage = Stage::start();
     let csr = stage.request(SUBJECT, &[]);
-    // The second entry, with which the certificate goes into the ledger, takes for ever.
+    // The second entry, which stores the certificate in the ledger, never ends.
     tamper(
         &stage,
         &[
@@ -142,7 +143,7 @@ fn a_kill_between_record_and_ledger_leaves_an_announcement_and_no_certificate() 
     stage.ended();
     tamper(&stage, &["DROP TRIGGER hang", "DROP VIEW for_ever"]);
     stage.launch();
-    assert_eq!(stage.certificates(), [Value::Null; 0], "nobody has it, so nobody is promised it");
+    assert_eq!(stage.certificates(), [Value::Null; 0], "no station has it, so none is promised it");
     assert_eq!(verify(&stage)["unfinished"], 1);
 
     // A02.FR.17: the station asks again with the same key, and gets a certificate.
@@ -150,8 +151,8 @@ fn a_kill_between_record_and_ledger_leaves_an_announcement_and_no_certificate() 
     let report = verify(&stage);
     assert_eq!((&report["certificates"], &report["unfinished"]), (&json!(1), &json!(1)), "{report}");
     let text = export(&stage);
-    // The ledger's own entry, the list of revoked certificates, which a service signs first, and
-    // what stations have answered, are entries too.
+    // There are other entries too: the ledger's own, the list of revoked certificates that a
+    // service signs first, and the stations' answers.
     let certificates = |event: &AuditEvent| {
         matches!(event, AuditEvent::Signing(_) | AuditEvent::Signed { .. } | AuditEvent::NotSigned { .. })
     };
@@ -190,7 +191,7 @@ fn a_ledger_from_before_the_record_still_knows_whose_keys_are_whose() {
     let csr = stage.request(SUBJECT, &[]);
     sign(&stage, csr).step("finished");
     stage.kill();
-    // As the first versions left it, which kept no marks and signed no lists.
+    // The state that the first versions left. They kept no marks and signed no lists.
     tamper(&stage, &["DROP TRIGGER record_is_not_shortened", "DELETE FROM record"]);
     let older = Stage::prepare();
     fs::create_dir(older.path("data")).expect("makes");
@@ -232,7 +233,7 @@ fn an_export_is_a_record_like_a_files() {
     let csr = stage.request(SUBJECT, &[]);
     sign(&stage, csr).step("finished");
     fs::write(stage.path("record.jsonl"), export(&stage)).expect("writes");
-    // As `hsm` opens it.
+    // `hsm` opens it this way.
     let record = signer_pkcs11::FileRecord::open(stage.path("record.jsonl")).expect("opens");
     assert_eq!(record.chain().head().to_string(), verify(&stage)["head"]);
 }

@@ -1,4 +1,4 @@
-//! What changes while the service runs: certificates, roots, revocation lists, stations.
+//! Changes while the service runs: certificates, roots, revocation lists, stations.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ use crate::{
     stage::{PASSWORD, Stage},
 };
 
-/// An authority that OpenSSL runs, in the stage's folder.
+/// An authority of OpenSSL, in the stage's folder.
 pub(crate) struct OpenSslCa<'a>(&'a Stage);
 
 impl<'a> OpenSslCa<'a> {
@@ -43,7 +43,7 @@ impl<'a> OpenSslCa<'a> {
         Self(stage)
     }
 
-    /// Makes `NAME.key` and `NAME.pem`, valid from the one day to the other.
+    /// Makes `NAME.key` and `NAME.pem`, valid between these two days.
     pub(crate) fn issue(&self, name: &str, subject: &str, options: &[&str], days: (&str, &str)) {
         let [key, csr, certificate] = ["key", "csr", "pem"].map(|end| format!("{name}.{end}"));
         let request = ["req", "-new", "-nodes", "-keyout", &key, "-out", &csr, "-subj", subject];
@@ -141,7 +141,7 @@ fn a_new_certificate_of_the_csms_is_served_after_a_reload_and_old_connections_li
         boot(old.peer()).await;
         stage.configure("key = \"pkcs11:object=tls\"", "key_file = \"new.key\"");
         stage.configure("certificate_file = \"tls.pem\"", "certificate_file = \"new.pem\"");
-        // Nothing is changed by what cannot be used.
+        // A configuration that cannot be used changes nothing.
         stage.configure("\"new.key\"", "\"missing.key\"");
         let error = stage.operate(&["reload"]).await.expect_err("refused");
         assert!(error.contains("missing.key"), "{error}");
@@ -158,7 +158,7 @@ fn a_new_certificate_of_the_csms_is_served_after_a_reload_and_old_connections_li
         station(&stage, "CS002", profile_2(&stage, "ca.pem"), nothing()).await.expect("the new root");
         old.peer().call(HeartbeatRequest::new()).await.expect("the old connection lives on");
 
-        // And back, by the signal.
+        // The signal restores the former configuration.
         stage.configure("key_file = \"new.key\"", "key = \"pkcs11:object=tls\"");
         stage.configure("certificate_file = \"new.pem\"", "certificate_file = \"tls.pem\"");
         stage.signal(Signal::HUP);
@@ -228,7 +228,8 @@ fn a_station_whose_serial_number_or_password_is_changed_has_to_connect_again() {
         let stays =
             station(&stage, "CS002", profile_2(&stage, "root.pem"), nothing()).await.expect("connects");
         boot(stays.peer()).await;
-        // What it was admitted as would otherwise get a certificate for another serial number.
+        // The connection was admitted with the former serial number. It would otherwise get a
+        // certificate for another one.
         stage.configure("serial_number = \"SN-0001\"", "serial_number = \"SN-0009\"");
         assert_eq!(stage.operate(&["reload"]).await.expect("read")["closed"], serde_json::json!(["CS001"]));
         let reason = timeout(Duration::from_secs(15), first.closed()).await.expect("closed");
@@ -270,13 +271,13 @@ fn a00_fr_705_a_revoked_station_is_closed_refused_and_reported() {
         station(&stage, "CS002", profile_3(&stage, "second"), nothing()).await.expect("connects again");
     });
     let events = stage.log().matches("InvalidChargingStationCertificate").count();
-    // The transport's own line and the application's, once for both attempts.
+    // Both attempts together have one line of the transport and one of the application.
     assert_eq!(events, 2, "{}", stage.log());
     assert!(stage.log().contains("revoked"));
 }
 
-/// RFC 7468, 2: `cat` has joined two lists of which the first has no line end. The second one
-/// revokes.
+/// RFC 7468, 2: `cat` has joined two lists, and the first one has no line end. The second list
+/// revokes the certificate.
 #[test]
 fn a00_fr_407_lists_that_were_joined_are_both_read() {
     let stage = Stage::prepare();
@@ -296,7 +297,7 @@ fn a00_fr_407_lists_that_were_joined_are_both_read() {
     let stage = stage.launched();
     in_runtime(async {
         assert_refused_by_tls(station(&stage, "CS001", profile_3(&stage, "first"), nothing()).await);
-        // What cannot be read is not passed over: the lists that are in force stay.
+        // A list that cannot be read is not skipped: the present lists stay in use.
         let damaged = joined.replacen("----------BEGIN X509 CRL-----", "-----\n----BEGIN X509 CRL----", 1);
         fs::write(stage.path("joined.crl"), damaged).expect("writes");
         let error = stage.operate(&["reload"]).await.expect_err("refused");
@@ -318,7 +319,7 @@ fn a00_fr_429_a_station_with_an_expired_certificate_is_kept_pending_and_gets_a_n
     let stage = stage.launched();
     let csr = fs::read_to_string(stage.path(stage.request("/O=Test CSO/CN=SN-0001", &[]))).expect("reads");
     in_runtime(async {
-        // TC_A_08: not without permission.
+        // TC_A_08: without permission the station is refused.
         assert_refused_by_tls(station(&stage, "CS001", profile_3(&stage, "expired"), nothing()).await);
         stage.configure(
             "serial_number = \"SN-0001\"",

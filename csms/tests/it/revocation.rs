@@ -1,5 +1,5 @@
-//! Revocation: on record, on a list that OpenSSL accepts, on the connections; and lists that renew
-//! themselves.
+//! Revocation: in the record, on a list that OpenSSL accepts, and on the connections. Lists are
+//! renewed by the service.
 
 use std::{
     fs,
@@ -18,8 +18,8 @@ use crate::{
     stage::Stage,
 };
 
-/// Gives a station its certificate: `SERIAL.pem` and `SERIAL.key`. Returns the certificate's serial
-/// number.
+/// Issues a certificate to a station: `SERIAL.pem` and `SERIAL.key`. Returns the certificate's
+/// serial number.
 pub(crate) fn enrol(stage: &Stage, identity: &str, serial_number: &str) -> String {
     let csr = stage.request(&format!("/O=Test CSO/CN={serial_number}"), &[]);
     let chain = format!("{serial_number}.pem");
@@ -35,7 +35,7 @@ pub(crate) fn list_file(stage: &Stage) -> PathBuf {
     files.into_iter().find(|path| path.extension().is_some_and(|end| end == "crl")).expect("a list")
 }
 
-/// What OpenSSL reads in the list, after it has verified its signature.
+/// The list as OpenSSL prints it, after it has verified the signature.
 fn read_list(stage: &Stage) -> String {
     let file = list_file(stage);
     let file = file.to_str().expect("text");
@@ -79,7 +79,7 @@ fn a00_fr_705_what_is_revoked_is_on_record_listed_closed_and_refused() {
         assert_refused_by_tls(station(&stage, "CS001", profile_3(&stage, "SN-0001"), nothing()).await);
         second.peer().call(HeartbeatRequest::new()).await.expect("lives on");
         station(&stage, "CS002", profile_3(&stage, "SN-0002"), nothing()).await.expect("connects again");
-        // Once is enough.
+        // A second revocation changes nothing.
         let again = stage.operate(&["revoke", "--serial", &serial]).await.expect("is revoked");
         assert_eq!((&again["serial_numbers"], &again["closed"]), (&json!([]), &json!([])));
     });
@@ -103,16 +103,16 @@ fn a00_fr_705_what_is_revoked_is_on_record_listed_closed_and_refused() {
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((&report["certificates"], &report["revoked"]), (&json!(2), &json!(1)));
 
-    // A crash changes nothing of it.
+    // A crash changes nothing.
     stage.kill();
     stage.launch();
     in_runtime(async {
         assert_refused_by_tls(station(&stage, "CS001", profile_3(&stage, "SN-0001"), nothing()).await);
-        let error = stage.operate(&["revoke", "--serial", "00ff"]).await.expect_err("nobody's");
+        let error = stage.operate(&["revoke", "--serial", "00ff"]).await.expect_err("unknown");
         assert!(error.contains("no certificate has the serial number ff"), "{error}");
     });
 
-    // Others have the key, so it is certified no more.
+    // The key is compromised, so it is not certified again.
     assert!(stage.command(&["release", "CS001"]).status().expect("starts").success());
     let request =
         ["req", "-new", "-key", "SN-0001.key", "-out", "again.pem", "-subj", "/O=Test CSO/CN=SN-0001"];
@@ -134,7 +134,7 @@ fn a_revocation_counts_although_its_list_cannot_be_written() {
         let mut first = station(&stage, "CS001", profile_3(&stage, "SN-0001"), nothing()).await.expect("in");
         fs::remove_dir_all(stage.path("data/crl")).expect("removes");
         fs::write(stage.path("data/crl"), "not a folder").expect("writes");
-        // As `openssl x509 -text` writes it.
+        // The form in the output of `openssl x509 -text`.
         let pairs = serial.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_uppercase());
         let written = pairs.collect::<Vec<_>>().join(":");
         let revoked = stage.operate(&["revoke", "--serial", &written]).await.expect("revokes");
@@ -144,7 +144,7 @@ fn a_revocation_counts_although_its_list_cannot_be_written() {
         let error =
             station(&stage, "CS001", profile_3(&stage, "SN-0001"), nothing()).await.expect_err("refused");
         assert!(matches!(error, ConnectError::Refused { status: 401, .. }), "{error:?}");
-        // With room again the list is made, and TLS itself refuses.
+        // When there is room again, the list is made, and TLS itself refuses the certificate.
         fs::remove_file(stage.path("data/crl")).expect("removes");
         let lists = stage.operate(&["crl"]).await.expect("signs");
         assert_eq!(lists[0]["revoked"], 1);
@@ -195,6 +195,7 @@ fn a_list_is_renewed_before_its_time_is_over() {
     let deadline = Instant::now() + Duration::from_secs(60);
     while number() < 3 {
         assert!(Instant::now() < deadline, "{}", stage.log());
-        // A list that is replaced is never missing and never half written: each look verifies it.
+        // The list is never missing or incomplete while it is replaced: `number` verifies it each
+        // time.
     }
 }

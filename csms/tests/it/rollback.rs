@@ -1,4 +1,4 @@
-//! A ledger that is older than it was, damaged, edited or exchanged, and the way back from a
+//! A ledger that is older than its marks, damaged, edited or exchanged, and its restoration from a
 //! backup.
 
 use std::{
@@ -42,7 +42,7 @@ fn ledger(stage: &Stage) -> PathBuf {
     stage.path("data/ledger.sqlite")
 }
 
-/// Puts a copy into the place of the ledger, as an operator does with `cp`.
+/// Replaces the ledger with a copy, as an operator does with `cp`.
 fn put_back(stage: &Stage, copy: &str) {
     for name in ["ledger.sqlite-wal", "ledger.sqlite-shm"] {
         let _ = fs::remove_file(stage.path("data").join(name));
@@ -50,7 +50,7 @@ fn put_back(stage: &Stage, copy: &str) {
     fs::copy(stage.path(copy), ledger(stage)).expect("copies");
 }
 
-/// Number of the list on disk, by OpenSSL.
+/// The number of the list on disk, read with OpenSSL.
 fn list_number(stage: &Stage) -> u64 {
     let file = list_file(stage);
     let list = ["crl", "-inform", "DER", "-in", file.to_str().expect("text"), "-noout", "-crlnumber"];
@@ -59,7 +59,8 @@ fn list_number(stage: &Stage) -> u64 {
     u64::from_str_radix(&number, 16).unwrap_or_else(|_| panic!("{text}"))
 }
 
-/// Makes the token's mark unreadable, as a token that was exchanged has none.
+/// Makes the token's mark unreadable. The result is the same as for an exchanged token, which has
+/// no mark.
 fn spoil_token_mark(stage: &Stage) {
     let key = stage.openssl(&["x509", "-in", "root.pem", "-pubkey", "-noout"]);
     fs::write(stage.path("root-key.pem"), key).expect("writes");
@@ -71,7 +72,7 @@ fn spoil_token_mark(stage: &Stage) {
     token.write_data("ocpp-csms", &label, b"spoilt").expect("writes");
 }
 
-/// `ocpp-csms audit verify`, which finds something wrong, and what it says.
+/// Runs `ocpp-csms audit verify`, which has to find a fault, and returns its output.
 #[track_caller]
 fn verify_in_vain(stage: &Stage) -> String {
     let output = stage.command(&["audit", "verify"]).output().expect("starts");
@@ -102,11 +103,12 @@ fn rollback_an_older_ledger_is_refused_and_what_was_revoked_stays_out() {
             .expect("revokes");
     });
     assert_eq!(list_number(&stage), 2);
-    // Killed right after the revocation was confirmed: the marks know of it.
+    // The program is killed right after the revocation was confirmed. The marks include the
+    // revocation.
     stage.kill();
     put_back(&stage, "older.sqlite");
 
-    // Each of the three notices it alone: the file, the token, the list.
+    // Each of the three detects it alone: the file, the token, the list.
     let refused = |stage: &mut Stage, reason: &str| {
         let text = stage.launch_in_vain();
         assert!(text.contains(reason) && text.contains("ocpp-csms restore"), "{text}");
@@ -120,7 +122,7 @@ fn rollback_an_older_ledger_is_refused_and_what_was_revoked_stays_out() {
     let error = stage.operator(&["issue-server-certificate"]).expect_err("no other command writes either");
     assert!(error.contains("tls.names") || error.contains("not the newest"), "{error}");
 
-    // What is lost is said first, and nothing is changed.
+    // The loss is reported first, and nothing is changed.
     let error = stage.operator(&["restore", "older.sqlite"]).expect_err("a revocation is lost");
     assert!(error.contains(&serial) && error.contains("--accept-loss"), "{error}");
     refused(&mut stage, "has number 2");
@@ -133,7 +135,7 @@ fn rollback_an_older_ledger_is_refused_and_what_was_revoked_stays_out() {
         let lists = stage.operate(&["crl"]).await.expect("signs");
         assert!(lists[0]["number"].as_u64() > Some(2), "{lists}");
         assert_eq!(lists[0]["revoked"], 1);
-        // A05.FR.07: it may have used a certificate in what was lost.
+        // A05.FR.07: the station may have used a certificate during the lost time.
         for identity in ["CS001", "CS002"] {
             let refused = station(&stage, identity, profile_2(&stage, "root.pem"), nothing()).await;
             assert!(matches!(refused, Err(ConnectError::Refused { status: 403, .. })), "{refused:?}");
@@ -143,12 +145,12 @@ fn rollback_an_older_ledger_is_refused_and_what_was_revoked_stays_out() {
         let again = station(&stage, "CS001", profile_2(&stage, "root.pem"), nothing()).await;
         again.expect("also the next time");
         stage.operate(&["accept-passwords"]).await.expect("accepts");
-        // CS002 has used its certificate since.
+        // CS002 has used its certificate since then.
         let refused = station(&stage, "CS002", profile_2(&stage, "root.pem"), nothing()).await;
         assert!(matches!(refused, Err(ConnectError::Refused { status: 403, .. })), "{refused:?}");
     });
     assert_eq!(verify(&stage)["revoked"], 1);
-    // `hsm` reads the new kinds of entries.
+    // `hsm` can read the new kinds of entries.
     let output = stage.command(&["audit", "export"]).output().expect("starts");
     let text = String::from_utf8(output.stdout).expect("text");
     assert!(text.contains("\"kind\":\"restored\""), "{text}");
@@ -160,7 +162,7 @@ fn rollback_a_password_that_ended_with_a_certificate_does_not_count_again() {
     let mut stage = Stage::start();
     enrol(&stage, "CS001", "SN-0001");
     stop(&mut stage);
-    // Nothing follows but the first connection with the certificate.
+    // The only later change is the first connection with the certificate.
     fs::copy(ledger(&stage), stage.path("older.sqlite")).expect("copies");
     stage.launch();
     in_runtime(async {
@@ -190,14 +192,14 @@ fn rollback_a_missing_or_empty_ledger_is_no_first_start() {
     assert!(!ledger(&stage).exists(), "none is made");
     fs::write(ledger(&stage), "").expect("writes");
     refused(&mut stage);
-    // The list alone says so, too.
+    // The list alone detects it too.
     fs::remove_file(ledger(&stage)).expect("removes");
     fs::remove_file(stage.path("data/ledger.mark")).expect("removes");
     spoil_token_mark(&stage);
     let text = stage.launch_in_vain();
     assert!(text.contains("has number 2, and the last one on record has number 0"), "{text}");
 
-    // Without any backup: what the list says is kept.
+    // Without a backup, the revocations on the list are kept.
     let error = stage.operator(&["restore", "--empty"]).expect_err("everything is lost");
     assert!(error.contains("--accept-loss"), "{error}");
     let restored = stage.operator(&["restore", "--empty", "--accept-loss"]).expect("restores");
@@ -209,14 +211,14 @@ fn rollback_a_missing_or_empty_ledger_is_no_first_start() {
         let lists = stage.operate(&["crl"]).await.expect("signs");
         assert!(lists[0]["number"].as_u64() > Some(2), "{lists}");
     });
-    // The one that was there all along is another ledger now.
+    // The former ledger is now a different one.
     stop(&mut stage);
     put_back(&stage, "kept.sqlite");
     let text = stage.launch_in_vain();
     assert!(text.contains("not the newest"), "{text}");
 }
 
-/// A chain in the ledger that was signed for nobody, or for somebody else.
+/// A chain in the ledger that was never signed, or that was signed for another station.
 #[test]
 fn rollback_a_row_that_was_edited_is_named_and_not_sent() {
     let mut stage = Stage::start();
@@ -265,7 +267,8 @@ fn rollback_a_row_that_was_edited_is_named_and_not_sent() {
         assert!(text.contains(found), "{statement}: {text}");
     }
 
-    // The first of them: the service runs, says so, and sends it to nobody.
+    // The first of these cases: the service runs, reports the fault, and does not send the
+    // certificate.
     put_back(&stage, "whole.sqlite");
     tamper(
         &stage,
@@ -279,7 +282,7 @@ fn rollback_a_row_that_was_edited_is_named_and_not_sent() {
     let report = stage.station_with_password("CS001", &["--serial-number", "SN-0001"]);
     report.step("finished");
     assert!(report.all("certificate signed").is_empty());
-    // A05.FR.07 does not concern it: it asks again, and gets one of its own.
+    // A05.FR.07 does not apply to the station: it asks again, and receives its own certificate.
     let arguments = ["--serial-number", "SN-0001", "--csr", csr, "--chain-out", "chain.pem"];
     stage.station_with_password("CS001", &arguments).step("certificate signed");
     let subject = stage.openssl(&["x509", "-in", "chain.pem", "-noout", "-subject", "-nameopt", "RFC2253"]);
@@ -300,7 +303,7 @@ fn rollback_damaged_pages_are_found() {
         put_back(&stage, "whole.sqlite");
         let page = root_page(&ledger(&stage), table);
         let mut bytes = fs::read(ledger(&stage)).expect("reads");
-        // The content of its cells, which grows from the end of the page.
+        // The content of the cells, which grows from the end of the page.
         let end = page * PAGE_BYTES;
         bytes[end - 40..end].iter_mut().for_each(|byte| *byte ^= 0x55);
         fs::write(ledger(&stage), bytes).expect("writes");
@@ -395,7 +398,7 @@ fn rollback_a_backup_that_is_taken_while_certificates_are_issued_holds_what_was_
     for chain in delivered.lock().expect("no panic").iter() {
         assert!(kept.iter().any(|(_, kept)| kept == chain), "a certificate that was delivered is not in it");
     }
-    // What is lost is named, one by one.
+    // Each lost certificate is named.
     let error = stage.operator(&["restore", "backup.sqlite"]).expect_err("is older");
     let lost = issued.iter().filter(|(serial, _)| kept.iter().all(|(other, _)| other != serial));
     for (serial, _) in lost {
@@ -418,7 +421,7 @@ fn rollback_a_backup_that_is_taken_while_certificates_are_issued_holds_what_was_
     assert_eq!(mode & 0o777, 0o600, "it holds the hashes of passwords");
 }
 
-/// Serial numbers and chains in the file of a ledger.
+/// Serial numbers and chains in a ledger's file.
 fn certificates(file: &Path) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     in_runtime(async {
@@ -434,7 +437,7 @@ fn certificates(file: &Path) -> Vec<(String, String)> {
 fn rollback_files_that_are_removed_or_replaced_under_the_service_end_it() {
     let mut stage = Stage::start();
     enrol(&stage, "CS001", "SN-0001");
-    // Its write-ahead log: what is in it is saved into the ledger's file.
+    // The write-ahead log is removed. Its content is saved into the ledger's file.
     fs::remove_file(stage.path("data/ledger.sqlite-wal")).expect("removes");
     assert!(!stage.ended(), "{}", stage.log());
     assert!(stage.log().contains("ledger.sqlite-wal was removed while the service runs"), "{}", stage.log());
@@ -443,7 +446,7 @@ fn rollback_files_that_are_removed_or_replaced_under_the_service_end_it() {
     assert_eq!(stage.certificates()[0]["state"], "Accepted");
     verify(&stage);
 
-    // The file itself, by another one.
+    // The file itself is replaced with another one.
     fs::copy(ledger(&stage), stage.path("other.sqlite")).expect("copies");
     fs::rename(stage.path("other.sqlite"), ledger(&stage)).expect("replaces");
     assert!(!stage.ended(), "{}", stage.log());
@@ -464,7 +467,7 @@ fn rollback_a_second_service_is_refused() {
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && text.contains("another process uses the ledger"), "{text}");
     }
-    // The first one serves on.
+    // The first service continues to serve.
     stage.station_with_password("CS001", &["--serial-number", "SN-0001"]).step("finished");
     verify(&stage);
 }
@@ -484,7 +487,7 @@ fn rollback_others_may_not_read_the_ledger() {
         assert_eq!(mode(&stage, name), 0o600, "{name}");
     }
     stop(&mut stage);
-    // As an earlier version has left it.
+    // The permissions that an earlier version has left.
     fs::set_permissions(ledger(&stage), fs::Permissions::from_mode(0o644)).expect("sets");
     stage.launch();
     assert_eq!(mode(&stage, "data/ledger.sqlite"), 0o640);
@@ -511,7 +514,7 @@ fn rollback_audit_verify_reads_media_that_cannot_be_written() {
             "what is in the write-ahead log counts: {report}"
         );
     };
-    // With a write-ahead log that nobody has closed, and without one.
+    // Once with a write-ahead log that was not closed, and once without one.
     stage.kill();
     read(&stage);
     stage.launch();
@@ -535,7 +538,7 @@ fn rollback_no_more_certificates_than_the_limit_by_one_csr_that_is_replayed() {
     };
     in_runtime(async {
         let (connection, mut chains) = connect(&stage).await;
-        // What fails on this side does not use the limit up.
+        // A failure of the service does not count against the limit.
         stage.limit_files(Some(1));
         for _ in 0..25 {
             let answer = ask(&connection, &csr).await;
@@ -549,7 +552,7 @@ fn rollback_no_more_certificates_than_the_limit_by_one_csr_that_is_replayed() {
             let answer = ask(&connection, &csr).await;
             assert_eq!(answer.status, GenericStatusEnumType::Accepted, "{number}: {answer:?}");
             timeout(Duration::from_secs(20), chains.recv()).await.expect("in time").expect("a chain");
-            // The answer to it is on record before the next request.
+            // The answer is recorded before the next request.
             let states = ["Accepted"].repeat(number + 1);
             let all = async {
                 loop {
@@ -568,7 +571,7 @@ fn rollback_no_more_certificates_than_the_limit_by_one_csr_that_is_replayed() {
         }
     });
     assert_eq!(stage.certificates().len(), LIMIT);
-    // The ledger remembers it.
+    // The ledger still contains it.
     stage.kill();
     stage.launch();
     in_runtime(async {
@@ -581,5 +584,5 @@ fn rollback_no_more_certificates_than_the_limit_by_one_csr_that_is_replayed() {
     assert_eq!(stage.certificates().len(), LIMIT);
 }
 
-/// Certificates of one station within an hour.
+/// The number of certificates of one station within an hour.
 const LIMIT: usize = 20;

@@ -1,4 +1,4 @@
-//! A running `ocpp-csms` with a token of its own, and a Python station to talk to it.
+//! A running `ocpp-csms` with its own token, and a Python station that communicates with it.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use signer_pkcs11::{
 pub(crate) const ORGANIZATION: &str = "Test CSO";
 pub(crate) const PASSWORD: &str = "correct-horse-battery";
 
-/// A CSMS with two stations on record, CS001 with serial number SN-0001 and CS002 with SN-0002.
+/// A CSMS with two configured stations, CS001 with serial number SN-0001 and CS002 with SN-0002.
 pub(crate) struct Stage {
     folder: tempfile::TempDir,
     process: Option<Child>,
@@ -32,7 +32,7 @@ impl Stage {
         stage
     }
 
-    /// Makes everything and starts nothing.
+    /// Makes everything, but does not start the program.
     pub(crate) fn prepare() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let label = folder.path().file_name().expect("a name").to_string_lossy().into_owned();
@@ -71,7 +71,7 @@ impl Stage {
         Self { folder, process: None, url: String::new() }
     }
 
-    /// Starts the program on what was prepared.
+    /// Starts the program with what was prepared.
     pub(crate) fn launched(mut self) -> Self {
         self.launch();
         self
@@ -87,13 +87,13 @@ impl Stage {
         self.launch_command(command, level);
     }
 
-    /// Starts the program with a log of this format, of everything.
+    /// Starts the program with a log of all levels in this format.
     pub(crate) fn launch_with_log_format(&mut self, format: &str) {
         let command = self.command(&["run", "--log", format]);
         self.launch_command(command, "trace");
     }
 
-    /// Starts the program, which may write no file beyond this many bytes.
+    /// Starts the program, which cannot write a file beyond this many bytes.
     pub(crate) fn launch_with_file_limit(&mut self, bytes: u64) {
         let run = self.command(&["run"]);
         let mut command = Command::new("prlimit");
@@ -102,7 +102,7 @@ impl Stage {
         self.launch_command(command, "info");
     }
 
-    /// Starts the program, which ends with an error, and returns what it said.
+    /// Starts the program, which has to end with an error, and returns its output.
     pub(crate) fn launch_in_vain(&mut self) -> String {
         let log = fs::File::create(self.path("log")).expect("a log");
         self.process =
@@ -111,15 +111,15 @@ impl Stage {
         self.log()
     }
 
-    /// Lets the running program write no byte of a file beyond this position; `None` lets it write
-    /// again.
+    /// Prevents the running program from writing to a file beyond this position; `None` lets it
+    /// write again.
     pub(crate) fn limit_files(&self, bytes: Option<u64>) {
         let pid = Pid::from_child(self.process.as_ref().expect("runs"));
         // The hard limit stays, so that the soft one can be lifted again.
         prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).expect("a limit");
     }
 
-    /// Starts the program with a clock of its own, which is so many seconds ahead of the right one
+    /// Starts the program with its own clock, which is this many seconds ahead of the right time
     /// until [`Stage::set_clock`].
     pub(crate) fn launch_with_clock(&mut self, ahead: i64) {
         self.set_clock(ahead);
@@ -132,8 +132,8 @@ impl Stage {
         self.launch_command(command, "info");
     }
 
-    /// Moves the clock of the running program: so many seconds ahead of the right one, negative:
-    /// behind it.
+    /// Moves the clock of the running program to this many seconds ahead of the right time;
+    /// negative: behind it.
     pub(crate) fn set_clock(&self, ahead: i64) {
         fs::write(self.path("clock.new"), format!("{ahead:+}")).expect("writes");
         fs::rename(self.path("clock.new"), self.path("clock")).expect("renames");
@@ -160,12 +160,12 @@ impl Stage {
         }
     }
 
-    /// The URI of its token, with where the PIN is.
+    /// The URI of its token, with the source of the PIN.
     pub(crate) fn token(&self) -> String {
         token_uri(&self.folder.path().file_name().expect("a name").to_string_lossy())
     }
 
-    /// Opens its token, beside the program.
+    /// Opens its token while the program uses it.
     pub(crate) fn open_token(&self) -> Token {
         open_token(&self.folder.path().file_name().expect("a name").to_string_lossy())
     }
@@ -178,8 +178,8 @@ impl Stage {
         fs::write(path, text.replacen(from, to, 1)).expect("writes");
     }
 
-    /// Runs an operator's command while the stations of this runtime go on, and returns what it
-    /// printed, or what it said was wrong.
+    /// Runs an operator's command while the stations of this runtime continue. Returns its output,
+    /// or its error.
     pub(crate) async fn operate(&self, arguments: &[&str]) -> Result<Value, String> {
         let mut command = self.command(arguments);
         let output =
@@ -190,8 +190,8 @@ impl Stage {
         }
     }
 
-    /// Makes a key of this name in the token and a root for it in `NAME.pem`, before the program is
-    /// started.
+    /// Makes a key with this name in the token and a root for it in `NAME.pem`, before the program
+    /// is started.
     pub(crate) fn make_root(&self, name: &str) {
         let token = open_token(&self.folder.path().file_name().expect("a name").to_string_lossy());
         let key = token.generate_key(&KeyName::random(name).expect("a name"), KeyAlgorithm::EcdsaP256);
@@ -204,7 +204,7 @@ impl Stage {
         fs::write(self.path(&format!("{name}.pem")), root.expect("a root")).expect("writes");
     }
 
-    /// Runs an operator's command and returns what it printed, or what it said was wrong.
+    /// Runs an operator's command. Returns its output, or its error.
     pub(crate) fn operator(&self, arguments: &[&str]) -> Result<Value, String> {
         let output = self.command(arguments).output().expect("starts");
         match output.status.success() {
@@ -235,7 +235,7 @@ impl Stage {
         }
     }
 
-    /// Waits until something holds.
+    /// Waits until a condition holds.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -251,7 +251,7 @@ impl Stage {
         kill_process(pid, signal).expect("it runs");
     }
 
-    /// Waits for the program's own end, and whether that was without an error.
+    /// Waits for the program's own end. Returns whether it ended without an error.
     pub(crate) fn ended(&mut self) -> bool {
         let mut process = self.process.take().expect("runs");
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -264,19 +264,19 @@ impl Stage {
         }
     }
 
-    /// Ends the program without any chance to tidy up.
+    /// Kills the program, without a chance to clean up.
     pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().expect("runs");
         process.kill().expect("killed");
         process.wait().expect("ended");
     }
 
-    /// The number of the running program's process.
+    /// The process number of the running program.
     pub(crate) fn pid(&self) -> u32 {
         self.process.as_ref().expect("runs").id()
     }
 
-    /// Where stations connect, without their identity.
+    /// The URL that stations connect to, without their identity.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -299,7 +299,7 @@ impl Stage {
         command
     }
 
-    /// Prints text for people.
+    /// A command that prints text for people.
     pub(crate) fn plain_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-csms"));
         command.current_dir(self.folder.path()).args(["--config", "csms.toml"]).args(arguments);
@@ -311,7 +311,7 @@ impl Stage {
         serde_json::from_slice(&output.stdout).ok()
     }
 
-    /// What the ledger says of the certificates that were issued, newest first.
+    /// The issued certificates in the ledger, newest first.
     pub(crate) fn certificates(&self) -> Vec<Value> {
         let output = self.command(&["certificates"]).output().expect("starts");
         serde_json::from_slice(&output.stdout).expect("JSON")
@@ -339,7 +339,7 @@ impl Stage {
         self.station(identity, &[&["--password", PASSWORD], arguments].concat())
     }
 
-    /// A request made by OpenSSL; returns the file's name. The key is beside it as `key.pem`.
+    /// Makes a request with OpenSSL and returns the file's name. The key is beside it as `key.pem`.
     pub(crate) fn request(&self, subject: &str, options: &[&str]) -> &'static str {
         let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
         let options = if options.is_empty() { &curve[..] } else { options };
@@ -351,13 +351,13 @@ impl Stage {
         "request.pem"
     }
 
-    /// The hash data of a certificate, by OpenSSL: as OCSP names it, by the digest `sha256`,
-    /// `sha384` or `sha512`.
+    /// The hash data of a certificate, computed with OpenSSL: the names of OCSP with the digest
+    /// `sha256`, `sha384` or `sha512`.
     pub(crate) fn hash_data(&self, issuer: &str, certificate: &str, digest: &str) -> Value {
         let algorithm = format!("-{digest}");
         let arguments =
             ["ocsp", "-issuer", issuer, &algorithm, "-cert", certificate, "-req_text", "-no_nonce"];
-        // It breaks long values into lines.
+        // OpenSSL breaks long values into lines.
         let text = self.openssl(&arguments).replace("\\\n", "");
         let value = |name: &str| {
             let line = text.lines().find_map(|line| line.trim().strip_prefix(name));
@@ -369,14 +369,14 @@ impl Stage {
         })
     }
 
-    /// Runs OpenSSL in the stage's folder and returns what it printed.
+    /// Runs OpenSSL in the stage's folder and returns its output.
     pub(crate) fn openssl(&self, arguments: &[&str]) -> String {
         let (text, success) = self.run_openssl(arguments);
         assert!(success, "openssl {}: {text}", arguments.join(" "));
         text
     }
 
-    /// Makes a certificate that signed itself, `NAME.pem`, and its key, `NAME.key`.
+    /// Makes a self-signed certificate, `NAME.pem`, and its key, `NAME.key`.
     pub(crate) fn self_signed(&self, name: &str, subject: &str, more: &[&str]) {
         let (key, certificate) = (format!("{name}.key"), format!("{name}.pem"));
         let request = ["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
@@ -384,19 +384,19 @@ impl Stage {
         self.openssl(&[&request[..], &result, more].concat());
     }
 
-    /// Runs OpenSSL, which fails, and returns what it printed.
+    /// Runs OpenSSL, which has to fail, and returns its output.
     pub(crate) fn openssl_in_vain(&self, arguments: &[&str]) -> String {
         let (text, success) = self.run_openssl(arguments);
         assert!(!success, "openssl {}: {text}", arguments.join(" "));
         text
     }
 
-    /// Runs OpenSSL, whatever becomes of it, and returns what it printed.
+    /// Runs OpenSSL and returns its output, whether it fails or not.
     pub(crate) fn tell_openssl(&self, arguments: &[&str]) -> String {
         self.run_openssl(arguments).0
     }
 
-    /// Starts `openssl s_client`, whose input and output are the test's.
+    /// Starts `openssl s_client`. The test has its input and output.
     pub(crate) fn openssl_client(&self, arguments: &[&str]) -> Child {
         let mut command = Command::new("openssl");
         command.current_dir(self.folder.path()).arg("s_client").args(arguments);
@@ -422,14 +422,14 @@ impl Drop for Stage {
     }
 }
 
-/// What the Python station reported.
+/// The report of the Python station.
 pub(crate) struct Report {
     steps: Vec<Value>,
     context: String,
 }
 
 impl Report {
-    /// The result of a step; the test fails with everything that is known where it was not reached.
+    /// The result of a step. If the step was not reached, the test fails with all that is known.
     #[track_caller]
     pub(crate) fn step(&self, name: &str) -> &Value {
         let found = self.steps.iter().find(|step| step["step"] == name).map(|step| &step["result"]);
@@ -447,7 +447,7 @@ fn module() -> PathBuf {
     module.expect("PKCS11_MODULE is not set; run the tests with `cargo xtask test`").into()
 }
 
-/// The library that gives a program a clock of its own.
+/// The library that gives a program its own clock.
 fn faketime() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").expect("lists").flatten().map(|entry| entry.path());
     let mut found = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
@@ -468,7 +468,7 @@ fn open_token(label: &str) -> Token {
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The authority is older than everything that tests do with clocks.
+/// The authority is older than the times to which tests move clocks.
 const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 fn make_authority(folder: &Path, label: &str) {

@@ -1,4 +1,4 @@
-//! What is peculiar to OCPP 1.6 with its security extension.
+//! Behaviour that only OCPP 1.6 with its security extension has.
 
 use std::fs;
 
@@ -43,7 +43,7 @@ fn an_operators_request_is_checked_by_the_schemas_of_1_6() {
     assert!(error.contains("OCPP 1.6") && error.contains("ChangeConfiguration"), "{error}");
     let error = refused("GetInstalledCertificateIds", json!({ "certificateType": "CSMSRootCertificate" }));
     assert!(error.contains("/certificateType") && error.contains("OCPP 1.6"), "{error}");
-    // The service would not know the key that the station has.
+    // The service would not know the station's key.
     let error = refused("ChangeConfiguration", json!({ "key": "authorizationkey", "value": "0" }));
     assert!(error.contains("set-password"), "{error}");
     let asked = station.frames().iter().filter(|frame| frame["in"][0] == 2).count();
@@ -63,7 +63,7 @@ fn tc_073_a01_the_authorization_key_is_changed() {
     let error = stage.operator(&["set-password", "CS001", "--file", "new"]).expect_err("no key");
     assert!(error.contains("32 to 40 hexadecimal digits"), "{error}");
 
-    // A01.FR.04: either word keeps the old one.
+    // A01.FR.04: both answers keep the old key.
     for word in ["Rejected", "NotSupported"] {
         station.answer("ChangeConfiguration", json!({ "status": word }));
         let error = stage.operator(&["set-password", "CS001"]).expect_err(word);
@@ -73,7 +73,7 @@ fn tc_073_a01_the_authorization_key_is_changed() {
     station.close();
     station.connect(Ocpp::V16);
 
-    // A01.FR.07: nobody but the station gets to see it.
+    // A01.FR.07: only the station receives the key.
     station.answer("ChangeConfiguration", json!({ "status": "Accepted" }));
     stage.operator(&["set-password", "CS001"]).expect("changed");
     let changed = station.called("ChangeConfiguration");
@@ -85,7 +85,7 @@ fn tc_073_a01_the_authorization_key_is_changed() {
     let offer = json!([Ocpp::V16.subprotocol()]);
     let old = json!({ "do": "connect", "subprotocols": offer, "password": crate::stage::PASSWORD });
     assert_eq!(station.command(old)["refused"], 401);
-    // As the whitepaper has it, the bytes; as its test has it, the digits.
+    // The whitepaper has the bytes; its test has the digits.
     for new in [
         json!({ "do": "connect", "subprotocols": offer, "key": value }),
         json!({ "do": "connect", "subprotocols": offer, "password": value }),
@@ -111,7 +111,8 @@ fn an_authorization_key_of_letters_opens_as_bytes() {
     assert_eq!(station.command(new)["connected"], "ocpp1.6");
 }
 
-/// TC_083_CSMS of OCPP 1.6: ChangeConfiguration, then Reset; what follows at the CSMS is A05.FR.09.
+/// TC_083_CSMS of OCPP 1.6: ChangeConfiguration, then Reset. The following steps of the CSMS are
+/// A05.FR.09.
 #[test]
 fn tc_083_a_charge_point_is_moved_to_profile_3() {
     let stage = Stage::start();
@@ -130,7 +131,7 @@ fn tc_083_a_charge_point_is_moved_to_profile_3() {
         assert_eq!(station.called(action), payload);
     }
     station.close();
-    // Until it has used the new profile, the old one is its way back (A05.FR.08).
+    // Until the station has used the new profile, it may return to the old one (A05.FR.08).
     station.connect(Ocpp::V16);
     station.close();
     station.connect_with_certificate(Ocpp::V16);

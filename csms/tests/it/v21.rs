@@ -1,4 +1,4 @@
-//! What is peculiar to OCPP 2.1.
+//! Behaviour that only OCPP 2.1 has.
 
 use std::fs;
 
@@ -82,7 +82,7 @@ fn a02_fr_27_the_root_that_a_station_names_issues_its_certificate() {
         stage.await_states(&accepted);
         stage.openssl(&["verify", "-x509_strict", "-CAfile", root, "puppet-chain.pem"]);
     }
-    // Nobody's root: nothing is issued.
+    // The root is unknown: no certificate is issued.
     let issued = stage.certificates().len();
     let csr = station.request("SN-0001");
     let mut request = Ocpp::V21.sign(&csr);
@@ -96,8 +96,8 @@ fn a02_fr_27_the_root_that_a_station_names_issues_its_certificate() {
     assert_eq!(stage.certificates().len(), issued);
 }
 
-/// TC_A_12_CSMS: certificates for vehicles come from another hierarchy, and each type comes back
-/// with its own.
+/// TC_A_12_CSMS: certificates for vehicles come from another hierarchy, and each certificate is
+/// sent with its own type.
 #[test]
 fn tc_a_12_certificates_for_vehicles() {
     let stage = Stage::prepare();
@@ -136,8 +136,8 @@ fn tc_a_12_certificates_for_vehicles() {
     }
 }
 
-/// What was asked for in OCPP 2.1 waits while the station speaks a version that has no word for it,
-/// and holds up no other.
+/// A certificate that was requested in OCPP 2.1 waits while the station uses a version without its
+/// type, and does not delay other certificates.
 #[test]
 fn a_certificate_of_2_1_waits_for_a_connection_of_2_1() {
     let stage = Stage::prepare();

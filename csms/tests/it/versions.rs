@@ -1,5 +1,5 @@
-//! What holds in each version of OCPP alike, shown with a station on Python's `ocpp` and judged by
-//! OpenSSL.
+//! Behaviour that is the same in each version of OCPP. The station is on Python's `ocpp`, and
+//! OpenSSL verifies the results.
 
 use std::fs;
 
@@ -11,7 +11,8 @@ use crate::{
     stage::{PASSWORD, Stage},
 };
 
-/// TC_A_11_CSMS, TC_074 of OCPP 1.6: asked for by the operator, with the reconnect that follows.
+/// TC_A_11_CSMS, TC_074 of OCPP 1.6: the operator requests a renewal, and the station reconnects
+/// afterwards.
 fn renewal(ocpp: Ocpp) {
     let stage = Stage::start();
     let mut station = Puppet::new(&stage, "CS001");
@@ -80,7 +81,7 @@ fn tc_a_11_renewal_in_2_1() {
     renewal(Ocpp::V21);
 }
 
-/// FR.05: on the wire the response to SignCertificate comes first, and CertificateSigned after it.
+/// FR.05: the response to SignCertificate is sent first, and CertificateSigned after it.
 fn response_first(station: &Puppet<'_>) {
     let place = |found: &dyn Fn(&Value) -> bool| station.frames().iter().position(found);
     let request = place(&|frame| frame["out"][2] == "SignCertificate").expect("sent");
@@ -98,7 +99,7 @@ fn the_same_csr_again_gets_the_same_certificate() {
         station.connect(ocpp);
         station.boot(ocpp, "SN-0001");
         let csr = station.request("SN-0001");
-        // Nobody knows whether the certificate has arrived: the station hangs up.
+        // The station closes the connection. It is not known whether the certificate has arrived.
         station.answer("CertificateSigned", json!("hang up"));
         assert_eq!(station.call("SignCertificate", ocpp.sign(&csr))["status"], "Accepted");
         let first = station.called("CertificateSigned");
@@ -108,7 +109,7 @@ fn the_same_csr_again_gets_the_same_certificate() {
         station.connect(ocpp);
         let mut again = ocpp.sign(&csr);
         if ocpp == Ocpp::V21 {
-            // A02.FR.17 with an id of its own: CertificateSigned repeats the newest (A02.FR.25).
+            // A02.FR.17 with another id: CertificateSigned repeats the newest id (A02.FR.25).
             again["requestId"] = json!(4712);
         }
         assert_eq!(station.call("SignCertificate", again)["status"], "Accepted");
@@ -121,8 +122,8 @@ fn the_same_csr_again_gets_the_same_certificate() {
     }
 }
 
-/// The version is that of the connection on which the certificate is sent, whichever it was asked
-/// for in.
+/// CertificateSigned has the version of the connection on which it is sent, in whichever version
+/// the certificate was requested.
 #[test]
 fn what_was_issued_before_a_crash_is_delivered_in_the_version_of_the_new_connection() {
     let versions = [(Ocpp::V21, Ocpp::V16), (Ocpp::V16, Ocpp::V201), (Ocpp::V201, Ocpp::V21)];
@@ -142,8 +143,8 @@ fn what_was_issued_before_a_crash_is_delivered_in_the_version_of_the_new_connect
         stage.await_states(&["Issued"]);
 
         let mut station = Puppet::new(&stage, "CS001");
-        // Its key is gone with the process; that it takes the certificate all the same is for the
-        // test.
+        // The key was lost with the process. For this test the station accepts the certificate
+        // anyway.
         station.answer("CertificateSigned", json!({ "status": "Accepted" }));
         station.connect(after);
         station.boot(after, "SN-0001");
@@ -161,7 +162,7 @@ fn what_was_issued_before_a_crash_is_delivered_in_the_version_of_the_new_connect
     }
 }
 
-/// The station's verdict is final, the operator sees it, and the security event that follows is
+/// A rejection by the station is final, the operator sees it, and the following security event is
 /// confirmed.
 #[test]
 fn tc_a_14_a_rejected_certificate_is_final_and_visible_in_each_version() {
@@ -186,7 +187,8 @@ fn tc_a_14_a_rejected_certificate_is_final_and_visible_in_each_version() {
         let told = json!({ "type": event, "timestamp": "2026-01-01T00:00:00Z", "techInfo": "on purpose" });
         assert_eq!(station.call("SecurityEventNotification", told), json!({}));
         assert!(stage.log().contains(event) && stage.log().contains("on purpose"), "{}", stage.log());
-        // 1.6 has ISO 8601. The others refuse a time without an offset, and note the event.
+        // OCPP 1.6 requires only ISO 8601. The other versions refuse a time without an offset, but
+        // log the event.
         let local =
             json!({ "type": "ReconfigurationOfSecurityParameters", "timestamp": "2026-01-01T00:00:00" });
         let code = station.call_raw("SecurityEventNotification", local)[0].clone();
@@ -200,7 +202,8 @@ fn tc_a_14_a_rejected_certificate_is_final_and_visible_in_each_version() {
         assert_eq!(stage.certificates()[0]["reason"], reason);
         station.close();
 
-        // It is not sent again: what comes next is the next one, and the oldest comes first.
+        // The certificate is not sent again. The next one is sent instead, and the oldest comes
+        // first.
         station.answer("CertificateSigned", Value::Null);
         station.connect(ocpp);
         station.boot(ocpp, "SN-0001");
@@ -221,7 +224,7 @@ fn a02_fr_12_a_request_for_somebody_else_is_rejected_in_each_version() {
         let csr = station.request("SN-0002");
         let answer = station.call("SignCertificate", ocpp.sign(&csr));
         match ocpp {
-            // The response has no place for a reason.
+            // The response has no field for a reason.
             Ocpp::V16 => assert_eq!(answer, json!({ "status": "Rejected" })),
             _ => {
                 assert_eq!(answer["statusInfo"]["reasonCode"], "InvalidCSR", "{answer}");
@@ -251,7 +254,8 @@ fn b01_fr_08_nothing_is_taken_before_the_boot_in_each_version() {
     }
 }
 
-/// A00.FR.405, B01.FR.11, B01.FR.12: under profile 3 the serial number is the certificate's.
+/// A00.FR.405, B01.FR.11, B01.FR.12: under profile 3 the serial number has to be the one of the
+/// certificate.
 #[test]
 fn b01_fr_12_another_serial_number_than_the_certificates_is_refused_in_each_version() {
     for ocpp in Ocpp::ALL {
@@ -270,7 +274,7 @@ fn b01_fr_12_another_serial_number_than_the_certificates_is_refused_in_each_vers
         // 1008: policy violation.
         assert_eq!(station.command(json!({ "do": "closed" })), 1008, "{ocpp:?}");
         if ocpp == Ocpp::V16 {
-            // The charge box's number stands in for the charge point's where that one is missing.
+            // The charge box's number is used if the charge point's number is missing.
             let told = |point: Option<&str>, charge_box: &str| {
                 let mut boot = ocpp.boot("");
                 boot["chargePointSerialNumber"] = json!(point);
@@ -291,7 +295,7 @@ fn b01_fr_12_another_serial_number_than_the_certificates_is_refused_in_each_vers
     }
 }
 
-/// The station is kept Pending, and asked for nothing but its new certificate.
+/// The station stays Pending, and is asked only for its new certificate.
 #[test]
 fn a00_fr_429_an_expired_certificate_is_renewed_in_each_version() {
     for ocpp in Ocpp::ALL {
@@ -316,7 +320,7 @@ fn a00_fr_429_an_expired_certificate_is_renewed_in_each_version() {
         let answer = station.call("BootNotification", ocpp.boot("SN-0001"));
         assert_eq!(answer["status"], "Pending", "{ocpp:?}");
         assert_eq!(station.called(action), payload);
-        // B02.FR.02: what was not asked for is refused.
+        // B02.FR.02: messages that were not requested are refused.
         let answer = station.call_raw("Heartbeat", json!({}));
         assert_eq!((&answer[0], &answer[2]), (&json!(4), &json!("SecurityError")), "{answer}");
         let csr = station.request("SN-0001");
@@ -329,8 +333,8 @@ fn a00_fr_429_an_expired_certificate_is_renewed_in_each_version() {
     }
 }
 
-/// An issuer so deep below its root that the chain has more than the 5,600 characters that every
-/// station takes.
+/// An issuer so far below its root that the chain has more than 5,600 characters, the length that
+/// every station accepts.
 fn deep_below_its_root() -> Stage {
     let stage = Stage::prepare();
     fs::write(
@@ -384,7 +388,7 @@ fn a02_fr_16_no_longer_chain_is_sent_than_the_station_takes() {
     for (ocpp, action, told, taken) in [
         (Ocpp::V16, "GetConfiguration", configuration("6000"), false),
         (Ocpp::V16, "GetConfiguration", configuration("10000"), true),
-        // The key is unknown to the station.
+        // The station does not have this key.
         (Ocpp::V16, "GetConfiguration", json!({ "unknownKey": ["CertificateSignedMaxChainSize"] }), true),
         (Ocpp::V201, "GetVariables", variable(json!("6000")), false),
         (Ocpp::V201, "GetVariables", variable(Value::Null), true),
@@ -414,7 +418,8 @@ fn a02_fr_16_no_longer_chain_is_sent_than_the_station_takes() {
         } else {
             let reason = stage.certificates()[0]["reason"].clone();
             assert!(reason.as_str().expect("a reason").contains("6000"), "{reason}");
-            // Known now: what could not be sent is not signed again, and asked for is it once.
+            // The limit is known now. A certificate that cannot be sent is not signed again, and
+            // the station is asked for its limit once.
             let csr = station.request("SN-0001");
             assert_eq!(station.call("SignCertificate", ocpp.sign(&csr))["status"], "Rejected");
             let asked = station.frames().iter().filter(|frame| frame["in"][2] == action).count();

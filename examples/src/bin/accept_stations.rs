@@ -7,7 +7,8 @@ use std::{error::Error, time::SystemTime};
 use ocpp_transport::{Admission, Admitted, Csms, CsmsConfig, Peer, Refusal, Router, UpgradeRequest};
 use ocpp_types::{Version, v201};
 
-/// Who may connect. A real CSMS compares with a hash of the station's own password.
+/// Admits stations with one password. A real CSMS compares with a hash of the station's own
+/// password.
 struct OnePassword;
 
 impl Admission for OnePassword {

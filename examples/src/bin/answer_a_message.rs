@@ -26,7 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             format!("[3,{id:?},{}]", encode(&DeleteCertificateResponse::new(status))?)
         }
         Ok(other) => json!([4, id, "NotSupported", other.action(), {}]).to_string(),
-        // The place and the rule, in the terms of OCPP: what a CSMS needs to repair its request.
+        // The answer names the place and the broken rule in the terms of OCPP, so that the CSMS can
+        // correct its request.
         Err(error) => {
             let code = error.rpc_code(Version::V201);
             json!([4, id, code.as_str(Version::V201), causes(&error).to_string(), {}]).to_string()

@@ -1,4 +1,5 @@
-//! A station that connects to the CSMS whose URL is the first argument, boots, and hangs up.
+//! A station that connects to the CSMS whose URL is the first argument, boots, and closes the
+//! connection.
 
 use std::error::Error;
 
@@ -10,7 +11,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).ok_or("usage: connect_to_csms URL")?;
     let password = Security::profile_1(Password::from("0123456789abcdef"));
     let config = StationConfig::new(url.parse()?, StationIdentity::try_from("CS001")?, password);
-    // Calls of the CSMS would be answered by the router's handlers; this station has none.
+    // The router's handlers answer calls of the CSMS; this station has no handlers.
     let connection = connect(&config, Router::new(Version::V201)).await?;
     let station = v201::ChargingStationType::new("Example".try_into()?, "Example".try_into()?);
     let boot = v201::BootNotificationRequest::new(station, v201::BootReasonEnumType::PowerUp);

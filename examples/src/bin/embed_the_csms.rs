@@ -1,5 +1,5 @@
-//! The certificate service of a CSMS in a process of one's own, configured by the file that is the
-//! first argument. Prints its URL and serves until SIGTERM or Ctrl-C.
+//! The certificate service of a CSMS in another process. The first argument is its configuration
+//! file. Prints the URL of the service and serves until SIGTERM or Ctrl-C.
 
 use std::error::Error;
 

@@ -1,5 +1,5 @@
-//! The station's agent in a process of one's own, configured by the file that is the first
-//! argument. Asks for a certificate, prints it when a connection has proved it, and ends.
+//! The station's agent in another process. The first argument is its configuration file. Requests a
+//! certificate, prints it after a connection has proved it, and ends.
 
 use std::{
     error::Error,
@@ -25,9 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Asks for a certificate for the connection and waits until the station relies on it.
+/// Requests a certificate for the connection and waits until the station uses it.
 async fn certificate(agent: &AgentHandle) -> Result<String, Box<dyn Error>> {
-    // When this returns, the request is durable: it survives a crash and a CSMS that is away.
+    // When this returns, the request is durable: it survives a crash and an unreachable CSMS.
     agent.renew(CertificateSigningUse::ChargingStation, None).await?;
     loop {
         let inventory = Inventory::of(agent.store(), 32, SystemTime::now());

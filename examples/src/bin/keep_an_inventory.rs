@@ -1,5 +1,5 @@
 //! Installs the root on standard input in the store that is the first argument, prints its hash
-//! data as the CSMS gets them, and deletes it.
+//! data as the CSMS receives them, and deletes it.
 
 use std::{error::Error, time::SystemTime};
 
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pem = std::io::read_to_string(std::io::stdin())?;
     let store = Store::open(path, Settings::new("SN-0001"))?;
 
-    // Each answer is given after what it says is on disk.
+    // Each answer is returned after its change is on disk.
     let use_ = InstallCertificateUseEnumType::CSMSRootCertificate;
     let install = InstallCertificateRequest::new(use_, pem.as_str().try_into()?);
     eprintln!("InstallCertificate: {:?}", store.install(&install, SystemTime::now()).status);

@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let uri: Uri = std::env::args().nth(1).ok_or("usage: request_a_certificate TOKEN_URI")?.parse()?;
     let module = module_from_environment().ok_or("PKCS11_MODULE names no module")?;
     let token = Token::open(&uri, &TokenOptions::new().module(module))?;
-    // Only its name leaves the token.
+    // The private key stays in the token; only its name is used outside.
     let key = token.generate_key(&KeyName::random("station")?, KeyAlgorithm::EcdsaP256)?;
     eprintln!("the key is {}", key.uri());
     print!("{}", csr::build(&key, &csr::Subject::new("SN-0001", "Example CSO"))?);

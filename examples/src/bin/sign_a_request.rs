@@ -1,5 +1,6 @@
-//! Makes an authority in the token whose URI is the first argument, writes its root to the file
-//! that is the second, and answers SignCertificate for the request on standard input with a chain.
+//! Creates an authority in the token whose URI is the first argument, writes its root to the file
+//! that is the second argument, and answers SignCertificate for the request on standard input with
+//! a chain.
 
 use std::{
     error::Error,
@@ -21,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let csr = std::io::read_to_string(std::io::stdin())?;
     let authority = authority(token, root_file)?;
 
-    // Who asks is what the connection has proved, not what the request says of itself.
+    // The applicant is what the connection has proved, not what the request claims.
     let station = Applicant { identity: "CS001".parse()?, serial_number: "SN-0001".into() };
     let request = SignCertificateRequest::new(csr.as_str().try_into()?);
     let (response, pending) = authority.answer(&request, &station);
@@ -31,7 +32,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A new root with its key in the token. Production keeps it, and signs with a sub-authority.
+/// Creates a root with its key in the token. In production the root is kept, and a sub-authority
+/// signs.
 fn authority(token: &str, root_file: &str) -> Result<CertificateAuthority, Box<dyn Error>> {
     let uri: Uri = token.parse()?;
     let module = module_from_environment().ok_or("PKCS11_MODULE names no module")?;

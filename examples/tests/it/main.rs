@@ -1,4 +1,4 @@
-//! Each example runs, and what it does is judged by something that is not ours.
+//! Each example runs, and software that is not ours verifies its result.
 
 mod programs;
 mod protocol;
@@ -10,7 +10,8 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-/// Runs a program to its end with this standard input; it succeeds. Returns its standard output.
+/// Runs a program to its end with this standard input. It has to succeed. Returns its standard
+/// output.
 pub(crate) fn run(command: &mut Command, input: &str) -> String {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
@@ -21,7 +22,7 @@ pub(crate) fn run(command: &mut Command, input: &str) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// OpenSSL in a folder.
+/// Runs OpenSSL in a folder.
 pub(crate) fn openssl(folder: &Path, arguments: &str) -> String {
     run(Command::new("openssl").current_dir(folder).args(arguments.split(' ')), "")
 }
@@ -39,7 +40,7 @@ impl Running {
         Self { child, lines }
     }
 
-    /// The next line of its standard output, without its end; empty where it has ended.
+    /// The next line of its standard output, without its end; empty after the program has ended.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.lines.read_line(&mut line).expect("text");
@@ -49,7 +50,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only where it has ended already.
+        // Both fail only if it has already ended.
         drop(self.child.kill());
         drop(self.child.wait());
     }

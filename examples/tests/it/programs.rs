@@ -1,5 +1,5 @@
 //! The examples that embed the agent and the service: they enrol with each other, and OpenSSL
-//! judges the certificate.
+//! verifies the certificate.
 
 use std::{
     fs,
@@ -52,7 +52,7 @@ fn the_embedded_station_enrols_at_the_embedded_csms() {
     assert_eq!(openssl(csms_folder, verify), "station.pem: OK\n");
 }
 
-/// The root of the CSMS in the station's store, as the factory puts it there.
+/// Puts the root of the CSMS into the station's store, as the factory does.
 fn provision(folder: &Path, root: &str) {
     let data = folder.join("data");
     fs::create_dir_all(&data).expect("made");

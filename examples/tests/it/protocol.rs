@@ -1,4 +1,4 @@
-//! The examples of ocpp-types and ocpp-transport, judged by Python's `ocpp`.
+//! The examples of ocpp-types and ocpp-transport, verified with Python's `ocpp`.
 
 use std::process::Command;
 

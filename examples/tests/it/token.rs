@@ -1,4 +1,4 @@
-//! The examples of signer-pkcs11 and station-store, judged by OpenSSL.
+//! The examples of signer-pkcs11 and station-store, verified with OpenSSL.
 
 use std::{fs, path::Path, process::Command};
 
@@ -6,11 +6,11 @@ use signer_pkcs11::{Pin, init_token, module_from_environment};
 
 use crate::{openssl, run};
 
-/// A new token of SoftHSM; its URI with the PIN.
+/// A new SoftHSM token; its URI with the PIN.
 pub(crate) fn new_token(folder: &Path) -> String {
     let module = module_from_environment();
     let module = module.expect("PKCS11_MODULE is not set; run the tests with `cargo xtask test`");
-    // Labels are known to all tests that run beside this one.
+    // All tests that run at the same time see the labels, so each label is different.
     let label = folder.file_name().expect("a name").to_string_lossy().into_owned();
     init_token(&module, &label, &Pin::new("so-test-pin"), &Pin::new("test-pin")).expect("a token");
     let pin = folder.join("pin");
@@ -56,6 +56,6 @@ fn keep_an_inventory_lists_the_hash_data_that_openssl_computes() {
         let value = value.replace(' ', "").to_lowercase();
         assert!(listed.contains(value.trim_start_matches('0')), "{name} {value} in {listed}");
     }
-    // Deleted again: a second run installs it anew.
+    // The root was deleted again, so a second run can install it.
     assert_eq!(run(&mut keep, &root), listed);
 }

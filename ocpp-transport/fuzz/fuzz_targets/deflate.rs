@@ -1,9 +1,9 @@
-//! Any bytes as the frames of a peer with whom permessage-deflate was agreed.
+//! Any bytes as the frames of a peer with which permessage-deflate was agreed.
 //!
-//! Nothing may panic; what comes out is bounded; frames without compression come out as they went
-//! in; and a compressed message comes out as another DEFLATE, miniz_oxide, reads it. That valid
-//! messages are not refused is for the tests with real peers: miniz_oxide reads some that are not,
-//! as those whose codes have no end of a block.
+//! The code must not panic. The output is bounded. Frames without compression pass unchanged. A
+//! compressed message is inflated as by another DEFLATE, miniz_oxide. The tests with real peers
+//! check that valid messages are not refused: miniz_oxide accepts some that are invalid, such as
+//! those whose codes have no end of a block.
 
 #![no_main]
 
@@ -17,7 +17,7 @@ const MAX: usize = 5000;
 fuzz_target!(|bytes: &[u8]| {
     let [how, piece, room, frames @ ..] = bytes else { return };
     let takeover = if how & 1 == 0 { ContextTakeover::Forbidden } else { ContextTakeover::Allowed };
-    // Windows of 32 KiB, or one of those that miniz_oxide does not have.
+    // Windows of 32 KiB, or a size that miniz_oxide does not have.
     let bits = if how & 2 == 0 { 15 } else { 8 + (how >> 2) % 8 };
     let deflate = Deflate::new(DeflateSettings::default().with_peer_takeover(takeover));
     let forbidden = match takeover {
@@ -37,8 +37,8 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(all[..same], expected.messages[..same]);
     match (failed, expected.failed) {
         (None, None) => assert_eq!(all.len(), expected.messages.len()),
-        // zlib looks at a table no further than it needs it, and a message may end before that;
-        // miniz_oxide refuses it at once.
+        // zlib reads a table only as far as it needs it, and a message may end before that.
+        // miniz_oxide refuses the table at once.
         (None, Some(Failure::Corrupt)) => assert!(all.len() >= expected.messages.len()),
         (Some(_), Some(Failure::Corrupt)) => {}
         (Some(DeflateError::Interrupted), Some(Failure::Interrupted)) => {
@@ -46,8 +46,8 @@ fuzz_target!(|bytes: &[u8]| {
         }
         (Some(DeflateError::TooLarge { .. }), Some(Failure::TooLarge)) => {}
         (Some(DeflateError::Corrupt), None) => {}
-        // What is cut off, or too large, may be known to be wrong already; a smaller window sees
-        // references that reach behind it.
+        // A message that is cut off or too large may already be known to be invalid. A smaller
+        // window detects references beyond it.
         (Some(_), found) => assert!(found.is_some() || expected.unfinished || bits < 15, "{failed:?}"),
         (None, Some(missed)) => panic!("{missed:?} is missed"),
     }
@@ -78,13 +78,13 @@ fn rewrite(
     }
 }
 
-/// A frame as it stands in a stream.
+/// A frame in a stream.
 struct Frame<'a> {
     raw: &'a [u8],
     first: u8,
     /// Unmasked.
     payload: Vec<u8>,
-    /// As its header says.
+    /// The length in its header.
     length: u64,
     whole: bool,
 }
@@ -115,15 +115,15 @@ fn frames(mut bytes: &[u8]) -> Vec<Frame<'_>> {
     frames
 }
 
-/// What a reader of frames sees: messages that are complete, and other frames as they are.
+/// The output of a reader of frames: complete messages, and other frames unchanged.
 #[derive(Debug, PartialEq)]
 enum Seen {
     Message { opcode: u8, data: Vec<u8> },
     Other(Vec<u8>),
 }
 
-/// The messages of a stream without compression. Fragments that end no message are left out, as are
-/// frames that are cut off.
+/// The messages of a stream without compression. Fragments of unfinished messages and frames that
+/// are cut off are left out.
 fn messages(rewritten: &[u8]) -> Vec<Seen> {
     let mut seen = Vec::new();
     let mut open = None;
@@ -140,7 +140,8 @@ fn see(seen: &mut Vec<Seen>, open: &mut Option<(u8, Vec<u8>)>, frame: &Frame<'_>
     let (opcode, reserved, fin) = (frame.first & 0x0f, frame.first & 0x70, frame.first & 0x80 != 0);
     match opcode {
         1 | 2 if reserved == 0 => *open = Some((opcode, frame.payload.clone())),
-        // One that continues nothing may come out in several frames; the reader refuses the first.
+        // A continuation of nothing may be divided into several frames. The reader refuses the
+        // first.
         0 if reserved == 0 => {
             if let Some((_, data)) = open {
                 data.extend_from_slice(&frame.payload);
@@ -153,7 +154,7 @@ fn see(seen: &mut Vec<Seen>, open: &mut Option<(u8, Vec<u8>)>, frame: &Frame<'_>
     }
 }
 
-/// What has to come out, by a reading of its own.
+/// The expected output, from an independent reader.
 #[derive(Default)]
 struct Expected {
     messages: Vec<Seen>,
@@ -205,8 +206,7 @@ impl Expected {
             }
             match judge.inflate(payload) {
                 Ok(data) => {
-                    // An uncompressed message that is still open is replaced, which tungstenite
-                    // refuses later.
+                    // An open uncompressed message is replaced, which tungstenite refuses later.
                     open = None;
                     expected.messages.push(Seen::Message { opcode: *opcode, data });
                 }
@@ -222,7 +222,7 @@ impl Expected {
     }
 }
 
-/// Another DEFLATE, with everything that it has inflated as its window.
+/// Another DEFLATE, whose window is all data inflated so far.
 struct Judge {
     state: Box<DecompressorOxide>,
     history: Vec<u8>,
@@ -249,7 +249,7 @@ impl Judge {
             }
             match status {
                 TINFLStatus::NeedsMoreInput => return Ok(data),
-                // A block with BFINAL: what follows begins anew.
+                // A block with BFINAL. A new stream follows it.
                 TINFLStatus::Done => *self = Self::new(),
                 _ => return Err(Failure::Corrupt),
             }

@@ -1,8 +1,8 @@
 //! Any text as a frame of each version.
 //!
-//! Nothing may panic, a frame that was read is read again from what is written for it, what is no
-//! frame is answered with one, and a session, which looks at the beginning of a frame only, takes
-//! the same messages for the same as the reader that looks at all of it.
+//! The code must not panic. A frame that was read is read again from its written form. The answer
+//! to a text that is not a frame is a frame. A session reads only the beginning of a frame; it
+//! accepts the same messages as the reader of the whole frame.
 
 #![no_main]
 
@@ -40,7 +40,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// What a session took in is the frame that was read, or turns out to be none.
+/// A message that a session accepted is the frame that was read, or is found not to be a frame.
 fn agree(
     version: Version,
     taken: &Incoming,

@@ -1,7 +1,8 @@
 //! Any order of operations on a session, of either side and in each version.
 //!
-//! A byte says what is done and the next one how. Nothing may panic; at most one CALL is in flight;
-//! every call ends exactly once; what is sent is a frame; and the queues stay in bounds.
+//! One byte selects the operation, the next one its variant. The code must not panic, at most one
+//! CALL is in flight, every call ends exactly once, every output is a frame, and the queues stay
+//! bounded.
 
 #![no_main]
 
@@ -16,7 +17,7 @@ use ocpp_transport::session::{
 use ocpp_types::{RpcErrorCode, Version};
 use serde_json::value::RawValue;
 
-/// A session, and what is known of it from outside.
+/// A session, and the state that is known from outside.
 struct Watched {
     session: Session,
     version: Version,
@@ -129,7 +130,7 @@ fuzz_target!(|bytes: &[u8]| {
                 it.session.handle_text(it.now, text);
             }
             9 => {
-                // The next bytes as they are.
+                // The next bytes, unchanged.
                 let rest = steps.as_slice();
                 let (text, after) = rest.split_at(rest.len().min(usize::from(*how)));
                 it.session.handle_text(it.now, String::from_utf8_lossy(text).into_owned());

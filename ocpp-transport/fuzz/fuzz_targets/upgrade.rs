@@ -1,6 +1,6 @@
-//! Any bytes as the head of an upgrade request, and as that of its response.
+//! Any bytes as the head of an upgrade request, and as the head of its response.
 //!
-//! Nothing may panic, and what each side writes the other takes.
+//! The code must not panic, and each side accepts what the other writes.
 
 #![no_main]
 

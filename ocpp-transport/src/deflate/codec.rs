@@ -1,26 +1,26 @@
-//! Messages to compressed payloads and back (RFC 7692, section 7.2), over zlib.
+//! Compresses and inflates messages with zlib (RFC 7692, section 7.2).
 
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::deflate::{Agreed, ContextTakeover, Deflate, DeflateError, WindowBits};
 
-/// What a sender leaves out at the end of each message, and a receiver puts back (RFC 7692, section
-/// 7.2.1).
+/// The last bytes of each message. The sender removes them and the receiver adds them again (RFC
+/// 7692, section 7.2.1).
 pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// Compresses the messages of one connection.
 pub struct Compressor {
     deflate: Deflate,
     takeover: ContextTakeover,
-    /// None where zlib has no window as small as the peer wants it: then nothing is compressed,
-    /// which is allowed.
+    /// `None` if zlib has no window as small as the peer requires. Nothing is compressed then,
+    /// which is permitted.
     bits: Option<WindowBits>,
-    /// Only with context takeover, and only once a message has been compressed.
+    /// Exists only with context takeover, and only after a message has been compressed.
     context: Option<Box<Compress>>,
 }
 
 impl Compressor {
-    /// For the connection of which `agreed` was agreed.
+    /// For a connection with the parameters `agreed`.
     #[must_use]
     pub fn new(deflate: Deflate, agreed: Agreed) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl Compressor {
         }
     }
 
-    /// The payload of a frame with RSV1 set, or `None`: the message is better sent as it is.
+    /// The payload of a frame with RSV1 set, or `None` if the message should be sent uncompressed.
     pub fn compress(&mut self, message: &[u8]) -> Option<Vec<u8>> {
         let settings = self.deflate.settings();
         let bits = self.bits.filter(|_| message.len() >= settings.min_bytes)?;
@@ -47,11 +47,11 @@ impl Compressor {
                 let context = self
                     .context
                     .get_or_insert_with(|| Box::new(self.deflate.pool().compressor(bits, settings.level)));
-                // It has to be sent even where it has grown, for the next message may refer to it.
+                // It must be sent even if it has grown, because the next message may refer to it.
                 let payload = compress(context, message);
                 if payload.is_none() {
-                    // zlib says for no input that it fails. If it did, nobody may refer to what the
-                    // peer has not got.
+                    // zlib documents no input for which it fails. If it fails, no message may refer
+                    // to data that the peer has not received.
                     self.context = None;
                     self.bits = None;
                 }
@@ -69,7 +69,7 @@ fn compress(state: &mut Compress, message: &[u8]) -> Option<Vec<u8>> {
         let rest = message.get(consumed..)?;
         state.compress_vec(rest, &mut payload, FlushCompress::Sync).ok()?;
         let all_in = state.total_in() - before == message.len() as u64;
-        // Room that is left says that the flush is complete (zlib.h, deflate).
+        // Unused capacity shows that the flush is complete (zlib.h, deflate).
         if all_in && payload.len() < payload.capacity() {
             break;
         }
@@ -79,7 +79,7 @@ fn compress(state: &mut Compress, message: &[u8]) -> Option<Vec<u8>> {
         payload.truncate(payload.len() - TAIL.len());
     }
     if payload.is_empty() {
-        // An empty message (RFC 7692, section 7.2.3.6); zlib flushes nothing twice.
+        // An empty message (RFC 7692, section 7.2.3.6). zlib writes nothing for a second flush.
         payload.push(0x00);
     }
     Some(payload)
@@ -94,19 +94,19 @@ pub struct Decompressor {
 }
 
 impl Decompressor {
-    /// For the connection of which `agreed` was agreed.
+    /// For a connection with the parameters `agreed`.
     #[must_use]
     pub fn new(deflate: Deflate, agreed: Agreed) -> Self {
-        // Of 256 bytes zlib has no window; a larger one understands the same and more.
+        // zlib has no window of 256 bytes. A larger window inflates the same data.
         let bits = WindowBits::new(agreed.peer_window_bits).unwrap_or(WindowBits::MIN);
         Self { deflate, takeover: agreed.peer_takeover, bits, state: None }
     }
 
-    /// Inflates from `input` to `output` and returns how many bytes it took and gave. All input is
-    /// taken, or all output is full.
+    /// Inflates from `input` to `output`, and returns the number of bytes read and written. It
+    /// stops when all input is read or the output is full.
     ///
     /// # Errors
-    /// [`DeflateError::Corrupt`]; after it the decompressor is not to be used.
+    /// [`DeflateError::Corrupt`]; the decompressor must not be used after it.
     pub fn inflate(&mut self, input: &[u8], output: &mut [u8]) -> Result<(usize, usize), DeflateError> {
         let state = self.state.get_or_insert_with(|| Box::new(self.deflate.pool().decompressor(self.bits)));
         let (mut taken, mut given) = (0, 0);
@@ -121,8 +121,8 @@ impl Decompressor {
             taken += step.0;
             given += step.1;
             if status == Status::StreamEnd {
-                // A block with BFINAL is allowed (RFC 7692, section 7.2.3.4); what follows it
-                // begins anew.
+                // A block with BFINAL is permitted (RFC 7692, section 7.2.3.4). A new stream
+                // follows it.
                 state.reset(false);
             } else if step == (0, 0) && taken < input.len() && given < output.len() {
                 return Err(DeflateError::Corrupt);
@@ -133,7 +133,7 @@ impl Decompressor {
         }
     }
 
-    /// The message has ended, and its tail has been inflated.
+    /// To be called when the message has ended and its tail has been inflated.
     pub fn finish(&mut self) {
         if self.takeover == ContextTakeover::Forbidden
             && let Some(state) = self.state.take()

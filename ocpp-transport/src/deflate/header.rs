@@ -7,12 +7,12 @@ pub(super) struct Extension {
     pub(super) parameters: Vec<(String, Option<String>)>,
 }
 
-/// The header does not follow its grammar; RFC 6455 has the connection fail for that.
+/// The header does not follow its grammar. RFC 6455 requires that the connection fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("Sec-WebSocket-Extensions is malformed")]
 pub(super) struct Malformed;
 
-/// Reads the header, which may come in several lines; they form one list.
+/// Parses the header. It may be split over several lines, which form one list.
 pub(super) fn parse<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Extension>, Malformed> {
     let mut extensions = Vec::new();
     for line in lines {
@@ -63,7 +63,7 @@ impl Reader<'_> {
         if token.is_empty() { Err(Malformed) } else { Ok(text(token)) }
     }
 
-    /// What is quoted has to be a token, too.
+    /// A quoted value must be a token, too.
     fn quoted(&mut self) -> Result<String, Malformed> {
         self.expect(b'"')?;
         let mut value = Vec::new();

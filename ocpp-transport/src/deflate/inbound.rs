@@ -1,18 +1,17 @@
-//! The peer's frames, with compressed messages inflated: bytes in, bytes out.
+//! Inflates the compressed messages in the peer's stream of frames: bytes in, bytes out.
 //!
-//! tungstenite knows no extension and refuses frames with RSV1. This stands below it and turns each
-//! compressed message into one that is not, in frames of at most [`FRAME_BYTES`]. Frames of other
-//! messages that are longer are divided, too: tungstenite keeps a buffer as long as the longest
-//! frame that it has seen, for as long as the connection lives. All other frames go through as they
-//! came, also between the fragments of a message. Whatever is wrong with the frames themselves is
-//! left for tungstenite to find.
+//! tungstenite supports no extension and refuses frames with RSV1. [`Inbound`] runs below it and
+//! replaces each compressed message by an uncompressed one, in frames of at most [`FRAME_BYTES`].
+//! Longer frames of other messages are divided, too: tungstenite keeps a buffer as long as the
+//! longest frame that it has received, until the connection ends. All other frames pass unchanged,
+//! also between the fragments of a message. tungstenite finds the errors in the frames themselves.
 
 use crate::deflate::codec::TAIL;
 use crate::deflate::{Agreed, Decompressor, Deflate, DeflateError};
 
-/// Rewrites the stream of frames that comes from a peer.
+/// Rewrites the stream of frames from a peer.
 pub struct Inbound {
-    /// None: no compression was agreed.
+    /// `None`: no compression was agreed.
     decompressor: Option<Decompressor>,
     max_bytes: usize,
     state: State,
@@ -21,31 +20,30 @@ pub struct Inbound {
     header_bytes: usize,
     /// A compressed message that has begun.
     message: Option<Box<Message>>,
-    /// What is to be given out before anything else is done: headers, and inflated frames.
+    /// The output that is written before anything else: headers and inflated frames.
     out: Vec<u8>,
     out_at: usize,
-    /// The peer closes with 1014.
+    /// Whether the peer closes with 1014.
     is_bad_gateway: bool,
 }
 
-/// How far [`Inbound::handle_bytes`] came.
+/// The progress of one call of [`Inbound::handle_bytes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes that were taken from the input.
+    /// Bytes read from the input.
     pub taken: usize,
-    /// Bytes that were written to the output.
+    /// Bytes written to the output.
     pub given: usize,
 }
 
 #[derive(Clone, Copy)]
 enum State {
     Header,
-    /// The payload of a frame that is passed on.
+    /// The payload of a frame that passes unchanged.
     Through {
         left: u64,
     },
-    /// The payload of a frame that is divided. `part` bytes are left of the frame that has been
-    /// begun.
+    /// The payload of a frame that is divided. `part` bytes remain of the current part.
     Divided {
         left: u64,
         part: usize,
@@ -66,37 +64,37 @@ enum State {
         mask: [u8; 4],
         first: Option<u8>,
     },
-    /// The message has ended, and its tail is put back.
+    /// The message has ended. Its tail is added.
     Tail {
         at: usize,
     },
-    /// The peer broke a rule; nothing more is read.
+    /// The peer broke a rule. Nothing more is read.
     Failed(DeflateError),
 }
 
-/// How the next of the frames that one is divided into begins.
+/// How the next part of a divided frame begins.
 #[derive(Clone, Copy)]
 struct Begin {
     opcode: u8,
     masked: bool,
-    /// FIN of the last one.
+    /// The FIN bit of the last part.
     fin: u8,
 }
 
 struct Message {
-    /// Text or binary for the first frame that is given out, then continuation.
+    /// Text or binary for the first frame of the output, then continuation.
     opcode: u8,
-    /// Whether the peer masks, for then so must its frames that are given out.
+    /// Whether the peer masks its frames. If so, the frames of the output are masked, too.
     masked: bool,
     compressed: usize,
     inflated: usize,
-    /// Room for a header, and what is inflated and not given out yet.
+    /// Room for a header, and the inflated data that is not written yet.
     frame: Vec<u8>,
 }
 
 impl Inbound {
-    /// For a connection, and what was agreed for it. A message may have `max_bytes`, inflated and,
-    /// but for the little by which compression can enlarge it, also compressed.
+    /// For a connection and its agreed parameters. A message may have `max_bytes` when it is
+    /// inflated. Its compressed form may be slightly longer, because compression can enlarge data.
     #[must_use]
     pub fn new(agreed: Option<(Deflate, Agreed)>, max_bytes: usize) -> Self {
         Self {
@@ -112,18 +110,18 @@ impl Inbound {
         }
     }
 
-    /// Whether the peer closes with 1014 (bad gateway). What is returned then says 1013 (try again
-    /// later).
+    /// Whether the peer closes with 1014 (bad gateway). The output then contains 1013 (try again
+    /// later) instead.
     #[must_use]
     pub fn is_bad_gateway(&self) -> bool {
         self.is_bad_gateway
     }
 
-    /// Takes bytes of the peer and gives bytes for tungstenite, until either all input is taken and
-    /// nothing is left to give, or the output is full.
+    /// Reads bytes of the peer and writes bytes for tungstenite, until all input is read and no
+    /// output remains, or until the output is full.
     ///
     /// # Errors
-    /// [`DeflateError`], after what came before the offence has been given out.
+    /// [`DeflateError`], after the output before the error has been written.
     pub fn handle_bytes(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, DeflateError> {
         let mut progress = Progress { taken: 0, given: 0 };
         loop {
@@ -196,15 +194,14 @@ impl Inbound {
                 }
                 Err(error) => {
                     self.state = State::Failed(error);
-                    // What has been given out already is worth more than the error, which comes
-                    // again.
+                    // The output so far is returned first. The next call returns the error.
                     return if progress.given > 0 { Ok(progress) } else { Err(error) };
                 }
             }
         }
     }
 
-    /// Whether something can be given out without more input.
+    /// Whether output remains that needs no more input.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.out_at < self.out.len() || matches!(self.state, State::Tail { .. } | State::Failed(_))
@@ -252,12 +249,12 @@ impl Inbound {
                     .and_then(|left| message.compressed.checked_add(left))
                     .filter(|compressed| *compressed <= self.max_bytes.saturating_add(OVERHEAD_BYTES))
                     .ok_or(DeflateError::TooLarge { max: self.max_bytes })?;
-                // A mask is needed from a client, and forbidden to a server: the first frame tells
-                // for all.
+                // A client must mask, and a server must not. The first frame decides for the whole
+                // message.
                 message.masked = masked;
                 self.state = State::Compressed { left, mask, mask_at: 0, last };
             }
-            // One that is over the limit is left as it is: tungstenite refuses it by its header.
+            // A frame over the limit passes unchanged: tungstenite refuses it by its header.
             _ if left > FRAME_BYTES as u64
                 && left <= self.max_bytes as u64
                 && reserved == 0
@@ -279,8 +276,8 @@ impl Inbound {
         Ok(taken)
     }
 
-    /// 1014 is registered (IANA, WebSocket Close Code Number), but tungstenite takes it for
-    /// reserved and answers 1002.
+    /// 1014 is registered (IANA, WebSocket Close Code Number), but tungstenite treats it as
+    /// reserved and answers with 1002.
     fn handle_close_code(&mut self, input: &[u8], left: u64, mask: [u8; 4], first: Option<u8>) -> Step {
         let Some(byte) = input.first().copied() else { return Step::WAITS };
         let Some(first) = first else {
@@ -340,10 +337,10 @@ impl Inbound {
         Ok(Step { taken: 0, waits: false })
     }
 
-    /// Inflates a piece of the message; returns how much was taken, and whether nothing is left
-    /// inside the decompressor.
+    /// Inflates a piece of the message. Returns the number of bytes read, and whether the
+    /// decompressor has no more output.
     fn inflate(&mut self, input: &[u8]) -> Result<(usize, bool), DeflateError> {
-        // Both callers are in a compressed message.
+        // Both callers process a compressed message.
         let (Some(decompressor), Some(mut message)) = (&mut self.decompressor, self.message.take()) else {
             return Ok((input.len(), true));
         };
@@ -383,8 +380,8 @@ impl Inbound {
     }
 }
 
-/// Takes the mask off, a word at a time: every byte of a long frame passes here. `at` is how much
-/// of the frame came before.
+/// Removes the mask, one word at a time, because every byte of a long frame passes here. `at` is
+/// the offset in the payload of the frame.
 fn unmask(masked: &[u8], plain: &mut [u8], mask: [u8; 4], at: usize) {
     let mask: [u8; 4] = std::array::from_fn(|index| mask[(at + index) % 4]);
     let ((words, rest), (plain_words, plain_rest)) = (masked.as_chunks(), plain.as_chunks_mut());
@@ -413,10 +410,10 @@ fn push_header(header: &mut Vec<u8>, first: u8, masked: bool, length: usize) {
     }
 }
 
-/// What one step of the machine did.
+/// The result of one step.
 struct Step {
     taken: usize,
-    /// It cannot go on without more input or more room.
+    /// It needs more input or more room.
     waits: bool,
 }
 
@@ -439,10 +436,10 @@ const CLOSE: u8 = 8;
 /// The longest payload of a control frame (RFC 6455, 5.5).
 const MAX_CONTROL_BYTES: u64 = 125;
 
-/// The close code of a proxy that has lost its server.
+/// The close code of a gateway that has lost its server.
 pub(crate) const BAD_GATEWAY: u16 = 1014;
 
-/// The close code that means the same to the peer, and that tungstenite knows.
+/// The close code with the same meaning for the peer, which tungstenite supports.
 const TRY_AGAIN_LATER: u16 = 1013;
 
 /// Two bytes, eight of length, four of mask.
@@ -451,13 +448,13 @@ const MAX_HEADER_BYTES: usize = 14;
 /// Room for the header of a frame of at most [`FRAME_BYTES`].
 const HEADER_ROOM: usize = 8;
 
-/// The longest frame of a message that is given out, in bytes of payload. With its header it fits
-/// into a buffer of 2 KiB.
+/// The longest payload of an output frame, in bytes. With its header it fits into a buffer of 2
+/// KiB.
 const FRAME_BYTES: usize = 2000;
 
-/// How much is unmasked and inflated at once, in bytes; it stands on the stack.
+/// The number of bytes that are unmasked and inflated at once, on the stack.
 const STEP_BYTES: usize = 512;
 
-/// By how much a compressed message may be longer than the longest inflated one, in bytes: what
+/// The number of bytes by which a compressed message may exceed the longest inflated one: data that
 /// cannot be compressed grows by five bytes for each block of 16 KiB or more.
 const OVERHEAD_BYTES: usize = 1024;

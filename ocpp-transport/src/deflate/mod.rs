@@ -1,20 +1,20 @@
-//! permessage-deflate (RFC 7692): messages that travel compressed.
+//! permessage-deflate (RFC 7692): compression of messages.
 //!
-//! A CSMS has to support it and a station may (2.0.1 Part 4, 5.6). A station that does not offer it
-//! is served without.
+//! A CSMS must support it and a station may (2.0.1 Part 4, 5.6). A station that does not offer it
+//! is served without compression.
 //!
 //! # Memory
-//! A compressor of zlib takes 0.2 to 0.3 MiB and a decompressor up to 48 KiB. By default neither
-//! side takes its context from one message into the next, so a connection that is idle holds
-//! nothing, and all connections of one [`Deflate`] share a few compressors.
-//! [`ContextTakeover::Allowed`] compresses similar messages better, at the price of that memory for
-//! each connection for which both sides agree to it.
+//! A zlib compressor takes 0.2 to 0.3 MiB and a decompressor up to 48 KiB. By default neither side
+//! keeps its context from one message to the next. So an idle connection holds no zlib state, and
+//! all connections of one [`Deflate`] share a few compressors. [`ContextTakeover::Allowed`]
+//! compresses similar messages better, but takes that memory for each connection on which both
+//! sides agree to it.
 //!
 //! # Secrets
-//! The length of a compressed message tells how much it has in common with itself, and with context
-//! takeover also with those before it. Who can choose a part of a message and watch the lengths
-//! under TLS can so guess at the rest. OCPP gives strangers little to choose; without context
-//! takeover there is no more than one message to guess at.
+//! The length of a compressed message depends on the repetitions in it, and with context takeover
+//! also on earlier messages. An attacker who can choose a part of a message and observe the lengths
+//! under TLS can guess the rest. In OCPP, strangers can choose only little of a message. Without
+//! context takeover, an attacker can guess only within one message.
 
 mod codec;
 mod header;
@@ -33,8 +33,8 @@ pub use negotiation::{Agreed, NegotiationError};
 use pool::Pool;
 pub use settings::{ContextTakeover, DeflateSettings, WindowBits};
 
-/// permessage-deflate with its settings, and with the memory that its connections share. Clones
-/// share it, too.
+/// permessage-deflate with its settings and the memory that its connections share. Clones share it,
+/// too.
 #[derive(Clone)]
 pub struct Deflate {
     shared: Arc<Shared>,
@@ -46,13 +46,13 @@ struct Shared {
 }
 
 impl Deflate {
-    /// With memory of its own.
+    /// Creates an instance with its own memory.
     #[must_use]
     pub fn new(settings: DeflateSettings) -> Self {
         Self { shared: Arc::new(Shared { settings, pool: Pool::default() }) }
     }
 
-    /// What it offers or grants.
+    /// The settings that are offered or granted.
     #[must_use]
     pub fn settings(&self) -> DeflateSettings {
         self.shared.settings
@@ -75,20 +75,20 @@ impl fmt::Debug for Deflate {
     }
 }
 
-/// What a peer did wrong in a compressed message.
+/// Why a compressed message of the peer is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeflateError {
-    /// More than the limit, inflated or as it came.
+    /// Larger than the limit, inflated or compressed.
     #[error("a compressed message is larger than {max} bytes")]
     TooLarge {
         /// The limit in bytes.
         max: usize,
     },
-    /// No DEFLATE.
+    /// Not valid DEFLATE data.
     #[error("a compressed message cannot be inflated")]
     Corrupt,
-    /// Another message began in the middle of it.
+    /// Another message began before it ended.
     #[error("a message began before the compressed one had ended")]
     Interrupted,
 }

@@ -1,15 +1,15 @@
-//! Which parameters two sides agree to (RFC 7692, section 7.1).
+//! Negotiates the parameters of two sides (RFC 7692, section 7.1).
 
 use crate::deflate::header::{self, Extension, Malformed};
 use crate::deflate::{ContextTakeover, Deflate, DeflateSettings, WindowBits};
 
-/// What was agreed for one connection, as one side sees it.
+/// The parameters that were agreed for one connection, as one side sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Agreed {
-    /// Whether what this side sends refers to earlier messages.
+    /// Whether messages of this side refer to earlier ones.
     pub own_takeover: ContextTakeover,
-    /// Whether what the peer sends does.
+    /// Whether messages of the peer refer to earlier ones.
     pub peer_takeover: ContextTakeover,
     /// The window of this side's compressor, 8 to 15.
     pub own_window_bits: u8,
@@ -17,14 +17,14 @@ pub struct Agreed {
     pub peer_window_bits: u8,
 }
 
-/// Why there is nothing to agree on.
+/// Why the negotiation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NegotiationError {
     /// The header does not follow its grammar.
     #[error("Sec-WebSocket-Extensions is malformed")]
     Malformed,
-    /// The response grants what was not offered, or not what was.
+    /// The response grants an extension or parameters that were not offered.
     #[error("the response demands an extension, or parameters of one, that were not offered")]
     NotOffered,
 }
@@ -35,7 +35,7 @@ impl From<Malformed> for NegotiationError {
     }
 }
 
-/// The parameters of one element of the header, checked.
+/// The checked parameters of one element of the header.
 #[derive(Debug, Default, Clone, Copy)]
 struct Parameters {
     server_no_context_takeover: bool,
@@ -44,7 +44,7 @@ struct Parameters {
     client_max_window_bits: Option<ClientBits>,
 }
 
-/// `client_max_window_bits`, which may come without a value in an offer.
+/// `client_max_window_bits`. In an offer its value may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ClientBits {
     Any,
@@ -52,8 +52,8 @@ enum ClientBits {
 }
 
 impl Deflate {
-    /// The value of a client's header: what the settings ask for, and for servers that refuse to go
-    /// below a window of theirs the same without sizes.
+    /// The value of a client's header. It offers the parameters of the settings, and as a fallback
+    /// the same without window sizes, for servers that refuse a smaller window.
     #[must_use]
     pub fn offer(&self) -> String {
         let settings = self.settings();
@@ -66,8 +66,8 @@ impl Deflate {
         if first == fallback { first } else { format!("{first}, {fallback}") }
     }
 
-    /// Answers a client's offers: the first that can be granted is, with the value of the server's
-    /// header. `None`: the connection goes without compression.
+    /// Answers a client's offers. The first offer that can be granted is granted, and the value of
+    /// the server's header is returned with it. `None`: the connection is not compressed.
     ///
     /// # Errors
     /// [`NegotiationError::Malformed`]
@@ -76,16 +76,15 @@ impl Deflate {
         offers: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Option<(Agreed, String)>, NegotiationError> {
         let offers = header::parse(offers)?;
-        // An offer with a parameter or a value that is not known is declined, and the next one is
-        // looked at.
+        // An offer with an unknown parameter or value is declined, and the next one is checked.
         let acceptable = offers.iter().filter(|offer| offer.name == NAME).find_map(Parameters::read);
         Ok(acceptable.map(|offer| grant(self.settings(), offer)))
     }
 
-    /// Checks what a server answered to [`Deflate::offer`]. `None`: it does not want compression.
+    /// Checks the server's answer to [`Deflate::offer`]. `None`: the server declines compression.
     ///
     /// # Errors
-    /// [`NegotiationError`]; the client has to give up the connection.
+    /// [`NegotiationError`]; the client must then close the connection.
     pub fn check_answer<'a>(
         &self,
         answer: impl IntoIterator<Item = &'a [u8]>,
@@ -118,28 +117,28 @@ fn offer(settings: DeflateSettings) -> String {
     offer
 }
 
-/// The server's side: what is granted for an offer, and the header that says so.
+/// The server's side: the parameters granted for an offer, and the header that grants them.
 fn grant(settings: DeflateSettings, offer: Parameters) -> (Agreed, String) {
     let mut answer = NAME.to_owned();
-    // 7.1.1.1: the client may demand it; 7.1.1.2: the server may, whether it was offered or not.
+    // 7.1.1.1: the client may require it. 7.1.1.2: the server may, even if it was not offered.
     let own_takeover = settings.own_takeover.unless(offer.server_no_context_takeover);
     if own_takeover == ContextTakeover::Forbidden {
         push(&mut answer, SERVER_NO_CONTEXT_TAKEOVER, None);
     }
-    // 7.1.2.2: only a client that says that it can is asked for a smaller window.
+    // 7.1.2.2: only a client that offers it may be asked for a smaller window.
     let wanted = settings.peer_window_bits.get();
     let peer_window_bits = match offer.client_max_window_bits {
         None => WindowBits::MAX.get(),
         Some(ClientBits::Any) => wanted,
         Some(ClientBits::AtMost(bits)) => wanted.min(bits),
     };
-    // A client that cannot keep to the window is not given a context of 32 KiB instead.
+    // A client that cannot limit its window gets no context, which would take 32 KiB.
     let peer_takeover =
         settings.peer_takeover.unless(offer.client_no_context_takeover || peer_window_bits > wanted);
     if peer_takeover == ContextTakeover::Forbidden {
         push(&mut answer, CLIENT_NO_CONTEXT_TAKEOVER, None);
     }
-    // 7.1.2.1: required where it was offered.
+    // 7.1.2.1: required if it was offered.
     let own_window_bits = settings.own_window_bits.get().min(offer.server_max_window_bits.unwrap_or(u8::MAX));
     if offer.server_max_window_bits.is_some() || own_window_bits < WindowBits::MAX.get() {
         push(&mut answer, SERVER_MAX_WINDOW_BITS, Some(own_window_bits));
@@ -150,8 +149,8 @@ fn grant(settings: DeflateSettings, offer: Parameters) -> (Agreed, String) {
     (Agreed { own_takeover, peer_takeover, own_window_bits, peer_window_bits }, answer)
 }
 
-/// The client's side: what a server's answer means, if it is one to an offer of [`Deflate::offer`].
-/// Of sizes the server is free to choose, because one of the offers has none.
+/// The client's side: the parameters of a server's answer, if it answers an offer of
+/// [`Deflate::offer`]. The server may choose any window size, because one of the offers has none.
 fn accept(settings: DeflateSettings, granted: Parameters) -> Option<Agreed> {
     let peer_window_bits = granted.server_max_window_bits.unwrap_or(WindowBits::MAX.get());
     if settings.peer_takeover == ContextTakeover::Forbidden && !granted.server_no_context_takeover {
@@ -161,7 +160,7 @@ fn accept(settings: DeflateSettings, granted: Parameters) -> Option<Agreed> {
     let own_window_bits = match granted.client_max_window_bits {
         None => own,
         Some(ClientBits::AtMost(bits)) => own.min(bits),
-        // 7.1.2.2: in an answer it has a value.
+        // 7.1.2.2: in an answer the value is required.
         Some(ClientBits::Any) => return None,
     };
     Some(Agreed {
@@ -179,8 +178,8 @@ impl ContextTakeover {
 }
 
 impl Parameters {
-    /// `None` for a parameter that is unknown, there twice, or of another value than section 7.1
-    /// permits.
+    /// `None` if a parameter is unknown, occurs twice, or has a value that section 7.1 does not
+    /// permit.
     fn read(extension: &Extension) -> Option<Self> {
         let mut read = Self::default();
         for (name, value) in &extension.parameters {
@@ -234,7 +233,7 @@ const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 mod tests {
     use super::*;
 
-    /// Allows everything, so that only what the peer demands is restricted.
+    /// Allows everything, so that only the requirements of the peer restrict.
     fn generous() -> DeflateSettings {
         DeflateSettings::default()
             .with_own_takeover(ContextTakeover::Allowed)

@@ -1,4 +1,4 @@
-//! The states of zlib that connections share.
+//! The zlib states that connections share.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use flate2::{Compress, Compression, Decompress};
 
 use crate::deflate::settings::WindowBits;
 
-/// States that wait for the next message, a few of each window size that was asked for.
+/// States that wait for the next message, a few of each window size in use.
 #[derive(Default)]
 pub(super) struct Pool {
     compressors: Mutex<Vec<(Key, Compress)>>,
@@ -16,7 +16,7 @@ pub(super) struct Pool {
 type Key = (WindowBits, u32);
 
 impl Pool {
-    /// A compressor that remembers nothing.
+    /// A compressor without context.
     pub(super) fn compressor(&self, bits: WindowBits, level: u32) -> Compress {
         take(&self.compressors, (bits, level))
             .unwrap_or_else(|| Compress::new_with_window_bits(Compression::new(level), false, bits.get()))
@@ -27,7 +27,7 @@ impl Pool {
         put(&self.compressors, (bits, level), compressor, MAX_COMPRESSORS);
     }
 
-    /// A decompressor that remembers nothing.
+    /// A decompressor without context.
     pub(super) fn decompressor(&self, bits: WindowBits) -> Decompress {
         take(&self.decompressors, bits).unwrap_or_else(|| Decompress::new_with_window_bits(false, bits.get()))
     }
@@ -51,9 +51,9 @@ fn put<K, T>(pool: &Mutex<Vec<(K, T)>>, key: K, state: T, max: usize) {
     }
 }
 
-/// A compressor is used for the time of a function call, so no more are in use than there are
-/// threads. 0.3 MiB each.
+/// A compressor is in use only during a function call, so at most one per thread is in use. 0.3 MiB
+/// each.
 const MAX_COMPRESSORS: usize = 16;
 
-/// A decompressor is used from the first to the last byte of a message. 48 KiB each.
+/// A decompressor is in use from the first to the last byte of a message. 48 KiB each.
 const MAX_DECOMPRESSORS: usize = 64;

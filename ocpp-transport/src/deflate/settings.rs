@@ -1,12 +1,12 @@
-//! What a side offers or grants of permessage-deflate (RFC 7692, section 7.1).
+//! The parameters that a side offers or grants (RFC 7692, section 7.1).
 
 /// Whether a compressor refers to earlier messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ContextTakeover {
-    /// Each message stands for itself.
+    /// Each message is compressed independently.
     #[default]
     Forbidden,
-    /// Messages may refer to those before them, where the other side allows it too.
+    /// Messages may refer to earlier ones if the other side allows it, too.
     Allowed,
 }
 
@@ -20,7 +20,7 @@ impl WindowBits {
     /// 32 KiB.
     pub const MAX: Self = Self(15);
 
-    /// `None` outside 9 to 15: zlib has no raw window of 256 bytes, for which RFC 7692 has 8.
+    /// `None` outside 9 to 15. RFC 7692 also has 8, but zlib has no raw window of 256 bytes.
     #[must_use]
     pub const fn new(bits: u8) -> Option<Self> {
         if bits >= Self::MIN.0 && bits <= Self::MAX.0 { Some(Self(bits)) } else { None }
@@ -33,20 +33,21 @@ impl WindowBits {
     }
 }
 
-/// What a side offers or grants.
+/// The parameters that a side offers or grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeflateSettings {
-    /// For what this side sends. Default: forbidden. Allowed costs up to 0.3 MiB for each
+    /// For messages of this side. Default: forbidden. If allowed, it takes up to 0.3 MiB for each
     /// connection.
     pub own_takeover: ContextTakeover,
-    /// For what the peer sends. Default: forbidden. Allowed costs up to 48 KiB for each connection.
+    /// For messages of the peer. Default: forbidden. If allowed, it takes up to 48 KiB for each
+    /// connection.
     pub peer_takeover: ContextTakeover,
     /// The largest window of this side's compressor. Default 15.
     pub own_window_bits: WindowBits,
-    /// The largest window of the peer's compressor, if it goes along with that. Default 15.
+    /// The largest window of the peer's compressor, if the peer supports a limit. Default 15.
     pub peer_window_bits: WindowBits,
-    /// Shorter messages are sent as they are. Default 256 bytes: below, compression saves no
+    /// Shorter messages are sent uncompressed. Default 256 bytes: below that, compression saves no
     /// packet.
     pub min_bytes: usize,
     /// zlib's level, 1 (fast) to 9 (small). Default 3.
@@ -78,13 +79,13 @@ impl DeflateSettings {
         Self { peer_window_bits, ..self }
     }
 
-    /// Sets from how many bytes on a message is compressed.
+    /// Sets the length from which messages are compressed, in bytes.
     #[must_use]
     pub fn with_min_bytes(self, min_bytes: usize) -> Self {
         Self { min_bytes, ..self }
     }
 
-    /// Sets zlib's level, 1 (fast) to 9 (small); others are taken for the nearer of these.
+    /// Sets zlib's level, 1 (fast) to 9 (small). Other values are replaced by the nearer of these.
     #[must_use]
     pub fn with_level(self, level: u32) -> Self {
         Self { level: level.clamp(1, 9), ..self }

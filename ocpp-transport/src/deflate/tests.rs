@@ -1,5 +1,5 @@
-//! Frames through [`Inbound`], read by tungstenite; RFC 7692's own examples; what both halves make
-//! of random messages.
+//! Frames through [`Inbound`] into tungstenite, the examples of RFC 7692, and round trips of random
+//! messages.
 
 use std::io::{self, Cursor, Read, Write};
 
@@ -20,7 +20,7 @@ const AGREED: Agreed = Agreed {
     peer_window_bits: 15,
 };
 
-/// What comes out of `input`, given and taken in pieces of these sizes.
+/// The output for `input`, where input and output pass in pieces of these sizes.
 fn rewrite(
     inbound: &mut Inbound,
     mut input: &[u8],
@@ -97,7 +97,7 @@ fn rfc_7692_7_2_3_2_sharing_lz77_sliding_window() {
     let second: &[u8] = &[0xc1, 0x05, 0xf2, 0x00, 0x11, 0x00, 0x00];
     check(&[first, second], &["Hello", "Hello"]);
 
-    // Without context takeover the second refers to what nobody has.
+    // Without context takeover the second message refers to unknown data.
     let agreed = Agreed { peer_takeover: ContextTakeover::Forbidden, ..AGREED };
     let mut alone = Inbound::new(Some((Deflate::default(), agreed)), MAX);
     let messages = read(rewrite(&mut alone, &[first, first].concat(), usize::MAX, 4096).unwrap());
@@ -146,7 +146,7 @@ fn control_frames_and_plain_messages_go_through_unchanged() {
 }
 
 #[test]
-fn long_frames_are_divided_so_that_nobody_needs_a_buffer_for_them() {
+fn long_frames_are_divided_and_need_no_buffer() {
     let texts: Vec<String> = [125, 126, 1000, 2000, 2002, 65_000].map(|length| "é".repeat(length / 2)).into();
     for mask in [None, Some([1, 2, 3, 4])] {
         let mut input = Vec::new();
@@ -234,7 +234,7 @@ fn a_bomb_is_refused_with_1009_before_it_is_inflated() {
     assert_eq!(error, DeflateError::TooLarge { max: MAX });
     assert_eq!(error.close_code(), 1009);
     assert!(given <= MAX + 4096, "{given}");
-    // A length that nobody could hold is refused by its header.
+    // A length beyond all memory is refused by its header.
     let huge = [0xc1, 0x7f, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
     let refused = rewrite(&mut self::inbound(), &huge, usize::MAX, 64);
     assert_eq!(refused, Err(DeflateError::TooLarge { max: MAX }));

@@ -1,4 +1,4 @@
-//! What can be wrong with a frame, and how it is answered.
+//! Why a text is not a frame, and how it is answered.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use ocpp_types::{RpcErrorCode, Version};
 
 use crate::message_id::MessageId;
 
-/// What a frame is, by its message type number.
+/// The kind of a frame, by its message type number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// 2
@@ -50,7 +50,7 @@ impl MessageKind {
         }
     }
 
-    /// Whether a version has such messages.
+    /// Whether a version has messages of this kind.
     #[must_use]
     pub fn is_in(self, version: Version) -> bool {
         match self {
@@ -75,14 +75,14 @@ impl fmt::Display for MessageKind {
     }
 }
 
-/// Why a text is not a frame of the version, with what could be read of it.
+/// Why a text is not a frame of the version, and the parts of it that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{fault}")]
 #[non_exhaustive]
 pub struct FrameError {
     /// What is wrong.
     pub fault: Fault,
-    /// What it would have been; `None` where even that cannot be read.
+    /// The kind of the message; `None` if it cannot be read.
     pub kind: Option<MessageKind>,
     /// Its id, if it can be read.
     pub id: Option<MessageId>,
@@ -92,7 +92,7 @@ pub struct FrameError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Longer than the limit; it was not looked at.
+    /// Longer than the limit. The text was not parsed.
     #[error("the frame has {bytes} bytes, at most {max} are accepted")]
     TooLarge {
         /// Its length.
@@ -109,11 +109,11 @@ pub enum Fault {
     /// Not JSON, or not one array.
     #[error("the frame is not a JSON array")]
     NotAnArray,
-    /// The first element is missing or no whole number.
+    /// The first element is missing or is not a whole number.
     #[error("the first element of the frame is not a message type number")]
     MessageType,
-    /// The second element is missing, no text, not of 1 to 36 characters, or has a control
-    /// character in it.
+    /// The second element is missing, is not a string, does not have 1 to 36 characters, or
+    /// contains a control character.
     #[error(
         "the second element of the frame is not a message id of 1 to 36 characters without control characters"
     )]
@@ -130,39 +130,39 @@ pub enum Fault {
         /// How many there are.
         found: usize,
     },
-    /// The action of a CALL or SEND is not a text.
-    #[error("the action of the message is not a text")]
+    /// The action of a CALL or SEND is not a string.
+    #[error("the action of the message is not a string")]
     Action,
     /// The payload of a CALL or SEND is not an object.
     #[error("the payload of the message is not an object")]
     Payload,
-    /// The code of a CALLERROR or CALLRESULTERROR is not a text.
-    #[error("the error code is not a text")]
+    /// The code of a CALLERROR or CALLRESULTERROR is not a string.
+    #[error("the error code is not a string")]
     Code,
 }
 
-/// How a frame is answered that cannot be processed.
+/// The answer to a frame that cannot be processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
     /// [`MessageKind::CallError`] or [`MessageKind::CallResultError`].
     pub kind: MessageKind,
-    /// Of the frame, or `-1`.
+    /// The id of the frame, or `-1`.
     pub id: MessageId,
-    /// Why.
+    /// The error code.
     pub code: RpcErrorCode,
 }
 
 impl FrameError {
-    /// What the version sends for the frame; `None` where nothing may be sent. A CALLRESULTERROR is
-    /// for a CALLRESULT that somebody waits for only.
+    /// The version's answer to the frame; `None` if no answer may be sent. A CALLRESULTERROR is
+    /// sent only for a CALLRESULT that answers an open CALL.
     #[must_use]
     pub fn answer(&self, version: Version) -> Option<Refusal> {
         let id = || self.id.clone().unwrap_or_else(MessageId::unreadable);
         let refusal = |kind, code| Some(Refusal { kind, id: id(), code });
         match self.kind {
-            // 2.0.1 Part 4, 4.2.3: id -1. 1.6 has neither this id nor the code, but its
-            // FormationViolation tells a peer under development what happened; silence would tell
+            // 2.0.1 Part 4, 4.2.3: id -1. 1.6 has neither this id nor the code. Its
+            // FormationViolation shows a developer of the peer what happened; silence would show
             // nothing.
             None => refusal(MessageKind::CallError, RpcErrorCode::RpcFrameworkError),
             Some(MessageKind::Call) => {
@@ -172,16 +172,17 @@ impl FrameError {
                 };
                 refusal(MessageKind::CallError, code)
             }
-            // 2.1: an invalid response is answered, where its id can be read.
+            // 2.1: an invalid response is answered if its id can be read.
             Some(MessageKind::CallResult) if version == Version::V21 && self.id.is_some() => {
                 refusal(MessageKind::CallResultError, RpcErrorCode::RpcFrameworkError)
             }
-            // 2.0.1 Part 4, 4.4 has a code for this and nothing else, so it is sent, though 4.1.3
-            // would permit silence. 1.6 has no such code, and 2.1 says to ignore such a message.
+            // 2.0.1 Part 4, 4.4 has a code for this case only. So it is sent, although 4.1.3 also
+            // permits silence. 1.6 has no such code, and 2.1 requires that such a message is
+            // ignored.
             Some(kind) if !kind.is_in(version) && version == Version::V201 => {
                 refusal(MessageKind::CallError, RpcErrorCode::MessageTypeNotSupported)
             }
-            // There is no answer to an answer, nor to a SEND.
+            // An answer and a SEND are never answered.
             Some(_) => None,
         }
     }

@@ -1,8 +1,8 @@
-//! What stands before the payload, read without a look at the payload.
+//! Reads the parts of a frame before its payload, without parsing the payload.
 //!
-//! A payload is read once, by the decoder of its type, and that tells whether it is JSON at all.
-//! What is here finds its place by the frame's own punctuation. It reads what peers really send;
-//! for everything else there is [`parse`](crate::frame::parse()).
+//! A payload is parsed once, by the decoder of its type, which also finds whether it is JSON. This
+//! reader finds the payload by the punctuation of the frame. It reads frames as peers usually write
+//! them; [`parse`](crate::frame::parse()) reads all others.
 
 use crate::frame::MessageKind;
 use crate::message_id::MessageId;
@@ -21,7 +21,7 @@ pub(crate) struct Head<'a> {
     pub(crate) payload: &'a str,
 }
 
-/// Reads `[2,"id","Action",{…}]` and its kin; `None` where anything is unusual.
+/// Reads frames such as `[2,"id","Action",{…}]`; `None` if anything is unusual.
 pub(crate) fn head(text: &str) -> Option<Head<'_>> {
     let mut cursor = Cursor { text, at: 0 };
     let (kind, id) = cursor.kind_and_id()?;
@@ -40,7 +40,7 @@ pub(crate) fn head(text: &str) -> Option<Head<'_>> {
     is_object.then_some(Head { kind, id, action, payload })
 }
 
-/// The kind and the id of a text that begins like a frame, whatever follows.
+/// The kind and the id of a text that begins like a frame. The rest is not read.
 pub(crate) fn beginning(text: &str) -> Option<(MessageKind, &str)> {
     Cursor { text, at: 0 }.kind_and_id()
 }
@@ -77,7 +77,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A comma, and the white space around it.
+    /// A comma and the white space around it.
     fn separator(&mut self) -> Option<()> {
         self.white_space();
         self.expect(b',')?;
@@ -110,5 +110,5 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// That of JSON (RFC 8259, 2).
+/// The white space of JSON (RFC 8259, section 2).
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];

@@ -1,4 +1,4 @@
-//! Messages of the peer whose payload waits for its type.
+//! Messages of the peer whose payload is not decoded yet.
 
 use std::fmt;
 use std::ops::Range;
@@ -24,10 +24,10 @@ pub struct IncomingResult {
     payload: Payload,
 }
 
-/// Why a payload cannot be taken in.
+/// Why a payload cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
-    /// What surrounds it is not a frame, although it looked like one.
+    /// The text around the payload is not a frame, although it looked like one.
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// It breaks the schema of its type.
@@ -67,7 +67,7 @@ impl Incoming {
         &self.id
     }
 
-    /// Its action, not yet known to exist.
+    /// Its action. The version may not have it.
     #[must_use]
     pub fn action(&self) -> &str {
         match &self.action {
@@ -76,8 +76,8 @@ impl Incoming {
         }
     }
 
-    /// Its payload: from a `{` to a `}`, and otherwise what the peer wrote. [`Incoming::check`]
-    /// tells whether it is JSON.
+    /// Its payload, from a `{` to a `}`, as the peer wrote it. [`Incoming::check`] checks whether
+    /// it is JSON.
     #[must_use]
     pub fn payload(&self) -> &str {
         self.payload.text()
@@ -86,16 +86,16 @@ impl Incoming {
     /// Reads the payload into its type.
     ///
     /// # Errors
-    /// If it breaks the schema, or turns out not to be JSON.
+    /// If it breaks the schema, or is not JSON.
     pub fn decode<T: DeserializeOwned>(&self, version: Version) -> Result<T, PayloadError> {
         self.payload.decode(version)
     }
 
-    /// Whether the message is a frame of the version in all respects; for those whose payload
-    /// nobody decodes.
+    /// Checks whether the message is a valid frame of the version in all respects. For messages
+    /// whose payload is not decoded.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is not.
     pub fn check(&self, version: Version) -> Result<(), FrameError> {
         self.payload.check(version)
     }
@@ -119,7 +119,7 @@ impl IncomingResult {
         &self.id
     }
 
-    /// The payload. [`IncomingResult::check`] tells whether it is JSON.
+    /// The payload. [`IncomingResult::check`] checks whether it is JSON.
     #[must_use]
     pub fn payload(&self) -> &str {
         self.payload.text()
@@ -128,16 +128,16 @@ impl IncomingResult {
     /// Reads the payload into its type.
     ///
     /// # Errors
-    /// If it breaks the schema, or turns out not to be JSON.
+    /// If it breaks the schema, or is not JSON.
     pub fn decode<T: DeserializeOwned>(&self, version: Version) -> Result<T, PayloadError> {
         self.payload.decode(version)
     }
 
-    /// Whether the message is a frame of the version in all respects; for those whose payload
-    /// nobody decodes.
+    /// Checks whether the message is a valid frame of the version in all respects. For messages
+    /// whose payload is not decoded.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is not.
     pub fn check(&self, version: Version) -> Result<(), FrameError> {
         self.payload.check(version)
     }
@@ -146,7 +146,7 @@ impl IncomingResult {
 #[derive(Clone)]
 enum Action {
     InFrame(Range<usize>),
-    /// It was written with escapes.
+    /// The text was written with escapes.
     Unescaped(Box<str>),
 }
 
@@ -156,7 +156,7 @@ impl fmt::Debug for Action {
     }
 }
 
-/// A part of a frame, and whether the whole is known to be one.
+/// A part of a frame, and whether the whole text is known to be a frame.
 #[derive(Clone)]
 struct Payload {
     frame: FrameText,
@@ -172,7 +172,7 @@ impl Payload {
     fn decode<T: DeserializeOwned>(&self, version: Version) -> Result<T, PayloadError> {
         match ocpp_types::decode(self.text()) {
             Ok(value) => Ok(value),
-            // A payload that is no JSON may be the middle of a frame that is none.
+            // If the payload is not JSON, the whole text may not be a frame.
             Err(error) => Err(self.check(version).map_or_else(Into::into, |()| error.into())),
         }
     }
@@ -181,7 +181,7 @@ impl Payload {
         if self.checked {
             return Ok(());
         }
-        // The limits were looked at when the frame came in.
+        // The limits were checked when the frame was received.
         let limits = Limits { max_bytes: usize::MAX, max_depth: usize::MAX };
         parse(&self.frame, version, &limits).map(|_| ())
     }
@@ -193,7 +193,7 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// Where a part of a text stands in it; `None` if it is no part of it.
+/// The position of a part in a text; `None` if it is not a part of it.
 fn place(text: &str, part: &str) -> Option<Range<usize>> {
     let begin = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
     let end = begin.checked_add(part.len())?;

@@ -1,7 +1,7 @@
 //! The frames of OCPP-J: CALL, CALLRESULT, CALLERROR, and in 2.1 CALLRESULTERROR and SEND (Part 4,
 //! 4.2).
 //!
-//! A payload stays the text that it is on the wire until the type that it should have is known.
+//! A payload stays the text of the wire until its type is known.
 //!
 //! ```
 //! use ocpp_transport::frame::{self, Frame, Limits};
@@ -57,10 +57,10 @@ pub enum Frame<'a> {
     CallResult {
         /// The id of the CALL.
         id: MessageId,
-        /// Any JSON value; only a response's own type tells whether it is acceptable.
+        /// Any JSON value. The type of the response decides whether it is acceptable.
         payload: &'a RawValue,
     },
-    /// The refusal of a CALL for reasons of transport or format.
+    /// The refusal of a CALL because of its transport or format.
     CallError(Refused<'a>),
     /// The refusal of a CALLRESULT (2.1). It is never answered.
     CallResultError(Refused<'a>),
@@ -75,7 +75,7 @@ pub enum Frame<'a> {
     },
 }
 
-/// What a CALLERROR or a CALLRESULTERROR says.
+/// The content of a CALLERROR or a CALLRESULTERROR.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Refused<'a> {
@@ -83,13 +83,13 @@ pub struct Refused<'a> {
     pub id: MessageId,
     /// What went wrong.
     pub code: RpcErrorCode,
-    /// For people; at most [`MAX_DESCRIPTION`] characters, the rest is cut off, and possibly empty.
+    /// For people; may be empty. Text after [`MAX_DESCRIPTION`] characters is cut off.
     pub description: String,
-    /// A JSON object; none if the peer left it out.
+    /// A JSON object; `None` if the peer omitted it.
     pub details: Option<&'a RawValue>,
 }
 
-/// Bounds on a frame that comes in, checked before it is interpreted.
+/// Bounds on a received frame, checked before it is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -101,11 +101,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// 128 KiB. The longest text with a bound in 2.0.1, a certificate chain of 10,000 characters,
-    /// takes 60 kB if each character is written as an escape; twice that leaves room for lists.
+    /// 128 KiB. The longest bounded text in 2.0.1 is a certificate chain of 10,000 characters. It
+    /// takes 60 kB if each character is escaped. Twice that leaves room for lists.
     pub const MAX_BYTES: usize = 128 * 1024;
-    /// 100 levels. The schemas nest less than ten deep; the rest is for customData. A reader of
-    /// JSON takes some of the stack for each level, and those of `ocpp-types` end at 127 of a
+    /// 100 levels. The schemas use less than ten levels; the rest is for customData. A JSON parser
+    /// uses stack for each level, and the parsers of `ocpp-types` accept at most 127 levels in a
     /// payload.
     pub const MAX_DEPTH: usize = 100;
 
@@ -123,7 +123,7 @@ impl Default for Limits {
 }
 
 impl Frame<'_> {
-    /// The text of the frame, with the error codes as the version spells them.
+    /// The text of the frame, with the error codes in the spelling of the version.
     #[must_use]
     pub fn encode(&self, version: Version) -> String {
         match self {

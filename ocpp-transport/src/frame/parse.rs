@@ -1,4 +1,4 @@
-//! From text to frame, with every rule looked at.
+//! Parses a text as a frame and checks every rule.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::message_id::MessageId;
 /// Reads one frame of a version.
 ///
 /// # Errors
-/// If it breaks a limit or is not a frame; [`FrameError::answer`] says how to answer it.
+/// If it breaks a limit or is not a frame. [`FrameError::answer`] returns the answer to it.
 pub fn parse<'a>(text: &'a str, version: Version, limits: &Limits) -> Result<Frame<'a>, FrameError> {
     check_limits(text, limits)?;
     let Ok(elements) = serde_json::from_str::<Elements<'_>>(text) else {
@@ -57,7 +57,7 @@ pub fn parse<'a>(text: &'a str, version: Version, limits: &Limits) -> Result<Fra
 /// If it is too long or nested too deeply.
 pub(crate) fn check_limits(text: &str, limits: &Limits) -> Result<(), FrameError> {
     if text.len() > limits.max_bytes {
-        // Not looked at, not even for its id.
+        // The text is not parsed, not even for its id.
         let fault = Fault::TooLarge { bytes: text.len(), max: limits.max_bytes };
         return Err(FrameError { fault, kind: None, id: None });
     }
@@ -67,7 +67,7 @@ pub(crate) fn check_limits(text: &str, limits: &Limits) -> Result<(), FrameError
     Ok(())
 }
 
-/// For a text that cannot be read as a whole: its beginning may be readable, and with it the id.
+/// For a text that cannot be parsed as a whole. Its beginning may be readable, and with it the id.
 fn unreadable(text: &str, fault: Fault) -> FrameError {
     let (kind, id) = beginning(text).unzip();
     FrameError { fault, kind, id: id.and_then(|id| MessageId::try_from(id).ok()) }
@@ -85,8 +85,8 @@ fn request<'a>(elements: &Elements<'a>) -> Result<(Cow<'a, str>, &'a RawValue), 
 }
 
 fn refused<'a>(elements: &Elements<'a>, id: &MessageId) -> Result<Refused<'a>, Fault> {
-    // Description and details are of no use to a program, and often left out: their absence is
-    // forgiven.
+    // Programs do not need description and details, and peers often omit them. So both may be
+    // missing.
     let [_, _, code, rest @ ..] = elements.slice() else {
         return Err(Fault::ElementCount { found: elements.count });
     };
@@ -102,10 +102,9 @@ fn refused<'a>(elements: &Elements<'a>, id: &MessageId) -> Result<Refused<'a>, F
 
 /// The elements of the outer array, as text.
 struct Elements<'a> {
-    /// The first ones. No frame has more than five, so a sixth is enough to see that there are too
-    /// many.
+    /// The first elements. A frame has at most five, so the sixth shows that there are too many.
     kept: Vec<&'a RawValue>,
-    /// How many there are in truth.
+    /// The number of all elements.
     count: usize,
 }
 
@@ -166,15 +165,15 @@ fn is_object(element: &RawValue) -> bool {
     element.get().starts_with('{')
 }
 
-/// Whether arrays and objects nest at most `max` levels deep. The text need not be JSON: what is
-/// not is found later.
+/// Whether arrays and objects nest at most `max` levels deep. The text may not be JSON; that is
+/// found later.
 fn nested_at_most(text: &str, max: usize) -> bool {
-    // A text that opens no more than `max` times cannot nest deeper, which is true of most.
+    // A text with at most `max` opening brackets cannot nest deeper. This is true of most texts.
     opened(text.as_bytes()) <= max || walk(text, max)
 }
 
-/// How often `[` or `{` stands in a text, in strings too. In blocks that the compiler turns into a
-/// few instructions.
+/// Counts `[` and `{` in a text, including those in strings. It works on blocks, which the compiler
+/// turns into a few instructions.
 fn opened(text: &[u8]) -> usize {
     // The two differ in one bit.
     let in_block = |block: &[u8]| block.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum::<u8>();

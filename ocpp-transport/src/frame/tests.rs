@@ -4,7 +4,7 @@ const V16: Version = Version::V16;
 const V201: Version = Version::V201;
 const V21: Version = Version::V21;
 
-/// What a text is answered with in 2.0.1: the id and the code of a CALLERROR.
+/// The answer to a text in 2.0.1: the id and the code of a CALLERROR.
 #[track_caller]
 fn check_error(text: &str, expected: Option<(&str, RpcErrorCode)>) {
     let answer = parse(text, V201, &Limits::default()).unwrap_err().answer(V201);
@@ -15,7 +15,7 @@ fn check_error(text: &str, expected: Option<(&str, RpcErrorCode)>) {
     assert!(read.is_none_or(|head| serde_json::from_str::<&RawValue>(head.payload).is_err()), "{text}");
 }
 
-/// Reading and writing gives the same text, and the quick reader agrees where it says anything.
+/// Reading and writing give the same text, and the quick reader agrees if it returns anything.
 #[track_caller]
 fn check_round_trip(text: &str, version: Version) {
     let frame = parse(text, version, &Limits::default()).unwrap();

@@ -1,12 +1,12 @@
-//! The text of a frame, shared by whoever keeps a part of it.
+//! The text of a frame, shared by the holders of its parts.
 
 use std::fmt;
 use std::ops::Deref;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-/// The text of a frame as it came in. Clones share it. Its `Debug` tells the length only, for a
-/// payload may hold what no log should.
+/// The text of a frame as it was received. Clones share it. `Debug` shows only the length, because
+/// a payload may contain secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FrameText(Utf8Bytes);
 

@@ -1,4 +1,4 @@
-//! From frame to text.
+//! Writes frames as text.
 
 use ocpp_types::{RpcErrorCode, Version};
 use serde_json::value::RawValue;
@@ -66,12 +66,12 @@ fn refused(
     text
 }
 
-/// `[2,"id",`, with room for `more` bytes and what separates them.
+/// `[2,"id",`, with capacity for `more` bytes and the separators.
 fn begin(kind: MessageKind, id: &MessageId, more: usize) -> String {
     let mut text = String::with_capacity(id.as_str().len() + more + 16);
     text.push('[');
-    // All numbers that are sent have one digit, and the machinery of formatting costs more than the
-    // rest of this.
+    // Every message type number that is sent has one digit. Formatting it would cost more than the
+    // rest of this function.
     match u32::try_from(kind.number()).ok().and_then(|number| char::from_digit(number, 10)) {
         Some(digit) => text.push(digit),
         None => text.push_str(&kind.number().to_string()),

@@ -1,4 +1,4 @@
-//! What goes in and out of a session.
+//! The inputs and outputs of a session.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::frame::{FrameError, Incoming, IncomingResult};
 use crate::message_id::MessageId;
 use crate::session::retry::Retry;
 
-/// Names a CALL of this side within its session.
+/// Identifies a CALL of this side within its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallKey(pub(super) u64);
 
@@ -23,7 +23,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// A message with a payload that nobody checks further.
+    /// A message with a payload that is not checked further.
     #[must_use]
     pub fn new(action: impl Into<Cow<'static, str>>, payload: &RawValue) -> Self {
         Self::written(action, payload.get().to_owned())
@@ -40,14 +40,14 @@ impl Outgoing {
         &self.action
     }
 
-    /// Sends the message under this id, as one that is sent anew on another connection may be
-    /// (2.0.1 errata 2024-09, 4.1.4). Without it the session makes one up.
+    /// Sends the message with this id, as is permitted for a message that is repeated on another
+    /// connection (2.0.1 errata 2024-09, 4.1.4). Without it the session generates an id.
     #[must_use]
     pub fn with_id(self, id: MessageId) -> Self {
         Self { id: Some(id), ..self }
     }
 
-    /// Sends a CALL again where it fails. A SEND is sent once all the same.
+    /// Sends a CALL again if it fails. A SEND is always sent once.
     #[must_use]
     pub fn with_retry(self, retry: Retry) -> Self {
         Self { retry: Some(retry), ..self }
@@ -69,13 +69,13 @@ impl fmt::Debug for Outgoing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transmit {
-    /// What it is.
+    /// Its kind.
     pub kind: TransmitKind,
     /// The frame.
     pub text: String,
 }
 
-/// What a frame to be sent is.
+/// The kind of a frame to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransmitKind {
@@ -96,21 +96,21 @@ pub enum TransmitKind {
     ResultRefusal(MessageId),
 }
 
-/// Something that the application has to know.
+/// An event for the application.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The peer calls; answer with [`Session::answer`](super::Session::answer). The next one comes
-    /// after that.
+    /// The peer sent a CALL. Answer it with [`Session::answer`](super::Session::answer). The next
+    /// one follows after that.
     Call(Incoming),
-    /// The peer has sent something that is not answered (2.1).
+    /// The peer sent a message that is not answered (2.1).
     Send(Incoming),
     /// The deadline for an answer has passed; InternalError was sent in its place.
     AnswerOverdue {
         /// The id of the CALL.
         id: MessageId,
     },
-    /// A CALL of this side is over.
+    /// A CALL of this side has ended.
     CallEnded {
         /// Which one.
         key: CallKey,
@@ -124,11 +124,11 @@ pub enum Event {
         /// How often it has been sent so far.
         attempts: u32,
     },
-    /// The peer sent something that is not a frame, or not one that is permitted; it was answered
-    /// as far as it may be.
+    /// The peer sent a text that is not a frame, or a frame that is not permitted. It was answered
+    /// as far as an answer is permitted.
     Refused(FrameError),
-    /// The peer sent what it may not send before BootNotification is accepted, or what this side
-    /// may not take before (B01.FR.08, B02.FR.02, B03.FR.07). A CALL was answered with
+    /// The peer sent a message that it may not send before BootNotification is accepted, or that
+    /// this side may not accept before (B01.FR.08, B02.FR.02, B03.FR.07). A CALL was answered with
     /// SecurityError, a SEND was dropped.
     NotAccepted {
         /// The id of the message.
@@ -136,7 +136,7 @@ pub enum Event {
         /// Its action, as the peer wrote it.
         action: String,
     },
-    /// An answer to nothing: too late, or never asked for. It was ignored.
+    /// An answer that no CALL waits for: it is too late, or was never requested. It was ignored.
     UnmatchedAnswer {
         /// The id in the answer.
         id: MessageId,
@@ -159,7 +159,7 @@ pub enum Event {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallOutcome {
-    /// With a CALLRESULT. Where its payload cannot be taken in, tell
+    /// With a CALLRESULT. If its payload cannot be decoded, call
     /// [`Session::refuse_result`](super::Session::refuse_result).
     Result(IncomingResult),
     /// With a CALLERROR.
@@ -171,14 +171,14 @@ pub enum CallOutcome {
         /// The peer's details, a JSON object.
         details: Box<RawValue>,
     },
-    /// With an answer that is no frame.
+    /// With an answer that is not a frame.
     Unreadable(FrameError),
     /// Without an answer in time.
     Timeout,
-    /// It was not sent: this side may not send it before BootNotification is accepted, or after it
-    /// was rejected.
+    /// The CALL was not sent: this side may not send it before BootNotification is accepted, or
+    /// after it was rejected.
     NotAccepted,
-    /// With the connection.
+    /// With the end of the connection.
     Disconnected,
 }
 
@@ -197,17 +197,17 @@ pub enum Answer {
     },
 }
 
-/// Why a call is not taken on.
+/// Why a call is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallRefused {
-    /// As many calls wait as the settings permit.
+    /// The number of waiting calls has reached the limit.
     #[error("{max} messages are waiting already")]
     QueueFull {
         /// The limit.
         max: usize,
     },
-    /// The frame would be longer than a peer has to accept.
+    /// The frame would be longer than the limit that a peer must accept.
     #[error("the frame has {bytes} bytes, at most {max} may be sent")]
     TooLarge {
         /// Its length.
@@ -215,14 +215,14 @@ pub enum CallRefused {
         /// The limit.
         max: usize,
     },
-    /// A SEND before BootNotification is accepted. A CALL is taken on, for it may have become
-    /// permitted when it is its turn.
-    #[error("it may not be sent before BootNotification is accepted")]
+    /// A SEND before BootNotification is accepted. A CALL is queued, because it may be permitted
+    /// when its turn comes.
+    #[error("the message may not be sent before BootNotification is accepted")]
     NotAccepted,
-    /// A SEND in a version that has none.
+    /// A SEND in a version without such messages.
     #[error("only OCPP 2.1 has messages without an answer")]
     NoSend,
-    /// The connection is over.
+    /// The connection has ended.
     #[error("the connection is closed")]
     Disconnected,
 }
@@ -231,10 +231,10 @@ pub enum CallRefused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnswerRefused {
-    /// The CALL is answered already, or was never made.
-    #[error("the CALL does not wait for an answer any more")]
+    /// The CALL is already answered, or was never made.
+    #[error("the CALL no longer waits for an answer")]
     Overdue,
-    /// The frame would be longer than a peer has to accept.
+    /// The frame would be longer than the limit that a peer must accept.
     #[error("the answer has {bytes} bytes, at most {max} may be sent")]
     TooLarge {
         /// Its length.

@@ -1,9 +1,9 @@
-//! A queue that is empty or has one item almost always.
+//! A queue that usually has no item or one.
 
 use std::collections::VecDeque;
 
-/// First in, first out. The first item needs no memory of its own, and an empty queue keeps none:
-/// there are as many of these as connections.
+/// First in, first out. The first item is stored inline, and an empty queue keeps no memory,
+/// because every connection has such queues.
 #[derive(Debug)]
 pub(super) struct Fifo<T> {
     first: Option<T>,

@@ -1,10 +1,10 @@
-//! What may pass before BootNotification is accepted.
+//! Which messages may pass before BootNotification is accepted.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// Which side of the connection a session is.
+/// The side of the connection that a session serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The charging station.
@@ -13,28 +13,28 @@ pub enum Role {
     Csms,
 }
 
-/// What the CSMS has answered to the station's BootNotification.
+/// The CSMS's answer to the station's BootNotification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Registration {
-    /// Nothing yet. The station has started, and has to send BootNotification first (B01.FR.08).
+    /// None yet. The station has started, and must send BootNotification first (B01.FR.08).
     NotBooted,
     /// Pending: the station sends only what the CSMS triggers (B02.FR.02).
     Pending,
     /// Rejected: neither side sends anything but BootNotification (B03.FR.03, B03.FR.07).
     Rejected,
-    /// Accepted: everything may be sent. What a new session begins with unless it is told
-    /// otherwise, for a station that only connects again does not boot again, and a CSMS that was
-    /// restarted may have forgotten its stations.
+    /// Accepted: everything may be sent. A new session begins with it by default, because a station
+    /// that only reconnects does not boot again, and a CSMS that was restarted may not remember its
+    /// stations.
     #[default]
     Accepted,
 }
 
-/// The state of the registration, and what follows from it for either side.
+/// The state of the registration, and its consequences for either side.
 #[derive(Debug)]
 pub(super) struct Gate {
     role: Role,
     registration: Registration,
-    /// One bit for each row of [`TRIGGERS`]: the CSMS has asked for it.
+    /// One bit for each row of [`TRIGGERS`]: the CSMS has requested it.
     triggered: u16,
 }
 
@@ -59,7 +59,7 @@ impl Gate {
         }
     }
 
-    /// Whether this side takes a message of the peer now.
+    /// Whether this side accepts a message of the peer now.
     pub(super) fn may_receive(&self, action: &str) -> bool {
         match self.role {
             Role::ChargingStation => self.csms_may(),
@@ -67,7 +67,7 @@ impl Gate {
         }
     }
 
-    /// Notes that a CALL of the CSMS passes, in whichever direction that is.
+    /// Notes a CALL of the CSMS, which either side may be sending or receiving.
     pub(super) fn handle_call_of_csms(&mut self, action: &str, payload: &str) {
         if self.registration == Registration::Accepted {
             return;
@@ -117,8 +117,8 @@ impl Gate {
     }
 
     fn csms_may(&self) -> bool {
-        // B03.FR.03, B03.FR.08. Before that it may ask for a BootNotification, and configure a
-        // station that is Pending.
+        // B03.FR.03, B03.FR.08. In the other states it may request a BootNotification, and
+        // configure a station that is Pending.
         self.registration != Registration::Rejected
     }
 }
@@ -144,8 +144,8 @@ enum Status {
     Rejected,
 }
 
-/// What the CSMS asks for (`requestedMessage`, or the action of the request), and the action that
-/// follows; empty is any.
+/// The request of the CSMS (`requestedMessage`, or the action of the request), and the action that
+/// follows. An empty text stands for any action.
 const TRIGGERS: [(&str, &str); 16] = [
     ("DiagnosticsStatusNotification", "DiagnosticsStatusNotification"),
     ("FirmwareStatusNotification", "FirmwareStatusNotification"),
@@ -160,7 +160,7 @@ const TRIGGERS: [(&str, &str); 16] = [
     ("SignV2GCertificate", "SignCertificate"),
     ("SignV2G20Certificate", "SignCertificate"),
     ("SignCombinedCertificate", "SignCertificate"),
-    // 2.1: only the vendor knows what follows.
+    // 2.1: only the vendor knows which action follows.
     ("CustomTrigger", ""),
     ("GetBaseReport", "NotifyReport"),
     ("GetReport", "NotifyReport"),
@@ -173,8 +173,7 @@ mod tests {
     const STATES: [Registration; 4] =
         [Registration::NotBooted, Registration::Pending, Registration::Rejected, Registration::Accepted];
 
-    /// Whether an action passes in each state, from the sender's and from the receiver's view
-    /// alike.
+    /// Whether an action passes in each state, for the sender and for the receiver.
     #[track_caller]
     fn check(sender: Role, action: &str, asked: Option<(&str, &str)>, expected: [bool; 4]) {
         let receiver = if sender == Role::Csms { Role::ChargingStation } else { Role::Csms };

@@ -1,8 +1,8 @@
-//! One OCPP-J connection as a state machine, without IO and with the time as an argument.
+//! One OCPP-J connection as a state machine, without IO, and with the time as an argument.
 //!
-//! The order of calls: hand in what happened (`handle_text`, `call`, `send`, `answer`,
-//! `handle_timeout`, `disconnect`), then take out what follows until nothing is left
-//! (`poll_transmit`, `poll_event`), then sleep until `poll_timeout`.
+//! The order of calls: pass the inputs in (`handle_text`, `call`, `send`, `answer`,
+//! `handle_timeout`, `disconnect`), then take the outputs until none is left (`poll_transmit`,
+//! `poll_event`), then sleep until `poll_timeout`.
 
 mod event;
 mod fifo;
@@ -55,7 +55,7 @@ pub struct Session {
 
 #[derive(Debug)]
 struct InFlight {
-    /// Its text is gone unless it is needed again.
+    /// Its text is empty unless it may be sent again.
     call: Queued,
     deadline: Instant,
 }
@@ -68,7 +68,7 @@ struct Answering {
 }
 
 impl Session {
-    /// A session of a connection that was just opened. `seed` has to be random: it makes the
+    /// A session of a connection that was just opened. `seed` must be random, because it makes the
     /// message ids unique.
     #[must_use]
     pub fn new(role: Role, version: Version, settings: SessionSettings, seed: [u8; 16]) -> Self {
@@ -89,15 +89,15 @@ impl Session {
         }
     }
 
-    /// Begins with another state of the registration than [`Registration::Accepted`]. From then on
-    /// the session itself sees how BootNotification is answered.
+    /// Begins with another state of the registration than [`Registration::Accepted`]. After that
+    /// the session follows the answers to BootNotification itself.
     #[must_use]
     pub fn with_registration(self, registration: Registration) -> Self {
         let gate = Gate::new(self.gate.role(), registration);
         Self { gate, ..self }
     }
 
-    /// Takes in a text frame of the peer.
+    /// Processes a text frame of the peer.
     pub fn handle_text(&mut self, now: Instant, text: impl Into<FrameText>) {
         if self.disconnected {
             return;
@@ -106,8 +106,7 @@ impl Session {
         if let Err(error) = check_limits(&text, &self.settings.limits) {
             return self.handle_invalid(now, error);
         }
-        // The payload of the usual frame is not looked at here; its decoder tells whether it is
-        // JSON.
+        // The payload of a usual frame is not parsed here. Its decoder finds whether it is JSON.
         if let Some(head) = frame::head(&text) {
             let taken = match head.kind {
                 MessageKind::CallResult => {
@@ -131,17 +130,18 @@ impl Session {
         }
     }
 
-    /// Queues a CALL. It is sent when those before it are answered or have timed out; one that may
-    /// not be sent then, because BootNotification is not accepted, ends with
-    /// [`CallOutcome::NotAccepted`] or, with a retry policy, waits.
+    /// Queues a CALL. It is sent when the earlier ones are answered or have timed out. If it may
+    /// not be sent then, because BootNotification is not accepted, it ends with
+    /// [`CallOutcome::NotAccepted`], or waits if it has a retry policy.
     ///
     /// # Errors
-    /// If the queue is full, the frame too long, or the connection over. Nothing was queued then.
+    /// If the queue is full, the frame is too long, or the connection has ended. Nothing was queued
+    /// then.
     pub fn call(&mut self, now: Instant, call: Outgoing) -> Result<CallKey, CallRefused> {
         if self.disconnected {
             return Err(CallRefused::Disconnected);
         }
-        // One in flight that may have to be sent again has its place in the queue still.
+        // A CALL in flight that may be sent again keeps its place in the queue.
         let kept = self.in_flight.as_ref().map(|in_flight| usize::from(in_flight.call.retry.is_some()));
         let waiting = self.queue.len() + kept.unwrap_or(0);
         let idle = waiting == 0 && kept.is_none();
@@ -157,11 +157,12 @@ impl Session {
         Ok(key)
     }
 
-    /// Sends a message that is not answered (2.1). It does not wait for CALLs, nor they for it.
+    /// Sends a message that is not answered (2.1). It does not wait for CALLs, and they do not wait
+    /// for it.
     ///
     /// # Errors
-    /// If the version has no such messages, it may not be sent now, too many frames wait to be
-    /// sent, the frame is too long, or the connection over. Nothing was sent then.
+    /// If the version has no such messages, the message may not be sent now, too many frames wait
+    /// to be sent, the frame is too long, or the connection has ended. Nothing was sent then.
     pub fn send(&mut self, send: Outgoing) -> Result<(), CallRefused> {
         if self.disconnected {
             return Err(CallRefused::Disconnected);
@@ -183,13 +184,13 @@ impl Session {
     /// Answers the CALL of the peer that is being answered.
     ///
     /// # Errors
-    /// If the deadline has passed, in which case InternalError is sent in its place; or if the
-    /// answer is too long, which is answered with InternalError too.
+    /// If the deadline has passed, or if the answer is too long. InternalError is sent in its place
+    /// in both cases.
     pub fn answer(&mut self, now: Instant, id: &MessageId, answer: Answer) -> Result<(), AnswerRefused> {
         match answer {
             Answer::Result(payload) => self.answer_result(now, id, payload.get()),
             Answer::Error { code, description } => {
-                // Who reads the payload may find that the frame is none.
+                // The reader of a payload may find that the text is not a frame.
                 self.counters.invalid_frames += u64::from(code == RpcErrorCode::RpcFrameworkError);
                 let text = frame::call_error(self.version, id, &code, &description, None);
                 self.finish_answer(now, id, text, None)
@@ -207,7 +208,7 @@ impl Session {
         self.finish_answer(now, id, frame::call_result(id, payload), Some(payload))
     }
 
-    /// Tells the peer that a CALLRESULT of it could not be processed (FR.06). Only 2.1 has a
+    /// Reports to the peer that its CALLRESULT could not be processed (FR.06). Only 2.1 has a
     /// message for that; in other versions nothing is sent.
     pub fn refuse_result(&mut self, id: &MessageId, code: &RpcErrorCode, description: &str) {
         if self.disconnected || !MessageKind::CallResultError.is_in(self.version) || !self.has_room() {
@@ -217,7 +218,7 @@ impl Session {
         self.transmits.push(Transmit { kind: TransmitKind::ResultRefusal(id.clone()), text });
     }
 
-    /// Ends what has waited too long. Call it when the time of [`Session::poll_timeout`] has come.
+    /// Ends what has waited too long. To be called at the time of [`Session::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.deadline <= now) {
             self.counters.timeouts += 1;
@@ -254,7 +255,7 @@ impl Session {
         self.events.pop()
     }
 
-    /// When [`Session::handle_timeout`] is to be called, if nothing happens before.
+    /// When [`Session::handle_timeout`] must be called, if nothing happens earlier.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let call = match &self.in_flight {
@@ -265,7 +266,7 @@ impl Session {
         call.into_iter().chain(answer).min()
     }
 
-    /// Whether a CALL of the peer is still to be answered.
+    /// Whether a CALL of the peer is not answered yet.
     #[must_use]
     pub fn is_answering(&self) -> bool {
         self.answering.is_some()
@@ -277,13 +278,13 @@ impl Session {
         self.gate.registration()
     }
 
-    /// What happened so far that should not have.
+    /// The faults that were counted so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// A message of this side as a frame that is not too long.
+    /// A message of this side as a frame, if it is within the limit.
     fn write(&mut self, kind: MessageKind, message: &Outgoing) -> Result<(MessageId, String), CallRefused> {
         let id = message.id.clone().unwrap_or_else(|| self.ids.next_id());
         let text = frame::request(kind, &id, &message.action, &message.payload);
@@ -294,7 +295,7 @@ impl Session {
         Ok((id, text))
     }
 
-    /// A frame that was read as a whole.
+    /// Handles a frame that was parsed as a whole.
     fn handle_frame(&mut self, now: Instant, text: &FrameText, frame: Frame<'_>) {
         match frame {
             Frame::Call { id, action, payload } => {
@@ -321,7 +322,7 @@ impl Session {
                 None => self.handle_unmatched(id, Some(code)),
             },
             Frame::CallResultError(Refused { id, code, description, .. }) => {
-                // 2.1: there is no answer to it, and the handler has done its work.
+                // 2.1: a CALLRESULTERROR is not answered, and the handler has already run.
                 self.counters.refused_results += 1;
                 self.events.push(Event::ResultRefused { id, code, description });
             }
@@ -331,15 +332,15 @@ impl Session {
     fn handle_call(&mut self, now: Instant, incoming: Incoming) {
         let answering = self.answering.as_ref().map(|answering| &answering.id);
         if answering.into_iter().chain(self.waiting.iter().map(Incoming::id)).any(|id| id == incoming.id()) {
-            // The same CALL again: the one answer that will come is the answer to both.
+            // The same CALL again: one answer answers both.
             self.counters.repeated_calls += 1;
             return;
         }
         if self.answering.is_none() {
             return self.take_up(now, incoming);
         }
-        // A peer should wait for its answer, but its patience may be shorter than a handler takes;
-        // a few are kept and answered in order.
+        // A peer should wait for its answer, but its timeout may be shorter than a handler takes. A
+        // few CALLs are kept and answered in order.
         if self.waiting.len() >= self.settings.max_waiting_calls {
             self.counters.refused_calls += 1;
             self.refuse(
@@ -352,14 +353,14 @@ impl Session {
         self.waiting.push_back(incoming);
     }
 
-    /// Begins to answer a CALL; nothing else is being answered.
+    /// Begins to answer a CALL, while no other one is being answered.
     fn take_up(&mut self, now: Instant, incoming: Incoming) {
         if !self.gate.may_receive(incoming.action()) {
             // FR.04, B02.FR.02, B03.FR.07, B03.FR.08; TC_B_30
             self.refuse(
                 incoming.id(),
                 &RpcErrorCode::SecurityError,
-                "not before BootNotification is accepted",
+                "the action is not permitted before BootNotification is accepted",
             );
             return self.handle_not_accepted(&incoming);
         }
@@ -379,7 +380,7 @@ impl Session {
         }
     }
 
-    /// FR.07: there is no answer, whatever happens.
+    /// FR.07: a SEND is never answered.
     fn handle_send(&mut self, incoming: Incoming) {
         if self.gate.may_receive(incoming.action()) {
             self.events.push(Event::Send(incoming));
@@ -419,7 +420,7 @@ impl Session {
         };
         if let Some(refusal) = error.answer(self.version) {
             match refusal.kind {
-                // Only for a response that was asked for.
+                // Only for a response to an open CALL.
                 MessageKind::CallResultError if answered.is_none() => {}
                 MessageKind::CallResultError => {
                     self.refuse_result(&refusal.id, &refusal.code, &error.to_string());
@@ -467,7 +468,7 @@ impl Session {
         self.in_flight.take_if(|in_flight| in_flight.call.id == *id).map(|in_flight| in_flight.call)
     }
 
-    /// A CALL has failed: it is sent again later, or is over.
+    /// A CALL has failed. It is sent again later, or ends.
     fn end_call(&mut self, now: Instant, mut call: Queued, outcome: CallOutcome) {
         let key = call.key;
         let retried = call.retry.as_mut().and_then(|retrying| {
@@ -495,8 +496,7 @@ impl Session {
         };
         let max = self.settings.limits.max_bytes;
         let outcome = if answering.deadline <= now {
-            // The peer was promised an answer by then, and an answer that comes now is one that it
-            // does not expect.
+            // The peer expects an answer by the deadline, and does not expect one later.
             self.end_overdue(answering.id);
             Err(AnswerRefused::Overdue)
         } else if text.len() > max {
@@ -510,13 +510,13 @@ impl Session {
             Ok(())
         };
         self.answer_next(now);
-        // What waited for the registration may go now.
+        // A CALL that waited for the registration may be sent now.
         self.send_next_call(now);
         outcome
     }
 
     fn end_overdue(&mut self, id: MessageId) {
-        self.refuse(&id, &RpcErrorCode::InternalError, "no answer in time");
+        self.refuse(&id, &RpcErrorCode::InternalError, "the request was not answered in time");
         self.events.push(Event::AnswerOverdue { id });
     }
 
@@ -538,7 +538,7 @@ impl Session {
     }
 }
 
-/// `{}`, the details of a CALLERROR that has none.
+/// `{}`, the details of a CALLERROR without details.
 fn no_details() -> Box<serde_json::value::RawValue> {
     serde_json::value::RawValue::from_string("{}".to_owned()).expect("an empty object is JSON")
 }

@@ -20,11 +20,11 @@ pub(super) struct Queued {
     pub(super) retry: Option<Retrying>,
 }
 
-/// The retry policy of a CALL, and how far it has come.
+/// The retry policy of a CALL, and its progress.
 #[derive(Debug)]
 pub(super) struct Retrying {
     policy: Retry,
-    /// How often it was sent, on earlier connections too.
+    /// How often the CALL was sent, including earlier connections.
     sent: u32,
     not_before: Option<Instant>,
 }
@@ -42,7 +42,7 @@ impl Retrying {
         self.sent
     }
 
-    /// Whether there is another attempt after a failure now; it knows from then on when.
+    /// Whether another attempt follows a failure at `now`. If so, its time is stored.
     pub(super) fn retries(&mut self, now: Instant) -> bool {
         let delay = self.policy.delay_after(self.sent);
         self.not_before = delay.map(|delay| now + delay);
@@ -50,18 +50,17 @@ impl Retrying {
     }
 }
 
-/// The CALLs that wait, in the order in which they were made. One that is to be retried stands in
-/// its old place.
+/// The waiting CALLs, in the order in which they were made. A CALL that is retried keeps its place.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Queued>,
 }
 
-/// What is to be done next.
+/// The next step.
 pub(super) enum Next {
-    /// Send this one.
+    /// Send this CALL.
     Send(Queued),
-    /// This one may not be sent; it has failed.
+    /// This CALL may not be sent. It has failed.
     NotAccepted(Queued),
 }
 
@@ -74,14 +73,14 @@ impl Queue {
         self.waiting.push_back(call);
     }
 
-    /// Puts a CALL back that has failed and is sent again later.
+    /// Puts back a CALL that has failed and is sent again later.
     pub(super) fn put_back(&mut self, call: Queued) {
         self.waiting.push_front(call);
     }
 
     /// The next CALL to be sent, if one may be sent now.
     pub(super) fn take_next(&mut self, now: Instant, gate: &Gate) -> Option<Next> {
-        // The first with a retry policy holds up the others that have one, so that they stay in
+        // The first CALL with a retry policy holds back the others with one, so that they stay in
         // order.
         let mut held = false;
         for index in 0..self.waiting.len() {
@@ -89,8 +88,8 @@ impl Queue {
             let permitted = gate.may_send(&call.action);
             match &call.retry {
                 None if permitted => return self.waiting.remove(index).map(Next::Send),
-                // B01.FR.08: nothing else is going to permit it soon, so whoever waits for it is
-                // told.
+                // B01.FR.08: the CALL will not be permitted soon, so it fails and its caller is
+                // informed.
                 None => return self.waiting.remove(index).map(Next::NotAccepted),
                 Some(retrying) => {
                     if !held && permitted && retrying.not_before.is_none_or(|time| time <= now) {
@@ -109,7 +108,7 @@ impl Queue {
         first.retry.as_ref()?.not_before.filter(|_| gate.may_send(&first.action))
     }
 
-    /// Takes all of them out.
+    /// Removes all CALLs.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Queued> {
         std::mem::take(&mut self.waiting).into_iter()
     }

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-/// Sends a CALL again that brings a CALLERROR or no answer, as stations do with messages about
+/// Sends a CALL again after a CALLERROR or if no answer comes, as stations do with messages about
 /// transactions.
 ///
-/// The numbers are the application's: `MessageAttempts` and `MessageAttemptInterval` of
+/// The application sets the numbers: `MessageAttempts` and `MessageAttemptInterval` of
 /// OCPPCommCtrlr (2.x), or `TransactionMessageAttempts` and `TransactionMessageRetryInterval`
-/// (1.6). Before each repetition the interval is waited for as many times as the message has been
-/// sent. The repetition carries the same id (2.0.1 errata 2024-09), so a late answer to an earlier
-/// attempt ends it too.
+/// (1.6). The wait before a repetition is the interval multiplied by the number of transmissions so
+/// far. The repetition has the same id (2.0.1 errata 2024-09), so a late answer to an earlier
+/// attempt ends it, too.
 ///
-/// Messages with a retry policy stay in order among themselves: while one waits for its next
-/// attempt, those behind it wait too, and messages without a policy pass. They also wait until
-/// BootNotification is accepted, where others fail. A policy ends with the connection, for only the
-/// application can keep messages over a restart; it continues the count on the next connection with
-/// [`Retry::after`].
+/// Messages with a retry policy keep their order: while one waits for its next attempt, later ones
+/// wait, too, and messages without a policy pass. They also wait until BootNotification is
+/// accepted, while messages without a policy fail. A policy ends with the connection, because only
+/// the application can keep messages over a restart. It continues the count on the next connection
+/// with [`Retry::after`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,14 +34,14 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// `attempts` in all, the first one included; 0 counts as 1.
+    /// `attempts` in total, including the first one; 0 counts as 1.
     #[must_use]
     pub fn new(attempts: u32, interval: Duration) -> Self {
         Self { attempts, interval, preceding: 0 }
     }
 
-    /// The message has been sent `preceding` times already, on earlier connections. It is sent once
-    /// more at least.
+    /// The message has been sent `preceding` times on earlier connections. It is sent at least once
+    /// more.
     #[must_use]
     pub fn after(self, preceding: u32) -> Self {
         Self { preceding, ..self }
@@ -53,15 +53,15 @@ impl Retry {
         self.preceding
     }
 
-    /// How long to wait after the message was sent `sent` times in all and failed; `None` if that
-    /// was the last time.
+    /// The wait after the message was sent `sent` times in total and failed; `None` after the last
+    /// time.
     #[must_use]
     pub fn delay_after(&self, sent: u32) -> Option<Duration> {
         (sent < self.attempts).then(|| self.interval.saturating_mul(sent).min(LONGEST_DELAY))
     }
 }
 
-/// A day. Who configures more means never, and a point in time can be computed from it.
+/// One day. A longer wait means never, and with this bound a point in time can be computed.
 const LONGEST_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]

@@ -11,28 +11,28 @@ pub struct SessionSettings {
     /// How long a CALL of this side waits for its answer. Default 30 s, as the specification
     /// suggests.
     pub call_timeout: Duration,
-    /// How long the application may take to answer a CALL. Default 25 s: less than the peer's usual
-    /// patience.
+    /// How long the application may take to answer a CALL. Default 25 s, less than the usual
+    /// timeout of a peer.
     pub answer_deadline: Duration,
-    /// CALLs of this side that wait for the one in flight, first in, first out; what comes when it
-    /// is full is refused. Default [`SessionSettings::MAX_QUEUED_CALLS`].
+    /// CALLs of this side that wait for the one in flight, first in, first out. Further ones are
+    /// refused. Default [`SessionSettings::MAX_QUEUED_CALLS`].
     pub max_queued_calls: usize,
-    /// CALLs of the peer that wait for the one being answered; what comes when it is full is
-    /// answered with GenericError. Default [`SessionSettings::MAX_WAITING_CALLS`].
+    /// CALLs of the peer that wait for the one being answered. Further ones are answered with
+    /// GenericError. Default [`SessionSettings::MAX_WAITING_CALLS`].
     pub max_waiting_calls: usize,
-    /// Bounds on each frame, in both directions as far as the length goes.
+    /// Bounds on each received frame. The bound on the length applies to sent frames, too.
     pub limits: Limits,
 }
 
 impl SessionSettings {
-    /// 16 CALLs: one goes at a time, so a longer queue would only add latency.
+    /// 16 CALLs. One is sent at a time, so a longer queue would only add latency.
     pub const MAX_QUEUED_CALLS: usize = 16;
-    /// 4 CALLs: a peer that waits for its answers has none. One whose patience is shorter than a
-    /// handler takes has a few.
+    /// 4 CALLs. A peer that waits for its answers has none waiting. A peer whose timeout is shorter
+    /// than a handler takes has a few.
     pub const MAX_WAITING_CALLS: usize = 4;
-    /// 64 frames that are ready to be sent and that nobody takes. Answers are few, because CALLs
-    /// are; beyond this number SENDs are refused, and what the peer sends wrongly is dropped in
-    /// silence, as the specification permits.
+    /// 64 frames that are ready to be sent while the socket takes none. Answers are few, because
+    /// CALLs are few. Beyond this number SENDs are refused, and answers to invalid messages are
+    /// dropped, as the specification permits.
     pub const MAX_TRANSMITS: usize = 64;
 
     /// Sets how long a CALL of this side waits for its answer (`messageTimeout` of a network
@@ -42,7 +42,7 @@ impl SessionSettings {
         Self { call_timeout, ..self }
     }
 
-    /// Sets how long a handler may take; InternalError is sent for it after that.
+    /// Sets how long a handler may take. After that InternalError is sent.
     #[must_use]
     pub fn with_answer_deadline(self, answer_deadline: Duration) -> Self {
         Self { answer_deadline, ..self }
@@ -73,13 +73,13 @@ impl Default for SessionSettings {
     }
 }
 
-/// What happened in a session that should not have.
+/// Counters of the faults in a session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Texts of the peer that are no frames.
+    /// Texts of the peer that are not frames.
     pub invalid_frames: u64,
-    /// Answers that came too late or were never asked for.
+    /// Answers that were too late or never requested.
     pub unmatched_answers: u64,
     /// CALLs of this side that were not answered in time.
     pub timeouts: u64,
@@ -93,6 +93,6 @@ pub struct Counters {
     pub refused_results: u64,
     /// Frames that were not answered because too many answers wait to be sent.
     pub dropped_refusals: u64,
-    /// CALLs of the peer that came again while they were being answered.
+    /// CALLs of the peer that were repeated while they were being answered.
     pub repeated_calls: u64,
 }

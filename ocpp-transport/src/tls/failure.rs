@@ -1,4 +1,4 @@
-//! Why a TLS handshake failed, told apart as OCPP's security events need it.
+//! Why a TLS handshake failed, in the categories of OCPP's security events.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,25 +15,25 @@ use crate::name_rule::NameRuleError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFailure {
-    /// The CSMS's certificate is not valid: a station raises `InvalidCsmsCertificate` (A00.FR.310,
-    /// A00.FR.413).
+    /// The CSMS's certificate is not valid. The station raises `InvalidCsmsCertificate`
+    /// (A00.FR.310, A00.FR.413).
     #[error("the certificate of the CSMS is not valid")]
     BadServerCertificate {
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         reason: BadCertificate,
     },
-    /// The CSMS wants an older TLS: a station raises `InvalidTLSVersion` (A00.FR.312 to 317, 415 to
-    /// 420).
+    /// The CSMS requires an older TLS. The station raises `InvalidTLSVersion` (A00.FR.312 to 317,
+    /// 415 to 420).
     #[error("the CSMS does not offer TLS 1.2 or newer")]
     Version,
-    /// No common cipher suite: a station raises `InvalidTLSCipherSuite` (A00.FR.323, A00.FR.426).
+    /// No common cipher suite. The station raises `InvalidTLSCipherSuite` (A00.FR.323, A00.FR.426).
     #[error("the CSMS offers none of the permitted cipher suites")]
     CipherSuite,
-    /// The CSMS refused the station's certificate, or wants one.
+    /// The CSMS refused the station's certificate, or requires one.
     #[error("the CSMS does not accept the station's certificate ({alert})")]
     OwnCertificateRefused {
-        /// The alert that it sent, by its name in the TLS specification.
+        /// The alert that the CSMS sent, by its name in the TLS specification.
         alert: String,
     },
     /// Anything else.
@@ -41,34 +41,34 @@ pub enum TlsFailure {
     Other(#[source] rustls::Error),
 }
 
-/// What is wrong with a peer's certificate.
+/// Why a peer's certificate is not valid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadCertificate {
-    /// Past its last day. The three times show whether a wrong clock is the cause.
-    #[error("expired at {}, it is {}; check the clock", Timestamp::from(*.not_after), Timestamp::from(*.now))]
+    /// The certificate has expired. The two times show whether a wrong clock is the cause.
+    #[error("expired at {}, the clock shows {}; check the clock", Timestamp::from(*.not_after), Timestamp::from(*.now))]
     Expired {
         /// The time of the check.
         now: SystemTime,
         /// The end of its validity.
         not_after: SystemTime,
     },
-    /// Before its first day.
-    #[error("not valid before {}, it is {}; check the clock", Timestamp::from(*.not_before), Timestamp::from(*.now))]
+    /// The certificate is not valid yet.
+    #[error("not valid before {}, the clock shows {}; check the clock", Timestamp::from(*.not_before), Timestamp::from(*.now))]
     NotYetValid {
         /// The time of the check.
         now: SystemTime,
-        /// The begin of its validity.
+        /// The beginning of its validity.
         not_before: SystemTime,
     },
     /// It does not lead to an installed root.
     #[error("not issued under an installed root certificate")]
     UnknownIssuer,
-    /// Its issuer has revoked it, or one above it.
+    /// Its issuer has revoked it, or a certificate above it is revoked.
     #[error("revoked by its issuer")]
     Revoked,
-    /// No revocation list, or no recent one, tells about it, and the policy demands one.
-    #[error("no recent revocation list of its issuer is at hand")]
+    /// No recent revocation list covers it, and the policy requires one.
+    #[error("no recent revocation list of its issuer is available")]
     RevocationUnknown,
     /// Its subject breaks OCPP's rules: another host, a wildcard, another organization.
     #[error(transparent)]
@@ -79,13 +79,13 @@ pub enum BadCertificate {
         /// How many the peer sent.
         count: usize,
     },
-    /// It, or one above it, is not X.509 in DER.
+    /// It, or a certificate above it, is not X.509 in DER.
     #[error(transparent)]
     Unreadable(certificates::CertificateError),
-    /// It breaks a rule of RFC 5280, or may not be used for this.
+    /// It breaks a rule of RFC 5280, or may not be used for this purpose.
     #[error(transparent)]
     Path(PathError),
-    /// A revocation list of its issuer cannot be relied on.
+    /// A revocation list of its issuer cannot be used.
     #[error(transparent)]
     RevocationList(RevocationError),
     /// Anything else.
@@ -94,7 +94,7 @@ pub enum BadCertificate {
 }
 
 impl TlsFailure {
-    /// Sorts an error of rustls, as this side of the handshake saw it.
+    /// Classifies an error of rustls, as seen by this side of the handshake.
     #[must_use]
     pub fn from_rustls(error: rustls::Error) -> Self {
         match error {
@@ -127,7 +127,7 @@ impl TlsFailure {
         }
     }
 
-    /// Sorts an I/O error of a TLS stream; `None` if TLS is not its cause.
+    /// Classifies an I/O error of a TLS stream; `None` if TLS is not its cause.
     #[must_use]
     pub fn from_io(error: &std::io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref::<rustls::Error>().cloned().map(Self::from_rustls)
@@ -155,7 +155,7 @@ impl BadCertificate {
     }
 }
 
-/// The form in which a verifier hands a reason through rustls, which sends the alert that fits.
+/// Passes a verifier's reason through rustls, which sends the matching alert.
 impl From<BadCertificate> for rustls::Error {
     fn from(reason: BadCertificate) -> Self {
         let error = match reason {
@@ -182,7 +182,7 @@ impl From<NameRuleError> for BadCertificate {
     }
 }
 
-/// Sorts an error of path validation.
+/// Classifies an error of path validation.
 pub(super) fn path_error(error: PathError) -> BadCertificate {
     match error {
         PathError::Validity { source: OutsideValidity::Expired { not_after, now }, .. } => {
@@ -196,7 +196,7 @@ pub(super) fn path_error(error: PathError) -> BadCertificate {
     }
 }
 
-/// Reads what a peer presents.
+/// Parses a certificate of a peer.
 pub(super) fn read(certificate: &CertificateDer<'_>) -> Result<Certificate, BadCertificate> {
     Certificate::from_der(certificate.to_vec()).map_err(BadCertificate::Unreadable)
 }
@@ -219,6 +219,6 @@ fn unix_time(time: SystemTime) -> UnixTime {
     UnixTime::since_unix_epoch(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
-/// Intermediate certificates that a peer may present. The hierarchies of OCPP have two sub-CAs at
-/// most; path building grows with their number.
+/// Intermediate certificates that a peer may present. The hierarchies of OCPP have at most two
+/// sub-CAs, and the cost of path building grows with their number.
 pub const MAX_INTERMEDIATES: usize = 6;

@@ -1,5 +1,4 @@
-//! Why the TLS handshake of a CSMS with a station failed, told apart as OCPP's security events need
-//! it.
+//! Why a CSMS's TLS handshake with a station failed, in the categories of OCPP's security events.
 
 use std::io;
 
@@ -27,7 +26,7 @@ pub(crate) enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// Sorts an error of a TLS stream of rustls.
+    /// Classifies an error of a TLS stream of rustls.
     pub(crate) fn from_rustls(error: io::Error) -> Self {
         let Some(cause) = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) else {
             return Self::Io(plain(error));
@@ -69,7 +68,7 @@ impl HandshakeError {
         }
     }
 
-    /// The security event that it is, if any.
+    /// The security event of the error, if there is one.
     pub(crate) fn event(&self) -> Option<SecurityEventKind> {
         match self {
             // A00.FR.313, A00.FR.416
@@ -83,8 +82,8 @@ impl HandshakeError {
     }
 }
 
-/// An error of a socket in words for people: rustls gives the URL of its manual where a peer cuts
-/// the connection.
+/// An error of a socket for people. If the peer cuts the connection, rustls returns the URL of its
+/// manual.
 pub(crate) fn plain(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the peer cut the connection"),
@@ -92,19 +91,19 @@ pub(crate) fn plain(error: io::Error) -> io::Error {
     }
 }
 
-/// Whether a connection begins with the hello of a client that knows nothing newer than TLS 1.1:
-/// one of TLS 1.3 says TLS 1.2 here. The libraries look at other parts of such a hello first, and
-/// miss those that it cannot have.
+/// Whether a connection begins with the hello of a client that supports nothing newer than TLS 1.1.
+/// A client with TLS 1.3 sends TLS 1.2 here. The libraries check other parts of such a hello first,
+/// and report the parts that it cannot contain as missing.
 pub(crate) fn is_too_old(first_bytes: &[u8; HELLO_VERSION_END]) -> bool {
     let &[content, record, _, _, _, message, _, _, _, major, minor] = first_bytes;
     // A handshake record with a ClientHello.
     content == 22 && record == 3 && message == 1 && u16::from_be_bytes([major, minor]) < 0x0303
 }
 
-/// Where the version stands in the first bytes of a client.
+/// The end of the version in the first bytes of a client.
 pub(crate) const HELLO_VERSION_END: usize = 11;
 
-/// The record that refuses it: a fatal alert, `protocol_version`.
+/// The record that refuses such a hello: a fatal alert, `protocol_version`.
 pub(crate) const PROTOCOL_VERSION_ALERT: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];
 
 #[cfg(test)]

@@ -1,24 +1,22 @@
-//! TLS as OCPP's security profiles 2 and 3 demand it.
+//! TLS as required by OCPP's security profiles 2 and 3.
 //!
 //! TLS 1.2 and 1.3 only (A00.FR.312, A00.FR.415), AES-GCM only, no compression (A00.FR.321,
-//! A00.FR.424), no resumption, because each connection is to be verified anew. Forward secrecy with
-//! rustls; what the specification demands without it, with OpenSSL: see [`ServerTls`]. Certificates
-//! are judged by [`certificates::path`] (RFC 5280, section 6) and by OCPP's own rules for names,
-//! whichever library does the handshake.
+//! A00.FR.424), and no resumption, because each connection must be verified again. rustls serves
+//! the cipher suites with forward secrecy. OpenSSL also serves those without it that the
+//! specification requires: see [`ServerTls`]. With either library, [`certificates::path`] (RFC
+//! 5280, section 6) and OCPP's own rules for names decide which certificates are valid.
 
-mod client_verifier;
 mod event;
 mod failure;
 pub(crate) mod handshake_error;
-mod handshake_signature;
+pub(crate) mod io;
 #[cfg(feature = "openssl")]
 pub(crate) mod openssl;
 pub(crate) mod presented;
 mod proved_by;
 mod server;
 mod server_key;
-mod server_verifier;
-pub(crate) mod trust;
+mod verify;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +29,7 @@ use rustls::{CipherSuite, ClientConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::name_rule::Wildcards;
-use crate::tls::server_verifier::CsmsVerifier;
+use crate::tls::verify::server::CsmsVerifier;
 
 pub use crate::tls::event::{SecurityEvent, SecurityEventKind};
 pub use crate::tls::failure::{BadCertificate, MAX_INTERMEDIATES, TlsFailure};
@@ -39,7 +37,7 @@ pub use crate::tls::presented::{PresentedCertificate, PresentedNames};
 pub use crate::tls::proved_by::ProvedBy;
 pub use crate::tls::server::ServerTls;
 pub use crate::tls::server_key::{ServerKey, SoftwareKey};
-pub use crate::tls::trust::{ClientTrust, RevocationPolicy};
+pub use crate::tls::verify::trust::{ClientTrust, RevocationPolicy};
 
 pub(crate) use crate::tls::server::Engine;
 pub(crate) use crate::tls::server_key::Signing;
@@ -49,16 +47,15 @@ pub(crate) use crate::tls::server_key::Signing;
 pub struct ClientKey {
     /// The certificates, the station's own first, without the root.
     pub chain: Vec<CertificateDer<'static>>,
-    /// The key; it may live in an HSM, for it is only asked to sign.
+    /// The key. It may be in an HSM, because it is only used to sign.
     pub key: Arc<dyn SigningKey>,
 }
 
-/// The TLS configuration of a station that trusts `roots`, for profile 2 without and profile 3 with
-/// a key.
+/// The TLS configuration of a station that trusts `roots`: without a key for profile 2, with a key
+/// for profile 3.
 ///
 /// # Errors
-/// If no root is given or one is not a certificate, or if key and certificate do not belong
-/// together.
+/// If no root is given, a root is not a certificate, or key and certificate do not belong together.
 pub fn client_config(
     roots: Vec<CertificateDer<'static>>,
     client: Option<ClientKey>,
@@ -66,7 +63,7 @@ pub fn client_config(
     client_config_with(roots, client, Wildcards::Refuse)
 }
 
-/// As [`client_config`], with a choice about wildcards in the CSMS's name
+/// As [`client_config`], with the choice whether the CSMS's name may contain wildcards
 /// (`AllowCSMSTLSWildcards`).
 ///
 /// # Errors
@@ -79,8 +76,7 @@ pub fn client_config_with(
     client_config_proving(roots, client, wildcards, ProvedBy::default())
 }
 
-/// As [`client_config_with`]; `proved_by` tells which of the roots has proved the CSMS's
-/// certificate.
+/// As [`client_config_with`]. `proved_by` reports which root has proved the CSMS's certificate.
 ///
 /// # Errors
 /// As [`client_config`].
@@ -94,7 +90,7 @@ pub fn client_config_proving(
     if roots.is_empty() {
         return Err(TlsConfigError::NoRoots);
     }
-    // A00.FR.319, A00.FR.422: the ECDHE_ECDSA pair, and what TLS 1.3 has of the same strength.
+    // A00.FR.319, A00.FR.422: the ECDHE_ECDSA pair, and the suites of TLS 1.3 of the same strength.
     let provider = provider(&[
         CipherSuite::TLS13_AES_256_GCM_SHA384,
         CipherSuite::TLS13_AES_128_GCM_SHA256,
@@ -118,7 +114,7 @@ pub fn client_config_proving(
     Ok(config)
 }
 
-/// A key in software, for tests and for stations without an HSM.
+/// A key in memory, for tests and for stations without an HSM.
 ///
 /// # Errors
 /// If the key is of a kind that cannot sign a TLS handshake.
@@ -136,56 +132,56 @@ impl fmt::Debug for ClientKey {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsConfigError {
-    /// A station that trusts nobody can connect to nobody.
+    /// No root is given. A station without roots cannot connect.
     #[error("no root certificate is given; install the root of the CSMS first")]
     NoRoots,
     /// A root is not a certificate.
-    #[error("root certificate {position} of those given cannot be used as a root")]
+    #[error("root certificate {position} cannot be used as a root")]
     BadRoot {
-        /// Its place in the list, from 1.
+        /// Its position in the list, from 1.
         position: usize,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: certificates::CertificateError,
     },
-    /// A root has a critical extension that is not known.
-    #[error("root certificate {position} of those given cannot be used as a root")]
+    /// A root has an unknown critical extension.
+    #[error("root certificate {position} cannot be used as a root")]
     UnusableRoot {
-        /// Its place in the list, from 1.
+        /// Its position in the list, from 1.
         position: usize,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: path::PathError,
     },
-    /// A revocation list must not be used, or a part of it cannot be read.
-    #[error("revocation list {position} of those given cannot be used")]
+    /// A revocation list must not be used, or cannot be parsed completely.
+    #[error("revocation list {position} cannot be used")]
     BadCrl {
-        /// Its place in the list, from 1.
+        /// Its position in the list, from 1.
         position: usize,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: certificates::CrlError,
     },
-    /// A chain is empty, or its first element is no certificate.
-    #[error("the chain holds no certificate for the key")]
+    /// A chain is empty, or its first element is not a certificate.
+    #[error("the chain contains no certificate for the key")]
     NoCertificate,
-    /// The first certificate of a chain is of another key.
-    #[error("the key and the first certificate of the chain do not belong together")]
+    /// The first certificate of a chain belongs to another key.
+    #[error("the key does not belong to the first certificate of the chain")]
     KeyMismatch,
-    /// The first certificate of a chain is no certificate.
+    /// The first certificate of a chain cannot be parsed.
     #[error("the first certificate of the chain cannot be read")]
     UnreadableCertificate {
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: certificates::CertificateError,
     },
     /// OpenSSL cannot use a key, a certificate or a setting.
     #[cfg(feature = "openssl")]
     #[error(
-        "OpenSSL refuses the configuration; do each key and the first certificate of its chain belong together?"
+        "OpenSSL refuses the configuration; check that each key belongs to the first certificate of its chain"
     )]
     OpenSsl(#[source] ::openssl::error::ErrorStack),
-    /// rustls cannot use it.
+    /// rustls cannot use the configuration.
     #[error("the TLS library refuses the configuration")]
     Rejected(#[source] rustls::Error),
 }
@@ -197,7 +193,7 @@ fn certified(
     let leaf = chain.first().ok_or(TlsConfigError::NoCertificate)?;
     let leaf = Certificate::from_der(leaf.to_vec())
         .map_err(|source| TlsConfigError::UnreadableCertificate { source })?;
-    // A signer that does not tell its public key shows in the first handshake whether it fits.
+    // If a signer does not provide its public key, the first handshake shows whether it matches.
     if key.public_key().is_some_and(|public| public.as_ref() != leaf.spki()) {
         return Err(TlsConfigError::KeyMismatch);
     }

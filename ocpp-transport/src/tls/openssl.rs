@@ -1,6 +1,6 @@
-//! TLS by the system's OpenSSL, for the cipher suites that rustls does not have. Certificates of
-//! stations are judged by the same rules as under rustls: OpenSSL builds the path and is overruled
-//! in everything else.
+//! TLS by the system's OpenSSL, for the cipher suites that rustls does not have. The rules for
+//! stations' certificates are the same as with rustls: OpenSSL builds the path, and these rules
+//! override its other decisions.
 
 use std::fmt;
 use std::io;
@@ -21,21 +21,21 @@ use rustls::CertificateError;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use crate::tls::handshake_error::HandshakeError;
-use crate::tls::trust::StationRules;
+use crate::tls::verify::trust::StationRules;
 use crate::tls::{BadCertificate, ClientTrust, PresentedCertificate, SoftwareKey, TlsConfigError};
 
 /// A context of OpenSSL with the certificates of a CSMS.
 pub(crate) struct OpenSslServer {
     context: SslContext,
-    /// For each key whose path has intermediates: its certificate, and those.
+    /// For each key whose chain has intermediates: its certificate, and the intermediates.
     intermediates: Vec<(X509, Vec<X509>)>,
     judgement: Index<Ssl, Judgement>,
 }
 
-/// What a handshake knows about the station's certificate.
+/// The state of a handshake about the station's certificate.
 struct Judgement {
     now: UnixTime,
-    /// Made at the first question; OpenSSL asks once for each certificate of the path.
+    /// Made at the first call. OpenSSL calls once for each certificate of the path.
     verdict: Mutex<Option<Result<(), Refused>>>,
 }
 
@@ -75,13 +75,13 @@ impl OpenSslServer {
             // A00.FR.321, A00.FR.424: no compression.
             SslOptions::NO_COMPRESSION
                 | SslOptions::NO_RENEGOTIATION
-                // Each connection is verified anew, so nothing is resumed.
+                // Each connection is verified again, so nothing is resumed.
                 | SslOptions::NO_TICKET
                 | SslOptions::CIPHER_SERVER_PREFERENCE,
         );
         context.set_num_tickets(0)?;
         context.set_session_cache_mode(SslSessionCacheMode::OFF);
-        // Idle connections, which most are, keep no buffers. A chain is sent as it was configured.
+        // Most connections are idle and keep no buffers. A chain is sent as it was configured.
         context.set_mode(SslMode::RELEASE_BUFFERS | SslMode::NO_AUTO_CHAIN);
 
         let mut intermediates = Vec::new();
@@ -111,7 +111,7 @@ impl OpenSslServer {
     pub(crate) fn begin(&self, now: UnixTime) -> Result<Ssl, ErrorStack> {
         let mut ssl = Ssl::new(&self.context)?;
         for (own, intermediates) in &self.intermediates {
-            // Makes it the one that those after it are added to.
+            // The certificates that are added next belong to this one.
             ssl.set_certificate(own)?;
             for intermediate in intermediates {
                 ssl.add_chain_cert(intermediate.clone())?;
@@ -137,7 +137,7 @@ impl OpenSslServer {
             Some(
                 "no shared cipher" | "no suitable signature algorithm" | "no shared signature algorithms",
             ) => HandshakeError::CipherSuite(error.into()),
-            // The station has no key for the certificate that it presents.
+            // The station does not have the key of the certificate that it presents.
             Some("bad signature") => HandshakeError::Certificate {
                 presented: presented(ssl).map(Box::new),
                 reason: BadCertificate::Other(CertificateError::BadSignature.into()),
@@ -160,7 +160,7 @@ fn presented(ssl: &SslRef) -> Option<PresentedCertificate> {
 /// The certificates that the station presented, its own first.
 pub(crate) fn peer_certificates(ssl: &SslRef) -> Option<Vec<CertificateDer<'static>>> {
     let own = ssl.peer_certificate()?.to_der().ok()?;
-    // On the side of the server it is the chain without the station's own.
+    // On the server's side this chain does not contain the station's own certificate.
     let rest =
         ssl.peer_cert_chain().into_iter().flatten().filter_map(|certificate| certificate.to_der().ok());
     Some(std::iter::once(own).chain(rest).map(CertificateDer::from).collect())
@@ -183,7 +183,7 @@ impl Judgement {
     }
 }
 
-/// Hands the path that OpenSSL has built of what was presented to the rules.
+/// Passes the path that OpenSSL has built to the rules.
 fn judge(rules: &StationRules, context: &X509StoreContextRef, now: UnixTime) -> Result<(), Refused> {
     let path = context
         .chain()
@@ -199,7 +199,7 @@ fn judge(rules: &StationRules, context: &X509StoreContextRef, now: UnixTime) -> 
         .map_err(|reason| Refused { presented: Some(Box::new(PresentedCertificate::of(own))), reason })
 }
 
-/// Answers OpenSSL's question about each certificate of a path with the one verdict over all of it.
+/// Answers OpenSSL's call for each certificate of a path with the one verdict on the whole path.
 fn verify_callback(
     rules: Arc<StationRules>,
 ) -> Result<impl Fn(bool, &mut X509StoreContextRef) -> bool + Send + Sync + 'static, ErrorStack> {
@@ -214,7 +214,7 @@ fn verify_callback(
             Ok(()) => true,
             // OpenSSL has a reason of its own, and an alert for it.
             Err(_) if !fine => false,
-            // It may find one further up; if not, the station gets an alert all the same.
+            // It may find one further up. If not, the station still gets an alert.
             Err(_) if context.error_depth() > 0 => true,
             Err(_) => {
                 context.set_error(refusal);
@@ -224,8 +224,8 @@ fn verify_callback(
     })
 }
 
-/// A reason that OpenSSL sends as the alert `certificate_unknown`. `APPLICATION_VERIFICATION` would
-/// be sent as `handshake_failure`, which tells a station that the cipher suites do not fit.
+/// A reason for which OpenSSL sends the alert `certificate_unknown`. For `APPLICATION_VERIFICATION`
+/// it sends `handshake_failure`, which suggests to a station that the cipher suites do not match.
 fn unspecific_refusal() -> Result<X509VerifyResult, ErrorStack> {
     let name = |text: &str| {
         let mut name = X509NameBuilder::new()?;
@@ -239,8 +239,8 @@ fn unspecific_refusal() -> Result<X509VerifyResult, ErrorStack> {
     Ok(certificate.issued(&certificate))
 }
 
-/// Where handshakes keep their [`Judgement`]. OpenSSL never gives such a place back, so there is
-/// one for all.
+/// The index under which handshakes keep their [`Judgement`]. OpenSSL never frees such an index, so
+/// all share one.
 fn judgement_index() -> Result<Index<Ssl, Judgement>, ErrorStack> {
     static INDEX: OnceLock<Index<Ssl, Judgement>> = OnceLock::new();
     match INDEX.get() {
@@ -262,13 +262,14 @@ impl fmt::Debug for OpenSslServer {
     }
 }
 
-/// The four of A00.FR.318 and A00.FR.421, and what an RSA certificate can do with forward secrecy.
+/// The four of A00.FR.318 and A00.FR.421, and the others with forward secrecy for an RSA
+/// certificate.
 const CIPHERS_TLS12: &str = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256:\
                              ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:\
                              AES256-GCM-SHA384:AES128-GCM-SHA256";
 
 const CIPHERS_TLS13: &str = "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256";
 
-/// What rustls accepts, too. Nothing with SHA-1.
+/// The algorithms that rustls accepts, too. None uses SHA-1.
 const SIGNATURES: &str = "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:\
                           RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512";

@@ -1,4 +1,4 @@
-//! Which certificate a station presented, where it was refused.
+//! The certificate of a station that was refused.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,24 +8,24 @@ use rustls_pki_types::CertificateDer;
 
 /// The certificate of a station that was refused (A00.FR.407, A00.FR.408).
 ///
-/// Its texts are the peer's own words: control characters are escaped, and what is longer than 256
-/// characters is cut.
+/// The peer chose its texts. Control characters are escaped, and texts longer than 256 characters
+/// are cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PresentedCertificate {
-    /// What tells it from others, whether it can be read or not.
+    /// The fingerprint, which identifies the certificate even if it cannot be read.
     pub fingerprint: Fingerprint,
     /// Subject, issuer and serial number; `None` if it cannot be read.
     pub names: Option<PresentedNames>,
 }
 
-/// Whose certificate it is, and whose signature it bears, by its own account.
+/// The subject and the issuer that a certificate claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PresentedNames {
     /// The subject, as `CN=…,O=…`.
     pub subject: String,
-    /// The issuer, likewise.
+    /// The issuer, in the same form.
     pub issuer: String,
     /// The serial number.
     pub serial_number: SerialNumber,
@@ -61,15 +61,16 @@ impl fmt::Display for PresentedCertificate {
 }
 
 tokio::task_local! {
-    /// The certificate that the handshake of this task has refused. rustls hands a verifier's
-    /// reason to the caller, but not the certificate.
+    /// The certificate that the handshake of this task refused. rustls returns a verifier's reason
+    /// to the caller, but not the certificate.
     pub(crate) static REFUSED: RefCell<Option<PresentedCertificate>>;
 }
 
-/// A verifier refuses this certificate. Outside of the scope of [`REFUSED`] nothing is noted.
+/// Notes the certificate that a verifier refuses. Outside the scope of [`REFUSED`] nothing is
+/// noted.
 pub(super) fn note_refused(der: &CertificateDer<'_>) {
     let _ = REFUSED.try_with(|refused| refused.replace(Some(PresentedCertificate::of(der))));
 }
 
-/// Characters of a name that are kept.
+/// The characters of a name that are kept.
 const MAX_SHOWN: usize = 256;

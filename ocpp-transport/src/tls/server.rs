@@ -9,12 +9,12 @@ use rustls::{CipherSuite, ServerConfig};
 
 #[cfg(feature = "openssl")]
 use crate::tls::SoftwareKey;
-use crate::tls::client_verifier::StationVerifier;
-use crate::tls::trust::StationRules;
+use crate::tls::verify::client::StationVerifier;
+use crate::tls::verify::trust::StationRules;
 use crate::tls::{ClientTrust, ServerKey, Signing, TlsConfigError, VERSIONS, certified, provider};
 
-/// How a CSMS serves TLS: its certificates, and whose it accepts. A clone is the same
-/// configuration.
+/// The TLS configuration of a CSMS: its certificates, and the certificates that it accepts. A clone
+/// is the same configuration.
 #[derive(Clone)]
 pub struct ServerTls {
     pub(crate) engine: Engine,
@@ -33,15 +33,17 @@ pub(crate) enum Engine {
 }
 
 impl ServerTls {
-    /// TLS by rustls: TLS 1.3, and of TLS 1.2 what has forward secrecy. The key may live in an HSM.
+    /// TLS by rustls: TLS 1.3, and the cipher suites of TLS 1.2 with forward secrecy. The key may
+    /// be in an HSM.
     ///
-    /// A client certificate is asked for, but optional: profiles 2 and 3 share a port, and who has
-    /// to present one is decided per station by [`Admission`](crate::Admission). Of the four cipher
-    /// suites that A00.FR.318 and A00.FR.421 demand it serves the two with ECDHE; for all four see
-    /// the cargo feature `openssl`.
+    /// A client certificate is requested but optional, because profiles 2 and 3 share a port.
+    /// [`Admission`](crate::Admission) decides for each station whether it must present one. Of the
+    /// four cipher suites that A00.FR.318 and A00.FR.421 require, it serves the two with ECDHE; for
+    /// all four see the cargo feature `openssl`.
     ///
     /// # Errors
-    /// If a root or a revocation list is none, or key and certificate do not belong together.
+    /// If a root is not a certificate, a revocation list cannot be used, or key and certificate do
+    /// not belong together.
     pub fn rustls(key: ServerKey, clients: &ClientTrust) -> Result<Self, TlsConfigError> {
         let rules = Arc::new(StationRules::new(clients)?);
         let provider = provider(&[
@@ -64,25 +66,25 @@ impl ServerTls {
         let resolver = SingleCertAndKey::from(certified(chain, key)?);
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.ignore_client_order = true;
-        // Each connection is verified anew: what was revoked or has expired since does not come
-        // back by a ticket.
+        // Each connection is verified again, so that a ticket cannot resume one whose certificate
+        // has been revoked or has expired.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Self { engine: Engine::Rustls { config: Arc::new(config), signing }, rules })
     }
 
     /// TLS by the system's OpenSSL: TLS 1.3 and all four cipher suites of A00.FR.318 and
-    /// A00.FR.421, which takes an ECDSA and an RSA certificate at once. ECDHE goes before static
-    /// RSA wherever a station offers both.
+    /// A00.FR.421, which require an ECDSA and an RSA certificate at once. ECDHE is preferred to
+    /// static RSA if a station offers both.
     ///
-    /// The keys are in memory. A key in an HSM needs [`ServerTls::rustls`], for OpenSSL's signing
-    /// cannot be handed to another thread; where its provider `pkcs11-provider` is set up for the
-    /// whole process, a PEM file that names the key by its URI is read as any other, and signs on
-    /// the threads of the runtime.
+    /// The keys are in memory. A key in an HSM needs [`ServerTls::rustls`], because OpenSSL's
+    /// signing cannot be moved to another thread. If the provider `pkcs11-provider` is configured
+    /// for the whole process, a PEM file that names the key by its URI is read like any other, and
+    /// the key signs on the threads of the runtime.
     ///
     /// # Errors
-    /// If a root or a revocation list is none, no key is given, or a key and its certificate do not
-    /// belong together.
+    /// If a root is not a certificate, a revocation list cannot be used, no key is given, or a key
+    /// and its certificate do not belong together.
     #[cfg(feature = "openssl")]
     pub fn openssl(keys: &[SoftwareKey], clients: &ClientTrust) -> Result<Self, TlsConfigError> {
         let rules = Arc::new(StationRules::new(clients)?);

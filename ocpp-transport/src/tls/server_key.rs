@@ -24,25 +24,26 @@ pub struct SoftwareKey {
     pub key: PrivateKeyDer<'static>,
 }
 
-/// Where a key may be asked to sign.
+/// How a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signing {
-    /// It waits for a token: never on a thread of the runtime.
+    /// It waits for a token. It must not sign on a thread of the runtime.
     Blocks,
     /// It computes for less than a millisecond.
     Computes,
 }
 
 impl ServerKey {
-    /// A key that may live in an HSM, for it is only asked to sign; each signature is made on a
-    /// thread that may block. `chain` begins with the CSMS's own certificate and goes without the
-    /// root.
+    /// A key that may be in an HSM, because it is only used to sign. Each signature is made on a
+    /// thread that may block. `chain` begins with the CSMS's own certificate and does not contain
+    /// the root.
     #[must_use]
     pub fn new(chain: Vec<CertificateDer<'static>>, key: Arc<dyn SigningKey>) -> Self {
         Self { chain, key, signing: Signing::Blocks }
     }
 
-    /// A key in memory. It signs where the handshake runs, which costs less than a thread for each.
+    /// A key in memory. It signs where the handshake runs, which costs less than a thread for each
+    /// signature.
     ///
     /// # Errors
     /// If the key is of a kind that cannot sign a TLS handshake.

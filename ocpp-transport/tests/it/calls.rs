@@ -1,4 +1,4 @@
-//! Typed calls: who handles them, what follows, and what happens when a handler fails.
+//! Typed calls: their handlers, the work that follows answers, and handlers that fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,9 +39,9 @@ async fn fr_05_what_was_asked_for_follows_the_response() {
     assert_eq!(within(calls.recv()).await, Some(true));
 }
 
-/// A CSMS whose response to DataTransfer is so large that the kernel cannot take it all before the
-/// peer reads; what follows it sends to the second. The third tells the lengths of the frames that
-/// the CSMS hands to its socket.
+/// A CSMS whose response to DataTransfer is larger than the buffers of the kernel. The work that
+/// follows the response sends to the second element. The third receives the lengths of the frames
+/// that the CSMS passes to its socket.
 async fn lab_with_large_response() -> (Lab, mpsc::Receiver<()>, mpsc::Receiver<usize>) {
     let (follow, followed) = mpsc::channel(1);
     let router = heartbeats().handle(move |_: Peer, _: v201::DataTransferRequest| {
@@ -64,8 +64,8 @@ async fn lab_with_large_response() -> (Lab, mpsc::Receiver<()>, mpsc::Receiver<u
     (Lab::plain(router, link).await, followed, taps)
 }
 
-/// Seen elsewhere (a simulator of SAP, tfocpp): the socket closed before the answer was flushed, or
-/// a pause of 3 s instead.
+/// Seen elsewhere (a simulator of SAP, tfocpp): the socket was closed before the answer was
+/// flushed, or after a pause of 3 s.
 #[tokio::test]
 async fn what_follows_waits_until_the_response_is_flushed() {
     let (lab, mut followed, mut taps) = lab_with_large_response().await;
@@ -201,7 +201,7 @@ async fn a_call_without_answer_times_out_and_the_next_one_works() {
     let security = ocpp_transport::Security::profile_1(crate::lab::PASSWORD.into());
     let session = SessionSettings::default().with_call_timeout(Duration::from_millis(50));
     let config = lab.config("CS001", security).with_link(LinkSettings::default().with_session(session));
-    // Our own CSMS answers everything; so a peer that never answers is made here.
+    // Our own CSMS answers everything, so this peer never answers.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut to_silent = config.clone();
     to_silent.url = format!("ws://{}", silent.local_addr().unwrap()).parse().unwrap();
@@ -244,8 +244,7 @@ async fn calls_at_the_same_time_go_one_by_one_up_to_a_bound() {
     assert!(answered >= 16, "{answered}");
 }
 
-/// A response and a CALL behind it, in one packet: the CALL's handler finds what the response has
-/// changed.
+/// A response and a CALL in one packet: the CALL's handler sees the changes by the response.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_response_changes_holds_for_the_call_behind_it() {
     let seen = Arc::new(AtomicBool::new(false));
@@ -325,6 +324,6 @@ async fn what_follows_answers_is_bounded() {
     );
     go.notify_one();
     within(followed.recv()).await.unwrap();
-    // There is room again as soon as the connection has seen it.
+    // There is room again as soon as the connection has noticed the end.
     within(async { while connection.peer().call(trigger()).await.is_err() {} }).await;
 }

@@ -1,4 +1,4 @@
-//! permessage-deflate with the libraries of other people, in both roles (RFC 7692).
+//! permessage-deflate with other libraries, in both roles (RFC 7692).
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::lab::{Lab, PASSWORD, nothing, within};
 
-/// What our side is set to.
+/// The settings of our side.
 fn settings() -> [DeflateSettings; 4] {
     let generous = DeflateSettings::default()
         .with_own_takeover(ContextTakeover::Allowed)
@@ -36,7 +36,7 @@ fn link(settings: DeflateSettings) -> LinkSettings {
     LinkSettings::default().with_deflate(Some(Deflate::new(settings)))
 }
 
-/// A CSMS that lets everybody in and sends data back.
+/// A CSMS that admits every station and echoes data.
 async fn csms(settings: DeflateSettings) -> (u16, mpsc::Receiver<CloseReason>) {
     let (sender, ended) = mpsc::channel(1024);
     let config = CsmsConfig::unsecured("127.0.0.1:0".parse().unwrap()).with_link(link(settings));
@@ -66,7 +66,7 @@ fn echo() -> Router {
     })
 }
 
-/// A peer in another language, and the lines that it writes.
+/// A peer in another language, and the lines that it prints.
 struct Foreign {
     process: Child,
     lines: mpsc::Receiver<Value>,
@@ -125,7 +125,7 @@ impl Drop for Foreign {
     }
 }
 
-/// All combinations of these values for these names; `null` leaves the name out.
+/// All combinations of these values for these names; `null` omits the name.
 fn combinations(names: [&str; 4], values: [&[Value]; 4]) -> Vec<Value> {
     let mut all = vec![BTreeMap::new()];
     for (name, values) in names.into_iter().zip(values) {
@@ -158,27 +158,27 @@ fn flags() -> [Value; 2] {
     [json!(false), json!(true)]
 }
 
-/// A foreign station with all combinations of parameters: each of its messages comes back, and
-/// those that are worth it compressed.
+/// A foreign station with all combinations of parameters. Each of its messages is echoed, and
+/// compressed if that is worthwhile.
 async fn check_clients(library: Library, cases: Vec<Value>) {
     for settings in settings() {
         let (port, _ended) = csms(settings).await;
         let mut client = library.start(&["client", &format!("ws://localhost:{port}/CS001")], &cases);
         for case in &cases {
             let line = client.next().await;
-            let told = format!("{settings:?} {case} {line}");
-            assert_eq!(line["echoed"], 10, "{told}");
+            let context = format!("{settings:?} {case} {line}");
+            assert_eq!(line["echoed"], 10, "{context}");
             let answer = line["answer"].as_str().unwrap();
             let expected = if answer.contains("server_max_window_bits=8") {
-                // zlib has no window as small as that.
+                // zlib has no window of this size.
                 0
             } else if settings.min_bytes == 0 && !answer.contains("server_no_context_takeover") {
                 10
             } else {
-                // All but the short one, twice.
+                // All except the short one, twice.
                 8
             };
-            assert_eq!(line["compressed"], expected, "{told}");
+            assert_eq!(line["compressed"], expected, "{context}");
         }
     }
 }
@@ -196,7 +196,7 @@ async fn python_websockets_as_a_station_with_all_parameters() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_ws_as_a_station_with_all_parameters() {
-    // `false` forbids ws to grant what the other side asks for.
+    // `false` forbids that ws grants the request of the other side.
     let flags = [Value::Null, json!(true)];
     let server_bits = [Value::Null, json!(9), json!(12), json!(15)];
     let client_bits = [Value::Null, json!(true), json!(9), json!(15)];
@@ -223,7 +223,7 @@ fn station(port: u16, settings: DeflateSettings) -> StationConfig {
     StationConfig::new(url, identity, Security::profile_1(PASSWORD.into())).with_link(link(settings))
 }
 
-/// Our station at a foreign CSMS with all combinations of parameters.
+/// Our station with a foreign CSMS and all combinations of parameters.
 async fn check_servers(library: Library, cases: Vec<Value>) {
     let mut server = library.start(&["server"], &cases);
     let ports = server.next().await;
@@ -232,23 +232,23 @@ async fn check_servers(library: Library, cases: Vec<Value>) {
     for settings in settings() {
         for (number, port) in ports["ports"].as_array().unwrap().iter().enumerate() {
             let port = u16::try_from(port.as_u64().unwrap()).unwrap();
-            let told = format!("{settings:?} {}", cases[number]);
+            let context = format!("{settings:?} {}", cases[number]);
             let connection = match within(connect(&station(port, settings), nothing())).await {
                 Ok(connection) => connection,
-                Err(error) => panic!("{told}: {error:?}"),
+                Err(error) => panic!("{context}: {error:?}"),
             };
             for data in payloads.iter().chain(&payloads) {
                 let echoed = data_transfer(connection.peer(), "echo", data).await;
-                assert_eq!(echoed, Some(Value::from(data.as_str()).to_string()), "{told}");
+                assert_eq!(echoed, Some(Value::from(data.as_str()).to_string()), "{context}");
             }
             within(connection.close(Close::Normal)).await;
             let line = server.next().await;
-            assert_eq!(line["case"], number, "{told}");
+            assert_eq!(line["case"], number, "{context}");
             let compressed = line["compressed"].as_u64().unwrap();
-            // A server that wants what this offer does not give goes without.
+            // A server that requires more than this offer contains declines compression.
             uncompressed += u32::from(compressed == 0);
             let expected = if settings.min_bytes == 0 { 6 } else { 4 };
-            assert!([0, expected].contains(&compressed), "{told} {line}");
+            assert!([0, expected].contains(&compressed), "{context} {line}");
         }
     }
     let all = u32::try_from(settings().len() * cases.len()).unwrap();
@@ -300,7 +300,7 @@ async fn a_bomb_of_a_csms_is_closed_with_1009() {
     }
 }
 
-/// Opens a WebSocket by hand and sends `frames` behind it; returns the response's head and the code
+/// Opens a WebSocket by hand and sends `frames` after it. Returns the response's head and the code
 /// of the Close frame.
 async fn by_hand(lab: &Lab, extensions: &str, frames: &[u8]) -> (String, u16) {
     let mut tcp = TcpStream::connect(lab.address).await.unwrap();
@@ -310,7 +310,7 @@ async fn by_hand(lab: &Lab, extensions: &str, frames: &[u8]) -> (String, u16) {
          Sec-WebSocket-Protocol: ocpp2.0.1\r\nAuthorization: Basic Q1MwMDE6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\r\n\
          {extensions}\r\n"
     );
-    // In one segment, so that the frames come with the head.
+    // In one segment, so that the frames arrive with the head.
     tcp.write_all(&[request.as_bytes(), frames].concat()).await.unwrap();
     let mut received = Vec::new();
     within(tcp.read_to_end(&mut received)).await.unwrap();
@@ -321,7 +321,7 @@ async fn by_hand(lab: &Lab, extensions: &str, frames: &[u8]) -> (String, u16) {
     (head, u16::from_be_bytes([close[2], close[3]]))
 }
 
-/// A masked frame of a client; the mask is zeros.
+/// A frame of a client, with a mask of zeros.
 fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first, 0x80 | u8::try_from(payload.len()).unwrap(), 0, 0, 0, 0];
     frame.extend_from_slice(payload);
@@ -332,7 +332,7 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
 async fn frames_that_break_the_extension_are_closed_with_their_code() {
     let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
     for (frames, code) in [
-        // No DEFLATE; RSV1 on a ping; a message in the middle of another; inflated, it is no UTF-8.
+        // Not DEFLATE; RSV1 on a ping; a message within another; inflated data that is not UTF-8.
         (masked(0xc1, &[0xff, 0xff, 0xff]), 1007),
         (masked(0xc9, b"ping"), 1002),
         ([masked(0x41, &[0xf2, 0x48]), masked(0xc1, &[0x00])].concat(), 1002),
@@ -351,7 +351,7 @@ async fn without_an_offer_nothing_is_compressed_and_rsv1_is_an_error() {
     let (head, closed) = by_hand(&lab, "", &masked(0xc1, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00])).await;
     assert!(!head.contains("Extensions"), "{head}");
     assert_eq!(closed, 1002);
-    // Nor where the CSMS is set to go without.
+    // The same for a CSMS that is configured without compression.
     let lab = Lab::plain(nothing(), LinkSettings::default().with_deflate(None)).await;
     let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
     let (head, closed) = by_hand(&lab, offer, &masked(0xc1, &[0x00])).await;

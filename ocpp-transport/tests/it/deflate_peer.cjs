@@ -14,11 +14,11 @@ function* payloads() {
   yield "short";
   const text = '{"measurand":"Energy.Active.Import.Register","value":"1234.5","unité":"Wh"},';
   for (const size of [300, 3000, 40000]) yield text.repeat(size).slice(0, size);
-  // Hardly to be compressed.
+  // Data that hardly compresses.
   yield Buffer.from(Array.from({ length: 20000 }, (_, i) => (i * i * 31 + i * 7 + (i >> 3) * 113) % 251)).toString("base64");
 }
 
-// Counts the messages that come compressed; ws says it of each frame that begins one.
+// Counts the compressed messages. ws reports the compression of the first frame of each message.
 function countCompressed(socket) {
   const receiver = socket._receiver;
   const dataMessage = receiver.dataMessage;
@@ -65,7 +65,7 @@ function client(url, options) {
       if (bomb) report({ answer, closed: code });
       resolve();
     });
-    // The close tells it, too.
+    // The event "close" reports the end, too.
     socket.on("error", (error) => (bomb ? undefined : reject(error)));
   });
 }

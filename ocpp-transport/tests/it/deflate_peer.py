@@ -46,7 +46,7 @@ def payloads():
     yield "short"
     for size in (300, 3000, 40000):
         yield ('{"measurand":"Energy.Active.Import.Register","value":"1234.5","unité":"Wh"},' * size)[:size]
-    # Hardly to be compressed.
+    # Data that hardly compresses.
     yield base64.b64encode(bytes((i * i * 31 + i * 7 + (i >> 3) * 113) % 251 for i in range(20000))).decode()
 
 
@@ -71,7 +71,7 @@ async def client(url, case):
                 report(answer=answer, closed=closed.rcvd.code if closed.rcvd else None)
             return
         echoed = 0
-        # Twice, so that the second time refers to the first where there is context takeover.
+        # Twice, so that with context takeover the second message refers to the first.
         for number, data in enumerate([*payloads(), *payloads()]):
             call = json.dumps([2, str(number), "DataTransfer", {"vendorId": "echo", "data": data}], ensure_ascii=False)
             third = len(call) // 3

@@ -1,5 +1,5 @@
-//! Both tables of OCPP-J 4.3 and 4.4, for each version: which code is sent for what, and how the
-//! codes are spelled.
+//! Both tables of OCPP-J 4.3 and 4.4 for each version: which code is sent for which error, and its
+//! spelling.
 
 use ocpp_transport::session::{Answer, CallOutcome, Event, Outgoing, Role, Session, SessionSettings};
 use ocpp_transport::{LinkSettings, Peer, Router};
@@ -13,8 +13,8 @@ const V16: Version = Version::V16;
 const V201: Version = Version::V201;
 const V21: Version = Version::V21;
 
-/// A CSMS that handles a few requests of every version, and a station of one version that sends
-/// what it likes.
+/// A CSMS that handles a few requests of every version, and a station of one version that sends any
+/// text.
 async fn connected(version: Version) -> (Lab, Raw) {
     fn time() -> ocpp_types::Timestamp {
         "2026-01-01T00:00:00Z".parse().unwrap()
@@ -44,8 +44,8 @@ async fn connected(version: Version) -> (Lab, Raw) {
     (lab, raw)
 }
 
-/// One row: what is sent, and the id and the code of the CALLERROR in each version; `None` is
-/// silence.
+/// One row: the text that is sent, and the id and the code of the CALLERROR in each version; `None`
+/// is silence.
 struct Row {
     clause: &'static str,
     text: String,
@@ -72,7 +72,7 @@ async fn check(rows: &[Row]) {
                 assert!(answer[3].as_str().unwrap().chars().count() <= 255, "{version}: {clause}");
                 assert_eq!((answer.len(), &answer[4]), (5, &Value::Object(Default::default())));
             }
-            // Nothing else comes, and the connection lives on.
+            // Nothing else arrives, and the connection stays open.
             raw.send(r#"[2,"next","Heartbeat",{}]"#).await;
             let next = r#"[3,"next",{"currentTime":"2026-01-01T00:00:00Z"}]"#;
             assert_eq!(raw.receive().await, next, "{version}: {clause}");
@@ -103,7 +103,8 @@ async fn ocpp_j_4_2_3_what_is_no_frame() {
 async fn ocpp_j_4_1_3_message_types_that_a_version_does_not_have() {
     let unknown = Some(("1", "MessageTypeNotSupported"));
     check(&[
-        // 1.6 has no code for it; 2.0.1 has one and is of two minds; 2.1 says to ignore it.
+        // 1.6 has no code for it. 2.0.1 has one, but contradicts itself. 2.1 requires that it is
+        // ignored.
         row("an unknown message type", r#"[9,"1","Heartbeat",{}]"#, [None, unknown, None]),
         row("without an id", "[0]", [None, Some(("-1", "MessageTypeNotSupported")), None]),
         row("CALLRESULTERROR", r#"[5,"1","GenericError","",{}]"#, [None, unknown, None]),
@@ -250,8 +251,7 @@ fn empty() -> Box<RawValue> {
     RawValue::from_string("{}".to_owned()).unwrap()
 }
 
-/// How a code is spelled when a version sends it. 1.6 lacks the last two, and the nearest stands
-/// in.
+/// The spelling of each code in each version. 1.6 lacks the last two and uses the nearest.
 const SPELLINGS: &[(RpcErrorCode, [&str; 3])] = &[
     (RpcErrorCode::NotImplemented, ["NotImplemented"; 3]),
     (RpcErrorCode::NotSupported, ["NotSupported"; 3]),

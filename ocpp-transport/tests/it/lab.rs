@@ -24,13 +24,13 @@ use crate::pki::{Authority, Identified, Leaf};
 /// The password of every station.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// A CSMS that serves, with the test's view of it.
+/// A running CSMS, and the test's view of it.
 pub(crate) struct Lab {
     pub(crate) root: CertificateDer<'static>,
     pub(crate) address: SocketAddr,
     pub(crate) handle: CsmsHandle,
     scheme: &'static str,
-    /// What the CSMS's admission is told, in order.
+    /// The callbacks of the CSMS's admission, in order.
     pub(crate) log: mpsc::Receiver<Happened>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
@@ -44,8 +44,7 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// TLS with certificates for `localhost`: under rustls one of ECDSA, under OpenSSL one of RSA
-    /// beside it.
+    /// TLS with certificates for `localhost`: ECDSA with rustls, ECDSA and RSA with OpenSSL.
     pub(crate) fn serve(self, root: &Authority, trust: &tls::ClientTrust) -> tls::ServerTls {
         let ecdsa = root.issue(&Leaf::new("localhost")).software();
         match self {
@@ -80,7 +79,7 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
-/// What the CSMS's admission is told.
+/// A callback of the CSMS's admission.
 #[derive(Debug)]
 pub(crate) enum Happened {
     Asked(UpgradeRequest),
@@ -132,14 +131,14 @@ impl Lab {
         Self::start(config, router, Authority::root("unused").der()).await
     }
 
-    /// With a certificate for `localhost` under a fresh root, which trusts stations' certificates
-    /// too.
+    /// With a certificate for `localhost` under a new root, which stations' certificates also lead
+    /// to.
     pub(crate) async fn tls(root: &Authority, router: Router) -> Self {
         Self::tls_as(root, root.issue(&Leaf::new("localhost")), router).await
     }
 
-    /// With this certificate; stations' have to lead to `root`. The key is treated as one in a
-    /// token.
+    /// With this certificate. Stations' certificates must lead to `root`. The key is treated as one
+    /// in a token.
     pub(crate) async fn tls_as(root: &Authority, server: Identified, router: Router) -> Self {
         Self::serve_tls(tls::ServerTls::rustls(server.server(), &root.trust()).unwrap(), root, router).await
     }
@@ -148,7 +147,7 @@ impl Lab {
         Self::start(CsmsConfig::new("127.0.0.1:0".parse().unwrap(), tls), router, root.der()).await
     }
 
-    /// On one of the two TLS libraries, trusting stations' certificates under `root`.
+    /// On one of the two TLS libraries, with trust in stations' certificates under `root`.
     pub(crate) async fn on(engine: Engine, root: &Authority, router: Router) -> Self {
         Self::serve_tls(engine.serve(root, &root.trust()), root, router).await
     }
@@ -197,7 +196,7 @@ impl Lab {
         self.connect(Security::profile_1(Password::from(PASSWORD)), router).await.unwrap()
     }
 
-    /// A station that sends whatever the test likes, without TLS.
+    /// A station without TLS that sends any text.
     pub(crate) async fn raw(&self) -> Raw {
         let headers = [
             ("Sec-WebSocket-Protocol", "ocpp2.0.1"),
@@ -206,7 +205,7 @@ impl Lab {
         Raw(self.upgrade("/ocpp/CS001", &headers).await.unwrap())
     }
 
-    /// The HTTP part only, by another client than ours.
+    /// The HTTP part only, with a client other than ours.
     pub(crate) async fn upgrade(
         &self,
         path: &str,
@@ -220,7 +219,7 @@ impl Lab {
         within(client_async(request, tcp)).await.map(|(web_socket, _)| web_socket)
     }
 
-    /// The next thing that the admission is told.
+    /// The next callback of the admission.
     pub(crate) async fn next(&mut self) -> Happened {
         within(self.log.recv()).await.unwrap()
     }
@@ -236,7 +235,7 @@ impl Lab {
         }
     }
 
-    /// The next station that is connected.
+    /// The next station that connects.
     pub(crate) async fn connected(&mut self) -> Peer {
         loop {
             match self.next().await {
@@ -247,7 +246,7 @@ impl Lab {
         }
     }
 
-    /// The next station that is connected, whoever went away meanwhile.
+    /// The next station that connects, after any disconnections.
     pub(crate) async fn connected_again(&mut self) -> Peer {
         loop {
             match self.next().await {
@@ -258,7 +257,7 @@ impl Lab {
         }
     }
 
-    /// Shuts the CSMS down in good order.
+    /// Shuts the CSMS down in an orderly way.
     pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         within(self.server).await.unwrap();
@@ -284,7 +283,7 @@ impl Raw {
         }
     }
 
-    /// The code of the Close frame that comes next.
+    /// The code of the next Close frame.
     pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
             match within(self.0.next()).await.unwrap().unwrap() {
@@ -308,7 +307,7 @@ pub(crate) fn heartbeats() -> Router {
     })
 }
 
-/// No test waits for ever.
+/// No test waits forever.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future).await.expect("it takes no longer than 20 s")
 }

@@ -1,4 +1,4 @@
-//! How connections begin, replace one another and end.
+//! How connections begin, replace each other and end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -77,7 +77,7 @@ async fn a_half_open_connection_is_found_by_ping() {
         .with_ping_interval(Duration::from_millis(20))
         .with_ping_timeout(Duration::from_millis(50));
     let mut lab = Lab::plain(nothing(), link).await;
-    // tungstenite answers pings when it is read from; this one is not.
+    // tungstenite answers pings only when it is read, and this one is not read.
     let _silent = lab.raw().await;
     lab.connected().await;
     let Happened::Disconnected(_, reason) = lab.next().await else { panic!() };
@@ -157,7 +157,7 @@ async fn a_shutdown_closes_every_connection_with_1001() {
     let mut lab = Lab::plain(nothing(), LinkSettings::default()).await;
     let mut connection = lab.station(nothing()).await;
     lab.connected().await;
-    // One that has not even begun its handshake does not hold it up.
+    // A connection that has not begun its handshake does not delay it.
     let _idle = tokio::net::TcpStream::connect(lab.address).await.unwrap();
     lab.stop().await;
     let reason = within(connection.closed()).await;
@@ -209,7 +209,7 @@ async fn the_tap_sees_every_frame_of_both_directions() {
     );
 }
 
-/// The first message of a TLS handshake, as a client that then falls silent sends it.
+/// The first message of a TLS handshake, from a client that then is silent.
 fn client_hello() -> Vec<u8> {
     let config = ocpp_transport::tls::client_config(vec![Authority::root("any").der()], None).unwrap();
     let name = "localhost".try_into().unwrap();
@@ -219,7 +219,7 @@ fn client_hello() -> Vec<u8> {
     hello
 }
 
-/// Waits until the other end hangs up; far less than a handshake may take.
+/// Waits until the other end closes the connection, long before the deadline of a handshake.
 async fn hung_up(mut tcp: TcpStream) {
     let rest = tokio::time::timeout(Duration::from_secs(5), tcp.read_to_end(&mut Vec::new())).await;
     let _ = rest.expect("the other end hangs up at once");
@@ -231,7 +231,7 @@ async fn a_shutdown_ends_tls_handshakes_that_have_begun() {
     let lab = Lab::tls(&root, nothing()).await;
     let mut silent = TcpStream::connect(lab.address).await.unwrap();
     silent.write_all(&client_hello()).await.unwrap();
-    // The answer shows that the handshake is in the hands of its thread.
+    // The answer shows that the thread of the handshake has begun.
     silent.read_u8().await.unwrap();
     lab.stop().await;
     hung_up(silent).await;
@@ -264,12 +264,12 @@ async fn a_station_that_floods_is_slowed_down_and_loses_nothing() {
         let answer = flood.receive().await;
         assert!(answer.starts_with(&format!(r#"[3,"{number}","#)), "{answer}");
     }
-    // Ten at once, and 90 at 200 a second: no machine is faster than that.
+    // Ten at once, and 90 at 200 a second. No machine can be faster.
     assert!(begun.elapsed() >= Duration::from_millis(450), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
-async fn silent_connections_hold_nobody_up_and_are_hung_up_on() {
+async fn silent_connections_delay_no_other_and_are_closed() {
     let config =
         Lab::unsecured_config().with_max_handshakes(1).with_first_byte_timeout(Duration::from_secs(2));
     let lab = Lab::start(config, heartbeats(), Authority::root("unused").der()).await;
@@ -285,7 +285,7 @@ async fn silent_connections_hold_nobody_up_and_are_hung_up_on() {
 }
 
 #[tokio::test]
-async fn who_sends_half_a_request_lets_the_next_one_have_its_turn_in_time() {
+async fn half_a_request_delays_the_next_turn_only_for_a_time() {
     let config =
         Lab::unsecured_config().with_max_handshakes(1).with_handshake_timeout(Duration::from_millis(500));
     let lab = Lab::start(config, heartbeats(), Authority::root("unused").der()).await;
@@ -307,7 +307,7 @@ async fn a_new_connection_takes_the_place_of_the_oldest_silent_one() {
     let station = lab.station(nothing()).await;
     within(station.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
     hung_up(silent.remove(0)).await;
-    // An admitted connection is not counted any more, so there is room again.
+    // An admitted connection no longer counts, so there is room again.
     silent.push(TcpStream::connect(lab.address).await.unwrap());
     let mut kept = silent.remove(0);
     kept.write_all(b"GET /ocpp/CS001 HTTP/1.1\r\n\r\n").await.unwrap();
@@ -316,7 +316,7 @@ async fn a_new_connection_takes_the_place_of_the_oldest_silent_one() {
     assert_eq!(&response, b"HTTP/1.1 400");
 }
 
-/// Never decides. Reports when it is asked and when its future is dropped.
+/// Never decides. Reports when it is called and when its future is dropped.
 struct Undecided(mpsc::Sender<&'static str>);
 
 impl Admission for Undecided {
@@ -356,7 +356,7 @@ async fn nothing_is_done_for_peers_that_go_while_they_wait() {
         tcp
     };
     // The first has the only turn until its request is complete. The others wait, and one of them
-    // leaves.
+    // closes.
     let mut first = TcpStream::connect(address).await.unwrap();
     first.write_all(&request.as_bytes()[..40]).await.unwrap();
     let second = ask().await;
@@ -373,7 +373,7 @@ async fn nothing_is_done_for_peers_that_go_while_they_wait() {
     }
     stop.send(()).unwrap();
     within(server).await.unwrap();
-    assert!(tells.recv().await.is_none(), "nobody else was asked about");
+    assert!(tells.recv().await.is_none(), "the admission is asked about no other");
 }
 
 #[tokio::test]

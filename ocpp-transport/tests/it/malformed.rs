@@ -1,4 +1,4 @@
-//! What breaks the rules is answered by the book, and harms nothing else.
+//! Invalid input is answered by the specification, and affects nothing else.
 
 use futures_util::SinkExt;
 use ocpp_transport::{CallFailure, CloseReason, LinkSettings, Peer};
@@ -60,7 +60,7 @@ async fn actions_that_are_unknown_or_not_offered() {
     check(&mut raw, r#"[2,"1","Nonsense",{}]"#, "1", "NotImplemented", "").await;
     check(&mut raw, r#"[2,"1","heartbeat",{}]"#, "1", "NotImplemented", "").await;
     check(&mut raw, r#"[2,"1","StatusNotification",{}]"#, "1", "NotSupported", "").await;
-    // Only a CSMS may send this one.
+    // Only a CSMS may send this action.
     check(&mut raw, r#"[2,"1","DeleteCertificate",{}]"#, "1", "NotSupported", "").await;
 }
 
@@ -108,7 +108,7 @@ async fn an_invalid_response_fails_the_call_only() {
     check(&mut raw, r#"[2,"1","Nonsense",{}]"#, "1", "NotImplemented", "").await;
 }
 
-/// Sends what ends the connection; returns the code with which it is closed.
+/// Sends a message that ends the connection. Returns the code of the close.
 async fn closed_with(message: Message) -> (u16, CloseReason) {
     let mut lab = lab().await;
     let mut raw = lab.raw().await;

@@ -1,5 +1,4 @@
-//! What operators see: metrics with few labels, spans with identity and message id, and no secret
-//! anywhere.
+//! What operators see: metrics with few labels, spans with identity and message id, and no secrets.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -13,7 +12,7 @@ use tracing::Level;
 
 use crate::lab::{Happened, Lab, PASSWORD, heartbeats, nothing, within};
 
-/// What a recorder has, by name and labels.
+/// The content of a recorder, by name and labels.
 struct Counted(Vec<(String, Labels, DebugValue)>);
 
 type Labels = Vec<(String, String)>;
@@ -46,7 +45,8 @@ impl Counted {
             .sum()
     }
 
-    /// How many values the histograms with these labels have, all of them a plausible time.
+    /// The number of values in the histograms with these labels, all of which must be plausible
+    /// times.
     fn times(&self, name: &str, labels: &[(&str, &str)]) -> usize {
         self.matching(name, labels)
             .map(|value| match value {
@@ -122,7 +122,7 @@ async fn calls_connections_and_bytes_are_counted() {
         }
     }
     let counted = Counted::take(&snapshotter);
-    // This recorder begins anew with each look, so this is the change.
+    // This recorder starts from zero after each snapshot, so this is the change.
     assert_eq!(counted.sum(names::CONNECTIONS, &[]), -2.0);
     assert_eq!(counted.sum(names::DISCONNECTIONS, &[("role", "csms"), ("reason", "closed_by_peer")]), 1.0);
     assert_eq!(counted.sum(names::DISCONNECTIONS, &[("role", "station"), ("reason", "closed")]), 1.0);
@@ -139,7 +139,7 @@ async fn what_a_peer_makes_up_is_no_label() {
         raw.send(format!(r#"[2,"{number}","MadeUp{number}",{{}}]"#)).await;
         raw.receive().await;
     }
-    raw.send(r#"[3,"nobody asked",{}]"#).await;
+    raw.send(r#"[3,"unsolicited",{}]"#).await;
     for frame in ["{}", r#"[2,"1"]"#, r#"[2,"2","Heartbeat",{"made up":1}]"#] {
         raw.send(frame).await;
         raw.receive().await;
@@ -212,7 +212,7 @@ async fn secrets_are_in_no_log_not_even_at_trace() {
     let new_password = "a-new-secret-of-16";
     let hex_key: String = new_password.bytes().map(|byte| format!("{byte:02X}")).collect();
 
-    // 2.0.1: A01.FR.02. The credentials go over the wire, too, once right and once wrong.
+    // 2.0.1: A01.FR.02. The credentials are on the wire, too: once correct, once wrong.
     let mut lab = Lab::plain(nothing(), LinkSettings::default()).await;
     let wrong = Security::profile_1(Password::from("the wrong password"));
     assert!(within(connect(&lab.config("CS001", wrong), nothing())).await.is_err());

@@ -1,5 +1,5 @@
-//! Stations and central systems on the Node.js package `ocpp-rpc`, whose strict mode checks each
-//! payload: code that others wrote.
+//! Stations and central systems on the Node.js package `ocpp-rpc`, as independent implementations.
+//! Its strict mode checks each payload.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -15,7 +15,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use crate::lab::{Lab, PASSWORD, within};
 
-/// The program in JavaScript, which reports what it sees step by step.
+/// The program in JavaScript, which reports its results step by step.
 struct Node {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -39,7 +39,7 @@ impl Node {
         Self { process, lines }
     }
 
-    /// The result of the next step, which has to be this one.
+    /// The result of the next step, which must have this name.
     async fn step(&mut self, step: &str) -> Value {
         let line = within(self.lines.next_line()).await.unwrap();
         let line = line.unwrap_or_else(|| panic!("the peer ended before the step {step}"));
@@ -58,8 +58,8 @@ async fn refusal(peer: &Peer, action: &str, payload: &str) -> RpcErrorCode {
     }
 }
 
-/// What the library refuses: an action without a handler, what a handler throws, and what breaks
-/// the schema.
+/// The refusals of the library: an action without a handler, an exception of a handler, and a
+/// payload that breaks the schema.
 async fn refusals(peer: &Peer) {
     assert_eq!(refusal(peer, "DataTransfer", r#"{"vendorId":"a"}"#).await, RpcErrorCode::SecurityError);
     assert_eq!(refusal(peer, "ClearCache", "{}").await, RpcErrorCode::NotImplemented);

@@ -1,4 +1,4 @@
-//! Certificates, made anew by each test by other code than ours.
+//! Certificates, made for each test by a library other than ours.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// What a leaf certificate says.
+/// The content of a leaf certificate.
 pub(crate) struct Leaf {
     common_name: String,
     organization: String,
@@ -57,7 +57,7 @@ impl Authority {
         self.sub_with(name, |_| {})
     }
 
-    /// A sub-CA whose certificate says something else too.
+    /// A sub-CA whose certificate is edited.
     pub(crate) fn sub_with(&self, name: &str, edit: fn(&mut CertificateParams)) -> Self {
         let (mut params, key) = (ca_params(name), KeyPair::generate().unwrap());
         edit(&mut params);
@@ -142,7 +142,7 @@ impl Leaf {
         Self { kind: Kind::Rsa2048, ..self }
     }
 
-    /// Whose certificate says something else too.
+    /// A leaf whose certificate is edited.
     pub(crate) fn with(self, edit: fn(&mut CertificateParams)) -> Self {
         Self { edit, ..self }
     }
@@ -188,7 +188,7 @@ impl Identified {
     }
 }
 
-/// One is enough: no authority has two below it in these tests.
+/// One number is enough: in these tests no authority issues two sub-CAs.
 const CA_SERIAL: u64 = 1000;
 
 fn ca_params(common_name: &str) -> CertificateParams {

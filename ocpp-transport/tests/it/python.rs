@@ -1,5 +1,5 @@
-//! Stations and central systems on the Python package `ocpp`, in each version and each role: code
-//! that others wrote.
+//! Stations and central systems on the Python package `ocpp`, in each version and each role, as
+//! independent implementations.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -15,7 +15,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use crate::lab::{Lab, PASSWORD, within};
 
-/// The Python program, which reports what it sees step by step.
+/// The Python program, which reports its results step by step.
 struct Python {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -39,7 +39,7 @@ impl Python {
         Self { process, lines }
     }
 
-    /// The result of the next step, which has to be this one.
+    /// The result of the next step, which must have this name.
     async fn step(&mut self, step: &str) -> Value {
         let line = within(self.lines.next_line()).await.unwrap();
         let Some(line) = line else {
@@ -52,7 +52,7 @@ impl Python {
         report["result"].take()
     }
 
-    /// The answers to what no program of ours would send.
+    /// The answers to frames that our programs never send.
     async fn odd_frames(&mut self, version: Version) {
         for (frame, old, new) in ODD_FRAMES {
             let answer = self.step("raw").await;
@@ -71,7 +71,7 @@ impl Python {
 /// Id and code of a CALLERROR.
 type Answer = (&'static str, &'static str);
 
-/// Frames, and how they are answered in 1.6, then in 2.0.1 and 2.1.
+/// Frames, and their answers in 1.6, then in 2.0.1 and 2.1.
 #[rustfmt::skip]
 const ODD_FRAMES: &[(&str, Answer, Answer)] = &[
     (r#"[2,"raw-1","NoSuchAction",{}]"#, ("raw-1", "NotImplemented"), ("raw-1", "NotImplemented")),
@@ -183,8 +183,8 @@ conversations!(
 
 /// CALLERRORs of the package, by their codes.
 async fn refusals_of_python(peer: &Peer) {
-    // What it has no handler for: it has these two codes the other way round than the
-    // specification, and in 2.1 it answers nothing.
+    // Actions without a handler: the package swaps these two codes, compared with the
+    // specification, and in 2.1 it does not answer.
     let unhandled: &[_] = match peer.version() {
         Version::V21 => &[],
         _ => &[
@@ -192,8 +192,8 @@ async fn refusals_of_python(peer: &Peer) {
             ("NoSuchAction", "{}", RpcErrorCode::NotSupported),
         ],
     };
-    // The handler raises an exception of the package, and one of Python; the third breaks the
-    // schema.
+    // The handler raises an exception of the package, and one of Python. The third payload breaks
+    // the schema.
     let handled = [
         ("DataTransfer", r#"{"vendorId":"secret"}"#, RpcErrorCode::SecurityError),
         ("DataTransfer", r#"{"vendorId":"other"}"#, RpcErrorCode::InternalError),

@@ -1,6 +1,6 @@
 """A station or a central system on the Python package `ocpp`, for the tests of ocpp-transport.
 
-Prints one JSON line per step: {"step": ..., "result": ...}. The caller judges them.
+Prints one JSON line per step: {"step": ..., "result": ...}. The caller checks them.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def boot_request(protocol, call):
 
 
 def peer_class(protocol):
-    """What this end answers, in the words of the version."""
+    """The answers of this end, in the classes of the version."""
     package = importlib.import_module(PACKAGES[protocol])
     results = package.call_result
 
@@ -64,7 +64,7 @@ def peer_class(protocol):
 
 
 class Wire:
-    """A connection that the package reads from; answers to raw frames go to who sent them."""
+    """A connection that the package reads. The sender of a raw frame gets its answer."""
 
     def __init__(self, connection):
         self.connection = connection
@@ -87,7 +87,7 @@ class Wire:
 
 
 async def converse(arguments, connection, protocol):
-    """The whole conversation. It ends when the other end hangs up."""
+    """The whole conversation. It ends when the other end closes the connection."""
     Peer, call = peer_class(protocol)
     wire = Wire(connection)
     peer = Peer(arguments.identity, wire)

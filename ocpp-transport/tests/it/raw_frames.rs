@@ -1,6 +1,6 @@
-//! Raw WebSocket frames, as a table with the answer that RFC 6455 has for each: the numbers are
-//! those of Autobahn's cases for framing (1 to 7), in the terms of OCPP-J, where a text that is no
-//! message is answered by a CALLERROR and binary is refused.
+//! Raw WebSocket frames, as a table with the answer that RFC 6455 requires for each. The numbers
+//! are those of Autobahn's cases for framing (1 to 7), adapted to OCPP-J: a text that is not a
+//! message is answered by a CALLERROR, and binary is refused.
 
 use ocpp_transport::LinkSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -8,10 +8,10 @@ use tokio::net::TcpStream;
 
 use crate::lab::{Lab, heartbeats, within};
 
-/// What comes back, and that the connection lives on unless it is closed.
+/// The answer. The connection stays open unless it is closed.
 #[derive(Debug, PartialEq, Eq)]
 enum Back {
-    /// A CALLERROR for a text that is no message.
+    /// A CALLERROR for a text that is not a message.
     Answer,
     Pong(Vec<u8>),
     /// Close with this code, and the end of the connection.
@@ -29,7 +29,7 @@ const PING: u8 = 9;
 const PONG: u8 = 10;
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A masked frame, its first byte as it is given.
+/// A masked frame with this first byte.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
@@ -63,7 +63,7 @@ fn fragments(parts: &[&[u8]]) -> Vec<u8> {
     parts.iter().enumerate().flat_map(|(number, part)| frame(begin(number), part)).collect()
 }
 
-/// What is sent, one `Vec` after the other, and what comes back.
+/// The texts that are sent, one `Vec` after the other, and the answers.
 fn table() -> Vec<(String, Vec<Vec<u8>>, Vec<Back>)> {
     let mut table = Vec::new();
     let mut add = |name: &str, sent: Vec<Vec<u8>>, back: Vec<Back>| table.push((name.to_owned(), sent, back));
@@ -87,7 +87,7 @@ fn table() -> Vec<(String, Vec<Vec<u8>>, Vec<Back>)> {
     }
     add("2.5 ping of 126", vec![frame(FIN | PING, &[b'x'; 126])], vec![Close(1002)]);
     add("2.6 ping byte by byte", chopped(frame(FIN | PING, &[7; 125])), vec![Pong(vec![7; 125])]);
-    add("2.7 pong nobody asked for", vec![frame(FIN | PONG, b"")], vec![]);
+    add("2.7 unsolicited pong", vec![frame(FIN | PONG, b"")], vec![]);
     add("2.8 pong with a payload", vec![frame(FIN | PONG, b"unasked"), text(b"Hello")], vec![Answer]);
     let pings = (0..10u8).map(|number| frame(FIN | PING, &[number])).collect::<Vec<_>>();
     add("2.10 ten pings", pings, (0..10u8).map(|number| Pong(vec![number])).collect());
@@ -168,7 +168,7 @@ fn table() -> Vec<(String, Vec<Vec<u8>>, Vec<Back>)> {
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535] {
         add(&format!("7.9 code {code}"), vec![close(code, b"")], vec![Close(1002)]);
     }
-    // RFC 6455, 5.1 and 5.2, which Autobahn leaves to the implementation.
+    // RFC 6455, 5.1 and 5.2, which Autobahn does not test.
     add("5.1 not masked", vec![vec![FIN | TEXT, 5, b'H', b'e', b'l', b'l', b'o']], vec![Close(1002)]);
     let endless = [&[FIN | TEXT, 0x80 | 127][..], &u64::MAX.to_be_bytes(), &MASK].concat();
     add("5.2 a length beyond all limits", vec![endless], vec![Close(1009)]);
@@ -228,7 +228,7 @@ async fn rfc_6455_each_raw_frame_has_its_answer() {
     let cases = table.len();
     for (name, sent, expected) in table {
         let mut tcp = open(&lab).await;
-        // What the admission is told is of no account, and has bounded room.
+        // The callbacks of the admission do not matter here, and their queue is bounded.
         while lab.log.try_recv().is_ok() {}
         for bytes in sent {
             // The server may have closed already.
@@ -252,7 +252,7 @@ async fn rfc_6455_each_raw_frame_has_its_answer() {
             }
             continue;
         }
-        // The connection works on.
+        // The connection still works.
         tcp.write_all(&text(br#"[2,"next","Heartbeat",{}]"#)).await.unwrap();
         let answer = receive(&mut tcp).await;
         let next = br#"[3,"next",{"currentTime":"2026-01-01T00:00:00Z"}]"#.to_vec();

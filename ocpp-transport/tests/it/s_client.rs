@@ -1,4 +1,4 @@
-//! `openssl s_client` as a station: a TLS library that is not ours, driven from outside.
+//! `openssl s_client` as a station: a TLS library other than ours, driven from outside.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use tokio::process::Command;
 use crate::lab::{Lab, within};
 use crate::pki::{Identified, pem};
 
-/// A folder with the root and, if there is one, the certificate of the station.
+/// A folder with the root and the certificate of the station, if it has one.
 pub(crate) struct SClient {
     folder: tempfile::TempDir,
     port: u16,
@@ -17,7 +17,7 @@ pub(crate) struct SClient {
     intermediates: bool,
 }
 
-/// What `s_client` printed, and what came through the connection.
+/// The output of `s_client`, and the data from the connection.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) text: String,
@@ -42,7 +42,7 @@ impl SClient {
         self
     }
 
-    /// Connects and, if that works, asks for an upgrade; ends when the response is there.
+    /// Connects and, if that works, requests an upgrade. Ends when the response has arrived.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Outcome {
         let mut command = Command::new("openssl");
         command.args([
@@ -68,7 +68,7 @@ impl SClient {
             .expect("openssl is missing; install it: sudo apt-get install openssl");
         let mut input = child.stdin.take().unwrap();
         let mut output = child.stdout.take().unwrap();
-        // It waits for the end of its input, and reads it only after the handshake.
+        // It waits for the end of its input, which it reads only after the handshake.
         let _ = input.write_all(REQUEST.as_bytes()).await;
         let exchange = async {
             let mut bytes = Vec::new();
@@ -98,7 +98,7 @@ impl Outcome {
         self.text.contains("HTTP/1.1 101 ")
     }
 
-    /// Whether TLS was established and the server's certificate was good.
+    /// Whether TLS was established and the server's certificate was valid.
     #[track_caller]
     pub(crate) fn assert_upgraded_with(&self, suite: &str) {
         assert!(self.upgraded(), "{}", self.text);
@@ -113,7 +113,7 @@ impl Outcome {
     }
 }
 
-/// `CS001` with its password, which a certificate overrules.
+/// `CS001` with its password, which a certificate overrides.
 const REQUEST: &str = "GET /ocpp/CS001 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                        Sec-WebSocket-Protocol: ocpp2.0.1\r\n\

@@ -11,7 +11,7 @@ use ocpp_transport::session::{
 use ocpp_types::{RpcErrorCode, Version};
 use serde_json::value::RawValue;
 
-/// Two sessions, a link that can lose frames, and a clock that goes only when told.
+/// Two sessions, a link that can lose frames, and a virtual clock.
 struct Pair {
     now: Instant,
     station: Session,
@@ -37,7 +37,7 @@ impl Pair {
         self.csms.handle_timeout(self.now);
     }
 
-    /// Carries all frames over until no more come.
+    /// Delivers all frames until there are no more.
     fn carry(&mut self) {
         loop {
             let up: Vec<Transmit> = std::iter::from_fn(|| self.station.poll_transmit()).collect();
@@ -54,7 +54,7 @@ impl Pair {
         self.station.call(self.now, Outgoing::new(action, &raw("{}"))).unwrap()
     }
 
-    /// The CALL that the CSMS is to answer.
+    /// The CALL that the CSMS must answer.
     #[track_caller]
     fn incoming(&mut self) -> (MessageId, String) {
         match self.csms.poll_event() {
@@ -63,7 +63,7 @@ impl Pair {
         }
     }
 
-    /// What the station is told.
+    /// The event of the station.
     #[track_caller]
     fn ended(&mut self) -> (CallKey, CallOutcome) {
         match self.station.poll_event() {
@@ -138,8 +138,7 @@ fn fr_01_a_timeout_ends_the_call_and_lets_the_next_one_go() {
     assert_eq!(pair.station.counters().timeouts, 1);
 }
 
-/// Seen elsewhere (EVerest #2230): an answer with another id was taken for that to the CALL in
-/// flight.
+/// Seen elsewhere (EVerest #2230): an answer with another id was accepted for the CALL in flight.
 #[test]
 fn late_and_unknown_answers_are_ignored_and_counted() {
     let mut pair = Pair::new();
@@ -276,7 +275,7 @@ fn what_is_no_frame_harms_nothing_else() {
     assert_eq!(pair.ended().0, key);
 }
 
-/// Seen elsewhere (libocpp #560): calls waited for their answers on a connection that was closed.
+/// Seen elsewhere (libocpp #560): calls waited for their answers on a closed connection.
 #[test]
 fn a_disconnect_ends_every_call_once() {
     let mut pair = Pair::new();
@@ -320,8 +319,8 @@ fn message_attempt_interval_is_waited_for_as_often_as_the_message_was_sent() {
         pair.advance(Duration::from_secs(wait - 1));
         assert!(texts(&mut pair.station).is_empty());
         pair.advance(Duration::from_secs(1));
-        // 2.0.1 errata 2024-09: a retried message may keep its id, and so its receiver knows it
-        // again.
+        // 2.0.1 errata 2024-09: a retried message may keep its id, so that its receiver recognizes
+        // it.
         assert_eq!(texts(&mut pair.station), first);
     }
     pair.advance(Duration::from_secs(30));
@@ -359,7 +358,7 @@ fn retried_calls_stay_in_order_and_let_others_pass() {
     pair.call("other");
     assert_eq!(actions(&mut pair.station), ["other"]);
     pair.advance(Duration::from_secs(60));
-    // By now the other has timed out, and the first is due.
+    // The other has timed out by now, and the first is due.
     assert!(matches!(pair.ended(), (_, CallOutcome::Timeout)));
     assert_eq!(actions(&mut pair.station), ["first"]);
 }
@@ -398,7 +397,7 @@ fn a_send_does_not_count_for_the_one_call_in_flight() {
 }
 
 #[test]
-fn only_2_1_has_send_and_what_nobody_takes_is_bounded() {
+fn only_2_1_has_send_and_its_queue_is_bounded() {
     let mut pair = Pair::new();
     assert_eq!(pair.station.send(Outgoing::new("S", &raw("{}"))), Err(CallRefused::NoSend));
     let (mut session, _) = csms_21(Registration::Accepted);
@@ -482,7 +481,7 @@ fn b02_fr_02_what_the_csms_triggers_while_pending_passes_on_both_sides() {
     assert!(matches!(pair.ended(), (_, CallOutcome::NotAccepted)));
 }
 
-/// A handler that blocks may come back after its deadline.
+/// A handler that blocks may return after its deadline.
 #[test]
 fn an_answer_after_its_deadline_is_internal_error() {
     let mut pair = Pair::new();
@@ -496,7 +495,7 @@ fn an_answer_after_its_deadline_is_internal_error() {
     assert!(!pair.csms.is_answering());
 }
 
-/// Seen elsewhere (libocpp #1140, EVerest #2246): an answer that could not be read ended a thread.
+/// Seen elsewhere (libocpp #1140, EVerest #2246): an unreadable answer ended a thread.
 #[test]
 fn a_malformed_answer_ends_its_call_and_nothing_else() {
     let answers = [r#"[3,"ID"]"#, r#"[3,"ID",{},{}]"#, r#"[3,"ID",{]}]"#, r#"[4,"ID"]"#, r#"[4,"ID",7]"#];
@@ -512,11 +511,11 @@ fn a_malformed_answer_ends_its_call_and_nothing_else() {
             CallOutcome::Unreadable(_) => {
                 assert!(matches!(pair.station.poll_event(), Some(Event::Refused(_))), "{answer}");
             }
-            // That its payload is no JSON is found by who reads it.
+            // The reader of the payload finds that it is not JSON.
             CallOutcome::Result(result) => assert!(result.check(Version::V201).is_err(), "{answer}"),
             other => panic!("{answer}: {other:?}"),
         }
-        // Answers are not answered in 2.0.1; the next CALL goes.
+        // Answers are not answered in 2.0.1. The next CALL is sent.
         let sent = texts(&mut pair.station);
         assert_eq!(sent.len(), 1, "{sent:?}");
         pair.csms.handle_text(pair.now, sent[0].as_str());
@@ -528,7 +527,7 @@ fn a_malformed_answer_ends_its_call_and_nothing_else() {
 }
 
 #[test]
-fn a_payload_that_is_no_json_is_found_by_who_reads_it_and_counted() {
+fn a_payload_that_is_no_json_is_found_by_its_reader_and_counted() {
     let mut pair = Pair::new();
     pair.csms.handle_text(pair.now, r#"[2,"x","A",{"a":]}]"#);
     let Some(Event::Call(call)) = pair.csms.poll_event() else { panic!() };

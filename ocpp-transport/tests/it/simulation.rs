@@ -1,7 +1,7 @@
-//! Stations and their CSMS on links that delay, reorder, duplicate, cut and flood, with a clock
-//! that goes when told.
+//! Stations and their CSMS on links that delay, reorder, duplicate, cut and flood, with a virtual
+//! clock.
 //!
-//! Nothing but session cores runs here, so a schedule takes microseconds and 100,000 of them a few
+//! Only session cores run here, so a schedule takes microseconds, and 100,000 of them take a few
 //! seconds.
 
 use std::collections::VecDeque;
@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 /// Small bounds, so that a short schedule reaches them.
 const MAX_QUEUED: usize = 3;
 const MAX_WAITING: usize = 2;
-/// Stations in one schedule; frames on the links of different stations overtake one another freely.
+/// Stations in one schedule. Frames on the links of different stations overtake each other freely.
 const LINES: usize = 2;
 
 fn settings() -> SessionSettings {
@@ -34,11 +34,11 @@ struct Open {
     payload: String,
     retry: Option<(u32, Duration)>,
     sent: u32,
-    /// Not sent again before.
+    /// The CALL must not be sent again earlier.
     not_before: Option<Instant>,
 }
 
-/// One end of one connection, with an application that remembers what it asked for.
+/// One end of one connection, with an application that remembers its calls.
 struct Side {
     session: Session,
     /// Frames on their way to the other end.
@@ -47,16 +47,16 @@ struct Side {
     made: usize,
     ended: usize,
     in_flight: Option<CallKey>,
-    /// The CALL that the application has to answer.
+    /// The CALL that the application must answer.
     to_answer: Option<(ocpp_transport::MessageId, String)>,
-    /// CALLs of the peer that were taken in and not answered yet.
+    /// CALLs of the peer that were accepted and are not answered yet.
     unanswered: usize,
     sent_sends: usize,
 }
 
 impl Side {
     fn new(role: Role, version: Version, registration: Registration, seed: u64) -> Self {
-        // Ids have 60 bits of the first half of a seed.
+        // Ids contain 60 bits of the first half of a seed.
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&(seed << 4).to_be_bytes());
         let session = Session::new(role, version, settings(), bytes).with_registration(registration);
@@ -73,7 +73,7 @@ impl Side {
         }
     }
 
-    /// Takes out all that the session has to say, and checks it.
+    /// Takes all outputs of the session and checks them.
     fn poll(&mut self, now: Instant) {
         let mut polled = 0;
         while let Some(event) = self.session.poll_event() {
@@ -107,7 +107,7 @@ impl Side {
                     assert!(call.not_before.is_none_or(|time| time <= now), "sent again too early");
                 }
                 TransmitKind::Answer(_) => self.unanswered = self.unanswered.saturating_sub(1),
-                // A CALLERROR of the session answers a CALL or what is no frame.
+                // A CALLERROR of the session answers a CALL or a text that is not a frame.
                 TransmitKind::Refusal if !transmit.text.contains(r#""-1""#) => {
                     self.unanswered = self.unanswered.saturating_sub(1);
                 }
@@ -170,7 +170,7 @@ impl Side {
             0 => Answer::Error { code: RpcErrorCode::GenericError, description: String::new() },
             _ => Answer::Result(raw(&payload)),
         };
-        // It may be too late by now; that is told as an event too.
+        // It may be too late; the session also reports that as an event.
         let _ = self.session.answer(now, &id, answer);
     }
 
@@ -186,7 +186,7 @@ impl Side {
     }
 }
 
-/// A station and the CSMS's end for it.
+/// A station and the CSMS's end of its connection.
 struct Line {
     station: Side,
     csms: Side,
@@ -233,7 +233,7 @@ impl World {
         let (from, to) =
             if up { (&mut line.station, &mut line.csms) } else { (&mut line.csms, &mut line.station) };
         match what {
-            // Arrives.
+            // A frame arrives.
             0..=9 => {
                 if let Some(text) = from.wire.pop_front() {
                     to.take_in(now, &text);
@@ -250,17 +250,17 @@ impl World {
             21 => {
                 let _ = from.session.send(Outgoing::new("NotifyPeriodicEventStream", &raw("{}")));
             }
-            // Lost.
+            // A frame is lost.
             22 => {
                 from.wire.pop_front();
             }
-            // Arrives twice.
+            // A frame arrives twice.
             23 => {
                 if let Some(text) = from.wire.front().cloned() {
                     to.take_in(now, &text);
                 }
             }
-            // Arrives from a connection that is over, or a second time much later.
+            // A frame arrives from an earlier connection, or a second time much later.
             24 => {
                 if let Some(text) = line.stale.pop_front() {
                     to.take_in(now, &text);
@@ -273,7 +273,7 @@ impl World {
                     to.poll(now);
                 }
             }
-            // Answers to nothing, and what is no frame.
+            // Answers without a CALL, and texts that are not frames.
             26 => {
                 let texts = [
                     r#"[3,"unknown",{}]"#,
@@ -287,7 +287,7 @@ impl World {
                 ];
                 to.take_in(now, texts[usize::from(how) % texts.len()]);
             }
-            // An answer that cannot be read, to the CALL that waits for one.
+            // An unreadable answer to the CALL that waits for one.
             27 => {
                 if let Some(id) = from.wire.front().and_then(|text| text.split('"').nth(1)) {
                     let text = format!(r#"[3,"{id}",{{}},7]"#);
@@ -353,8 +353,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Whatever the links do: never two CALLs in flight per direction, every call ends exactly
-    /// once, with its own answer or without one, and the queues stay in bounds.
+    /// Whatever the links do, at most one CALL per direction is in flight, every call ends exactly
+    /// once, with its own answer or without one, and the queues stay bounded.
     #[test]
     fn fr_01_whatever_the_links_do(schedule in prop::collection::vec(any::<u16>(), 1..64)) {
         run(&schedule);

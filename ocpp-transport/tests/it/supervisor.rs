@@ -23,25 +23,25 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 use crate::lab::{Lab, PASSWORD, heartbeats, nothing, within};
 use crate::pki::{Authority, Leaf};
 
-/// A station whose application tells the test what happens, and does what the test says.
-struct Puppet {
+/// A station whose application reports its callbacks to the test and obeys the test.
+struct TestStation {
     settings: ReconnectSettings,
     priority: Mutex<Vec<u32>>,
     configs: Mutex<HashMap<(u32, Credential), StationConfig>>,
     router: Box<dyn Fn() -> Router + Send + Sync>,
-    told: mpsc::Sender<Told>,
+    reports: mpsc::Sender<Report>,
     next: tokio::sync::Mutex<mpsc::Receiver<Next>>,
 }
 
 #[derive(Debug)]
-enum Told {
+enum Report {
     Failed(Attempt, AttemptFailure),
     Connected(Attempt, Peer),
     Disconnected(CloseReason),
     Event(ConnectionEvent, String),
 }
 
-impl Station for Puppet {
+impl Station for TestStation {
     type Error = Infallible;
 
     fn settings(&self) -> ReconnectSettings {
@@ -60,30 +60,30 @@ impl Station for Puppet {
     }
 
     async fn serve(&self, peer: &Peer, attempt: &Attempt) -> Next {
-        self.told.send(Told::Connected(*attempt, peer.clone())).await.unwrap();
+        self.reports.send(Report::Connected(*attempt, peer.clone())).await.unwrap();
         self.next.lock().await.recv().await.unwrap()
     }
 
     fn failed(&self, attempt: &Attempt, error: &AttemptError<Infallible>) -> AttemptFailure {
         let failure = error.failure();
-        // A test that has seen enough does not listen any more.
-        let _ = self.told.try_send(Told::Failed(*attempt, failure));
+        // A test that has ended its checks no longer receives.
+        let _ = self.reports.try_send(Report::Failed(*attempt, failure));
         failure
     }
 
     async fn security_event(&self, event: ConnectionEvent, info: &str) {
-        let _ = self.told.try_send(Told::Event(event, info.to_owned()));
+        let _ = self.reports.try_send(Report::Event(event, info.to_owned()));
     }
 
     fn disconnected(&self, _: &Peer, reason: &CloseReason) {
-        let _ = self.told.try_send(Told::Disconnected(reason.clone()));
+        let _ = self.reports.try_send(Report::Disconnected(reason.clone()));
     }
 }
 
-/// The strings of a puppet.
-struct Strings {
-    puppet: Arc<Puppet>,
-    told: mpsc::Receiver<Told>,
+/// The test's controls of a station.
+struct Controls {
+    station: Arc<TestStation>,
+    reports: mpsc::Receiver<Report>,
     next: mpsc::Sender<Next>,
     stop: oneshot::Sender<()>,
     life: JoinHandle<()>,
@@ -94,56 +94,56 @@ fn settings() -> ReconnectSettings {
     ReconnectSettings::default().with_back_off(back_off).with_attempts_per_profile(2)
 }
 
-impl Strings {
-    fn pull(
+impl Controls {
+    fn start(
         settings: ReconnectSettings,
         profiles: Vec<(u32, StationConfig)>,
         router: impl Fn() -> Router + Send + Sync + 'static,
     ) -> Self {
-        let (told_sender, told) = mpsc::channel(64);
+        let (report_sender, reports) = mpsc::channel(64);
         let (next, next_receiver) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();
-        let puppet = Arc::new(Puppet {
+        let station = Arc::new(TestStation {
             settings,
             priority: Mutex::new(profiles.iter().map(|(slot, _)| *slot).collect()),
             configs: Mutex::default(),
             router: Box::new(router),
-            told: told_sender,
+            reports: report_sender,
             next: next_receiver.into(),
         });
         for (slot, config) in profiles {
-            puppet.configs.lock().unwrap().insert((slot, Credential::Newest), config);
+            station.configs.lock().unwrap().insert((slot, Credential::Newest), config);
         }
-        let supervisor = Supervisor::new(Arc::clone(&puppet));
+        let supervisor = Supervisor::new(Arc::clone(&station));
         let life = tokio::spawn(supervisor.run(async {
             let _ = stopped.await;
         }));
-        Self { puppet, told, next, stop, life }
+        Self { station, reports, next, stop, life }
     }
 
     fn configure(&self, slot: u32, credential: Credential, config: StationConfig) {
-        self.puppet.configs.lock().unwrap().insert((slot, credential), config);
+        self.station.configs.lock().unwrap().insert((slot, credential), config);
     }
 
-    async fn told(&mut self) -> Told {
-        within(self.told.recv()).await.unwrap()
+    async fn report(&mut self) -> Report {
+        within(self.reports.recv()).await.unwrap()
     }
 
-    /// The attempts that fail before the next connection, and the connection.
+    /// The attempts that fail before the next connection, and that connection.
     async fn connected(&mut self) -> (Vec<Attempt>, Attempt, Peer) {
         let mut failed = Vec::new();
         loop {
-            match self.told().await {
-                Told::Failed(attempt, _) => failed.push(attempt),
-                Told::Connected(attempt, peer) => return (failed, attempt, peer),
-                Told::Disconnected(_) | Told::Event(..) => {}
+            match self.report().await {
+                Report::Failed(attempt, _) => failed.push(attempt),
+                Report::Connected(attempt, peer) => return (failed, attempt, peer),
+                Report::Disconnected(_) | Report::Event(..) => {}
             }
         }
     }
 
     async fn disconnected(&mut self) -> CloseReason {
         loop {
-            if let Told::Disconnected(reason) = self.told().await {
+            if let Report::Disconnected(reason) = self.report().await {
                 return reason;
             }
         }
@@ -159,8 +159,8 @@ fn profile_1() -> Security {
     Security::profile_1(PASSWORD.into())
 }
 
-/// An endpoint where nobody listens.
-async fn nobody(like: &Lab) -> StationConfig {
+/// An endpoint without a listener.
+async fn unreachable_csms(like: &Lab) -> StationConfig {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut config = like.config("CS001", profile_1());
     config.url = format!("ws://{closed}/ocpp").parse().unwrap();
@@ -170,9 +170,12 @@ async fn nobody(like: &Lab) -> StationConfig {
 #[tokio::test]
 async fn b10_fr_03_profiles_are_tried_in_their_order() {
     let lab = Lab::plain(heartbeats(), LinkSettings::default()).await;
-    let profiles =
-        vec![(7, nobody(&lab).await), (3, lab.config("CS001", profile_1())), (5, nobody(&lab).await)];
-    let mut station = Strings::pull(settings(), profiles, nothing);
+    let profiles = vec![
+        (7, unreachable_csms(&lab).await),
+        (3, lab.config("CS001", profile_1())),
+        (5, unreachable_csms(&lab).await),
+    ];
+    let mut station = Controls::start(settings(), profiles, nothing);
     let (failed, attempt, peer) = station.connected().await;
     assert_eq!(failed.iter().map(|attempt| attempt.slot).collect::<Vec<_>>(), [7, 7]);
     assert_eq!(attempt.slot, 3);
@@ -183,7 +186,7 @@ async fn b10_fr_03_profiles_are_tried_in_their_order() {
 #[tokio::test]
 async fn tc_b_57_cs_the_station_returns_after_its_csms_has_gone() {
     let mut lab = Lab::plain(nothing(), LinkSettings::default()).await;
-    let mut station = Strings::pull(settings(), vec![(1, lab.config("CS001", profile_1()))], nothing);
+    let mut station = Controls::start(settings(), vec![(1, lab.config("CS001", profile_1()))], nothing);
     for _ in 0..3 {
         station.connected().await;
         lab.connected().await.close(Close::GoingAway).await;
@@ -208,20 +211,20 @@ async fn tc_a_05_cs_one_event_for_each_csms_that_is_not_to_be_trusted() {
         let good = Lab::tls(&root, nothing()).await;
         let config = |lab: &Lab| lab.config("CS001", lab.profile_2());
         let settings = settings().with_attempts_per_profile(3);
-        let mut station = Strings::pull(settings, vec![(1, config(&bad)), (2, config(&good))], nothing);
+        let mut station = Controls::start(settings, vec![(1, config(&bad)), (2, config(&good))], nothing);
         for _ in 0..2 {
             // It ends each connection, tries again, and raises the event once.
             let mut failed = 0;
             let mut events = Vec::new();
             loop {
-                match station.told().await {
-                    Told::Failed(attempt, failure) => {
+                match station.report().await {
+                    Report::Failed(attempt, failure) => {
                         assert_eq!((attempt.slot, failure), (1, AttemptFailure::Unreachable));
                         failed += 1;
                     }
-                    Told::Event(event, info) => events.push((event, info)),
-                    Told::Connected(attempt, _) => break assert_eq!(attempt.slot, 2),
-                    Told::Disconnected(_) => {}
+                    Report::Event(event, info) => events.push((event, info)),
+                    Report::Connected(attempt, _) => break assert_eq!(attempt.slot, 2),
+                    Report::Disconnected(_) => {}
                 }
             }
             assert_eq!(failed, 3);
@@ -229,7 +232,7 @@ async fn tc_a_05_cs_one_event_for_each_csms_that_is_not_to_be_trusted() {
                 panic!("{events:?}")
             };
             assert!(info.contains(word), "{info}");
-            // Connected in between, it raises the event again.
+            // After a connection it raises the event again.
             station.next.send(Next::Restart).await.unwrap();
         }
         station.stop().await;
@@ -258,7 +261,7 @@ async fn tc_a_09_cs_the_answer_leaves_before_the_reconnect_with_the_new_password
         })
     };
     let config = lab.config("CS001", Security::profile_1(PASSWORD.into()));
-    let mut station = Strings::pull(settings(), vec![(1, config)], router);
+    let mut station = Controls::start(settings(), vec![(1, config)], router);
     station.connected().await;
     let peer = lab.connected().await;
     let component = v201::ComponentType::new("SecurityCtrlr".parse().unwrap());
@@ -270,21 +273,21 @@ async fn tc_a_09_cs_the_answer_leaves_before_the_reconnect_with_the_new_password
     within(renewals.recv()).await.unwrap();
     let new_password = Security::profile_1("another password of 16".into());
     station.configure(1, Credential::Newest, lab.config("CS001", new_password));
-    // The CSMS of this test goes on with the old one, which so comes when the new one is refused.
+    // The CSMS of this test keeps the old password, so it is used when the new one is refused.
     let old_password = lab.config("CS001", Security::profile_1(PASSWORD.into()));
     station.configure(1, Credential::LastThatWorked, old_password);
     station.next.send(Next::Renew).await.unwrap();
     let mut refused = 0;
     let mut events = Vec::new();
     let attempt = loop {
-        match station.told().await {
-            Told::Failed(attempt, failure) => {
+        match station.report().await {
+            Report::Failed(attempt, failure) => {
                 assert_eq!((attempt.credential, failure), (Credential::Newest, AttemptFailure::Refused));
                 refused += 1;
             }
-            Told::Event(event, _) => events.push(event),
-            Told::Connected(attempt, _) => break attempt,
-            Told::Disconnected(reason) => assert_eq!(reason, CloseReason::Local(Close::Normal)),
+            Report::Event(event, _) => events.push(event),
+            Report::Connected(attempt, _) => break attempt,
+            Report::Disconnected(reason) => assert_eq!(reason, CloseReason::Local(Close::Normal)),
         }
     };
     assert_eq!((refused, events), (2, vec![ConnectionEvent::FailedToAuthenticateAtCsms]));
@@ -297,13 +300,13 @@ async fn tc_a_19_cs_after_a_reset_the_higher_profile_is_connected_and_the_old_on
     let root = Authority::root("CSO root");
     let plain = Lab::plain(nothing(), LinkSettings::default()).await;
     let secure = Lab::tls(&root, nothing()).await;
-    let mut station = Strings::pull(settings(), vec![(1, plain.config("CS001", profile_1()))], nothing);
+    let mut station = Controls::start(settings(), vec![(1, plain.config("CS001", profile_1()))], nothing);
     let (_, _, peer) = station.connected().await;
     assert_eq!(peer.profile(), SecurityProfile::UnsecuredWithBasicAuth);
 
-    // A profile that cannot be connected: back to the one before (TC_B_46).
-    station.configure(2, Credential::Newest, nobody(&plain).await);
-    *station.puppet.priority.lock().unwrap() = vec![2, 1];
+    // A profile that cannot be connected: the station returns to the one before (TC_B_46).
+    station.configure(2, Credential::Newest, unreachable_csms(&plain).await);
+    *station.station.priority.lock().unwrap() = vec![2, 1];
     station.next.send(Next::Restart).await.unwrap();
     let (failed, attempt, _) = station.connected().await;
     assert_eq!(failed.iter().map(|attempt| attempt.slot).collect::<Vec<_>>(), [2, 2]);
@@ -328,7 +331,7 @@ async fn a02_fr_28_a_renewed_certificate_that_is_refused_gives_way_after_a_round
     let new_security =
         Security::profile_3(stranger.issue(&Leaf::new("SN-1")).client(), vec![root.der()]).unwrap();
     let profiles = vec![(1, old(&labs[0], &old_security)), (2, old(&labs[1], &old_security))];
-    let mut station = Strings::pull(settings(), profiles, nothing);
+    let mut station = Controls::start(settings(), profiles, nothing);
     station.connected().await;
     for (slot, lab) in [(1, &labs[0]), (2, &labs[1])] {
         station.configure(slot, Credential::Newest, old(lab, &new_security));
@@ -347,10 +350,10 @@ async fn a02_fr_28_a_renewed_certificate_that_is_refused_gives_way_after_a_round
 async fn b10_fr_07_the_last_profile_that_worked_before_a_restart_is_fallen_back_to() {
     let lab = Lab::plain(nothing(), LinkSettings::default()).await;
     let settings = settings().with_exhausted(Exhausted::LastThatWorked);
-    let mut station = Strings::pull(settings, vec![(1, lab.config("CS001", profile_1()))], nothing);
+    let mut station = Controls::start(settings, vec![(1, lab.config("CS001", profile_1()))], nothing);
     station.connected().await;
-    station.configure(2, Credential::Newest, nobody(&lab).await);
-    *station.puppet.priority.lock().unwrap() = vec![2];
+    station.configure(2, Credential::Newest, unreachable_csms(&lab).await);
+    *station.station.priority.lock().unwrap() = vec![2];
     station.next.send(Next::Restart).await.unwrap();
     let (failed, attempt, _) = station.connected().await;
     assert_eq!(failed.iter().map(|attempt| attempt.slot).collect::<Vec<_>>(), [2, 2]);
@@ -358,7 +361,7 @@ async fn b10_fr_07_the_last_profile_that_worked_before_a_restart_is_fallen_back_
     station.stop().await;
 }
 
-/// A CSMS of another library that opens the WebSocket, and then does as the test says.
+/// A CSMS of another library that opens the WebSocket and then does what the test requires.
 async fn foreign_csms() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -386,8 +389,8 @@ async fn a_csms_that_does_not_answer_pings_is_left_and_sought_again() {
     let link = LinkSettings::default()
         .with_ping_interval(Duration::from_millis(20))
         .with_ping_timeout(Duration::from_millis(50));
-    let mut station = Strings::pull(settings(), vec![(1, at(port, link))], nothing);
-    // tungstenite answers pings when it is read from; this one is not.
+    let mut station = Controls::start(settings(), vec![(1, at(port, link))], nothing);
+    // tungstenite answers pings only when it is read, and this one is not read.
     let _half_open = accept(&listener).await;
     assert_eq!(station.disconnected().await, CloseReason::PingTimeout);
     let _second = accept(&listener).await;
@@ -399,14 +402,14 @@ async fn web_socket_ping_interval_0_is_no_ping() {
     let (listener, port) = foreign_csms().await;
     let often = LinkSettings::default().with_ping_interval(Duration::from_millis(10));
     let never = LinkSettings::default().with_ping_interval(Duration::ZERO);
-    let pings = Strings::pull(settings(), vec![(1, at(port, often))], nothing);
+    let pings = Controls::start(settings(), vec![(1, at(port, often))], nothing);
     let mut pinged = accept(&listener).await;
-    let quiet = Strings::pull(settings(), vec![(1, at(port, never))], nothing);
+    let quiet = Controls::start(settings(), vec![(1, at(port, never))], nothing);
     let mut unpinged = accept(&listener).await;
     for _ in 0..20 {
         assert!(within(pinged.next()).await.unwrap().unwrap().is_ping());
     }
-    // After the other has been pinged twenty times, the first thing to hear here is the end.
+    // After twenty pings on the other connection, this one has received only its end.
     quiet.stop.send(()).unwrap();
     let message = within(unpinged.next()).await.unwrap().unwrap();
     assert!(matches!(message, Message::Close(Some(frame)) if u16::from(frame.code) == 1001));
@@ -433,7 +436,7 @@ async fn a_station_that_stops_finishes_its_answer() {
             })
         }
     };
-    let station = Strings::pull(settings(), vec![(1, lab.config("CS001", profile_1()))], router);
+    let station = Controls::start(settings(), vec![(1, lab.config("CS001", profile_1()))], router);
     let peer = lab.connected().await;
     let trigger = v201::TriggerMessageRequest::new(v201::MessageTriggerEnumType::Heartbeat);
     let call = tokio::spawn({

@@ -1,4 +1,4 @@
-//! testssl.sh, which knows what has gone wrong with TLS so far, judges both TLS libraries.
+//! testssl.sh, which checks for the known weaknesses of TLS, tests both TLS libraries.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -20,16 +20,15 @@ on_both! {
         }
         let harmless = |severity: &str| ["OK", "INFO"].contains(&severity);
         let bad = findings.iter().filter(|(_, (severity, _))| !harmless(severity)).collect::<Vec<_>>();
-        // What testssl.sh may say of static RSA itself, by the numbers of its two suites.
+        // The expected findings about static RSA itself, by the numbers of its two suites.
         let demanded = |check: &str| engine == Engine::OpenSsl && (check.ends_with("_x9c") || check.ends_with("_x9d"));
-        // Whether the openssl that testssl.sh runs knows GOST, which this server does not.
+        // Whether the openssl of testssl.sh supports GOST, which does not depend on this server.
         let of_the_judge = |check: &str| check == "engine_problem";
         assert!(bad.iter().all(|(check, _)| demanded(check) || of_the_judge(check)), "{bad:#?}");
     }
 }
 
-/// What has to have been looked at, with the beginning of what has to have been found: a run that
-/// broke off finds nothing.
+/// The required checks, with the beginning of the required findings: an aborted run finds nothing.
 const CHECKED: &[(&str, &str)] = &[
     ("SSLv2", "not offered"),
     ("SSLv3", "not offered"),
@@ -54,7 +53,7 @@ const CHECKED: &[(&str, &str)] = &[
     ("RC4", "not vulnerable"),
 ];
 
-/// The severity and the words of each check.
+/// The severity and the text of each check.
 async fn run(port: u16) -> BTreeMap<String, (String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report.json");

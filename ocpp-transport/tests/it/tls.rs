@@ -1,4 +1,4 @@
-//! Security profiles 2 and 3: who accepts whose certificate.
+//! Security profiles 2 and 3: which certificates each side accepts.
 
 use std::error::Error as _;
 
@@ -58,7 +58,7 @@ async fn both_sides_accept_a_path_over_a_sub_ca() {
     within(connection.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
 }
 
-/// What a station makes of a CSMS with this certificate, issued under the station's root.
+/// The station's verdict on a CSMS with this certificate, issued under the station's root.
 async fn judge(leaf: Leaf) -> BadCertificate {
     let root = Authority::root("CSO root");
     let lab = Lab::tls_as(&root, root.issue(&leaf), nothing()).await;
@@ -82,7 +82,7 @@ async fn a00_fr_309_another_common_name_is_refused() {
 }
 
 /// A sub-CA that may certify some hosts cannot name another one in the common name, which OCPP
-/// looks at, even if subjectAltName has none.
+/// uses, even without subjectAltName.
 #[tokio::test]
 async fn a00_fr_309_rfc_5280_4_2_1_10_constraints_on_hosts_are_about_the_common_name() {
     let root = Authority::root("CSO root");
@@ -94,7 +94,7 @@ async fn a00_fr_309_rfc_5280_4_2_1_10_constraints_on_hosts_are_about_the_common_
     assert_eq!(reason, BadCertificate::Path(expected));
 }
 
-/// On both sides, under both versions of TLS: the signature of the handshake is verified too.
+/// On both sides, with both versions of TLS. The signature of the handshake is verified, too.
 #[tokio::test]
 async fn rfc_5280_4_2_1_4_critical_policies_are_accepted() {
     let root = Authority::root("CSO root");
@@ -167,11 +167,11 @@ async fn tc_a_05_a_root_of_the_same_name_is_another_root() {
     assert!(matches!(bad_certificate(error), BadCertificate::Path(_)));
 }
 
-/// What a station is told that presents this certificate to a CSMS that trusts `root`.
+/// The error of a station that presents this certificate to a CSMS with trust in `root`.
 async fn present(root: &Authority, key: crate::pki::Identified) -> ConnectError {
     let mut lab = Lab::tls(root, nothing()).await;
     let error = lab.connect(lab.profile_3(key), nothing()).await.unwrap_err();
-    let Happened::Event(event) = lab.next().await else { panic!("nobody is asked about it") };
+    let Happened::Event(event) = lab.next().await else { panic!("the admission is not asked") };
     assert_eq!(event.kind, SecurityEventKind::InvalidChargingStationCertificate);
     assert!(lab.log.try_recv().is_err());
     error
@@ -218,7 +218,7 @@ async fn tc_a_08_a_client_certificate_of_another_serial_number_is_refused() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_told_apart() {
+async fn a_server_without_tls_is_recognized() {
     let lab = Lab::plain(nothing(), Default::default()).await;
     let url = format!("wss://localhost:{}/ocpp", lab.address.port()).parse().unwrap();
     let mut config = lab.config("CS001", lab.profile_2());
@@ -228,7 +228,7 @@ async fn a_server_without_tls_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_station_does_not_trust_nobody() {
+async fn a_station_needs_a_root() {
     assert!(Security::profile_2(PASSWORD.into(), Vec::new()).is_err());
 }
 
@@ -238,5 +238,5 @@ async fn a_key_of_another_certificate_is_refused_at_once() {
     let mut key = root.issue(&Leaf::new("SN-1"));
     key.chain = root.issue(&Leaf::new("SN-1")).chain;
     let error = Security::profile_3(key.client(), vec![root.der()]).unwrap_err();
-    assert_eq!(error.to_string(), "the key and the first certificate of the chain do not belong together");
+    assert_eq!(error.to_string(), "the key does not belong to the first certificate of the chain");
 }

@@ -1,4 +1,4 @@
-//! Versions, cipher suites, and keys that take their time.
+//! Versions, cipher suites, and slow keys.
 
 use std::sync::{Arc, Mutex, mpsc as blocking};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use crate::lab::{Lab, heartbeats, nothing, within};
 use crate::pki::{Authority, Leaf};
 
-/// A client that trusts everybody, for it is the server that is tested.
+/// A client that accepts every certificate, because these tests are about the server.
 #[derive(Debug)]
 struct Trusting(Arc<CryptoProvider>);
 
@@ -149,8 +149,8 @@ impl Signer for SlowSigner {
     }
 }
 
-/// Both sides sign in a runtime of one thread, and that thread goes on meanwhile: it is what lets
-/// them finish.
+/// Both sides sign in a runtime of one thread. They can finish only if that thread continues
+/// meanwhile.
 #[tokio::test(flavor = "current_thread")]
 async fn a_key_that_blocks_does_not_block_the_runtime() {
     let (begun, mut signing) = mpsc::channel(1);
@@ -176,8 +176,8 @@ async fn a_key_that_blocks_does_not_block_the_runtime() {
     within(connection.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
 }
 
-/// A client whose first hello the server cannot use: it signs after the second one, again on a
-/// thread that may block.
+/// A client whose first hello the server cannot use. The server signs after the second one, again
+/// on a thread that may block.
 #[tokio::test(flavor = "current_thread")]
 async fn a_key_that_blocks_does_not_block_the_runtime_after_a_second_hello() {
     let (begun, mut signing) = mpsc::channel(1);
@@ -191,7 +191,7 @@ async fn a_key_that_blocks_does_not_block_the_runtime_after_a_second_hello() {
         go.send(()).unwrap();
     });
     let mut provider = aws_lc_rs::default_provider();
-    // The server does not have the first, for which the client sends its share.
+    // The server does not support the first group, for which the client sends its share.
     provider.kx_groups = vec![aws_lc_rs::kx_group::MLKEM768, aws_lc_rs::kx_group::SECP256R1];
     let provider = Arc::new(provider);
     let ClientKey { chain, key } = root.issue(&Leaf::new("SN-1")).client();

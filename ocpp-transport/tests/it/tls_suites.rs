@@ -1,5 +1,5 @@
-//! Versions and cipher suites of the CSMS, judged by OpenSSL's client and by hellos made by hand,
-//! on both TLS libraries.
+//! Versions and cipher suites of the CSMS on both TLS libraries, judged by OpenSSL's client and by
+//! hand-written hellos.
 
 use ocpp_transport::tls::SecurityEventKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,7 +9,7 @@ use crate::lab::{Engine, Lab, heartbeats, nothing, on_both, within};
 use crate::pki::{Authority, Leaf};
 use crate::s_client::SClient;
 
-/// The four that a CSMS has to serve, by OpenSSL's names; the latter two without forward secrecy.
+/// The four that a CSMS must serve, by OpenSSL's names; the last two are without forward secrecy.
 const DEMANDED: [&str; 4] = [
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -25,7 +25,7 @@ on_both! {
         for suite in DEMANDED {
             let outcome = client.run(&["-tls1_2", "-cipher", suite]).await;
             if engine == Engine::Rustls && !suite.starts_with("ECDHE") {
-                // The gap that the feature `openssl` closes.
+                // The feature `openssl` closes this gap.
                 outcome.assert_refused_with("alert handshake failure");
             } else {
                 outcome.assert_upgraded_with(suite);
@@ -55,13 +55,14 @@ on_both! {
         let mut lab = Lab::on(engine, &root, nothing()).await;
         let client = SClient::new(&lab);
         for version in ["-tls1_1", "-tls1"] {
-            // Without the lower security level OpenSSL would not even offer them.
+            // Without the lower security level OpenSSL would not offer them.
             let outcome = client.run(&[version, "-cipher", "ALL:@SECLEVEL=0"]).await;
             outcome.assert_refused_with("alert protocol version");
         }
         assert_eq!(lab.event().await, SecurityEventKind::InvalidTlsVersion);
         assert!(lab.log.try_recv().is_err(), "A00.FR.419: one event for one episode");
-        // It is over when a station from there connects, so the next one is told again.
+        // The episode ends when a station from there connects, so the next failure is reported
+        // again.
         client.run(&[]).await.assert_upgraded_with("TLS_AES_256_GCM_SHA384");
         lab.connected_again().await;
         client.run(&["-tls1", "-cipher", "ALL:@SECLEVEL=0"]).await.assert_refused_with("alert protocol version");
@@ -76,7 +77,7 @@ on_both! {
             client.run(&["-tls1_2", "-cipher", suites]).await.assert_refused_with("alert handshake failure");
         }
         assert_eq!(lab.event().await, SecurityEventKind::InvalidTlsCipherSuite);
-        // What no library of today can offer any more: RC4, DES, export and the rest of the first
+        // Suites that no current library can offer: RC4, DES, export, and the rest of the first
         // registry.
         for suite in (0x0000..=0x003d).chain([0x0084, 0xc006, 0xc007, 0xc008, 0xc010, 0xc011, 0xc015, 0xc016]) {
             assert_eq!(alert(&lab, 0x0303, suite).await, HANDSHAKE_FAILURE, "{suite:#06x}");
@@ -121,7 +122,7 @@ on_both! {
                 assert!(outcome.upgraded(), "{}", outcome.text);
                 let station = lab.connected_again().await;
                 assert_eq!(station.profile().number(), 3);
-                // It sends the root along, which does no harm.
+                // The station also sends the root, which does no harm.
                 assert!(station.client_certificate().unwrap().starts_with(&key.chain));
             }
         }
@@ -136,7 +137,7 @@ async fn alert(lab: &Lab, version: u16, suite: u16) -> u8 {
     let mut tcp = TcpStream::connect(lab.address).await.unwrap();
     tcp.write_all(&hello(version, suite)).await.unwrap();
     let mut answer = Vec::new();
-    // The server may reset the connection once it has said all.
+    // The server may reset the connection after it has sent everything.
     let _ = within(tcp.read_to_end(&mut answer)).await;
     match answer.as_slice() {
         // A record of type alert with two bytes, of level fatal.
@@ -145,7 +146,7 @@ async fn alert(lab: &Lab, version: u16, suite: u16) -> u8 {
     }
 }
 
-/// A ClientHello as RFC 5246 has it, with the extensions that elliptic curves need.
+/// A ClientHello according to RFC 5246, with the extensions that elliptic curves need.
 fn hello(version: u16, suite: u16) -> Vec<u8> {
     let extensions = [
         // supported_groups: X25519, P-256

@@ -1,4 +1,4 @@
-//! Whose certificates a CSMS accepts, on both TLS libraries: revoked, expired by permission, and
+//! Which certificates a CSMS accepts, on both TLS libraries: revoked, expired by permission, and
 //! after a reload.
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ async fn lab(engine: Engine, root: &Authority, trust: &ClientTrust) -> Lab {
     Lab::serve_tls(engine.serve(root, trust), root, heartbeats()).await
 }
 
-/// Connects with a certificate, once under each version of TLS, and is told whether that works.
+/// Connects with a certificate, once with each version of TLS, and returns whether that works.
 async fn is_accepted(lab: &mut Lab, key: &Identified) -> bool {
     let mut accepted = Vec::new();
     for version in ["-tls1_2", "-tls1_3"] {
@@ -26,7 +26,7 @@ async fn is_accepted(lab: &mut Lab, key: &Identified) -> bool {
         accepted.push(outcome.upgraded());
         if !outcome.upgraded() {
             assert!(outcome.text.contains("alert"), "{}", outcome.text);
-            // A station would take these for a fault of its own and report the wrong event.
+            // A station would take these alerts for a fault of its own and report the wrong event.
             for wrong in ["alert handshake failure", "alert protocol version", "alert internal error"] {
                 assert!(!outcome.text.contains(wrong), "{}", outcome.text);
             }
@@ -36,7 +36,7 @@ async fn is_accepted(lab: &mut Lab, key: &Identified) -> bool {
     accepted[0]
 }
 
-/// A key that does not say to which certificate it belongs, so that nobody compares the two.
+/// A key that does not provide its public key, so that it is not compared with the certificate.
 #[derive(Debug)]
 struct OtherKey(Arc<dyn SigningKey>);
 
@@ -76,7 +76,7 @@ on_both! {
         assert!(!is_accepted(&mut lab, &key).await);
     }
 
-    async fn what_no_list_tells_about_is_accepted_unless_lists_are_required(engine: Engine) {
+    async fn a_certificate_without_a_list_is_accepted_unless_lists_are_required(engine: Engine) {
         let root = Authority::root("CSO root");
         let other = Authority::root("other root");
         let key = root.issue(&Leaf::new("SN-1").serial(8));
@@ -90,7 +90,7 @@ on_both! {
             (required(vec![of_other]), false),
             (required(vec![stale.clone()]), false),
             (required(vec![root.crl(&[7], 2999)]), true),
-            // A list that comes late still names who is revoked.
+            // A list past its nextUpdate still revokes.
             (root.trust().with_crls(vec![root.crl(&[8], 2022)]), false),
         ] {
             let mut lab = lab(engine, &root, &trust).await;
@@ -127,11 +127,12 @@ on_both! {
         assert!(is_accepted(&mut lab, &root.issue(&Leaf::new("SN-1").with(in_ia5))).await);
     }
 
-    async fn a_list_that_the_issuer_did_not_sign_revokes_nobody(engine: Engine) {
+    async fn a_list_that_the_issuer_did_not_sign_revokes_nothing(engine: Engine) {
         let (root, impostor) = (Authority::root("CSO root"), Authority::root("CSO root"));
         let trust = root.trust().with_crls(vec![impostor.crl(&[8], 2999)]);
         let mut lab = lab(engine, &root, &trust).await;
-        // It stands where the issuer's own should, so nothing is known, and nobody is let in by it.
+        // It replaces the list of the right issuer, so nothing is known, and no station is
+        // admitted.
         assert!(!is_accepted(&mut lab, &root.issue(&Leaf::new("SN-1").serial(8))).await);
     }
 
@@ -149,7 +150,7 @@ on_both! {
         ].into_iter().enumerate() {
             let (number, key) = key;
             let mut lab = lab(engine, &root, &root.trust()).await;
-            // The last one has a stranger in its chain, which nobody needs.
+            // The last one has an unrelated certificate in its chain, which the path does not need.
             assert_eq!(is_accepted(&mut lab, &key).await, number == 6, "{number}");
             if number != 6 {
                 assert_eq!(lab.event().await, SecurityEventKind::InvalidChargingStationCertificate);
@@ -169,7 +170,7 @@ on_both! {
             (root.issue(&Leaf::new("SN-1").years(2020, 2021)), "CN=SN-1", "CN=CSO root", "expired"),
             (stranger.issue(&Leaf::new("SN-1")), "CN=SN-1", "CN=another root", "not issued under"),
             (root.issue(&Leaf::new("SN-1").serial(7)), "CN=SN-1", "CN=CSO root", "revoked"),
-            // Not SN-1's, which only the application knows.
+            // Not SN-1's certificate. Only the application can find that.
             (root.issue(&Leaf::new("SN-2")), "CN=SN-2", "CN=CSO root", "credentials"),
         ];
         for _ in 0..2 {
@@ -219,7 +220,8 @@ on_both! {
         assert!(asked.certificate_expired);
         drop(connection);
 
-        // Of this station only, and only what has expired: nothing else about it may be wrong.
+        // The permission is for this station only, and only for expiry. Everything else must be
+        // valid.
         for leaf in [
             Leaf::new("SN-10").years(2020, 2021),
             Leaf::new("SN-1").years(2998, 2999),
@@ -235,7 +237,7 @@ on_both! {
         let revoked = root.issue(&Leaf::new("SN-1").years(2020, 2021).serial(7));
         assert!(!is_accepted(&mut lab, &revoked).await);
 
-        // A certificate that is valid is not called expired.
+        // A valid certificate is not reported as expired.
         let mut lab = Lab::serve_tls(engine.serve(&root, &permitted()), &root, heartbeats()).await;
         lab.connect(lab.profile_3(root.issue(&Leaf::new("SN-1"))), nothing()).await.unwrap();
         let Happened::Asked(asked) = lab.next().await else { panic!() };
@@ -248,7 +250,8 @@ on_both! {
         let first = lab.connect(lab.profile_3(root.issue(&Leaf::new("SN-1"))), nothing()).await.unwrap();
         let before = lab.connected().await;
 
-        // Another hierarchy for everything: certificate of the CSMS, roots of the stations.
+        // Another hierarchy for everything: the certificate of the CSMS, and the roots of the
+        // stations.
         let next = Authority::root("next root");
         assert_eq!(lab.handle.reload_tls(engine.serve(&next, &next.trust())).await, Ok(Vec::new()));
         assert_eq!(lab.handle.connections(), 1);
@@ -264,14 +267,14 @@ on_both! {
         let second = within(ocpp_transport::connect(&config, nothing())).await.unwrap();
         within(second.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
 
-        // The old connection knows nothing of it.
+        // The old connection is not affected.
         within(first.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
         within(before.call(v201::HeartbeatRequest::new())).await.unwrap_err();
         assert!(before.is_open());
         assert_eq!(lab.handle.connections(), 2);
     }
 
-    async fn a_reload_closes_the_connections_of_who_was_revoked(engine: Engine) {
+    async fn a_reload_closes_connections_with_a_revoked_certificate(engine: Engine) {
         let root = Authority::root("CSO root");
         let mut lab = lab(engine, &root, &root.trust()).await;
         let key = root.issue(&Leaf::new("SN-1").serial(7));
@@ -289,14 +292,14 @@ on_both! {
         within(other.peer().call(v201::HeartbeatRequest::new())).await.unwrap();
     }
 
-    async fn a_reload_closes_the_connections_of_who_was_revoked_after_it_expired(engine: Engine) {
+    async fn a_reload_closes_connections_with_a_certificate_revoked_after_it_expired(engine: Engine) {
         let root = Authority::root("CSO root");
         let permitted = root.trust().with_expired_permitted(["SN-1".to_owned()]);
         let mut lab = lab(engine, &root, &permitted).await;
         let key = root.issue(&Leaf::new("SN-1").years(2020, 2021).serial(7));
         let mut revoked = lab.connect(lab.profile_3(key), nothing()).await.unwrap();
         lab.connected().await;
-        // That it has expired is no reason to leave it connected.
+        // An expired certificate is disconnected, too, if it is revoked.
         let other = root.trust().with_crls(vec![root.crl(&[8], 2999)]);
         assert_eq!(lab.handle.reload_tls(engine.serve(&root, &other)).await, Ok(Vec::new()));
         let trust = root.trust().with_crls(vec![root.crl(&[7], 2999)]);
@@ -349,7 +352,7 @@ async fn a_server_without_tls_cannot_be_given_any() {
 }
 
 #[test]
-fn what_is_no_configuration_is_told_at_once() {
+fn an_invalid_configuration_is_refused_at_once() {
     use ocpp_transport::tls::{ServerKey, ServerTls, SoftwareKey};
     let root = Authority::root("CSO root");
     let key = || root.issue(&Leaf::new("localhost")).software();

@@ -22,7 +22,7 @@ async fn lab() -> Lab {
     Lab::plain(nothing(), Default::default()).await
 }
 
-/// The status that refuses, or none.
+/// The status of the refusal, if there is one.
 async fn status(lab: &Lab, path: &str, headers: &[(&'static str, &str)]) -> Option<u16> {
     match lab.upgrade(path, headers).await {
         Ok(_) => None,
@@ -81,12 +81,12 @@ async fn tc_b_58_csms_takes_the_common_subprotocol_or_does_not_upgrade() {
     let offer = |names| [("Sec-WebSocket-Protocol", names), BASIC];
     assert_eq!(status(&lab, "/ocpp/CS001", &offer("ocpp0.1")).await, Some(400));
     assert_eq!(status(&lab, "/ocpp/CS001", &[BASIC]).await, Some(400));
-    // tungstenite verifies that exactly one of the offered names comes back.
+    // tungstenite verifies that exactly one of the offered names is returned.
     assert_eq!(status(&lab, "/ocpp/CS001", &offer("ocpp0.1,ocpp2.0.1")).await, None);
     assert_eq!(status(&lab, "/ocpp/CS001", &offer("ocpp2.0.1, ocpp1.6")).await, None);
 }
 
-/// The text of Part 4, 3.3, which the tests contradict.
+/// The text of Part 4, 3.3, which the certification tests contradict.
 #[tokio::test]
 async fn without_a_common_subprotocol_the_connection_may_be_opened_and_closed_at_once() {
     let config = Lab::unsecured_config().with_no_common_subprotocol(NoCommonSubprotocol::OpenAndClose);
@@ -108,12 +108,12 @@ async fn without_a_common_subprotocol_the_connection_may_be_opened_and_closed_at
         assert!(!head.contains("Sec-WebSocket-Protocol"), "{head}");
         assert_eq!(frames, [0x88, 2, 0x03, 0xea], "Close with 1002");
     }
-    // A station of ours takes it as what it is.
+    // Our station recognizes it.
     let config = lab.config("CS001", Security::profile_1(Password::from(PASSWORD)));
     let error = within(connect(&config, Router::new(Version::V16))).await.unwrap_err();
     assert!(matches!(error, ConnectError::NoSubprotocol { .. }), "{error:?}");
-    assert!(lab.log.try_recv().is_err(), "nobody is asked");
-    // With a common one nothing is different.
+    assert!(lab.log.try_recv().is_err(), "the admission is not asked");
+    // With a common version nothing is different.
     within(connect(&lab.config("CS001", Security::profile_1(Password::from(PASSWORD))), nothing()))
         .await
         .unwrap();
@@ -128,12 +128,12 @@ async fn another_spelling_is_the_same_station() {
     let first = lab.upgrade("/ocpp/CS001", &[OCPP_201, lowercase]).await.unwrap();
     assert_eq!(lab.connected().await.identity().as_str(), "CS001");
     let _second = lab.upgrade("/ocpp/cs001", &[OCPP_201, BASIC]).await.unwrap();
-    // It replaces the first, and is called as the CSMS calls it.
+    // It replaces the first, and has the spelling of the CSMS.
     assert_eq!(lab.connected_again().await.identity().as_str(), "CS001");
     drop(first);
 }
 
-/// Admits everybody as somebody else.
+/// Admits every station as another one.
 struct Confused;
 
 impl Admission for Confused {
@@ -143,7 +143,7 @@ impl Admission for Confused {
 }
 
 #[tokio::test]
-async fn nobody_is_admitted_as_another_station() {
+async fn no_station_is_admitted_as_another_one() {
     let csms = Csms::bind(Lab::unsecured_config(), nothing(), Confused).await.unwrap();
     let url = format!("ws://{}", csms.local_addr()).parse().unwrap();
     let server = tokio::spawn(csms.serve(std::future::pending()));
@@ -183,7 +183,7 @@ async fn answer_with(response: &'static str) -> ConnectError {
 }
 
 #[tokio::test]
-async fn a_station_tells_what_is_no_csms() {
+async fn a_station_reports_a_server_that_is_no_csms() {
     let error = answer_with("HTTP/1.1 502 Bad Gateway\r\n\r\n").await;
     assert!(matches!(error, ConnectError::Refused { status: 502, .. }), "{error:?}");
     let error = answer_with("220 mail ready\r\n\r\n").await;
@@ -193,7 +193,7 @@ async fn a_station_tells_what_is_no_csms() {
 }
 
 #[tokio::test]
-async fn a_station_tells_that_nobody_is_there() {
+async fn a_station_reports_an_unreachable_csms() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap()).parse().unwrap();
     drop(listener);
@@ -213,7 +213,7 @@ async fn the_scheme_has_to_fit_the_profile() {
     }
 }
 
-/// What the server answers to these bytes, until it hangs up.
+/// The server's answer to these bytes, until it closes the connection.
 async fn answer(lab: &Lab, request: &str) -> String {
     let mut tcp = TcpStream::connect(lab.address).await.unwrap();
     tcp.write_all(request.as_bytes()).await.unwrap();
@@ -243,7 +243,7 @@ async fn rfc_9110_5_3_headers_may_stand_in_several_lines() {
 }
 
 #[tokio::test]
-async fn rfc_6455_4_2_2_a_refused_version_is_told_the_one_that_is_spoken() {
+async fn rfc_6455_4_2_2_the_refusal_of_a_version_names_the_supported_one() {
     let lab = lab().await;
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
     for version in ["8", "7", "0", "13, 8"] {
@@ -251,13 +251,13 @@ async fn rfc_6455_4_2_2_a_refused_version_is_told_the_one_that_is_spoken() {
         assert!(answer.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{version}: {answer}");
         assert!(answer.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{version}: {answer}");
     }
-    // RFC 9112, 3.2: not without a host.
+    // RFC 9112, 3.2: the Host header is required.
     let without =
         request(&format!("{upgrade}Sec-WebSocket-Version: 13\r\n")).replace("Host: localhost\r\n", "");
     assert!(answer(&lab, &without).await.starts_with("HTTP/1.1 400 "));
 }
 
-/// A server that says this and cuts TCP.
+/// A server that sends this and cuts TCP.
 async fn cut_after(response: &'static str) -> ConnectError {
     let root = Authority::root("Root");
     let server = root.issue(&crate::pki::Leaf::new("localhost"));
@@ -307,8 +307,8 @@ async fn a_server_that_refuses_and_cuts_has_refused() {
     }
 }
 
-/// A00.FR.401: under profile 3 the certificate is the proof, and an Authorization header means
-/// nothing.
+/// A00.FR.401: under profile 3 the certificate is the proof, and an Authorization header has no
+/// meaning.
 #[tokio::test]
 async fn a00_fr_401_beside_a_certificate_no_authorization_header_counts() {
     let root = Authority::root("Root");

@@ -1,4 +1,4 @@
-//! Several versions at once, and what only 2.1 has.
+//! Several versions at once, and the features of 2.1.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const V16: Version = Version::V16;
 const V201: Version = Version::V201;
 const V21: Version = Version::V21;
 
-/// A CSMS that tells by its status in which version it was asked.
+/// A CSMS whose status shows the version of the request.
 fn every_version() -> Router {
     Router::new(V16)
         .and(V21)
@@ -117,7 +117,7 @@ async fn fr_07_a_send_is_handled_in_order_and_never_answered() {
     }
     connection.close(ocpp_transport::Close::Normal).await;
 
-    // Whatever is wrong with it, the next frame is the answer to the next CALL.
+    // Whatever is wrong with it, the next frame answers the next CALL.
     let mut raw = raw(&lab, V21).await;
     for text in [
         r#"[6,"1","NotifyPeriodicEventStream",{}]"#,
@@ -134,7 +134,7 @@ async fn fr_07_a_send_is_handled_in_order_and_never_answered() {
     }
 }
 
-/// What the CSMS makes of a response, and what it says to the station about it.
+/// The CSMS's error for a response, and its message to the station about it.
 async fn after_response(version: Version, response: &str) -> (CallFailure, Option<Vec<Value>>) {
     let mut lab = Lab::plain(every_version(), LinkSettings::default()).await;
     let mut raw = raw(&lab, version).await;
@@ -221,8 +221,7 @@ async fn started(lab: &Lab, router: Router) -> Connection {
     within(connect(&config.with_registration(Registration::NotBooted), router)).await.unwrap()
 }
 
-/// Seen elsewhere (libocpp #984): a security event that overtook the acceptance of the
-/// BootNotification.
+/// Seen elsewhere (libocpp #984): a security event overtook the acceptance of the BootNotification.
 #[tokio::test]
 async fn b01_fr_08_no_security_event_before_boot_notification_is_accepted() {
     let (lab, mut calls) = boot_lab().await;
@@ -232,7 +231,7 @@ async fn b01_fr_08_no_security_event_before_boot_notification_is_accepted() {
         "StartupOfTheDevice".parse().unwrap(),
         "2026-01-01T00:00:00Z".parse().unwrap(),
     );
-    // The one fails at once, the other is kept until it may be sent.
+    // The first fails at once; the second is kept until it may be sent.
     let failure = within(peer.call(event.clone())).await.unwrap_err();
     assert!(matches!(failure, CallFailure::NotAccepted), "{failure:?}");
     let options = CallOptions::default().with_retry(Retry::new(1, Duration::from_secs(1)));
@@ -282,15 +281,14 @@ async fn tc_b_30_cs_answers_security_error_to_a_csms_that_has_rejected_it() {
     let station = lab.connected().await;
     let clear = v201::ClearCacheRequest::new;
     within(connection.peer().call(boot(v201::BootReasonEnumType::Watchdog))).await.unwrap();
-    // B03.FR.03: this CSMS does not even send it.
+    // B03.FR.03: this CSMS does not send it.
     let failure = within(station.call(clear())).await.unwrap_err();
     assert!(matches!(failure, CallFailure::NotAccepted), "{failure:?}");
     within(connection.peer().call(boot(v201::BootReasonEnumType::Triggered))).await.unwrap();
     within(station.call(clear())).await.unwrap();
 }
 
-/// Seen elsewhere (libocpp #1097): while one answer took its time, neither the other direction nor
-/// other stations were served.
+/// Seen elsewhere (libocpp #1097): a slow answer delayed the other direction and other stations.
 #[tokio::test]
 async fn a_slow_handler_holds_up_nothing_else() {
     let (go, gate) = tokio::sync::watch::channel(false);
@@ -326,7 +324,7 @@ async fn a_slow_handler_holds_up_nothing_else() {
     within(waiting).await.unwrap().unwrap();
 }
 
-/// A CSMS that refuses twice gets the message three times under one id, and the caller sees the one
+/// A CSMS that refuses twice gets the message three times with one id, and the caller gets one
 /// response.
 #[tokio::test]
 async fn message_attempts_of_a_call_that_the_peer_refuses() {

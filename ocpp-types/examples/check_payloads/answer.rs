@@ -1,4 +1,4 @@
-//! What is said to one line.
+//! The answer to one line.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::messages::{self, Refusal};
 
-/// Decodes the payload of a line and says what came of it, as one line of JSON.
+/// Decodes the payload of a line and returns the result as one line of JSON.
 #[must_use]
 pub(crate) fn answer(line: &[u8]) -> String {
     let line = match std::str::from_utf8(line) {
@@ -20,7 +20,7 @@ pub(crate) fn answer(line: &[u8]) -> String {
             );
         }
     };
-    // The payload stays text until its type is known, so that it is decoded from what was written.
+    // The payload stays text until its type is known, so that exactly the sent text is decoded.
     let line: Line<'_> = match serde_json::from_str(line) {
         Ok(line) => line,
         Err(error) if error.is_data() => return refused("InvalidLine", "", &shortened(&error.to_string())),
@@ -48,7 +48,7 @@ pub(crate) fn answer(line: &[u8]) -> String {
     }
 }
 
-/// What is said to a line that is too long.
+/// The answer to a line that is too long.
 #[must_use]
 pub(crate) fn too_long() -> String {
     refused("LineTooLong", "", "the line has more than 4 MiB")
@@ -81,7 +81,7 @@ fn refused(code: &str, pointer: &str, error: &str) -> String {
     serde_json::to_string(&answer).expect("strings and a boolean are JSON")
 }
 
-/// A text that a peer made up, cut to a length that fits into any log line.
+/// A peer's text, shortened to fit into a log line.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -2,22 +2,23 @@
 
 use std::io::{self, BufRead, Read as _};
 
-/// Bytes of a line; far beyond every frame that a station or a CSMS accepts.
+/// The maximum length of a line in bytes: far longer than any frame that a station or a CSMS
+/// accepts.
 pub(crate) const LINE_BYTES: u64 = 4 << 20;
 
 /// One line of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// Without its end.
+    /// A line without its end.
     Whole(Vec<u8>),
-    /// More than [`LINE_BYTES`]; it was read to its end and dropped.
+    /// A line of more than [`LINE_BYTES`]; it was read to its end and discarded.
     TooLong,
 }
 
-/// The next line; the last one need not have an end.
+/// Reads the next line. The last line may lack its end.
 ///
 /// # Errors
-/// What reading says.
+/// The error of the reader.
 pub(crate) fn next(input: &mut impl BufRead) -> io::Result<Option<Line>> {
     let mut bytes = Vec::new();
     if input.by_ref().take(LINE_BYTES + 1).read_until(b'\n', &mut bytes)? == 0 {

@@ -1,13 +1,13 @@
-//! From the names of a version and a message to its type.
+//! Finds the type for the names of a version and a message.
 
 use ocpp_types::{DecodeError, EncodeError};
 
-/// Why a payload did not come back.
+/// Why a payload was not decoded and encoded again.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// No such version, or its feature is off.
+    /// The version does not exist, or its feature is disabled.
     UnknownVersion {
-        /// Those that there are.
+        /// The known versions.
         known: &'static str,
     },
     /// The version has no such message.
@@ -16,17 +16,17 @@ pub(crate) enum Refusal {
     Decode {
         /// The code of the CALLERROR, in the version's spelling.
         code: String,
-        /// Where and why.
+        /// The place and the reason.
         error: DecodeError,
     },
-    /// What was decoded cannot be written.
+    /// The decoded value cannot be written.
     Encode(EncodeError),
 }
 
-/// Decodes a payload straight into its type, and writes it again.
+/// Decodes a payload directly into its type, and encodes it again.
 ///
 /// # Errors
-/// [`Refusal`] tells names that do not exist from a payload that breaks its schema.
+/// [`Refusal`] distinguishes unknown names from a payload that breaks its schema.
 pub(crate) fn round_trip(version: &str, message: &str, payload: &str) -> Result<String, Refusal> {
     match version {
         #[cfg(feature = "v16")]
@@ -53,8 +53,8 @@ const KNOWN: &str = match (cfg!(feature = "v16"), cfg!(feature = "v201"), cfg!(f
     (true, true, true) => "1.6, 2.0.1, 2.1",
 };
 
-/// Goes through the enumerations of a version: requests by both senders, responses, and what is
-/// never answered.
+/// Tries the enumerations of a version: requests by both senders, responses, and messages without
+/// an answer.
 #[cfg(any(feature = "v16", feature = "v201", feature = "v21"))]
 macro_rules! version {
     ($module:ident, $variant:ident, $($suffix:literal $payloads:ident)*) => {
@@ -77,7 +77,7 @@ macro_rules! version {
     };
 }
 
-// The files of 1.6's schemas have the action's name alone for its request.
+// In the schemas of 1.6, the file of a request has the name of the action only.
 #[cfg(feature = "v16")]
 version!(v16, V16, "Request" StationCall "Request" CsmsCall "Response" CallResult "" StationCall "" CsmsCall);
 #[cfg(feature = "v201")]

@@ -1,8 +1,8 @@
-//! Any bytes as a line for the example `check_payloads`: every version and message is one such line
-//! away.
+//! Passes any bytes as a line to the example `check_payloads`. A line can reach every version and
+//! message.
 //!
-//! Nothing may panic, every answer is one line of JSON, and what was accepted is accepted again and
-//! comes back to the letter.
+//! No input may cause a panic, and every answer is one line of JSON. An accepted payload is
+//! accepted again after it was encoded, and is then encoded to the same text.
 
 #![no_main]
 
@@ -33,5 +33,5 @@ fuzz_target!(|line: &[u8]| {
     assert_eq!(again, payload);
 });
 
-// Not a part of every target: an answer to a line that was never read.
+// Used here because not every target uses it: the answer to a line that was not read.
 const _: fn() -> String = answer::too_long;

@@ -5,10 +5,10 @@ use core::fmt;
 
 use crate::{RpcErrorCode, Version, decode::violation::Violation, json::Unwritable};
 
-/// A payload that breaks its schema: where, how, and which rule.
+/// A payload that breaks its schema: the place, the kind of fault, and the broken rule.
 ///
-/// What it prints is of bounded length. Of the value that was found it shows short strings and
-/// numbers only, and nothing of members that can hold a secret.
+/// The printed text is of bounded length. It shows only short strings and numbers of the found
+/// value, and no value of a member that may contain a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError {
     pub(super) pointer: String,
@@ -17,8 +17,8 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    /// The place of the fault as a JSON pointer (RFC 6901), empty for the payload itself. A missing
-    /// member is pointed to where it should be.
+    /// The place of the fault as a JSON pointer (RFC 6901), empty for the payload itself. For a
+    /// missing member it is the place where the member should be.
     #[must_use]
     pub fn pointer(&self) -> &str {
         &self.pointer
@@ -30,7 +30,7 @@ impl DecodeError {
         self.violation
     }
 
-    /// The error code with which a version answers such a payload.
+    /// The error code with which this version answers such a payload.
     #[must_use]
     pub fn rpc_code(&self, version: Version) -> RpcErrorCode {
         RpcErrorCode::of_violation(self.violation, version)

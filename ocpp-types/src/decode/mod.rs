@@ -1,9 +1,9 @@
-//! From JSON text to a message, and what to say when it is none.
+//! Decodes JSON text into a message, or returns the reason why it is not a message.
 //!
-//! The text is decoded once, straight into its type. Only when that fails is it read again, into a
-//! tree and from there into the type, with errors that know the place and the kind of the fault.
-//! The second look decides: it may accept what the first did not. The constructors of serde's
-//! errors give the kind; no error text is read.
+//! The text is decoded once, directly into its type. Only if that fails, it is read again into a
+//! tree and from there into the type, with errors that contain the place and the kind of the fault.
+//! This second look decides: it may accept a text that the first one did not. The constructors of
+//! serde's errors determine the kind; no error text is parsed.
 
 mod error;
 mod second_look;
@@ -21,7 +21,7 @@ use crate::json;
 /// Decodes one payload.
 ///
 /// # Errors
-/// [`DecodeError`] with the place of the first fault, its kind, and the rule that it breaks.
+/// [`DecodeError`] with the place of the first fault, its kind, and the broken rule.
 pub fn decode<T: DeserializeOwned>(payload: &str) -> Result<T, DecodeError> {
     json::read(payload).or_else(|json::Refused| second_look::decode(payload))
 }
@@ -29,8 +29,8 @@ pub fn decode<T: DeserializeOwned>(payload: &str) -> Result<T, DecodeError> {
 /// Encodes one payload.
 ///
 /// # Errors
-/// [`EncodeError`] where the payload holds a value that no schema allows: a point in time outside
-/// of the years 0 to 9999, or a leap second within a day. All other rules are kept by the types.
+/// [`EncodeError`] if the payload contains a value that no schema allows: a point in time outside
+/// of the years 0 to 9999, or a leap second within a day. The types enforce all other rules.
 pub fn encode<T: Serialize>(payload: &T) -> Result<String, EncodeError> {
     json::write(payload).map_err(EncodeError::new)
 }

@@ -1,4 +1,4 @@
-//! The slow way through a payload that was refused.
+//! The second, slower reading of a payload that was refused.
 
 use alloc::{
     borrow::ToOwned as _,
@@ -24,7 +24,7 @@ use crate::{
     value::{Duplicates, OUT_OF_RANGE, Value, ValueVisitor, duplicate},
 };
 
-/// Decodes a payload once more, by way of a tree, and says what is wrong with it.
+/// Decodes a payload again, through a tree, and returns what is wrong with it.
 pub(super) fn decode<T: DeserializeOwned>(payload: &str) -> Result<T, DecodeError> {
     let tree = tree(payload)?;
     T::deserialize(Look(&tree)).map_err(Fault::into_error)
@@ -41,7 +41,7 @@ fn tree(payload: &str) -> Result<Value, DecodeError> {
     }
 }
 
-/// Line and column say enough; the text there may be a secret.
+/// The error contains line and column only, because the text there may be a secret.
 fn not_read(payload: &str, fault: json::Fault, index: usize) -> DecodeError {
     let (violation, what) = match fault {
         json::Fault::Syntax => (Violation::NotJson, "not JSON"),
@@ -55,26 +55,26 @@ fn not_read(payload: &str, fault: json::Fault, index: usize) -> DecodeError {
     DecodeError { pointer: String::new(), violation, message }
 }
 
-/// A fault on its way up, collecting the names of the members that it passes.
+/// A fault that is returned through the enclosing values and collects the names of their members.
 #[derive(Debug)]
 struct Fault {
     violation: Violation,
     found: Found,
     expected: String,
-    /// From the innermost to the outermost.
+    /// Ordered from the innermost to the outermost.
     segments: Vec<String>,
 }
 
-/// What was found in the place.
+/// The value at the place of the fault.
 #[derive(Debug)]
 enum Found {
-    /// Nothing that could be told apart from the rule itself.
+    /// Nothing that the rule itself does not show.
     Nothing,
     /// Its kind, which is safe to show.
     Kind(String),
     /// Its size, which is safe to show.
     Size(String),
-    /// Its value, if it is short and its place holds no secrets; else only the kind.
+    /// Its value, if it is short and its place contains no secrets; otherwise the kind only.
     Value { kind: &'static str, value: String },
 }
 
@@ -95,7 +95,7 @@ impl Fault {
             Found::Size(count) if self.violation == Violation::ItemCount => {
                 format!("{count}, expected {}", self.expected)
             }
-            // Of a secret, not even the length.
+            // The length of a secret is not shown either.
             Found::Size(_) if secret => format!("too long, {} are allowed", self.expected),
             Found::Size(size) => format!("{size}, {} are allowed", self.expected),
             Found::Value { kind, .. } if secret => format!("found {kind}, expected {}", self.expected),
@@ -112,9 +112,9 @@ impl Fault {
     }
 }
 
-/// Whether a value in or below a member of this name may be a secret: passwords and keys of
+/// Whether a value in or below a member with this name may be a secret: passwords and keys of
 /// SetNetworkProfile, values of variables (which may be BasicAuthPassword), tokens of drivers, and
-/// everything that only a vendor knows the meaning of.
+/// everything whose meaning only a vendor knows.
 fn can_hold_a_secret(member: &str) -> bool {
     const MEMBERS: &[&str] = &[
         "additionalidtoken",
@@ -134,7 +134,7 @@ fn can_hold_a_secret(member: &str) -> bool {
         || ["password", "pin", "secret", "username"].iter().any(|part| member.contains(part))
 }
 
-/// A name that a peer made up, cut to a length that fits into any log line.
+/// A peer's name for a member, shortened to fit into a log line.
 fn shortened(name: &str) -> String {
     match name.char_indices().nth(NAME_CHARACTERS) {
         Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
@@ -142,10 +142,11 @@ fn shortened(name: &str) -> String {
     }
 }
 
-/// Characters of a member's name in a pointer; the longest of OCPP itself has 34.
+/// The maximum number of characters of a member's name in a pointer; the longest of OCPP itself has
+/// 34.
 const NAME_CHARACTERS: usize = 64;
 
-/// Names of a schema, as many as fit into a log line.
+/// As many names of a schema as fit into a log line.
 fn listed(names: &[&str]) -> String {
     let mut list = String::new();
     for name in names {
@@ -160,11 +161,11 @@ fn listed(names: &[&str]) -> String {
     list
 }
 
-/// Bytes of a list of names; the longest enumeration has 1,300.
+/// The maximum number of bytes of a list of names; the longest enumeration has 1,300.
 const LIST_BYTES: usize = 600;
 
-/// Characters of a string up to which it is shown. Keys, certificates and passwords are longer or
-/// in places that are never shown.
+/// The maximum number of characters of a string that is shown. Keys, certificates and passwords are
+/// longer, or in places that are never shown.
 const SHOWN_CHARACTERS: usize = 40;
 
 fn found(unexpected: &Unexpected<'_>) -> Found {
@@ -210,7 +211,7 @@ impl fmt::Display for Fault {
 
 impl core::error::Error for Fault {}
 
-/// The heart of the second look: serde calls the constructor that says what is wrong.
+/// The core of the second look: serde calls the constructor that names the fault.
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::new(Violation::Constraint, Found::Nothing, message.to_string())
@@ -255,7 +256,7 @@ impl Fault {
     }
 }
 
-/// Reads from a tree.
+/// A deserializer that reads from a tree.
 struct Look<'a>(&'a Value);
 
 impl<'de> Deserializer<'de> for Look<'_> {

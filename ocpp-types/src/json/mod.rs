@@ -1,8 +1,8 @@
-//! JSON text, straight from and into types.
+//! JSON text, read directly into types and written directly from them.
 //!
-//! serde_json does the same for types of any kind. What is here knows two things more: that a
-//! payload that is refused is read a second time anyway, so that the first reading needs no words
-//! for what is wrong; and that a string of OCPP is long and without anything to escape.
+//! serde_json does the same for types of any kind. This module uses two more facts. A refused
+//! payload is read a second time anyway, so the first reading needs no error texts. The strings of
+//! OCPP are long and rarely contain escapes.
 
 mod newtypes;
 mod plain;

@@ -1,7 +1,7 @@
-//! The part of a JSON string that stands for itself.
+//! The part of a JSON string that needs no unescaping.
 
-/// The number of bytes before the first that has a meaning of its own in a JSON string: a quote, a
-/// backslash, a control character.
+/// The number of bytes before the first one with a special meaning in a JSON string: a quote, a
+/// backslash, or a control character.
 #[inline]
 pub(super) fn plain(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
@@ -9,7 +9,7 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
     for word in words {
         let special = special(u64::from_le_bytes(*word));
         if special != 0 {
-            // The lowest bit that is set belongs to the first byte that was found.
+            // The lowest set bit belongs to the first special byte.
             return index + (special.trailing_zeros() / 8) as usize;
         }
         index += 8;
@@ -17,11 +17,11 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
     index + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
 }
 
-/// The highest bit of each byte that is special; above the first of them, others may be set as
+/// Sets the highest bit of each special byte; above the first of them, other bits may be set as
 /// well.
 #[inline]
 fn special(word: u64) -> u64 {
-    // A byte below n borrows from its highest bit when n is taken from it, and had not set it
+    // The subtraction of n makes a byte below n borrow and sets its highest bit, which was not set
     // before.
     let below = |word: u64, n: u8| word.wrapping_sub(each(n)) & !word;
     (below(word, 0x20) | below(word ^ each(b'"'), 1) | below(word ^ each(b'\\'), 1)) & each(0x80)

@@ -1,4 +1,4 @@
-//! From JSON text to types.
+//! Reads JSON text into types.
 
 use alloc::string::String;
 use core::fmt;
@@ -14,10 +14,10 @@ use super::{
     plain::plain,
 };
 
-/// Reads a value, or finds that it cannot; what is wrong is left to a second look.
+/// Reads a value, or fails. The second look finds the reason.
 ///
-/// Accepts nothing that serde_json would refuse. What is rare in payloads may be refused: the
-/// second look accepts it.
+/// Accepts nothing that serde_json would refuse. Text that is rare in payloads may be refused here:
+/// the second look accepts it.
 pub(crate) fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Refused> {
     let mut reader = Reader::new(text);
     let value = T::deserialize(&mut reader)?;
@@ -27,7 +27,7 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Refuse
     }
 }
 
-/// Reads a value by its seed, or says what is wrong with the text and at which byte.
+/// Reads a value with its seed, or returns the fault of the text and its byte position.
 pub(crate) fn read_seed<'de, S: DeserializeSeed<'de>>(
     text: &'de str,
     seed: S,
@@ -39,8 +39,7 @@ pub(crate) fn read_seed<'de, S: DeserializeSeed<'de>>(
     }
 }
 
-/// Hands a number to a visitor in the form that serde_json would; one beyond those of a float is
-/// infinite.
+/// Passes a number to a visitor in serde_json's form; one beyond the range of a float is infinite.
 pub(crate) fn number<'de, V: Visitor<'de>, E: de::Error>(text: &str, visitor: V) -> Result<V::Value, E> {
     match Reader::new(text).number() {
         Ok(Number::Unsigned(value)) => visitor.visit_u64(value),
@@ -50,22 +49,22 @@ pub(crate) fn number<'de, V: Visitor<'de>, E: de::Error>(text: &str, visitor: V)
     }
 }
 
-/// Why a text is not read.
+/// Why a text cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// It is not JSON.
     Syntax,
-    /// More than [`DEPTH`] values are within one another.
+    /// More than [`DEPTH`] values are nested.
     Depth,
-    /// A number is beyond those of a float.
+    /// A number is beyond the range of a float.
     OutOfRange,
 }
 
-/// Values within one another, as many as serde_json takes.
+/// The maximum number of nested values, as in serde_json.
 const DEPTH: u8 = 127;
 
-/// Not a value of this type, or not JSON. Without words, so that they cost nothing on the way that
-/// is taken almost always.
+/// The text is not a value of this type, or not JSON. The type has no content, so it costs nothing
+/// in the usual case.
 #[derive(Debug)]
 pub(crate) struct Refused;
 
@@ -124,13 +123,13 @@ struct Reader<'de> {
     bytes: &'de [u8],
     index: usize,
     depth: u8,
-    /// Whether visitors get numbers as they are written.
+    /// Whether visitors get the text of numbers.
     as_written: bool,
-    /// What is wrong if the text is refused.
+    /// The reason if the text is refused.
     fault: Fault,
 }
 
-/// A string of the text, as it stands there if it can.
+/// A string, borrowed from the text if it has no escapes.
 enum Text<'de> {
     Plain(&'de str),
     Unescaped(String),
@@ -184,7 +183,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// A string, from its quote on.
+    /// Reads a string from its quote on.
     #[inline]
     fn string(&mut self) -> Result<Text<'de>, Refused> {
         self.expect(b'"')?;
@@ -198,7 +197,7 @@ impl<'de> Reader<'de> {
         self.unescape(text).map(Text::Unescaped)
     }
 
-    /// The rest of a string, from its first escape on.
+    /// Reads the rest of a string from its first escape on.
     #[cold]
     fn unescape(&mut self, before: &str) -> Result<String, Refused> {
         let mut string = String::with_capacity(2 * before.len());
@@ -278,7 +277,7 @@ impl<'de> Reader<'de> {
         }
         match value {
             Some(value) if !is_negative => Ok(Number::Unsigned(value)),
-            // serde_json has a float for minus zero too.
+            // serde_json represents minus zero as a float too.
             Some(value @ 1..) => match 0_i64.checked_sub_unsigned(value) {
                 Some(value) => Ok(Number::Signed(value)),
                 None => self.float(start),
@@ -287,7 +286,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// The rest of a number that is not whole, or too large.
+    /// Reads the rest of a number that is not whole, or too large.
     fn float(&mut self, start: usize) -> Result<Number, Refused> {
         if self.byte() == Some(b'.') {
             self.index += 1;
@@ -308,7 +307,7 @@ impl<'de> Reader<'de> {
         Err(Refused)
     }
 
-    /// One value more within the others.
+    /// Enters a nested value.
     #[inline]
     fn descend(&mut self) -> Result<(), Refused> {
         match self.depth.checked_sub(1) {
@@ -321,7 +320,7 @@ impl<'de> Reader<'de> {
         Ok(())
     }
 
-    /// One digit or more.
+    /// Reads one or more digits.
     fn digits(&mut self) -> Result<(), Refused> {
         let start = self.index;
         while let Some(b'0'..=b'9') = self.byte() {
@@ -347,7 +346,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// A number as it is written, after it was read.
+    /// Reads a number and passes its text.
     fn visit_written<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
         self.peek();
         let start = self.index;
@@ -355,8 +354,8 @@ impl<'de> Reader<'de> {
         visitor.visit_bytes(self.bytes.get(start..self.index).unwrap_or_default())
     }
 
-    /// An integer in digits. Minus zero is one, and serde_json's form of it, a float, would not
-    /// tell.
+    /// Reads an integer in digits. Minus zero is one, which serde_json's form of it, a float, would
+    /// not show.
     fn visit_digits<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
         self.peek();
         let start = self.index;
@@ -377,7 +376,7 @@ impl<'de> Reader<'de> {
         self.descend()?;
         let mut items = Items { reader: self, place: Place::First };
         let value = visitor.visit_seq(&mut items)?;
-        // A tuple stops before it has seen the end.
+        // A tuple ends before it has seen the closing bracket.
         if items.has_next(b']')? {
             return Err(Refused);
         }
@@ -399,7 +398,7 @@ impl<'de> Reader<'de> {
     }
 }
 
-/// What the types of OCPP ask for is read without looking at what else it could be.
+/// The requested type is read directly, without a check for other types.
 impl<'de> Deserializer<'de> for &mut Reader<'de> {
     type Error = Refused;
 
@@ -524,7 +523,7 @@ pub(crate) fn is_in_digits(number: &[u8]) -> bool {
     !number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 
-/// The items of an array or the members of an object that is being read.
+/// The position in an array or an object that is being read.
 struct Items<'a, 'de> {
     reader: &'a mut Reader<'de>,
     place: Place,
@@ -538,7 +537,7 @@ enum Place {
 }
 
 impl Items<'_, '_> {
-    /// Goes to the next item, if there is one.
+    /// Moves to the next item, if there is one.
     #[inline]
     fn has_next(&mut self, closing: u8) -> Result<bool, Refused> {
         match (self.reader.peek(), self.place) {
@@ -573,7 +572,7 @@ impl<'de> MapAccess<'de> for &mut Items<'_, 'de> {
         if !self.has_next(b'}')? {
             return Ok(None);
         }
-        // A name is a string, whatever the seed asks for.
+        // A name is a string, whatever type the seed requests.
         if self.reader.peek() != Some(b'"') {
             return Err(Refused);
         }

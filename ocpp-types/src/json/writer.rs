@@ -1,4 +1,4 @@
-//! From types to JSON text.
+//! Writes types as JSON text.
 
 use alloc::{
     format,
@@ -16,17 +16,17 @@ use serde_core::{
 
 use super::plain::plain;
 
-/// Writes a value, without blanks, as serde_json does.
+/// Writes a value without blanks, like serde_json.
 pub(crate) fn write<T: Serialize + ?Sized>(value: &T) -> Result<String, Unwritable> {
     let mut writer = Writer { text: String::with_capacity(FIRST_CAPACITY) };
     value.serialize(&mut writer)?;
     Ok(writer.text)
 }
 
-/// Bytes of most payloads; longer ones double it as they grow.
+/// Enough bytes for most payloads; for longer ones the capacity doubles.
 const FIRST_CAPACITY: usize = 512;
 
-/// A value that has no place in JSON, in words.
+/// A value that JSON cannot express, as a text.
 #[derive(Debug)]
 pub(crate) struct Unwritable(String);
 
@@ -64,7 +64,7 @@ impl Writer {
 
     fn escaped(&mut self, mut text: &str, mut until: usize) {
         loop {
-            // A byte that is not plain is a character of its own.
+            // A byte that is not plain is a complete character.
             let (before, rest) = text.split_at_checked(until).unwrap_or((text, ""));
             self.text.push_str(before);
             let mut rest = rest.chars();
@@ -253,8 +253,8 @@ impl<'a> Serializer for &'a mut Writer {
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Items<'a>, Unwritable> {
         match name {
             RAW_VALUE => Ok(Items { writer: self, is_first: true, closing: "", is_raw: true }),
-            // serde_json passes long numbers to itself as structs of such a name; no payload has
-            // them.
+            // serde_json passes long numbers to itself in structs with such a name; no payload
+            // contains them.
             _ if name.starts_with("$serde_json") => {
                 Err(ser::Error::custom("a value that only serde_json itself can write"))
             }
@@ -273,16 +273,16 @@ impl<'a> Serializer for &'a mut Writer {
     }
 }
 
-/// The items of an array or the members of an object that is being written.
+/// The position in an array or an object that is being written.
 struct Items<'a> {
     writer: &'a mut Writer,
     is_first: bool,
     closing: &'static str,
-    /// The only member is a string of JSON that is written as it stands.
+    /// The only member is a string of JSON that is written unchanged.
     is_raw: bool,
 }
 
-/// The struct as which serde_json writes its `RawValue`.
+/// The struct with which serde_json writes its `RawValue`.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 impl Items<'_> {
@@ -303,7 +303,7 @@ impl Items<'_> {
         value.serialize(&mut *self.writer)
     }
 
-    /// JSON as it stands. It is a number, so that the string has nothing that is escaped.
+    /// Writes JSON unchanged. It must be a number, which contains nothing to escape.
     #[cold]
     fn raw<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
         let string = write(value)?;

@@ -1,5 +1,5 @@
 //! The messages of OCPP 1.6: its core and its security extension, 39 actions. The schemas name no
-//! types; they have the names of the specification here.
+//! types, so the types have the names of the specification.
 
 #[cfg(not(feature = "build-codegen"))]
 #[rustfmt::skip]

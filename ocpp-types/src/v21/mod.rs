@@ -1,5 +1,5 @@
-//! The messages of OCPP 2.1: 90 actions that are called and answered, and one that is sent only,
-//! with their data types and enumerations, under the specification's own names.
+//! The messages of OCPP 2.1: 90 actions with an answer, and one that is sent only, with their data
+//! types and enumerations, under the specification's own names.
 
 #[cfg(not(feature = "build-codegen"))]
 #[rustfmt::skip]

@@ -1,4 +1,4 @@
-//! What the example `check_payloads` says to a line.
+//! The answers of the example `check_payloads`.
 
 #[path = "../../examples/check_payloads/answer.rs"]
 mod answer;
@@ -24,7 +24,7 @@ fn a_line_is_answered_with_its_payload() {
         r#"{"version":"2.0.1","message":"DeleteCertificateResponse","payload":{"status":"NotFound"}}"#,
         r#"{"ok":true,"payload":{"status":"NotFound"}}"#,
     );
-    // Members of the line in any order, and others beside them.
+    // The members of the line may be in any order, with other members beside them.
     check(
         r#" {"payload" : { "percent" : 7.0 } , "at": "noon", "message":"HeartbeatRequest","version":"2.0.1"} "#,
         r#"{"ok":false,"code":"FormatViolation","pointer":"/percent","error":"/percent: no such member; known are customData"}"#,
@@ -51,7 +51,7 @@ fn refused_payloads_are_explained_in_the_spelling_of_their_version() {
 
 #[test]
 fn the_payload_is_read_from_its_own_text() {
-    // A tree in between would have taken the second member and rounded the number.
+    // A tree in between would have used the second member and rounded the number.
     check(
         r#"{"version":"2.0.1","message":"ClearCacheRequest","payload":{"customData":{"vendorId":"v","vendorId":"w"}}}"#,
         r#"{"ok":false,"code":"FormatViolation","pointer":"/customData/vendorId","error":"/customData/vendorId: the same member twice"}"#,
@@ -107,7 +107,7 @@ fn lines_that_are_none() {
 #[test]
 fn lines_of_the_input() {
     fn check(input: &[u8], expected: &[&str]) {
-        // The smallest buffer, so that every line comes in pieces.
+        // The smallest buffer, so that every line arrives in pieces.
         let mut input = BufReader::with_capacity(1, input);
         let mut found = Vec::new();
         while let Some(line) = lines::next(&mut input).unwrap() {

@@ -1,4 +1,4 @@
-//! What a refusal says, and what it must not say.
+//! The content of an error, and what it must not contain.
 
 use ocpp_types::{DecodeError, RpcErrorCode, Version, Violation, decode, v16, v21, v201};
 use serde_core::de::DeserializeOwned;

@@ -1,5 +1,5 @@
-//! Where the types and the schemas part: one test for each row of the table in the documentation of
-//! the crate, in its order; and two places where one might expect a deviation.
+//! Deviations of the types from the schemas: one test for each row of the table in the
+//! documentation of the crate, in its order; and two cases that only look like deviations.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -51,13 +51,13 @@ fn a_fraction_too_small_for_a_float_is_not_seen() {
     assert_eq!(interval("1.00000000000000000001"), Ok(1));
     // The smallest fraction of 1 that a float has.
     assert_eq!(interval("1.0000000000000002").unwrap_err().violation(), Violation::WrongType);
-    // 1.6 has no fractions at all.
+    // 1.6 does not allow a fraction.
     assert_eq!(connector("1.00000000000000000001").unwrap_err().violation(), Violation::WrongType);
 }
 
 #[test]
 fn an_integer_of_1_6_is_in_digits() {
-    // No deviation: to draft-04 neither 0.0 nor -0.0 is an integer, and -0 is one.
+    // Not a deviation: in draft-04 neither 0.0 nor -0.0 is an integer, and -0 is one.
     assert_eq!(connector("-0"), Ok(0));
     assert_eq!(interval("-0"), Ok(0));
     for number in ["-0.0", "-0e0", "-0E-5", "0.0", "17.0", "1e2", "-1e0", "-1.5"] {
@@ -73,7 +73,7 @@ fn digits_beyond_those_of_a_float_are_rounded_but_for_data_of_a_vendor() {
         let payload = format!(r#"{{"csr":"","customData":{{"vendorId":"v","x":[{{"y":{number}}}]}}}}"#);
         let request: v201::SignCertificateRequest = decode(&payload).unwrap();
         assert!(encode(&request).unwrap().contains(&format!(r#""y":{number}}}"#)), "{number}");
-        // Also by serde_json, which knows how to write a number as it stands.
+        // Also with serde_json, through its form for raw JSON.
         assert!(serde_json::to_string(&request).unwrap().contains(&format!(r#""y":{number}}}"#)));
     }
 
@@ -157,7 +157,7 @@ fn a_date_time_of_1_6_is_read_as_iso_8601() {
 
 #[test]
 fn an_instant_whose_year_has_four_digits_in_one_offset_only_is_written_in_it() {
-    // No deviation: each of them is a date-time, and comes back as the same instant.
+    // Not a deviation: each of them is a date-time, and is written as the same instant.
     for (text, written) in [
         ("0000-01-01T00:00:00+00:01", "0000-01-01T23:58:00+23:59"),
         ("0000-01-01T00:00:00+23:59", "0000-01-01T00:00:00+23:59"),

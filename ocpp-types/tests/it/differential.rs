@@ -1,4 +1,4 @@
-//! Every message against its schema, as a validator judges that we did not write.
+//! Every message against its schema, compared with a validator that we did not write.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ fn compare(version: Version) {
     );
 }
 
-/// The judge's verdict, ours, and what ours says about it.
+/// Compares the validator's result with ours, and ours with the expected fault.
 fn check(message: &Message, judge: &jsonschema::Validator, case: &Case) -> Result<(), String> {
     if judge.is_valid(&case.payload) != case.fault.is_none() {
         return Err("the judge does not share the generator's verdict".to_owned());
@@ -97,7 +97,7 @@ fn check(message: &Message, judge: &jsonschema::Validator, case: &Case) -> Resul
             if described.len() > 1_000 {
                 return Err(format!("the error has {} bytes", described.len()));
             }
-            // Every violation has a code; which one is tested beside the table.
+            // Every violation has a code. The test beside the table checks the codes.
             assert!(error.rpc_code(message.version).as_str(message.version).ends_with("Violation"));
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! From action and payload text to a type, and what is said when that fails.
+//! From action and payload text to a type, and the errors.
 
 use ocpp_types::{DispatchError, Request, RpcErrorCode, Sender, Version, Violation, v16, v21, v201};
 
@@ -45,7 +45,7 @@ fn the_stream_is_sent_and_not_called() {
         assert_eq!(error, DispatchError::WrongMessageType);
         assert_eq!(error.rpc_code(Version::V21), RpcErrorCode::NotSupported);
     }
-    // In 2.0.1 there is no such action at all.
+    // 2.0.1 has no such action.
     assert_eq!(v201::StationCall::decode(action, payload), Err(DispatchError::UnknownAction));
 }
 

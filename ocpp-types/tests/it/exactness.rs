@@ -1,4 +1,4 @@
-//! What is kept to the letter.
+//! Values that are kept exactly.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -129,7 +129,7 @@ fn subprotocols() {
     assert!("ocpp2.0".parse::<Version>().is_err());
 }
 
-/// What a validator that we did not write says of a value.
+/// The result of a validator that we did not write.
 fn judged(schema: serde_json::Value, value: &serde_json::Value) -> bool {
     jsonschema::options().should_validate_formats(true).build(&schema).expect("a schema").is_valid(value)
 }
@@ -141,7 +141,7 @@ proptest! {
     ) {
         let schema = serde_json::json!({ "type": "string", "format": "date-time" });
         let expected = judged(schema, &text.as_str().into());
-        // The years before 0 and after 9999 in UTC are tabled.
+        // The years before 0 and after 9999 in UTC are in the table of deviations.
         if !text.starts_with("0000-01-01") && !text.starts_with("9999-12-31") {
             prop_assert_eq!(text.parse::<Timestamp>().is_ok(), expected, "{}", text);
         }

@@ -1,4 +1,4 @@
-//! What the crate is with other features than those of the tests: built by cargo, once more.
+//! The crate with other features than those of the tests. Cargo builds it once more.
 
 use std::{
     collections::BTreeMap,
@@ -13,8 +13,7 @@ fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// `cargo check` in a target folder of its own, which is kept from one run of the tests to the
-/// next.
+/// `cargo check` in a separate target folder, which is kept between test runs.
 fn check(manifest: &Path, arguments: &[&str]) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     cargo
@@ -35,8 +34,8 @@ fn succeed(command: &mut Command) -> Output {
 
 #[test]
 fn each_version_alone_all_and_none_without_the_standard_library() {
-    // On a target that has no standard library at all, where that is installed; elsewhere the
-    // consumer's own panic handler proves the same.
+    // For a target without a standard library, if that target is installed. Otherwise the panic
+    // handler of the test crate proves the same.
     let bare_metal = "thumbv7em-none-eabihf";
     let libraries = Command::new("rustc").args(["--print", "target-libdir", "--target", bare_metal]).output();
     let is_installed =
@@ -73,7 +72,7 @@ fn generation_at_build_time_gives_the_committed_files() {
     }
 }
 
-/// Where cargo says that the build script wrote.
+/// The output folder of the build script, as cargo reports it.
 fn out_folder(messages: &str) -> PathBuf {
     let messages = messages.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines"));
     let mut folders = messages
@@ -83,7 +82,7 @@ fn out_folder(messages: &str) -> PathBuf {
     folders.next().expect("the build script ran")
 }
 
-/// Every file below a folder by its path in it.
+/// Every file below a folder, by its relative path.
 fn texts(folder: &Path) -> BTreeMap<PathBuf, String> {
     let mut texts = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];

@@ -1,5 +1,5 @@
-//! Random values of every message: what is decoded and encoded stays what it was, and what is
-//! broken is refused.
+//! Random values of every message: a value stays the same when it is decoded and encoded, and an
+//! invalid one is refused.
 
 use ocpp_types::{Version, decode, encode};
 use proptest::{
@@ -16,11 +16,12 @@ use crate::{
     messages::{Message, messages},
 };
 
-/// Random payloads of each message; there are 387 of them.
+/// The number of random payloads of each message; there are 387 messages.
 const CASES: u32 = 24;
 
 fn runner() -> TestRunner {
-    // With the file's name, a payload that fails is kept beside it, and tried first from then on.
+    // With the file's name, a failing payload is stored beside the file and tried first from then
+    // on.
     TestRunner::new(Config { cases: CASES, source_file: Some(file!()), ..Config::default() })
 }
 
@@ -46,8 +47,7 @@ fn v21_values_survive() {
     every_message(Version::V21, survive);
 }
 
-/// Encoding after decoding is the identity: on the JSON by its meaning, and on the value to the
-/// letter.
+/// Encoding after decoding is the identity: for JSON by its meaning, and for the value exactly.
 fn survive(message: &Message, schema: &Value) {
     let payloads = Schema { root: schema }.value(schema);
     let result = runner().run(&payloads, |payload| {
@@ -76,7 +76,7 @@ fn v21_broken_values_are_judged_as_by_the_schema() {
     every_message(Version::V21, broken);
 }
 
-/// Any JSON in any place of a valid payload: nothing panics, and the judge says the same.
+/// Any JSON in any place of a valid payload: nothing panics, and the validator has the same result.
 fn broken(message: &Message, schema: &Value) {
     let judge = jsonschema::options().should_validate_formats(true).build(schema).expect("a schema");
     let payloads = (Schema { root: schema }.value(schema), any::<Index>(), any_json());
@@ -111,7 +111,7 @@ fn collect(value: &Value, pointer: String, pointers: &mut Vec<String>) {
     pointers.push(pointer);
 }
 
-/// JSON of any form, without the numbers in which types and schemas part (see the table in the
+/// JSON of any form, without the numbers for which types and schemas differ (see the table in the
 /// documentation).
 fn any_json() -> BoxedStrategy<Value> {
     let leaf = prop_oneof![
@@ -198,7 +198,7 @@ impl<'a> Schema<'a> {
     }
 }
 
-/// Texts of all lengths, those at the bound among them.
+/// Texts of all lengths, including the maximum.
 fn text(max: Option<u64>) -> BoxedStrategy<Value> {
     let max = max.map_or(40, |max| usize::try_from(max).expect("a length"));
     let short = vec(any::<char>(), 0..=max.min(12)).prop_map(String::from_iter);
@@ -234,7 +234,7 @@ fn number(schema: &Value) -> BoxedStrategy<Value> {
 }
 
 proptest! {
-    /// As a type's own value, and not only by way of JSON.
+    /// Compares the type's own values, not only their JSON.
     #[test]
     fn a_value_that_was_encoded_is_decoded_to_itself(
         serial in ".{0,40}", chains in vec((".{0,128}", 0_usize..4), 1..4)

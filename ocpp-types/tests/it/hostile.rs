@@ -1,4 +1,4 @@
-//! Bytes that no honest peer sends: every message refuses them or takes them, and none panics.
+//! Bytes that no honest peer sends: every message refuses or accepts them, and none panics.
 
 use ocpp_types::{Version, Violation, decode, v201 as types};
 use proptest::prelude::*;

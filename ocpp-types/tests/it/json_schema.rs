@@ -1,4 +1,4 @@
-//! The schema that each type states means what the schema of its message means.
+//! The schema of each type has the same meaning as the schema of its message.
 
 use serde_json::{Map, Value, json};
 
@@ -18,10 +18,10 @@ fn every_type_states_the_schema_that_it_was_generated_from() {
     assert_eq!(messages.len(), 78 + 128 + 181);
 }
 
-/// Keywords that name or explain and rule nothing out.
+/// Keywords that name or explain, and restrict nothing.
 const ANNOTATIONS: &[&str] = &["$id", "$schema", "default", "definitions", "id", "javaType", "title"];
 
-/// Keywords that rule something out.
+/// Keywords that restrict values.
 const RULES: &[&str] = &[
     "additionalProperties",
     "enum",
@@ -38,8 +38,8 @@ const RULES: &[&str] = &[
     "type",
 ];
 
-/// The schema without references, in one form for one meaning. A keyword that this function does
-/// not know is a panic.
+/// The schema without references, in a form that is the same for the same meaning. Panics for an
+/// unknown keyword.
 fn normal(root: &Value) -> Value {
     normal_node(root, root)
 }
@@ -50,7 +50,7 @@ fn normal_node(root: &Value, node: &Value) -> Value {
     }
     let members = node.as_object().unwrap_or_else(|| panic!("{node} is not a schema"));
     if let Some(reference) = members.get("$ref") {
-        // Beside a reference, the drafts in use ignore everything.
+        // The drafts in use ignore everything beside a reference.
         let pointer = reference.as_str().and_then(|text| text.strip_prefix('#')).expect("a local reference");
         return normal_node(root, root.pointer(pointer).expect("a definition"));
     }
@@ -67,11 +67,11 @@ fn normal_node(root: &Value, node: &Value) -> Value {
                 values.sort_by_key(Value::to_string);
                 Value::Array(values)
             }
-            // 0 and 0.0 are one number.
+            // 0 and 0.0 are the same number.
             "minimum" | "maximum" | "multipleOf" => json!(value.as_f64().expect("a number")),
-            // Of objects only; on strings the official files have it without a meaning.
+            // Has a meaning for objects only; the official files also have it on strings.
             "additionalProperties" if members["type"] != "object" => continue,
-            // Of tuples only; nothing else has a meaning of it.
+            // Has a meaning for tuples only.
             "additionalItems" if members["items"].is_object() => continue,
             known => {
                 assert!(RULES.contains(&known), "keyword {known}");
@@ -120,7 +120,7 @@ fn the_comparison_finds_each_kind_of_difference() {
         .expect("the message");
     let derived = normal(&message.derived_schema());
     let tariff = "/definitions/TariffType";
-    // A pointer to a keyword's holder, the keyword, and its new value; `null` takes it away.
+    // A pointer to the object with the keyword, the keyword, and its new value; `null` removes it.
     for (place, keyword, value) in [
         (format!("{tariff}/properties/tariffId"), "maxLength", json!(61)),
         (format!("{tariff}/properties/tariffId"), "maxLength", json!(null)),
@@ -148,7 +148,7 @@ fn the_comparison_finds_each_kind_of_difference() {
         }
         let mut differences = Vec::new();
         compare("", &normal(&changed), &derived, &mut differences);
-        // Only taking away what was not there changes nothing.
+        // Only the removal of an absent keyword changes nothing.
         assert_eq!(differences.is_empty(), value.is_null() && !is_there, "{place} {keyword} {value}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the crate accepts, refuses and says, on all messages of all versions.
+//! What the crate accepts, refuses and reports, for all messages of all versions.
 
 mod check_payloads;
 mod decode_error;

@@ -1,4 +1,4 @@
-//! All messages of all versions as functions, so that tests can go through them by name.
+//! All messages of all versions as functions, so that tests can iterate over them by name.
 
 use std::{fs, path::Path};
 
@@ -25,7 +25,7 @@ impl Message {
         })
     }
 
-    /// The schema that the type states.
+    /// The schema of the type.
     pub(crate) fn derived_schema(&self) -> Value {
         let schema = (self.derived_schema)(self.action).expect("a schema");
         serde_json::to_value(schema).expect("JSON")

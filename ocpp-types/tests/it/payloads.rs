@@ -1,13 +1,13 @@
-//! Payloads out of a schema: valid ones, and ones with exactly one fault.
+//! Payloads that are derived from a schema: valid ones, and ones with exactly one fault.
 
 use ocpp_types::Violation;
 use serde_json::{Map, Value, json};
 
-/// A payload, and what was done to it.
+/// A payload, and the change that was made to it.
 pub(crate) struct Case {
     pub(crate) class: &'static str,
     pub(crate) payload: Value,
-    /// The fault, its place, and `None` for valid payloads.
+    /// The fault and its place; `None` for valid payloads.
     pub(crate) fault: Option<(Violation, String)>,
 }
 
@@ -16,7 +16,7 @@ pub(crate) struct Payloads<'a> {
     root: &'a Value,
 }
 
-/// A place in the full payload, and the schema that rules it.
+/// A place in the full payload, and its schema.
 struct Place<'a> {
     pointer: String,
     schema: &'a Value,
@@ -60,12 +60,12 @@ impl<'a> Payloads<'a> {
         }
     }
 
-    /// Draft-04 alone does not call `17.0` an integer.
+    /// Only in draft-04, `17.0` is not an integer.
     fn integers_are_digits(&self) -> bool {
         self.root["$schema"].as_str().is_some_and(|draft| draft.contains("draft-04"))
     }
 
-    /// OCPP 1.6 has points in time that its schemas do not have (`deviations.rs`).
+    /// OCPP 1.6 allows points in time that its schemas do not allow (`deviations.rs`).
     fn is_v16(&self) -> bool {
         let id = self.root["$id"].as_str().or(self.root["id"].as_str()).unwrap_or_default();
         id.contains(":1.6:")
@@ -117,7 +117,7 @@ impl<'a> Payloads<'a> {
         places.push(Place { pointer, schema });
     }
 
-    /// What can be varied in one place.
+    /// The variations of one place.
     fn vary(&self, full: &Value, place: &Place<'a>, cases: &mut Vec<Case>) {
         let mut vary = Vary { full, pointer: &place.pointer, cases };
         let schema = place.schema;
@@ -400,7 +400,7 @@ impl Vary<'_> {
     }
 }
 
-/// `shift_remove` where serde_json keeps the order of members, `remove` where it does not.
+/// Uses `shift_remove` if serde_json keeps the order of members, and `remove` if it does not.
 trait ShiftRemove {
     fn shift_remove_compatible(&mut self, name: &str);
 }

@@ -1,4 +1,4 @@
-//! The payloads of the differential test before a second judge: Python's jsonschema.
+//! The payloads of the differential test, checked by a second validator: Python's jsonschema.
 
 use std::{
     env,
@@ -30,7 +30,7 @@ fn v21_before_a_second_judge() {
     ask(Version::V21);
 }
 
-/// Sends every payload with our verdict to the judge, and prints what it says.
+/// Sends every payload with our result to the validator, and prints its output.
 fn ask(version: Version) {
     let python =
         env::var_os("OCPP_PYTHON").expect("OCPP_PYTHON is not set; run the tests with `cargo xtask test`");
@@ -47,8 +47,8 @@ fn ask(version: Version) {
     for message in messages().into_iter().filter(|message| message.version == version) {
         let schema = message.schema();
         for case in Payloads::new(&schema).cases() {
-            // The judge may have stopped already; what it said on its way out tells more than a
-            // broken pipe.
+            // The validator may have stopped already. Its last output is more useful than the error
+            // of a broken pipe.
             if writeln!(lines, "{}", line(&message, &case)).is_err() {
                 break;
             }

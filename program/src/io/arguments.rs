@@ -11,9 +11,9 @@ use crate::io::{
 
 /// The arguments of this process.
 ///
-/// It ends the process where they are not understood (exit code 2), or where they ask for the help
-/// or the version, as [`Parser::parse`] does. That one reports success also where the text could
-/// not be written; here that is exit code 1, except where the reader has gone.
+/// Ends the process if the arguments are wrong (exit code 2), or if they request the help or the
+/// version, like [`Parser::parse`]. `Parser::parse` reports success even if the text could not be
+/// written. Here that is exit code 1, unless the reader of standard output has closed it.
 #[must_use]
 pub fn arguments<A: Parser>() -> A {
     let error = match A::try_parse() {

@@ -1,4 +1,4 @@
-//! How a command ends.
+//! The exit code of a command.
 
 use std::{
     error::Error,
@@ -8,11 +8,11 @@ use std::{
 
 use crate::{causes, io::output::is_closed};
 
-/// The exit code of a command, whose error is written to standard error in one line: `NAME: what
+/// The exit code of a command. An error is written to standard error in one line: `NAME: what
 /// failed: why`.
 ///
-/// A reader of standard output that went away ([`is_closed`]) has seen what it wanted: that is
-/// success, without a word.
+/// If the reader of standard output has closed it ([`is_closed`]), the reader has what it wanted.
+/// This is success, and no error is written.
 #[must_use]
 pub fn exit_code<E: AsRef<dyn Error + Send + Sync>>(name: &str, ended: Result<(), E>) -> ExitCode {
     let Err(error) = ended else { return ExitCode::SUCCESS };
@@ -24,8 +24,7 @@ pub fn exit_code<E: AsRef<dyn Error + Send + Sync>>(name: &str, ended: Result<()
     ExitCode::FAILURE
 }
 
-/// Writes an error with its causes to standard error. Where that cannot be written, nothing is left
-/// to do.
+/// Writes an error with its causes to standard error. If that fails, the failure is ignored.
 pub fn complain(name: &str, error: &(dyn Error + 'static)) {
     let _ = writeln!(io::stderr(), "{name}: {}", causes(error));
 }

@@ -1,4 +1,4 @@
-//! Files that are replaced whole or not at all, and folders for their owner only.
+//! Files that are replaced completely or not at all, and folders for their owner only.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -6,26 +6,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Who may read a file.
+/// The users that may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
     /// Its owner only (mode 0600).
     Owner,
-    /// Everybody (mode 0644), whatever the process's umask: certificates and what else is public.
+    /// All users (mode 0644), whatever the process's umask is: for certificates and other public
+    /// files.
     Everybody,
 }
 
-/// Replaces a file durably: after a crash at any instant it holds the old bytes or the new ones,
-/// and so does a reader see it. Blocks.
+/// Replaces a file durably. After a crash at any instant it has the old bytes or the new ones, and
+/// a reader also sees only one of these. Blocks.
 ///
-/// The new bytes are written to a file beside it, `.NAME.new`. One that a crash has left behind is
-/// removed; callers see to it that nobody else replaces the same file at the same time.
+/// The new bytes are written to a file beside it, `.NAME.new`. A file that was left by a crash is
+/// removed. The caller has to make sure that no other process or thread replaces the same file at
+/// the same time.
 ///
 /// # Errors
-/// If the disk fails. The old bytes are there, unless only the folder could not be synced.
+/// If the disk fails. The file then has the old bytes, unless only the folder could not be synced.
 pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     let beside = beside(path)?;
-    // Left behind by a crash; or somebody else's, which must not be written into.
+    // It was left by a crash, or belongs to another user and must not be written to.
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -40,34 +42,35 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
         fs::rename(&beside, path)
     };
     if let Err(error) = write() {
-        // Half a file on a full disk would only take room. Absent if it could not be made.
+        // An incomplete file on a full disk would only use room. It does not exist if it could not
+        // be created.
         let _ = fs::remove_file(&beside);
         return Err(error);
     }
     sync_folder_of(path)
 }
 
-/// Finds out whether there is room to [`replace`] a file by `length` bytes, before something is
-/// done that could not be written down. Blocks.
+/// Checks that there is room to [`replace`] a file with `length` bytes. A caller uses it before an
+/// action whose result has to be stored. Blocks.
 ///
 /// # Errors
-/// If there is not.
+/// If there is no room.
 pub fn check_room(path: &Path, length: usize) -> io::Result<()> {
     let beside = beside(path)?;
     let write = || {
-        // No zeros, which a file system may leave out.
+        // The bytes are not zeros, because a file system may store no zeros.
         let mut file = File::create(&beside)?;
         file.write_all(&vec![b' '; length])?;
         file.sync_all()
     };
     let written = write();
-    // Absent if it could not be made.
+    // The file does not exist if it could not be created.
     let _ = fs::remove_file(&beside);
     written
 }
 
-/// Syncs the folder of a file: a new name is durable only when its folder is. Elsewhere than on
-/// Unix a folder cannot be synced. Blocks.
+/// Syncs the folder of a file. A new name is durable only after its folder is synced. On systems
+/// other than Unix a folder cannot be synced. Blocks.
 ///
 /// # Errors
 /// If the disk fails.
@@ -76,11 +79,11 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-/// Makes a folder and those above it where they are missing, for their owner only (mode 0700). One
-/// that is there stays as it is. Blocks.
+/// Creates a folder and its missing parents, for their owner only (mode 0700). An existing folder
+/// is not changed. Blocks.
 ///
 /// # Errors
-/// If it is not there and cannot be made.
+/// If the folder does not exist and cannot be created.
 pub fn make_private_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -89,8 +92,8 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// In the same folder, for only there can it be renamed; hidden, for a web server may serve that
-/// folder.
+/// The file is in the same folder, because it can be renamed only there. It is hidden, because a
+/// web server may serve the folder.
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "the path names no file");
     let mut name = std::ffi::OsString::from(".");

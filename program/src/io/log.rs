@@ -1,6 +1,6 @@
 //! The log of a program, on standard error.
 //!
-//! What peers, files and tokens have sent is escaped here, once for all call sites.
+//! Text from peers, files and tokens is escaped here, once for all call sites.
 
 use std::{
     fmt::{self, Debug, Write as _},
@@ -24,19 +24,19 @@ use tracing_subscriber::{
 
 use crate::{causes, escape::Escape, escaped_json};
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people
+    /// Text for people
     Human,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
-/// Starts the log on standard error, for as long as the process lives. `RUST_LOG` chooses what is
-/// logged, `info` where it is not set.
+/// Starts the log on standard error, for as long as the process runs. `RUST_LOG` selects what is
+/// logged; the default is `info`.
 ///
-/// Whatever a field or a message holds, each event is one line, and nothing in it moves a
+/// Each event is one line, whatever its fields and message contain, and no part of it moves a
 /// terminal's cursor: see [`escaped`](crate::escaped) and [`escaped_json`].
 ///
 /// # Panics
@@ -54,8 +54,8 @@ where
         .with_env_filter(filter)
         .with_ansi(colours)
         .with_writer(writer)
-        // What reports a line that could not be written panics where that cannot be written either:
-        // on a full disk.
+        // The report about a line that could not be written panics if it cannot be written either,
+        // as on a full disk.
         .log_internal_errors(false);
     match format {
         LogFormat::Human => log.fmt_fields(EscapedFields).into(),
@@ -63,7 +63,7 @@ where
     }
 }
 
-/// Events as JSON, without what JSON itself does not escape.
+/// Events as JSON, with escapes for the characters that JSON itself does not escape.
 struct EscapedJson(Format<Json>);
 
 impl<S, N> FormatEvent<S, N> for EscapedJson
@@ -83,7 +83,7 @@ where
     }
 }
 
-/// Fields of events and spans for people, escaped.
+/// Fields of events and spans as text for people, escaped.
 struct EscapedFields;
 
 impl<'writer> FormatFields<'writer> for EscapedFields {
@@ -106,7 +106,7 @@ impl Fields<'_> {
             self.writer.write_char(' ')?;
         }
         if name != "message" {
-            // Names are those of our own sources, italic as tracing-subscriber has them.
+            // The names come from our own sources. They are italic as in tracing-subscriber.
             let (on, off) =
                 if self.writer.has_ansi_escapes() { ("\u{1b}[3m", "\u{1b}[0m") } else { ("", "") };
             write!(self.writer, "{on}{}{off}=", name.strip_prefix("r#").unwrap_or(name))?;
@@ -128,7 +128,7 @@ impl Visit for Fields<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        // Where a record of the crate `log` came from is in the line already.
+        // The line already has the source of a record of the crate `log`.
         if self.written.is_ok() && !field.name().starts_with("log.") {
             self.written = self.write(field.name(), value);
         }
@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    /// What a service logs of a station that means harm.
+    /// Events that a service logs about a malicious station.
     fn attack() {
         let hostile = "CS\u{1b}[2J\u{7}\r\n2030-01-01 INFO forged\u{9b}\u{202e}\u{2028}";
         let cause = io::Error::other(io::Error::other(hostile));

@@ -1,4 +1,4 @@
-//! What touches the world: files, standard output and standard error, signals.
+//! Files, standard output and standard error, signals.
 
 #[cfg(feature = "arguments")]
 pub(crate) mod arguments;

@@ -8,11 +8,11 @@ use std::{
 
 use crate::{escaped, escaped_json};
 
-/// Standard output, by whole lines. Call [`Output::finish`] at the end: only then is everything
+/// Standard output in whole lines. Call [`Output::finish`] at the end: only then is everything
 /// written.
 ///
-/// `println!` panics where the reader has gone (`… | head -1`) or the disk is full; this returns an
-/// error, which [`exit_code`](crate::exit_code) understands.
+/// `println!` panics if the reader has closed the output (`… | head -1`) or the disk is full. This
+/// type returns an error, and [`exit_code`](crate::exit_code) handles it.
 #[derive(Debug)]
 pub struct Output(BufWriter<Stdout>);
 
@@ -23,7 +23,7 @@ impl Output {
         Self(BufWriter::new(io::stdout()))
     }
 
-    /// A line for people, [escaped].
+    /// Writes a line for people, [escaped].
     ///
     /// # Errors
     /// [`OutputError`]
@@ -31,7 +31,7 @@ impl Output {
         writeln!(self.0, "{}", escaped(line)).map_err(OutputError)
     }
 
-    /// A line of JSON, as [`escaped_json`] writes it.
+    /// Writes a line of JSON, escaped by [`escaped_json`].
     ///
     /// # Errors
     /// [`OutputError`]
@@ -40,7 +40,7 @@ impl Output {
         writeln!(self.0).map_err(OutputError)
     }
 
-    /// A part of a line of JSON, for one that is too long to be held in memory.
+    /// Writes a part of a line of JSON, for a line that is too long for the memory.
     ///
     /// # Errors
     /// [`OutputError`]
@@ -48,8 +48,9 @@ impl Output {
         write!(self.0, "{}", escaped_json(&json.to_string())).map_err(OutputError)
     }
 
-    /// Lines whose bytes count, such as PEM or an entry that was hashed, as they are, with a line
-    /// end added where the last has none. They hold nothing that a terminal obeys.
+    /// Writes lines unchanged whose exact bytes are needed, such as PEM or a hashed entry. A
+    /// missing line end is added. The lines must contain no characters with an effect on a
+    /// terminal.
     ///
     /// # Errors
     /// [`OutputError`]
@@ -57,7 +58,7 @@ impl Output {
         writeln!(self.0, "{}", text.strip_suffix('\n').unwrap_or(text)).map_err(OutputError)
     }
 
-    /// Hands over what is not written yet, so that a reader has all lines so far.
+    /// Writes the buffered lines, so that a reader has all lines so far.
     ///
     /// # Errors
     /// [`OutputError`]
@@ -80,7 +81,7 @@ impl Default for Output {
     }
 }
 
-/// Standard output takes nothing more.
+/// Standard output cannot be written any more.
 #[derive(Debug)]
 pub struct OutputError(pub(crate) io::Error);
 
@@ -96,7 +97,7 @@ impl Error for OutputError {
     }
 }
 
-/// Whether a command ended because the reader of its standard output has gone, as `head` does.
+/// Whether a command ended because the reader of its standard output has closed it, as `head` does.
 #[must_use]
 pub fn is_closed(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);

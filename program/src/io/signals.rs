@@ -7,10 +7,10 @@ use tokio::signal::{
 
 use crate::causes;
 
-/// Ready when the process is asked to end: SIGTERM or Ctrl-C.
+/// Returns when the process receives SIGTERM or Ctrl-C.
 ///
 /// # Cancel safety
-/// A signal that comes after the future was dropped is lost.
+/// A signal that arrives after the future was dropped is lost.
 pub async fn shutdown_signal() {
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {

@@ -2,11 +2,11 @@
 
 use std::{fs, io, path::Path};
 
-/// The text of a file, as [`std::fs::read_to_string`] reads it, without a byte-order mark.
+/// The text of a file, read as by [`std::fs::read_to_string`], without a byte-order mark.
 ///
 /// # Errors
-/// The system's error; and where the file is not UTF-8, one that says what it is instead and how to
-/// convert it.
+/// The system's error. If the file is not UTF-8, an error that names the probable encoding and how
+/// to convert it.
 pub fn read_text(path: &Path) -> io::Result<String> {
     let text = String::from_utf8(fs::read(path)?).map_err(|error| {
         let reason = match error.as_bytes() {

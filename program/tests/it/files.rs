@@ -1,4 +1,4 @@
-//! `replace` and what it leaves behind.
+//! `replace`, and the files that it leaves.
 
 use std::{
     fs,

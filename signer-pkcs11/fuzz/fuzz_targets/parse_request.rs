@@ -1,7 +1,7 @@
-//! Any bytes as a certificate request: as the text that OCPP carries, and as DER.
+//! Parses any bytes as a certificate request: as the text that OCPP carries, and as DER.
 //!
-//! Nothing may panic, and a request that was accepted is accepted again, in both forms, as the
-//! same.
+//! No input may cause a panic. An accepted request is accepted again in both forms, with the same
+//! content.
 
 #![no_main]
 
@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn check(csr: &Csr) {
     let pem = csr.to_pem();
-    // PEM is longer than the DER by a third: what fits as base64 in one line may not fit as PEM.
+    // PEM is longer than base64 in one line, so an accepted request may be too long as PEM.
     if pem.len() <= signer_pkcs11::csr::MAX_CSR_CHARACTERS {
         let again = Csr::parse(&pem).expect("what was accepted is accepted as PEM");
         assert_eq!(again.der(), csr.der());

@@ -17,8 +17,8 @@ use crate::policy::{refused::Refused, settings::RequestLimits};
 /// What makes two requests the same: station, use, id and every byte of the CSR.
 pub(crate) type RequestHash = [u8; 32];
 
-/// The memory of one authority. It is bounded: the record is asked for forgotten facts before
-/// anything is signed. Clones share it.
+/// The memory of one authority. It is bounded. Before a signature, the record supplies the facts
+/// that were forgotten. Clones share the memory.
 ///
 /// Times are monotonic: setting the clock neither raises nor lowers the limit.
 #[derive(Clone, Debug, Default)]
@@ -180,10 +180,10 @@ fn too_many(limits: &RequestLimits) -> Refused {
     Refused::TooMany { certificates: limits.certificates, window: limits.window }
 }
 
-/// Beyond it, stations that have asked for nothing lately are forgotten.
+/// Above this number, stations without a recent request are forgotten.
 const MAX_STATIONS: usize = 10_000;
 
-/// Beyond it, all are forgotten. 100 bytes each.
+/// Above this number, all keys are forgotten. A key takes 100 bytes.
 const MAX_KEYS: usize = 100_000;
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ pub(crate) fn check(
     if last.is_none_or(|root| !is_valid(root, present, skew)) {
         return Err(ExternalError::Chain { position: chain.len() });
     }
-    // What is delivered has passed the rules by which the CSMS and the station's store judge it.
+    // A delivered certificate satisfies the rules of the CSMS and of the station's store.
     let window = Window {
         earliest: present.earliest.into(),
         latest: UnixSeconds::from(present.latest).saturating_add(skew),

@@ -1,4 +1,4 @@
-//! Requests for certificates, answered and issued. No token is touched here.
+//! Requests for certificates, answered and issued. Nothing here calls a token.
 
 pub(crate) mod admissions;
 pub(crate) mod answer;

@@ -15,13 +15,13 @@ pub type RecordFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RecordError
 
 /// Records what an authority signs: before it signs, and the outcome.
 ///
-/// An entry is durable when [`IssuanceRecord::append`] returns. Only then the token is asked to
-/// sign. An authority that cannot write its record signs nothing.
+/// An entry is durable when [`IssuanceRecord::append`] returns. The token signs only after that. An
+/// authority that cannot write its record signs nothing.
 pub trait IssuanceRecord: Send + Sync + fmt::Debug {
     /// Appends an entry durably and returns its number.
     fn append<'a>(&'a self, event: &'a AuditEvent) -> RecordFuture<'a, u64>;
 
-    /// Appends that the certificate was signed that the entry with this number announced. `pending`
+    /// Records that the certificate announced by the entry with this number was signed. `pending`
     /// is the request of a station, if there was one.
     ///
     /// A record of events only appends [`AuditEvent::signed`]. A record that also stores

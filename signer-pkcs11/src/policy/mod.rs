@@ -1,4 +1,4 @@
-//! The operator's decisions: who gets which certificate, and its content.
+//! The operator's decisions: which station gets which certificate, and its content.
 
 pub(crate) mod applicant;
 pub(crate) mod certificate_use;

@@ -1,8 +1,9 @@
-//! A record whose entries are chained by hash, so that changing or removing one is noticed.
+//! A record whose entries are chained by hash, so that a changed or removed entry is detected.
 //!
 //! Each entry is a line of JSON: the entry, and SHA-256 over its bytes in the line. The entry
-//! contains the hash of the one before it. Removing entries at the end is noticed by anybody who
-//! has kept the hash of a later one: in the transcript of a ceremony, on another machine, on paper.
+//! contains the hash of the one before it. The removal of entries at the end is detected only with
+//! the hash of a removed entry that was kept elsewhere: in the transcript of a ceremony, on another
+//! machine, on paper.
 
 use std::{fmt, time::SystemTime};
 

@@ -80,8 +80,8 @@ pub enum AuditEvent {
         /// The highest known number of a revocation list, by the issuer's subject key identifier.
         /// The next list has a higher one.
         lists: BTreeMap<String, u64>,
-        /// Whether passwords are accepted from stations of which the older ledger does not know
-        /// that they have used a certificate.
+        /// Whether passwords are accepted from stations for which the older ledger does not show
+        /// the use of a certificate.
         keep_passwords: bool,
     },
     /// An operator has decided that passwords are accepted again after a restoration that lost
@@ -137,7 +137,7 @@ pub struct Intent {
     pub issuer_key_id: String,
 }
 
-/// Text that is empty where there is no value, as records have had it from the beginning.
+/// Writes an absent text as an empty one, as records of all versions do.
 mod absent_as_empty {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::IntoDeserializer as _};
 
@@ -159,7 +159,7 @@ mod absent_as_empty {
     }
 }
 
-/// A time that is 0 where there is none.
+/// Writes an absent time as 0.
 mod absent_as_zero {
     use certificates::UnixSeconds;
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};

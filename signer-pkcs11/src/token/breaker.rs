@@ -29,8 +29,8 @@ pub enum Health {
     Works,
     /// The last signature failed; the next one is attempted.
     Fails,
-    /// It failed so often that it is not called before then. It recovers by itself, even if nobody
-    /// requests a signature.
+    /// It failed so often that it is not called before then. It recovers by itself, even if no
+    /// signature is requested.
     LeftAlone {
         /// Time until the next attempt.
         retry_after: Duration,
@@ -79,8 +79,8 @@ impl Breaker {
         }
     }
 
-    /// A signature succeeded, or was refused for its own reason. Returns whether the one before it
-    /// had failed.
+    /// A signature succeeded, or was refused for a reason of its own. Returns whether the one
+    /// before it had failed.
     pub(crate) fn succeeded(&mut self) -> bool {
         let had_failed = self.failures > 0;
         *self = Self::new();
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(breaker.health(at(100)), left_alone(400));
         let refuse = |milliseconds| Admission::Refuse { retry_after: Duration::from_millis(milliseconds) };
         assert_eq!(breaker.admit(at(100)), refuse(400));
-        // One test is admitted, and nobody else meanwhile.
+        // One test is admitted, and no other call meanwhile.
         assert_eq!(breaker.admit(at(500)), Admission::Pass);
         assert_eq!(breaker.admit(at(500)), refuse(500));
         assert_eq!(breaker.health(at(500)), left_alone(0));

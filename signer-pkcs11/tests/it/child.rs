@@ -1,4 +1,4 @@
-//! Tests that run in a process of their own: with an environment of its own, or to be killed.
+//! Tests that run in a process of their own, because they need another environment or are killed.
 
 use std::{
     env,
@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 /// Names the test that a child runs.
 const CHILD: &str = "SIGNER_PKCS11_TEST_CHILD";
 
-/// Whether this process is the child of the test; then the rest of the test is its part.
+/// Whether this process is the child of the test. If so, the rest of the test is the child's part.
 pub(crate) fn is_child() -> bool {
     env::var_os(CHILD).is_some()
 }
@@ -25,7 +25,7 @@ pub(crate) fn run(test: &str, environment: &[(&str, impl AsRef<OsStr>)]) {
     run_by(Command::new(env::current_exe().unwrap()), test, environment);
 }
 
-/// The same by a program that is given this one's path and arguments.
+/// The same, started by another program, which gets this program's path and arguments.
 pub(crate) fn run_by(mut command: Command, test: &str, environment: &[(&str, impl AsRef<OsStr>)]) {
     let environment = environment.iter().map(|(name, value)| (name, value));
     command.args(["--exact", test, "--nocapture"]).env(CHILD, "1").envs(environment);
@@ -35,25 +35,26 @@ pub(crate) fn run_by(mut command: Command, test: &str, environment: &[(&str, imp
     assert!(text.contains("1 passed"), "{test}: {text}");
 }
 
-/// What an environment variable of the child says.
+/// The value of an environment variable of the child.
 pub(crate) fn told(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is set by the parent"))
 }
 
-/// Tries until it works, at most for so long, and returns what it says; else what it said last.
+/// Repeats `attempt` until it succeeds and returns its value. Panics with the last error after
+/// `limit`.
 pub(crate) fn until<T, E: std::fmt::Debug>(limit: Duration, mut attempt: impl FnMut() -> Result<T, E>) -> T {
     let begin = Instant::now();
     loop {
         match attempt() {
             Ok(value) => return value,
             Err(error) if begin.elapsed() > limit => panic!("not within {limit:?}: {error:?}"),
-            // Not to wait for something, but to leave the other process some room.
+            // This is not a wait: it leaves processor time to the other process.
             Err(_) => thread::yield_now(),
         }
     }
 }
 
-/// A PKCS #11 module of the system, or what installs it.
+/// A PKCS #11 module of the system. Panics with the package that installs it.
 pub(crate) fn system_module(file: &str, package: &str) -> PathBuf {
     let folders = [
         "/usr/lib/x86_64-linux-gnu/pkcs11",
@@ -69,7 +70,8 @@ pub(crate) fn system_module(file: &str, package: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{file} is missing: `sudo apt-get install {package}`"))
 }
 
-/// A program that runs beside the test, with all that it starts; killed at the end.
+/// A program that runs beside the test. It is killed at the end, with all processes that it has
+/// started.
 pub(crate) struct Server {
     child: Child,
 }
@@ -99,6 +101,6 @@ impl Drop for Server {
 /// Sends a signal to all processes of a group.
 pub(crate) fn signal(group: u32, signal: Signal) {
     let group = i32::try_from(group).ok().and_then(Pid::from_raw).unwrap();
-    // Fails only where all of them have ended.
+    // Fails only if all of them have ended.
     let _ = kill_process_group(group, signal);
 }

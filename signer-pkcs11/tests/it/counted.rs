@@ -1,4 +1,4 @@
-//! What is counted of a token, while its server is killed, started again and stopped.
+//! The metrics of a token while its server is killed, restarted and stopped.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::{
     softhsm::PIN,
 };
 
-/// For whatever comes back to have come back.
+/// The longest time until a metric has recovered.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What was counted so far, as Prometheus reads it.
+/// The metrics so far, as Prometheus reads them.
 struct Counted(PrometheusHandle);
 
 impl Counted {
@@ -23,7 +23,7 @@ impl Counted {
         Self(PrometheusBuilder::new().install_recorder().unwrap())
     }
 
-    /// The figure of this name, with a label of this value if one is given.
+    /// The value of the metric with this name, and with this label if one is given.
     fn of(&self, name: &str, label: &str) -> f64 {
         let text = self.0.render();
         let label = format!("\"{label}\"");
@@ -60,7 +60,7 @@ fn signatures_faults_logins_and_restarts() {
     assert_eq!(counted.of(metrics::LOGINS, "ok"), 1.0);
     let key = generate(&token);
     (0..3).for_each(|_| drop(key.sign_blocking(b"x").unwrap()));
-    // The fourth is the proof of the new key.
+    // The fourth is the test signature of the new key.
     assert_eq!(counted.of(metrics::SIGNATURES, "ok"), 4.0);
     assert_eq!(
         (counted.of("pkcs11_sign_duration_seconds_count", ""), counted.of(metrics::WORKS, "")),
@@ -121,7 +121,7 @@ fn threads_that_are_left_behind() {
         0.0 => Ok(()),
         other => Err(other),
     };
-    // On a busy machine opening may take longer than a call may.
+    // On a busy machine opening may take longer than the limit of one call.
     let token = until(LIMIT, || Token::open(&told("TOKEN").parse().unwrap(), &options));
     let key = generate(&token);
     until(LIMIT, none);

@@ -1,4 +1,4 @@
-//! Requests made by us, judged by OpenSSL; requests made by OpenSSL, judged by us.
+//! Requests of this crate, verified by OpenSSL, and requests of OpenSSL, verified by this crate.
 
 use base64ct::{Base64, Encoding};
 use signer_pkcs11::{Csr, CsrError, KeyAlgorithm, KeyKind, KeyName, PublicKeyError, csr};
@@ -72,12 +72,12 @@ fn requests_of_other_stations_are_accepted() {
     }
     accepted("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521", "-sha512", KeyKind::P521);
     accepted("genpkey -algorithm ED25519", "", KeyKind::Ed25519);
-    // The label of older tools (peers have been seen to send it), with text around the armour.
+    // The label of older tools, which some peers send, with text around the block.
     let old = accepted(P256, "-newhdr -text", KeyKind::P256);
     assert!(
         old.contains("-----BEGIN NEW CERTIFICATE REQUEST-----") && old.starts_with("Certificate Request:")
     );
-    // Windows line ends, and no line end at all at the end.
+    // Windows line ends, and no line end after the last line.
     let plain = accepted(P256, "-addext keyUsage=digitalSignature", KeyKind::P256);
     Csr::parse(plain.replace('\n', "\r\n").trim_end()).unwrap();
     // DER in base64, in one line.
@@ -86,8 +86,8 @@ fn requests_of_other_stations_are_accepted() {
     assert_eq!(Csr::parse(&csr.to_pem()).unwrap().der(), der);
 }
 
-/// Mbed TLS before 3.5 writes NULL parameters for ECDSA, others write none for RSA; both verify
-/// with OpenSSL.
+/// Mbed TLS before 3.5 writes NULL parameters for ECDSA. Other encoders omit them for RSA. OpenSSL
+/// verifies both.
 #[test]
 fn absent_parameters_and_null_are_the_same() {
     let openssl = Openssl::new();
@@ -249,7 +249,8 @@ fn weak_and_foreign_signatures_are_refused() {
     assert_eq!(refused(rsa, "-md5"), CsrError::WeakHash("RSA with MD5"));
     assert!(matches!(refused(P256, "-sha224"), CsrError::SignatureAlgorithm(_)));
     assert!(matches!(refused(P256, "-sha3-256"), CsrError::SignatureAlgorithm(_)));
-    // PSS with a hash that is not the message's: parameters count too.
+    // PSS with another hash for the mask than for the message: the parameters are part of the
+    // algorithm.
     let odd = refused(rsa, "-sigopt rsa_padding_mode:pss -sigopt rsa_mgf1_md:sha1");
     assert!(matches!(odd, CsrError::SignatureAlgorithm(_)), "{odd}");
 }
@@ -294,7 +295,7 @@ fn subjects_in_the_string_types_of_x_520() {
     for mask in [BMP, UTF8] {
         assert_eq!(request(mask, "Säule 7"), Ok(Some("Säule 7".into())), "{mask}");
     }
-    // Some write Latin-1 into it and some T.61: two readers may read it differently.
+    // Some encoders write Latin-1 into it and some T.61, so two readers may read it differently.
     assert_eq!(request(TELETEX, "Säule 7"), Err(CsrError::SubjectText("CN")));
     // Several attributes in one part of the name.
     openssl.run("req -new -key key.pem -subj /O=Example+CN=CS-0001 -multivalue-rdn -out csr.pem");

@@ -1,4 +1,4 @@
-//! Requests and answers of the three versions of OCPP.
+//! Requests and responses of the three versions of OCPP.
 
 use ocpp_types::{BoundedString, v16, v21, v201};
 use sha2::{Digest as _, Sha384};
@@ -70,7 +70,7 @@ fn a02_fr_25_ocpp_2_1_repeats_type_and_request_id() {
     let signed = v21::CertificateSignedRequest::from(&first);
     assert_eq!(signed.request_id, Some(4711));
     assert_eq!(signed.certificate_type, Some(v21::CertificateSigningUseEnumType::V2G20Certificate));
-    // Another id is another request.
+    // A request with another id is another request.
     request.request_id = Some(4712);
     let second = issue(&stage, &request);
     assert_ne!(first.certificate.serial, second.certificate.serial);
@@ -82,7 +82,7 @@ fn a02_fr_27_ocpp_2_1_names_the_root_that_is_wanted() {
     let stage = stage();
     let openssl = Openssl::new();
     openssl.write("root.pem", &stage.root_pem);
-    // What a station computes, by OpenSSL's OCSP and by hand.
+    // The values that a station computes, by OpenSSL's OCSP command and by hand.
     let text = openssl.run("ocsp -sha256 -issuer root.pem -cert root.pem -req_text -no_nonce");
     let field = |name: &str| {
         let line = text.lines().find(|line| line.contains(name)).unwrap();
@@ -97,7 +97,7 @@ fn a02_fr_27_ocpp_2_1_names_the_root_that_is_wanted() {
     let mut request = v21::SignCertificateRequest::new(csr(&stage, "SN-0001"));
     request.hash_root_certificate = Some(hash(&name, &key, &serial, sha256));
     issue(&stage, &request);
-    // Case and leading zeros do not count, the algorithm does.
+    // Case and leading zeros are ignored, the algorithm is not.
     let zeros = format!("000{}", serial.to_lowercase());
     request.hash_root_certificate = Some(hash(&name.to_lowercase(), &key, &zeros, sha256));
     issue(&stage, &request);
@@ -117,7 +117,7 @@ fn a02_fr_16_no_chain_longer_than_the_station_takes() {
     let stage = stage();
     let request = v201::SignCertificateRequest::new(csr(&stage, "SN-0001"));
     let characters = issue(&stage, &request).certificate.chain_pem.len();
-    // Whether the certificate is there already, or is made anew.
+    // Both for a certificate that was issued before and for a new one.
     for request in [request, v201::SignCertificateRequest::new(csr(&stage, "SN-0001"))] {
         let issue = |limit: usize| {
             let (_, pending) = stage.authority.answer(&request, &station());

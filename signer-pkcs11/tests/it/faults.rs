@@ -1,4 +1,4 @@
-//! What happens to a token in the same process, and how signing heals.
+//! Faults of a token in the same process, and how signing recovers from them.
 
 use std::{
     fs,
@@ -36,12 +36,12 @@ fn a_stranger_finalises_the_module() {
     for _ in 0..3 {
         sign(&key).unwrap();
         stranger().finalize().unwrap();
-        // Nobody notices: the module is begun anew, and the login with it.
+        // The caller gets no error: the module is initialized again, and the login is repeated.
         (0..8).for_each(|_| sign(&key).unwrap());
         stranger().finalize().unwrap();
         assert_eq!(token.find_key(key.uri()).unwrap().public_key(), key.public_key());
     }
-    // In the middle of many signatures.
+    // While many signatures are made.
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let signing = || {
@@ -56,7 +56,7 @@ fn a_stranger_finalises_the_module() {
     until(Duration::from_secs(100), || sign(&key));
 }
 
-/// The parent's part: a folder for tokens of the child's own, which it may spoil.
+/// The parent's part: a folder with tokens that only the child uses and may damage.
 fn with_folder(test: &str) {
     let folder = tempfile::tempdir().unwrap();
     let (tokens, configuration) = (folder.path().join("tokens"), folder.path().join("softhsm2.conf"));
@@ -143,8 +143,8 @@ fn processes_are_started_while_signing() {
                 }
             });
         }
-        // Each is forked from this process, with the module in it, and runs another program at
-        // once.
+        // Each is forked from this process, which has loaded the module, and executes another
+        // program at once.
         for _ in 0..40 {
             assert!(Command::new("true").status().unwrap().success());
         }
@@ -152,7 +152,7 @@ fn processes_are_started_while_signing() {
     });
 }
 
-/// Where SoftHSM keeps this token.
+/// The folder in which SoftHSM stores this token.
 fn folder(token: &Token) -> PathBuf {
     let text = fs::read_to_string(std::env::var_os("SOFTHSM2_CONF").unwrap()).unwrap();
     let tokens = text.lines().find_map(|line| line.strip_prefix("directories.tokendir")).unwrap();
@@ -168,7 +168,7 @@ fn folder(token: &Token) -> PathBuf {
 fn a_key_is_generated_in_a_token_that_was_away_and_is_back() {
     let token = token("away");
     let folder = folder(&token);
-    // Out of the folder where SoftHSM looks for tokens.
+    // Out of the folder in which SoftHSM looks for tokens.
     let away = folder.parent().unwrap().parent().unwrap().join(folder.file_name().unwrap());
     fs::rename(&folder, &away).unwrap();
     let name = KeyName::random("k").unwrap();
@@ -180,7 +180,7 @@ fn a_key_is_generated_in_a_token_that_was_away_and_is_back() {
     sign(&token.find_key(&name.to_uri(&token)).unwrap()).unwrap();
 }
 
-/// A token of SoftHSM in a folder of its own on a disk, for other processes.
+/// A token of SoftHSM in its own folder on a disk, for other processes.
 struct OnDisk {
     folder: tempfile::TempDir,
 }
@@ -201,7 +201,7 @@ impl OnDisk {
         new
     }
 
-    /// The words of a command, behind those of another program.
+    /// The arguments of a command, after those of another program.
     fn hsm(&self, mut command: Command, words: &[&str]) -> Command {
         command.args(words).env("PKCS11_MODULE", module()).current_dir(self.folder.path());
         command.env("SOFTHSM2_CONF", self.folder.path().join("conf"));
@@ -209,7 +209,7 @@ impl OnDisk {
     }
 }
 
-/// A login writes into the token, and whoever starts meanwhile may not see it.
+/// A login writes into the token, and a process that starts meanwhile may not see the token.
 #[test]
 fn eight_processes_at_once() {
     let token = OnDisk::new();
@@ -226,7 +226,7 @@ fn eight_processes_at_once() {
     }
 }
 
-/// SoftHSM leaves out a token whose files it may not read, without a word.
+/// SoftHSM omits a token whose files it may not read, and reports no error.
 #[cfg(target_os = "linux")]
 #[test]
 fn tokens_that_are_not_readable() {
@@ -237,7 +237,7 @@ fn tokens_that_are_not_readable() {
     };
     let list = || {
         let words = ["list", "--token", "pkcs11:token=a?pin-source=file:pin"];
-        // To root no file is closed.
+        // Root may read every file.
         let mut command = Command::new("setpriv");
         if rustix::process::geteuid().is_root() {
             command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]);

@@ -1,5 +1,5 @@
-//! A token that hangs: a `p11-kit server` that is stopped. Whoever asks for something is told in
-//! time, and what happens to the thread that was left behind is known.
+//! A token that hangs: a `p11-kit server` that is stopped. Every caller gets an error in time, and
+//! each test checks what the thread that was left behind does.
 
 use std::{
     fs,
@@ -17,10 +17,11 @@ use crate::{
     softhsm::{PIN, SO_PIN, new_token, options},
 };
 
-/// Short, for the tests wait for it to be over; long enough for a busy machine to answer within it.
+/// Short, because the tests wait until it has passed. Long enough for a busy machine to answer
+/// within it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// For whatever comes back to have come back.
+/// The longest time until a token has recovered.
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn open() -> Result<Token, TokenError> {
@@ -28,7 +29,7 @@ fn open() -> Result<Token, TokenError> {
     Token::open(&told("TOKEN").parse().unwrap(), &options.call_timeout(CALL_TIMEOUT))
 }
 
-/// Opens the token; on a busy machine that may take longer than a call may.
+/// Opens the token. On a busy machine that may take longer than the limit of one call.
 fn opened() -> Token {
     let token = until(LIMIT, open);
     until(LIMIT, no_calls);
@@ -45,8 +46,8 @@ fn is_no_answer(error: &TokenError) -> bool {
     matches!(error, TokenError::NoAnswer { after } if *after == CALL_TIMEOUT)
 }
 
-/// Does something while the server is stopped, which must fail in time, and lets the server go on.
-/// Other work heals.
+/// Runs an operation while the server is stopped. The operation must fail in time. Then the server
+/// continues, and other calls recover.
 fn hangs<T: std::fmt::Debug>(
     token: &Token,
     key: &Key,
@@ -61,15 +62,15 @@ fn hangs<T: std::fmt::Debug>(
     signal(group(), Signal::CONT);
     until(LIMIT, || token.keys());
     until(LIMIT, afterwards);
-    // The one key that the test began with, or none.
+    // The key that the test began with. It may be missing now.
     drop(token.find_key(key.uri()));
     until(LIMIT, no_calls);
 }
 
-/// No call is under way any more.
+/// Whether no call is running.
 fn no_calls() -> Result<(), String> {
     let names = fs::read_dir("/proc/self/task").unwrap().filter_map(|task| {
-        // A thread that ends meanwhile has no name any more.
+        // The name of a thread that has ended meanwhile cannot be read.
         fs::read_to_string(task.ok()?.path().join("comm")).ok()
     });
     let calls = names.filter(|name| name.trim() == "pkcs11-call").count();
@@ -118,7 +119,8 @@ fn destroying_a_key() {
     }
     let token = opened();
     let key = generate(&token);
-    // It may be destroyed all the same; whoever repeats it is told that there is none.
+    // The server may destroy the key nevertheless. A repetition then reports that the key does not
+    // exist.
     let gone = || match token.destroy_key(key.uri()) {
         Ok(()) | Err(KeyError::NotFound { .. }) => Ok(()),
         Err(other) => Err(other.to_string()),
@@ -146,7 +148,7 @@ fn loading_the_module() {
     signal(group(), Signal::STOP);
     let error = open().unwrap_err();
     assert!(is_no_answer(&error), "{error}");
-    // Another module is not held up by it.
+    // Another module is not blocked by it.
     Token::open(&new_token("beside"), &options()).unwrap();
     signal(group(), Signal::CONT);
     until(LIMIT, || open().map(|token| token.keys().unwrap()));
@@ -165,7 +167,7 @@ fn initialising_a_token() {
         made.map_err(KeyError::from)
     };
     hangs(&token, &key, initialise, || Ok(()));
-    // The server shows one token, which is initialised.
+    // The server shows one token, which is initialized.
     assert!(matches!(initialise().unwrap_err(), KeyError::Token(TokenError::NoFreeSlot { .. })));
 }
 
@@ -177,7 +179,7 @@ fn closing_a_token() {
     let token = opened();
     generate(&token);
     signal(group(), Signal::STOP);
-    // The parent sees that the process ends, with a session that could not be closed.
+    // The parent checks that the process ends although a session could not be closed.
     token.shutdown();
 }
 
@@ -195,7 +197,7 @@ fn so_many_calls_are_left_behind_and_further_ones_fail_at_once() {
         assert!(left_behind < 100, "there is no limit");
     }
     assert_eq!(left_behind, 4);
-    // Nobody waits any more, whatever is asked for.
+    // No further call waits, whatever it does.
     let error = token.find_key(key.uri()).unwrap_err();
     assert!(matches!(&error, KeyError::Token(TokenError::Hung)), "{error}");
     assert!(matches!(open().unwrap_err(), TokenError::Hung));
@@ -212,8 +214,8 @@ fn a_key_that_is_generated_too_late_is_destroyed_again() {
     let hasty = options().generate_timeout(Duration::from_millis(1)).without_keep_alive();
     let token = Token::open(&label, &hasty).unwrap();
     let name = KeyName::random("late").unwrap();
-    // SoftHSM takes a second or more for it, and the call is not stopped. Where its thread has not
-    // begun when the caller leaves, nothing is called.
+    // SoftHSM takes a second or more for such a key, and the call is not stopped. If its thread has
+    // not begun when the caller gives up, the module is not called.
     let begins = (0..100).any(|_| {
         let error = token.generate_key(&name, KeyAlgorithm::Rsa4096).unwrap_err();
         assert!(matches!(error, KeyError::Token(TokenError::NoAnswer { .. })), "{error}");
@@ -231,7 +233,7 @@ fn other_calls_wait_while_a_key_is_generated() {
     let uri = new_token("patient");
     let token = Token::open(&uri, &options().call_timeout(CALL_TIMEOUT).without_keep_alive()).unwrap();
     std::thread::scope(|scope| {
-        // Several, so that one of them takes longer than any other call may.
+        // Several, so that the control session is busy longer than the limit of one call.
         let generate = || {
             for round in 0..4 {
                 let name = KeyName::random(format!("slow-{round}")).unwrap();

@@ -1,4 +1,4 @@
-//! The command `hsm`, as a person or a script calls it.
+//! The command `hsm`, run as a person or a script runs it.
 
 use std::{
     io::Read as _,
@@ -215,7 +215,7 @@ fn errors_end_with_the_fix() {
     check(&["list", "--token", "TOKEN", "--module", "/none.so"], "/none.so: check the path");
     let subject = ["--common-name", "x", "--organization", "y"];
     check(&[&["csr", "--token", "TOKEN", "--label", "none"], &subject[..]].concat(), "`hsm list` shows");
-    // A PIN is no argument, and a URI with a PIN is refused without repeating it.
+    // A PIN is never an argument, and a URI with a PIN is refused without repeating it.
     for pin in ["?pin-value=4711", "?pin=4711", ";pin=4711", "?PIN=4711", "?user-pin=4711"] {
         let error = desk.error(&["list", "--token", &format!("{token}{pin}")]);
         assert!(error.contains("a PIN in a URI is refused") && !error.contains("4711"), "{error}");
@@ -265,7 +265,8 @@ fn a_key_ceremony_with_record_and_transcript() {
     let far = run(&[&far[..], &ca, &url, &name, &["Far"]].concat());
     desk.openssl.run("verify -x509_strict -CAfile root.pem far.pem");
 
-    // The sub-authority issues for the CSMS: its chain is its own certificate, then the root.
+    // The sub-authority issues the CSMS's certificate: the chain is its own certificate, then the
+    // root.
     desk.openssl.write("chain.pem", desk.openssl.read("sub.pem") + &desk.openssl.read("root.pem"));
     let server =
         ["server-cert", "--token", "TOKEN", "--label", "tls", "--ca-label", "sub", "--ca-cert", "chain.pem"];
@@ -275,7 +276,7 @@ fn a_key_ceremony_with_record_and_transcript() {
     run(&server);
     desk.openssl.run("verify -x509_strict -purpose sslserver -CAfile root.pem -untrusted tls.pem tls.pem");
 
-    // A sub-authority is revoked; the list is the root's.
+    // A sub-authority is revoked, so the list is the root's.
     let serial = far["serial"].as_str().unwrap();
     desk.run(&["revoke", "--record", "record", "--serial", serial, "--reason", "superseded"]);
     let error = desk.error(&["revoke", "--record", "record", "--serial", "4711"]);
@@ -295,7 +296,7 @@ fn a_key_ceremony_with_record_and_transcript() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("certificate revoked"));
     desk.openssl.run("verify -crl_check -CAfile root.pem -CRLfile root.crl sub.pem");
 
-    // The record is whole, up to the hash that was kept; a changed one is not.
+    // The record is complete up to the hash that was kept. A changed record is not.
     let whole = desk.json(&["audit", "verify", "--record", "record"]);
     assert_eq!((&whole["certificates"], &whole["revoked"]), (&3.into(), &1.into()), "{whole}");
     let head = whole["head"].as_str().unwrap();
@@ -316,7 +317,7 @@ fn a_key_ceremony_with_record_and_transcript() {
         assert!(transcript.contains(expected), "{expected} in {transcript}");
     }
     assert!(!transcript.contains(PIN), "{transcript}");
-    // When, by which version, and the attributes as the token tells them.
+    // The time, the version, and the attributes as the token reports them.
     let (stamp, _) = transcript.strip_prefix('[').unwrap().split_once(", hsm ").unwrap();
     assert!(stamp.len() == 20 && stamp.starts_with("20") && stamp.ends_with('Z'), "{stamp}");
     assert!(transcript.contains("\n  sensitive: yes\n  extractable: no\n"), "{transcript}");
@@ -335,7 +336,7 @@ fn a_failed_step_is_in_the_transcript_and_leaves_nothing() {
     let desk = Desk::new();
     let root =
         ["root", "--token", "TOKEN", "--label", "root", "--out", "root.pem", "--transcript", "transcript"];
-    // A name too long for a certificate: known only once the key is there.
+    // A name that is too long for a certificate. The error occurs only after the key was generated.
     let name = "x".repeat(65);
     let error = desk.error(&[&root[..], &["--common-name", &name, "--organization", "Example"]].concat());
     assert!(error.contains("65 characters"), "{error}");
@@ -430,7 +431,7 @@ fn the_pin_by_descriptor_credential_and_prompt() {
         let (success, text) = shell(script);
         assert!(!success && text.contains(expected), "{script}: {text}");
     }
-    // A file that others may read is used, and warned of.
+    // A PIN file that other users may read is used, with a warning.
     let pin = desk.openssl.path("pin");
     fs::set_permissions(&pin, fs::Permissions::from_mode(0o644)).unwrap();
     let warned = desk.json(&["list", "--token", "TOKEN"])["warnings"].to_string();
@@ -467,7 +468,7 @@ fn profiles_say_what_the_command_line_does_not() {
     assert!(text.contains("OCSP - URI:http://ocsp.example.com/"), "{text}");
     desk.openssl.run("x509 -in tls.pem -noout -checkend 36000");
     assert!(!desk.openssl.output("x509 -in tls.pem -noout -checkend 46000").status.success(), "12 hours");
-    // What is given on the command line goes before it.
+    // Arguments override the profile.
     desk.run(&[&server[..], &ca, &profiles, &out, &["--validity-hours", "20"]].concat());
     desk.openssl.run("x509 -in tls.pem -noout -checkend 46000");
     let error = desk.error(&[&server[..], &ca, &out].concat());
@@ -506,7 +507,7 @@ fn what_the_help_shows_can_be_pasted() {
         .replace("--so-pin-source prompt:", "--so-pin-file so-pin")
         .replace("--label csms ", &format!("--label csms-{label} "))
         .replace("token=csms", &format!("token=csms-{label}"))
-        // The station's token is not made there.
+        // The station's token is not created there.
         .replace(
             "token=station?pin-source=credential:pin",
             &format!("token=csms-{label}?pin-source=file:pin"),
@@ -541,13 +542,13 @@ fn what_the_help_shows_can_be_pasted() {
     assert!(desk.run(&["audit", "verify", "--help"]).contains("\nExample"));
 }
 
-/// Labels are whatever another program has put into the token.
+/// Another program may have written any text into a label.
 #[test]
 fn a_label_is_not_obeyed_by_a_terminal() {
     let desk = Desk::new();
     desk.run(&["keygen", "--token", "TOKEN", "--label", "cs"]);
     let uri = format!("pkcs11:token={}", desk.label).parse().unwrap();
-    // The module is initialised by it.
+    // This initializes the module.
     let _token = signer_pkcs11::Token::open(&uri, &options()).unwrap();
     let context = stranger();
     let session = context.open_rw_session(slot(&context, &desk.label)).unwrap();

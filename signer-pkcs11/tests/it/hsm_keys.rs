@@ -1,4 +1,4 @@
-//! The command `hsm`: which token and which key it takes, and what it does where it cannot.
+//! The command `hsm`: the token and the key that it selects, and its errors.
 
 use std::process::{Command, Output, Stdio};
 
@@ -152,7 +152,7 @@ fn keys_without_a_label_or_an_id_can_be_used_and_destroyed() {
     }
 }
 
-/// Other tools import a pair without the public half, or remove it.
+/// Some tools import a pair without its public half, or remove that half.
 #[test]
 fn the_public_half_is_taken_from_the_certificate() {
     let desk = Desk::new();
@@ -201,7 +201,7 @@ fn the_public_half_is_taken_from_the_certificate() {
         desk.openssl.write("csr.pem", output.stdout);
         desk.openssl.run("req -in csr.pem -verify -noout");
     }
-    // A certificate of another key is not believed.
+    // The certificate of another key is not accepted.
     desk.openssl.run("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k.pem -subj /CN=x -outform DER -out other.der");
     session.destroy_object(object(ObjectClass::CERTIFICATE, "p256")).unwrap();
     import("p256", "other");
@@ -233,13 +233,13 @@ fn a_reader_that_has_gone_and_a_device_that_is_full() {
             errors.contains("cannot write to standard output") && !errors.contains("panicked"),
             "{errors}"
         );
-        // A pipe that nobody reads any more.
+        // A pipe without a reader.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = desk.command(arguments).stdout(writer).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && !errors.contains("panicked"), "{arguments:?}: {errors}");
-        // Nor does a log that cannot be written end it.
+        // A log that cannot be written does not end the command either.
         let output = desk.command(arguments).env("RUST_LOG", "trace").stderr(full()).output().unwrap();
         assert!(output.status.success(), "{arguments:?}");
     }
@@ -259,7 +259,7 @@ fn rust_log_shows_what_the_library_does() {
     assert!(log.contains("DEBUG") && log.contains("key generated") && !log.contains(PIN), "{log}");
 }
 
-/// What is signed by a clock that was never set is valid at the wrong time.
+/// A certificate that is signed while the clock was never set is valid at the wrong time.
 #[cfg(target_os = "linux")]
 #[test]
 fn clock_of_1970_signs_nothing() {
@@ -312,13 +312,13 @@ fn clock_of_1970_signs_nothing() {
     }
     let listed = desk.json(&["list", "--token", "TOKEN"]);
     assert_eq!(listed["keys"].as_array().unwrap().len(), 2, "{listed}");
-    // Nothing in a request is a time.
+    // A request contains no time.
     let csr =
         ["csr", "--token", "TOKEN", "--label", "cs", "--common-name", "SN", "--organization", "Example"];
     assert!(at("@1970-01-01 00:00:10", &csr).status.success());
 }
 
-/// The limit of file sizes ends a process by SIGXFSZ where nobody catches it.
+/// The limit of file sizes ends a process by SIGXFSZ unless the process handles the signal.
 #[cfg(target_os = "linux")]
 #[test]
 fn disk_full_makes_no_key_and_says_so() {
@@ -332,7 +332,7 @@ fn disk_full_makes_no_key_and_says_so() {
         limited.output().expect("prlimit is missing; install it: sudo apt-get install util-linux")
     };
     let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
-    // Tokens of SoftHSM are files as well; they are smaller.
+    // Tokens of SoftHSM are files too, but smaller.
     let name = ["--common-name", "Second Root", "--organization", "Example", "--out", "second.pem"];
     let output =
         limited(32 * 1024, &[&["root", "--token", "TOKEN", "--label", "second"], &name[..]].concat());
@@ -340,7 +340,7 @@ fn disk_full_makes_no_key_and_says_so() {
     assert!(said(&output).contains("cannot write second.pem; nothing was made"), "{}", said(&output));
     assert_eq!(desk.json(&["list", "--token", "TOKEN"])["keys"].as_array().map(Vec::len), Some(1));
     assert!(!desk.openssl.path("second.pem").exists());
-    // A transcript at the limit.
+    // A transcript whose size is at the limit.
     desk.openssl.write("transcript", "x".repeat(32 * 1024));
     let output = limited(32 * 1024, &["list", "--token", "TOKEN", "--transcript", "transcript"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));

@@ -1,5 +1,5 @@
-//! The whole road of a certificate: root, request, answer, certificate, judged by OpenSSL and
-//! webpki.
+//! All steps from the root to a certificate: root, request, answer, certificate. OpenSSL and webpki
+//! verify them.
 
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +20,7 @@ use crate::{openssl::Openssl, softhsm::token};
 
 pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// An authority with its root, and a station's key, in a token each.
+/// An authority with its root, and a station's key, each in its own token.
 pub(crate) struct Stage {
     pub(crate) authority: CertificateAuthority,
     pub(crate) root_pem: String,
@@ -109,10 +109,11 @@ fn a02_fr_14_the_certificate_type_is_carried_through() {
     let signed = CertificateSignedRequest::from(&stage.issue());
     assert_eq!(signed.certificate_type, Some(CertificateSigningUseEnumType::ChargingStationCertificate));
     assert!(signed.certificate_chain.starts_with("-----BEGIN CERTIFICATE-----\n"));
-    // The root is the station's already: it is installed by InstallCertificate, never sent along.
+    // The station has the root already: it is installed by InstallCertificate, never sent with a
+    // chain.
     assert_eq!(signed.certificate_chain.matches("BEGIN").count(), 1);
 
-    // Absent: for all connections; it stays absent.
+    // Absent: for all connections. It stays absent in CertificateSigned.
     let pem = csr::build(&stage.station_key, &Subject::new("SN-0001", "Example")).unwrap();
     let mut combined = request(&pem);
     combined.certificate_type = None;
@@ -135,7 +136,8 @@ fn a02_fr_06_validity_begins_in_the_past_and_ends_with_the_issuer() {
     let end = |file: &str| openssl.run(&format!("x509 -in {file} -noout -enddate"));
     assert_eq!(end("leaf.pem"), end("root.pem"));
 
-    // An issuer that began ten minutes ago or longer lets the whole back-dating through.
+    // With an issuer that has been valid for ten minutes or longer, the certificate is backdated by
+    // the whole period.
     let root_key = stage.authority.key();
     let hour = Duration::from_secs(3600);
     let subject = Subject::new("Older Root", "Example");
@@ -250,7 +252,7 @@ fn a_sub_authority_is_sent_along_and_its_root_is_not() {
     let csms = token("sub-ca");
     let sub_key = key(&csms, "sub");
     let openssl = Openssl::new();
-    // Somebody else's root, and our key's certificate by it.
+    // A foreign root, and a certificate for our key that this root has issued.
     openssl.run(
         "req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.pem -days 30 -subj /O=Example/CN=R -addext keyUsage=critical,keyCertSign",
     );

@@ -1,7 +1,8 @@
-"""Judges certificates and revocation lists with two libraries that the project did not write: cryptography and pkilint.
+"""Checks certificates and revocation lists with two libraries that the project did not write: cryptography and pkilint.
 
-Argument: a folder with, per chain, `NAME.root.pem`, `NAME.chain.pem` (leaf first, without the root) and perhaps
-`NAME.crl.pem`, and per request `NAME.csr.pem`. Prints a finding per line, then how much was judged.
+Argument: a folder. For each chain it contains `NAME.root.pem`, `NAME.chain.pem` (leaf first, without the root) and
+optionally `NAME.crl.pem`; for each request `NAME.csr.pem`. Prints one finding per line, then the number of checked
+objects.
 """
 
 import pathlib
@@ -47,9 +48,9 @@ CERTIFICATE = certificate_validator()
 CRL = crl_validator()
 
 
-# What OCPP's world wants otherwise than the Internet's, each with the reason.
+# Findings that do not apply to OCPP, each with the reason.
 ALLOWED = {
-    # ISO 15118-2 demands DC=CPO in the certificates of charge points, which is no domain name.
+    # ISO 15118-2 requires DC=CPO in the certificates of stations, which is not a domain name.
     "pkix.name_domain_components_invalid_domain_name",
 }
 
@@ -104,7 +105,7 @@ def judge_crl(title, pem, issuer):
     if not found.is_signature_valid(issuer.public_key()):
         FINDINGS.append(f"{title}: the list's signature does not verify")
     if found.issuer != issuer.subject:
-        FINDINGS.append(f"{title}: the list is by somebody else")
+        FINDINGS.append(f"{title}: the list has another issuer")
     list(found.extensions)
     document = loader.load_crl(found.public_bytes(Encoding.DER), title)
     findings(f"{title} list", CRL.validate(document.root))

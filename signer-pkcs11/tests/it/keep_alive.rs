@@ -1,4 +1,4 @@
-//! Idle sessions are proved, so that a token has healed before somebody needs it.
+//! Idle sessions are tested, so that a token recovers before a signature is needed.
 
 use std::{fs, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 const OFTEN: Duration = Duration::from_millis(50);
 const LIMIT: Duration = Duration::from_secs(100);
 
-/// A token through the server, whose idle sessions are proved often.
+/// A token through the server, with frequent tests of its idle sessions.
 fn open() -> (Token, Key) {
     let options = TokenOptions::new().module(client()).pin(Pin::new(PIN)).workers(2);
     let options = options.sign_timeout(Duration::from_millis(500)).keep_alive(OFTEN);
@@ -48,7 +48,7 @@ fn an_idle_token_whose_server_was_killed_heals_before_it_is_needed() {
     let (token, key) = open();
     works(&token);
     signal(group(), Signal::KILL);
-    // Nobody signs, and yet it is found out.
+    // The fault is detected although no signature is requested.
     until(LIMIT, || is(&token, |health| health != Health::Works));
     let _again = restart();
     works(&token);
@@ -83,7 +83,7 @@ fn a_login_that_a_stranger_ended_is_renewed_while_nobody_signs() {
         SessionState::RoUser => Ok(()),
         other => Err(other),
     };
-    // Before there is a key, and after one was used.
+    // Before there is a key, and after a key was used.
     session.logout().unwrap();
     until(LIMIT, is_logged_in);
     generate(&token).sign_blocking(b"x").unwrap();
@@ -110,8 +110,8 @@ fn a_refused_pin_is_never_tried_again_by_an_idle_session() {
     };
     left_alone(Duration::from_secs(2));
     assert!(context.get_token_info(slot).unwrap().user_pin_count_low(), "it was tried");
-    // Made the right one again behind the crate's back, while the token is left alone: an attempt
-    // would succeed now.
+    // The PIN is made the right one again without this crate, while the token is not called: an
+    // attempt would succeed now.
     session.login(UserType::User, Some(&other)).unwrap();
     session.set_pin(&other, &right).unwrap();
     session.logout().unwrap();

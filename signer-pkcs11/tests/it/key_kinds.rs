@@ -1,5 +1,5 @@
-//! Every kind of key: generated, read back, found again, its requests and certificates judged by
-//! OpenSSL.
+//! Every kind of key: generated, read back and found again. OpenSSL verifies its requests and
+//! certificates.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use crate::{
     softhsm::{options, token},
 };
 
-/// What `openssl … -text` calls the signatures of a key.
+/// The name of a key's signature algorithm in the output of `openssl … -text`.
 fn openssl_name(algorithm: SignatureAlgorithm) -> &'static str {
     match algorithm {
         SignatureAlgorithm::EcdsaSha256 => "Signature Algorithm: ecdsa-with-SHA256",

@@ -14,7 +14,7 @@ fn generate(token: &Token, label: &str) -> Key {
     token.generate_key(&KeyName::random(label).unwrap(), KeyAlgorithm::EcdsaP256).unwrap()
 }
 
-/// A session of somebody else's in the same process; the login is shared.
+/// A session of other code in the same process. It shares the login.
 fn session(token: &Token) -> Session {
     let context = stranger();
     let session = context.open_rw_session(slot(&context, token.label())).unwrap();
@@ -22,7 +22,7 @@ fn session(token: &Token) -> Session {
     session
 }
 
-/// A key by another tool, with attributes as it likes.
+/// A key that another tool has generated, with any attributes.
 fn foreign_key(token: &Token, label: &str, private: &[Attribute], curve: &str) {
     let params = der::Encode::to_der(&der::asn1::ObjectIdentifier::new_unwrap(curve)).unwrap();
     let mut public_template =
@@ -129,7 +129,7 @@ fn keys_that_are_refused() {
     assert!(matches!(error("mute"), KeyError::CannotSign { .. }));
     assert!(matches!(error("secp256k1"), KeyError::Kind { .. }));
     assert!(matches!(error("pin-each-time"), KeyError::AlwaysAuthenticate { .. }));
-    // Listed they are, all the same.
+    // They are listed nevertheless.
     assert_eq!(token.keys().unwrap().len(), 5);
 }
 
@@ -158,7 +158,7 @@ fn destroying_asks_for_the_whole_identity() {
         assert!(matches!(error, KeyError::IncompleteIdentity { .. }), "{error}");
     }
     token.destroy_key(&uri).unwrap();
-    // A repetition after a crash finds nothing, and says so.
+    // A repetition after a crash finds no key and reports that.
     assert!(matches!(token.destroy_key(&uri).unwrap_err(), KeyError::NotFound { .. }));
     assert!(matches!(token.find_key(&uri).unwrap_err(), KeyError::NotFound { .. }));
     assert!(matches!(key.sign_blocking(b"x").unwrap_err(), SignError::KeyGone { .. }));

@@ -1,6 +1,7 @@
-//! Mistakes of other stacks at signing, each shown not to be made here. The numbers are those of
-//! the table in `station-store/tests/it/main.rs`. That the certificate never overtakes the answer
-//! to its request (lesson 42: SteVe, Citrine) is shown by the tests of `csms` and `ocpp-transport`.
+//! Mistakes of other stacks at signing. Each test shows that this crate does not make the mistake.
+//! The numbers are those of the table in `station-store/tests/it/main.rs`. The tests of `csms` and
+//! `ocpp-transport` show that the certificate is never sent before the response to its request
+//! (lesson 42: SteVe, Citrine).
 
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +20,7 @@ use crate::{
 
 const V2G: &str = "[v2g]\nhierarchy = \"cso\"\ncountry = \"DE\"\ncommon_name = \"serial-number\"";
 
-/// Issues for a request as it came, and returns what OpenSSL reads in the certificate.
+/// Issues a certificate for a request, and returns the text that OpenSSL prints for it.
 fn issued(stage: &Stage, pem: &str, certificate_type: Option<CertificateSigningUseEnumType>) -> String {
     let mut request = request(pem);
     request.certificate_type = certificate_type;
@@ -31,7 +32,7 @@ fn issued(stage: &Stage, pem: &str, certificate_type: Option<CertificateSigningU
     openssl.run("x509 -in leaf.pem -noout -text")
 }
 
-/// A request by OpenSSL for the station, with whatever it asks for.
+/// A request of the station by OpenSSL, with any extensions.
 fn wish(openssl: &Openssl, subject: &str, extensions: &str) -> String {
     openssl.write(
         "wish.cnf",
@@ -46,8 +47,7 @@ fn wish(openssl: &Openssl, subject: &str, extensions: &str) -> String {
 }
 
 /// libevse-security #106: keyAgreement in a request that CAs copied; EVerest #2096: a keyUsage that
-/// was not critical;
-/// #2119: a DC that nobody looked at.
+/// was not critical; #2119: a DC that was not checked.
 #[test]
 fn lesson_35_key_usage_and_dc_are_the_profiles_whatever_is_asked_for() {
     let stage = Stage::new(CaSettings::new("Example").profiles(Profiles::from_toml(V2G).unwrap()));
@@ -63,7 +63,7 @@ fn lesson_35_key_usage_and_dc_are_the_profiles_whatever_is_asked_for() {
         text.contains("Key Usage: critical\n                Digital Signature, Key Agreement\n"),
         "{text}"
     );
-    // Ours ask for digitalSignature alone, as critical.
+    // The requests of this crate ask only for digitalSignature, as critical.
     openssl.write("ours.pem", csr::build(&stage.station_key, &Subject::new("SN-0001", "Example")).unwrap());
     let text = openssl.run("req -in ours.pem -noout -text");
     assert!(text.contains("X509v3 Key Usage: critical\n                    Digital Signature\n"), "{text}");
@@ -105,7 +105,7 @@ fn lesson_37_a_certificate_lasts_as_long_as_is_said() {
     assert!(error.to_string().contains("write days or hours"), "{error}");
 }
 
-/// MaEVe added a check of the CN, and removed it again: it was one rule for everybody.
+/// MaEVe added a check of the CN and removed it again, because it was one rule for all operators.
 #[test]
 fn lesson_38_the_rule_for_names_is_strict_and_can_be_chosen() {
     let named = |stage: &Stage, name: &str| {
@@ -122,11 +122,12 @@ fn lesson_38_the_rule_for_names_is_strict_and_can_be_chosen() {
     assert!(matches!(named(&by_identity, "SN-0001"), Err(Refused::CommonName { .. })));
 }
 
-/// citrineos #976: stations' certificates were signed by whatever had issued the server's own.
+/// citrineos #976: stations' certificates were signed by the issuer of the server's own
+/// certificate.
 #[test]
 fn lesson_39_the_signing_authority_is_named_by_itself() {
     let stage = Stage::new(CaSettings::new("Example"));
-    // The CSMS's own certificate is by a public authority, here another root.
+    // A public authority has issued the CSMS's own certificate; here it is another root.
     let other = key(&token("public"), "public");
     let subject = Subject::new("Public Root", "Somebody");
     let public = CertificateAuthority::create_root(&other, &subject, YEAR, SystemTime::now()).unwrap();
@@ -136,7 +137,7 @@ fn lesson_39_the_signing_authority_is_named_by_itself() {
     openssl.write("leaf.pem", &stage.issue().certificate.chain_pem);
     openssl.run("verify -x509_strict -CAfile own.pem leaf.pem");
     assert!(!openssl.output("verify -CAfile public.pem leaf.pem").status.success());
-    // A chain that is not the key's own is refused at once, not when the first station asks.
+    // A chain of another key is refused at once, not at the first request of a station.
     let error = CertificateAuthority::new(stage.authority.key().clone(), &public, CaSettings::new("Example"));
     assert!(format!("{:#}", anyhow::Error::from(error.unwrap_err())).contains("another key"));
 }
@@ -172,7 +173,7 @@ fn lesson_41_signatures_are_ecdsa_unless_asked_for_and_pss_only_where_it_is() {
     }
 }
 
-/// Citrine, open-ocpp: what a request asked for was copied into the certificate.
+/// Citrine, open-ocpp: the requested content was copied into the certificate.
 #[test]
 fn lesson_43_nothing_of_a_request_but_its_key_comes_into_the_certificate() {
     let stage = Stage::new(CaSettings::new("Example"));
@@ -190,7 +191,7 @@ fn lesson_43_nothing_of_a_request_but_its_key_comes_into_the_certificate() {
     {
         assert!(!text.contains(absent), "{absent} in {text}");
     }
-    // Nor does a request decide for whom it is.
+    // A request does not decide either which station the certificate is for.
     let other = Applicant { identity: "CS002".parse().unwrap(), serial_number: "SN-0002".into() };
     let (_, refused) = stage.authority.answer(&request(&pem), &other);
     assert!(matches!(refused.unwrap_err(), Refused::CommonName { .. }));

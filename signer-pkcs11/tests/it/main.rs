@@ -1,7 +1,7 @@
-//! Tests on a real token, judged by OpenSSL and webpki.
+//! Tests with real tokens. OpenSSL and webpki verify the results.
 //!
-//! What can happen to a token, and the test that has it happen and sees signing heal, or fail
-//! cleanly:
+//! The faults of a token, and the test that causes each fault and checks that signing recovers or
+//! fails cleanly:
 //!
 //! | fault | on | test |
 //! |---|---|---|
@@ -9,20 +9,20 @@
 //! | wrong PIN in an idle session: one attempt | SoftHSM | `keep_alive::a_refused_pin_is_never_tried_again_by_an_idle_session` |
 //! | wrong PINs until the token locks; the right PIN at a locked token | TPM | `tpm::a_tpm_locks_after_three_wrong_pins_and_each_was_tried_once` |
 //! | token server killed and started again | p11-kit | `remote::a_server_that_was_killed_and_started_again` |
-//! | the same while nobody signs | p11-kit | `keep_alive::an_idle_token_whose_server_was_killed_heals_before_it_is_needed` |
+//! | the same while no signature is requested | p11-kit | `keep_alive::an_idle_token_whose_server_was_killed_heals_before_it_is_needed` |
 //! | token server stopped for 5 s | p11-kit | `remote::a_server_that_is_stopped_for_a_while` |
 //! | token server stopped for ever | p11-kit | `remote::a_server_that_is_stopped_for_ever` |
-//! | the same while nobody signs | p11-kit | `keep_alive::an_idle_token_that_hangs_is_known_to_before_somebody_waits_for_it` |
+//! | the same while no signature is requested | p11-kit | `keep_alive::an_idle_token_that_hangs_is_known_to_before_somebody_waits_for_it` |
 //! | token server stopped during any other call | p11-kit | each of `hangs` |
-//! | a key that is generated after its caller was told that it takes too long | SoftHSM | `hangs::a_key_that_is_generated_too_late_is_destroyed_again` |
-//! | token gone, its clone is there | p11-kit | `remote::a_spare_key_signs_while_the_first_token_is_gone` |
+//! | a key that is generated after the deadline of its caller | SoftHSM | `hangs::a_key_that_is_generated_too_late_is_destroyed_again` |
+//! | token gone, a spare key in another token | p11-kit | `remote::a_spare_key_signs_while_the_first_token_is_gone` |
 //! | TPM without power, and on again | TPM | `tpm::a_tpm_that_loses_its_power` |
 //! | resource manager killed and started again | TPM | `tpm::a_tpm_whose_resource_manager_is_started_anew` |
 //! | token folder moved away and back | SoftHSM | `faults::the_folder_of_the_token_is_moved_away_and_back` |
 //! | key destroyed by another process | SoftHSM | `faults::a_key_is_destroyed_by_another_process` |
-//! | C_Finalize by a stranger | SoftHSM | `faults::a_stranger_finalises_the_module` |
+//! | C_Finalize by other code in the process | SoftHSM | `faults::a_stranger_finalises_the_module` |
 //! | logout in another session | SoftHSM | `signing::a_stranger_logs_out_and_signing_heals` |
-//! | the same while nobody signs | SoftHSM | `keep_alive::a_login_that_a_stranger_ended_is_renewed_while_nobody_signs` |
+//! | the same while no signature is requested | SoftHSM | `keep_alive::a_login_that_a_stranger_ended_is_renewed_while_nobody_signs` |
 //! | no session left | TPM | `tpm::a_tpm_that_has_no_session_left` |
 //! | more signatures than fit the queue | SoftHSM | `signing::a_full_queue_is_busy_at_once` |
 //! | fork while signing | SoftHSM | `faults::processes_are_started_while_signing` |
@@ -34,7 +34,7 @@
 //! | eight processes that start at once | SoftHSM | `faults::eight_processes_at_once` |
 //! | files that this user may not read | SoftHSM | `faults::tokens_that_are_not_readable` |
 //! | a token that cannot be read beside others | SoftHSM | `faults::a_token_that_cannot_be_read_does_not_hide_the_others` |
-//! | a module, a token, a slot that is not there | SoftHSM | `tokens` |
+//! | a missing module, token or slot | SoftHSM | `tokens` |
 #![allow(clippy::unwrap_used, reason = "in the helpers of tests, as in tests")]
 
 mod child;

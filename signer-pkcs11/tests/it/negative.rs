@@ -1,4 +1,4 @@
-//! Every kind of request that is refused, each with its own reason in the answer to the station.
+//! Every kind of refused request, each with its own reason in the response to the station.
 
 use std::{collections::BTreeSet, fs};
 
@@ -14,14 +14,14 @@ use crate::{
 
 const RSA: &str = "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048";
 
-/// A title, the request, and a part of the reason that the station is told.
+/// A title, the request, and a part of the reason in the response.
 type Case = (String, String, &'static str);
 
 fn curve(name: &str) -> String {
     format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:{name}")
 }
 
-/// What is wrong with the text or the DER.
+/// Faults of the text or the DER.
 fn form(openssl: &Openssl, cases: &mut Vec<Case>) {
     let good = openssl.request(P256, "");
     let der = Csr::parse(&good).unwrap().der().to_vec();
@@ -47,7 +47,7 @@ fn form(openssl: &Openssl, cases: &mut Vec<Case>) {
     add("no armour, cut line", body[..body.len() - 1].to_owned(), "nor base64");
 }
 
-/// What is wrong with the key.
+/// Faults of the key.
 fn keys(openssl: &Openssl, cases: &mut Vec<Case>) {
     let mut add = |key: &str, reason: &'static str| {
         cases.push((key.to_owned(), openssl.request(key, ""), reason));
@@ -69,7 +69,7 @@ fn keys(openssl: &Openssl, cases: &mut Vec<Case>) {
         script
     });
     let weak = |title: &str| Base64::encode_string(&fs::read(openssl.path(&format!("{title}.der"))).unwrap());
-    // What the script makes is sound but for the weakness.
+    // The script's output is valid without the weakness.
     Csr::parse(&weak("sound")).unwrap();
     for (title, reason) in [
         ("exponent-3", "exponent is not 65537"),
@@ -84,7 +84,7 @@ fn keys(openssl: &Openssl, cases: &mut Vec<Case>) {
     }
 }
 
-/// What is wrong with the signature.
+/// Faults of the signature.
 fn signatures(openssl: &Openssl, cases: &mut Vec<Case>) {
     for (key, options, reason) in [
         (P256, "-sha1", "ECDSA with SHA-1"),
@@ -98,7 +98,7 @@ fn signatures(openssl: &Openssl, cases: &mut Vec<Case>) {
     }
 }
 
-/// What is wrong with the subject.
+/// Faults of the subject.
 fn subjects(openssl: &Openssl, cases: &mut Vec<Case>) {
     openssl.run(&format!("{P256} -out key.pem"));
     for (subject, reason) in [
@@ -159,7 +159,7 @@ fn a02_fr_12_every_kind_of_request_that_is_refused_has_its_own_reason() {
         refuse(name, &openssl.read("csr.pem"), name, expected);
         names += 1;
     }
-    // Two that are broken in form share a reason, and so do two that are no text.
+    // Two requests of invalid form share a reason, and so do two names that are not text.
     assert_eq!(reasons.len(), cases.len() + names - 2, "{reasons:#?}");
     println!("{} kinds of request are refused, for {} reasons", cases.len() + names, reasons.len());
     assert!(reasons.len() >= 35, "{} reasons", reasons.len());

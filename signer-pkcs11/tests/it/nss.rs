@@ -1,4 +1,4 @@
-//! NSS: softokn, the token of Firefox, through p11-kit, which gives it the words that it wants for
+//! NSS: softokn, the token of Firefox. p11-kit passes the parameters that it requires to
 //! C_Initialize.
 
 use std::{path::PathBuf, process::Command};
@@ -12,7 +12,7 @@ use crate::{
 
 const PACKAGES: &str = "libnss3 libnss3-tools libp11-kit0 util-linux";
 
-/// Runs a program that sees one module in p11-kit: softokn with a database of its own.
+/// Runs a program for which p11-kit shows one module: softokn with its own database.
 const MODULES: &str = "set -e
     mkdir $FOLDER/db $FOLDER/modules
     printf %s $PIN > $FOLDER/pin
@@ -22,7 +22,7 @@ const MODULES: &str = "set -e
     mount --bind $FOLDER/modules /usr/share/p11-kit/modules
     \"$@\"";
 
-/// Runs a test that reaches softokn by [`module`].
+/// Runs a test that uses softokn through [`module`].
 pub(crate) fn run(test: &str) {
     module();
     let folder = tempfile::tempdir().unwrap();

@@ -1,8 +1,8 @@
-//! opencryptoki: a token of RSA alone, behind a daemon, whose clock is not written as PKCS #11
-//! says.
+//! opencryptoki: a token behind a daemon. It supports RSA only, and does not write its clock as
+//! PKCS #11 requires.
 //!
-//! Its daemon and its files are the system's, so each test runs in namespaces of its own, in which
-//! the folders of opencryptoki are empty and its group is the user's.
+//! Its daemon and files are those of the system, so each test runs in its own namespaces. In these
+//! the folders of opencryptoki are empty, and its group is the user's.
 
 use std::{path::PathBuf, process::Command};
 
@@ -15,7 +15,7 @@ use crate::{
 
 pub(crate) const PACKAGES: &str = "opencryptoki util-linux";
 
-/// Makes the folders, starts the daemon, and runs a program beside it.
+/// Creates the folders, starts the daemon, and runs a program beside it.
 const DAEMON: &str = "set -e
     mkdir -p $FOLDER/etc $FOLDER/var/swtok/TOK_OBJ
     printf 'version opencryptoki-3.8\nslot 3\n{\nstdll = libpkcs11_sw.so\n}\n' > $FOLDER/etc/opencryptoki.conf
@@ -31,7 +31,7 @@ const DAEMON: &str = "set -e
     fi
     \"$@\"";
 
-/// A new token needs other PINs than those that it is made with.
+/// A new token requires that its initial PINs are changed.
 const PINS: &str = "set -e
     echo ock | pkcsconf -I -c 3 -S 87654321
     pkcsconf -P -c 3 -S 87654321 -n 76543210
@@ -75,14 +75,14 @@ fn a_token_whose_clock_cryptoki_cannot_read() {
         return run("opencryptoki::a_token_whose_clock_cryptoki_cannot_read");
     }
     let uri = new_token();
-    // 4 to 8 bytes: what is shorter or longer costs no attempt, so the right one still works.
+    // 4 to 8 bytes: a shorter or longer PIN costs no attempt, so the right one still works.
     for pin in ["123", "123456789"].iter().cycle().take(12) {
         let error = open(&uri, pin).unwrap_err();
         assert!(matches!(error, TokenError::PinLength { min: 4, max: 8 }), "{error}");
     }
     let token = open(&uri, PIN).unwrap();
     let context = cryptoki::context::Pkcs11::new(module()).unwrap();
-    // Should this fail, cryptoki reads it, and the crate `pkcs11-info` has no use any more.
+    // If this fails, cryptoki can read the clock, and the crate `pkcs11-info` is no longer needed.
     let slot = context.get_slots_with_token().unwrap()[0];
     assert!(matches!(context.get_token_info(slot), Err(cryptoki::error::Error::ParseInt(_))));
     assert_eq!((token.label(), token.serial().is_empty()), ("ock", false));

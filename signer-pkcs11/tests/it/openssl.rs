@@ -1,5 +1,4 @@
-//! OpenSSL's command line: the judge that we did not write, and the maker of other people's
-//! requests.
+//! OpenSSL's command line: the verifier that we did not write, and the source of foreign requests.
 
 use std::{
     path::PathBuf,
@@ -30,7 +29,7 @@ impl Openssl {
         self.folder.path().join(name)
     }
 
-    /// Runs a command line, words separated by blanks, which must succeed; returns what it printed.
+    /// Runs a command line, split at blanks, which must succeed. Returns its output.
     pub(crate) fn run(&self, arguments: &str) -> String {
         let output = self.output(arguments);
         let text =
@@ -47,8 +46,8 @@ impl Openssl {
             .expect("openssl is needed as the judge: install it")
     }
 
-    /// A request by OpenSSL for CN=CS-0001, O=Example: the key by `key` (arguments of genpkey or
-    /// `ecparam …`), the request by `request` (further arguments of req).
+    /// A request by OpenSSL for CN=CS-0001, O=Example. `key` generates the key (arguments of
+    /// genpkey or `ecparam …`), and `request` contains further arguments of req.
     pub(crate) fn request(&self, key: &str, request: &str) -> String {
         self.run(&format!("{key} -out key.pem"));
         self.run(&format!("req -new -key key.pem -subj /O=Example/CN=CS-0001 -out csr.pem {request}"));

@@ -1,4 +1,4 @@
-//! Every profile by every kind of issuer, judged by OpenSSL, Python's cryptography and pkilint.
+//! Every profile with every kind of issuer, verified by OpenSSL, Python's cryptography and pkilint.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -55,8 +55,8 @@ fn request(csr: &str, certificate_type: Option<CertificateSigningUseEnumType>) -
     request
 }
 
-/// A root, a sub-authority below it, and the authority that issues by the sub-authority in both
-/// hierarchies.
+/// A root, a sub-authority below it, and the authority that issues with the sub-authority's key in
+/// both hierarchies.
 struct Ceremony {
     authority: CertificateAuthority,
     record: FileRecord,
@@ -93,7 +93,7 @@ impl Ceremony {
         Self { authority, record, root, runtime, folder }
     }
 
-    /// Issues by the profile for a request, and returns the chain.
+    /// Issues a certificate for a request according to its profile, and returns the chain.
     fn issue(&self, csr: &str, certificate_type: Option<CertificateSigningUseEnumType>) -> String {
         let (_, pending) = self.authority.answer(&request(csr, certificate_type), &station());
         let pending = pending.unwrap_or_else(|refused| panic!("{certificate_type:?}: {refused}"));
@@ -101,7 +101,7 @@ impl Ceremony {
     }
 }
 
-/// Everything that one kind of issuer issues, written into the judges' folder.
+/// Writes everything that one kind of issuer issues into the folder of the verifiers.
 fn issue_all(openssl: &Openssl, title: &str, root_key: &Key, sub_key: &Key, stations: &[Key]) {
     let ceremony = Ceremony::new(root_key, sub_key);
     let write = |name: &str, chain: &str| {
@@ -149,7 +149,7 @@ fn issue_all(openssl: &Openssl, title: &str, root_key: &Key, sub_key: &Key, stat
         assert!(text.contains("DNS:csms.example.com"), "{text}");
     }
 
-    // The first certificate of the station is revoked, and OpenSSL refuses it by the list.
+    // The first certificate of the station is revoked, and OpenSSL refuses it because of the list.
     let first = stations[0].algorithm().to_string();
     let chain = ceremony.record.chain();
     let serial = chain.index().valid_of_station(&"CS001".parse().unwrap(), SystemTime::now())[0];

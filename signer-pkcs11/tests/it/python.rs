@@ -1,8 +1,9 @@
-//! The Python environment that `cargo xtask test` makes: judges and makers that we did not write.
+//! The Python environment that `cargo xtask test` creates: tools that we did not write, which
+//! create and verify test data.
 
 use std::{path::PathBuf, process::Command};
 
-/// A script beside this file, to be given its arguments.
+/// A command for a script beside this file. The caller adds the arguments.
 pub(crate) fn script(name: &str) -> Command {
     let python = std::env::var_os("OCPP_PYTHON").expect(
         "OCPP_PYTHON is not set: run `cargo xtask test`, which makes the Python environment, or \
@@ -13,7 +14,7 @@ pub(crate) fn script(name: &str) -> Command {
     command
 }
 
-/// Runs it; it must succeed. Returns what it printed.
+/// Runs the command, which must succeed. Returns its output.
 pub(crate) fn run(mut command: Command) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,5 +1,5 @@
-//! What is written down before the token signs; repeated requests, foreign keys, rates, policies,
-//! other authorities.
+//! The record that is written before the token signs; repeated requests, foreign keys, limits,
+//! policies, other authorities.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ use crate::{
     openssl::Openssl,
 };
 
-/// A record that can be told to fail, and that looks at what the token has done so far.
+/// A record in memory that can be set to fail.
 #[derive(Debug, Default)]
 struct Watched {
     fails: AtomicBool,
@@ -58,7 +58,7 @@ impl IssuanceRecord for Watched {
     }
 }
 
-/// The authority of a stage once more, by another record and other settings.
+/// The authority of a stage, with another record and other settings.
 fn authority(stage: &Stage, settings: CaSettings, record: Arc<dyn IssuanceRecord>) -> CertificateAuthority {
     CertificateAuthority::new(stage.authority.key().clone(), &stage.root_pem, settings)
         .unwrap()
@@ -80,11 +80,11 @@ fn without_a_record_nothing_is_signed() {
     let authority = authority(&stage, CaSettings::new("Example"), Arc::clone(&record) as _);
     record.fails.store(true, Ordering::SeqCst);
     let first = pending(&authority, &csr_of(&stage), &station());
-    // The token is shut down: had it been asked, the error would be another one.
+    // The token is shut down: a call of the token would cause another error.
     stage.csms.clone().shutdown();
     let error = stage.runtime.block_on(authority.issue(first.clone())).unwrap_err();
     assert!(matches!(error, IssueError::Record(_)), "{error}");
-    // The announcement is there before the token is asked, and what became of it after.
+    // The announcement is written before the token is called, and the outcome after it.
     record.fails.store(false, Ordering::SeqCst);
     let error = stage.runtime.block_on(authority.issue(first)).unwrap_err();
     assert!(matches!(error, IssueError::Sign(_)), "{error}");
@@ -113,7 +113,7 @@ fn a_record_in_a_file_survives_and_is_verified() {
     let kept = record.chain().head();
     drop((first, record));
 
-    // After a restart: a line that was being written is taken away, the rest is as it was.
+    // After a restart the incomplete last line is removed, and the rest is unchanged.
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, format!("{text}{{\"hash\":\"00")).unwrap();
     let record = FileRecord::open(&path).unwrap();
@@ -122,7 +122,8 @@ fn a_record_in_a_file_survives_and_is_verified() {
     let signed: Vec<_> = record.chain().index().signed().cloned().collect();
     assert_eq!(signed[0].serial, Some(issued.certificate.serial));
 
-    // The key is the first station's, also after a restart; and for it a new certificate is made.
+    // After a restart the key still belongs to the first station, and that station gets a new
+    // certificate.
     let again = authority_of(&record);
     let other = Applicant { identity: "CS002".parse().unwrap(), serial_number: "SN-0001".into() };
     let error = stage.runtime.block_on(again.issue(pending(&again, &csr, &other))).unwrap_err();
@@ -152,7 +153,7 @@ fn a02_fr_17_the_same_request_gets_the_same_certificate() {
         let (authority, pending) = (Arc::clone(&authority), pending(&authority, &csr, &station()));
         async move { authority.issue(pending).await.unwrap() }
     };
-    // Eight at once, and one after them: one signature.
+    // Eight requests at once, and one after them: one signature.
     let issued = stage.runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
         (0..8).for_each(|_| drop(tasks.spawn(issue())));
@@ -162,11 +163,11 @@ fn a02_fr_17_the_same_request_gets_the_same_certificate() {
         last
     });
     assert_eq!(record.entries.lock().unwrap().len(), 2);
-    // Once it has arrived, the same request is a new one.
+    // After the delivery, the same request is a new one.
     authority.delivered(&issued);
     let next = stage.runtime.block_on(issue());
     assert_ne!(next.certificate.serial, issued.certificate.serial);
-    // The same key by another request, too.
+    // The same key in another request, too.
     let other = csr_of(&stage);
     assert_ne!(other, csr);
     let third = stage.runtime.block_on(authority.issue(pending(&authority, &other, &station()))).unwrap();
@@ -200,7 +201,7 @@ fn a_station_that_asks_too_often_is_refused() {
     let again = issue(answer(&first).expect("a resend does not count"));
     assert_eq!(again.certificate.serial, issued.certificate.serial);
     issue(second);
-    // Once it has arrived, the same request is a new one, and counts.
+    // After the delivery, the same request is a new one, and counts.
     stage.authority.delivered(&issued);
     let refused = answer(&first).unwrap_err();
     assert!(matches!(refused, Refused::TooMany { certificates: 2, .. }), "{refused}");
@@ -217,7 +218,7 @@ fn one_request_that_is_kept_gets_no_second_certificate_beyond_the_limit() {
     assert!(matches!(error, IssueError::Refused(Refused::TooMany { .. })), "{error}");
 }
 
-/// A vendor that certifies two names per station, and none on a black list.
+/// A vendor's policy that allows two names per station, and refuses stolen stations.
 #[derive(Debug)]
 struct Vendor;
 
@@ -263,7 +264,7 @@ fn a_vendors_own_policy_has_its_say() {
     );
 }
 
-/// Another authority: OpenSSL with its own key, which answers as it is told.
+/// Another authority: OpenSSL with its own key. The test sets its answers.
 #[derive(Debug)]
 struct ByOpenssl {
     folder: Openssl,
@@ -324,7 +325,7 @@ impl Clock for Behind {
     }
 }
 
-/// A02.FR.06 as the errata have it: certificates of the future are invalid, and clocks differ.
+/// A02.FR.06 with its errata: certificates of the future are invalid, and clocks differ.
 #[test]
 fn a02_fr_06_the_clock_of_another_authority_may_be_a_little_ahead() {
     let stage = Stage::new(CaSettings::new("Example"));
@@ -376,7 +377,8 @@ fn a02_fr_04_a_request_is_forwarded_and_the_answer_is_checked() {
     assert!(matches!(refused("-subj /O=Other/CN=SN-0001"), ExternalError::OtherSubject { .. }));
     assert!(matches!(refused("-extfile ca.ext"), ExternalError::IsAuthority));
     assert!(matches!(refused("-days -1"), ExternalError::NotValidNow));
-    // A00.FR.512, A00.FR.514, RFC 5280, 4.2: what the CSMS and the station would refuse.
+    // A00.FR.512, A00.FR.514, RFC 5280 §4.2: certificates that the CSMS and the station would
+    // refuse.
     for (file, reason) in [
         ("server.ext", "does not allow clientAuth"),
         ("encipher.ext", "lacks digitalSignature"),
@@ -392,7 +394,7 @@ fn a02_fr_04_a_request_is_forwarded_and_the_answer_is_checked() {
     assert_eq!((entries.entries(), entries.index().signed().count()), (24, 1), "every one is on record");
     assert_eq!(entries.index().unfinished(), 0);
 
-    // Somebody else's key is not forwarded.
+    // The key of another station is not forwarded.
     external.tell("");
     let other = Applicant { identity: "CS002".parse().unwrap(), serial_number: "SN-0001".into() };
     let (_, decision) = authority.answer(&request(&csr_of(&stage)), &other);

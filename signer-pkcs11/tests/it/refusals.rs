@@ -9,7 +9,7 @@ use crate::{
     openssl::{Openssl, P256},
 };
 
-/// Answers a request and returns reason code and additional information of the refusal.
+/// Answers a request, and returns the reason code and the additional information of the refusal.
 fn refused(stage: &Stage, csr: &str, station: &Applicant) -> (String, Refused) {
     let (response, decision) = stage.authority.answer(&request(csr), station);
     assert_eq!(response.status, GenericStatusEnumType::Rejected, "{csr}");
@@ -32,7 +32,7 @@ fn a02_fr_12_the_subject_must_be_the_stations() {
         &csr("SN-0002", "Example"),
         "the subject's CN is \"SN-0002\"; for this station it must be \"SN-0001\"",
     );
-    // "contains" is not enough, in either direction, and case counts.
+    // A name that contains the other is not enough, in either direction, and case matters.
     for name in ["SN-00011", "XSN-0001", "SN-000", "sn-0001", "CS001"] {
         assert!(matches!(refused(&stage, &csr(name, "Example"), &station()).1, Refused::CommonName { .. }));
     }

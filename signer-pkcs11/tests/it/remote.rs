@@ -1,4 +1,4 @@
-//! A token in another process, as a network HSM is: SoftHSM behind a `p11-kit server`, which is
+//! A token in another process, like a network HSM: SoftHSM behind a `p11-kit server`, which is
 //! killed and stopped.
 
 use std::{
@@ -47,7 +47,7 @@ pub(crate) fn server() -> Served {
 }
 
 impl Served {
-    /// What a child has to know of it.
+    /// The environment variables for a child that uses it.
     pub(crate) fn environment(&self) -> [(&str, String); 3] {
         [
             (ADDRESS, format!("unix:path={}", self.socket.display())),
@@ -81,7 +81,7 @@ fn socket() -> PathBuf {
     told(ADDRESS).strip_prefix("unix:path=").unwrap().into()
 }
 
-/// Starts another server where the first one was.
+/// Starts another server at the same socket.
 pub(crate) fn restart() -> Server {
     std::fs::remove_file(socket()).unwrap();
     serve(&socket(), &told("TOKEN").parse().unwrap())
@@ -108,7 +108,7 @@ fn a_server_that_was_killed_and_started_again() {
     signal(group(), Signal::KILL);
     let error = sign(&key).unwrap_err();
     assert!(matches!(error, SignError::Token(_)), "{error}");
-    // After some failures the token is not even asked any more.
+    // After some failures the token is no longer called.
     let begin = Instant::now();
     let refused = until(Duration::from_secs(60), || match sign(&key) {
         Err(SignError::Unavailable { retry_after }) => Ok(retry_after),
@@ -117,7 +117,7 @@ fn a_server_that_was_killed_and_started_again() {
     assert!(refused <= Duration::from_secs(60), "{:?}", begin.elapsed());
     let _again = restart();
     until(Duration::from_secs(100), || sign(&key));
-    // Other work than signing has healed too.
+    // Other calls than signatures have recovered too.
     assert_eq!(token.find_key(key.uri()).unwrap().public_key(), key.public_key());
     token.destroy_key(key.uri()).unwrap();
 }
@@ -164,8 +164,7 @@ fn a_server_that_is_stopped_for_ever() {
         other => Err(other),
     };
     until(Duration::from_secs(60), refused);
-    // Closing it does not wait for ever, and neither does the end of the process: the parent sees
-    // that.
+    // Closing it ends in time, and so does the end of the process. The parent checks that.
     drop(key);
     token.shutdown();
 }
@@ -175,7 +174,7 @@ fn a_spare_key_signs_while_the_first_token_is_gone() {
     if !is_child() {
         return with_server("remote::a_spare_key_signs_while_the_first_token_is_gone");
     }
-    // The same key in the same token, by two ways: through the server, and directly.
+    // The same key in the same token, reached in two ways: through the server, and directly.
     let remote = open(Duration::from_secs(10));
     let key = generate(&remote);
     let options = TokenOptions::new().module(module()).pin(Pin::new(PIN));

@@ -36,7 +36,7 @@ static ulong get_token_info(ulong slot, struct info *info) {
 }
 
 static ulong login(ulong session, ulong user, char *pin, ulong length) {
-    /* Leaves a trace of each attempt. */
+    /* Logs each attempt. */
     if (is("fails-to-log-in")) {
         FILE *log = fopen(getenv("SHIM_LOG"), "a");
         fputs("login\n", log);
@@ -52,7 +52,7 @@ static ulong destroy_object(ulong session, ulong object) {
 }
 
 static ulong get_attribute_value(ulong session, ulong object, void *template, ulong count) {
-    /* Somebody else destroys the object that is about to be read. */
+    /* The object is destroyed before it is read, as by another process. */
     if (strncmp(fault, "vanishes-", 9) == 0 && ++reads == atoi(fault + 9))
         ((ulong (*)(ulong, ulong)) real->call[DestroyObject])(session, object);
     return ((ulong (*)(ulong, ulong, void *, ulong)) real->call[GetAttributeValue])(session, object, template, count);

@@ -1,4 +1,4 @@
-//! A token with a fault that real tokens have shown: SoftHSM behind a module of ours, which a C
+//! A token with a fault that real tokens have shown: SoftHSM behind our own module, which a C
 //! compiler builds from `shim.c`.
 
 use std::process::{Command, Output};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{hsm::Desk, openssl::Openssl, softhsm::module};
 
-/// A desk whose commands reach its token through the shim.
+/// A folder whose commands reach their token through the shim.
 struct Shim {
     desk: Desk,
     folder: Openssl,
@@ -52,7 +52,7 @@ fn a_token_that_keeps_keys() {
     let (success, said) = shim.json("keeps-keys", &destroy);
     let error = said["error"].as_str().unwrap_or_default();
     assert!(!success && error.contains("2 of its objects are still there"), "{said}");
-    // What a failed step takes back is held to the same.
+    // The removal of a key after a failed step is checked in the same way.
     let root = ["root", "--token", "TOKEN", "--label", "root", "--out", "root.pem"];
     let name = "x".repeat(65);
     let subject = ["--common-name", &name, "--organization", "Example"];
@@ -74,7 +74,7 @@ fn keys_that_vanish() {
         let (success, listed) = shim.json(&format!("vanishes-{read}"), &["list", "--token", "TOKEN"]);
         assert!(success, "read {read}: {listed}");
         let left = shim.desk.json(&["list", "--token", "TOKEN"]);
-        // The public half may have been destroyed: such a key is listed all the same.
+        // The public half may have been destroyed: such a key is listed nevertheless.
         let labels = |listed: &Value| {
             let keys = listed["keys"].as_array().unwrap().iter();
             keys.map(|key| key["label"].clone()).collect::<Vec<_>>()
@@ -119,7 +119,7 @@ fn a_selftest_generates_a_key() {
     assert_eq!(listed["keys"].as_array().unwrap().len(), 0, "nothing is left behind: {listed}");
 }
 
-/// opencryptoki writes the clock of its tokens so, and has CKF_CLOCK_ON_TOKEN.
+/// opencryptoki writes the clock of its tokens in this form, and sets CKF_CLOCK_ON_TOKEN.
 #[test]
 fn a_token_whose_clock_is_written_in_another_way() {
     let shim = Shim::new();
@@ -138,7 +138,7 @@ fn a_slot_that_cannot_be_read_is_named_with_the_reason() {
         !success && error.contains("there is no initialized token; cannot be read and was skipped: slot "),
         "{said}"
     );
-    // As the vendor's header and manual have it.
+    // As in the vendor's header and manual.
     assert!(error.contains("C_GetTokenInfo returned VendorDefined(0x80000123)"), "{error}");
     let (success, listed) = shim.json("unreadable", &["tokens"]);
     let state = listed["slots"][0]["state"].as_str().unwrap();
@@ -155,7 +155,7 @@ fn an_empty_list_of_slots() {
     }
 }
 
-/// Nobody knows whether such a token counts the PIN as wrong.
+/// Such a token may count the PIN as wrong.
 #[test]
 fn a_login_that_fails_for_another_reason_than_the_pin() {
     let shim = Shim::new();

@@ -8,7 +8,7 @@ use crate::softhsm::{new_token, options};
 
 const CHILD: &str = "SIGNER_PKCS11_TEST_CHILD";
 
-/// Runs itself as a child that is signing in four threads when its token is shut down, and then
+/// Runs itself as a child. The child signs in four threads when its token is shut down, and then
 /// ends.
 #[test]
 fn ordered_shutdown_while_signing() {
@@ -32,7 +32,7 @@ fn ordered_shutdown_while_signing() {
 fn child(uri: &str) {
     let token = Token::open(&uri.parse().unwrap(), &options()).unwrap();
     let key = token.generate_key(&KeyName::random("exit").unwrap(), KeyAlgorithm::EcdsaP256);
-    // Each run adds a key of the same label, so from the second run on the first one is used.
+    // Each run adds a key with the same label, so from the second run on the first key is used.
     let key = key.or_else(|_| token.find_key(&signer_pkcs11::Uri::new().with_object("exit"))).unwrap();
     let signing: Vec<_> = (0..4)
         .map(|_| {

@@ -37,8 +37,7 @@ fn tasks_and_threads_of_one_runtime() {
     runtime.block_on(async {
         let signature = key.sign(b"task").await.unwrap();
         key.public_key().verify_with(key.signature_algorithm(), b"task", &signature).unwrap();
-        // As a TLS handshake does it: rustls signs inside poll, inside block_on, on a blocking
-        // thread.
+        // As in a TLS handshake: rustls signs inside poll, inside block_on, on a blocking thread.
         let handshake = {
             let key = key.clone();
             move || Handle::current().block_on(async move { key.sign_blocking(b"handshake") })
@@ -59,7 +58,7 @@ fn a_stranger_logs_out_and_signing_heals() {
     for _ in 0..8 {
         assert_signs(&key, b"after");
     }
-    // Other work than signing heals too, and so does the first signature of a thread.
+    // Other calls than signatures recover too, and so does the first signature of a thread.
     session.logout().unwrap();
     let fresh = Token::open(key.token().uri(), &options()).unwrap().find_key(key.uri()).unwrap();
     session.logout().unwrap();
@@ -93,7 +92,7 @@ fn nobody_waits_beyond_the_deadline() {
     let patient = Token::open(&uri, &options()).unwrap();
     let made = key(&patient);
     let hasty = Token::open(&uri, &options().sign_timeout(Duration::ZERO)).unwrap();
-    // Finding a key makes no signature.
+    // Finding a key does not sign.
     let key = hasty.find_key(made.uri()).unwrap();
     assert!(matches!(key.sign_blocking(b"x").unwrap_err(), SignError::Timeout { .. }));
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();

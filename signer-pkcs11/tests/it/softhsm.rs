@@ -11,8 +11,8 @@ use signer_pkcs11::{Pin, Token, TokenOptions, Uri, init_token, module_from_envir
 pub(crate) const PIN: &str = "1234";
 pub(crate) const SO_PIN: &str = "12345678";
 
-/// A stranger does not know the crate's own lock around SoftHSM's list of slots, so the tests have
-/// one too.
+/// Code outside the crate does not use the crate's lock around SoftHSM's list of slots, so the
+/// tests have a lock too.
 static SLOTS: RwLock<()> = RwLock::new(());
 
 /// SoftHSM's shared library.
@@ -23,12 +23,12 @@ pub(crate) fn module() -> PathBuf {
     )
 }
 
-/// Options that reach every token made here.
+/// Options that open every token created here.
 pub(crate) fn options() -> TokenOptions {
     TokenOptions::new().module(module()).pin(Pin::new(PIN))
 }
 
-/// A new token's URI; its label begins with `name` and is unique.
+/// The URI of a new token. Its label begins with `name` and is unique.
 pub(crate) fn new_token(name: &str) -> Uri {
     let mut random = [0; 6];
     getrandom::fill(&mut random).unwrap();
@@ -42,9 +42,9 @@ pub(crate) fn token(name: &str) -> Token {
     Token::open(&new_token(name), &options()).unwrap()
 }
 
-/// The same module through another object, as a stranger in the same process has it.
+/// The same module through another object, as other code in the same process uses it.
 pub(crate) fn stranger() -> Pkcs11 {
-    // The crate under test has loaded it before; whoever comes second gets
+    // The crate under test has initialized the module before, so the second call gets
     // CryptokiAlreadyInitialized.
     let context = Pkcs11::new(module()).unwrap();
     let _ = context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK));

@@ -1,7 +1,7 @@
 //! One suite over five tokens: SoftHSM, a TPM (tpm2-pkcs11 on swtpm), SoftHSM in another process
 //! (p11-kit), opencryptoki, and NSS (softokn through p11-kit).
 //!
-//! What a token cannot do is named in the expectation, and printed.
+//! Each test names the features that its token does not have, and prints them.
 
 use std::path::Path;
 
@@ -19,16 +19,17 @@ use crate::{
     tpm::{Tpm, new_tpm_token, open, tpm_module},
 };
 
-/// Everything that is asked of a token, for every kind of key that it has. Returns what it has not.
+/// All operations of a token, for every kind of key that it supports. Returns the unsupported
+/// kinds.
 fn suite(module: &Path, uri: &Uri) -> Vec<KeyAlgorithm> {
     let mut absent = Vec::new();
     for algorithm in KeyAlgorithm::ALL.iter().copied() {
-        // Opened anew for each: a TPM without a resource manager holds few keys at a time.
+        // Opened again for each kind: a TPM without a resource manager holds few keys at a time.
         let token = open(module, uri, PIN).unwrap();
         let name = KeyName::random(format!("{algorithm}")).unwrap();
         match token.generate_key(&name, algorithm) {
             Ok(key) => check(&token, &key),
-            // The last one: what the token made cannot be used, and was destroyed again.
+            // `PublicKey`: the generated key cannot be used, and was destroyed again.
             Err(KeyError::Unsupported { .. } | KeyError::Generate { .. } | KeyError::PublicKey { .. }) => {
                 println!("absent in {}: {algorithm}", token.label());
                 absent.push(algorithm);
@@ -49,7 +50,7 @@ fn check(token: &Token, key: &Key) {
     let error = token.generate_key(key.name(), algorithm).unwrap_err();
     assert!(matches!(error, KeyError::Exists { .. }), "{error}");
 
-    // As TLS 1.2 and 1.3 ask for it.
+    // The algorithms that TLS 1.2 and 1.3 request.
     let rsa = [
         SignatureAlgorithm::RsaPssSha256,
         SignatureAlgorithm::RsaPssSha384,
@@ -97,7 +98,7 @@ fn on_softhsm_in_another_process() {
     if !is_child() {
         return run("suite::on_softhsm_in_another_process", &server().environment());
     }
-    // p11-kit 0.24 passes on only what it knows.
+    // p11-kit 0.24 forwards only the mechanisms that it knows.
     assert_eq!(suite(&client(), &told("TOKEN").parse().unwrap()), [KeyAlgorithm::Ed25519]);
 }
 

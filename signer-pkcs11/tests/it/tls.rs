@@ -1,5 +1,5 @@
-//! TLS by keys in tokens on both ends, over pipes in memory, each end judged by webpki on the
-//! other.
+//! TLS with keys in tokens on both ends, over pipes in memory. Each end verifies the other with
+//! webpki.
 
 use std::sync::Arc;
 
@@ -32,13 +32,13 @@ fn certified(pem: &str, key: &Key) -> Arc<SingleCertAndKey> {
     Arc::new(SingleCertAndKey::from(certified))
 }
 
-/// Carries bytes to and fro until neither side has any left.
+/// Carries bytes in both directions until neither side has any left.
 fn shake_hands(client: &mut Connection, server: &mut Connection) -> Result<(), rustls::Error> {
     while carry(client, server)? + carry(server, client)? > 0 {}
     Ok(())
 }
 
-/// Carries what one end has written to the other, and says how many bytes that was.
+/// Carries the bytes that one end has written to the other, and returns their number.
 fn carry(from: &mut Connection, to: &mut Connection) -> Result<usize, rustls::Error> {
     let mut bytes = Vec::new();
     while from.wants_write() {
@@ -115,7 +115,7 @@ fn check(stage: &Stage, server_key: &Key, station_key: &Key) {
     }
 }
 
-/// A handshake by TLS 1.3, the server's chain and key being these.
+/// A handshake by TLS 1.3, with this chain and key of the server.
 fn connect(root: &str, chain: &str, key: &Key) -> Result<(), rustls::Error> {
     let server = ServerConfig::builder().with_no_client_auth().with_cert_resolver(certified(chain, key));
     let mut roots = RootCertStore::empty();
@@ -147,7 +147,7 @@ fn a00_fr_505_a_chain_by_pss_as_we_sign_it_and_as_openssl_does_by_default() {
             "x509 -req -in sub.csr -CA root.pem -CAkey root.key -CAcreateserial -extfile sub.cnf -out sub.pem \
              -sigopt rsa_padding_mode:pss {salt}"
         ));
-        // Requests and chains with any salt are read; it is the peers that refuse some.
+        // This crate reads requests and chains with salts of any length. Some peers refuse them.
         let above = openssl.read("sub.pem") + &root;
         let authority = CertificateAuthority::new(sub.clone(), &above, CaSettings::new("Example")).unwrap();
         let name = ServerName::new("csms.example.com").unwrap();

@@ -1,4 +1,4 @@
-//! Opening tokens: found, not found, and the PIN that is tried once.
+//! Opening tokens: found, not found, and a PIN that is sent once.
 
 use cryptoki::{session::UserType, types::AuthPin};
 use signer_pkcs11::{
@@ -27,8 +27,8 @@ fn a_wrong_pin_is_tried_exactly_once() {
     assert!(matches!(&error, TokenError::PinIncorrect { token } if token == label), "{error}");
     assert!(error.to_string().contains("tried once"), "{error}");
 
-    // Make the wrong PIN the right one behind the crate's back: an attempt would succeed now. None
-    // is made.
+    // Makes the wrong PIN the right one without this crate: an attempt would succeed now. No
+    // attempt is made.
     let context = stranger();
     let slot = slot(&context, label);
     assert!(context.get_token_info(slot).unwrap().user_pin_count_low());
@@ -73,7 +73,7 @@ fn the_pin_is_read_from_a_file() {
     let missing = uri.with_pin_source(PinSource::File(folder.path().join("none")));
     let error = Token::open(&missing, &TokenOptions::new()).unwrap_err();
     assert!(matches!(error, TokenError::PinUnreadable { .. }), "{error}");
-    // An empty PIN would be a wrong one to the token, which counts those.
+    // The token would count an empty PIN as a wrong one.
     let serial = token.serial().to_owned();
     drop(token);
     for text in ["", "\r\n", "\u{feff}"] {
@@ -110,7 +110,7 @@ fn a_uri_that_fits_several_tokens_is_refused() {
     let _b = token("several");
     let error = Token::open(&Uri::new(), &options()).unwrap_err();
     assert!(matches!(error, TokenError::Ambiguous { .. }), "{error}");
-    // Two of one label are told apart by what the message shows.
+    // The message shows how two tokens with one label differ.
     let (first, second) = (new_token("same"), new_token("same"));
     let label = first.token().unwrap();
     let context = stranger();
@@ -124,7 +124,7 @@ fn a_uri_that_fits_several_tokens_is_refused() {
     Token::open(&first, &options()).unwrap();
 }
 
-/// RFC 7512: each attribute narrows what is found.
+/// RFC 7512: each attribute restricts the result.
 #[test]
 fn a_token_is_found_by_its_slot_and_its_library() {
     let uri = new_token("slots");
@@ -157,7 +157,7 @@ fn a_token_is_found_by_its_slot_and_its_library() {
         let wrong = written(&[(name, "other")]);
         let error = Token::open(&wrong, &options()).unwrap_err();
         assert!(matches!(error, TokenError::TokenNotFound { .. }), "{name}: {error}");
-        // The URI of a key is held to the same.
+        // The same holds for the URI of a key.
         let of_key = wrong.with_object("k").with_id(key.name().id());
         let error = open.find_key(&of_key).unwrap_err();
         assert!(matches!(error, KeyError::OtherToken { .. }), "{name}: {error}");
@@ -256,7 +256,7 @@ fn a_token_that_was_left_without_a_user_pin_gets_it() {
     let so_pin = AuthPin::from(SO_PIN.to_owned());
     context.init_token(free, &so_pin, &label).unwrap();
     let pins = (Pin::new(SO_PIN), Pin::new(PIN));
-    // Another security officer does not take it over.
+    // The PIN of another security officer is refused.
     let error = init_token(&module(), &label, &Pin::new("87654321"), &pins.1).unwrap_err();
     assert!(matches!(error, TokenError::SoPin { .. }), "{error}");
     assert!(error.to_string().contains("give the one that it was initialized with"), "{error}");

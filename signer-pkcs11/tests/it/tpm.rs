@@ -1,4 +1,4 @@
-//! A TPM: tpm2-pkcs11 on swtpm, whose PIN locks, whose sessions run out, and which goes away.
+//! A TPM: tpm2-pkcs11 on swtpm. Its PIN locks, its sessions are few, and it can disappear.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,15 +19,15 @@ use crate::{
 const TPM_PACKAGES: &str =
     "dbus libtpm2-pkcs11-1 libtss2-tcti-swtpm0 libtss2-tcti-tabrmd0 swtpm swtpm-tools tpm2-abrmd";
 
-/// Runs a program beside a resource manager, as the kernel has one for a real TPM: a TPM holds
-/// three objects at a time, and a key that was refused half-made counts as one.
+/// Runs a program beside a resource manager, such as the kernel has for a real TPM: a TPM holds
+/// three objects at a time, and a partly generated key that was refused counts as one.
 const MANAGED: &str = "
     tpm2-abrmd --allow-root --session --tcti=\"$TPM\" --logger=stdout >/dev/null 2>&1 & export MANAGER=$!
     until dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner \
         string:com.intel.tss2.Tabrmd 2>/dev/null | grep -q true; do kill -0 $MANAGER || exit 1; done
     \"$@\"; code=$?; kill $MANAGER; exit $code";
 
-/// A software TPM of its own for each test, and the environment by which the module finds it.
+/// A software TPM for one test, and the environment in which the module finds it.
 pub(crate) struct Tpm {
     server: Server,
     folder: tempfile::TempDir,
@@ -57,7 +57,7 @@ impl Tpm {
             ("TPM2_PKCS11_STORE", folder.join("store").display().to_string()),
             ("FOLDER", folder.display().to_string()),
             ("GROUP", self.server.group().to_string()),
-            // Every refused template is an error to it.
+            // The module logs every refused template as an error.
             ("TPM2_PKCS11_LOG_LEVEL", "0".to_owned()),
             ("TSS2_LOG", "all+NONE".to_owned()),
         ];
@@ -69,7 +69,7 @@ impl Tpm {
 fn power_on(folder: &Path) -> Server {
     let (socket, control) = (folder.join("tpm"), folder.join("tpm.ctrl"));
     for path in [&socket, &control] {
-        // Left by one that was killed.
+        // A TPM that was killed leaves this file.
         let _ = std::fs::remove_file(path);
     }
     let mut command = Command::new("swtpm");
@@ -92,7 +92,7 @@ pub(crate) fn new_tpm_token() -> Uri {
 }
 
 pub(crate) fn open(module: &Path, uri: &Uri, pin: &str) -> Result<Token, TokenError> {
-    // A key in a TPM takes its time, above all beside other tests.
+    // An operation with a key in a TPM takes long, especially beside other tests.
     let options = TokenOptions::new().module(module).pin(Pin::new(pin)).workers(1).without_keep_alive();
     Token::open(uri, &options.sign_timeout(Duration::from_secs(60)))
 }
@@ -120,7 +120,7 @@ fn manage() -> Server {
     Server::start(manager, TPM_PACKAGES)
 }
 
-/// For a token that was left alone to be asked again.
+/// The longest time until a token that was not called for a while is called again.
 const LIMIT: Duration = Duration::from_secs(150);
 
 #[test]
@@ -137,7 +137,7 @@ fn a_tpm_that_loses_its_power() {
     assert!(matches!(error, SignError::Token(_)), "{error}");
     let _again = (power_on(Path::new(&told("FOLDER"))), manage());
     until(LIMIT, || sign(&key));
-    // Other work than signing has healed too.
+    // Other calls than signatures have recovered too.
     assert_eq!(token.find_key(key.uri()).unwrap().public_key(), key.public_key());
     token.destroy_key(key.uri()).unwrap();
 }
@@ -167,7 +167,7 @@ fn a_tpm_locks_after_three_wrong_pins_and_each_was_tried_once() {
     let module = tpm_module();
     let error = |pin: &str| open(&module, &uri, pin).unwrap_err();
     for _ in 0..5 {
-        // Were it asked each time, the token would be locked by now.
+        // If each attempt reached the token, it would be locked by now.
         assert!(matches!(
             error("0001"),
             TokenError::PinIncorrect { .. } | TokenError::PinRefusedBefore { .. }
@@ -215,7 +215,8 @@ fn a_tpm_that_has_no_session_left() {
         assert!(taken.len() < 5000, "there is no limit");
     };
     assert!(error.to_string().contains("ession"), "{error} after {}", taken.len());
-    // What is open goes on; another opening fails cleanly, and goes through when there is room.
+    // An open token continues to work. Another opening fails cleanly, and succeeds when a session
+    // is free.
     key.sign_blocking(b"x").unwrap();
     let error = open(&module, &uri, PIN).unwrap_err();
     assert!(matches!(error, TokenError::Token { .. }), "{error:?}");

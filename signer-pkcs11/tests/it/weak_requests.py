@@ -1,6 +1,6 @@
-"""Writes requests by RSA keys that are weak on purpose, for CN=CS-0001, O=Example, each with a valid signature.
+"""Writes requests with RSA keys that are weak on purpose, for CN=CS-0001, O=Example, each with a valid signature.
 
-No library makes such keys any more, so the primes are made here, and the DER is written by hand. Argument: the folder.
+Libraries no longer generate such keys, so this script generates the primes and writes the DER. Argument: the folder.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
-//! The storage of the crate: one redb file.
+//! The default storage of the crate: one redb file.
 //!
-//! redb is a copy-on-write B-tree with two commit slots and checksums: a commit is either there or
-//! not, whatever was torn. Its default durability syncs the file before `commit` returns.
+//! redb is a copy-on-write B-tree with two commit slots and checksums: a commit is either complete
+//! or absent, whatever was torn. Its default durability syncs the file before `commit` returns.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -14,25 +14,25 @@ use crate::storage::{Change, Damaged, Loaded, Record, Storage, StorageError, Tab
 
 /// A redb database with the tables of [`Table::ALL`].
 pub(super) struct RedbFile {
-    /// `None` while it is dropped, and after it was closed and could not be opened again.
+    /// `None` while it is dropped, and after it was closed and could not be reopened.
     database: Option<Database>,
     access: Access,
     again: Again,
 }
 
-/// Opens what is closed.
+/// Reopens a closed database.
 pub(super) type Again = Box<dyn FnMut() -> Result<RedbFile, StorageError> + Send>;
 
-/// What may be done with a database.
+/// The access to a database.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     ReadWrite,
-    /// It is a copy in memory of a file that cannot be written.
+    /// Read only: the database is a copy in memory of a file that cannot be written.
     Read,
 }
 
 impl RedbFile {
-    /// `again` opens it when it was closed.
+    /// `again` reopens the database after it was closed.
     pub(super) fn new(database: Database, access: Access, again: Again) -> Self {
         Self { database: Some(database), access, again }
     }
@@ -79,7 +79,7 @@ impl Drop for RedbFile {
     }
 }
 
-/// Every record; what cannot be read is named.
+/// Reads every record, and names those that cannot be read.
 pub(super) fn read_all(database: &Database) -> Result<Loaded, StorageError> {
     let mut loaded = Loaded::default();
     let transaction =
@@ -87,7 +87,7 @@ pub(super) fn read_all(database: &Database) -> Result<Loaded, StorageError> {
     for table in Table::ALL {
         let opened = match transaction.open_table(definition(table)) {
             Ok(opened) => opened,
-            // Nothing was ever written to it.
+            // The table was never written.
             Err(TableError::TableDoesNotExist(_)) => continue,
             Err(error) => {
                 loaded.damaged.push(unreadable(table, error));
@@ -118,15 +118,15 @@ pub(super) fn read_all(database: &Database) -> Result<Loaded, StorageError> {
     Ok(loaded)
 }
 
-/// One transaction. Its durability is redb's default, `Durability::Immediate`: synced when `commit`
-/// returns.
+/// Commits one transaction. Its durability is redb's default, `Durability::Immediate`: synced when
+/// `commit` returns.
 fn write(database: &Database, changes: &[Change]) -> Result<(), StorageError> {
     let transaction = database.begin_write().map_err(failed)?;
     apply(&transaction, changes)?;
     transaction.commit().map_err(failed)
 }
 
-/// The changes, as a part of `transaction`.
+/// Applies the changes as part of `transaction`.
 pub(super) fn apply(transaction: &WriteTransaction, changes: &[Change]) -> Result<(), StorageError> {
     for change in changes {
         match change {
@@ -143,24 +143,25 @@ pub(super) fn apply(transaction: &WriteTransaction, changes: &[Change]) -> Resul
     Ok(())
 }
 
+/// Converts a panic of redb into an error.
+///
 /// redb reports nearly all damage as an error, but it trusts page contents whose checksums it has
-/// not read yet; what it then runs into may be a panic. Bytes on a disk must not take the station
-/// down, so a panic becomes an error here. (Not in a firmware that is built with
-/// `panic = "abort"`.)
+/// not read yet, and may then panic. Bytes on a disk must not stop the station, so a panic becomes
+/// an error here. (Not in a firmware that is built with `panic = "abort"`.)
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     let before = CATCHING.replace(true);
-    // After a panic in a commit the store is poisoned, after one in opening or loading it never
-    // comes to be: no broken state is looked at again.
+    // After a panic in a commit the store is poisoned. After a panic while the store is opened or
+    // loaded, the store is never created. So no broken state is read again.
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     CATCHING.set(before);
     done.map_err(|_| Panicked)
 }
 
-/// Whether a panic of this thread would be caught by the store, and become an error: redb may panic
-/// on a damaged file.
+/// Whether the store would catch a panic of this thread and convert it into an error: redb may
+/// panic on a damaged file.
 ///
-/// A program asks it in its panic hook, to print nothing about such a panic. The store itself sets
-/// no hook, which would be the whole process's.
+/// A panic hook of the program calls this function, and prints nothing about such a panic. The
+/// store itself sets no hook, because a hook belongs to the whole process.
 ///
 /// ```
 /// let print = std::panic::take_hook();
@@ -195,8 +196,8 @@ pub(super) fn failed(error: impl Into<redb::Error>) -> StorageError {
     if full { StorageError::Full { source } } else { StorageError::Write { source } }
 }
 
-/// Whether there is no room: on the disk, by the user's quota, or by the process's limit of file
-/// sizes.
+/// Whether there is no room: on the disk, in the user's quota, or within the process's limit of
+/// file sizes.
 pub(super) fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)

@@ -1,5 +1,5 @@
-//! The place under the database, which stays open and locked while the database in it is closed and
-//! opened again.
+//! The place under the database. It stays open and locked while the database in it is closed and
+//! reopened.
 
 use std::io;
 use std::ops::Bound;
@@ -9,17 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use program::causes;
 use redb::{BackendError, StorageBackend};
 
-/// A handle to a place; redb closes it with each database, the place itself is closed with the last
-/// handle.
+/// A handle to a place. redb closes a handle with each database; the place itself is closed with
+/// the last handle.
 #[derive(Clone, Debug)]
 pub(super) struct Kept(Arc<Place>);
 
 #[derive(Debug)]
 struct Place {
     backend: Box<dyn StorageBackend>,
-    /// The locks that redb has taken. Another process must not get in between two databases.
+    /// The locks that redb has taken. Another process must not gain access between two databases.
     locked: Mutex<Vec<Range>>,
-    /// A sync has failed, and none has succeeded since with everything written again.
+    /// A sync has failed, and there was no successful sync after a complete rewrite since then.
     is_unsynced: AtomicBool,
 }
 
@@ -34,10 +34,10 @@ impl Kept {
         }))
     }
 
-    /// After a sync has failed, writes everything again and syncs it.
+    /// Writes everything again after a failed sync, and syncs it.
     ///
-    /// Linux reports a failed write-back once and then counts the pages as written: what is read
-    /// afterwards may never reach the disk, and the next sync would succeed all the same.
+    /// Linux reports a failed write-back once, and then counts the pages as written: data that is
+    /// read afterwards may never reach the disk, although the next sync succeeds.
     pub(super) fn write_again(&self) -> io::Result<()> {
         if !self.0.is_unsynced.load(Ordering::Acquire) {
             return Ok(());
@@ -48,7 +48,7 @@ impl Kept {
             let rest = usize::try_from(length - offset).unwrap_or(PAGE_BYTES);
             let page = &mut page[..rest.min(PAGE_BYTES)];
             self.read(offset, page)?;
-            // A hole stays a hole: it would take room.
+            // A hole stays a hole, because writing it would take room.
             if page.iter().any(|byte| *byte != 0) {
                 self.write(offset, page)?;
             }

@@ -1,4 +1,4 @@
-//! What touches the disk.
+//! Access to the disk.
 
 mod database;
 mod kept;

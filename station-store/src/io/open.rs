@@ -1,5 +1,4 @@
-//! Opening a store: the file or another place, its format, and what to do where it cannot be
-//! written.
+//! Opens a store: the file or another backend, its format, and the case that it cannot be written.
 
 use std::error::Error;
 #[cfg(unix)]
@@ -19,15 +18,15 @@ use crate::storage::migration::{FORMAT, migrate};
 use crate::store::Store;
 
 impl Store {
-    /// Opens the store in the file `path`, and makes it if there is none. One of an older format is
-    /// migrated.
+    /// Opens the store in the file `path`, and creates it if there is none. A store of an older
+    /// format is migrated.
     ///
     /// The file is locked: a second process, or a second call, gets [`OpenError::Locked`]. On a
-    /// file system that is read-only the store is served as it is, and every change fails with
+    /// read-only file system the store can be read, and every change fails with
     /// [`StorageError::ReadOnly`]. Blocks on the disk.
     ///
     /// # Errors
-    /// [`OpenError`]. A record that cannot be read is no error here: see [`Store::damaged`].
+    /// [`OpenError`]. A record that cannot be read is not an error: see [`Store::damaged`].
     pub fn open(path: impl AsRef<Path>, settings: Settings) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let storage = open_file(path)?;
@@ -38,9 +37,9 @@ impl Store {
             .map_err(|source| OpenError::Load { path: path.to_owned(), source })
     }
 
-    /// Serves a store that lies elsewhere than in a file: in flash without a file system, or in a
-    /// test's memory. A backend that is empty, or holds no store yet because making one was
-    /// interrupted, gets a new one.
+    /// Opens a store on a backend other than a file: in flash without a file system, or in a test's
+    /// memory. If the backend is empty, or holds no store because its creation was interrupted, a
+    /// new store is created.
     ///
     /// Errors name the place `backend`.
     ///
@@ -64,13 +63,13 @@ impl Store {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Another process has it open.
+    /// Another process has the store open.
     #[error("{} is in use by another process; only one may have the store open", path.display())]
     Locked {
         /// The file.
         path: PathBuf,
     },
-    /// A newer release wrote it.
+    /// A newer release wrote the store.
     #[error(
         "{} is of format {found}, and this release knows formats up to {known}; use the release that wrote it, or a later one",
         path.display()
@@ -80,10 +79,10 @@ pub enum OpenError {
         path: PathBuf,
         /// The format in the file.
         found: u64,
-        /// The newest format that is known.
+        /// The newest format that this release supports.
         known: u64,
     },
-    /// The file is no store, or its first bytes are damaged.
+    /// The file is not a store, or its first bytes are damaged.
     #[error(
         "{} is not a certificate store, or its first bytes are damaged; restore it from a copy, move it away, or name another file",
         path.display()
@@ -92,21 +91,21 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// The file cannot be opened or made.
+    /// The file cannot be opened or created.
     #[error("cannot open {}; the directory must exist and be writable", path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// What the disk says.
+        /// The system's error.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The file is damaged beyond what redb repairs.
-    #[error("{} is damaged; restore it from a copy, or move it away and provision the station anew", path.display())]
+    /// The file is damaged beyond redb's repair.
+    #[error("{} is damaged; restore it from a copy, or move it away and provision the station again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What redb says.
+        /// redb's error.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
@@ -117,7 +116,7 @@ pub enum OpenError {
         path: PathBuf,
         /// The format in the file.
         found: u64,
-        /// How it failed.
+        /// The cause.
         #[source]
         source: StorageError,
     },
@@ -126,7 +125,7 @@ pub enum OpenError {
     Load {
         /// The file.
         path: PathBuf,
-        /// How.
+        /// The cause.
         #[source]
         source: StorageError,
     },
@@ -139,8 +138,8 @@ fn open_file(path: &Path) -> Result<RedbFile, OpenError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(path).map_err(failed)?,
         Err(source) => return Err(failed(Box::new(source))),
     }
-    // redb locks, repairs and so writes when it opens. Where that cannot be, a copy in memory can
-    // be repaired just as well.
+    // redb locks and repairs a file when it opens it, and so writes to it. If the file cannot be
+    // written, a copy in memory is repaired instead.
     if let Err(error) = OpenOptions::new().read(true).write(true).open(path)
         && matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
     {
@@ -166,7 +165,7 @@ fn open_file(path: &Path) -> Result<RedbFile, OpenError> {
     open_kept(path.to_owned(), backend)
 }
 
-/// Opens the database in a place that stays locked when it is closed to be opened again.
+/// Opens the database in a place that stays locked while the database is closed and reopened.
 fn open_kept(path: PathBuf, kept: Kept) -> Result<RedbFile, OpenError> {
     let database = opened(&path, || builder().create_with_backend(kept.clone()))?;
     let database = checked(&path, database)?;
@@ -193,7 +192,7 @@ fn opened(
         .map_err(|error| open_error(path, error))
 }
 
-/// The database, if it is a store, in the present format.
+/// The database in the present format, if it is a store.
 fn checked(path: &Path, database: Database) -> Result<Database, OpenError> {
     match format(path, &database)? {
         Some(FORMAT) => {}
@@ -210,8 +209,8 @@ fn checked(path: &Path, database: Database) -> Result<Database, OpenError> {
     Ok(database)
 }
 
-/// The format that the file says it has. An empty database is a store whose making was interrupted,
-/// and gets it now.
+/// The format number in the file. An empty database is a store whose creation was interrupted; it
+/// gets the format number now.
 fn format(path: &Path, database: &Database) -> Result<Option<u64>, OpenError> {
     let damaged = |source| OpenError::Damaged { path: path.to_owned(), source };
     guarded(|| -> Result<Option<u64>, redb::Error> {
@@ -225,7 +224,7 @@ fn format(path: &Path, database: &Database) -> Result<Option<u64>, OpenError> {
         let empty = transaction.list_tables()?.next().is_none()
             && transaction.list_multimap_tables()?.next().is_none();
         if !empty || path != Path::new("backend") {
-            // A redb file of someone else's.
+            // A redb file of another program.
             return Ok(None);
         }
         drop(transaction);
@@ -254,18 +253,18 @@ fn bring_up(database: &Database, found: u64) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Makes an empty store beside `path` and moves it there, so that a crash never leaves half a store
-/// under the name.
+/// Creates an empty store beside `path` and moves it there, so that a crash never leaves half a
+/// store under the name.
 fn create(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
-    // Two processes that start at the same time must neither write into the same file beside it,
-    // nor move a new store over one that is in use already. The lock ends with the handle.
-    // (Elsewhere than on Unix a directory is no file.)
+    // Two processes that start at the same time must neither write into the same temporary file,
+    // nor move a new store over one that is already in use. The lock ends with the handle. (On
+    // systems other than Unix a directory cannot be opened as a file.)
     #[cfg(unix)]
     let directory = {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = File::open(parent.unwrap_or(Path::new(".")))?;
-        // A file system that cannot lock directories keeps no process out, and is served all the
-        // same.
+        // A file system that cannot lock directories excludes no process, but is supported
+        // nevertheless.
         while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
         if path.try_exists()? {
             return Ok(());
@@ -280,20 +279,20 @@ fn create(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
         let _ = std::fs::remove_file(&beside);
         return Err(error);
     }
-    // The new name is durable only when the directory is.
+    // The new name is durable only after the directory is synced.
     #[cfg(unix)]
     directory.sync_all()?;
     Ok(())
 }
 
-/// An empty store, synced.
+/// Creates an empty store, and syncs it.
 fn create_beside(beside: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // The names of the keys are for the owner only.
+        // Only the owner may read the names of the keys.
         options.mode(0o600);
     }
     let file = options.open(beside)?;
@@ -304,14 +303,14 @@ fn create_beside(beside: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// What a place begins with.
+/// The kind of data at the beginning of a place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Start {
     /// A database.
     Store,
-    /// No database yet: redb makes one known last of all when it makes one.
+    /// No database yet: when redb creates a database, it writes the magic number last.
     Nothing,
-    /// Neither: data of another program, or a database whose first bytes are damaged.
+    /// Data of another program, or a database whose first bytes are damaged.
     Other,
 }
 
@@ -336,14 +335,14 @@ fn open_error(path: &Path, error: DatabaseError) -> OpenError {
     let path = path.to_owned();
     match error {
         DatabaseError::DatabaseAlreadyOpen => OpenError::Locked { path },
-        // What redb says of a file without its magic number.
+        // redb's error for a file without its magic number.
         DatabaseError::Storage(redb::StorageError::Io(source))
             if source.kind() == io::ErrorKind::InvalidData =>
         {
             OpenError::NotAStore { path }
         }
-        // Read beyond the end, or where no file reaches: pointers of the database that are damaged,
-        // or an end that is missing.
+        // A read beyond the end, or at an offset that no file reaches: pointers of the database are
+        // damaged, or its end is missing.
         DatabaseError::Storage(redb::StorageError::Io(source))
             if matches!(source.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput) =>
         {
@@ -362,6 +361,6 @@ const MAGIC: &[u8; 9] = b"redb\x1A\x0A\xA9\x0D\x0A";
 const VERSION: TableDefinition<'static, &'static str, u64> = TableDefinition::new("format");
 const VERSION_KEY: &str = "version";
 
-/// redb's page cache. Everything is kept parsed in memory, so the cache only has to serve the next
-/// commit.
+/// redb's page cache. All records are kept parsed in memory, so the cache only has to serve the
+/// next commit.
 const CACHE_BYTES: usize = 512 * 1024;

@@ -1,7 +1,7 @@
-//! Trust bundles: a PEM file per use, for other programs that use OpenSSL.
+//! Trust bundles: one PEM file per use, for other programs that use OpenSSL.
 //!
-//! They are derived from the store and never read back. Each is replaced atomically, so a neighbour
-//! that opens one sees all of the old roots or all of the new ones.
+//! They are derived from the store and never read back. Each is replaced atomically, so a program
+//! that opens one reads all of the old roots or all of the new ones.
 
 use std::path::PathBuf;
 
@@ -15,25 +15,25 @@ use crate::uses::RootUse;
 
 impl Store {
     /// Writes `csms.pem`, `manufacturer.pem`, `v2g.pem`, `mo.pem` and `oem.pem` into `directory`,
-    /// which must exist, and replaces each after every change of the roots in it, before the CSMS
-    /// gets its answer.
+    /// which must exist. Replaces each after every change of its roots, before the CSMS gets its
+    /// answer.
     ///
-    /// Everybody may read them (mode 0644); no key is ever in them. A use without roots has a file
-    /// without certificates. A fallback root is in `csms.pem` as well, for a neighbour cannot try
-    /// one after the other. Blocks on the disk.
+    /// All users may read the files (mode 0644); they never contain a key. A use without roots has
+    /// a file without certificates. `csms.pem` also contains a fallback root, because other
+    /// programs cannot try one root after the other. Blocks on the disk.
     ///
-    /// A change of the store stands although a bundle cannot be replaced afterwards; that is
-    /// logged, and tried again with the next change, whatever it is about, and by
+    /// A change of the store stays in force even if a bundle cannot be replaced afterwards. The
+    /// failure is logged. The replacement is retried with the next change of any kind, and by
     /// [`Store::retry_trust_bundles`].
     ///
     /// # Errors
-    /// [`TrustError`] when one cannot be written now; it is tried again all the same.
+    /// [`TrustError`] if a bundle cannot be written now. It is retried nevertheless.
     pub fn write_trust_bundles(&self, directory: impl Into<PathBuf>) -> Result<(), TrustError> {
         self.observe(Box::new(Bundles { directory: directory.into() }))
     }
 
-    /// Replaces the trust bundles again that could not be replaced after a change. False: one still
-    /// cannot; the log says why. Blocks on the disk.
+    /// Retries the replacement of bundles that could not be replaced after a change. Returns false
+    /// if one still cannot be replaced; the log contains the reason. Blocks on the disk.
     pub fn retry_trust_bundles(&self) -> bool {
         self.retry_observer()
     }

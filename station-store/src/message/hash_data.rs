@@ -1,6 +1,6 @@
 //! Hash data in the types of each version, which have the same fields.
 
-/// Between hash data and the types of one version.
+/// Converts between hash data and the types of one version.
 macro_rules! hash_data_message {
     ($data:ty, $algorithm:ty) => {
         impl crate::message::HashDataMessage for $data {

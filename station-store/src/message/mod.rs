@@ -1,12 +1,12 @@
-//! The CSMS's certificate messages, in whatever version of OCPP, and their answers.
+//! The CSMS's certificate messages in every version of OCPP, and their answers.
 //!
 //! [`Store::install`], [`Store::installed_certificate_ids`], [`Store::delete`] and
-//! [`Store::certificate_signed`] take the messages of every version: those of [`ocpp_types::v201`]
-//! always, those of `v16` and `v21` with the features of these names. A firmware with message types
-//! of its own implements the four traits for them.
+//! [`Store::certificate_signed`] accept the messages of every version: those of
+//! [`ocpp_types::v201`] always, those of `v16` and `v21` with the features of these names. A
+//! firmware with message types of its own implements the four traits for them.
 //!
-//! Nothing is decided here: outcomes of the store become responses, with reason codes from the
-//! official list only.
+//! This module decides nothing. It converts outcomes of the store into responses, with reason codes
+//! from the official list only.
 
 mod hash_data;
 #[cfg(feature = "v16")]
@@ -33,7 +33,7 @@ use crate::storage::StorageError;
 use crate::store::Store;
 use crate::uses::{CertificateSigningUse, RootUse};
 
-/// InstallCertificate of some version of OCPP.
+/// InstallCertificate of one version of OCPP.
 pub trait InstallMessage {
     /// The answer.
     type Response;
@@ -41,23 +41,23 @@ pub trait InstallMessage {
     fn root_use(&self) -> RootUse;
     /// `certificate`, PEM
     fn pem(&self) -> &str;
-    /// The answer that says `answer`.
+    /// Converts `answer` into the response.
     fn response(answer: InstallAnswer) -> Self::Response;
 }
 
-/// GetInstalledCertificateIds of some version of OCPP.
+/// GetInstalledCertificateIds of one version of OCPP.
 pub trait InventoryMessage {
     /// The answer.
     type Response;
-    /// Whether `certificateType` asks for these, or is left out.
+    /// Whether `certificateType` selects `use_`, or is left out.
     fn asks_for(&self, use_: ListedUse) -> bool;
-    /// The answer that lists `entries`, which may be none.
+    /// The response that lists `entries`, which may be empty.
     fn response(entries: Vec<Listed>) -> Self::Response;
 }
 
-/// DeleteCertificate of some version of OCPP.
+/// DeleteCertificate of one version of OCPP.
 pub trait DeleteMessage {
-    /// What this version wants of a root that the connection relies on.
+    /// The rule of this version for a root on which the connection relies.
     const ROOT_IN_USE: RootInUse;
     /// The answer.
     type Response;
@@ -66,40 +66,40 @@ pub trait DeleteMessage {
     /// # Errors
     /// [`HashDataError`] if it names no certificate.
     fn hash(&self) -> Result<HashData, HashDataError>;
-    /// The answer that says `answer`.
+    /// Converts `answer` into the response.
     fn response(answer: DeleteAnswer) -> Self::Response;
 }
 
-/// `CertificateHashDataType` of some version of OCPP.
+/// `CertificateHashDataType` of one version of OCPP.
 pub trait HashDataMessage: Sized {
     /// `HashAlgorithmEnumType`
     type Algorithm;
-    /// The hash data as this version carries it.
+    /// The hash data in the type of this version.
     fn of_hash_data(hash: &HashData) -> Self;
-    /// What it says.
+    /// The content as hash data.
     ///
     /// # Errors
     /// [`HashDataError`] if it names no certificate.
     fn hash_data(&self) -> Result<HashData, HashDataError>;
-    /// The algorithm of this name.
+    /// The algorithm with this name.
     fn algorithm(name: Self::Algorithm) -> HashAlgorithm;
 }
 
-/// CertificateSigned of some version of OCPP.
+/// CertificateSigned of one version of OCPP.
 pub trait SignedMessage {
     /// The answer.
     type Response;
     /// `certificateChain`, PEM, leaf first
     fn chain(&self) -> &str;
-    /// `certificateType`, if it is not left out
+    /// `certificateType`, if it is present
     fn signing_use(&self) -> Option<CertificateSigningUse>;
     /// `requestId`, OCPP 2.1
     fn request_id(&self) -> Option<i64>;
-    /// The answer; `refusal` says why it is `Rejected`.
+    /// The response. `refusal` is the reason if it is `Rejected`.
     fn response(refusal: Option<Refusal>) -> Self::Response;
 }
 
-/// What InstallCertificate came to.
+/// The outcome of InstallCertificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InstallAnswer {
     /// Durable and listed (M05.FR.02).
@@ -110,14 +110,14 @@ pub enum InstallAnswer {
     Failed(Refusal),
 }
 
-/// What DeleteCertificate came to.
+/// The outcome of DeleteCertificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeleteAnswer {
-    /// Durably gone (M04.FR.02).
+    /// The certificate is durably deleted (M04.FR.02).
     Accepted,
-    /// It stays (M04.FR.03, .06).
+    /// The certificate stays (M04.FR.03, .06).
     Failed(Refusal),
-    /// There is none (M04.FR.04).
+    /// There is no such certificate (M04.FR.04).
     NotFound,
 }
 
@@ -125,7 +125,7 @@ pub enum DeleteAnswer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// `reasonCode`, one of the official list.
+    /// `reasonCode`, from the official list.
     pub reason_code: &'static str,
     /// `additionalInfo`: the error and its causes. It may be longer than the field.
     pub additional_info: String,
@@ -155,12 +155,13 @@ pub struct Listed {
 impl Store {
     /// Answers InstallCertificate (M05). Accepted means durable, listed, and deletable.
     ///
-    /// The certificate must be a root: one certificate, self-signed, of a certification authority,
-    /// valid now within the permitted skew; with AdditionalRootCertificateCheck a CSMS root must be
-    /// signed by the one before it instead. `Rejected` says that it is not, or that the store is
-    /// full; `Failed` that the disk failed. Blocks on the disk.
+    /// The certificate must be a root: one self-signed certificate of a certification authority
+    /// that is valid now within the permitted skew. With AdditionalRootCertificateCheck, the
+    /// present CSMS root must have signed a new CSMS root instead. `Rejected` means that the
+    /// certificate is not such a root, or that the store is full; `Failed` means that the disk
+    /// failed. Blocks on the disk.
     ///
-    /// Where a CSMS root is refused as invalid, OCPP 1.6 wants the security event
+    /// If a CSMS root is refused as invalid, OCPP 1.6 requires the security event
     /// InvalidCentralSystemCertificate (TC_078).
     pub fn install<M: InstallMessage>(&self, request: &M, now: SystemTime) -> M::Response {
         M::response(match self.provision_root(request.root_use(), request.pem(), now) {
@@ -186,10 +187,11 @@ impl Store {
 
     /// Answers GetInstalledCertificateIds (M03) from memory.
     ///
-    /// Reported are the root certificates, also those that have expired since they were installed,
-    /// and the chains that vehicles see, leaf with sub-CAs. A certificate that serves the
-    /// connection only is not: no version of OCPP has a type for it. Neither is what the version of
-    /// the request has no type for (`OEMRootCertificate` before 2.1, all of ISO 15118 in 1.6).
+    /// The answer lists the root certificates, including those that have expired since they were
+    /// installed, and the chains for vehicles, leaf with sub-CAs. It does not list a certificate
+    /// that serves the connection only: no version of OCPP has a type for it. Nor does it list a
+    /// certificate for which the version of the request has no type (`OEMRootCertificate` before
+    /// 2.1, all of ISO 15118 in 1.6).
     pub fn installed_certificate_ids<M: InventoryMessage>(&self, request: &M) -> M::Response {
         let uses: Vec<RootUse> =
             RootUse::ALL.into_iter().filter(|use_| request.asks_for(ListedUse::Root(*use_))).collect();
@@ -214,22 +216,22 @@ impl Store {
     /// Answers DeleteCertificate (M04). Accepted means that the certificate is gone across any
     /// crash.
     ///
-    /// The hash may be by any of the three algorithms, in either case, with or without leading
-    /// zeros. A certificate that is installed for several uses is deleted for all of them, because
-    /// the request names none. Where the hash names the leaf of a V2G chain or a sub-CA in it, the
-    /// whole chain goes, and [`Store::condemned_keys`] says which keys are to be destroyed in the
-    /// token. A CSMS root that the current connection relies on is deleted too in OCPP 2.x (TC_M_20
-    /// expects it) and refused in 1.6, unless
-    /// [`Settings::root_in_use`](crate::Settings::root_in_use) says otherwise. The station's own
-    /// certificate for the connection is never deleted (M04.FR.06). Blocks on the disk.
+    /// The hash may use any of the three algorithms, in either case, with or without leading zeros.
+    /// A certificate that is installed for several uses is deleted for all of them, because the
+    /// request does not name a use. If the hash names the leaf of a V2G chain or a sub-CA in it,
+    /// the whole chain is deleted, and [`Store::condemned_keys`] names the keys to destroy in the
+    /// token. A CSMS root on which the current connection relies is also deleted in OCPP 2.x
+    /// (TC_M_20 expects it), and refused in 1.6, unless
+    /// [`Settings::root_in_use`](crate::Settings::root_in_use) specifies otherwise. The station's
+    /// own certificate for the connection is never deleted (M04.FR.06). Blocks on the disk.
     pub fn delete<M: DeleteMessage>(&self, request: &M) -> M::Response {
-        // Text that is no hash data names nothing (M04.FR.04).
+        // Text that is not hash data names no certificate (M04.FR.04).
         let Ok(hash) = request.hash() else { return M::response(DeleteAnswer::NotFound) };
         M::response(match self.delete_unless_in_use(&hash, M::ROOT_IN_USE) {
             // M04.FR.02
             Ok(_) => DeleteAnswer::Accepted,
             Err(error) => match &error {
-                // M04.FR.04: the status says all.
+                // M04.FR.04: the status is sufficient.
                 DeleteError::NotFound => DeleteAnswer::NotFound,
                 // M04.FR.06, TC_M_23
                 DeleteError::Own | DeleteError::InUse | DeleteError::LastCsmsRoot => {
@@ -246,11 +248,11 @@ impl Store {
     /// Answers CertificateSigned (A02.FR.06–08, .16, .26). Accepted means that the chain is
     /// durable.
     ///
-    /// The leaf is recognised by its key among all that are pending. A chain for the connection
-    /// must lead to an installed CSMSRootCertificate, one for vehicles to a V2GRootCertificate, one
-    /// for both to both. The certificate that the station has connected with so far is kept until
-    /// [`Store::confirm_own`]. A chain that was accepted before is accepted again as long as it is
-    /// valid, for the CSMS may not have seen the first answer. Blocks on the disk.
+    /// The leaf is matched by its key with all pending keys. A chain for the connection must lead
+    /// to an installed CSMSRootCertificate, a chain for vehicles to a V2GRootCertificate, a chain
+    /// for both uses to both. The certificate with which the station has connected so far is kept
+    /// until [`Store::confirm_own`]. A chain that was accepted before is accepted again as long as
+    /// it is valid, because the CSMS may not have received the first answer. Blocks on the disk.
     pub fn certificate_signed<M: SignedMessage>(
         &self,
         request: &M,
@@ -293,24 +295,25 @@ impl Store {
     }
 }
 
-/// What [`Store::certificate_signed`] comes to.
+/// The outcome of [`Store::certificate_signed`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SignedOutcome<R> {
-    /// The answer. It must have left before the station reconnects.
+    /// The answer. Send it before the station reconnects.
     pub response: R,
-    /// The certificate that was taken in. One for the connection is to be connected with now
-    /// (A02.FR.08); of one for vehicles the status is to be asked for ([`Store::ocsp_due`],
-    /// M06.FR.07). `None` when it was refused, and when this very certificate is in use already.
+    /// The certificate that was accepted. The station must now connect with a certificate for the
+    /// connection (A02.FR.08), and request the status of a certificate for vehicles
+    /// ([`Store::ocsp_due`], M06.FR.07). `None` if the certificate was refused, or if it is already
+    /// in use.
     pub installed: Option<OwnCertificate>,
     /// Why the certificate is invalid: the security event `InvalidChargingStationCertificate` (1.6:
     /// `InvalidChargePointCertificate`) is due (A02.FR.07), and the same CSR is not sent again
-    /// (A02.FR.20). `None` when the chain was not looked at or the store failed, for then nothing
-    /// is wrong with the certificate.
+    /// (A02.FR.20). `None` if the chain was not checked or the store failed, because the
+    /// certificate is not at fault then.
     pub refused: Option<ChainRefused>,
 }
 
-/// Reason codes of OCPP 2.0.1, appendix v1.4, as far as this crate uses them; 2.1 has them all.
+/// The reason codes of OCPP 2.0.1, appendix v1.4, that this crate uses; 2.1 has all of them.
 #[derive(Clone, Copy)]
 enum Reason {
     InternalError,
@@ -340,7 +343,7 @@ impl Reason {
         }
     }
 
-    /// With the error and its causes as additional information.
+    /// Adds the error and its causes as additional information.
     fn because(self, error: &dyn Error) -> Refusal {
         Refusal { reason_code: self.as_str(), additional_info: causes(error).to_string() }
     }

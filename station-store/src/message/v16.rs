@@ -96,7 +96,7 @@ impl SignedMessage for CertificateSignedRequest {
         &self.certificate_chain
     }
 
-    /// 1.6 knows certificates for the connection only.
+    /// 1.6 has certificates for the connection only.
     fn signing_use(&self) -> Option<CertificateSigningUse> {
         Some(CertificateSigningUse::ChargingStation)
     }

@@ -1,7 +1,7 @@
-//! What OCPP 2.0.1 and 2.1 say in the same words, though each has types of its own.
+//! The messages that OCPP 2.0.1 and 2.1 define alike, with separate types.
 
-/// Writes the translation for the version whose module of types it is given, with the names that
-/// only this version has. The file that calls it defines `request_id`.
+/// Writes the translation for the version whose module of types is given, with the names that only
+/// this version has. The calling file defines `request_id`.
 macro_rules! words_of_v2 {
     (
         $version:ident,
@@ -88,8 +88,7 @@ macro_rules! words_of_v2 {
             }
         }
 
-        /// Fails where this version's `responderURL` is too short for the one in the
-        /// certificate.
+        /// Fails if this version's `responderURL` is too short for the one in the certificate.
         impl TryFrom<OcspDue> for OCSPRequestDataType {
             type Error = ocpp_types::TooLong;
 
@@ -143,8 +142,8 @@ macro_rules! words_of_v2 {
                         CertificateHashDataChainType::new(CertificateHashDataType::of_hash_data(&entry.hash), name(entry.use_)?);
                     let children: Vec<_> =
                         entry.children.iter().map(CertificateHashDataType::of_hash_data).collect();
-                    // An empty list would break the schema, and more than four were not
-                    // accepted.
+                    // An empty list would violate the schema, and chains with more than four were
+                    // not accepted.
                     chain.child_certificate_hash_data = children.try_into().ok();
                     Some(chain)
                 });

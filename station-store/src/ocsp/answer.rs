@@ -1,4 +1,4 @@
-//! What is asked about a certificate, and what was answered.
+//! The questions about the status of certificates, and the answers to them.
 
 use std::time::SystemTime;
 
@@ -7,18 +7,18 @@ use certificates::{HashData, UnixSeconds};
 
 use crate::storage::StorageError;
 
-/// A certificate whose status is to be asked for with GetCertificateStatus.
+/// A certificate whose status must be requested with GetCertificateStatus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OcspDue {
-    /// Whose status: `ocspRequestData` without its URL.
+    /// The certificate: `ocspRequestData` without its URL.
     pub hash: HashData,
-    /// `responderURL`: where the certificate says its status is known (authorityInfoAccess).
+    /// `responderURL`: the responder in the certificate (authorityInfoAccess).
     pub responder_url: String,
 }
 
 impl OcspDue {
-    /// The status of the certificate with this hash, from this responder.
+    /// A request for the status of the certificate with this hash, from this responder.
     pub fn new(hash: HashData, responder_url: impl Into<String>) -> Self {
         Self { hash, responder_url: responder_url.into() }
     }
@@ -30,21 +30,21 @@ impl OcspDue {
 pub struct OcspAnswer {
     /// OCSPResponse of RFC 6960 in DER, as received.
     pub response: Vec<u8>,
-    /// What it says.
+    /// The status in it.
     pub status: CertificateStatus,
-    /// Until when it holds, where it says so.
+    /// The end of its validity, if it has one.
     pub next_update: Option<SystemTime>,
 }
 
-/// A verified answer as the catalog keeps it.
+/// A verified answer in the form of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CachedOcsp {
-    /// Of the certificate.
+    /// The fingerprint of the certificate.
     pub(crate) fingerprint: String,
     pub(crate) response: Vec<u8>,
     pub(crate) status: CertificateStatus,
     pub(crate) next_update: Option<UnixSeconds>,
-    /// By the station's clock.
+    /// The time of receipt, by the station's clock.
     pub(crate) fetched: UnixSeconds,
 }
 
@@ -52,13 +52,13 @@ pub(crate) struct CachedOcsp {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OcspError {
-    /// No certificate that vehicles see has this hash; it may have been deleted meanwhile.
+    /// No certificate for vehicles has this hash; it may have been deleted meanwhile.
     #[error("no certificate of a V2G chain has this hash")]
     UnknownCertificate,
-    /// The root that issued the certificate has been deleted, so no signature counts.
+    /// The root that issued the certificate has been deleted, so no signature can be verified.
     #[error("the issuer of the certificate is not installed")]
     IssuerNotInstalled,
-    /// Not base64, as `ocspResult` has to be.
+    /// The text is not base64, which `ocspResult` must be.
     #[error("ocspResult is not base64")]
     Base64,
     /// Larger than OCPP can carry.
@@ -67,17 +67,17 @@ pub enum OcspError {
         /// Octets of DER.
         octets: usize,
     },
-    /// The answer is not one that can be relied on.
+    /// The answer cannot be relied on.
     #[error("the OCSP response is refused")]
     Refused {
-        /// What is wrong with it.
+        /// The fault of the answer.
         #[source]
         source: OcspRefused,
     },
     /// The disk failed.
     #[error("the OCSP response could not be stored")]
     Storage {
-        /// How.
+        /// The cause.
         #[source]
         source: StorageError,
     },

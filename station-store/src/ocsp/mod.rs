@@ -1,9 +1,9 @@
-//! The revocation status of the certificates that vehicles see (M06): what is due to be asked, and
-//! what was answered.
+//! The revocation status of the certificates for vehicles (M06): the requests that are due, and the
+//! answers to them.
 //!
-//! The station asks its CSMS by GetCertificateStatus, one certificate at a time, and hands the
-//! answers on to vehicles in TLS. An answer is kept only after it has been verified as RFC 6960
-//! wants it, because the CSMS merely passes it on.
+//! The station asks its CSMS with GetCertificateStatus, one certificate at a time, and passes the
+//! answers to vehicles in TLS. An answer is kept only after it has been verified as RFC 6960
+//! requires, because the CSMS only forwards it.
 
 pub(crate) mod answer;
 pub(crate) mod plan;

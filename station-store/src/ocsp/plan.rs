@@ -1,4 +1,4 @@
-//! Which status is due, and which answers are kept.
+//! Decides which status is due, and which answers are kept.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,8 +18,8 @@ use crate::settings::Settings;
 use crate::uses::RootUse;
 
 impl Catalog {
-    /// The certificates whose status is to be asked for at `now`, each once; not those that have to
-    /// wait.
+    /// The certificates whose status must be requested at `now`, each once, without those that
+    /// still have to wait.
     pub(crate) fn ocsp_due(
         &self,
         now: SystemTime,
@@ -32,7 +32,7 @@ impl Catalog {
         for own in self.own.iter().filter(|own| own.use_.is_for_vehicles()) {
             // M06.FR.06, .07: the leaf and every sub-CA.
             for (certificate, id) in own.chain.iter().zip(&own.ids) {
-                // A certificate that names no responder cannot be asked about: the URL is mandatory
+                // There is no request for a certificate without a responder: the URL is mandatory
                 // in OCPP.
                 let Some(responder_url) = responder_url(certificate) else { continue };
                 if seen.contains(&id) {
@@ -76,7 +76,7 @@ impl Catalog {
         Ok((answer.status, vec![Transition::PutOcsp(cached)]))
     }
 
-    /// The fingerprint of the certificate of a V2G chain that `hash` names.
+    /// The fingerprint of the V2G chain's certificate that `hash` names.
     pub(crate) fn ocsp_fingerprint(&self, hash: &HashData) -> Option<String> {
         self.vehicle_certificate(hash).map(|(id, _)| id.fingerprint())
     }
@@ -86,7 +86,7 @@ impl Catalog {
         self.own.iter().flat_map(Own::listed).any(|id| id.fingerprint() == fingerprint)
     }
 
-    /// The answers for a chain, leaf first; `None` where there is none that holds at `now`.
+    /// The answers for a chain, leaf first. `None` if no answer is valid at `now`.
     pub(crate) fn ocsp_answers(
         &self,
         id: OwnId,
@@ -97,7 +97,8 @@ impl Catalog {
         let answer = |position: usize| {
             let cached = self.ocsp.get(&own.ids.get(position)?.fingerprint())?;
             let CachedOcsp { response, status, next_update, .. } = cached.clone();
-            // Of the future: the clock was set back since, and vehicles would refuse it.
+            // An answer from the future: the clock was set back since, and vehicles would refuse
+            // it.
             let begins = this_update(&response, own.ids.get(position)?)?;
             let holds = begins <= now.saturating_add(skew) && next_update.is_none_or(|end| now <= end);
             let next_update = next_update.map(UnixSeconds::to_system_time);
@@ -106,7 +107,7 @@ impl Catalog {
         (0..own.chain.len()).map(answer).collect()
     }
 
-    /// The certificate of a V2G chain that `hash` names, and its issuer where that is at hand.
+    /// The V2G chain's certificate that `hash` names, and its issuer if it is available.
     fn vehicle_certificate(&self, hash: &HashData) -> Option<(&CertificateId, Option<&Certificate>)> {
         let own = self.own.iter().filter(|own| own.use_.is_for_vehicles());
         let (own, position) =
@@ -119,13 +120,13 @@ impl Catalog {
     }
 }
 
-/// `ocspResult`: base64 of the DER. Line breaks in it harm nothing.
+/// `ocspResult`: base64 of the DER. Line breaks in it are ignored.
 pub(crate) fn decode(ocsp_result: &str) -> Result<Vec<u8>, OcspError> {
     let text: String = ocsp_result.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
     Base64::decode_vec(&text).map_err(|_| OcspError::Base64)
 }
 
-/// M06.FR.10: asked for at least weekly, and earlier where the answer says so. An answer from the
+/// M06.FR.10: requested at least weekly, and earlier if the answer ends earlier. An answer from the
 /// future shows that the clock was set back.
 fn is_fresh(answer: &CachedOcsp, now: UnixSeconds, skew: Duration) -> bool {
     let young = match now.duration_since(answer.fetched) {
@@ -135,7 +136,7 @@ fn is_fresh(answer: &CachedOcsp, now: UnixSeconds, skew: Duration) -> bool {
     young && answer.next_update.is_none_or(|end| now < end)
 }
 
-/// The first http URL under which the certificate says that an OCSP responder answers.
+/// The first http URL of an OCSP responder in the certificate.
 fn responder_url(certificate: &Certificate) -> Option<String> {
     let value = certificate.extension(AUTHORITY_INFO_ACCESS)?;
     let access = AuthorityInfoAccessSyntax::from_der(value).ok()?;

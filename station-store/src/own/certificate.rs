@@ -1,11 +1,11 @@
-//! A certificate of the station's own: as it is listed, and as the catalog keeps it.
+//! One of the station's own certificates: in the listing, and in the form of the catalog.
 
 use certificates::{Attribute, Certificate, CertificateId, HashData};
 use rustls_pki_types::CertificateDer;
 
 use crate::uses::CertificateSigningUse;
 
-/// The number of an own certificate. Never used twice in one store; a higher one is newer.
+/// The number of an own certificate. A number is never reused in a store; a higher one is newer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OwnId(pub(crate) u64);
 
@@ -15,17 +15,17 @@ impl std::fmt::Display for OwnId {
     }
 }
 
-/// A certificate of the station's own.
+/// One of the station's own certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OwnCertificate {
     /// Its number.
     pub id: OwnId,
-    /// Leaf first, without the root: what TLS presents.
+    /// Leaf first, without the root, as TLS presents it.
     pub chain: Vec<CertificateDer<'static>>,
     /// The name of its key in the token.
     pub key_uri: String,
-    /// What it is for.
+    /// Its use.
     pub use_: CertificateSigningUse,
     /// Whether a connection has proved it.
     pub state: OwnState,
@@ -34,47 +34,48 @@ pub struct OwnCertificate {
 /// Whether a connection has proved an own certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OwnState {
-    /// The station has connected with it; or it is for vehicles only, and in use since it was
-    /// accepted.
+    /// The station has connected with it; or it is for vehicles only, and has been in use since it
+    /// was accepted.
     InUse,
-    /// Accepted, not yet connected with. The one in use is kept beside it (A02.FR.28).
+    /// It was accepted, but the station has not connected with it yet. The certificate in use is
+    /// kept beside it (A02.FR.28).
     Renewed,
 }
 
-/// An own certificate as the catalog keeps it.
+/// An own certificate in the form of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Own {
     pub(crate) id: OwnId,
     /// Never empty, leaf first.
     pub(crate) chain: Vec<Certificate>,
-    /// The key of the issuer of the last certificate of the chain: hash data need it, and the root
-    /// may be deleted before the chain is. It is known of every chain that is listed; of others it
-    /// may be unknown if sub-CAs stand in them.
+    /// The key of the issuer of the last certificate of the chain. Hash data need it, and the root
+    /// may be deleted before the chain. It is known for every chain that is listed. For other
+    /// chains with sub-CAs it may be unknown.
     pub(crate) anchor_key: Option<Vec<u8>>,
     pub(crate) key_uri: String,
     pub(crate) use_: CertificateSigningUse,
     /// `requestId` of the CSR, OCPP 2.1.
     pub(crate) request_id: Option<i64>,
     pub(crate) state: OwnState,
-    /// Of each certificate of the chain, as far as the key of its issuer is known: see [`ids`].
+    /// The id of each certificate of the chain, if the key of its issuer is known: see [`ids`].
     pub(crate) ids: Vec<CertificateId>,
 }
 
-/// What names the certificates of a chain, leaf first; without the last where `anchor_key`, that of
-/// its issuer, is unknown.
+/// The ids of the certificates of a chain, leaf first. The last one is left out if `anchor_key`,
+/// the key of its issuer, is unknown.
 pub(crate) fn ids(chain: &[Certificate], anchor_key: Option<&[u8]>) -> Vec<CertificateId> {
     let issuer_keys = chain.iter().skip(1).map(Certificate::public_key).chain(anchor_key);
     chain.iter().zip(issuer_keys).map(|(certificate, key)| CertificateId::new(certificate, key)).collect()
 }
 
 impl Own {
-    /// What names the certificates of the chain, leaf first.
+    /// The ids of the certificates of the chain, leaf first.
     pub(crate) fn ids(&self) -> &[CertificateId] {
         &self.ids
     }
 
-    /// What the inventory says of the chain, leaf first: nothing of one that serves the connection
-    /// only.
+    /// The certificates of the chain in the inventory, leaf first. Empty if the chain serves the
+    /// connection only.
     pub(crate) fn listed(&self) -> &[CertificateId] {
         if self.use_.is_for_vehicles() { &self.ids } else { &[] }
     }
@@ -85,8 +86,8 @@ impl Own {
             || self.listed().iter().any(|id| id.is_named_by(hash))
     }
 
-    /// What a further certificate for the same key must name: for vehicles the same; for the
-    /// connection what the settings say.
+    /// The names that a further certificate for the same key must have. For vehicles they are those
+    /// of this certificate, for the connection those of the settings.
     pub(crate) fn subject(&self) -> SubjectNames {
         if self.use_.connects() {
             return SubjectNames::default();
@@ -108,12 +109,12 @@ impl Own {
     }
 }
 
-/// The values of an attribute of the subject; none where one of them cannot be read.
+/// The values of an attribute of the subject. Empty if one of them cannot be read.
 fn values(certificate: &Certificate, attribute: Attribute) -> Vec<String> {
     certificate.subject().values(attribute).unwrap_or_default()
 }
 
-/// What a leaf's subject must name; `None`: the default of the use.
+/// The names that a leaf's subject must have. `None`: the default of the use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SubjectNames {
     pub(crate) common_name: Option<String>,
@@ -134,8 +135,8 @@ impl From<&Own> for OwnCertificate {
     }
 }
 
-/// SECCs that a station may have; the other bounds for vehicles follow from it.
+/// The most SECCs of a station; the other bounds for vehicles are derived from it.
 pub const MAX_SECCS: usize = 16;
 
-/// Editions of ISO 15118 with certificates of their own: -2 and -20.
+/// The editions of ISO 15118 with certificates of their own: -2 and -20.
 pub(crate) const EDITIONS: usize = 2;

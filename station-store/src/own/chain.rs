@@ -1,8 +1,8 @@
-//! What the station's own certificate chain must be to be taken into use (A02.FR.06).
+//! The rules for the station's own certificate chain (A02.FR.06).
 //!
-//! The path is validated by [`certificates::path`], as TLS does it. Added here are the order of the
-//! chain and the validity of the root. What the leaf must say is in `leaf`. `tests/it/paths.rs`
-//! compares the result with OpenSSL's.
+//! [`certificates::path`] validates the path, as TLS does. This module adds the order of the chain
+//! and the validity of the root. The rules for the leaf are in `leaf`. `tests/it/paths.rs` compares
+//! the result with OpenSSL's.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::own::leaf::{self, Names};
 use crate::own::refused::{ChainRefused, MAX_CHILDREN};
 use crate::uses::{CertificateSigningUse, RootUse};
 
-/// What a chain is judged by.
+/// The criteria for a chain.
 pub(crate) struct Expected<'a> {
     pub(crate) use_: CertificateSigningUse,
     /// The roots of each hierarchy.
@@ -30,7 +30,8 @@ pub(crate) struct Expected<'a> {
 /// A chain that passed, leaf first.
 pub(crate) struct Verified {
     pub(crate) chain: Vec<Certificate>,
-    /// The key of the root that issued the last certificate of the chain, where that is installed.
+    /// The key of the root that issued the last certificate of the chain, if that root is
+    /// installed.
     pub(crate) anchor_key: Option<Vec<u8>>,
 }
 
@@ -44,33 +45,33 @@ pub(crate) fn read(pem: &str, max_characters: usize) -> Result<Vec<Certificate>,
     Certificate::chain_from_pem(pem, MAX_CHAIN_LENGTH).map_err(|source| ChainRefused::Certificate { source })
 }
 
-/// Judges a chain whose leaf's key is known to be the station's.
+/// Checks a chain whose leaf's key is known to be the station's.
 pub(crate) fn verify(chain: Vec<Certificate>, expected: &Expected<'_>) -> Result<Verified, ChainRefused> {
     let leaf = chain.first().ok_or_else(nothing)?;
     check_links(&chain)?;
     let at = judge_at(&chain, expected.now, expected.skew)
         .map_err(|(position, source)| ChainRefused::Validity { position, source })?;
     let mut anchor_key = None;
-    // A02.FR.06: the hierarchy of the CSO for the connection, that of ISO 15118 for vehicles; for a
-    // certificate that serves both, both. The same root may be installed for both.
+    // A02.FR.06: the hierarchy of the CSO for the connection, that of ISO 15118 for vehicles, both
+    // for a certificate that serves both. The same root may be installed for both.
     if expected.use_.connects() {
         let path = find_path(&chain, at, RootUse::Csms, Purpose::Station, expected)?;
         anchor_key = path.issuer_of_last.map(|root| root.public_key().to_vec());
     }
     if expected.use_.is_for_vehicles() {
-        // ISO 15118: towards the vehicle the charging station is the TLS server.
+        // ISO 15118: the charging station is the TLS server for the vehicle.
         let path = find_path(&chain, at, RootUse::V2g, Purpose::Secc, expected)?;
         // CertificateHashDataChainType.childCertificateHashData has room for four.
         if chain.len() > 1 + MAX_CHILDREN {
             return Err(ChainRefused::TooManyChildren { children: chain.len() - 1 });
         }
-        // What cannot be listed is not accepted: the hash data of the last certificate need the key
-        // of its issuer.
+        // A chain that cannot be listed is not accepted: the hash data of the last certificate need
+        // the key of its issuer.
         let root = path.issuer_of_last.ok_or(ChainRefused::BeyondRoot { position: chain.len() - 1 })?;
         anchor_key = Some(root.public_key().to_vec());
     }
     leaf::check(leaf, expected.use_, expected.names)?;
-    // A00.FR.504: also inside the hierarchy.
+    // A00.FR.504: this also applies inside the hierarchy.
     for (position, certificate) in chain.iter().enumerate() {
         check_strength(certificate.spki()).map_err(|source| ChainRefused::WeakKey { position, source })?;
     }
@@ -81,10 +82,10 @@ fn nothing() -> ChainRefused {
     ChainRefused::Certificate { source: PemError::Nothing { expected: pem::CERTIFICATE }.into() }
 }
 
-/// Leaf first, each certificate signed by the one after it, no root among them.
+/// Checks the order: leaf first, each certificate signed by the next one, no root among them.
 fn check_links(chain: &[Certificate]) -> Result<(), ChainRefused> {
     for (position, certificate) in chain.iter().enumerate() {
-        // The root is what the station already trusts; in the chain it would prove nothing.
+        // The station already trusts the root; in the chain it would prove nothing.
         if certificate.is_self_issued() && signature::verify(certificate, certificate.spki()).is_ok() {
             return Err(ChainRefused::RootInChain { position });
         }
@@ -109,12 +110,12 @@ fn check_links(chain: &[Certificate]) -> Result<(), ChainRefused> {
 
 /// A path from the leaf to an installed root.
 struct Path<'a> {
-    /// The root that issued the last certificate of the chain. `None` where the path ends at a root
-    /// that the chain goes beyond, with a cross-signed certificate of the same name and key.
+    /// The root that issued the last certificate of the chain. `None` if the path ends at a root,
+    /// but the chain continues with a cross-signed certificate of the same name and key.
     issuer_of_last: Option<&'a Certificate>,
 }
 
-/// Finds the installed root for `use_` that the chain leads to, by names and keys.
+/// Finds the installed root for `use_` to which the chain leads, by names and keys.
 fn find_path<'a>(
     chain: &[Certificate],
     at: UnixSeconds,
@@ -128,8 +129,8 @@ fn find_path<'a>(
     let mut found = None;
     let mut refused = ChainRefused::UnknownIssuer { use_ };
     for root in (expected.roots)(use_) {
-        // One root at a time: two roots may share a name (a rekeyed root, a cross-signed one), and
-        // the one whose key fits is the one that the hash data of the chain need.
+        // One root at a time: two roots may share a name (a rekeyed root, a cross-signed one). The
+        // hash data of the chain need the root whose key matches.
         match path::verify(leaf, intermediates, std::slice::from_ref(root), at.into(), purpose) {
             Ok(_) => {}
             Err(PathError::UnknownIssuer) => continue,
@@ -138,8 +139,8 @@ fn find_path<'a>(
                 continue;
             }
         }
-        // RFC 5280 leaves the validity of an anchor to local policy. Ours: an expired root stays
-        // listed and deletable, but nothing new is accepted because of it.
+        // RFC 5280 leaves the validity of an anchor to local policy. The policy here: an expired
+        // root stays listed and deletable, but no new certificate is accepted under it.
         if let Err((_, source)) = judge_at([root], expected.now, expected.skew) {
             refused = ChainRefused::RootValidity { source };
             continue;
@@ -152,5 +153,5 @@ fn find_path<'a>(
     found.ok_or(refused)
 }
 
-/// Leaf, and as many sub-CAs as a path may have.
+/// A leaf, and as many sub-CAs as a path may have.
 pub(crate) const MAX_CHAIN_LENGTH: usize = 1 + path::MAX_SUB_CAS;

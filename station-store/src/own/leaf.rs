@@ -1,4 +1,4 @@
-//! What the leaf of the station's own chain must say: names, key, use (A00.FR.5xx, ISO 15118).
+//! The rules for the leaf of the station's own chain: names, key, use (A00.FR.5xx, ISO 15118).
 
 use certificates::key_strength::is_vehicle_key;
 use certificates::{Attribute, Certificate};
@@ -6,11 +6,11 @@ use certificates::{Attribute, Certificate};
 use crate::own::refused::ChainRefused;
 use crate::uses::CertificateSigningUse;
 
-/// What the subject of a leaf must name.
+/// The names that the subject of a leaf must have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Names<'a> {
     pub(crate) common_name: &'a str,
-    /// `None`: any; of the others too.
+    /// `None`: any. The same applies to the other members.
     pub(crate) organization: Option<&'a str>,
     pub(crate) country: Option<&'a str>,
     pub(crate) domain_component: Option<&'a str>,
@@ -22,7 +22,7 @@ pub(crate) fn check(
     use_: CertificateSigningUse,
     names: Names<'_>,
 ) -> Result<(), ChainRefused> {
-    // A00.FR.511, A02 (CN = SeccId): the whole CN, once; "contains" would let CS10 pass for CS1.
+    // A00.FR.511, A02 (CN = SeccId): the whole CN, once; "contains" would accept CS10 for CS1.
     match leaf.subject().value(Attribute::CommonName) {
         Ok(Some(name)) if name == names.common_name => {}
         _ => return Err(ChainRefused::CommonName { expected: names.common_name.to_owned(), use_ }),
@@ -31,7 +31,7 @@ pub(crate) fn check(
         let values = leaf.subject().values(attribute);
         !values.is_ok_and(|values| values.iter().any(|name| name == expected))
     };
-    // A00.FR.509, once: the CSMS refuses a certificate with several (A00.FR.404).
+    // A00.FR.509, once: the CSMS refuses a certificate with several O (A00.FR.404).
     if let Some(organization) = names.organization
         && leaf.subject().value(Attribute::Organization).ok().flatten().as_deref() != Some(organization)
     {
@@ -48,7 +48,7 @@ pub(crate) fn check(
     {
         return Err(ChainRefused::DomainComponent { expected: domain_component.to_owned() });
     }
-    // TC_A_12: ECDSA with 256 bits or more; ISO 15118-20 knows Ed448 besides.
+    // TC_A_12: ECDSA with 256 bits or more; ISO 15118-20 also permits Ed448.
     if use_.is_for_vehicles() && !is_vehicle_key(leaf.spki()) {
         return Err(ChainRefused::VehicleKey);
     }

@@ -1,4 +1,4 @@
-//! Plans that change the station's own certificates: take a renewed one in, keep the one that a
+//! Plans that change the station's own certificates: add a renewed one, keep the one that a
 //! connection has proved, remove.
 
 use certificates::CertificateId;
@@ -11,8 +11,8 @@ use crate::pending::key::PendingId;
 use crate::uses::CertificateSigningUse;
 
 impl Catalog {
-    /// Takes a verified chain in: beside the one in use, if it is for the connection; at once, if
-    /// it is for vehicles.
+    /// Adds a verified chain. For the connection, it is kept beside the one in use; for vehicles,
+    /// it takes effect at once.
     pub(crate) fn plan_renew(
         &self,
         verified: Verified,
@@ -40,7 +40,7 @@ impl Catalog {
         let beside = self.own.iter().filter(|other| other.use_.connects() == use_.connects()).count();
         let most = if use_.connects() { MAX_CONNECTING } else { MAX_VEHICLE };
         // A02.FR.15: the newest serves. The one before it stays for sessions that are under way,
-        // unless there is no room for it; older ones go.
+        // unless there is no room for it. Older ones are removed.
         let superseded = alike.get(1..).unwrap_or_default();
         let superseded = if beside - superseded.len() < most { superseded } else { &alike[..] };
         if beside - superseded.len() >= most {
@@ -54,11 +54,11 @@ impl Catalog {
     }
 
     /// Keeps the own certificate `id`, with which the station has connected, and discards the
-    /// others for the connection; not those that are newer than `newest`, which came while the
-    /// station connected and were never tried.
+    /// others for the connection. It does not discard those that are newer than `newest`: they
+    /// arrived while the station connected, and were never tried.
     ///
-    /// Returns the names of the keys that no remaining record refers to. A certificate that served
-    /// vehicles as well goes on to serve them, unless the one that is kept does.
+    /// Returns the names of the keys that no remaining record refers to. A discarded certificate
+    /// that also served vehicles continues to serve them, unless the one that is kept serves them.
     pub(crate) fn plan_confirm(
         &self,
         id: OwnId,
@@ -91,12 +91,13 @@ impl Catalog {
     /// The changes that remove the own certificates `gone`, with the OCSP answers and the keys that
     /// nothing else needs; and the names of those keys.
     ///
-    /// Counted by reference in the catalog, not by search: one key may carry two certificates.
+    /// A key is removed only if no other record in the catalog refers to it: one key may carry two
+    /// certificates.
     pub(crate) fn without_chains(&self, gone: &[OwnId]) -> (Vec<String>, Vec<Transition>) {
         self.without_chains_unless(gone, "")
     }
 
-    /// As [`Catalog::without_chains`], where the same change adds a certificate for the key
+    /// Like [`Catalog::without_chains`], for a change that also adds a certificate for the key
     /// `needed`.
     fn without_chains_unless(&self, gone: &[OwnId], needed: &str) -> (Vec<String>, Vec<Transition>) {
         let (leaving, staying): (Vec<&Own>, Vec<&Own>) =
@@ -126,10 +127,10 @@ impl Catalog {
 #[derive(Debug)]
 pub(crate) struct TooManyOwn;
 
-/// Certificates for the connection: the one in use, and renewed ones that a connection has yet to
-/// prove.
+/// The most certificates for the connection: the one in use, and renewed ones that no connection
+/// has proved yet.
 pub(crate) const MAX_CONNECTING: usize = 16;
 
-/// Certificates for vehicles: the newest and the one before it, for each SECC and edition. Under
-/// further roots there is room where the ones before are given up.
+/// The most certificates for vehicles: the newest and the one before it, for each SECC and edition.
+/// Certificates under further roots take the room of earlier ones.
 pub(crate) const MAX_VEHICLE: usize = MAX_SECCS * EDITIONS * 2;

@@ -1,4 +1,4 @@
-//! Why a chain is not taken into use.
+//! Why a chain is not accepted.
 
 use certificates::CertificateError;
 use certificates::key_strength::WeakKey;
@@ -8,23 +8,22 @@ use certificates::validity::OutsideValidity;
 
 use crate::uses::{CertificateSigningUse, RootUse};
 
-/// Why a chain in CertificateSigned is not taken into use. Positions count from the leaf, which is
-/// 0.
+/// Why a chain in CertificateSigned is not accepted. Positions count from the leaf, which is 0.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChainRefused {
-    /// Longer than MaxCertificateChainSize (A02.FR.16).
+    /// The chain is longer than MaxCertificateChainSize (A02.FR.16).
     #[error("the chain has {characters} characters, at most {max} are allowed (A02.FR.16)")]
     TooLarge {
         /// Characters of the PEM text.
         characters: usize,
-        /// The most that this station takes.
+        /// The maximum of this station.
         max: usize,
     },
-    /// Not a chain of PEM certificates.
+    /// The text is not a chain of PEM certificates.
     #[error("the chain cannot be read")]
     Certificate {
-        /// What is wrong with it.
+        /// The fault of the text.
         #[source]
         source: CertificateError,
     },
@@ -44,116 +43,117 @@ pub enum ChainRefused {
         request_id: i64,
     },
     /// certificateType differs from that of the CSR.
-    #[error("the certificate was requested for another use than certificateType says")]
+    #[error("the certificate was requested for another use than the one in certificateType")]
     OtherUse,
-    /// A self-signed certificate in the chain.
+    /// There is a self-signed certificate in the chain.
     #[error("certificate {position} of the chain is a root; a chain ends below the root")]
     RootInChain {
-        /// Where it stands.
+        /// Its position.
         position: usize,
     },
-    /// An issuer that is not a certification authority.
+    /// An issuer is not a certification authority.
     #[error("certificate {position} of the chain is not that of a certification authority")]
     NotCa {
-        /// Where it stands.
+        /// Its position.
         position: usize,
     },
-    /// The next certificate is not its issuer.
+    /// The next certificate is not the issuer.
     #[error("certificate {position} of the chain is not followed by its issuer")]
     OutOfOrder {
-        /// Where it stands.
+        /// The position of the certificate.
         position: usize,
     },
-    /// The next certificate's key did not sign it.
+    /// The next certificate's key did not sign the certificate.
     #[error("certificate {position} of the chain was not signed by the one after it")]
     Signature {
-        /// Where it stands.
+        /// The position of the certificate.
         position: usize,
-        /// What is wrong with the signature.
+        /// The fault of the signature.
         #[source]
         source: BadSignature,
     },
-    /// Not valid now (A02.FR.06).
+    /// A certificate is not valid now (A02.FR.06).
     #[error("certificate {position} of the chain is not valid now")]
     Validity {
-        /// Where it stands.
+        /// Its position.
         position: usize,
-        /// Which end of its validity.
+        /// The end of its validity that is violated.
         #[source]
         source: OutsideValidity,
     },
     /// No installed root issued the chain.
     #[error("the chain leads to no installed {}; install its root first", .use_.root_name())]
     UnknownIssuer {
-        /// The hierarchy that was looked at.
+        /// The hierarchy that was searched.
         use_: RootUse,
     },
-    /// More sub-CAs than the inventory can report.
-    #[error("{children} sub-CAs stand in the chain, and the inventory has room for {MAX_CHILDREN}")]
+    /// The chain has more sub-CAs than the inventory can report.
+    #[error("the chain has {children} sub-CAs, but the inventory has room for {MAX_CHILDREN}")]
     TooManyChildren {
         /// How many there are.
         children: usize,
     },
-    /// A cross-signed certificate whose issuer is not installed, so that its hash data are unknown.
+    /// The chain contains a cross-signed certificate whose issuer is not installed, so that its
+    /// hash data are unknown.
     #[error(
-        "certificate {position} of the chain stands above an installed root, and its issuer is not installed"
+        "certificate {position} of the chain is above an installed root, and its issuer is not installed"
     )]
     BeyondRoot {
-        /// Where it stands.
+        /// Its position.
         position: usize,
     },
-    /// A rule of RFC 5280 is broken.
+    /// The chain violates a rule of RFC 5280.
     #[error("the certification path is not valid")]
     Path {
-        /// Which rule.
+        /// The rule.
         #[source]
         source: PathError,
     },
     /// The root that issued the chain has expired.
     #[error("the root of the chain is not valid now")]
     RootValidity {
-        /// Which end of its validity.
+        /// The end of its validity that is violated.
         #[source]
         source: OutsideValidity,
     },
-    /// The leaf's CN is not what was asked for: the serial number (A00.FR.511), or the SeccId.
-    #[error("the common name is not {expected}, as {} wants it", common_name_rule(*.use_))]
+    /// The leaf's CN is not the requested one: the serial number (A00.FR.511), or the SeccId.
+    #[error("the common name is not {expected}, as required by {}", common_name_rule(*.use_))]
     CommonName {
-        /// What was asked for.
+        /// The requested name.
         expected: String,
-        /// What the certificate is for.
+        /// The use of the certificate.
         use_: CertificateSigningUse,
     },
-    /// The leaf's O is not what was asked for (A00.FR.509).
+    /// The leaf's O is not the requested one (A00.FR.509).
     #[error("the organization is not {expected} (A00.FR.509)")]
     Organization {
-        /// What was asked for.
+        /// The requested name.
         expected: String,
     },
-    /// The leaf's C is not what was asked for (`ISO15118Ctrlr.CountryName`).
-    #[error("the country is not {expected}, as the request for this SECC wants it")]
+    /// The leaf's C is not the requested one (`ISO15118Ctrlr.CountryName`).
+    #[error("the country is not {expected}, as required by the request for this SECC")]
     Country {
-        /// What was asked for.
+        /// The requested country.
         expected: String,
     },
-    /// The leaf of a V2GCertificate has not the DC by which vehicles know an SECC (ISO 15118-2,
+    /// The leaf of a V2GCertificate lacks the DC by which vehicles recognize an SECC (ISO 15118-2,
     /// annex F).
-    #[error("the domain component {expected} is missing, by which vehicles know an SECC (ISO 15118-2)")]
+    #[error("the domain component {expected} is missing, by which vehicles recognize an SECC (ISO 15118-2)")]
     DomainComponent {
-        /// What it must be.
+        /// The required DC.
         expected: String,
     },
-    /// A key that ISO 15118 does not use.
+    /// The key is of a kind that ISO 15118 does not use.
     #[error(
         "the key of a certificate for vehicles is one of ECDSA with 256 bits or more, or Ed448 (ISO 15118)"
     )]
     VehicleKey,
-    /// Too weak a key.
+    /// A key is too weak.
     #[error("certificate {position} of the chain is too weak")]
     WeakKey {
-        /// Where it stands.
+        /// The position of its certificate.
         position: usize,
-        /// How weak.
+        /// The weakness.
         #[source]
         source: WeakKey,
     },
@@ -161,8 +161,8 @@ pub enum ChainRefused {
 
 impl ChainRefused {
     /// Whether the certificate itself is invalid, so that the security event
-    /// `InvalidChargingStationCertificate` is due (A02.FR.07). It is not where the certificate was
-    /// not looked at: too large a chain, an unknown requestId.
+    /// `InvalidChargingStationCertificate` is due (A02.FR.07). False if the certificate was not
+    /// checked: the chain was too large, or its requestId was unknown.
     pub fn is_invalid_certificate(&self) -> bool {
         !matches!(self, Self::TooLarge { .. } | Self::UnknownRequest { .. })
     }

@@ -1,21 +1,22 @@
-//! How many keys may wait, and how long the texts about them may be.
+//! Bounds for the number of keys that wait, and for the length of their texts.
 
 use crate::own::certificate::{EDITIONS, MAX_SECCS};
 
-/// Keys of one subject that wait for a certificate: the newest, and earlier ones that were replaced
-/// after their CSR was sent.
+/// The most keys of one subject that wait for a certificate: the newest, and earlier ones that were
+/// replaced after their CSR was sent.
 pub const MAX_PENDING_OF_SUBJECT: usize = 4;
 
-/// Keys that wait for a certificate: those of each subject, which are the connection, both uses
-/// together, and each SECC in each edition of ISO 15118; and one more for each SECC, for one
-/// trigger announces keys for all before it replaces earlier ones.
+/// The most keys that wait for a certificate. Each subject has its keys; the subjects are the
+/// connection, both uses together, and each SECC in each edition of ISO 15118. In addition there is
+/// one key for each SECC, because one trigger announces keys for all SECCs before it replaces
+/// earlier ones.
 pub const MAX_PENDING: usize = (2 + MAX_SECCS * EDITIONS) * MAX_PENDING_OF_SUBJECT + MAX_SECCS;
 
-/// Keys that wait to be destroyed. More than a few mean that they are not destroyed; then no new
-/// ones are made.
+/// The most keys that wait to be destroyed. A larger number means that their destruction fails;
+/// then no new keys are generated.
 pub(crate) const MAX_CONDEMNED: usize = 64;
 
-/// Characters of a key's URI. Names and ids that tokens use stay far below.
+/// Characters of a key's URI. The names and ids in tokens are much shorter.
 pub(crate) const MAX_KEY_URI: usize = 1024;
 
 /// `SignCertificateRequest.csr`, in characters.

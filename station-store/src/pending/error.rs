@@ -21,16 +21,16 @@ pub enum PendingError {
         /// The number.
         id: OwnId,
     },
-    /// Not the name of a key.
+    /// The text is not the name of a key.
     #[error("a key is named by a pkcs11: URI of at most {MAX_KEY_URI} characters that holds no PIN")]
     KeyUri,
-    /// The store names this key already.
+    /// The store already names this key.
     #[error("the key is known already; generate a new one for each request (A02.FR.02)")]
     KeyKnown,
     /// The public key cannot be read.
     #[error("the public key is not a SubjectPublicKeyInfo in DER")]
     PublicKey {
-        /// Where the encoding breaks.
+        /// The fault of the encoding.
         #[source]
         source: der::Error,
     },
@@ -40,20 +40,20 @@ pub enum PendingError {
         /// The number.
         id: PendingId,
     },
-    /// Longer than `SignCertificateRequest.csr` may be.
+    /// The CSR is longer than `SignCertificateRequest.csr` may be.
     #[error("the CSR has {characters} characters, at most {MAX_CSR} are allowed")]
     CsrTooLong {
         /// Characters of the PEM text.
         characters: usize,
     },
-    /// A name that no subject can have.
+    /// The name is not valid in a subject.
     #[error("common name and organization of a subject have 1 to {MAX_NAME} characters")]
     SubjectName,
-    /// A country that no subject can have.
+    /// The country is not valid in a subject.
     #[error("the country of a subject is a code of two letters (ISO 3166)")]
     Country,
-    /// The CSMS could not distinguish two requests.
-    #[error("requestId {request_id} belongs to another request that waits")]
+    /// Another request has the same number, and the CSMS could not distinguish them.
+    #[error("requestId {request_id} belongs to another pending request")]
     RequestIdKnown {
         /// The number.
         request_id: i64,
@@ -67,7 +67,7 @@ pub enum PendingError {
     /// The disk failed.
     #[error("the store could not keep the change")]
     Storage {
-        /// How.
+        /// The cause.
         #[source]
         source: StorageError,
     },

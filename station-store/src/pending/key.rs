@@ -1,5 +1,5 @@
-//! A key that waits for its certificate: as its maker announces it, as it is listed, and as the
-//! catalog keeps it.
+//! A key that waits for its certificate: as the caller announces it, in the listing, and in the
+//! form of the catalog.
 
 use std::time::SystemTime;
 
@@ -11,15 +11,16 @@ use crate::uses::CertificateSigningUse;
 pub struct NewPending {
     /// PKCS#11 URI (RFC 7512) that names the key and holds no PIN; at most 1024 characters.
     pub key_uri: String,
-    /// What its certificate will be for.
+    /// The use of its certificate.
     pub use_: CertificateSigningUse,
-    /// The common name that the certificate must have: the SeccId, for vehicles. Default: the
+    /// The common name that the certificate must have. For vehicles, it is the SeccId. Default: the
     /// station's serial number.
     pub common_name: Option<String>,
-    /// The organization that the certificate must name: `ISO15118Ctrlr.OrganizationName`, for
-    /// vehicles. Default: that of the settings for the connection, any for vehicles.
+    /// The organization that the certificate must name. For vehicles, it is
+    /// `ISO15118Ctrlr.OrganizationName`. Default: that of the settings for the connection, any for
+    /// vehicles.
     pub organization: Option<String>,
-    /// The country that the certificate must name: `ISO15118Ctrlr.CountryName`, for vehicles.
+    /// The country that the certificate must name. For vehicles, it is `ISO15118Ctrlr.CountryName`.
     /// Default: any.
     pub country: Option<String>,
     /// `requestId` of the SignCertificate request, which the CSMS repeats (A02.FR.24, OCPP 2.1).
@@ -68,7 +69,7 @@ impl NewPending {
     }
 }
 
-/// The number of a pending key. Never used twice in one store.
+/// The number of a pending key. A number is never reused in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PendingId(pub(crate) u64);
 
@@ -86,48 +87,48 @@ pub struct PendingCsr {
     pub id: PendingId,
     /// The name of the key in the token.
     pub key_uri: String,
-    /// What its certificate will be for.
+    /// The use of its certificate.
     pub use_: CertificateSigningUse,
-    /// The common name that its certificate must have, if that is not the station's serial number.
+    /// The common name that its certificate must have. `None`: the station's serial number.
     pub common_name: Option<String>,
-    /// The organization that its certificate must name, if that is not the default of its use.
+    /// The organization that its certificate must name. `None`: the default of its use.
     pub organization: Option<String>,
-    /// The country that its certificate must name, if there is one.
+    /// The country that its certificate must name. `None`: any.
     pub country: Option<String>,
     /// `requestId` of its SignCertificate request, OCPP 2.1.
     pub request_id: Option<i64>,
-    /// What was written down before the CSR was sent
-    /// ([`Store::note_send`](crate::Store::note_send)); `None`: it never was.
+    /// The note that was stored before the CSR was sent
+    /// ([`Store::note_send`](crate::Store::note_send)). `None`: the CSR was never sent.
     pub sent: Option<SendNote>,
-    /// How far it has come.
+    /// Its state.
     pub state: PendingState,
 }
 
-/// How often a CSR was sent, so that a restart goes on where the station was (A02.FR.17–19).
+/// How often a CSR was sent. With it, a restart continues where the station stopped (A02.FR.17–19).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SendNote {
-    /// How often the CSMS has accepted it, the send that is under way counted.
+    /// How often the CSMS has accepted it, including a send that is under way.
     pub accepted: u32,
-    /// When it is to be sent again, to the millisecond. `None`: not before a new trigger.
+    /// When it is sent again, to the millisecond. `None`: not before a new trigger.
     pub due: Option<SystemTime>,
 }
 
-/// How far a pending key has come.
+/// The state of a pending key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PendingState {
-    /// Written down. After a crash the token may hold the key or not.
+    /// The key is recorded. After a crash, the token may or may not hold it.
     KeyAnnounced,
-    /// The key exists and its CSR can be sent, as often as needed.
+    /// The key exists, and its CSR can be sent as often as necessary.
     CsrReady {
-        /// SubjectPublicKeyInfo in DER, by which the certificate will be recognised.
+        /// SubjectPublicKeyInfo in DER, by which the certificate is matched.
         spki_der: Vec<u8>,
         /// The PKCS#10 request in PEM.
         csr_pem: String,
     },
 }
 
-/// A pending key as the catalog keeps it.
+/// A pending key in the form of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pending {
     pub(crate) id: PendingId,

@@ -1,4 +1,4 @@
-//! Finds the key that a received certificate belongs to.
+//! Finds the key of a received certificate.
 
 use certificates::Certificate;
 
@@ -8,12 +8,12 @@ use crate::own::refused::ChainRefused;
 use crate::pending::key::PendingId;
 use crate::uses::CertificateSigningUse;
 
-/// What a received leaf belongs to.
+/// The match for a received leaf.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Match {
-    /// The certificate was accepted before: the CSMS sends it again because it saw no answer.
+    /// The certificate was accepted before: the CSMS sends it again because it received no answer.
     Known(Own),
-    /// A new certificate for this key, with the subject that was asked for.
+    /// A new certificate for this key, with the requested subject.
     New {
         key_uri: String,
         use_: CertificateSigningUse,
@@ -23,29 +23,29 @@ pub(crate) enum Match {
     },
 }
 
-/// What CertificateSigned says of the request that it answers.
+/// The data in CertificateSigned about the request that it answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answered {
-    /// `certificateType`; left out it means "the use that was asked for".
+    /// `certificateType`. If it is left out, it means the requested use.
     pub(crate) use_: Option<CertificateSigningUse>,
     /// `requestId`, OCPP 2.1.
     pub(crate) request_id: Option<i64>,
 }
 
 impl Catalog {
-    /// Finds the key that `chain` was issued for.
+    /// Finds the key for which `chain` was issued.
     ///
     /// OCPP 2.0.1 has no request id, and an answer to an earlier SignCertificate may come late
-    /// (TC_A_23), so the leaf's key is compared with every pending one. The key of a certificate
-    /// that is renewed but not yet in use counts as well, and that of one for vehicles: several
-    /// answers to one CSR may come, and the newest is as good as the first.
+    /// (TC_A_23), so the leaf's key is compared with every pending one. The keys of certificates
+    /// that are renewed but not yet in use, and of certificates for vehicles, are compared as well:
+    /// there may be several answers to one CSR, and the newest is as good as the first.
     pub(crate) fn match_signed(
         &self,
         chain: &[Certificate],
         answered: Answered,
     ) -> Result<Match, ChainRefused> {
         let leaf = chain.first().ok_or(ChainRefused::UnknownKey)?;
-        // A02.FR.26, before the certificate is looked at.
+        // A02.FR.26: this check comes before that of the certificate.
         if let Some(request_id) = answered.request_id
             && !self.pending.iter().any(|pending| pending.request_id == Some(request_id))
             && !self.own.iter().any(|own| own.request_id == Some(request_id))
@@ -80,7 +80,7 @@ impl Catalog {
                     common_name: pending.common_name.clone(),
                     organization: pending.organization.clone(),
                     country: pending.country.clone(),
-                    // That of the use, which the settings say.
+                    // The DC of the use, from the settings.
                     domain_component: None,
                 },
                 request_id: pending.request_id,
@@ -94,7 +94,7 @@ impl Catalog {
         Ok(Match::New {
             key_uri: own.key_uri.clone(),
             use_: own.use_,
-            // The same that was accepted for this key before.
+            // The same subject that was accepted for this key before.
             subject: own.subject(),
             request_id: own.request_id,
             pending: None,

@@ -1,4 +1,4 @@
-//! Plans that change the keys that wait: announce, rename, complete, note, drop, forget.
+//! Plans that change the waiting keys: announce, rename, complete, note, drop, forget.
 
 use certificates::Spki;
 
@@ -42,8 +42,8 @@ impl Catalog {
         Ok((id, vec![Transition::PutPending(pending), Transition::Next(self.next + 1)]))
     }
 
-    /// Gives a key that is announced and not completed another name; the name before is condemned
-    /// by the same change.
+    /// Gives a key that is announced but not completed another name. The same change condemns the
+    /// former name.
     pub(crate) fn plan_rename(&self, id: PendingId, uri: &str) -> Result<Vec<Transition>, PendingError> {
         let announced = self.pending.iter().find(|known| known.id == id && known.csr.is_none());
         let announced = announced.ok_or(PendingError::UnknownPending { id })?;
@@ -95,7 +95,7 @@ impl Catalog {
         Ok(vec![Transition::PutPending(Pending { sent: Some(note), ..pending.clone() })])
     }
 
-    /// Drops a pending key; returns its name, which is condemned by the same change.
+    /// Drops a pending key, and returns its name. The same change condemns the name.
     pub(crate) fn plan_drop(&self, id: PendingId) -> Result<(String, Vec<Transition>), PendingError> {
         let pending =
             self.pending.iter().find(|known| known.id == id).ok_or(PendingError::UnknownPending { id })?;
@@ -107,7 +107,7 @@ impl Catalog {
         Ok((uri, transitions))
     }
 
-    /// Forgets a condemned key that the token no longer holds.
+    /// Removes a condemned key that the token no longer holds.
     pub(crate) fn plan_forget(&self, uri: &str) -> Vec<Transition> {
         if self.condemned.contains(uri) { vec![Transition::Forget(uri.to_owned())] } else { Vec::new() }
     }

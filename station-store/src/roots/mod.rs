@@ -1,4 +1,4 @@
-//! The roots that are installed: which certificates are accepted as such, and what changes them.
+//! The installed roots: the rules for them, and the changes of them.
 
 pub(crate) mod plan;
 pub(crate) mod root;

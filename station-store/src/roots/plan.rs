@@ -7,25 +7,26 @@ use crate::roots::root::{Root, Standing};
 use crate::settings::{LastCsmsRoot, Settings};
 use crate::uses::RootUse;
 
-/// What [`Catalog::plan_delete`] found.
+/// The result of [`Catalog::plan_delete`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Deletion {
-    /// What goes, and how many entries of the inventory that are.
+    /// The transitions of the deletion, and the number of inventory entries that it removes.
     Found { entries: usize, transitions: Vec<Transition> },
-    /// One of the station's own certificates, or of the chain below which it was issued.
+    /// One of the station's own certificates, or a certificate of its chain.
     Own,
-    /// The CSMS root that the connection relies on, which is to be kept.
+    /// A CSMS root on which the connection relies, and which must be kept.
     InUse,
-    /// Nothing with this hash.
+    /// No certificate has this hash.
     NotFound,
 }
 
-/// A CSMS root that a connection relies on may not be deleted; `None`: it may.
+/// The CSMS roots on which connections rely, and which must not be deleted. `None`: every root may
+/// be deleted.
 pub(crate) type Kept<'a> = Option<&'a [Vec<u8>]>;
 
 impl Catalog {
-    /// Installs `certificate`, which has passed the rules. `issuer_key` is `None` where it signed
-    /// itself.
+    /// Installs `certificate`, which has passed the rules. `issuer_key` is `None` if the
+    /// certificate is self-signed.
     pub(crate) fn plan_install(
         &self,
         use_: RootUse,
@@ -35,8 +36,9 @@ impl Catalog {
     ) -> Result<Vec<Transition>, NoRoom> {
         let mut root = Root::new(use_, certificate, issuer_key, self.next);
         if let Some(known) = self.roots.iter().find(|known| known.has_key_of(&root)) {
-            // M05.FR.17: it replaces what is there, in its place. Not by content but by hash data:
-            // of two certificates that share them, a CSMS could never delete just one.
+            // M05.FR.17: the new certificate replaces the old one, in its place. Certificates are
+            // compared by hash data, not by content: of two certificates that share hash data, a
+            // CSMS could never delete just one.
             root.sequence = known.sequence;
             root.standing = known.standing;
             return Ok(vec![Transition::PutRoot(Box::new(root))]);
@@ -46,8 +48,8 @@ impl Catalog {
         Ok(vec![Transition::PutRoot(Box::new(root)), Transition::Next(self.next + 1)])
     }
 
-    /// Puts `certificate`, which `signer` signed, in the place of the CSMS root (M05.FR.10, .12):
-    /// its signer stays as the one fallback, every other CSMS root goes (M05.FR.09).
+    /// Replaces the CSMS root by `certificate`, which `signer` signed (M05.FR.10, .12). The signer
+    /// stays as the only fallback; every other CSMS root is removed (M05.FR.09).
     pub(crate) fn plan_rotate(
         &self,
         certificate: Certificate,
@@ -63,7 +65,7 @@ impl Catalog {
             .filter(|key| *key != signer_key && *key != root_key)
             .map(Transition::RemoveRoot)
             .collect();
-        // M05.FR.06: the fallback is listed, and so it counts.
+        // M05.FR.06: the fallback is listed, so it counts.
         self.check_room(RootUse::Csms, settings, transitions.len())?;
         transitions
             .push(Transition::PutRoot(Box::new(Root { standing: Standing::Fallback, ..signer.clone() })));
@@ -72,8 +74,8 @@ impl Catalog {
         Ok(transitions)
     }
 
-    /// A connection stands that relies on the CSMS root `der`: a fallback is not needed any more
-    /// (M05.FR.13). Where it is the fallback that the connection relies on, both stay (TC_M_31).
+    /// A connection that relies on the CSMS root `der` is up: a fallback is not needed any more
+    /// (M05.FR.13). If the connection relies on the fallback, both stay (TC_M_31).
     pub(crate) fn plan_connected(&self, der: &[u8]) -> Vec<Transition> {
         let proved = self
             .roots_for(&[RootUse::Csms])
@@ -87,15 +89,15 @@ impl Catalog {
             .collect()
     }
 
-    /// Deletes what `hash` names.
+    /// Deletes the certificate that `hash` names.
     ///
-    /// DeleteCertificate carries no use, so the certificate goes for every use for which it is
-    /// installed: afterwards the CSMS finds nothing with this hash, as it asked. Where it names the
-    /// leaf of a V2G chain or a sub-CA in one, the whole chain goes, and the leaf's key is
-    /// condemned: what remained could neither be used nor be listed (M04.FR.08). Chains below a
-    /// root that is deleted stay; they are listed and deletable without it.
+    /// DeleteCertificate does not name a use, so the certificate is deleted for every use for which
+    /// it is installed: afterwards no certificate has this hash, as the CSMS requested. If the hash
+    /// names the leaf of a V2G chain or a sub-CA in one, the whole chain is deleted and the leaf's
+    /// key is condemned: the rest could neither be used nor be listed (M04.FR.08). Chains below a
+    /// deleted root stay; they are listed and deletable without it.
     pub(crate) fn plan_delete(&self, hash: &HashData, keep: Kept<'_>) -> Deletion {
-        // M04.FR.06, also for a renewed certificate that is not connected with yet.
+        // M04.FR.06, also for a renewed certificate with which the station has not connected yet.
         if self.own.iter().any(|own| own.use_.connects() && own.names(hash)) {
             return Deletion::Own;
         }
@@ -115,7 +117,7 @@ impl Catalog {
         }
         let gone: Vec<_> = roots.iter().map(|root| root.key()).collect();
         let mut transitions: Vec<Transition> = gone.iter().cloned().map(Transition::RemoveRoot).collect();
-        // Without a root that is relied on, a fallback is no fallback but the only one there is.
+        // If no other root is left, a fallback becomes the present root.
         let left: Vec<&Root> =
             self.roots_for(&[RootUse::Csms]).filter(|root| !gone.contains(&root.key())).collect();
         if left.iter().all(|root| root.standing == Standing::Fallback) {
@@ -127,13 +129,13 @@ impl Catalog {
         Deletion::Found { entries, transitions }
     }
 
-    /// Whether a deletion of what `hash` names takes the last CSMS root.
+    /// Whether a deletion of `hash` removes the last CSMS root.
     fn has_no_csms_root_without(&self, hash: &HashData) -> bool {
         let mut roots = self.roots_for(&[RootUse::Csms]).peekable();
         roots.peek().is_some() && roots.all(|root| root.id.is_named_by(hash))
     }
 
-    /// `leaving` roots of this use make room in the same change.
+    /// Checks the room for a root. `leaving` roots of this use are removed in the same change.
     fn check_room(&self, use_: RootUse, settings: &Settings, leaving: usize) -> Result<(), NoRoom> {
         if self.roots.len() - leaving >= settings.max_entries {
             return Err(NoRoom { max: settings.max_entries });
@@ -146,7 +148,7 @@ impl Catalog {
 }
 
 impl LastCsmsRoot {
-    /// Whether what `hash` names stays because it is the last CSMS root.
+    /// Whether the certificate that `hash` names is kept because it is the last CSMS root.
     pub(crate) fn keeps(self, catalog: &Catalog, hash: &HashData) -> bool {
         self == Self::Keep && catalog.has_no_csms_root_without(hash)
     }

@@ -1,4 +1,4 @@
-//! A root certificate as the catalog keeps it.
+//! A root certificate in the form of the catalog.
 
 use certificates::{Certificate, CertificateId};
 
@@ -9,20 +9,21 @@ use crate::uses::RootUse;
 pub(crate) struct Root {
     pub(crate) use_: RootUse,
     pub(crate) certificate: Certificate,
-    /// `None` where it signed itself. Else the key of the CSMS root before it (M05.FR.10), kept
-    /// because that one will go.
+    /// `None` if it is self-signed. Otherwise the key of the CSMS root before it (M05.FR.10), which
+    /// is stored because that root will be removed.
     pub(crate) issuer_key: Option<Vec<u8>>,
     pub(crate) standing: Standing,
     pub(crate) id: CertificateId,
-    /// Installed earlier is listed earlier.
+    /// Orders the listing: the root that was installed first is listed first.
     pub(crate) sequence: u64,
 }
 
-/// Whether a root is relied on.
+/// Whether a root is the present one or a fallback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Trusted,
-    /// The CSMS root before the present one, until that has proved itself (M05.FR.12).
+    /// The CSMS root before the present one, until a connection has proved the present one
+    /// (M05.FR.12).
     Fallback,
 }
 
@@ -41,14 +42,14 @@ impl Root {
         RootKey { use_: self.use_, fingerprint: self.id.fingerprint() }
     }
 
-    /// Whether both have the same name, without a digest: a store is opened by as many comparisons
-    /// as it has pairs of roots.
+    /// Whether both have the same name. Compares without a digest, because opening a store compares
+    /// every pair of roots.
     pub(crate) fn has_key_of(&self, other: &Self) -> bool {
         self.use_ == other.use_ && self.id == other.id
     }
 }
 
-/// The name of an installed root: one use, one certificate as hash data distinguish them.
+/// The name of an installed root: one use, and one certificate as hash data distinguish them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RootKey {
     pub(crate) use_: RootUse,

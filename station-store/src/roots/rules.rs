@@ -1,8 +1,8 @@
-//! What a root certificate must be to be installed (facts of M05 and A00.FR.5xx).
+//! The rules for a root certificate to be installed (facts of M05 and A00.FR.5xx).
 //!
-//! InstallCertificate is for roots. The issuer of a sub-CA is unknown to the store, so it could not
-//! be listed, and the CSMS could never delete it. Only roots are accepted: accepted ⇒ listed ⇒
-//! deletable.
+//! InstallCertificate is for roots. The issuer of a sub-CA is unknown to the store, so a sub-CA
+//! could not be listed, and the CSMS could never delete it. Only roots are accepted: accepted ⇒
+//! listed ⇒ deletable.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use certificates::signature::{self, BadSignature};
 use certificates::validity::{OutsideValidity, judge_at};
 use certificates::{Certificate, CertificateError, UnixSeconds};
 
-/// Reads the one certificate in `pem` and checks all that does not depend on who signed it.
+/// Reads the one certificate in `pem`, and checks every rule that does not depend on its signer.
 pub(crate) fn read(pem: &str, now: UnixSeconds, skew: Duration) -> Result<Certificate, RootRefused> {
     let characters = pem.chars().count();
     if characters > MAX_ROOT_CHARACTERS {
@@ -28,14 +28,14 @@ pub(crate) fn read(pem: &str, now: UnixSeconds, skew: Duration) -> Result<Certif
     }
     // A00.FR.501–503
     check_strength(root.spki()).map_err(|source| RootRefused::WeakKey { source })?;
-    // M05.FR.07, TC_M_07: an expired certificate is an invalid one.
+    // M05.FR.07, TC_M_07: an expired certificate is invalid.
     judge_at([&root], now, skew).map_err(|(_, source)| RootRefused::Validity { source })?;
-    // TLS must be able to use what was accepted.
+    // TLS must be able to use an accepted root.
     path::check_root(&root).map_err(|source| RootRefused::Anchor { source })?;
     Ok(root)
 }
 
-/// Checks that a certificate is a root: that it signed itself.
+/// Checks that a certificate is a root, that is, self-signed.
 pub(crate) fn check_self_signed(root: &Certificate) -> Result<(), RootRefused> {
     if !root.is_self_issued() {
         return Err(RootRefused::NotSelfSigned);
@@ -43,8 +43,8 @@ pub(crate) fn check_self_signed(root: &Certificate) -> Result<(), RootRefused> {
     signature::verify(root, root.spki()).map_err(|source| RootRefused::Signature { source })
 }
 
-/// Checks that the CSMS root `old` signed the one that is to take its place (M05.FR.10, .11): the
-/// whole chain, which are these two.
+/// Checks that the CSMS root `old` signed the one that is to replace it (M05.FR.10, .11). The chain
+/// consists of these two certificates.
 pub(crate) fn check_signed_by(
     new: &Certificate,
     old: &Certificate,
@@ -56,8 +56,8 @@ pub(crate) fn check_signed_by(
     }
     signature::verify(new, old.spki()).map_err(|_| RootRefused::NotSignedByOldRoot)?;
     judge_at([old], now, skew).map_err(|(_, source)| RootRefused::OldRootValidity { source })?;
-    // RFC 5280, 4.2.1.9: a root that may only issue leaves cannot issue its successor, unless that
-    // has its own name.
+    // RFC 5280, 4.2.1.9: a root that may only issue leaves cannot issue its successor, unless the
+    // successor has the same name.
     let leaves_only = old.ca().and_then(|ca| ca.path_length) == Some(0);
     if leaves_only && !new.is_self_issued() { Err(RootRefused::OldRootPathLength) } else { Ok(()) }
 }
@@ -66,71 +66,72 @@ pub(crate) fn check_signed_by(
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RootRefused {
-    /// Longer than `InstallCertificateRequest.certificate` may be in any version of OCPP.
+    /// The text is longer than `InstallCertificateRequest.certificate` may be in any version of
+    /// OCPP.
     #[error("the certificate has {characters} characters, at most {MAX_ROOT_CHARACTERS} are allowed")]
     TooLarge {
         /// Characters of the PEM text.
         characters: usize,
     },
-    /// Not exactly one certificate.
+    /// The text is not exactly one certificate.
     #[error("the root certificate cannot be read")]
     Certificate {
-        /// What is wrong with it.
+        /// The fault of the text.
         #[source]
         source: CertificateError,
     },
-    /// basicConstraints are absent or say that it is no certification authority.
+    /// basicConstraints are absent, or do not mark a certification authority.
     #[error("the certificate is not that of a certification authority (basicConstraints)")]
     NotCa,
     /// keyUsage is present without keyCertSign.
     #[error("the certificate's keyUsage does not allow it to sign certificates")]
     KeyUsage,
-    /// Issuer and subject differ: a sub-CA.
+    /// Issuer and subject differ: the certificate is a sub-CA.
     #[error("the certificate is not a root: another one issued it; install that root instead")]
     NotSelfSigned,
-    /// Too weak a key.
+    /// The key is too weak.
     #[error("the root certificate is too weak")]
     WeakKey {
-        /// How weak.
+        /// The weakness.
         #[source]
         source: WeakKey,
     },
-    /// It names itself as issuer, but its own key did not sign it.
+    /// The certificate names itself as issuer, but its own key did not sign it.
     #[error("the certificate did not sign itself")]
     Signature {
-        /// What is wrong with the signature.
+        /// The fault of the signature.
         #[source]
         source: BadSignature,
     },
     /// AdditionalRootCertificateCheck: the installed CSMS root did not sign it (M05.FR.11).
     #[error("the installed CSMS root did not sign the new one (M05.FR.11)")]
     NotSignedByOldRoot,
-    /// AdditionalRootCertificateCheck: the installed CSMS root vouches for nothing any more.
+    /// AdditionalRootCertificateCheck: the installed CSMS root is not valid any more.
     #[error("the installed CSMS root, which signed the new one, is not valid now")]
     OldRootValidity {
-        /// Which end of its validity.
+        /// The end of its validity that is violated.
         #[source]
         source: OutsideValidity,
     },
     /// AdditionalRootCertificateCheck: the installed CSMS root may issue leaves only.
     #[error("the installed CSMS root may not issue another one (pathLenConstraint)")]
     OldRootPathLength,
-    /// Not valid now.
+    /// The certificate is not valid now.
     #[error("the root certificate is not valid now")]
     Validity {
-        /// Which end of its validity.
+        /// The end of its validity that is violated.
         #[source]
         source: OutsideValidity,
     },
-    /// TLS could not use it.
+    /// TLS cannot use the certificate.
     #[error("the certificate cannot serve as a trust anchor")]
     Anchor {
-        /// What it has.
+        /// The reason.
         #[source]
         source: PathError,
     },
 }
 
-/// `InstallCertificateRequest.certificate` of OCPP 2.1, in characters; 2.0.1 and 1.6 have 5500,
-/// which their types hold.
+/// The length of `InstallCertificateRequest.certificate` in OCPP 2.1, in characters. 2.0.1 and 1.6
+/// have 5500, which their types enforce.
 const MAX_ROOT_CHARACTERS: usize = 10_000;

@@ -1,4 +1,4 @@
-//! Records of older formats, made into those of this one.
+//! Migrates records of older formats to the present one.
 //!
 //! * format 1: the station's certificate for the connection, roots, pending and condemned keys
 //! * format 2: certificates for vehicles, fallback roots, requestId, OCSP answers; a chain keeps
@@ -9,13 +9,12 @@ use serde_json::{Map, Value};
 use crate::storage::record::{seal, unseal};
 use crate::storage::{Change, Record, Table};
 
-/// Raised with every change that an older release would misread.
+/// Incremented with every change that an older release would misread.
 pub(crate) const FORMAT: u64 = 2;
 
-/// The changes that turn the `records` of the format `from` into those of [`FORMAT`].
+/// The changes that convert the `records` of the format `from` into those of [`FORMAT`].
 ///
-/// A record that is damaged stays as it is: it is named when the store is opened, whatever its
-/// format.
+/// A damaged record is not changed: it is named when the store is opened, whatever its format.
 pub(crate) fn migrate(from: u64, records: &[Record]) -> Vec<Change> {
     if from >= FORMAT {
         return Vec::new();
@@ -24,8 +23,8 @@ pub(crate) fn migrate(from: u64, records: &[Record]) -> Vec<Change> {
     own.filter_map(own_from_1).map(Change::Put).collect()
 }
 
-/// In format 1 a chain kept the key of its leaf's issuer. With a sub-CA in the chain that key is
-/// known from there, and the key of the root was not kept; it is not needed either, for such a
+/// In format 1 a chain has the key of its leaf's issuer. If the chain has a sub-CA, that key is in
+/// the sub-CA, and the key of the root was not stored. It is not needed either, because such a
 /// chain is not listed.
 fn own_from_1(record: &Record) -> Option<Record> {
     let mut content: Map<String, Value> = serde_json::from_slice(unseal(record).ok()?).ok()?;

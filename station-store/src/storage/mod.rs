@@ -1,5 +1,5 @@
-//! What the store needs from a disk: everything at once at the start, then one atomic and durable
-//! commit for each change.
+//! The requirements of the store for a disk: it reads everything at the start, then makes one
+//! atomic and durable commit for each change.
 
 pub(crate) mod migration;
 pub(crate) mod record;
@@ -8,43 +8,44 @@ use std::error::Error;
 
 /// A place that keeps records across crashes.
 ///
-/// The crate's own is a redb file ([`Store::open`](crate::Store::open)); a vendor with a database
-/// of its own implements this and calls [`Store::with_storage`](crate::Store::with_storage).
+/// The default is a redb file ([`Store::open`](crate::Store::open)). A vendor with another database
+/// implements this trait and calls [`Store::with_storage`](crate::Store::with_storage).
 pub trait Storage: Send + 'static {
     /// Reads every record.
     ///
-    /// What cannot be read is named in [`Loaded::damaged`], so that the rest is still served.
+    /// Records that cannot be read are named in [`Loaded::damaged`], so that the others can still
+    /// be used.
     ///
     /// # Errors
-    /// [`StorageError`] when nothing at all can be read.
+    /// [`StorageError`] if nothing at all can be read.
     fn load(&mut self) -> Result<Loaded, StorageError>;
 
     /// Applies all `changes` or none, and returns only when they would survive a loss of power.
     ///
     /// # Errors
-    /// [`StorageError`]; whether the changes are kept is then unknown. After an error the store
-    /// calls [`Storage::reopen`] before it commits again.
+    /// [`StorageError`]. It is then unknown whether the changes are stored. After an error the
+    /// store calls [`Storage::reopen`] before it commits again.
     fn commit(&mut self, changes: &[Change]) -> Result<(), StorageError>;
 
-    /// Opens the place again after an error, so that [`Storage::load`] reads what is durable and a
-    /// commit may succeed. What keeps other processes out of the place stays in force.
+    /// Reopens the place after an error, so that [`Storage::load`] reads the durable records and a
+    /// commit may succeed. Other processes stay excluded from the place meanwhile.
     ///
-    /// A storage that cannot do this leaves the default, which fails: it is opened again by
+    /// A storage that cannot do this keeps the default, which fails. It is opened again by
     /// [`Store::with_storage`](crate::Store::with_storage).
     ///
     /// # Errors
-    /// [`StorageError`]; it may be tried again.
+    /// [`StorageError`]; the call may be retried.
     fn reopen(&mut self) -> Result<(), StorageError> {
         Err(StorageError::Poisoned)
     }
 }
 
-/// What [`Storage::load`] found.
+/// The result of [`Storage::load`].
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// Every record that could be read.
     pub records: Vec<Record>,
-    /// What could not be read.
+    /// The records that could not be read.
     pub damaged: Vec<Damaged>,
 }
 
@@ -63,7 +64,7 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// Writes a record, in the place of one with the same key.
+    /// Writes a record; replaces a record with the same key.
     Put(Record),
     /// Removes the record with this key; it may be absent.
     Remove {
@@ -84,7 +85,7 @@ pub enum Table {
     Own,
     /// Keys and CSRs that wait for a certificate.
     Pending,
-    /// Keys that remain to be destroyed in the token.
+    /// Keys that are still to be destroyed in the token.
     Condemned,
     /// Verified OCSP answers.
     Ocsp,
@@ -93,11 +94,11 @@ pub enum Table {
 }
 
 impl Table {
-    /// Each table.
+    /// All tables.
     pub const ALL: [Self; 6] =
         [Self::Roots, Self::Own, Self::Pending, Self::Condemned, Self::Ocsp, Self::Meta];
 
-    /// The name under which it is kept.
+    /// The name of the table in the storage.
     pub fn name(self) -> &'static str {
         match self {
             Self::Roots => "roots",
@@ -110,15 +111,15 @@ impl Table {
     }
 }
 
-/// A record that is there but cannot be used. The rest of the store is served without it.
+/// A record that exists but cannot be used. The rest of the store can be used without it.
 #[derive(Debug, thiserror::Error)]
 #[error("the record {table}/{key} is damaged; install or request it again", table = .table.name())]
 pub struct Damaged {
     /// The table.
     pub table: Table,
-    /// The key within the table; `*` where the rest of the table could not be read.
+    /// The key within the table; `*` if the rest of the table could not be read.
     pub key: String,
-    /// What is wrong with it.
+    /// The fault of the record.
     #[source]
     pub source: Box<dyn Error + Send + Sync>,
 }
@@ -127,31 +128,31 @@ pub struct Damaged {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// No room on the disk.
+    /// There is no room on the disk.
     #[error("the disk is full; make room and reopen the store")]
     Full {
-        /// What the disk says.
+        /// The system's error.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
     /// Reading failed.
     #[error("the store cannot be read")]
     Read {
-        /// What the disk says.
+        /// The system's error.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
     /// Writing or syncing failed.
-    #[error("the store cannot be written; see to the disk and reopen the store")]
+    #[error("the store cannot be written; check the disk and reopen the store")]
     Write {
-        /// What the disk says.
+        /// The system's error.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Nothing can be written here. Reading goes on.
+    /// The place is read-only. Reading continues.
     #[error("the store is on a file system that is read-only; make it writable and reopen the store")]
     ReadOnly,
-    /// An earlier write failed, so that what the disk holds is uncertain.
+    /// An earlier write failed, so the content of the disk is uncertain.
     #[error("an earlier write failed; reopen the store")]
     Poisoned,
 }

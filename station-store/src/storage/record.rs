@@ -1,8 +1,8 @@
-//! How the catalog's entries look on disk.
+//! The format of the catalog's entries on disk.
 //!
-//! A record is a checksum and a JSON object. Certificates stand in it as base64 of their DER. The
-//! checksum covers table and key as well, so that a damaged or misplaced record is noticed, named,
-//! and left out, and the others are still served.
+//! A record is a checksum and a JSON object. It contains certificates as base64 of their DER. The
+//! checksum also covers table and key. So a damaged or misplaced record is detected, named and left
+//! out, and the others can still be used.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ use crate::roots::root::{Root, Standing};
 use crate::storage::{Change, Damaged, Loaded, Record, StorageError, Table};
 use crate::uses::{CertificateSigningUse, RootUse};
 
-/// Builds the catalog from what the storage holds, and names what it had to leave out.
+/// Builds the catalog from the loaded records, and names those that it had to leave out.
 pub(crate) fn read_all(loaded: Loaded) -> (Catalog, Vec<Damaged>) {
     let mut catalog = Catalog::default();
     let mut damaged = loaded.damaged;
@@ -41,12 +41,12 @@ pub(crate) fn read_all(loaded: Loaded) -> (Catalog, Vec<Damaged>) {
             }
         }
     }
-    // The counter is a record like any other and may be the damaged one.
+    // The counter is a record like any other, and may itself be damaged.
     catalog.next = catalog.next.max(highest).max(1);
     (catalog, damaged)
 }
 
-/// A transition as the storage writes it.
+/// Converts a transition into a change of the storage.
 pub(crate) fn write(transition: &Transition) -> Result<Change, StorageError> {
     let put = |table, key: String, value: Result<Vec<u8>, serde_json::Error>| {
         let json = value.map_err(|source| StorageError::Write { source: Box::new(source) })?;
@@ -211,11 +211,11 @@ pub(crate) enum BadRecord {
     Key,
     #[error("it has no certificate")]
     EmptyChain,
-    #[error("it does not say who issued the chain")]
+    #[error("it does not name the issuer of the chain")]
     NoIssuer,
     #[error("its bytes are not base64")]
     Base64,
-    #[error("its time is none")]
+    #[error("its time is not valid")]
     Time,
     #[error("it is not the JSON object that is expected")]
     Json {
@@ -363,7 +363,7 @@ fn instant(since_1970: Duration) -> Result<SystemTime, BadRecord> {
     UNIX_EPOCH.checked_add(since_1970).ok_or(BadRecord::Time)
 }
 
-/// Rounded up: what is due is not due earlier after a restart.
+/// Rounded up, so that nothing is due earlier after a restart.
 fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
@@ -407,7 +407,7 @@ fn root_key(use_: RootUse, fingerprint: &str) -> String {
     format!("{}/{fingerprint}", use_.word())
 }
 
-/// Twenty digits, so that the order of the keys is that of the numbers.
+/// Twenty digits, so that the order of the keys equals that of the numbers.
 fn number_key(number: u64) -> String {
     format!("{number:020}")
 }
@@ -417,7 +417,7 @@ fn number(key: &str) -> Result<u64, BadRecord> {
     if number_key(number) == key { Ok(number) } else { Err(BadRecord::Key) }
 }
 
-/// Against decay, not against an attacker: who can write the file can write checksums.
+/// Against decay, not against an attacker: a program that can write the file can write checksums.
 const CHECKSUM_LEN: usize = 8;
 
 const NEXT: &str = "next";

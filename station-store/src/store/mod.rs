@@ -1,4 +1,4 @@
-//! The store: catalog, rules and storage put together.
+//! The store: combines catalog, rules and storage.
 
 mod listing;
 pub(crate) mod observer;
@@ -24,22 +24,22 @@ use crate::storage::record;
 use crate::storage::{Damaged, Storage, StorageError};
 use crate::uses::RootUse;
 
-/// A charging station's inventory of certificates and of its own keys' names.
+/// A charging station's inventory of certificates and of the names of its own keys.
 ///
-/// Every method that changes something returns after the change is durable, and blocks until then:
-/// in asynchronous code it belongs on a thread that may block. Methods that only read are answered
-/// from memory and never wait for the disk.
+/// A method that changes the store returns after the change is durable, and blocks until then. In
+/// asynchronous code, call it on a thread that may block. Methods that only read answer from
+/// memory, and never wait for the disk.
 ///
-/// Invariant: a certificate that was accepted is listed, and one that is listed can be deleted,
-/// across any crash.
+/// Invariant: a certificate that was accepted is listed, and a certificate that is listed can be
+/// deleted, across any crash.
 ///
-/// After a write has failed, every further one fails with [`StorageError::Poisoned`] until the
-/// store is opened again ([`Store::reopen`]), because what the disk holds is uncertain; reading
-/// goes on with the state before that write.
+/// After a failed write, every further write fails with [`StorageError::Poisoned`] until the store
+/// is reopened ([`Store::reopen`]), because the content of the disk is uncertain. Reads continue
+/// with the state before that write.
 pub struct Store {
     pub(super) settings: Settings,
-    /// Taken before `catalog`, and held across plan, commit and application, so that changes follow
-    /// one another.
+    /// Locked before `catalog`, and held across plan, commit and application, so that changes are
+    /// serialized.
     writer: Mutex<Writer>,
     catalog: RwLock<Catalog>,
     pub(super) sessions: Arc<Sessions>,
@@ -50,18 +50,18 @@ pub struct Store {
 struct Writer {
     storage: Box<dyn Storage>,
     poisoned: bool,
-    /// Why the last write, or the last attempt to open the store again, failed.
+    /// Why the last write, or the last attempt to reopen the store, failed.
     failure: Option<String>,
     observer: Option<Box<dyn RootObserver>>,
-    /// The uses of which the observer could not take note.
+    /// The uses whose roots the observer could not handle.
     behind: Vec<RootUse>,
 }
 
 impl Store {
-    /// Serves the records in `storage`.
+    /// Opens a store on the records in `storage`.
     ///
     /// # Errors
-    /// [`StorageError`] when nothing can be read.
+    /// [`StorageError`] if nothing can be read.
     pub fn with_storage(mut storage: impl Storage, settings: Settings) -> Result<Self, StorageError> {
         let (catalog, damaged) = record::read_all(storage.load()?);
         for record in &damaged {
@@ -83,21 +83,21 @@ impl Store {
         })
     }
 
-    /// Opens the store again after a failed write, in place: sessions and handles stay valid, and
-    /// no other process can open the file meanwhile. What is served afterwards is the state before
-    /// the failed change or the one after it, as the disk has it; a key whose announcement failed
-    /// is given up. Does nothing where no write has failed. Blocks on the disk.
+    /// Reopens the store after a failed write, in place: sessions and handles stay valid, and no
+    /// other process can open the file meanwhile. The store then has the state before the failed
+    /// change or the state after it, depending on the disk. A key whose announcement failed is
+    /// condemned. Does nothing if no write has failed. Blocks on the disk.
     ///
-    /// That it succeeds means that a commit has: there is room again.
+    /// Success means that a commit has succeeded: there is room again.
     ///
     /// # Errors
-    /// [`StorageError`]; the store is as before then, and this may be tried again.
+    /// [`StorageError`]. The store is then unchanged, and the call may be retried.
     pub fn reopen(&self) -> Result<(), StorageError> {
         let mut writer = self.write();
         if writer.failure.is_none() {
             return Ok(());
         }
-        // Also where this panics.
+        // Also if this panics.
         writer.poisoned = true;
         match self.reopen_storage(&mut writer) {
             Ok(()) => {
@@ -113,8 +113,8 @@ impl Store {
         }
     }
 
-    /// Why the last write failed, with its causes; `None` where writes succeed. [`Store::reopen`]
-    /// is then the way on. Waits for a change that is under way.
+    /// Why the last write failed, with its causes. `None` if writes succeed. [`Store::reopen`] is
+    /// the way to recover. Waits for a change that is under way.
     pub fn write_failure(&self) -> Option<String> {
         self.write().failure.clone()
     }
@@ -124,7 +124,7 @@ impl Store {
         let (mut catalog, damaged) = record::read_all(writer.storage.load()?);
         let mut transitions = Vec::new();
         {
-            // Their announcement failed, so no key is made for them.
+            // Their announcement failed, so the caller generates no keys for them.
             let known = self.read();
             let unknown = |pending: &&Pending| known.pending.iter().all(|known| known.id != pending.id);
             for pending in catalog.pending.iter().filter(unknown) {
@@ -133,7 +133,7 @@ impl Store {
                 }
             }
         }
-        // Something is written in any case: this is the proof that it can be.
+        // There is always a write, as the proof that writes succeed.
         transitions.push(Transition::Next(catalog.next));
         let changes = transitions.iter().map(record::write).collect::<Result<Vec<_>, _>>()?;
         writer.storage.commit(&changes)?;
@@ -148,8 +148,8 @@ impl Store {
         Ok(())
     }
 
-    /// Tells `observer` the roots of each use, and from then on what becomes of them, also where it
-    /// could not take note at first.
+    /// Passes the roots of each use to `observer`, and from then on every change of them. A use for
+    /// which the observer fails is retried later.
     pub(crate) fn observe(&self, mut observer: Box<dyn RootObserver>) -> Result<(), TrustError> {
         let mut writer = self.write();
         let mut first_failure = Ok(());
@@ -163,13 +163,13 @@ impl Store {
         first_failure
     }
 
-    /// The records that were found damaged when the store was opened. They are left out of
-    /// everything else.
+    /// The records that were found damaged when the store was opened. They are missing from all
+    /// other results.
     pub fn damaged(&self) -> Arc<[Damaged]> {
         Arc::clone(&self.damaged.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Plans a change, makes it durable, applies it; in this order, and one change at a time.
+    /// Plans a change, makes it durable, and applies it, in this order and one change at a time.
     pub(super) fn change<T, E: From<StorageError>>(
         &self,
         plan: impl FnOnce(&Catalog) -> Result<(T, Vec<Transition>), E>,
@@ -183,13 +183,13 @@ impl Store {
             return Err(StorageError::Poisoned.into());
         }
         let changes = transitions.iter().map(record::write).collect::<Result<Vec<_>, _>>()?;
-        // Set first: a storage that panics leaves the store poisoned as well.
+        // Set before the commit: a storage that panics also leaves the store poisoned.
         writer.poisoned = true;
         writer.failure = Some("the storage panicked".to_owned());
         let committed = writer.storage.commit(&changes).inspect_err(|error| {
             tracing::error!(error = %causes(&error), "a change was not kept");
         });
-        // Where nothing could be begun, nothing is uncertain.
+        // If no write could begin, nothing is uncertain.
         writer.poisoned = !matches!(committed, Ok(()) | Err(StorageError::ReadOnly));
         writer.failure = committed.as_ref().err().map(|error| causes(error).to_string());
         committed?;
@@ -204,7 +204,7 @@ impl Store {
         Ok(value)
     }
 
-    /// Tells the observer the roots of `uses`, and those of which it could not take note before.
+    /// Passes the roots of `uses` to the observer, and those that it could not handle before.
     fn tell_observer(&self, writer: &mut Writer, uses: &[RootUse]) -> bool {
         let Writer { observer: Some(observer), behind, .. } = writer else { return true };
         let due = RootUse::ALL.into_iter().filter(|use_| uses.contains(use_) || behind.contains(use_));
@@ -213,7 +213,7 @@ impl Store {
         for use_ in due {
             if let Err(error) = observer.handle_roots(use_, &self.read().root_certificates(use_)) {
                 if !before.contains(&use_) {
-                    tracing::error!(error = %causes(&error), "neighbours see old roots");
+                    tracing::error!(error = %causes(&error), "a trust bundle still has old roots");
                 }
                 behind.push(use_);
             }
@@ -221,18 +221,18 @@ impl Store {
         behind.is_empty()
     }
 
-    /// Tells the observer again of what it could not take note. False: it still cannot.
+    /// Retries the uses that the observer could not handle. Returns false if it still fails.
     pub(crate) fn retry_observer(&self) -> bool {
         self.tell_observer(&mut self.write(), &[])
     }
 
     /// A thread that panicked in a plan or in the storage changed nothing in memory, so its lock
-    /// can be taken over; `poisoned` says whether what the disk holds is known.
+    /// can be taken over. `poisoned` shows whether the content of the disk is known.
     fn write(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Taken after `catalog`, never held while that is taken.
+    /// Locked after `catalog`: a thread that holds this lock never locks `catalog`.
     pub(super) fn retry_waits(&self) -> MutexGuard<'_, RetryWaits> {
         self.retry_waits.lock().unwrap_or_else(PoisonError::into_inner)
     }

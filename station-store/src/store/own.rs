@@ -1,4 +1,4 @@
-//! The station's own certificates: taken in, confirmed by a connection, served to vehicles.
+//! The station's own certificates: accepted, confirmed by a connection, presented to vehicles.
 
 use std::time::SystemTime;
 
@@ -19,8 +19,8 @@ impl Store {
         self.read().own.iter().filter(|own| own.use_.connects()).map(OwnCertificate::from).collect()
     }
 
-    /// The station's certificates for vehicles, the one to prefer first: by A02.FR.15 the newest by
-    /// notBefore, of those that are valid at `now`; after them those that are not. Which of them
+    /// The station's certificates for vehicles, in order of preference. First come those that are
+    /// valid at `now`, the newest by notBefore first (A02.FR.15), then the others. Which of them
     /// serves a vehicle depends on the roots that the vehicle names, on the SECC and on the edition
     /// of ISO 15118.
     pub fn vehicle_certificates(&self, now: SystemTime) -> Vec<OwnCertificate> {
@@ -38,8 +38,8 @@ impl Store {
     /// Keeps the own certificate with which the station has connected, and discards the others for
     /// the connection (A02.FR.10).
     ///
-    /// Returns the names of the keys to be destroyed in the token; until [`Store::key_destroyed`]
-    /// they are among [`Store::condemned_keys`]. Calling it again changes nothing.
+    /// Returns the names of the keys to destroy in the token. Until [`Store::key_destroyed`] they
+    /// are among [`Store::condemned_keys`]. A repeated call changes nothing.
     ///
     /// # Errors
     /// [`PendingError`]
@@ -47,8 +47,9 @@ impl Store {
         self.confirm_own_of(id, OwnId(u64::MAX))
     }
 
-    /// As [`Store::confirm_own`], of a station that had to choose when `newest` was its newest
-    /// certificate: one that has come since is not discarded, for it was never tried.
+    /// Like [`Store::confirm_own`], for a station that chose its certificate when `newest` was the
+    /// newest one. A certificate that has arrived since is not discarded, because it was never
+    /// tried.
     ///
     /// # Errors
     /// [`PendingError`]
@@ -56,7 +57,7 @@ impl Store {
         self.change(|catalog| catalog.plan_confirm(id, newest))
     }
 
-    /// Takes in a chain that the CSMS had signed for a pending key.
+    /// Accepts a chain that the CSMS had signed for a pending key.
     pub(crate) fn take_signed(
         &self,
         pem: &str,
@@ -74,7 +75,7 @@ impl Store {
             let roots = |use_| catalog.root_certificates(use_);
             let default_organization =
                 if use_.connects() { self.settings.organization.as_deref() } else { None };
-            // Where the key has a certificate already, that one says which it is: it may have
+            // If the key already has a certificate, that certificate decides the DC: it may have
             // served the connection before.
             let is_first = matches!(&found, Match::New { pending: Some(_), .. });
             let secc = is_first && use_ == CertificateSigningUse::V2g;
@@ -86,8 +87,8 @@ impl Store {
                 domain_component: subject.domain_component.as_deref().or(default_component),
             };
             let expected = Expected { use_, roots: &roots, now: now.into(), skew: self.settings.skew, names };
-            // Also what was accepted before: it may have expired since, and its root may have been
-            // deleted.
+            // This also applies to a chain that was accepted before: it may have expired since, or
+            // its root may have been deleted.
             let verified = chain::verify(chain, &expected).map_err(refused)?;
             let (key_uri, request_id, pending) = match found {
                 Match::Known(own) if own.state == OwnState::InUse => {

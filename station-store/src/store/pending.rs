@@ -6,17 +6,16 @@ use crate::storage::StorageError;
 use crate::store::Store;
 
 impl Store {
-    /// Writes down a key that is about to be generated in the token, so that no crash can orphan
-    /// it.
+    /// Records a key that is about to be generated in the token, so that no crash can orphan it.
     ///
     /// # Errors
-    /// [`PendingError`]; the key must not be generated then.
+    /// [`PendingError`]. The key must not be generated then.
     pub fn begin_pending(&self, new: &NewPending) -> Result<PendingId, PendingError> {
         self.change(|catalog| catalog.plan_begin(new))
     }
 
-    /// Adds to a pending key its public key and CSR, which can be sent from then on. The same again
-    /// changes nothing.
+    /// Adds the public key and the CSR to a pending key. The CSR can be sent from then on. A
+    /// repeated call with the same values changes nothing.
     ///
     /// # Errors
     /// [`PendingError`]
@@ -29,9 +28,9 @@ impl Store {
         self.change(|catalog| Ok(((), catalog.plan_complete(id, spki_der, csr_pem)?)))
     }
 
-    /// Gives a key that was announced and never completed another name, after a restart: the token
-    /// may still be making the key that the process before asked for. The name before is among
-    /// [`Store::condemned_keys`] then.
+    /// Gives a key that was announced but never completed another name, after a restart: the token
+    /// may still be generating the key for the former process. The former name is then among
+    /// [`Store::condemned_keys`].
     ///
     /// # Errors
     /// [`PendingError`]
@@ -43,7 +42,7 @@ impl Store {
     /// too early nor too often (A02.FR.17–19).
     ///
     /// # Errors
-    /// [`PendingError`]; it must not be sent then.
+    /// [`PendingError`]. The CSR must not be sent then.
     pub fn note_send(&self, id: PendingId, note: SendNote) -> Result<(), PendingError> {
         self.change(|catalog| Ok(((), catalog.plan_note(id, note)?)))
     }
@@ -53,8 +52,8 @@ impl Store {
         self.read().pending.iter().map(PendingCsr::from).collect()
     }
 
-    /// Gives a pending key up. Returns the name of the key, to be destroyed in the token; until
-    /// [`Store::key_destroyed`] it is among [`Store::condemned_keys`].
+    /// Drops a pending key. Returns the name of the key, which must be destroyed in the token.
+    /// Until [`Store::key_destroyed`] it is among [`Store::condemned_keys`].
     ///
     /// # Errors
     /// [`PendingError`]
@@ -62,13 +61,13 @@ impl Store {
         self.change(|catalog| catalog.plan_drop(id))
     }
 
-    /// The names of the keys that remain to be destroyed in the token. After a crash, go on here.
+    /// The names of the keys that are still to be destroyed in the token, also after a crash.
     pub fn condemned_keys(&self) -> Vec<String> {
         self.read().condemned.iter().cloned().collect()
     }
 
-    /// Forgets a condemned key, which the token no longer holds. A key that is not condemned is
-    /// left alone.
+    /// Removes a condemned key, which the token no longer holds. A key that is not condemned is
+    /// left unchanged.
     ///
     /// # Errors
     /// [`StorageError`]

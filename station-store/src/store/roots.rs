@@ -1,4 +1,4 @@
-//! The roots of a store: installed, deleted, relied on.
+//! The roots of a store: installed, deleted, in use.
 
 use std::time::SystemTime;
 
@@ -19,12 +19,12 @@ impl Store {
     /// Installs a root certificate that does not come from the CSMS: at the factory, or by an
     /// installer.
     ///
-    /// The same rules hold as for InstallCertificate. A certificate that is installed already is
+    /// The rules are those of InstallCertificate. A certificate that is already installed is
     /// replaced.
     ///
     /// # Errors
-    /// [`InstallError`]; nothing is changed then, save that after [`InstallError::Storage`] it is
-    /// uncertain.
+    /// [`InstallError`]. Nothing is changed then, except that the state is uncertain after
+    /// [`InstallError::Storage`].
     pub fn provision_root(
         &self,
         use_: impl Into<RootUse>,
@@ -41,13 +41,13 @@ impl Store {
         self.change(|catalog| {
             let trusted = |root: &&Root| root.standing == Standing::Trusted;
             let csms: Vec<&Root> = catalog.roots_for(&[RootUse::Csms]).filter(trusted).collect();
-            // M05.FR.09; M05.FR.17 where it is installed already.
+            // M05.FR.09; M05.FR.17 if it is already installed.
             let checked = use_ == RootUse::Csms
                 && self.settings.additional_root_check == AdditionalRootCheck::On
                 && !csms.is_empty()
                 && !csms.iter().any(|known| known.certificate == root);
             if !checked {
-                // Installed again, also a root that the one before it signed stays what it is.
+                // A root that the one before it signed keeps its issuer when it is installed again.
                 let known =
                     catalog.roots_for(std::slice::from_ref(&use_)).find(|known| known.certificate == root);
                 let issuer_key = known.and_then(|known| known.issuer_key.clone());
@@ -73,10 +73,10 @@ impl Store {
         })
     }
 
-    /// Deletes the certificate that `hash` names, for every use for which it is installed; returns
-    /// how many entries of the inventory went.
+    /// Deletes the certificate that `hash` names, for every use for which it is installed. Returns
+    /// how many entries of the inventory were removed.
     ///
-    /// The keys of V2G chains that go with it are among [`Store::condemned_keys`] then.
+    /// The keys of V2G chains that are deleted with it are then among [`Store::condemned_keys`].
     ///
     /// # Errors
     /// [`DeleteError`]
@@ -84,8 +84,8 @@ impl Store {
         self.delete_unless_in_use(hash, RootInUse::Delete)
     }
 
-    /// As [`Store::delete_by_hash`]; `of_version` is what OCPP wants of a root in use where the
-    /// settings do not say.
+    /// Like [`Store::delete_by_hash`]. `of_version` is the rule of OCPP for a root in use; it
+    /// applies if the settings have no rule.
     pub(crate) fn delete_unless_in_use(
         &self,
         hash: &HashData,
@@ -106,8 +106,8 @@ impl Store {
         })
     }
 
-    /// The roots that are trusted for `use_`, the earliest installed first. Expired ones are among
-    /// them; the fallback is not ([`Store::fallback_root`]).
+    /// The roots that are trusted for `use_`, the one installed first before the others. Expired
+    /// ones are among them; the fallback is not ([`Store::fallback_root`]).
     pub fn roots(&self, use_: impl Into<RootUse>) -> Vec<CertificateDer<'static>> {
         let uses = [use_.into()];
         let catalog = self.read();
@@ -115,8 +115,8 @@ impl Store {
         trusted.map(|root| root.certificate.to_certificate_der()).collect()
     }
 
-    /// The CSMS root before the present one, until a connection has proved that (M05.FR.12, .13):
-    /// what to rely on where a connection fails with [`Store::roots`] (M05.FR.14, .16).
+    /// The CSMS root before the present one, until a connection has proved the present one
+    /// (M05.FR.12, .13). Rely on it if a connection with [`Store::roots`] fails (M05.FR.14, .16).
     pub fn fallback_root(&self) -> Option<CertificateDer<'static>> {
         let catalog = self.read();
         let mut roots = catalog.roots_for(&[RootUse::Csms]);
@@ -125,14 +125,14 @@ impl Store {
             .map(|root| root.certificate.to_certificate_der())
     }
 
-    /// A connection to the CSMS stands, whose certificate was proved by the CSMS root `root`.
+    /// A connection to the CSMS is up, and the CSMS root `root` proved the CSMS's certificate.
     ///
-    /// Keep the [`Session`] as long as the connection: until then the root is in use, and OCPP 1.6
-    /// forbids to delete it. If `root` is the present one, the fallback root goes (M05.FR.13,
-    /// TC_M_30); if it is the fallback, both stay (TC_M_31).
+    /// Keep the [`Session`] as long as the connection: until the session is dropped the root is in
+    /// use, and OCPP 1.6 forbids its deletion. If `root` is the present root, the fallback root is
+    /// removed (M05.FR.13, TC_M_30). If it is the fallback, both stay (TC_M_31).
     ///
     /// # Errors
-    /// [`StorageError`]; the session counts all the same.
+    /// [`StorageError`]. The session is valid nevertheless.
     pub fn session(&self, root: &CertificateDer<'_>) -> (Session, Result<(), StorageError>) {
         let session = self.sessions.begin(root.as_ref());
         (session, self.change(|catalog| Ok(((), catalog.plan_connected(root)))))

@@ -18,14 +18,14 @@ fn checking() -> Settings {
     settings().additional_root_check(AdditionalRootCheck::On)
 }
 
-/// A station that has `root` installed, and checks.
+/// A station with `root` installed and the check on.
 fn station(root: &Authority) -> Station {
     let station = Station::with(checking());
     station.must_install(CSMSRootCertificate, &root.pem());
     station
 }
 
-/// The CSMS roots in the inventory, as hash data below the key of `issuer`.
+/// The hash data of the root `pem` under the key of `issuer`.
 fn hash(pem: &str, issuer: &Authority) -> ocpp_types::v201::CertificateHashDataType {
     let read = |pem: &str| Certificate::from_pem(pem).expect("a certificate");
     hash_data(
@@ -50,7 +50,7 @@ fn tc_m_09_root_that_the_old_one_did_not_sign() {
     let old = root("CSMS");
     let station = station(&old);
     check_refused(&station, &root("Other").pem(), "did not sign the new one (M05.FR.11)");
-    // Of the same name, but another key.
+    // The root has the same name, but another key.
     check_refused(&station, &sub_ca(&root("CSMS"), "Next").pem(), "did not sign the new one");
     let mut expired = ca_params("Next");
     expired.not_after = date_time_ymd(2030, 6, 1);
@@ -59,7 +59,7 @@ fn tc_m_09_root_that_the_old_one_did_not_sign() {
     check_refused(&station, &leaf, "not that of a certification authority");
     assert_eq!(station.all(), [(Listed::CSMSRootCertificate, hash(&old.pem(), &old))]);
     assert_eq!(station.store.fallback_root(), None);
-    // Other uses are not checked, and sub-CAs are no roots there.
+    // Roots for other uses are not checked, and sub-CAs are not accepted there.
     station.must_install(V2GRootCertificate, &root("V2G").pem());
     assert_eq!(station.install(V2GRootCertificate, &sub_ca(&old, "Sub").pem()).status, Rejected);
 }
@@ -72,7 +72,7 @@ fn tc_m_30_connected_with_the_new_root() {
     let station = station(&old);
     station.must_install(CSMSRootCertificate, &new.pem());
     let station = station.restart();
-    // Both are listed, the new one is relied on.
+    // Both are listed; the station relies on the new one.
     let both = [hash(&old.pem(), &old), hash(&new.pem(), &old)];
     assert_eq!(station.all().into_iter().map(|(_, hash)| hash).collect::<Vec<_>>(), both);
     assert_eq!(station.store.roots(CSMSRootCertificate), [new.der().clone()]);
@@ -113,7 +113,7 @@ fn m05_fr_09_one_root_and_one_fallback_at_most() {
     let third = sub_ca(&second, "CSMS 3");
     let station = station(&first);
     station.must_install(CSMSRootCertificate, &second.pem());
-    // The fallback vouches for nobody any more.
+    // The fallback cannot sign a successor any more.
     check_refused(&station, &sub_ca(&first, "CSMS 2b").pem(), "did not sign the new one");
     check_refused(&station, &first.pem(), "did not sign the new one");
     station.must_install(CSMSRootCertificate, &third.pem());
@@ -124,8 +124,7 @@ fn m05_fr_09_one_root_and_one_fallback_at_most() {
     assert_eq!(station.store.roots(CSMSRootCertificate), [third.der().clone()]);
 }
 
-/// Several roots from a time without the check: the successor of one of them takes the place of
-/// all.
+/// Several roots were installed without the check: the successor of one of them replaces all.
 #[test]
 fn m05_fr_09_roots_from_before_the_check() {
     let station = Station::new();
@@ -157,7 +156,7 @@ fn m05_fr_17_installed_already_is_replaced() {
     assert_eq!(station.store.fallback_root().as_ref(), Some(old.der()), "the fallback stays");
 }
 
-/// A root of the same name and key with a new validity signed itself, and so the old one signed it.
+/// A root of the same name and key with a new validity signed itself, so the old one signed it too.
 #[test]
 fn m05_fr_10_renewed_with_the_same_key() {
     let old = root("CSMS");
@@ -170,8 +169,8 @@ fn m05_fr_10_renewed_with_the_same_key() {
     assert_eq!(station.store.roots(CSMSRootCertificate), [renewed.der().clone()]);
     assert_eq!(station.store.fallback_root().as_ref(), Some(old.der()));
 
-    // With the same serial number as well it cannot be told from what it replaces, and so there is
-    // no fallback.
+    // With the same serial number too, it cannot be distinguished from the one that it replaces, so
+    // there is no fallback.
     let twin = Station::with(checking());
     twin.must_install(CSMSRootCertificate, &old.pem());
     let mut params = ca_params("CSMS");
@@ -194,7 +193,7 @@ fn m05_fr_06_the_fallback_needs_room() {
     station.must_install(CSMSRootCertificate, &old.pem());
     let second = sub_ca(&old, "CSMS 2");
     station.must_install(CSMSRootCertificate, &second.pem());
-    // The third takes the place of the first.
+    // The third root replaces the first.
     assert_eq!(station.install(CSMSRootCertificate, &sub_ca(&second, "CSMS 3").pem()).status, Accepted);
     assert_eq!(station.store.entries(), 2);
 }
@@ -205,7 +204,7 @@ fn m05_fr_10_the_whole_chain_is_verified() {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     let old = root_of(params);
     check_refused(&station(&old), &sub_ca(&old, "Next").pem(), "may not issue another one");
-    // An expired root vouches for nothing.
+    // An expired root cannot sign a successor.
     let mut params = ca_params("Short");
     params.not_after = date_time_ymd(2030, 7, 1);
     let old = root_of(params);
@@ -216,7 +215,7 @@ fn m05_fr_10_the_whole_chain_is_verified() {
     assert!(text.contains("OldRootValidity"), "{text}");
 }
 
-/// The new root is an anchor by itself: the old one may be gone.
+/// The new root is an anchor by itself: the old one may have been removed.
 #[test]
 fn a02_fr_06_chains_below_the_new_and_the_fallback_root() {
     let old = root("CSMS");
@@ -238,8 +237,8 @@ fn a02_fr_06_chains_below_the_new_and_the_fallback_root() {
     assert!(station.signed(&leaf(&new, &key, leaf_params())).installed.is_some());
 }
 
-/// Accepted, listed, deletable: also roots that did not sign themselves; and a fallback is promoted
-/// when it is all that is left.
+/// Accepted, listed, deletable: this also applies to roots that are not self-signed. A fallback
+/// becomes the present root when no other root is left.
 #[test]
 fn m04_roots_of_a_rotation_are_deletable() {
     let old = root("CSMS");
@@ -259,8 +258,8 @@ fn m04_roots_of_a_rotation_are_deletable() {
     }
 }
 
-/// A cross-signed certificate of the same key is another certificate, and a CSMS can tell them
-/// apart.
+/// A cross-signed certificate of the same key is another certificate, and a CSMS can distinguish
+/// the two.
 #[test]
 fn m05_cross_signed_root_beside_the_self_signed_one() {
     let old = root("CSMS");

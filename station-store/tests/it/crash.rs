@@ -1,4 +1,4 @@
-//! A process that is killed the moment it has said Accepted: what it said is true afterwards.
+//! A process is killed at the moment when it has reported Accepted. The report is true afterwards.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -17,8 +17,8 @@ const STORE: &str = "STATION_STORE_CRASH_TEST_STORE";
 const ACTION: &str = "STATION_STORE_CRASH_TEST_ACTION";
 const INPUT: &str = "STATION_STORE_CRASH_TEST_INPUT";
 
-/// In the child process: does one thing, says so, and waits to be killed. In the test run itself:
-/// nothing.
+/// In the child process: carries out one action, reports it, and waits to be killed. In the test
+/// run itself: does nothing.
 #[test]
 fn child_does_one_thing_and_waits() {
     let Ok(path) = env::var(STORE) else { return };
@@ -40,7 +40,7 @@ fn child_does_one_thing_and_waits() {
         }
         other => panic!("no such action: {other}"),
     };
-    // Past the test harness, which keeps what a test prints.
+    // Bypasses the test harness, which captures the output of a test.
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", if accepted { "\nAccepted" } else { "\nrefused" }).expect("printed");
     out.flush().expect("flushed");
@@ -48,7 +48,8 @@ fn child_does_one_thing_and_waits() {
     panic!("nobody killed this process");
 }
 
-/// Runs `action` in a process of its own, and kills it (SIGKILL) as soon as it has said Accepted.
+/// Runs `action` in a process of its own, and kills it (SIGKILL) as soon as it has reported
+/// Accepted.
 fn killed_after(station: Station, action: &str, input: &str) -> Station {
     let Station { directory, settings, store } = station;
     drop(store);

@@ -1,5 +1,5 @@
-//! Files that are not as they should be: an error that names the trouble, never a panic, and the
-//! rest is served.
+//! Damaged files: each gives an error that names the fault, never a panic, and the rest can still
+//! be used.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -50,7 +50,7 @@ fn damaged_records_are_named_and_the_rest_is_served() {
         let middle = value.len() / 2;
         value[middle] ^= 1;
         table.insert(key.as_str(), value.as_slice()).expect("writes");
-        // A sound record in the wrong place.
+        // A valid record in the wrong place.
         let last = table.last().expect("reads").expect("not empty").1.value().to_vec();
         table.insert("v2g/0000", last.as_slice()).expect("writes");
         table.insert("nonsense", &b"short"[..]).expect("writes");
@@ -67,7 +67,7 @@ fn damaged_records_are_named_and_the_rest_is_served() {
     assert!(named.iter().any(|text| text.contains(&format!("roots/{broken} is damaged"))), "{named:?}");
     assert_eq!(store.entries(), 2);
     assert_eq!(store.pending().len(), 1);
-    // Numbers go on above the highest that was seen.
+    // Numbers continue above the highest one that was read.
     let next = store.begin_pending(&new_pending("next")).expect("announced");
     assert!(next > store.pending()[0].id);
 }
@@ -106,7 +106,7 @@ fn a_newer_format_is_refused() {
     let error = Store::open(&path, settings()).expect_err("newer");
     assert!(matches!(error, OpenError::NewerFormat { found: 3, known: 2, .. }), "{error:?}");
     assert!(error.to_string().contains("format 3"), "{error}");
-    // And left as it is.
+    // The file is not changed.
     let database = Database::open(&path).expect("opens");
     let read = database.begin_read().expect("begins");
     assert_eq!(
@@ -148,7 +148,7 @@ fn only_one_may_have_it_open() {
     assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
 }
 
-/// Several processes that start at the same time on a new station: one gets the store, and keeps
+/// Several processes start at the same time on a new station: one of them gets the store, and keeps
 /// what it accepts.
 #[cfg(unix)]
 #[test]
@@ -160,7 +160,7 @@ fn only_one_makes_a_new_store() {
         let one = || {
             start.wait();
             let opened = Store::open(&path, settings());
-            // Nobody lets go before everybody has tried.
+            // No thread releases the store before every thread has tried to open it.
             end.wait();
             opened
         };
@@ -180,7 +180,7 @@ fn only_one_makes_a_new_store() {
     }
 }
 
-/// Seen elsewhere (shiv3 #94): a file that anybody could read.
+/// Seen elsewhere (shiv3 #94): a file that all users could read.
 #[cfg(unix)]
 #[test]
 fn the_file_is_for_its_owner_only() {
@@ -195,7 +195,7 @@ fn the_file_is_for_its_owner_only() {
     assert_eq!(names, ["store.redb"], "nothing is left beside it");
 }
 
-/// A crash while the store was made leaves a file beside it, and no store.
+/// A crash during the creation of the store leaves a file beside it, and no store.
 #[test]
 fn a_store_half_made_is_made_anew() {
     let directory = tempfile::tempdir().expect("temporary directory");
@@ -205,8 +205,8 @@ fn a_store_half_made_is_made_anew() {
     assert_eq!(store.entries(), 0);
 }
 
-/// Bytes overwritten here and there in the file, and its end cut off: opening and every call
-/// return.
+/// Bytes in various places of the file are overwritten, and its end is cut off: opening and every
+/// call return.
 #[test]
 fn bytes_on_disk_do_not_panic() {
     let station = Station::new();
@@ -227,7 +227,7 @@ fn bytes_on_disk_do_not_panic() {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     };
-    // A generator with a fixed seed: the same places each time.
+    // A generator with a fixed seed, so that the places are the same each time.
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = move |below: usize| {
         random ^= random << 13;
@@ -253,10 +253,10 @@ fn bytes_on_disk_do_not_panic() {
 
 const SWEEP: &str = "STATION_STORE_DAMAGE_TEST_SWEEP";
 
-/// Bytes flipped in every structure of the file, several thousand, and its end cut off at each page
-/// and in between: each time an error that says so, a record that is named as damaged, or what was
-/// there; and nothing on standard error. In a process of its own, with the panic hook that the
-/// documentation shows.
+/// Several thousand bytes are flipped, in every structure of the file, and its end is cut off at
+/// each page and in between. The result is an error that reports the damage, a record that is named
+/// as damaged, or the original content; and nothing is printed on standard error. The test runs in
+/// a process of its own, with the panic hook from the documentation.
 #[test]
 fn each_damage_is_an_error_and_no_panic_is_printed() {
     let output = Command::new(env::current_exe().expect("this test"))
@@ -271,7 +271,7 @@ fn each_damage_is_an_error_and_no_panic_is_printed() {
     assert!(text.contains("swept"), "{text}");
 }
 
-/// In the child process: damages a store in memory again and again. In the test run itself:
+/// In the child process: damages a store in memory again and again. In the test run itself: does
 /// nothing.
 #[test]
 fn sweep() {
@@ -299,7 +299,7 @@ fn sweep() {
         (roots, keys, store.condemned_keys())
     };
     let whole = known(&store);
-    // As a kill leaves it, and closed.
+    // The file as a kill leaves it, and the file after an orderly close.
     let crashed = disk.seen();
     drop(store);
     let closed = disk.seen();
@@ -314,7 +314,7 @@ fn sweep() {
                     && keys.iter().all(|key| whole.1.contains(key) || *key == crate::pki::uri("dropped"))
                     && condemned.iter().all(|key| whole.2.contains(key));
                 assert!(is_part, "{place}: what was never there is served");
-                // It may be refused; it must come back.
+                // The call may be refused, but it must return.
                 crate::pki::install(&store, CSMSRootCertificate, &roots_pem());
                 let _ = store.begin_pending(&new_pending("other"));
                 let _ = store.reopen();
@@ -353,7 +353,7 @@ fn sweep() {
     assert!(found["damaged"] + found["records damaged"] > 500, "{found:?}");
 }
 
-/// A root that no store has.
+/// A root that is in no store.
 fn roots_pem() -> String {
     static PEM: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     PEM.get_or_init(|| root("Five").pem()).clone()

@@ -14,7 +14,7 @@ fn tc_m_20_delete_a_listed_root_with_each_algorithm() {
     for algorithm in HashAlgorithm::ALL {
         let station = Station::new();
         station.must_install(Use::CSMSRootCertificate, &root.pem());
-        // The only CSMS root: 2.0.1 lets it go.
+        // The only CSMS root: 2.0.1 permits its deletion.
         let response = station.delete(&hash_data(id.hash_data(algorithm)));
         assert_eq!(response.status, Accepted, "{response:?}");
         assert!(station.all().is_empty());
@@ -58,7 +58,7 @@ fn m04_spelling_of_the_hash_does_not_matter() {
     assert_eq!(station.delete(&spell(&hash)).status, Accepted);
 }
 
-/// The message has no type, so the certificate goes for every use.
+/// The message does not name a use, so the certificate is deleted for every use.
 #[test]
 fn m04_fr_02_deletes_every_use() {
     let station = Station::new();
@@ -94,7 +94,7 @@ fn m04_fr_04_hash_data_that_name_nothing_are_not_found() {
     let (_, right) = station.all().remove(0);
     let text = |text: &str| text.try_into().expect("short");
     let odd = [
-        // The digest of another algorithm than is named.
+        // The digest belongs to another algorithm than the named one.
         CertificateHashDataType { hash_algorithm: HashAlgorithmEnumType::SHA512, ..right.clone() },
         CertificateHashDataType { issuer_name_hash: text(""), ..right.clone() },
         CertificateHashDataType { issuer_key_hash: text("not hexadecimal"), ..right.clone() },
@@ -136,7 +136,7 @@ fn tc_m_23_delete_own_certificate_fails() {
     let own_hash = hash(&first, sub_certificate.public_key());
     let renewed_hash = hash(&second, root_certificate.public_key());
     for algorithm in HashAlgorithm::ALL {
-        // M04.FR.06: the one in use and the renewed one.
+        // M04.FR.06: the certificate in use and the renewed one.
         for id in [&own_hash, &renewed_hash] {
             let response = station.delete(&hash_data(id.hash_data(algorithm)));
             assert_eq!(response.status, Failed);
@@ -148,12 +148,12 @@ fn tc_m_23_delete_own_certificate_fails() {
     }
     assert_eq!(station.store.own_certificates().len(), 2);
 
-    // The issuer's certificate may go; the own one is still recognised.
+    // The issuer's certificate may be deleted; the own certificate is still recognised.
     let (_, root_hash) = station.all().remove(0);
     assert_eq!(station.delete(&root_hash).status, Accepted);
     assert_eq!(station.delete(&hash_data(renewed_hash.hash_data(HashAlgorithm::Sha384))).status, Failed);
 
-    // Once discarded it is nobody's any more.
+    // A discarded certificate does not belong to the station any more.
     station.store.confirm_own(renewed.id).expect("confirmed");
     assert_eq!(station.delete(&hash_data(own_hash.hash_data(HashAlgorithm::Sha256))).status, NotFound);
 }

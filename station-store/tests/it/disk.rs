@@ -1,5 +1,5 @@
-//! A disk in memory that can be stopped after any write or sync, and that shows what would be left
-//! of it.
+//! A disk in memory that can be stopped after any write or sync, and that shows what it would still
+//! contain.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,11 +12,11 @@ pub(crate) struct Disk(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the process sees.
+    /// The content as the process reads it.
     seen: Vec<u8>,
-    /// What the last sync made durable.
+    /// The content at the last sync.
     durable: Vec<u8>,
-    /// What came after it, in order.
+    /// The steps after the last sync, in order.
     unsynced: Vec<Step>,
     /// Writes, changes of length and syncs so far.
     steps: usize,
@@ -30,12 +30,12 @@ enum Step {
     Length(usize),
 }
 
-/// What happens at a step, counted from the moment at which the disk was told.
+/// A fault at a step. Steps count from the moment at which the fault was set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// The power goes while this step is under way.
+    /// The power fails during this step.
     PowerAt(usize),
-    /// From this step on every write and sync fails with this error; reading goes on.
+    /// From this step on, every write and sync fails with this error; reads still succeed.
     ErrorFrom(usize, io::ErrorKind),
 }
 
@@ -45,7 +45,7 @@ impl Disk {
         Self(Arc::new(Mutex::new(State { seen, durable, ..State::default() })))
     }
 
-    /// The disk is well from now on.
+    /// Ends the fault.
     pub(crate) fn repair(&self) {
         let mut state = self.state();
         state.fault = None;
@@ -58,7 +58,7 @@ impl Disk {
         state.fault = Some(fault);
     }
 
-    /// Starts to count the steps from zero.
+    /// Starts counting the steps at zero.
     pub(crate) fn count(&self) {
         self.state().steps = 0;
     }
@@ -67,18 +67,18 @@ impl Disk {
         self.state().steps
     }
 
-    /// Whether the fault has come to pass.
+    /// Whether the fault has happened.
     pub(crate) fn has_failed(&self) -> bool {
         self.state().failed
     }
 
-    /// What the process that runs sees, and the next one will see if the power stays.
+    /// The content as the running process reads it, and as the next one will if the power stays on.
     pub(crate) fn seen(&self) -> Vec<u8> {
         self.state().seen.clone()
     }
 
-    /// What may be found on the disk after the power has gone: of the writes since the last sync, a
-    /// disk may have kept any, in any order, and the last in part.
+    /// The possible contents after a loss of power. Of the writes since the last sync, the disk may
+    /// have kept any, in any order, and the last one in part.
     pub(crate) fn after_power_loss(&self, seed: u64) -> Vec<Vec<u8>> {
         let state = self.state();
         let count = state.unsynced.len();
@@ -119,7 +119,7 @@ impl Disk {
         state.steps += 1;
         match state.fault {
             Some(Fault::PowerAt(at)) if state.steps >= at => {
-                // The step that the power went at may be kept, in part or whole.
+                // The step at which the power failed may be kept, in part or whole.
                 if !state.failed {
                     state.unsynced.extend(step);
                 }
@@ -129,7 +129,8 @@ impl Disk {
             Some(Fault::ErrorFrom(at, kind)) if state.steps >= at => {
                 state.failed = true;
                 if step.is_none() {
-                    // As on Linux: what could not be written back counts as written from then on.
+                    // As on Linux: data that could not be written back counts as written
+                    // afterwards.
                     state.unsynced.clear();
                 }
                 return Err(kind.into());
@@ -198,7 +199,7 @@ impl State {
     }
 }
 
-/// What a disk that loses its power keeps of a write.
+/// The part of a write that a disk keeps when it loses its power.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kept {
     Lost,

@@ -1,4 +1,4 @@
-//! A storage that fails: what is answered, and what is true afterwards.
+//! A storage that fails: its answers, and its content afterwards.
 
 use std::sync::Arc;
 
@@ -33,7 +33,8 @@ fn m05_fr_03_storage_failure_is_failed_and_poisons_the_store() {
         assert_eq!(reason(&response.status_info), code);
         assert_eq!(store.entries(), 1, "what is not known to be durable is not served");
 
-        // Repaired or not: every later write fails without touching the disk, reading goes on.
+        // Whether the disk is repaired or not: every later write fails without touching the disk,
+        // and reads continue.
         disk.repair();
         let commits = disk.commits();
         let response = install(&store, CSMSRootCertificate, &two.pem());
@@ -46,7 +47,7 @@ fn m05_fr_03_storage_failure_is_failed_and_poisons_the_store() {
         assert_eq!(disk.commits(), commits);
         assert_eq!(store.entries(), 1);
 
-        // Reopened it is the old state or the new one, and works.
+        // After it is reopened, the store has the old state or the new one, and works.
         drop(store);
         let store = open(&disk);
         assert_eq!(store.entries(), if there_after_reopening { 2 } else { 1 });
@@ -58,8 +59,8 @@ fn m05_fr_03_storage_failure_is_failed_and_poisons_the_store() {
     }
 }
 
-/// Whoever announced a key was told that it failed, and makes none: when it turns out to be
-/// durable, it is given up.
+/// The caller that announced a key got an error, and generates no key. If the announcement turns
+/// out to be durable, the key is condemned.
 #[test]
 fn a_key_whose_announcement_failed_is_given_up_when_the_store_is_opened_again() {
     let disk = Memory::default();
@@ -83,7 +84,7 @@ fn a_key_whose_announcement_failed_is_given_up_when_the_store_is_opened_again() 
     drop(session);
 }
 
-/// A storage that cannot be opened again stays as it is.
+/// A storage that cannot be reopened keeps its state.
 #[test]
 fn a_storage_that_cannot_be_opened_again_keeps_its_invariant() {
     struct Once(Memory);
@@ -107,8 +108,8 @@ fn a_storage_that_cannot_be_opened_again_keeps_its_invariant() {
     store.begin_pending(&new_pending("key")).expect_err("poisoned still");
 }
 
-/// Seen elsewhere (tfocpp): a failed deletion was answered Accepted, and the certificate was back
-/// after the next start.
+/// Seen elsewhere (tfocpp): a failed deletion was answered Accepted, and the certificate existed
+/// again after the next start.
 #[test]
 fn m04_fr_03_deletion_that_is_not_durable_is_failed() {
     let disk = Memory::default();
@@ -147,7 +148,7 @@ fn a_storage_that_panics_poisons_the_store_too() {
     );
 }
 
-/// What changes nothing writes nothing.
+/// A call that changes nothing writes nothing.
 #[test]
 fn refusals_do_not_touch_the_disk() {
     let disk = Memory::default();

@@ -29,13 +29,13 @@ pub(crate) fn format_1() -> Vec<u8> {
     disk.seen()
 }
 
-/// Seen elsewhere (everest-demo #25): a crash where the issuer's key of a certificate is unknown,
-/// as it is here of a chain with a sub-CA.
+/// Seen elsewhere (everest-demo #25): a crash if the issuer's key of a certificate is unknown. Here
+/// it is unknown for a chain with a sub-CA.
 #[test]
 fn a_store_of_format_1_is_migrated_and_nothing_is_lost() {
     let disk = Disk::new(&format_1());
     for _ in 0..2 {
-        // The second time it is of the present format already.
+        // The second time the store already has the present format.
         let store = Store::on_backend(disk.clone(), settings()).expect("opens");
         assert!(store.damaged().is_empty(), "{:?}", store.damaged());
         let uses: Vec<_> = store.installed(&RootUse::ALL).into_iter().map(|(use_, _)| use_).collect();
@@ -44,7 +44,7 @@ fn a_store_of_format_1_is_migrated_and_nothing_is_lost() {
         assert_eq!(own.iter().map(|own| own.chain.len()).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(own.iter().map(|own| own.state).collect::<Vec<_>>(), [OwnState::Renewed, OwnState::InUse]);
         assert!(store.installed_chains().is_empty(), "a certificate for the connection is not listed");
-        // M04.FR.06 holds for migrated chains as well, with and without a sub-CA.
+        // M04.FR.06 also applies to migrated chains, with and without a sub-CA.
         let (sub_ca, csms) = (certificate(&own[1].chain[1]), certificate(&store.roots(RootUse::Csms)[0]));
         for (own, issuer) in [(&own[0], &csms), (&own[1], &sub_ca)] {
             let id = station_store::CertificateId::new(&certificate(&own.chain[0]), issuer.public_key());
@@ -60,8 +60,8 @@ fn a_store_of_format_1_is_migrated_and_nothing_is_lost() {
     }
 }
 
-/// A record that format 1 had damaged is named after the migration too, and stays for whoever can
-/// read it.
+/// A record that was damaged in format 1 is still named after the migration. It stays in the file,
+/// for a program that can read it.
 #[test]
 fn damage_survives_a_migration() {
     let disk = Disk::new(&format_1());

@@ -66,8 +66,8 @@ fn check_refused(pem: &str, expected: &str) {
     assert_eq!(station.list(&[]).status, GetInstalledCertificateStatusEnumType::NotFound);
 }
 
-/// Seen elsewhere: an expired CA was installed (libevse-security #11); nobody could tell that the
-/// clock was wrong (EVerest #1662).
+/// Seen elsewhere: an expired CA was installed (libevse-security #11); the log did not show that
+/// the clock was wrong (EVerest #1662).
 #[test]
 fn tc_m_07_expired_root_is_rejected_and_not_listed() {
     let mut params = ca_params("Old");
@@ -86,8 +86,8 @@ fn m05_fr_07_root_of_the_future_is_rejected() {
     check_refused(&root_of(params).pem(), "valid only from 2030-07-01T00:00:00Z");
 }
 
-/// 300 s of skew and no second more, at both ends.
-/// Seen elsewhere (Hubject's audit, HUB20-42-001): five minutes of skew are expected.
+/// 300 s of skew and not one second more, at both ends. Seen elsewhere (Hubject's audit,
+/// HUB20-42-001): five minutes of skew are expected.
 #[test]
 fn m05_fr_07_clocks_may_differ_by_the_skew() {
     let accepted = |params| {
@@ -105,8 +105,8 @@ fn m05_fr_07_clocks_may_differ_by_the_skew() {
     }
 }
 
-/// Seen elsewhere: a sub-CA or a leaf taken as a root could be neither listed nor deleted (EVerest
-/// #2109), or counted as an anchor (libevse-security #71).
+/// Seen elsewhere: a sub-CA or a leaf that was accepted as a root could be neither listed nor
+/// deleted (EVerest #2109), or counted as an anchor (libevse-security #71).
 #[test]
 fn m05_fr_07_only_roots_are_installed() {
     let root = root("Root");
@@ -135,8 +135,8 @@ fn m05_fr_07_only_roots_are_installed() {
 fn m05_fr_07_self_signed_means_that_the_signature_verifies() {
     let first = root("Twin");
     let second = root("Twin");
-    // The second one's name and key with the first one's signature: of the same name, but not
-    // signed by itself.
+    // The second one's name and key with the first one's signature: the same name, but not
+    // self-signed.
     let forged = ca_params("Twin").signed_by(second.key(), &first).expect("signed");
     check_refused(&forged.pem(), "did not sign itself: the signature does not verify");
 }
@@ -150,7 +150,7 @@ fn m05_fr_07_what_tls_could_not_use_is_refused() {
     check_refused(&root_of(params).pem(), "cannot serve as a trust anchor");
 }
 
-/// Seen elsewhere: text lines before the armour (MaEVe), spaces in place of line breaks (MicroOcpp
+/// Seen elsewhere: text lines before the block (MaEVe), spaces instead of line breaks (MicroOcpp
 /// #147), a lenient base64 (MaEVe), a private key repeated in a log (libevse-security).
 #[test]
 fn m05_fr_07_exactly_one_certificate() {
@@ -182,7 +182,7 @@ fn m05_fr_07_exactly_one_certificate() {
     station.must_install(CSMSRootCertificate, &two.replace('\n', " "));
 }
 
-/// Seen elsewhere (ocpp-go #212): 20 digits where there have to be 40.
+/// Seen elsewhere (ocpp-go #212): 20 digits instead of 40.
 #[test]
 fn a00_fr_508_serial_numbers_that_hash_data_cannot_carry_are_refused() {
     let with_serial = |serial: &[u8]| {
@@ -199,7 +199,7 @@ fn a00_fr_508_serial_numbers_that_hash_data_cannot_carry_are_refused() {
     assert_eq!(serials, ["0", "1", "fff", &"f".repeat(40), "80"]);
 }
 
-/// Seen elsewhere (libevse-security #36, #47): limits by files and megabytes.
+/// Seen elsewhere (libevse-security #36, #47): limits in files and megabytes.
 #[test]
 fn m05_fr_06_more_than_max_limit_is_rejected() {
     let station = Station::with(settings().max_entries(2));
@@ -210,9 +210,9 @@ fn m05_fr_06_more_than_max_limit_is_rejected() {
     assert_eq!(response.status, InstallCertificateStatusEnumType::Rejected);
     assert_eq!(reason(&response.status_info), "OutOfStorage");
     assert_eq!(station.store.entries(), 2);
-    // The same again needs no room.
+    // The same certificate again needs no room.
     station.must_install(CSMSRootCertificate, &one);
-    // For another use it does.
+    // For another use it needs room.
     assert_eq!(
         station.install(ManufacturerRootCertificate, &one).status,
         InstallCertificateStatusEnumType::Rejected
@@ -234,7 +234,7 @@ fn m05_fr_17_the_same_again_replaces() {
     assert_eq!(station.all(), before, "in its place");
 
     // Other content with the same name, key and serial number: by its hash data it is the same
-    // certificate, and a CSMS could not delete one of two. The newer one stays.
+    // certificate, and a CSMS could not delete just one of the two. The newer one stays.
     let mut longer = ca_params("One");
     longer.not_after = date_time_ymd(2040, 1, 1);
     longer.serial_number = Certificate::from_pem(&one.pem())
@@ -247,7 +247,7 @@ fn m05_fr_17_the_same_again_replaces() {
     assert_eq!(station.store.roots(CSMSRootCertificate), [renewed.der().clone(), two.der().clone()]);
 }
 
-/// Seen elsewhere: roots of different uses in one heap (libocpp #35), a root under one use only
+/// Seen elsewhere: roots of different uses in one store (libocpp #35), a root for one use only
 /// (everest-demo #127).
 #[test]
 fn m05_the_same_certificate_may_serve_several_uses() {
@@ -276,7 +276,7 @@ fn provisioning_follows_the_same_rules() {
     assert_eq!(station.all(), [(GetCertificateIdUseEnumType::CSMSRootCertificate, hash_data(hash))]);
     let error = station.store.provision_root(CSMSRootCertificate, &sub_ca(&root, "Sub").pem(), now());
     assert!(matches!(error, Err(InstallError::Refused { source: RootRefused::NotSelfSigned })), "{error:?}");
-    // No schema bounds what an installer pastes.
+    // No schema limits the text of an installer.
     let padded = format!("{}{}", root.pem(), " ".repeat(10_000));
     let error = station.store.provision_root(CSMSRootCertificate, &padded, now());
     assert!(

@@ -60,7 +60,7 @@ fn tc_m_18_list_all_types() {
         Listed::MORootCertificate,
     ];
     check(&full(), &[], &all);
-    // Named twice, or beside a type of which there is none, a type is still reported once.
+    // A type that is named twice, or beside a type without entries, is still reported once.
     let filter = [Listed::MORootCertificate, Listed::V2GCertificateChain, Listed::MORootCertificate];
     check(&full(), &filter, &[Listed::MORootCertificate]);
 }

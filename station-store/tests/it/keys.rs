@@ -12,7 +12,7 @@ use crate::pki::{Station, key, leaf, leaf_params, new_pending, root, uri};
 fn a_key_is_named_before_it_exists() {
     let station = Station::new();
     let id = station.store.begin_pending(&new_pending("new")).expect("announced");
-    // A crash here: the token may hold the key, and the name is known.
+    // A crash at this point: the token may hold the key, and its name is known.
     let station = station.restart();
     let pending = station.store.pending();
     assert_eq!(pending.len(), 1);
@@ -39,7 +39,7 @@ fn a_dropped_key_is_remembered_until_it_is_destroyed() {
     assert!(station.store.pending().is_empty());
     assert_eq!(station.store.condemned_keys(), [uri("one")]);
     assert!(matches!(station.store.drop_pending(id), Err(PendingError::UnknownPending { .. })));
-    // Its name cannot be given away while it may still exist.
+    // Its name cannot be used again while the key may still exist.
     assert!(matches!(station.store.begin_pending(&new_pending("one")), Err(PendingError::KeyKnown)));
     station.store.key_destroyed(&uri("one")).expect("forgotten");
     station.store.key_destroyed(&uri("one")).expect("again");
@@ -50,8 +50,8 @@ fn a_dropped_key_is_remembered_until_it_is_destroyed() {
     assert!(next > id, "numbers are not used twice");
 }
 
-/// Seen elsewhere (libevse-security #65): tidying up destroyed keys of certificates in use. Ours
-/// are counted by reference.
+/// Seen elsewhere (libevse-security #65): the cleanup destroyed keys of certificates in use. This
+/// store counts references to keys.
 #[test]
 fn a02_fr_10_the_certificate_that_did_not_connect_is_discarded() {
     for new_one_connects in [true, false] {
@@ -65,7 +65,7 @@ fn a02_fr_10_the_certificate_that_did_not_connect_is_discarded() {
         station.request("new", &new_key);
         let new = station.signed(&leaf(&root, &new_key, leaf_params())).installed.expect("accepted");
 
-        // A02.FR.28: both are there until one has connected.
+        // A02.FR.28: both exist until the station has connected with one of them.
         let station = station.restart();
         let own = station.store.own_certificates();
         assert_eq!(own.iter().map(|own| own.id).collect::<Vec<_>>(), [new.id, old.id]);
@@ -85,7 +85,7 @@ fn a02_fr_10_the_certificate_that_did_not_connect_is_discarded() {
     }
 }
 
-/// A restart goes on with the wait that it interrupted.
+/// After a restart, the interrupted wait continues.
 #[test]
 fn a02_fr_18_sends_are_noted_over_a_restart() {
     let station = Station::new();
@@ -106,8 +106,7 @@ fn a02_fr_18_sends_are_noted_over_a_restart() {
     assert_eq!(station.restart().store.pending()[1].sent, Some(SendNote { accepted: 3, due: None }));
 }
 
-/// The token may still be making a key that a process before this one asked for: its name is not
-/// used again.
+/// The token may still be generating a key for a former process: its name is not used again.
 #[test]
 fn f06_fr_10_an_announced_key_is_named_anew_after_a_restart() {
     let station = Station::new();

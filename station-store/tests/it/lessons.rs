@@ -1,4 +1,4 @@
-//! Mistakes of other stacks that no other file here has in view. The whole list is in `main.rs`.
+//! Mistakes of other stacks that no other file here tests. The whole list is in `main.rs`.
 
 use std::fs;
 use std::path::Path;
@@ -18,8 +18,7 @@ use crate::pki::{
 
 const V2G: Option<CertificateSigningUseEnumType> = Some(CertificateSigningUseEnumType::V2GCertificate);
 
-/// libevse-security #71, #56: a sub-CA that came in an accepted chain counted as an anchor from
-/// then on.
+/// libevse-security #71, #56: a sub-CA from an accepted chain counted as an anchor from then on.
 #[test]
 fn lesson_20_sub_cas_of_accepted_chains_are_no_anchors() {
     let station = Station::new();
@@ -33,23 +32,23 @@ fn lesson_20_sub_cas_of_accepted_chains_are_no_anchors() {
     let bare = leaf(&sub, &second, leaf_params());
     let refused = station.signed(&bare).refused;
     assert!(matches!(refused, Some(ChainRefused::UnknownIssuer { .. })), "{refused:?}");
-    // Nor is the root, once it is deleted, because something below it was accepted before.
+    // A deleted root is not an anchor either, although a certificate below it was accepted before.
     let hash = station.all_roots().remove(0);
     assert_eq!(station.delete(&hash).status, DeleteCertificateStatusEnumType::Accepted);
     let refused = station.signed(&(bare + &sub.pem())).refused;
     assert!(matches!(refused, Some(ChainRefused::UnknownIssuer { .. })), "{refused:?}");
 }
 
-/// Hubject's audit, HUB20-42-002: a chain for each V2G root, side by side, also for one and the
-/// same SECC.
+/// Hubject's audit, HUB20-42-002: one chain for each V2G root, side by side, also for the same
+/// SECC.
 #[test]
 fn lesson_24_one_chain_for_each_root() {
     let station = Station::new();
     let roots = ["V2G 1", "V2G 2", "V2G 3"].map(root);
     for (number, root) in roots.iter().enumerate() {
         station.must_install(Use::V2GRootCertificate, &root.pem());
-        // Twice: the one before the newest stays for sessions under way, and takes no other root's
-        // place.
+        // Twice: the certificate before the newest stays for sessions under way, and does not take
+        // the room of another root.
         for round in 0..3 {
             let key = key();
             station.request_for(&v2g_pending(&format!("{number}-{round}"), "SECC-1"), &key);
@@ -69,8 +68,8 @@ fn lesson_24_one_chain_for_each_root() {
     }
 }
 
-/// EVerest #2606: an invented reason code. Whatever goes wrong, ours is one of the official list,
-/// and the answer one that its schema allows.
+/// EVerest #2606: an invented reason code. Here every reason code is from the official list, and
+/// every answer is valid against its schema.
 #[test]
 fn lesson_44_reason_codes_are_of_the_official_list() {
     const NAMED: [&str; 6] = [
@@ -121,8 +120,8 @@ fn lesson_44_reason_codes_are_of_the_official_list() {
     assert_eq!(found, NAMED, "each was seen, and no other");
 }
 
-/// libevse-security #24, #108, #110: certificates of the future were taken, and their status asked
-/// for.
+/// libevse-security #24, #108, #110: certificates that are not valid yet were accepted, and their
+/// status was requested.
 #[test]
 fn lesson_45_no_certificate_of_the_future_and_no_ocsp_for_it() {
     let station = Station::new();
@@ -141,8 +140,8 @@ fn lesson_45_no_certificate_of_the_future_and_no_ocsp_for_it() {
     assert_eq!(station.store.ocsp_due(now()).len(), 1);
 }
 
-/// SmartEVSE-3.5 #363: with room for one root only, its rotation cut off the fleet. Several are
-/// trusted at once, and a chain may be below any of them.
+/// SmartEVSE-3.5 #363: there was room for one root only, so its rotation cut off the fleet. Here
+/// several roots are trusted at once, and a chain may be below any of them.
 #[test]
 fn lesson_52_old_and_new_root_are_trusted_side_by_side() {
     let station = Station::new();
@@ -158,9 +157,8 @@ fn lesson_52_old_and_new_root_are_trusted_side_by_side() {
     }
 }
 
-/// libevse-security #36, #47, EVerest #1961: a limit that was counted in files and megabytes, and a
-/// sum of which only the last part was kept. Ours counts entries, of all uses together and of each
-/// use.
+/// libevse-security #36, #47, EVerest #1961: a limit in files and megabytes, and a sum that kept
+/// only its last part. This store counts entries, of all uses together and of each use.
 #[test]
 fn lesson_54_55_limits_count_entries_over_all_uses_and_for_each() {
     let limits = settings().max_entries(4).max_entries_for(RootUse::V2g, 2).max_entries_for(RootUse::Csms, 3);
@@ -174,7 +172,7 @@ fn lesson_54_55_limits_count_entries_over_all_uses_and_for_each() {
     let second = root("V2G 2").pem();
     station.must_install(Use::V2GRootCertificate, &second);
     rejected(Use::V2GRootCertificate, "V2G 3");
-    // The same again needs no room; nor does the one use take any of the other.
+    // The same certificate again needs no room, and one use takes no room from the other.
     station.must_install(Use::V2GRootCertificate, &second);
     station.must_install(Use::CSMSRootCertificate, &root("CSMS 1").pem());
     station.must_install(Use::CSMSRootCertificate, &root("CSMS 2").pem());
@@ -190,8 +188,8 @@ fn lesson_54_55_limits_count_entries_over_all_uses_and_for_each() {
     assert_eq!(reason(&answer.status_info), "OutOfStorage", "counted anew after a restart");
 }
 
-/// SAP's simulator: the serial number was the name of the file, so two issuers' certificates took
-/// each other's place, and a serial number could lead out of the folder.
+/// SAP's simulator: the serial number was the file name. So certificates of two issuers replaced
+/// each other, and a serial number could lead out of the folder.
 #[test]
 fn lesson_60_serial_numbers_name_no_files_and_need_not_differ() {
     let station = Station::new();
@@ -229,7 +227,7 @@ fn lesson_60_serial_numbers_name_no_files_and_need_not_differ() {
     assert_eq!(there, ["bundles", "store.redb"], "nothing beside them");
 }
 
-/// The list in `main.rs` names tests that there are, in the files that it says.
+/// The tests in the list of `main.rs` exist, in the files that the list names.
 #[test]
 fn the_list_names_tests_that_there_are() {
     let mut checked = 0;
@@ -248,7 +246,7 @@ fn the_list_names_tests_that_there_are() {
     assert!(checked > 50, "{checked}");
 }
 
-/// The items of the list in the documentation of a module, each in one line.
+/// The items of the list in the documentation of a module, one line each.
 fn items(text: &str) -> Vec<String> {
     let mut items: Vec<String> = Vec::new();
     for line in text.lines() {

@@ -22,7 +22,7 @@ struct State {
 pub(crate) enum Fault {
     /// Nothing is written.
     Full,
-    /// Everything is written, and the sync fails: the worst an application can be told.
+    /// Everything is written, and the sync fails: the worst case for an application.
     WrittenButNotSynced,
     Panics,
 }

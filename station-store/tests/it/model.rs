@@ -1,4 +1,4 @@
-//! Random sequences of messages, clock moves and crashes against a model of a few lines.
+//! Random sequences of messages, clock changes and crashes against a small model.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -29,7 +29,8 @@ const ROOTS: usize = 3;
 /// The leaves 0 and 1 are for the connection, 2 to 4 for vehicles.
 const LEAVES: usize = 5;
 
-/// What the sequences are about: three roots, a sub-CA below the first, and leaves with a key each.
+/// The certificates of the sequences: three roots, a sub-CA below the first, and leaves with a key
+/// each.
 struct Samples {
     roots: Vec<(String, CertificateId)>,
     leaves: Vec<Leaf>,
@@ -40,13 +41,13 @@ struct Leaf {
     key: KeyPair,
     chain: String,
     id: CertificateId,
-    /// The root that it leads to.
+    /// The root to which it leads.
     root: usize,
     below_sub_ca: bool,
 }
 
 static SAMPLES: LazyLock<Samples> = LazyLock::new(|| {
-    // The second root ends early, the third begins late.
+    // The validity of the second root ends early, that of the third begins late.
     let roots: Vec<_> = [(2030, 1, 2031, 1), (2030, 1, 2030, 7), (2030, 7, 2031, 1)]
         .into_iter()
         .enumerate()
@@ -87,7 +88,7 @@ fn connects(leaf: usize) -> bool {
     leaf < 2
 }
 
-/// What can be named in DeleteCertificate.
+/// A certificate that DeleteCertificate can name.
 #[derive(Clone, Copy, Debug)]
 enum Name {
     Root(usize),
@@ -119,12 +120,12 @@ enum Step {
     List {
         filter: u8,
     },
-    /// To so many days from the start.
+    /// Sets the clock to this many days after the start.
     Clock {
         days: i64,
     },
     Restart,
-    /// The next change is kept by the disk, or not; then the power goes.
+    /// The disk keeps the next change or not; then the power fails.
     Crash {
         kept: bool,
     },
@@ -151,13 +152,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a station holds, said in a few lines.
+/// A small model of a station's content.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Model {
     /// (use, root)
     roots: BTreeSet<(usize, usize)>,
     pending: BTreeMap<usize, String>,
-    /// The certificates of the station's own, with the names of their keys.
+    /// The station's own certificates, with the names of their keys.
     own: BTreeMap<usize, String>,
     condemned: BTreeSet<String>,
 }
@@ -225,10 +226,10 @@ fn leaf_is_valid(leaf: usize, days: i64) -> bool {
     [-40, 0, 40].contains(&days) && (leaf != 4 || days < 40)
 }
 
-/// The place where the store lies.
+/// The place of the store.
 enum Place {
     Memory(Memory),
-    /// Through redb.
+    /// A disk, through redb.
     Disk(Disk),
 }
 
@@ -249,14 +250,14 @@ impl Place {
         }
     }
 
-    /// The place after the power is back, and whether it can have kept the change.
+    /// The place after the power is back, and whether it may have kept the change.
     fn after_crash(self, kept: bool) -> (Self, bool) {
         match self {
             Self::Memory(memory) => {
                 memory.repair();
                 (Self::Memory(memory), kept)
             }
-            // At the first write nothing can have been kept.
+            // Nothing can have been kept at the first write.
             Self::Disk(disk) => (Self::Disk(Disk::new(&disk.after_power_loss(1)[usize::from(kept)])), false),
         }
     }
@@ -282,7 +283,7 @@ fn run(mut place: Place, steps: &[Step]) {
                 names += 1;
                 let name = format!("key-{names}");
                 let expected = model.request(leaf, uri(&name));
-                // Two changes in the store; only what comes to both is compared.
+                // The store makes two changes here; only their final result is compared.
                 (!expected || crash.is_some() || request(&store, leaf, &name), expected || crash.is_none())
             }
             Step::Sign { leaf } => {
@@ -394,7 +395,7 @@ fn hash_of(name: Name, algorithm: usize, shout: bool) -> CertificateHashDataType
     hash
 }
 
-/// Accepted means listed, and every key has its name, after every single step.
+/// After every single step, each accepted certificate is listed, and every key has its name.
 fn check(store: &Store, model: &Model) {
     check_list(store, model, 0);
     let pending: BTreeSet<_> = store.pending().into_iter().map(|pending| pending.key_uri).collect();
@@ -405,7 +406,7 @@ fn check(store: &Store, model: &Model) {
     assert_eq!(store.condemned_keys().into_iter().collect::<BTreeSet<_>>(), model.condemned);
 }
 
-/// Bit 3 of the filter asks for the chains, the others for roots; none asks for everything.
+/// Bit 3 of the filter selects the chains, the others select roots; zero selects everything.
 fn check_list(store: &Store, model: &Model, filter: u8) {
     use ocpp_types::v201::GetCertificateIdUseEnumType as Listed;
     const TYPES: [Listed; 4] = [
@@ -468,7 +469,7 @@ fn check_sequences(cases: u32, length: usize, place: fn() -> Place) {
         .expect("the store does what the model does");
 }
 
-// 10,000 sequences, in four parts that may run at the same time.
+// 10,000 sequences, in four parts that may run concurrently.
 
 #[test]
 fn accepted_is_listed_is_deletable_in_2500_sequences() {

@@ -1,4 +1,4 @@
-//! Real file systems that are full or read-only, in a mount namespace of this test's own.
+//! Real file systems that are full or read-only, in a mount namespace of the test.
 
 use std::env;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::pki::{detail, hash_data, install, new_pending, reason, root, settings
 
 const SCENE: &str = "STATION_STORE_MOUNT_TEST_SCENE";
 
-/// Runs `scene` of [`in_a_namespace`] in a child process that may mount.
+/// Runs `scene` of [`in_a_namespace`] in a child process that is allowed to mount.
 fn run(scene: &str) {
     let output = Command::new("unshare")
         .args(["--map-root-user", "--mount"])
@@ -32,7 +32,7 @@ fn run(scene: &str) {
     assert!(text.contains("scene played"), "{text}");
 }
 
-/// In the child process: plays a scene. In the test run itself: nothing.
+/// In the child process: runs a scene. In the test run itself: does nothing.
 #[test]
 fn in_a_namespace() {
     let Ok(scene) = env::var(SCENE) else { return };
@@ -54,7 +54,7 @@ fn mount(arguments: &[&str], directory: &Path) {
     assert!(mounted.success(), "mount {arguments:?}");
 }
 
-/// Takes all the room that is left.
+/// Uses up all the room that is left.
 fn fill(directory: &Path) {
     use std::io::Write;
     let mut ballast = fs::File::create(directory.join("ballast")).expect("made");
@@ -73,7 +73,7 @@ fn full(directory: &Path) {
         InstallCertificateStatusEnumType::Accepted
     );
     fill(directory);
-    // Until the pages that the file has are used up, changes go on.
+    // Changes succeed until the free pages of the file are used up.
     let mut installed = 1;
     let response = loop {
         let response = install(&store, CSMSRootCertificate, &root(&format!("Root {installed}")).pem());
@@ -92,7 +92,7 @@ fn full(directory: &Path) {
     let other = Store::open(&path, settings()).expect_err("it is locked in between");
     assert!(matches!(other, OpenError::Locked { .. }), "{other:?}");
 
-    // Room is made, and the store opened again in place: nothing is lost, and it works.
+    // There is room again, and the store is reopened in place: nothing is lost, and it works.
     fs::remove_file(directory.join("ballast")).expect("removed");
     store.reopen().expect("opens again");
     let other = Store::open(&path, settings()).expect_err("it is locked");
@@ -138,7 +138,7 @@ fn read_only(directory: &Path) {
     let first = root("First");
     install(&store, CSMSRootCertificate, &first.pem());
     store.begin_pending(&new_pending("key")).expect("announced");
-    // As a kill leaves it: it has to be repaired, and cannot be.
+    // The file as a kill leaves it: it needs a repair, which is not possible.
     let crashed = fs::read(&path).expect("read");
     drop(store);
     for content in [None, Some(crashed)] {
@@ -158,7 +158,7 @@ fn read_only(directory: &Path) {
         let hash = store.installed(&RootUse::ALL).remove(0).1;
         let response = store.delete(&DeleteCertificateRequest::new(hash_data(hash)));
         assert_eq!(response.status, DeleteCertificateStatusEnumType::Failed);
-        // Each time the same: nothing is uncertain.
+        // The result is the same each time: nothing is uncertain.
         let error = store.key_destroyed("pkcs11:object=other");
         assert!(error.is_ok(), "nothing to do: {error:?}");
         let (session, dropped) = store.session(first.der());

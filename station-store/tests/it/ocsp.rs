@@ -24,8 +24,7 @@ use crate::pki::{
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A V2G hierarchy that is valid on the clock of OpenSSL, in files, and a station that has its
-/// chain.
+/// A V2G hierarchy in files that is valid by OpenSSL's clock, and a station that holds its chain.
 struct Scene {
     directory: tempfile::TempDir,
     station: Station,
@@ -91,7 +90,7 @@ impl Scene {
         self.station.store.ocsp_answered(&due.hash, &Base64::encode_string(response), SystemTime::now())
     }
 
-    /// What OpenSSL answers about `certificate`, which `issuer` issued, signed by `signer`.
+    /// OpenSSL's answer about `certificate`, which `issuer` issued, signed by `signer`.
     fn response(&self, certificate: &str, issuer: &str, signer: &str, more: Answer<'_>) -> Vec<u8> {
         let directory = self.directory.path();
         let index = match more.status {
@@ -151,7 +150,7 @@ impl Scene {
     }
 }
 
-/// How OpenSSL answers.
+/// The options of OpenSSL's answer.
 #[derive(Clone, Copy)]
 struct Answer<'a> {
     status: &'a str,
@@ -161,8 +160,8 @@ struct Answer<'a> {
 
 const GOOD: Answer<'_> = Answer { status: "V", digest: "-sha256", arguments: &["-ndays", "3"] };
 
-/// What OpenSSL answers about the certificate in `pem`, which `issuer` issued and speaks for
-/// itself: base64 as `ocspResult` has it. It says Good, and holds for `days` from now on.
+/// OpenSSL's answer about the certificate in `pem`, signed by its issuer `issuer`: base64 as in
+/// `ocspResult`. The status is Good, and is valid for `days` from now on.
 pub(crate) fn good_answer(pem: &str, issuer: &Authority, days: &str) -> String {
     let folder = tempfile::tempdir().expect("temporary directory");
     let directory = folder.path();
@@ -193,7 +192,7 @@ fn openssl(directory: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "openssl {arguments:?}: {text}");
 }
 
-/// Hash data of a certificate that there is not.
+/// Hash data of a certificate that does not exist.
 fn other_serial(hash: &HashData) -> HashData {
     let text = hash.to_text();
     HashData::parse(hash.algorithm(), &text.issuer_name_hash, &text.issuer_key_hash, "77").expect("hash data")
@@ -206,8 +205,8 @@ fn refused(result: Result<CertificateStatus, OcspError>) -> OcspRefused {
     }
 }
 
-/// M06.FR.06, .07, errata: the leaf and each sub-CA, at once; each answer verified before it is
-/// kept.
+/// M06.FR.06, .07, errata: the status of the leaf and each sub-CA is requested at once. Each answer
+/// is verified before it is kept.
 #[test]
 fn tc_m_24_leaf_and_sub_cas_are_asked_about_and_answers_are_kept() {
     let scene = Scene::new();
@@ -228,16 +227,17 @@ fn tc_m_24_leaf_and_sub_cas_are_asked_about_and_answers_are_kept() {
         answers.iter().all(|answer| answer.as_ref().is_some_and(|one| one.status == CertificateStatus::Good))
     );
     assert!(station.store.ocsp_due(now).is_empty(), "kept over a restart");
-    // Three days, as the answers say; then they are due again, and not given to vehicles any more.
+    // The answers are valid for three days. After that they are due again, and are not passed to
+    // vehicles.
     assert!(station.store.ocsp_due(now + 2 * DAY).is_empty());
     assert_eq!(station.store.ocsp_due(now + 4 * DAY).len(), 2);
     assert_eq!(station.store.ocsp_answers(own, now + 4 * DAY), [None, None]);
-    // A clock that was set back says nothing about the age of an answer.
+    // If the clock was set back, the age of an answer is unknown.
     assert_eq!(station.store.ocsp_due(now - DAY).len(), 2);
 }
 
-/// An answer that cannot be kept is a failure: a store whose disk has failed does not have the
-/// responders asked every minute.
+/// An answer that cannot be stored counts as a failure: a store with a failed disk does not make
+/// the station ask the responders every minute.
 #[test]
 fn tc_m_25_an_answer_that_the_disk_does_not_take_is_asked_for_later_and_later() {
     let (disk, now) = (Memory::default(), SystemTime::now());
@@ -263,8 +263,8 @@ fn tc_m_25_an_answer_that_the_disk_does_not_take_is_asked_for_later_and_later() 
     }
 }
 
-/// The errata to TC_M_24: leaf, sub-CA 2 and sub-CA 1 are asked about, each of its own responder,
-/// and again after a renewal.
+/// The errata to TC_M_24: the status of leaf, sub-CA 2 and sub-CA 1 is requested, from the
+/// responder of each, and again after a renewal.
 #[test]
 fn tc_m_24_leaf_and_both_sub_cas_are_due() {
     let root = root_of(valid_now(ca_params("V2G Root")));
@@ -301,14 +301,14 @@ fn tc_m_24_leaf_and_both_sub_cas_are_due() {
         );
     }
     assert!(urls().is_empty());
-    // M06.FR.07: of a renewed certificate the new leaf; about the sub-CAs that it shares the
-    // answers still hold.
+    // M06.FR.07: after a renewal the status of the new leaf is due; the answers for the shared
+    // sub-CAs are still valid.
     sign("second");
     assert_eq!(urls(), ["two"]);
 }
 
-/// TC_M_25: GetCertificateStatus is answered with Failed. Nothing is kept, nothing that was known
-/// is lost, and it is asked again: later and later, at least once a day.
+/// TC_M_25: GetCertificateStatus is answered with Failed. Nothing is stored, no known status is
+/// lost, and the status is requested again, with growing waits, at least once a day.
 #[test]
 fn tc_m_25_failed_is_asked_again_later_and_never_kept() {
     let scene = Scene::new();
@@ -328,21 +328,21 @@ fn tc_m_25_failed_is_asked_again_later_and_never_kept() {
         at += wait;
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1440, 1440, 1440], "minutes");
-    // A clock that was set back does not make it wait for longer.
+    // A clock that was set back does not make the wait longer.
     assert!(store.ocsp_due(start - DAY).contains(&leaf));
-    // Nor does a restart.
+    // A restart does not make it longer either.
     let Scene { station, .. } = scene;
     let station = station.restart();
     assert_eq!(station.store.ocsp_due(at), [leaf.clone(), sub]);
 
-    // Unknown hash data are nobody's.
+    // Unknown hash data belong to no certificate.
     let unknown = other_serial(&leaf.hash);
     station.store.ocsp_failed(&unknown, at);
     assert_eq!(station.store.ocsp_due(at).len(), 2);
 }
 
-/// TC_M_25 after a success: the answer of before holds until its end, and the next success ends the
-/// waiting.
+/// TC_M_25 after a success: the former answer stays valid until its end, and the next success ends
+/// the wait.
 #[test]
 fn tc_m_25_what_was_known_stays_and_an_answer_ends_the_wait() {
     let scene = Scene::new();
@@ -354,7 +354,7 @@ fn tc_m_25_what_was_known_stays_and_an_answer_ends_the_wait() {
     let later = now + 8 * DAY;
     for _ in 0..5 {
         store.ocsp_failed(&leaf.hash, later);
-        // One that is no answer counts as a failure too.
+        // Bytes that are not an answer count as a failure too.
         assert!(store.ocsp_answered(&leaf.hash, "AAAA", later).is_err());
     }
     assert!(!store.ocsp_due(later).contains(&leaf));
@@ -372,7 +372,7 @@ fn tc_m_25_what_was_known_stays_and_an_answer_ends_the_wait() {
     assert!(store.ocsp_due(later + 8 * DAY + minute).contains(&leaf), "the waits begin anew");
 }
 
-/// M06.FR.10: weekly, also where an answer would hold for longer or for ever.
+/// M06.FR.10: weekly, even if an answer is valid for longer or without end.
 #[test]
 fn m06_fr_10_asked_again_weekly() {
     for arguments in [&["-ndays", "300"][..], &[]] {
@@ -386,8 +386,8 @@ fn m06_fr_10_asked_again_weekly() {
     }
 }
 
-/// Seen elsewhere (libocpp #652): certificates of real hierarchies name no responder. Nobody is
-/// asked then.
+/// Seen elsewhere (libocpp #652): the certificates of real hierarchies name no responder. There is
+/// no request for them.
 #[test]
 fn m06_certificates_without_responder_are_left_out() {
     let root = root_of(valid_now(ca_params("V2G Root")));
@@ -408,8 +408,8 @@ fn m06_certificates_without_responder_are_left_out() {
     assert!(station.store.ocsp_due(SystemTime::now()).is_empty());
 }
 
-/// Revoked and unknown are answers too: verified and kept, so that they are not asked for again and
-/// again.
+/// Revoked and unknown are answers too: they are verified and stored, so that they are not
+/// requested again and again.
 #[test]
 fn m06_revoked_and_unknown_are_kept() {
     for (status, expected) in [("R", CertificateStatus::Revoked), ("none", CertificateStatus::Unknown)] {
@@ -422,8 +422,8 @@ fn m06_revoked_and_unknown_are_kept() {
     }
 }
 
-/// RFC 6960, 4.2.2.2: the issuer signs, or whom it has charged with it. Named by name or by key,
-/// asked by any digest.
+/// RFC 6960, 4.2.2.2: the issuer signs, or a responder that the issuer has authorised. The
+/// responder is named by name or by key, and the request uses any digest.
 #[test]
 fn m06_fr_08_signers_that_count() {
     let scene = Scene::new();
@@ -464,7 +464,7 @@ fn m06_fr_08_signers_that_do_not_count() {
     fs::write(scene.directory.path().join("twin.pem"), stranger.pem()).expect("written");
     fs::write(scene.directory.path().join("twin.key"), stranger.key().serialize_pem()).expect("written");
     assert!(matches!(from("twin"), OcspRefused::Signature { .. }));
-    // A delegate that is not sent along.
+    // The delegate's certificate is not part of the answer.
     scene.responder("delegate", &scene.sub, |_| {});
     let bare = Answer { arguments: &["-ndays", "1", "-resp_no_certs"], ..GOOD };
     let response = scene.response("leaf", "sub", "delegate", bare);
@@ -472,8 +472,8 @@ fn m06_fr_08_signers_that_do_not_count() {
     assert!(scene.due(SystemTime::now() + DAY).contains(&due), "it is asked for again");
 }
 
-/// An answer about another certificate, and one that came too late. Seen elsewhere
-/// (libevse-security #58): kept under a wrong hash, and a crash.
+/// An answer about another certificate, and an answer that came too late. Seen elsewhere
+/// (libevse-security #58): stored under a wrong hash, and a crash.
 #[test]
 fn m06_fr_08_answers_that_do_not_fit() {
     let scene = Scene::new();
@@ -501,7 +501,8 @@ fn m06_fr_08_answers_that_do_not_fit() {
     assert!(matches!(error, Err(OcspError::UnknownCertificate)), "{error:?}");
 }
 
-/// Every octet of an answer changed or cut off: refused, or it says the same.
+/// Every octet of an answer is changed or cut off: the answer is refused, or its content is
+/// unchanged.
 #[test]
 fn m06_fr_08_changed_answers_are_refused() {
     let scene = Scene::new();
@@ -523,11 +524,12 @@ fn m06_fr_08_changed_answers_are_refused() {
             }
         }
     }
-    // Only the tags of what is optional in the envelope may be changed without notice.
+    // Only the tags of optional parts of the envelope may be changed without an error.
     assert!(accepted < 10, "{accepted} changes went unnoticed");
 }
 
-/// Answers go with their chain; and without the root nobody can sign for the sub-CA.
+/// Answers are removed with their chain. Without the root, no signature for the sub-CA can be
+/// verified.
 #[test]
 fn m06_answers_go_with_the_chain() {
     let scene = Scene::new();

@@ -1,5 +1,5 @@
-//! Hash data against the CertID that `openssl ocsp` computes, for certificates that `openssl` makes
-//! here.
+//! Compares hash data with the CertID that `openssl ocsp` computes, for certificates that `openssl`
+//! generates here.
 
 use std::path::Path;
 use std::process::Command;
@@ -22,11 +22,11 @@ fn openssl(directory: &Path, arguments: &[&str]) -> String {
     text
 }
 
-/// The three values that `openssl ocsp -req_text` prints, normalised as OCPP wants them.
+/// The three values that `openssl ocsp -req_text` prints, normalised as OCPP defines them.
 fn cert_id(directory: &Path, digest: &str, issuer: &str, certificate: &str) -> [String; 3] {
     let text = openssl(
         directory,
-        // The digest must stand before the certificate that it is for.
+        // The digest must precede the certificate to which it applies.
         &["ocsp", digest, "-issuer", issuer, "-cert", certificate, "-no_nonce", "-req_text"],
     );
     // OpenSSL breaks long values with a backslash at the end of the line.
@@ -37,8 +37,8 @@ fn cert_id(directory: &Path, digest: &str, issuer: &str, certificate: &str) -> [
     })
 }
 
-/// A string type, the configuration that has OpenSSL write it, a name, and the tag that must stand
-/// in it then.
+/// A string type, the configuration with which OpenSSL writes it, a name, and the tag that the name
+/// must then contain.
 struct Naming {
     name: &'static str,
     string_mask: &'static str,
@@ -50,8 +50,8 @@ const NAMINGS: [Naming; 4] = [
     Naming { name: "utf8", string_mask: "utf8only", subject: "/C=NL/O=Prüfstand/CN=Wurzel", tag: 0x0c },
     Naming { name: "printable", string_mask: "default", subject: "/O=Printable/CN=name", tag: 0x13 },
     Naming { name: "teletex", string_mask: "MASK:4", subject: "/O=Gerät/CN=Prüfer", tag: 0x14 },
-    // Two attributes in one set, which is a SET OF and so sorted: re-encoding it would be one way
-    // to go wrong.
+    // Two attributes in one set, which is a SET OF and therefore sorted: re-encoding it would be an
+    // error.
     Naming { name: "multi-rdn", string_mask: "utf8only", subject: "/O=Zwei+OU=Eins+CN=multi", tag: 0x31 },
 ];
 
@@ -62,7 +62,7 @@ const KEYS: [(&str, &[&str]); 4] = [
     ("ed25519", &["-algorithm", "ED25519"]),
 ];
 
-/// Zero, one, an odd count of digits, the high bit set (an octet more in DER), 20 octets, and 20
+/// Zero, one, an odd count of digits, the high bit set (one more octet in DER), 20 octets, and 20
 /// octets with the high bit.
 const SERIALS: [&str; 6] = [
     "0x0",
@@ -79,7 +79,7 @@ const DIGESTS: [(HashAlgorithm, &str); 3] = [
     (HashAlgorithm::Sha512, "-sha512"),
 ];
 
-/// Makes a root and a leaf below it, both with `serial`; returns the names of their files.
+/// Generates a root and a leaf below it, both with `serial`; returns the names of their files.
 fn make(directory: &Path, naming: &Naming, key: &str, serial: &str) -> [String; 2] {
     let config = format!("{}.cnf", naming.name);
     std::fs::write(
@@ -139,13 +139,14 @@ fn make(directory: &Path, naming: &Naming, key: &str, serial: &str) -> [String; 
 
 /// Seen elsewhere: the sub-CA's own key hashed (libevse-security #11), another digest (#37), the
 /// Name as text (open-ocpp #145), the whole SubjectPublicKeyInfo (SAP simulator), the serial as a
-/// number (citrineos #1074) or with its leading zeros (open-ocpp). Every string type, key and
-/// serial number, by every algorithm, of roots and of what they issued.
+/// number (citrineos #1074) or with its leading zeros (open-ocpp). The test covers every string
+/// type, key and serial number, with every algorithm, for roots and the certificates that they
+/// issued.
 #[test]
 fn hash_data_equal_what_openssl_ocsp_computes() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let directory = directory.path();
-    // Without an extension OpenSSL would make a certificate of version 1.
+    // Without an extension OpenSSL would generate a certificate of version 1.
     std::fs::write(directory.join("leaf.ext"), "basicConstraints=CA:FALSE\n").expect("written");
     for (name, options) in KEYS {
         let file = format!("{name}.key");
@@ -191,7 +192,7 @@ fn hash_data_equal_what_openssl_ocsp_computes() {
     assert_eq!(compared, NAMINGS.len() * KEYS.len() * SERIALS.len() * 6);
 }
 
-/// A root can be installed, and deleted by what OpenSSL prints.
+/// A root can be installed, and deleted by the values that OpenSSL prints.
 fn check_deletable(directory: &Path, root: &str, kind: &str) {
     let store = Store::with_storage(Memory::default(), Settings::new("any")).expect("opens");
     let pem = std::fs::read_to_string(directory.join(root)).expect("made by openssl");
@@ -202,7 +203,7 @@ fn check_deletable(directory: &Path, root: &str, kind: &str) {
     assert_eq!(store.delete_by_hash(&hash).expect(kind), 1);
 }
 
-/// The PEM that `openssl x509 -text` writes, with its text before the armour.
+/// The PEM that `openssl x509 -text` writes, with its text before the block.
 #[test]
 fn text_around_the_armour_is_let_through() {
     let directory = tempfile::tempdir().expect("temporary directory");
@@ -236,7 +237,7 @@ fn text_around_the_armour_is_let_through() {
     );
 }
 
-/// A00.FR.502: keys that rcgen would not make.
+/// A00.FR.502: keys that rcgen cannot generate.
 #[test]
 fn a00_fr_502_weak_keys_and_sha1_are_refused() {
     let directory = tempfile::tempdir().expect("temporary directory");

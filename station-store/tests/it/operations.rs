@@ -1,5 +1,5 @@
-//! Every operation of the store that writes, each with the state before it: what the crash matrix
-//! is run over.
+//! Every operation of the store that writes, each with the state before it: the rows of the crash
+//! matrix.
 
 use std::sync::LazyLock;
 use std::time::SystemTime;
@@ -20,10 +20,10 @@ use crate::pki::{
     sub_ca, sub_ca_of, uri, v2g_pending,
 };
 
-/// The certificates of this test, made once.
+/// The certificates of this test, generated once.
 pub(crate) struct Pki {
     csms: Authority,
-    /// Signed by `csms`, as AdditionalRootCertificateCheck wants it.
+    /// Signed by `csms`, as AdditionalRootCertificateCheck requires.
     next: Authority,
     /// Signed by `next`.
     last: Authority,
@@ -33,11 +33,11 @@ pub(crate) struct Pki {
     station: [String; 3],
     /// Chains for vehicles with the keys 2, 3 and 5.
     vehicle: [String; 3],
-    /// One for both with the key 6, below the CSMS root.
+    /// A chain for both uses with the key 6, below the CSMS root.
     both: String,
     /// Two answers of OpenSSL about the leaf of the first chain for vehicles.
     answers: [String; 2],
-    /// The clock that goes with them, which is OpenSSL's.
+    /// The clock for these answers, which is OpenSSL's.
     pub(crate) ocsp_now: SystemTime,
 }
 
@@ -57,7 +57,8 @@ pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
     Pki { csms, next, last, v2g, keys, station, vehicle, both, answers, ocsp_now }
 });
 
-/// One operation: the state before it, and what it does. It returns whether it was accepted.
+/// One operation: the state before it, and a function that carries it out and returns whether it
+/// was accepted.
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
     pub(crate) settings: fn() -> Settings,
@@ -93,7 +94,7 @@ pub(crate) fn delete(store: &Store, hash: HashData) -> bool {
     response.status == DeleteCertificateStatusEnumType::Accepted
 }
 
-/// Keeps an answer about the leaf of the first chain for vehicles.
+/// Stores an answer about the leaf of the first chain for vehicles.
 fn answered(store: &Store, number: usize) -> bool {
     let own = store.vehicle_certificates(now()).pop().expect("the oldest");
     let first = Certificate::from_der(own.chain[0].as_ref()).expect("a certificate");
@@ -102,7 +103,7 @@ fn answered(store: &Store, number: usize) -> bool {
     store.ocsp_answered(&hash, &PKI.answers[number], PKI.ocsp_now).is_ok()
 }
 
-/// A certificate for both uses in use, and a renewed one for the connection alone.
+/// A certificate for both uses in use, and a renewed one for the connection only.
 fn combined(store: &Store) {
     provision(store, RootUse::Csms, &PKI.csms);
     provision(store, RootUse::V2g, &PKI.csms);

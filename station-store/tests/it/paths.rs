@@ -1,9 +1,8 @@
-//! Path validation against OpenSSL: chains that are valid, and chains that are broken in one way
-//! each.
+//! Compares path validation with OpenSSL: valid chains, and chains with one fault each.
 //!
-//! Both are asked about the same certificates at the same time. What this crate wants beyond RFC
-//! 5280 (names, order, no root in the chain, a leaf that is no CA) is kept by every chain here; its
-//! own tests are in `signed.rs`.
+//! Both verify the same certificates at the same time. Every chain here satisfies the rules of this
+//! crate beyond RFC 5280 (names, order, no root in the chain, a leaf that is not a CA). The tests
+//! for those rules are in `signed.rs`.
 
 use std::fs;
 use std::process::Command;
@@ -21,20 +20,20 @@ use station_store::{Certificate, RootUse, Store};
 use crate::memory::Memory;
 use crate::pki::{Authority, ca_params, leaf_params, now, settings};
 
-/// Where a certificate stands: 0 is the leaf, then come the sub-CAs, the root is last.
+/// Changes a certificate by its position: 0 is the leaf, then come the sub-CAs, the root is last.
 type Edit = fn(usize, &mut CertificateParams);
 
-/// What is done to the finished chain.
+/// A change of the finished chain.
 #[derive(Clone, Copy)]
 enum Damage {
     None,
     /// A bit of the signature of this certificate.
     Signature(usize),
-    /// A bit of the content of this certificate: in its validity.
+    /// A bit of the content of this certificate, in its validity.
     Content(usize),
     /// This sub-CA is left out.
     Missing(usize),
-    /// A CA of the same name with another key stands in this place.
+    /// A CA of the same name with another key replaces this one.
     Twin(usize),
     /// The station has another root.
     OtherRoot,
@@ -44,7 +43,7 @@ struct Case {
     name: &'static str,
     valid: bool,
     sub_cas: usize,
-    /// Of the CAs' keys and their signatures.
+    /// The algorithm of the CAs' keys and signatures.
     algorithm: &'static SignatureAlgorithm,
     edit: Edit,
     damage: Damage,
@@ -90,7 +89,7 @@ const EARLY: fn(&mut CertificateParams) = |params| params.not_after = date_time_
 const LATE: fn(&mut CertificateParams) = |params| params.not_before = date_time_ymd(2030, 7, 1);
 
 const CASES: &[Case] = &[
-    // Valid.
+    // Valid chains.
     good("leaf below the root", 0, |_, _| {}),
     good("one sub-CA", 1, |_, _| {}),
     good("two sub-CAs", 2, |_, _| {}),
@@ -157,7 +156,7 @@ const CASES: &[Case] = &[
             params.not_before = date_time_ymd(2030, 6, 15)
         }
     }),
-    // RFC 5280 counts the last second in, OpenSSL does not.
+    // RFC 5280 includes the last second, OpenSSL does not.
     good("valid for one more second", 1, |at, params| {
         if at == 1 {
             params.not_after = date_time_ymd(2030, 6, 15) + Duration::from_secs(1)
@@ -392,14 +391,14 @@ impl Case {
 }
 
 impl Built {
-    /// Whether the store takes the chain in.
+    /// Whether the store accepts the chain.
     fn ours(&self) -> Result<(), String> {
         use rcgen::PublicKeyData;
         // OpenSSL's clock is exact.
         let settings = settings().skew(Duration::ZERO);
         let store = Store::with_storage(Memory::default(), settings).expect("opens");
         let root = Certificate::from_der(self.root.clone()).expect("root");
-        // At a time at which every root here was valid.
+        // A time at which every root here was valid.
         let then = now() - Duration::from_secs(40 * 86_400);
         store.provision_root(RootUse::Csms, &root.to_pem(), then).expect("installed");
         let id = store.begin_pending(&crate::pki::new_pending("own")).expect("announced");
@@ -416,7 +415,7 @@ impl Built {
         }
     }
 
-    /// Whether OpenSSL verifies it, strictly by RFC 5280, for a TLS client.
+    /// Whether OpenSSL verifies the chain, strictly by RFC 5280, for a TLS client.
     fn openssl(&self) -> Result<(), String> {
         let directory = tempfile::tempdir().expect("temporary directory");
         let write = |name: &str, ders: &[Vec<u8>]| {

@@ -1,4 +1,4 @@
-//! Certificates made at test time, around a clock that stands still, and a station to give them to.
+//! Certificates that are generated at test time, around a fixed clock, and a station for them.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,7 +22,8 @@ use station_store::{
 
 pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-/// The station's clock: within every certificate made here, unless a test says otherwise.
+/// The station's clock: within the validity of every certificate here, unless a test sets
+/// another validity.
 pub(crate) fn now() -> SystemTime {
     // 2030-06-15T00:00:00Z
     UNIX_EPOCH + Duration::from_secs(1_907_712_000)
@@ -54,7 +55,7 @@ pub(crate) fn leaf_params() -> CertificateParams {
     params
 }
 
-/// The leaf that a vehicle sees of the SECC named `secc_id`, by ISO 15118-2.
+/// The leaf of the SECC named `secc_id` for vehicles, by ISO 15118-2.
 pub(crate) fn secc_params(secc_id: &str) -> CertificateParams {
     let mut params = params(secc_id);
     let domain_component = DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 25]);
@@ -87,7 +88,7 @@ pub(crate) fn leaf(issuer: &Authority, key: &KeyPair, params: CertificateParams)
     params.signed_by(key, issuer).expect("leaf").pem()
 }
 
-/// A store in a directory of its own, and the messages that a CSMS would send it.
+/// A store in a directory of its own, and the messages of a CSMS to it.
 pub(crate) struct Station {
     pub(crate) directory: tempfile::TempDir,
     pub(crate) settings: Settings,
@@ -109,7 +110,7 @@ impl Station {
         self.directory.path().join("store.redb")
     }
 
-    /// Closes the store and opens it again, as a restart does.
+    /// Closes the store and opens it again, like a restart.
     pub(crate) fn restart(self) -> Self {
         let Self { directory, settings, store } = self;
         drop(store);
@@ -138,7 +139,7 @@ impl Station {
         self.store.installed_certificate_ids(&request)
     }
 
-    /// What the inventory reports, without filter.
+    /// The content of the inventory, without filter.
     pub(crate) fn all(&self) -> Vec<(GetCertificateIdUseEnumType, CertificateHashDataType)> {
         entries(&self.list(&[]))
     }
@@ -148,7 +149,7 @@ impl Station {
         self.store.installed(&RootUse::ALL).into_iter().map(|(_, hash)| hash_data(hash)).collect()
     }
 
-    /// What the inventory reports, each entry with its children, as a store would that is set to
+    /// The content of the inventory, each entry with its children, from a store that is set to
     /// `algorithm`.
     pub(crate) fn listed_with(self, algorithm: HashAlgorithm) -> (Self, Vec<Vec<CertificateHashDataType>>) {
         let settings = self.settings.clone();

@@ -1,8 +1,8 @@
 //! The crash matrix: the disk stops at every single write and sync of every operation.
 //!
-//! Whatever the disk has kept of what was not synced, the store opens again, and what it says is
-//! what it said before the operation or after it. Nothing is in between: no certificate that cannot
-//! be listed, none that cannot be deleted, no key without its name.
+//! Whatever the disk has kept of the unsynced data, the store opens again, and has the state before
+//! the operation or the state after it. There is no state in between: every certificate can be
+//! listed and deleted, and every key has its name.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,7 +18,7 @@ use crate::format::format_1;
 use crate::operations::{OPERATIONS, Operation, PKI, delete, plain};
 use crate::pki::{new_pending, now, uri};
 
-/// Everything that the store says.
+/// The complete state that the store reports.
 #[derive(Debug, PartialEq)]
 struct Said {
     installed: Vec<(RootUse, HashData)>,
@@ -58,8 +58,8 @@ fn open(disk: &Disk, settings: fn() -> Settings) -> Store {
     Store::on_backend(disk.clone(), settings()).expect("opens")
 }
 
-/// Whatever is listed can be deleted, and is gone then; but not what the station connects with
-/// (M04.FR.06).
+/// Every listed certificate can be deleted and is gone afterwards, except the station's certificate
+/// for the connection (M04.FR.06).
 fn check_deletable(store: &Store) {
     let connects = |chain: &Vec<HashData>| {
         let leaf =
@@ -87,7 +87,7 @@ impl Operation {
 }
 
 /// Seen elsewhere: a bundle broken by a loss of power (libevse-security #115), a replacement that
-/// deleted first and wrote then (tfocpp), a store that was not written atomically (OpenEVSE #1246).
+/// deleted before it wrote (tfocpp), a store that was not written atomically (OpenEVSE #1246).
 #[test]
 fn power_lost_at_every_write_and_sync() {
     let mut images = 0;
@@ -136,7 +136,8 @@ fn power_lost_at_every_write_and_sync() {
                 let forgotten: Vec<_> = names.difference(&keys(&store)).cloned().collect();
                 let destroyed = name == "forget a destroyed key";
                 assert!(forgotten.is_empty() || destroyed, "{place}: keys without a name: {forgotten:?}");
-                // Once for nothing kept and once for all: what is said is the same in between.
+                // Once for nothing kept and once for everything kept: the state is the same in
+                // between.
                 if number < 2 {
                     check_deletable(&store);
                     drop(store);
@@ -149,7 +150,7 @@ fn power_lost_at_every_write_and_sync() {
     assert!(images > 1000, "{images}");
 }
 
-/// The store is repaired when it opens after a crash, and the power goes again while it is.
+/// The store is repaired when it opens after a crash, and the power fails again during the repair.
 #[test]
 fn power_lost_while_repairing() {
     let vehicles = |operation: &&Operation| operation.name == "CertificateSigned for vehicles";
@@ -181,7 +182,7 @@ fn power_lost_while_repairing() {
     }
 }
 
-/// Making a new store, and bringing one of format 1 up.
+/// The creation of a new store, and the migration of a store of format 1.
 #[test]
 fn power_lost_while_making_and_migrating() {
     for (name, content) in [("make", Vec::new()), ("migrate", format_1())] {
@@ -205,7 +206,8 @@ fn power_lost_while_making_and_migrating() {
     }
 }
 
-/// The disk is full, or broken, from any write on: `Failed`, nothing lost, and the rest is served.
+/// The disk is full or broken from any write on: the answer is `Failed`, nothing is lost, and the
+/// rest can still be used.
 #[test]
 fn m05_fr_03_disk_full_or_broken_at_every_write() {
     for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
@@ -229,7 +231,7 @@ fn m05_fr_03_disk_full_or_broken_at_every_write() {
                 let error = store.begin_pending(&new_pending("after")).expect_err("poisoned").to_string();
                 assert!(error.contains("could not keep"), "{error}");
                 drop(store);
-                // Room was made, and the process started anew; or the power went.
+                // There is room again and the process was restarted; or the power failed.
                 for image in std::iter::once(disk.seen()).chain(disk.after_power_loss(at as u64)) {
                     let store = open(&Disk::new(&image), operation.settings);
                     let found = state(&store);
@@ -241,8 +243,8 @@ fn m05_fr_03_disk_full_or_broken_at_every_write() {
     }
 }
 
-/// The disk is full, or broken, from any write on, and well again later: the store is opened again
-/// in place, has the old or the new state, and what it serves then is what a loss of power leaves.
+/// The disk is full or broken from any write on, and works again later. The store is reopened in
+/// place, and has the old or the new state. Its state is then the one that a loss of power leaves.
 #[test]
 fn disk_full_at_every_write_and_opened_again_in_place() {
     for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
@@ -277,8 +279,8 @@ fn disk_full_at_every_write_and_opened_again_in_place() {
                 assert_eq!(store.write_failure(), None);
                 assert!(store.damaged().is_empty(), "{place}: {:?}", store.damaged());
                 if name == "announce a key" {
-                    // Where it was durable, it was given up: whoever announced it makes no key for
-                    // it.
+                    // If the announcement was durable, the key was condemned: its caller generates
+                    // no key.
                     let given_up = store.condemned_keys().into_iter().filter(|key| !condemned.contains(key));
                     given_up.for_each(|key| store.key_destroyed(&key).expect("forgotten"));
                 }
@@ -296,7 +298,7 @@ fn disk_full_at_every_write_and_opened_again_in_place() {
     }
 }
 
-/// The backend is used as the disk that it is: every change is synced once.
+/// The backend is treated like a disk: every change is synced once.
 #[test]
 fn a_change_costs_one_sync() {
     #[derive(Debug)]

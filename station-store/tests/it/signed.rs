@@ -1,4 +1,5 @@
-//! CertificateSigned (A02.FR.06–08, .16): what is taken, and each refusal with its own reason.
+//! CertificateSigned (A02.FR.06–08, .16): the chains that are accepted, and each refusal with its
+//! own reason.
 
 use ocpp_types::v201::{
     CertificateSignedResponse, CertificateSignedStatusEnumType, CertificateSigningUseEnumType,
@@ -55,7 +56,8 @@ impl Scene {
         assert!(self.station.store.pending().is_empty());
     }
 
-    /// Refused, with `reason` as code and `expected` in the explanation; nothing is changed by it.
+    /// The chain is refused, with the reason code `code` and `expected` in the explanation. The
+    /// refusal changes nothing.
     #[track_caller]
     fn check_refused(&self, chain: &str, code: &str, expected: &str) -> ChainRefused {
         check_rejected(&self.station, self.station.signed(chain), code, expected)
@@ -85,7 +87,7 @@ fn check_rejected(
     outcome.refused
 }
 
-/// Seen elsewhere (open-ocpp #230): a leaf was refused because no root came with it.
+/// Seen elsewhere (open-ocpp #230): a leaf was refused because it came without a root.
 #[test]
 fn a02_fr_08_leaf_below_the_root() {
     let scene = Scene::new();
@@ -105,7 +107,7 @@ fn a02_fr_08_leaf_with_sub_cas_in_order() {
     assert_eq!(own.chain[1..], [two.der().clone(), one.der().clone()], "kept as received, leaf first");
 }
 
-/// Not recommended (A00.FR.514), but not wrong either if it fits.
+/// Not recommended (A00.FR.514), but valid if it fits.
 #[test]
 fn a00_fr_514_extended_key_usage_is_optional() {
     let scene = Scene::new();
@@ -149,7 +151,7 @@ fn a02_fr_07_not_a_chain() {
     scene.check_invalid(&leaf.repeat(8), "the limit is 7");
 }
 
-/// A certificate for a key that was never asked for, or that was given up.
+/// A certificate for a key that was never requested, or that was dropped.
 #[test]
 fn tc_a_14_leaf_of_another_key() {
     let scene = Scene::new();
@@ -162,13 +164,13 @@ fn tc_a_14_leaf_of_another_key() {
     scene.station.store.drop_pending(id).expect("dropped");
     scene.check_invalid(&leaf(&scene.root, &given_up, leaf_params()), "not that of a pending");
 
-    // Announced only: without a CSR nobody can have signed it.
+    // The key is only announced: without a CSR no authority can have signed it.
     scene.station.store.drop_pending(scene.station.store.pending()[0].id).expect("dropped");
     scene.station.store.begin_pending(&crate::pki::new_pending("announced")).expect("announced");
     scene.check_invalid(&scene.leaf(|_| {}), "not that of a pending");
 }
 
-/// Seen elsewhere (citrineos #1054, libocpp #514): a type left out, and nobody knew what was meant.
+/// Seen elsewhere (citrineos #1054, libocpp #514): the type was left out, and the use was unclear.
 #[test]
 fn a02_fr_13_other_certificate_type() {
     let scene = Scene::new();
@@ -180,7 +182,7 @@ fn a02_fr_13_other_certificate_type() {
     assert!(scene.station.signed_as(&chain, None).installed.is_some());
 }
 
-/// Seen elsewhere (Hubject's audit, HUB20-42-004): a root in the chain was taken for proof.
+/// Seen elsewhere (Hubject's audit, HUB20-42-004): a root in the chain was accepted as proof.
 #[test]
 fn a02_fr_07_root_in_the_chain() {
     let scene = Scene::new();
@@ -208,7 +210,7 @@ fn a02_fr_07_wrong_order_or_missing_links() {
         &format!("{}{}", scene.leaf(|_| {}), stray.pem()),
         "certificate 0 of the chain is not followed",
     );
-    // Of the right name, but another key.
+    // The CA has the right name, but another key.
     let twin = sub_ca(&one, "Sub 2");
     scene.check_invalid(
         &format!("{leaf_pem}{}{}", twin.pem(), one.pem()),
@@ -216,8 +218,8 @@ fn a02_fr_07_wrong_order_or_missing_links() {
     );
 }
 
-/// Seen elsewhere (libocpp #35): a certificate of another hierarchy passed because roots were kept
-/// in one heap.
+/// Seen elsewhere (libocpp #35): a certificate of another hierarchy was accepted because all roots
+/// were in one store.
 #[test]
 fn a02_fr_06_root_of_another_use_does_not_count() {
     let scene = Scene::new();
@@ -229,7 +231,7 @@ fn a02_fr_06_root_of_another_use_does_not_count() {
     scene.check_accepted(&leaf(&other, &scene.key, leaf_params()));
 }
 
-/// Seen elsewhere (EVerest #1660): paths were found by name alone.
+/// Seen elsewhere (EVerest #1660): paths were found by name only.
 #[test]
 fn a02_fr_06_roots_that_share_a_name() {
     let scene = Scene::new();
@@ -239,8 +241,8 @@ fn a02_fr_06_roots_that_share_a_name() {
     scene.check_accepted(&leaf(&rekeyed, &scene.key, leaf_params()));
 }
 
-/// The errata to A02.FR.06: now must be inside, not before and not after. Seen elsewhere
-/// (libevse-security #24): certificates of the future.
+/// The errata to A02.FR.06: the present time must be inside the validity, not before and not after.
+/// Seen elsewhere (libevse-security #24): certificates that are not valid yet.
 #[test]
 fn a02_fr_06_outside_its_validity() {
     let scene = Scene::new();
@@ -253,12 +255,12 @@ fn a02_fr_06_outside_its_validity() {
     let sub = sub_ca_of(&scene.root, params);
     let chain = format!("{}{}", leaf(&sub, &scene.key, leaf_params()), sub.pem());
     scene.check_invalid(&chain, "certificate 1 of the chain is not valid now: expired");
-    // The CSMS's clock may run ahead.
+    // The CSMS's clock may be ahead.
     let ahead = std::time::Duration::from_secs(299);
     scene.check_accepted(&scene.leaf(|params| params.not_before = date_time_ymd(2030, 6, 15) + ahead));
 }
 
-/// An expired root is still listed, but vouches for nothing new.
+/// An expired root is still listed, but no new certificate is accepted under it.
 #[test]
 fn a02_fr_06_expired_root() {
     let mut params = ca_params("Short");
@@ -297,7 +299,7 @@ fn a02_fr_06_path_rules() {
     let chain = format!("{}{}{}", leaf(&two, &scene.key, leaf_params()), two.pem(), one.pem());
     scene.check_invalid(&chain, "the certification path is not valid");
 
-    // An issuer that is none.
+    // An issuer that is not a CA.
     let mut params = ca_params("No CA");
     params.is_ca = IsCa::NoCa;
     let none = sub_ca_of(&scene.root, params);
@@ -309,11 +311,11 @@ fn a02_fr_06_path_rules() {
     let chain = format!("{}{}", leaf(&mute, &scene.key, leaf_params()), mute.pem());
     scene.check_invalid(&chain, "certificate 1 of the chain is not that of a certification authority");
 
-    // The leaf must not be one.
+    // The leaf must not be a CA.
     let ca = scene.leaf(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
     scene.check_invalid(&ca, "the certification path is not valid");
 
-    // A critical extension that nobody understands.
+    // An unknown critical extension.
     let critical = scene.leaf(|params| {
         let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![0x05, 0x00]);
         extension.set_criticality(true);
@@ -349,7 +351,7 @@ fn a00_fr_509_organization() {
         params.distinguished_name.remove(DnType::OrganizationName);
     });
     scene.check_invalid(&none, "A00.FR.509");
-    // The CSMS refuses a certificate with several (A00.FR.404).
+    // The CSMS refuses a certificate with several O (A00.FR.404).
     let several = scene.leaf(|params| {
         params.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 10]), "Other CSO");
     });
@@ -368,7 +370,8 @@ fn a02_fr_07_signature_changed() {
     scene.check_invalid(&changed, "not valid");
 }
 
-/// The CSMS asks again because it saw no answer; and answers to one CSR may be several (TC_A_23).
+/// The CSMS sends the chain again because it received no answer. There may be several answers to
+/// one CSR (TC_A_23).
 #[test]
 fn tc_a_23_repeated_and_late_answers() {
     let scene = Scene::new();
@@ -385,7 +388,7 @@ fn tc_a_23_repeated_and_late_answers() {
     let own: Vec<_> = scene.station.store.own_certificates().iter().map(|own| own.id).collect();
     assert_eq!(own, [second.id, first.id], "newest first");
 
-    // Whichever connects, the key that both share lives on.
+    // Whichever certificate connects, the key that both share is kept.
     assert_eq!(scene.station.store.confirm_own(first.id).expect("confirmed"), Vec::<String>::new());
     assert!(scene.station.store.condemned_keys().is_empty());
     let repeated = scene.station.signed(&chain);
@@ -395,8 +398,8 @@ fn tc_a_23_repeated_and_late_answers() {
     assert_eq!(late.response.status, CertificateSignedStatusEnumType::Rejected, "nobody asked for another");
 }
 
-/// Earlier keys stay pending, so an answer to the first of several CSRs is recognised (TC_A_23 as
-/// first written). Seen elsewhere (tfocpp): each resend dropped the key before it.
+/// Earlier keys stay pending, so an answer to the first of several CSRs is recognised (TC_A_23 in
+/// its first version). Seen elsewhere (tfocpp): each resend dropped the key before it.
 #[test]
 fn tc_a_23_answer_to_an_earlier_key() {
     let scene = Scene::new();
@@ -410,7 +413,7 @@ fn tc_a_23_answer_to_an_earlier_key() {
     assert_eq!(scene.station.store.confirm_own(own.id).expect("confirmed"), [uri("own")]);
 }
 
-/// What came while the station connected with another one was never tried.
+/// A certificate that arrived while the station connected with another one was never tried.
 #[test]
 fn a02_fr_10_a_certificate_that_came_after_the_choice_is_not_discarded() {
     let scene = Scene::new();
@@ -422,12 +425,12 @@ fn a02_fr_10_a_certificate_that_came_after_the_choice_is_not_discarded() {
     assert_eq!(store.confirm_own_of(first.id, first.id).expect("confirmed"), Vec::<String>::new());
     let kept: Vec<_> = store.own_certificates().iter().map(|own| (own.id, own.state)).collect();
     assert_eq!(kept, [(second.id, OwnState::Renewed), (first.id, OwnState::InUse)]);
-    // Once it was tried, and the CSMS took the other one.
+    // Now it was tried, and the CSMS accepted the other one.
     assert_eq!(store.confirm_own_of(first.id, second.id).expect("confirmed"), [uri("later")]);
     assert_eq!(store.own_certificates().len(), 1);
 }
 
-/// What was accepted once is judged anew each time it comes.
+/// A chain that was accepted before is checked again each time it arrives.
 #[test]
 fn a02_fr_06_a_repeated_chain_that_has_expired_meanwhile() {
     let scene = Scene::new();

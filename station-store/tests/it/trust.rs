@@ -44,9 +44,10 @@ fn bundles_follow_the_store() {
     assert_eq!(names.len(), 5, "nothing is left beside them: {names:?}");
 }
 
-/// A crash leaves the old bundle or the new one. They are replaced whole, and derived anew at the
-/// next start, whatever a crash or somebody else has left in their place. Seen elsewhere: half a
-/// bundle after a loss of power (libevse-security #115), a copy that was out of date (#123).
+/// A crash leaves the old bundle or the new one. Bundles are replaced as a whole, and are derived
+/// again at the next start, whatever a crash or another program has left in their place. Seen
+/// elsewhere: half a bundle after a loss of power (libevse-security #115), a copy that was out of
+/// date (#123).
 #[test]
 fn bundles_are_derived_and_never_read() {
     let station = Station::new();
@@ -62,7 +63,7 @@ fn bundles_are_derived_and_never_read() {
     assert_eq!(bundle(directory, "csms.pem"), [csms.der().to_vec()]);
     assert!(bundle(directory, "v2g.pem").is_empty(), "the store knows no stranger");
     assert!(!directory.join(".csms.pem.new").exists());
-    // Who has the old one open still reads all of it.
+    // A process that has the old file open still reads all of it.
     assert_eq!(std::io::read_to_string(before).expect("read"), "half a cert");
 }
 
@@ -80,8 +81,8 @@ fn bundles_are_for_everybody_to_read() {
     }
 }
 
-/// What the store holds stands, also where a bundle cannot be replaced; it is made up for with the
-/// next change.
+/// The content of the store stays in force even if a bundle cannot be replaced. The replacement is
+/// retried with the next change.
 #[test]
 fn a_bundle_that_cannot_be_replaced_undoes_nothing() {
     let station = Station::new();
@@ -96,12 +97,13 @@ fn a_bundle_that_cannot_be_replaced_undoes_nothing() {
     station.must_install(Use::CSMSRootCertificate, &csms.pem());
     assert_eq!(station.store.entries(), 1);
     fs::create_dir(&directory).expect("made");
-    // About something else.
+    // A change of something else.
     station.store.begin_pending(&crate::pki::new_pending("key")).expect("announced");
     assert_eq!(bundle(&directory, "csms.pem"), [csms.der().to_vec()]);
 }
 
-/// A neighbour that verifies with OpenSSL sees what the station sees, the fallback root among it.
+/// A neighbour that verifies with OpenSSL trusts the same roots as the station, including the
+/// fallback.
 #[test]
 fn openssl_verifies_with_a_bundle() {
     let station = Station::with(settings().additional_root_check(AdditionalRootCheck::On));

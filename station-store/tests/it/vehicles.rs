@@ -70,8 +70,8 @@ fn first(chain: &str) -> String {
     chain[..end].to_owned()
 }
 
-/// The leaf first, then its sub-CAs nearest first, without the root. Seen elsewhere: the other
-/// order (libevse-security #102), one certificate in place of the chain (libocpp #89).
+/// The leaf first, then its sub-CAs, nearest first, without the root. Seen elsewhere: the other
+/// order (libevse-security #102), one certificate instead of the chain (libocpp #89).
 #[test]
 fn tc_m_15_m03_fr_05_chain_is_listed_with_its_sub_cas() {
     let hierarchy = Hierarchy::new();
@@ -91,17 +91,17 @@ fn tc_m_15_m03_fr_05_chain_is_listed_with_its_sub_cas() {
     let (two, one) =
         (hash(&hierarchy.two.pem(), &hierarchy.one), hash(&hierarchy.one.pem(), &hierarchy.root));
     assert_eq!(children.to_vec(), [two.clone(), one.clone()]);
-    // The same, for who stands before the station.
+    // The same list, for people at the station.
     let own = station.store.own_hashes(own.id).into_iter().map(hash_data);
     assert_eq!(own.collect::<Vec<_>>(), [hash(&first(&chain), &hierarchy.two), two, one]);
-    // It serves no connection, and is listed among all types.
+    // The certificate is not for the connection, and is listed with all types.
     assert!(station.store.own_certificates().is_empty());
     assert_eq!(station.list(&[]).certificate_hash_data_chain.map_or(0, |all| all.len()), 2);
     let message = ocpp_types::encode(&station.list(&[])).expect("valid against the schema");
     assert!(message.contains("childCertificateHashData"));
 }
 
-/// Seen elsewhere (libocpp #227, #242): an empty list of children, which breaks the schema.
+/// Seen elsewhere (libocpp #227, #242): an empty list of children, which violates the schema.
 #[test]
 fn m03_fr_05_leaf_without_sub_cas_has_no_children() {
     let root = root("V2G");
@@ -116,7 +116,8 @@ fn m03_fr_05_leaf_without_sub_cas_has_no_children() {
     assert!(!message.contains("child"), "{message}");
 }
 
-/// Seen elsewhere: only one chain listed (libevse-security #101), one SECC assumed (EVerest #1655).
+/// Seen elsewhere: only one chain listed (libevse-security #101), the assumption of one SECC
+/// (EVerest #1655).
 #[test]
 fn m03_fr_05_every_chain_of_every_secc_is_listed() {
     let hierarchy = Hierarchy::new();
@@ -132,7 +133,7 @@ fn m03_fr_05_every_chain_of_every_secc_is_listed() {
 }
 
 /// `childCertificateHashData` has room for four; a longer chain could not be listed. Seen elsewhere
-/// (EVerest): all of them listed, against the schema.
+/// (EVerest): all of them were listed, against the schema.
 #[test]
 fn m03_fr_05_more_than_four_sub_cas_are_refused_at_the_door() {
     let root = root("V2G");
@@ -157,9 +158,10 @@ fn m03_fr_05_more_than_four_sub_cas_are_refused_at_the_door() {
     assert_eq!(chains(&station)[0].child_certificate_hash_data.as_ref().map(|all| all.len()), Some(4));
 }
 
-/// M04.FR.08: whatever was listed is deletable. A sub-CA takes the chains below it along, and the
-/// keys are condemned in the same change. Seen elsewhere: a sub-CA that was listed and not found
-/// (tfocpp), leaves that were refused (EVerest), keys left behind (libevse-security #111).
+/// M04.FR.08: every listed certificate can be deleted. Deleting a sub-CA also deletes the chains
+/// below it, and the same change condemns their keys. Seen elsewhere: a sub-CA that was listed but
+/// not found (tfocpp), leaves that were refused (EVerest), keys left behind (libevse-security
+/// #111).
 #[test]
 fn m04_fr_08_leaf_and_sub_cas_delete_the_chain_and_its_key() {
     let hierarchy = Hierarchy::new();
@@ -185,7 +187,7 @@ fn m04_fr_08_leaf_and_sub_cas_delete_the_chain_and_its_key() {
     }
 }
 
-/// The root may go first; the chain is still listed and deletable.
+/// The root may be deleted first; the chain is still listed and deletable.
 #[test]
 fn m04_chain_outlives_its_root() {
     let hierarchy = Hierarchy::new();
@@ -203,8 +205,7 @@ fn m04_chain_outlives_its_root() {
     assert!(chains(&station).is_empty());
 }
 
-/// TC_A_12: the certificate is for the SECC that was asked for, its key is ECDSA with 256 bits or
-/// more.
+/// TC_A_12: the certificate is for the requested SECC, and its key is ECDSA with 256 bits or more.
 #[test]
 fn tc_a_12_common_name_is_the_secc_id_and_the_key_is_ecdsa() {
     let hierarchy = Hierarchy::new();
@@ -235,7 +236,7 @@ fn tc_a_12_common_name_is_the_secc_id_and_the_key_is_ecdsa() {
     assert!(station.signed_as(&hierarchy.chain(&ours, "SECC-1"), V2G).installed.is_some());
 }
 
-/// ISO 15118-2, annex F. Seen elsewhere (EVerest #2119): the DC of an SECC was not looked at.
+/// ISO 15118-2, annex F. Seen elsewhere (EVerest #2119): the DC of an SECC was not checked.
 #[test]
 fn tc_a_12_lesson_35_domain_component_and_country() {
     let hierarchy = Hierarchy::new();
@@ -267,11 +268,11 @@ fn tc_a_12_lesson_35_domain_component_and_country() {
     let outcome = station.signed_as(&(leaf(&hierarchy.two, &key, params) + &sub_cas()), V2G);
     assert!(matches!(outcome.refused, Some(ChainRefused::DomainComponent { .. })), "{outcome:?}");
     assert!(station.signed_as(&hierarchy.chain(&key, "SECC-1"), V2G).installed.is_some());
-    // Further answers for this key are judged as the first was.
+    // Further answers for this key are checked like the first one.
     let outcome = station.signed_as(&without, V2G);
     assert!(matches!(outcome.refused, Some(ChainRefused::DomainComponent { .. })), "{outcome:?}");
 
-    // `ISO15118Ctrlr.CountryName`, where the request named one; over a restart.
+    // `ISO15118Ctrlr.CountryName`, if the request named one; also across a restart.
     let key = crate::pki::key();
     station.request_for(&v2g_pending("de", "SECC-2").country("DE"), &key);
     let station = station.restart();
@@ -284,7 +285,7 @@ fn tc_a_12_lesson_35_domain_component_and_country() {
         assert!(matches!(refused, Err(PendingError::Country)), "{country:?}: {refused:?}");
     }
 
-    // A hierarchy of its own may do without.
+    // A separate hierarchy may omit the DC.
     let Station { directory, settings, store } = station;
     drop(store);
     let settings = settings.domain_component(DomainComponent::Any);
@@ -296,7 +297,7 @@ fn tc_a_12_lesson_35_domain_component_and_country() {
     assert!(station.signed_as(&chain, V2G).installed.is_some());
 }
 
-/// Seen elsewhere (libocpp #35): roots of different uses in one heap.
+/// Seen elsewhere (libocpp #35): roots of different uses in one store.
 #[test]
 fn a02_fr_06_hierarchy_of_the_use_counts() {
     let hierarchy = Hierarchy::new();
@@ -313,17 +314,16 @@ fn a02_fr_06_hierarchy_of_the_use_counts() {
     assert!(station.signed_as(&chain, V2G).installed.is_some());
 }
 
-/// A02.FR.15: of several the newest by notBefore is preferred; what is not valid comes last. Seen
-/// elsewhere (EVerest
-/// #1658): by notAfter.
+/// A02.FR.15: of several certificates, the newest by notBefore is preferred; certificates that are
+/// not valid come last. Seen elsewhere (EVerest #1658): the newest by notAfter.
 #[test]
 fn a02_fr_15_the_newest_by_not_before_is_preferred() {
     let root = root("V2G");
     let station = Station::new();
     station.must_install(V2GRootCertificate, &root.pem());
     let mut ids = Vec::new();
-    // In this order: the last one that came is not the one that began last, and one will have
-    // expired.
+    // In this order: the certificate that arrived last is not the one whose validity began last,
+    // and one of them will have expired.
     for (number, (from, to)) in
         [((2, 1), (12, 1)), ((5, 1), (7, 1)), ((3, 1), (12, 1))].into_iter().enumerate()
     {
@@ -341,8 +341,8 @@ fn a02_fr_15_the_newest_by_not_before_is_preferred() {
     assert_eq!(chains(&station).len(), 3, "and still listed");
 }
 
-/// The one before the newest stays for sessions under way, older ones go with their keys; other
-/// SECCs are left alone.
+/// The certificate before the newest stays for sessions under way. Older ones are removed with
+/// their keys. Other SECCs are not affected.
 #[test]
 fn a02_fr_15_older_than_the_one_before_are_discarded() {
     let hierarchy = Hierarchy::new();
@@ -363,8 +363,8 @@ fn a02_fr_15_older_than_the_one_before_are_discarded() {
     assert_eq!(names, [uri("third"), uri("second"), uri("other")]);
 }
 
-/// A02.FR.15: where there is no room for the certificate before, the newest takes its place; each
-/// can be renewed, for ever.
+/// A02.FR.15: if there is no room for the former certificate, the newest replaces it. Each
+/// certificate can be renewed any number of times.
 #[test]
 fn a02_fr_15_without_room_the_one_before_is_discarded_and_renewal_goes_on() {
     let root = root("V2G");
@@ -375,7 +375,7 @@ fn a02_fr_15_without_room_the_one_before_is_discarded_and_renewal_goes_on() {
         request(&station, name, secc_id, &key);
         station.signed_as(&leaf(&root, &key, secc_params(secc_id)), V2G)
     };
-    // Each a SECC of its own: as many as there is room for, with no certificate before any.
+    // One SECC for each certificate: as many as there is room for, none with a former certificate.
     let most = MAX_SECCS * 4;
     for number in 0..most {
         assert!(sign(&format!("first-{number}"), &format!("SECC-{number}")).installed.is_some(), "{number}");
@@ -414,7 +414,8 @@ fn tc_a_23_further_answers_for_vehicles() {
     assert!(matches!(other.refused, Some(ChainRefused::CommonName { .. })), "{other:?}");
 }
 
-/// One certificate for both: it leads to a root of each use, is listed, and is the station's own.
+/// One certificate for both uses: it leads to a root of each use, is listed, and is the station's
+/// own.
 #[test]
 fn a02_combined_certificate_serves_both() {
     let hierarchy = Hierarchy::new();
@@ -435,7 +436,7 @@ fn a02_combined_certificate_serves_both() {
     assert_eq!(station.store.own_certificates().len(), 1);
     let listed = chains(&station);
     assert_eq!(listed.len(), 1);
-    // M04.FR.06, also by a sub-CA: the chain would go with it.
+    // M04.FR.06, also by a sub-CA: the chain would be deleted with it.
     let children = listed[0].child_certificate_hash_data.clone().expect("sub-CAs");
     for hash in children.iter().chain([&listed[0].certificate_hash_data]) {
         let response = station.delete(hash);
@@ -443,7 +444,7 @@ fn a02_combined_certificate_serves_both() {
         assert_eq!(reason(&response.status_info), "UnsupportedRequest");
     }
 
-    // A certificate for the connection alone takes over there; vehicles keep theirs.
+    // A certificate for the connection only replaces it there; vehicles keep the combined one.
     let key = crate::pki::key();
     station.request("own", &key);
     let new = station.signed(&leaf(&hierarchy.root, &key, leaf_params())).installed.expect("accepted");
@@ -451,15 +452,15 @@ fn a02_combined_certificate_serves_both() {
     let station = station.restart();
     assert_eq!(station.store.own_certificates().len(), 1);
     assert_eq!(chains(&station).len(), 1);
-    // It was never the certificate of an SECC alone, so its lack of a DC still does no harm.
+    // It was never a certificate for an SECC only, so its lack of a DC is still accepted.
     assert!(station.signed_as(&chain, V2G).refused.is_none());
     let hash = chains(&station).remove(0).certificate_hash_data;
     assert_eq!(station.delete(&hash).status, DeleteCertificateStatusEnumType::Accepted);
     assert_eq!(station.store.condemned_keys(), [uri("both")]);
 }
 
-/// Paths are found by key, so a cross-signed root in the chain does no harm where it can be listed.
-/// Seen elsewhere (EVerest #1660): unsupported.
+/// Paths are found by key, so a cross-signed root in the chain is accepted if it can be listed.
+/// Seen elsewhere (EVerest #1660): not supported.
 #[test]
 fn a02_fr_06_cross_signed_root_in_the_chain() {
     let (old, new) =
@@ -470,7 +471,7 @@ fn a02_fr_06_cross_signed_root_in_the_chain() {
     let key = key();
     request(&station, "v2g", "SECC-1", &key);
     let chain = leaf(&new, &key, secc_params("SECC-1")) + &crossed.pem();
-    // Its issuer's key is unknown, so its hash data would be too.
+    // Its issuer's key is unknown, so its hash data would be unknown too.
     let outcome = station.signed_as(&chain, V2G);
     assert!(matches!(outcome.refused, Some(ChainRefused::BeyondRoot { position: 1 })), "{outcome:?}");
     station.must_install(V2GRootCertificate, &old.pem());
@@ -480,8 +481,8 @@ fn a02_fr_06_cross_signed_root_in_the_chain() {
     assert_eq!(station.delete(&children[0]).status, DeleteCertificateStatusEnumType::Accepted);
 }
 
-/// A certificate for the connection is not listed, so the issuer of the cross-signed one need not
-/// be known.
+/// A certificate for the connection is not listed, so the issuer of the cross-signed one may be
+/// unknown.
 #[test]
 fn a02_fr_06_cross_signed_root_in_the_chain_for_the_connection() {
     let (old, new) = (root("Old"), CertifiedIssuer::self_signed(ca_params("New"), key()).expect("root"));

@@ -1,4 +1,4 @@
-//! OCPP 1.6 and 2.1: the same store behind other messages.
+//! OCPP 1.6 and 2.1: the same store with the messages of other versions.
 
 use ocpp_types::{v16, v21, v201};
 use rcgen::PublicKeyData;
@@ -29,7 +29,7 @@ fn delete_16(store: &Store, hash: &v16::CertificateHashDataType) -> v16::DeleteC
     store.delete(&v16::DeleteCertificateRequest::new(hash.clone())).status
 }
 
-/// The flat list of 1.6: one type, hash data without chains, left out when there are none.
+/// The flat list of 1.6: one type, hash data without chains; left out if it is empty.
 #[test]
 fn v16_tc_075_tc_076_install_list_and_delete() {
     use v16::CertificateUseEnumType::{CentralSystemRootCertificate, ManufacturerRootCertificate};
@@ -60,9 +60,9 @@ fn v16_tc_075_tc_076_install_list_and_delete() {
     assert_eq!(install_16(&station.store, CentralSystemRootCertificate, "no certificate"), rejected);
 }
 
-/// In use is what a live connection relies on, and nothing else. 1.6 must refuse (M04.FR.06), 2.x
-/// deletes (TC_M_20), and the policy may say otherwise. Seen elsewhere (open-ocpp): a flag that
-/// nobody set.
+/// A root is in use if a live connection relies on it. 1.6 must refuse its deletion (M04.FR.06),
+/// 2.x deletes it (TC_M_20), and the policy may specify otherwise. Seen elsewhere (open-ocpp): a
+/// flag that was never set.
 #[test]
 fn v16_m04_fr_06_root_in_use_is_not_deleted() {
     let (used, unused) = (root("Used"), root("Unused"));
@@ -97,7 +97,7 @@ fn v16_m04_fr_06_root_in_use_is_not_deleted() {
             let second = station.store.session(used.der()).0;
             assert_eq!(delete(&unused), "Accepted");
             drop(session);
-            // One of two connections has ended; the other one lives.
+            // One of two connections has ended; the other one is still up.
             let kept = if version == 16 { kept_16 } else { kept_201 };
             assert_eq!(delete(&used), if kept { "Failed" } else { "Accepted" }, "{policy:?} {version}");
             drop(second);
@@ -188,14 +188,14 @@ fn v21_a02_fr_26_unknown_request_id_is_rejected() {
     }
     let outcome = signed_21(&station.store, &chain, ChargingStationCertificate, Some(1));
     assert!(outcome.installed.is_some(), "{outcome:?}");
-    // The same again, as long as the request is remembered with the certificate.
+    // The same chain again, as long as the request is remembered with the certificate.
     let again = signed_21(&station.store, &chain, ChargingStationCertificate, Some(1));
     assert!(again.installed.is_some(), "{again:?}");
-    // A CSMS that leaves the number out is understood by the key.
+    // Without the number in the message, the request is found by the key.
     let outcome =
         signed_21(&station.store, &leaf(&csms, &two, leaf_params()), ChargingStationCertificate, None);
     assert!(outcome.installed.is_some(), "{outcome:?}");
-    // Two requests at a time have two numbers.
+    // Two concurrent requests have two numbers.
     let spare = station.store.begin_pending(&new_pending("three").request_id(3));
     assert!(spare.is_ok());
     assert!(station.store.begin_pending(&new_pending("four").request_id(3)).is_err());
@@ -221,13 +221,13 @@ fn v21_v2g20_certificates_are_their_own_kind() {
         assert!(signed_21(&station.store, &chain, types[wrong], None).refused.is_some());
         assert!(signed_21(&station.store, &chain, types[right], None).installed.is_some());
     }
-    // Neither takes the other's place.
+    // Neither replaces the other.
     assert_eq!(station.store.vehicle_certificates(now()).len(), 2);
     assert_eq!(station.list(&[]).certificate_hash_data_chain.map_or(0, |all| all.len()), 3);
 }
 
-/// Seen elsewhere (EVerest): a conversion dropped hashAlgorithm. Each there and back, in every
-/// version.
+/// Seen elsewhere (EVerest): a conversion dropped hashAlgorithm. The test converts each there and
+/// back, in every version.
 #[test]
 fn hash_data_survive_every_conversion() {
     let id = CertificateId::of_root(&Certificate::from_pem(&root("Root").pem()).expect("root"));

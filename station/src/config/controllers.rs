@@ -1,4 +1,4 @@
-//! The ISO 15118 controllers as the device model takes them.
+//! The ISO 15118 controllers in the form of the device model.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl Config {
-    /// The ISO 15118 controllers as the device model takes them; `None`: the station has none.
+    /// The ISO 15118 controllers in the form of the device model. `None`: the station has none.
     #[must_use]
     pub fn iso15118_defaults(&self) -> Option<Iso15118> {
         let section = self.iso15118.as_ref()?;

@@ -6,13 +6,13 @@ use program::TomlError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The text is no TOML, or a member is missing, unknown or of the wrong type.
+    /// The text is not TOML, or a member is missing, unknown or of the wrong type.
     #[error("the configuration cannot be read")]
     Syntax(#[source] TomlError),
     /// A value breaks a bound of OCPP.
     #[error("{field}: {rule}")]
     Value {
-        /// The member, as it stands in the file.
+        /// The name of the member in the file.
         field: &'static str,
         /// The rule that it breaks.
         rule: String,

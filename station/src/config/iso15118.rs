@@ -1,23 +1,22 @@
-//! The section `[iso15118]`: which controllers there are, and what they hold until the CSMS changes
-//! it.
+//! The section `[iso15118]`: the controllers, and their values until the CSMS changes them.
 
 use serde::Deserialize;
 
 use crate::{config::ConfigError, device_model::Variable};
 
-/// How the station serves vehicles by ISO 15118; its texts and switches are the defaults of
+/// How the station serves vehicles by ISO 15118. Its texts and switches are the defaults of
 /// `ISO15118Ctrlr`'s variables.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Iso15118Section {
-    /// The EVSEs that have a controller each; left out: one controller for the station as a whole.
+    /// The EVSEs that have a controller each. If absent, the station as a whole has one controller.
     pub evses: Vec<u32>,
     /// Whether one certificate may serve both the connection to the CSMS and vehicles; default no.
     pub combined_certificates: bool,
     /// `SeccId`: one for all controllers, or one for each of `evses` in their order; default: the
     /// station's serial number.
     pub secc_id: Option<SeccIds>,
-    /// `CountryName`, two letters; default: none, and the certificate names no country.
+    /// `CountryName`, two letters. By default there is none, and the certificate names no country.
     pub country_name: Option<String>,
     /// `OrganizationName`; default: `station.organization`.
     pub organization_name: Option<String>,
@@ -104,5 +103,5 @@ impl Iso15118Section {
     }
 }
 
-/// Each may be an SECC of its own, with keys and certificates: as many as the store has room for.
+/// Each EVSE may be an SECC with keys and certificates of its own: the limit is that of the store.
 const MAX_EVSES: usize = station_store::MAX_SECCS;

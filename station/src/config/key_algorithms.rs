@@ -1,12 +1,12 @@
-//! Which kinds of key a station generates.
+//! The kinds of key that a station generates.
 
 use std::fmt;
 
 use serde::Deserialize;
 use signer_pkcs11::KeyAlgorithm;
 
-/// The kinds of key that the station generates for its connection: at least one, none twice, the
-/// one that it prefers first. The first that the token can generate is taken.
+/// The kinds of key that the station generates for its connection, the preferred one first: at
+/// least one, without duplicates. The station uses the first kind that the token can generate.
 ///
 /// In the file: `key_algorithms = ["ecdsa-p256", "rsa-2048"]`, which is the default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -17,19 +17,19 @@ pub struct KeyAlgorithms(Vec<KeyAlgorithm>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyAlgorithmsError {
-    /// It is empty.
+    /// The list is empty.
     #[error("certificates.key_algorithms is empty: name one kind of key or several")]
     Empty,
-    /// It names what is none.
+    /// An entry is not a kind of key.
     #[error("certificates.key_algorithms")]
     Unknown(#[source] signer_pkcs11::UnknownKeyAlgorithm),
-    /// It names one twice.
+    /// The list names a kind of key twice.
     #[error("certificates.key_algorithms names {0} twice")]
     Twice(KeyAlgorithm),
 }
 
 impl KeyAlgorithms {
-    /// One kind of key.
+    /// A list of one kind of key.
     pub(crate) fn only(algorithm: KeyAlgorithm) -> Self {
         Self(vec![algorithm])
     }
@@ -41,7 +41,7 @@ impl KeyAlgorithms {
 }
 
 impl Default for KeyAlgorithms {
-    /// P-256, which nearly all tokens have; else RSA, which A00.FR.503 allows from 2048 bits.
+    /// P-256, which nearly all tokens support, else RSA, which A00.FR.503 allows from 2048 bits.
     fn default() -> Self {
         Self(vec![KeyAlgorithm::EcdsaP256, KeyAlgorithm::Rsa2048])
     }

@@ -1,10 +1,10 @@
-//! Which versions of OCPP a station offers.
+//! The versions of OCPP that a station offers.
 
 use ocpp_types::Version;
 use serde::Deserialize;
 
-/// The versions of OCPP that the station offers to its CSMS, which chooses one of them by the
-/// subprotocol of the WebSocket: at least one, none twice, the one that the station prefers first.
+/// The versions of OCPP that the station offers to its CSMS, the preferred one first: at least one,
+/// without duplicates. The CSMS chooses one of them by the subprotocol of the WebSocket.
 ///
 /// In the file: `versions = ["2.1", "2.0.1", "1.6"]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -18,19 +18,19 @@ pub struct Versions {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VersionsError {
-    /// It is empty.
+    /// The list is empty.
     #[error("is empty; a station speaks 2.1, 2.0.1 or 1.6, or several of them")]
     Empty,
-    /// It names what is none.
+    /// An entry is not a version of OCPP.
     #[error("the station speaks 2.1, 2.0.1 and 1.6 only")]
     Unknown {
-        /// What it names.
+        /// The entry.
         name: String,
     },
-    /// It names one twice.
+    /// The list names a version twice.
     #[error("{version} stands twice")]
     Twice {
-        /// Which.
+        /// The version.
         version: Version,
     },
 }
@@ -42,7 +42,7 @@ impl Versions {
         self.preferred
     }
 
-    /// The versions that it speaks too, in the order in which it offers them.
+    /// The other versions that it speaks, in the order in which it offers them.
     #[must_use]
     pub fn others(&self) -> &[Version] {
         &self.others

@@ -1,4 +1,4 @@
-//! Variables are read and set, in terms of no version of OCPP.
+//! Reads and sets variables, independent of the version of OCPP.
 
 use std::collections::BTreeSet;
 
@@ -10,18 +10,18 @@ use super::{
     variable::{Effect, Mutability, Place, Refusal, Rule, Variable},
 };
 
-/// The answer to SetVariables, and what the model is then.
+/// The answer to SetVariables, and the model after it.
 #[derive(Debug)]
 pub struct SetOutcome<R> {
-    /// The answer, to be sent only after the change is durable.
+    /// The answer. Send it only after the change is durable.
     pub response: R,
-    /// The changed model; as before where nothing was accepted.
+    /// The changed model, or the same model if no change was accepted.
     pub model: DeviceModel,
-    /// The variables that were set, also those that had the same value before.
+    /// The variables that were set, including those that already had the value.
     pub changed: BTreeSet<Variable>,
 }
 
-/// What is answered to a question for a variable's value.
+/// The answer to a read of a variable.
 #[derive(Debug)]
 pub(super) enum ReadAnswer {
     Value(String),
@@ -29,7 +29,7 @@ pub(super) enum ReadAnswer {
     Unknown(Unknown),
 }
 
-/// What is answered to a new value.
+/// The answer to a new value.
 #[derive(Debug)]
 pub(super) enum WriteAnswer {
     Accepted { variable: Variable, effect: Effect },
@@ -56,7 +56,7 @@ impl DeviceModel {
         }
     }
 
-    /// Sets a variable. One that is refused does not hinder others.
+    /// Sets a variable. A refused variable does not affect others.
     pub(super) fn write(
         &mut self,
         component: NamedComponent<'_>,
@@ -121,5 +121,5 @@ impl DeviceModel {
     }
 }
 
-/// Facts: 30 s is what the specification suggests.
+/// Facts: the specification suggests 30 s.
 const DEFAULT_MESSAGE_TIMEOUT: i64 = 30;

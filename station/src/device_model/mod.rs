@@ -1,8 +1,9 @@
 //! The part of the device model that concerns security and the connection to the CSMS, without IO.
 //!
-//! [`DeviceModel`] is a value: a change makes a new one, which the caller makes durable before it
-//! takes it on and answers (all writable variables are persistent). What is not the model's own,
-//! such as the number of installed certificates, comes with each question as [`Situation`].
+//! [`DeviceModel`] is a value: a change creates a new one. The caller makes the new model durable
+//! before it uses it and answers (all writable variables are persistent). Facts from outside the
+//! model, such as the number of installed certificates, are passed with each question as
+//! [`Situation`].
 
 mod answer;
 mod iso15118;
@@ -33,21 +34,20 @@ pub use self::{
 };
 use variable::Place;
 
-/// What a station is configured with and what its CSMS has changed of it.
+/// The configuration of a station, and the changes that its CSMS has made to it.
 #[derive(Clone)]
 pub struct DeviceModel {
     defaults: Defaults,
-    /// What the CSMS has set, each checked by its rule.
+    /// The values set by the CSMS, each checked by its rule.
     set: BTreeMap<Place, String>,
-    /// The controllers whose PnCEnabled is off until the next start (A02.FR.21); never
-    /// written down.
+    /// The controllers whose PnCEnabled is off until the next start (A02.FR.21). Never stored.
     suspended: BTreeSet<Option<u32>>,
-    /// A01: set by the CSMS, in place of the password that the station was delivered with.
+    /// A01: the password set by the CSMS; it replaces the password of delivery.
     password: Option<Password>,
     network: NetworkConfiguration,
 }
 
-/// What holds until the CSMS changes it.
+/// The values that apply until the CSMS changes them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Defaults {
@@ -59,10 +59,10 @@ pub struct Defaults {
     pub password: Password,
     /// `SecurityCtrlr.AllowSecurityProfileDowngrade`, which only the owner of the station changes.
     pub downgrade: Downgrade,
-    /// The other variables that a CSMS may set, by their text; those that are missing have the
-    /// value that [`Variable`] names.
+    /// The texts of the other variables that a CSMS may set. A variable that is missing here has
+    /// the value that [`Variable`] names.
     pub values: BTreeMap<Variable, String>,
-    /// The ISO 15118 controllers; `None`: the station has none, and no such component.
+    /// The ISO 15118 controllers. `None`: the station has neither controllers nor the component.
     pub iso15118: Option<Iso15118>,
 }
 
@@ -83,7 +83,7 @@ impl Defaults {
 }
 
 impl DeviceModel {
-    /// A station as it was delivered.
+    /// A station as delivered.
     #[must_use]
     pub fn new(defaults: Defaults, network: NetworkConfiguration) -> Self {
         Self { defaults, set: BTreeMap::new(), suspended: BTreeSet::new(), password: None, network }
@@ -125,20 +125,19 @@ impl DeviceModel {
         self.number(Variable::NetworkProfileConnectionAttempts)
     }
 
-    /// Between pings of the station; zero is none.
+    /// The interval between pings of the station. Zero: the station sends none.
     #[must_use]
     pub fn ping_interval(&self) -> Duration {
         self.seconds(Variable::WebSocketPingInterval)
     }
 
-    /// Between heartbeats.
+    /// The interval between heartbeats.
     #[must_use]
     pub fn heartbeat_interval(&self) -> Duration {
         self.seconds(Variable::HeartbeatInterval)
     }
 
-    /// The answer to BootNotification names the interval, which `HeartbeatInterval` then has
-    /// (B01.FR.04).
+    /// Sets `HeartbeatInterval` to the interval in the answer to BootNotification (B01.FR.04).
     pub fn adopt_heartbeat_interval(&mut self, interval: Duration) {
         let seconds = interval.as_secs().to_string();
         if Variable::HeartbeatInterval.rule().check(&seconds).is_ok() {
@@ -146,8 +145,8 @@ impl DeviceModel {
         }
     }
 
-    /// The shortest wait before an attempt to connect, the range of what is added at random, and
-    /// how often the wait doubles.
+    /// The shortest wait before an attempt to connect, the range of the random addition, and how
+    /// often the wait doubles.
     #[must_use]
     pub fn back_off(&self) -> (Duration, Duration, u32) {
         (
@@ -157,8 +156,8 @@ impl DeviceModel {
         )
     }
 
-    /// How long a certificate is waited for before its request is sent again, and how often it is
-    /// (A02.FR.17, A02.FR.18).
+    /// How long the station waits for a certificate before it sends the request again, and how
+    /// often it does so (A02.FR.17, A02.FR.18).
     #[must_use]
     pub fn certificate_wait(&self) -> (Duration, u32) {
         (self.seconds(Variable::CertSigningWaitMinimum), self.number(Variable::CertSigningRepeatTimes))
@@ -168,8 +167,8 @@ impl DeviceModel {
         Duration::from_secs(self.number(variable).into())
     }
 
-    /// The value of a number; every rule of one fits into 32 bits, and what is set has passed its
-    /// rule.
+    /// The value of a number. Every rule for numbers fits into 32 bits, and each value that is set
+    /// has passed its rule.
     fn number(&self, variable: Variable) -> u32 {
         self.text(variable).parse().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! The names by which a message means a variable.
+//! The names of variables in messages.
 
 use super::{
     DeviceModel,
@@ -30,7 +30,7 @@ pub(super) struct NamedVariable<'a> {
 /// An attribute of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attribute {
-    /// Also where a message names none.
+    /// Also the default in a message.
     Actual,
     /// Target, MinSet or MaxSet, which no variable of this station has.
     Other,
@@ -45,7 +45,7 @@ pub(super) enum Unknown {
 }
 
 impl DeviceModel {
-    /// The variable that is meant.
+    /// Finds the variable by its names.
     pub(super) fn find(
         &self,
         component: NamedComponent<'_>,
@@ -54,7 +54,7 @@ impl DeviceModel {
     ) -> Result<Place, Unknown> {
         let name = component.name;
         let evse = match component.evse {
-            // The controllers are those of whole EVSEs.
+            // Controllers belong to whole EVSEs.
             Some(NamedEvse { connector: Some(_), .. }) => return Err(Unknown::Component),
             Some(evse) => Some(u32::try_from(evse.id).map_err(|_| Unknown::Component)?),
             None => None,
@@ -62,7 +62,7 @@ impl DeviceModel {
         let is_there = if ISO15118.eq_ignore_ascii_case(name) {
             self.controllers().any(|known| known == evse)
         } else {
-            // Of these there is one each.
+            // The station has one of each of these components.
             evse.is_none()
                 && [SECURITY, COMMUNICATION].into_iter().any(|known| known.eq_ignore_ascii_case(name))
         };
@@ -78,7 +78,7 @@ impl DeviceModel {
 }
 
 impl Place {
-    /// Whether a request for a report means it. What is left out means each.
+    /// Whether a request for a report selects the variable. An absent name selects all.
     pub(super) fn is_named_by(
         &self,
         component: NamedComponent<'_>,

@@ -1,4 +1,4 @@
-//! Which variables a report lists, and what it says of each, in terms of no version of OCPP.
+//! The variables that a report lists, and their data, independent of the version of OCPP.
 
 use super::{
     DeviceModel, Situation,
@@ -6,29 +6,30 @@ use super::{
     variable::{DataType, Mutability, PASSWORD_MAX, Place, Rule, Variable},
 };
 
-/// What GetBaseReport asks for.
+/// The inventory that GetBaseReport selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inventory {
     Full,
     Configuration,
-    /// Of components with a problem, which these do not have; it is not supported.
+    /// Components with a problem. These components have none, so the summary is not supported.
     Summary,
 }
 
-/// Which components GetReport asks for.
+/// The components that GetReport selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Criteria {
-    /// Those that are active, available or enabled, which each component is, or all.
+    /// Components that are active, available or enabled, or all components. Each component is all
+    /// of these.
     Any,
-    /// Only those with a problem, which none has.
+    /// Only components with a problem. There are none.
     ProblemsOnly,
 }
 
-/// What a report says of a variable.
+/// The entry of a report for one variable.
 #[derive(Clone, Debug)]
 pub(super) struct ReportedVariable {
     pub(super) place: Place,
-    /// `None` where it cannot be read (B07.FR.03).
+    /// `None` if it cannot be read (B07.FR.03).
     pub(super) value: Option<String>,
     pub(super) data_type: DataType,
     pub(super) unit: Option<&'static str>,
@@ -38,7 +39,7 @@ pub(super) struct ReportedVariable {
 }
 
 impl DeviceModel {
-    /// What a base report lists (B07); nothing of an inventory that is not supported.
+    /// The content of a base report (B07). Empty for an inventory that is not supported.
     pub(super) fn base_report(&self, inventory: Inventory, situation: &Situation) -> Vec<ReportedVariable> {
         self.reported(situation, |place| match inventory {
             Inventory::Full => true,
@@ -47,11 +48,11 @@ impl DeviceModel {
         })
     }
 
-    /// What a report lists (B08), by which a CSMS reads each SeccId before it asks for certificates
-    /// (A02).
+    /// The content of a report (B08). A CSMS reads each SeccId by it before it asks for
+    /// certificates (A02).
     ///
-    /// A component or variable that names no instance means each, one without an EVSE that of each
-    /// EVSE; `None` means all.
+    /// A component or variable without an instance selects every instance. A component without an
+    /// EVSE selects that of every EVSE. `None` selects everything.
     pub(super) fn report(
         &self,
         criteria: Criteria,
@@ -87,7 +88,7 @@ impl DeviceModel {
         match rule {
             Rule::Integer { min, max, unit } => {
                 let max = match variable {
-                    // M05.FR.06: the limit is how many may be installed.
+                    // M05.FR.06: the limit is the number of certificates that may be installed.
                     Variable::CertificateEntries => {
                         i64::try_from(situation.certificate_capacity).unwrap_or(i64::MAX)
                     }

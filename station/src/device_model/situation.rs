@@ -1,4 +1,4 @@
-//! What the answers depend on beside the model.
+//! The facts outside the model on which the answers depend.
 
 use ocpp_transport::SecurityProfile;
 
@@ -13,14 +13,14 @@ pub enum Downgrade {
     ThreeToTwo,
 }
 
-/// What the answers depend on beside the model.
+/// The facts outside the model on which the answers depend.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation {
     /// How many certificates are installed.
     pub certificates: usize,
     /// How many may be installed.
     pub certificate_capacity: usize,
-    /// Whether a CSMS root is installed that is valid now.
+    /// Whether a CSMS root that is valid now is installed.
     pub csms_root: Installed,
     /// Whether the station has a certificate of its own that is valid now.
     pub own_certificate: Installed,
@@ -34,11 +34,11 @@ pub struct Situation {
     pub slot: u32,
 }
 
-/// Whether there is one.
+/// Whether something is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Installed {
-    /// There is.
+    /// It is.
     Yes,
-    /// There is none.
+    /// It is not.
     No,
 }

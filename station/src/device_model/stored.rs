@@ -1,4 +1,4 @@
-//! The model as text: what the CSMS has set, and nothing of the defaults.
+//! The model as text: the values set by the CSMS, without the defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,9 +17,10 @@ pub enum StoredModelError {
     /// The text is not what this program wrote.
     #[error("not a stored device model: line {line}, column {column}")]
     Syntax {
-        /// Where it ends to be one. What stands there may be the password.
+        /// The line of the first error. The text at that place may be the password, so it is
+        /// omitted.
         line: usize,
-        /// In this column.
+        /// The column of the first error.
         column: usize,
     },
     /// The text is not UTF-8.
@@ -28,13 +29,13 @@ pub enum StoredModelError {
     /// It was written by a newer program.
     #[error("format {found} of the device model is unknown; this program knows up to {FORMAT}, update it")]
     Format {
-        /// What the text says.
+        /// The format number in the text.
         found: u32,
     },
-    /// A value breaks its rule.
-    #[error("{variable} holds what it may not hold")]
+    /// A value violates its rule.
+    #[error("{variable} has an invalid value")]
     Value {
-        /// Its name.
+        /// The name of the variable.
         variable: String,
     },
     /// The slots do not fit their order, or hold no profiles.
@@ -49,7 +50,7 @@ struct Document {
     variables: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     password: Option<Zeroizing<String>>,
-    /// The password in hexadecimal, where it is no text: an AuthorizationKey of OCPP 1.6. Since
+    /// The password in hexadecimal, if it is not text: an AuthorizationKey of OCPP 1.6. Since
     /// format 2.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     authorization_key: Option<Zeroizing<String>>,
@@ -58,11 +59,11 @@ struct Document {
 }
 
 impl DeviceModel {
-    /// The model as JSON. It holds the password, which a station has to keep in clear (A01.FR.10):
-    /// for its owner's eyes only.
+    /// The model as JSON. It holds the password, which a station must store in clear (A01.FR.10).
+    /// Only the owner of the station may read it.
     ///
     /// # Errors
-    /// None of a model that was built by this module's functions.
+    /// None for a model that was built by this module's functions.
     pub fn to_json(&self) -> Result<Zeroizing<String>, StoredModelError> {
         let variables = self.set.iter().map(|(place, value)| (name(*place), value.clone()));
         let profiles = self.network.profiles().iter().map(|(slot, profile)| {
@@ -76,8 +77,8 @@ impl DeviceModel {
         let password = self.password.as_ref().and_then(text);
         let key = self.password.as_ref().filter(|_| password.is_none());
         let document = Document {
-            // A program that knows neither such a key nor ISO 15118 can go on reading what has
-            // none.
+            // A program that supports neither such a key nor ISO 15118 can still read a text that
+            // contains neither.
             format: if key.is_some() || self.set.keys().any(|place| place.variable.is_of_iso15118()) {
                 FORMAT
             } else {
@@ -104,7 +105,7 @@ impl DeviceModel {
         let mut set = BTreeMap::new();
         for (name, value) in document.variables {
             match place(&name) {
-                // Also of an EVSE that the configuration does not name any more: it may come back.
+                // This includes an EVSE that the configuration no longer names: it may return.
                 Some(place) if place.variable.rule().check(&value).is_ok() => set.insert(place, value),
                 _ => return Err(StoredModelError::Value { variable: name }),
             };
@@ -133,13 +134,13 @@ fn syntax(error: &serde_json::Error) -> StoredModelError {
     StoredModelError::Syntax { line: error.line(), column: error.column() }
 }
 
-/// How a value is called in the text: `Component.Variable`, or `Component[EVSE].Variable`.
+/// The name of a value in the text: `Component.Variable`, or `Component[EVSE].Variable`.
 fn name(Place { variable, evse }: Place) -> String {
     let evse = evse.map(|evse| format!("[{evse}]")).unwrap_or_default();
     format!("{}{evse}.{}", variable.component(), variable.name())
 }
 
-/// Which value is called so.
+/// The value with this name.
 fn place(name: &str) -> Option<Place> {
     let (component, name) = name.split_once('.')?;
     let (component, evse) = match component.strip_suffix(']').map(|text| text.split_once('[')) {

@@ -12,7 +12,7 @@ use ocpp_types::{
 
 use super::*;
 
-/// What a SetVariables or SetNetworkProfile leads to: its status and the reason.
+/// The result of SetVariables or SetNetworkProfile: its status and the reason.
 type Answer = (String, Option<String>);
 
 pub(super) fn model(profile: u8) -> DeviceModel {
@@ -143,7 +143,7 @@ fn a_value_that_breaks_its_rule_changes_nothing() {
     check("OCPPCommCtrlr.HeartbeatInterval", "-5", "ValuePositiveOnly");
     check("OCPPCommCtrlr.HeartbeatInterval", "99999999", "ValueTooHigh");
     check("OCPPCommCtrlr.HeartbeatInterval", "soon", "InvalidValue");
-    // WebSocketPingInterval: 0 is no ping, a negative one is rejected.
+    // WebSocketPingInterval: 0 disables pings, a negative value is rejected.
     check("OCPPCommCtrlr.WebSocketPingInterval", "-1", "ValuePositiveOnly");
     check("SecurityCtrlr.SecurityProfile", "1", "ReadOnly");
     check("SecurityCtrlr.AllowCSMSTLSWildcards", "yes", "InvalidValue");
@@ -243,12 +243,12 @@ fn tc_a_21_a05_fr_03_no_profile_3_without_a_certificate() {
 
 #[test]
 fn tc_b_46_the_slot_of_the_connection_stays_usable_without_a_certificate() {
-    // Delivered with profile 3, and connected by its password until there is a certificate.
+    // Delivered with profile 3, and connected with its password until there is a certificate.
     let mut model = model(3);
     let bare = Situation { own_certificate: Installed::No, slot: 1, ..situation(2) };
     assert_eq!(store(&mut model, 2, "wss://two.example", 2, &bare), accepted());
     assert_eq!(set(&mut model, PRIORITY, "2,1", &bare), accepted(), "to migrate, and to fall back");
-    // A05.FR.03: what is written into it now is not what it is connected by.
+    // A05.FR.03: a profile that is written into the slot now is not the one of the connection.
     assert_eq!(store(&mut model, 1, "wss://one.example", 3, &bare), accepted());
     assert_eq!(set(&mut model, PRIORITY, "1,2", &bare), rejected("InvalidValue"));
 }
@@ -274,14 +274,14 @@ fn tc_a_22_a05_fr_08_to_10_downgrades() {
         rejected("NoSecurityDowngrade"),
         "B09.FR.04"
     );
-    // A05.FR.08: profile 2 where that is allowed.
+    // A05.FR.08: profile 2 is accepted if the downgrade is allowed.
     let mut lax = downgrading(3);
     assert_eq!(store(&mut lax, 2, "wss://two.example", 2, &situation(3)), accepted());
     assert_eq!(set(&mut lax, PRIORITY, "2,1", &situation(3)), accepted());
     assert!(lax.handle_connected(SecurityProfile::TlsWithClientCertificate).is_none());
-    // A05.FR.09, B09.FR.31: profile 1 never.
+    // A05.FR.09, B09.FR.31: profile 1 is never accepted.
     assert_eq!(store(&mut lax, 3, "ws://three.example", 1, &situation(2)), rejected("NoSecurityDowngrade"));
-    // A05.FR.10 for the order: stored while it was allowed, and not allowed any more.
+    // A05.FR.10 for the order: the profile was stored while it was allowed, and is not allowed now.
     let mut before = lax.clone();
     before.defaults.downgrade = Downgrade::Refused;
     assert_eq!(set(&mut before, PRIORITY, "1,2", &situation(3)), rejected("NoSecurityDowngrade"));

@@ -1,4 +1,4 @@
-//! Which variables there are, and what each may hold.
+//! The variables, and the values that each may have.
 
 /// A variable of the device model that concerns security or the connection to the CSMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,10 +10,10 @@ pub enum Variable {
     Identity,
     /// `SecurityCtrlr.OrganizationName`: O of the station's certificate (A00.FR.509).
     OrganizationName,
-    /// `SecurityCtrlr.CertificateEntries`: how many certificates are installed; its limit is how
-    /// many may be (M05.FR.06).
+    /// `SecurityCtrlr.CertificateEntries`: how many certificates are installed. Its limit is how
+    /// many may be installed (M05.FR.06).
     CertificateEntries,
-    /// `SecurityCtrlr.SecurityProfile`: that of the connection.
+    /// `SecurityCtrlr.SecurityProfile`: the security profile of the connection.
     SecurityProfile,
     /// `SecurityCtrlr.AdditionalRootCertificateCheck` (M05.FR.09).
     AdditionalRootCertificateCheck,
@@ -35,7 +35,7 @@ pub enum Variable {
     /// `OCPPCommCtrlr.NetworkConfigurationPriority`: slots in the order in which they are tried
     /// (B10).
     NetworkConfigurationPriority,
-    /// `OCPPCommCtrlr.NetworkProfileConnectionAttempts`: for each slot (B10.FR.03).
+    /// `OCPPCommCtrlr.NetworkProfileConnectionAttempts`: attempts for each slot (B10.FR.03).
     NetworkProfileConnectionAttempts,
     /// `OCPPCommCtrlr.OfflineThreshold`, in seconds.
     OfflineThreshold,
@@ -47,9 +47,9 @@ pub enum Variable {
     RetryBackOffRandomRange,
     /// `OCPPCommCtrlr.RetryBackOffWaitMinimum`, in seconds.
     RetryBackOffWaitMinimum,
-    /// `OCPPCommCtrlr.WebSocketPingInterval`, in seconds; 0 is none.
+    /// `OCPPCommCtrlr.WebSocketPingInterval`, in seconds; 0 disables pings.
     WebSocketPingInterval,
-    /// `ISO15118Ctrlr.SeccId`: CN of the certificate for vehicles; EVSEs that share a controller
+    /// `ISO15118Ctrlr.SeccId`: CN of the certificate for vehicles. EVSEs that share a controller
     /// have the same one.
     SeccId,
     /// `ISO15118Ctrlr.CountryName`: C of the certificate for vehicles, two letters (ISO 3166-1).
@@ -58,17 +58,17 @@ pub enum Variable {
     SeccOrganizationName,
     /// `ISO15118Ctrlr.PnCEnabled`: whether vehicles may identify themselves by contract.
     PncEnabled,
-    /// `ISO15118Ctrlr.V2GCertificateInstallationEnabled`: whether certificates for vehicles are
-    /// asked for (A02, A03).
+    /// `ISO15118Ctrlr.V2GCertificateInstallationEnabled`: whether the station requests certificates
+    /// for vehicles (A02, A03).
     V2gCertificateInstallationEnabled,
     /// `ISO15118Ctrlr.ContractCertificateInstallationEnabled`: whether vehicles may have contract
     /// certificates installed (M01, M02).
     ContractCertificateInstallationEnabled,
-    /// `ISO15118Ctrlr.CentralContractValidationAllowed`: whether the CSMS may judge a contract
+    /// `ISO15118Ctrlr.CentralContractValidationAllowed`: whether the CSMS may validate a contract
     /// certificate (C07).
     CentralContractValidationAllowed,
-    /// `ISO15118Ctrlr.ContractValidationOffline`: whether the station judges one while it is
-    /// offline (C07).
+    /// `ISO15118Ctrlr.ContractValidationOffline`: whether the station validates a contract
+    /// certificate while it is offline (C07).
     ContractValidationOffline,
 }
 
@@ -179,7 +179,7 @@ impl Variable {
         }
     }
 
-    /// Its instance, which only `MessageTimeout` has.
+    /// Its instance; only `MessageTimeout` has one.
     #[must_use]
     pub fn instance(self) -> Option<&'static str> {
         (self == Self::MessageTimeout).then_some("Default")
@@ -202,28 +202,28 @@ impl Variable {
         }
     }
 
-    /// Whether a text may be its value, by its own rule; why not, without the text.
+    /// Checks a text by the variable's own rule. The reason of a refusal does not contain the text.
     pub(crate) fn check(self, value: &str) -> Result<(), String> {
         self.rule().check(value).map_err(|refusal| refusal.info)
     }
 
-    /// When a new value holds.
+    /// When a new value takes effect.
     pub(super) fn effect(self) -> Effect {
         match self {
-            // The store and the requests that wait for a certificate know the one before.
+            // The store and the pending requests have the former value.
             Self::OrganizationName => Effect::AfterRestart,
             _ => Effect::AtOnce,
         }
     }
 
-    /// What it may hold.
+    /// The values that it may have.
     pub(super) fn rule(self) -> Rule {
         match self {
             Self::BasicAuthPassword => Rule::Password,
             Self::Identity => Rule::Text { max: 48 },
             // The upper bound of O in a certificate (RFC 5280, ub-organization-name).
             Self::OrganizationName | Self::SeccOrganizationName => Rule::Text { max: 64 },
-            // 2.1's bound, and that of CN in a certificate (RFC 5280, ub-common-name).
+            // The bound of 2.1, and of CN in a certificate (RFC 5280, ub-common-name).
             Self::SeccId => Rule::Text { max: 64 },
             Self::CountryName => Rule::Country,
             Self::CertificateEntries => Rule::Integer { min: 0, max: i64::MAX, unit: None },
@@ -238,7 +238,7 @@ impl Variable {
             | Self::ContractValidationOffline => Rule::Boolean,
             Self::MaxCertificateChainSize => Rule::Integer { min: 0, max: 10_000, unit: None },
             Self::CertSigningWaitMinimum => Rule::Integer { min: 1, max: DAY, unit: Some("s") },
-            // Doubled that often, a wait of a day becomes one of 89 years.
+            // Doubled this often, a wait of one day becomes 89 years.
             Self::CertSigningRepeatTimes => Rule::Integer { min: 0, max: 15, unit: None },
             Self::ActiveNetworkProfile => Rule::Integer { min: 1, max: i64::MAX, unit: None },
             Self::MessageTimeout => Rule::Integer { min: 1, max: 3600, unit: Some("s") },
@@ -260,7 +260,7 @@ impl Variable {
         self.component() == ISO15118
     }
 
-    /// The variable of these names, which are compared without regard to case.
+    /// The variable with these names, compared without regard to case.
     pub(super) fn find(component: &str, name: &str, instance: Option<&str>) -> Option<Self> {
         Self::ALL.into_iter().find(|variable| {
             variable.component().eq_ignore_ascii_case(component)
@@ -294,16 +294,16 @@ pub(super) enum DataType {
     SequenceList,
 }
 
-/// When a new value holds.
+/// When a new value takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     /// At once, or with the next connection.
     AtOnce,
-    /// When the station has started again: SetVariables is answered RebootRequired.
+    /// After the next start: the answer to SetVariables is RebootRequired.
     AfterRestart,
 }
 
-/// A variable of one component: the station's, or the controller of an EVSE.
+/// A variable of one component: of the station's, or of the controller of an EVSE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) variable: Variable,
@@ -317,7 +317,7 @@ impl From<Variable> for Place {
     }
 }
 
-/// What a value may be.
+/// The values that a variable may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
     Text {
@@ -334,12 +334,12 @@ pub(super) enum Rule {
     /// A passwordString of 16 to 64 characters (A00.FR.205, A00.FR.304; the upper bound is this
     /// station's).
     Password,
-    /// Numbers of slots, separated by commas; judged beside the slots themselves.
+    /// Numbers of slots, separated by commas; checked together with the slots themselves.
     Slots,
 }
 
-/// Why a value is refused: a reason of OCPP's list, and words for people that do not repeat the
-/// value.
+/// Why a value is refused: a reason from OCPP's list, and a text for people that does not repeat
+/// the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) reason: &'static str,
@@ -368,7 +368,7 @@ impl Rule {
             Self::Text { max } if count > max => {
                 Err(Refusal::new("InvalidValue", format!("{count} characters, at most {max}")))
             }
-            // What OCPP 2.1 has room for and 2.0.1 has not.
+            // A text that fits in OCPP 2.1 but not in 2.0.1.
             _ if count > MAX_VALUE => {
                 Err(Refusal::new("InvalidValue", format!("{count} characters, at most {MAX_VALUE}")))
             }
@@ -393,7 +393,8 @@ impl Rule {
             },
             Self::Country if count == 2 && value.chars().all(|letter| letter.is_ascii_alphabetic()) => Ok(()),
             Self::Country => Err(Refusal::new("InvalidValue", "two letters (ISO 3166-1)")),
-            // A01.FR.12: nothing of the value is said, not even which character is wrong.
+            // A01.FR.12: the reason reveals nothing of the value, not even which character is
+            // wrong.
             Self::Password if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&count) => {
                 Err(Refusal::new("InvalidValue", format!("{PASSWORD_MIN} to {PASSWORD_MAX} characters")))
             }
@@ -413,10 +414,10 @@ fn is_password_character(character: char) -> bool {
 /// TC_A_10: a password shorter than 16 characters is rejected.
 const PASSWORD_MIN: usize = 16;
 
-/// `SecurityCtrlr.BasicAuthPassword.maxLimit`, which the errata want between 40 and 64.
+/// `SecurityCtrlr.BasicAuthPassword.maxLimit`, which the errata require between 40 and 64.
 pub(super) const PASSWORD_MAX: usize = 64;
 
-/// The characters of `attributeValue` in OCPP 2.0.1. No variable of this station needs more.
+/// The length of `attributeValue` in OCPP 2.0.1. No variable of this station needs more.
 const MAX_VALUE: usize = 1000;
 
 const DAY: i64 = 24 * 3600;

@@ -1,4 +1,4 @@
-//! What touches the world: the token, the store's file, the clock and the network.
+//! Input and output: the token, the store's file, the clock and the network.
 
 mod agent;
 mod blocking;

@@ -1,16 +1,16 @@
-//! What the renewal asks for, and what is reported back to it.
+//! The actions that the renewal requests, and the results that are passed back to it.
 
 use super::series::Note;
 
-/// What a certificate is for; each has a series of its own.
+/// The purpose of a certificate; each has a series of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// The connection to the CSMS: `ChargingStationCertificate`.
     Station,
     /// The connection and vehicles: `certificateType` left out.
     Combined,
-    /// Vehicles, by ISO 15118-2: `V2GCertificate`. One for each SeccId, however many EVSEs share
-    /// it.
+    /// Vehicles, by ISO 15118-2: `V2GCertificate`. There is one for each SeccId, however many EVSEs
+    /// share it.
     Vehicle {
         /// `ISO15118Ctrlr.SeccId`, the common name.
         secc_id: String,
@@ -33,53 +33,53 @@ impl Target {
     }
 }
 
-/// Something to be done. `P` names a pending key in the store.
+/// An action for the caller. `P` names a pending key in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action<P> {
-    /// Write down that a key is to be made for this subject; then `Renewal::handle_announced`, or
-    /// `Renewal::handle_not_announced`.
+    /// Record that a key will be generated for this subject, then call `Renewal::handle_announced`
+    /// or `Renewal::handle_not_announced`.
     Announce {
-        /// For what.
+        /// The subject of the key.
         subject: Target,
     },
-    /// Make the key and its CSR, and write the CSR down; then `Renewal::handle_key`.
+    /// Generate the key and its CSR, and store the CSR, then call `Renewal::handle_key`.
     MakeKey {
-        /// For what.
+        /// The subject of the key.
         subject: Target,
-        /// Under which name.
+        /// The pending key.
         pending: P,
     },
-    /// Write `note` down, then send SignCertificate with the CSR; then `Renewal::handle_answer`.
+    /// Store `note`, send SignCertificate with the CSR, then call `Renewal::handle_answer`.
     Send {
-        /// For what.
+        /// The subject of the CSR.
         subject: Target,
-        /// Whose CSR.
+        /// The pending key of the CSR.
         pending: P,
-        /// What a restart needs to go on from here.
+        /// The data with which a restart continues from here.
         note: Note,
     },
-    /// Write `note` down. Nothing is to be reported.
+    /// Store `note`. There is no result to pass back.
     Note {
-        /// Of which key.
+        /// The pending key of the note.
         pending: P,
-        /// What a restart needs.
+        /// The data for a restart.
         note: Note,
     },
-    /// Give this key up: nothing will be signed for it. Nothing is to be reported.
+    /// Drop this key: no certificate will be issued for it. There is no result to pass back.
     Drop {
-        /// Which.
+        /// The pending key.
         pending: P,
     },
-    /// Say that a series has ended. Nothing is to be reported.
+    /// Report that a series has ended. There is no result to pass back.
     Ended {
-        /// Of what.
+        /// The subject of the series.
         subject: Target,
-        /// How.
+        /// The reason for the end.
         end: End,
     },
 }
 
-/// How a series ends.
+/// The reason why a series ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum End {
@@ -89,15 +89,16 @@ pub enum End {
     /// (A02.FR.21).
     Rejected,
     /// This CSMS cannot be asked: its version has no such request, or the CSR is too long for it.
-    /// The CSMS rejected nothing.
+    /// The CSMS has not rejected anything.
     NotAskable,
     /// The certificate was invalid: nothing is sent again before a trigger (A02.FR.20).
     Invalid,
-    /// All sends are used up (A02.FR.19). A late certificate is accepted all the same.
+    /// All sends are used up (A02.FR.19). A late certificate is still accepted.
     Exhausted,
-    /// The token has no keys of a kind that is allowed.
+    /// The token cannot generate a key of an allowed kind.
     NoSuchKey,
-    /// The token or the disk failed; tried again in a while where an expiry was the cause.
+    /// The token or the disk failed. If the series began for an expiry, the renewal is retried
+    /// after a while.
     NoKey,
     /// A newer trigger began another series.
     Replaced,
@@ -108,31 +109,31 @@ pub enum End {
 pub enum SignAnswer {
     /// The certificate will follow (A02.FR.11).
     Accepted,
-    /// It will not (A02.FR.12); a CALLERROR means the same.
+    /// No certificate will follow (A02.FR.12); a CALLERROR means the same.
     Rejected,
-    /// The request could not be made of this CSMS.
+    /// The request could not be sent to this CSMS.
     NotAskable,
-    /// None came: it may have been accepted or not.
+    /// No answer came: the CSMS may or may not have accepted the request.
     None,
 }
 
-/// What became of a certificate in CertificateSigned.
+/// The result for a certificate in CertificateSigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignedVerdict {
-    /// It is durable.
+    /// It was stored durably.
     Accepted,
     /// It was refused (A02.FR.07).
     Invalid,
 }
 
-/// A pending key as the store remembers it over a restart, the oldest first.
+/// A pending key as the store remembers it across a restart, the oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record<P> {
     /// Its name.
     pub pending: P,
-    /// For what.
+    /// The subject of the key.
     pub subject: Target,
-    /// `None`: announced, and the token may hold the key or not. `Some` without a note: the CSR was
-    /// never sent.
+    /// `None`: the key is announced, and the token may or may not hold it. `Some` without a note:
+    /// the CSR was never sent.
     pub csr: Option<Option<Note>>,
 }

@@ -1,19 +1,19 @@
 //! The renewal of the station's certificates (A02, A03), as a state machine without clock, socket,
 //! disk or token.
 //!
-//! For each [`Target`] there is at most one series: a key, its CSR, and the sends of it. A series
-//! is begun by a trigger of the CSMS (A02.FR.02) or by an expiry that comes near (A03.FR.02). The
-//! CSR is sent again after a wait that doubles (A02.FR.17, .18) until the number of doublings is
-//! reached (.19); then only a trigger helps.
+//! For each [`Target`] there is at most one series: a key, its CSR, and the sends of it. A trigger
+//! of the CSMS (A02.FR.02) or an approaching expiry (A03.FR.02) begins a series. The CSR is sent
+//! again after a wait that doubles (A02.FR.17, .18) until the number of doublings is reached (.19).
+//! After that only a trigger begins a new series.
 //!
 //! # Order of calls
 //! Call [`Renewal::poll_action`] after each `handle_*` and when [`Renewal::poll_timeout`] has
-//! passed, do what it says, and report with the `handle_*` that the action names. What an action
-//! asks to be written down is durable before the rest of it is done: so a crash at any point loses
-//! nothing that was promised.
+//! passed. Carry out the action, and pass the result to the `handle_*` that the action names. The
+//! data that an action asks to store is durable before the rest of the action is done, so a crash
+//! at any point loses nothing that was promised.
 //!
-//! A trigger is answered `Accepted` only after [`Renewal::handle_announced`]: the record of a key
-//! that is to be made is what survives a crash between the answer and the CSR (F06.FR.10).
+//! A trigger is answered `Accepted` only after [`Renewal::handle_announced`]: the record of the key
+//! to generate survives a crash between the answer and the CSR (F06.FR.10).
 //!
 //! ```text
 //!  trigger, expiry ─► Announce ─► MakeKey ─► Send ─► (answer) ─► wait ─► Send again ─► … ─► end
@@ -46,18 +46,18 @@ use series::{Series, Spare};
 pub struct Renewal<P> {
     schedule: Schedule,
     series: BTreeMap<Target, Series<P>>,
-    /// The newest certificate of each subject, and before when none is asked for unasked.
+    /// The newest certificate of each subject, and when it is renewed without a trigger.
     held: BTreeMap<Target, Held>,
-    /// Whether the CSMS takes requests now.
+    /// Whether the CSMS accepts requests now.
     connected: bool,
     /// When a CSR that was accepted is sent again over this connection.
     resend: Resend,
-    /// What is to be done apart from the series, in order.
+    /// Actions outside the series, in order.
     actions: Vec<Action<P>>,
 }
 
 impl<P: Copy + Eq> Renewal<P> {
-    /// Of a station that waits for nothing.
+    /// The renewal of a station without pending requests.
     #[must_use]
     pub fn new(schedule: Schedule) -> Self {
         Self {
@@ -70,9 +70,9 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// Of a station that starts, from what its store remembers. Nothing is lost: a key that was
-    /// announced is made, a CSR that was made is sent, one that was sent is sent again when its
-    /// wait is over.
+    /// The renewal of a station that starts, from the records of its store. Nothing is lost: an
+    /// announced key is generated, an unsent CSR is sent, and a sent CSR is sent again after its
+    /// wait.
     #[must_use]
     pub fn restore(
         schedule: Schedule,
@@ -88,22 +88,22 @@ impl<P: Copy + Eq> Renewal<P> {
             };
             renewal.begin(subject, Series::new(pending, stage));
         }
-        // Those before them were replaced before a restart, and reported then.
+        // Earlier series were replaced before a restart, and their ends were reported then.
         renewal.actions.retain(|action| !matches!(action, Action::Ended { .. }));
         renewal
     }
 
-    /// The CSMS takes requests: the station is connected and its boot accepted. May be said more
-    /// than once of a connection.
+    /// The CSMS accepts requests: the station is connected and its boot accepted. May be called
+    /// more than once for a connection.
     pub fn handle_connected(&mut self) {
         self.connected = true;
         self.resend = Resend::AfterWait;
     }
 
-    /// As [`Renewal::handle_connected`], of a central system that speaks OCPP 1.6. That has no
-    /// waits after which a CSR would be sent again, so a CSR that no certificate came for is sent
-    /// once on each new connection instead, as often as with the waits: without, the station would
-    /// wait for ever where the central system has lost it.
+    /// Like [`Renewal::handle_connected`], for a central system of OCPP 1.6. 1.6 has no waits after
+    /// which a CSR is sent again. Instead, a CSR without a certificate is sent once on each new
+    /// connection, as often as with the waits. Otherwise the station would wait for ever if the
+    /// central system has lost the CSR.
     pub fn handle_connected_without_waits(&mut self, now: SystemTime) {
         let is_new = !self.connected;
         self.connected = true;
@@ -115,8 +115,8 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// The connection is gone; what was not answered, or not so that it could be read, will not be.
-    /// It is sent again on the next one.
+    /// The connection has ended. A request without a readable answer will not be answered any more;
+    /// it is sent again on the next connection.
     pub fn handle_disconnected(&mut self, now: SystemTime) {
         self.connected = false;
         for series in self.series.values_mut() {
@@ -126,14 +126,14 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// Other settings hold for the waits that begin from now on.
+    /// Sets the schedule for the waits that begin from now on.
     pub fn set_schedule(&mut self, schedule: Schedule) {
         self.schedule = schedule;
     }
 
-    /// The certificates that the station has and wants to keep renewed, the newest of each subject.
-    /// A subject that is missing is renewed by a trigger only. One that is not valid yet at `now`
-    /// is due at once.
+    /// Sets the certificates to keep renewed: those of the station, the newest of each subject. A
+    /// subject that is missing is renewed by a trigger only. A certificate that is not valid yet at
+    /// `now` is due at once.
     pub fn set_held(&mut self, now: SystemTime, certificates: impl IntoIterator<Item = (Target, Validity)>) {
         for held in self.held.values_mut() {
             held.validity = None;
@@ -146,14 +146,14 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// When a certificate of `subject` is due depends on `validity`.
+    /// `validity` decides when a certificate of `subject` is due.
     fn handle_held(&mut self, subject: Target, validity: Validity) {
         self.held.entry(subject).or_default().validity = Some(validity);
     }
 
-    /// The clock was set: where it would show `expected`, it shows `now`. No wait becomes longer or
-    /// shorter by that. A series that ended with an invalid certificate no longer keeps a
-    /// certificate from being renewed, for the clock may have been what was wrong.
+    /// The clock was set: it shows `now` instead of `expected`. No wait becomes longer or shorter.
+    /// A series that ended with an invalid certificate no longer blocks a renewal, because the
+    /// wrong clock may have been the cause.
     pub fn handle_clock_set(&mut self, expected: SystemTime, now: SystemTime) {
         let moved = |due: SystemTime| match due.duration_since(expected) {
             Ok(left) => now.checked_add(left).unwrap_or(now),
@@ -174,8 +174,8 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// A key for `subject` is announced, durably: after a trigger, which may be answered `Accepted`
-    /// now, or after [`Action::Announce`]. A series that is under way is replaced by the new one
+    /// A key for `subject` is durably announced: after a trigger, which may now be answered
+    /// `Accepted`, or after [`Action::Announce`]. The new series replaces one that is under way
     /// (A02.FR.02: a new key each time).
     pub fn handle_announced(&mut self, subject: Target, pending: P) {
         let held = self.held.entry(subject.clone()).or_default();
@@ -183,10 +183,10 @@ impl<P: Copy + Eq> Renewal<P> {
         self.begin(subject, Series::new(pending, Stage::Announced));
     }
 
-    /// The store has no room for the key of a new series of `subject`: forgets one key and returns
-    /// it, which is to be dropped before the new one is announced. The oldest that a newer series
-    /// has replaced goes first, of the subject itself if it has one; then that of a CSR that is not
-    /// sent again. `None`: all are needed.
+    /// Call this if the store has no room for the key of a new series of `subject`. Removes one key
+    /// and returns it; the caller drops it before the new key is announced. The first choice is the
+    /// oldest key that a newer series has replaced, preferably one of the subject itself. The
+    /// second choice is the key of a CSR that is not sent again. `None`: all keys are needed.
     #[must_use]
     pub fn make_room(&mut self, subject: &Target) -> Option<P>
     where
@@ -203,8 +203,8 @@ impl<P: Copy + Eq> Renewal<P> {
         Some(spare)
     }
 
-    /// CertificateSigned came for a key that no series knows, and was invalid: where one series of
-    /// `is_meant` waits for its certificate, it was for that one (A02.FR.20).
+    /// CertificateSigned for a key that no series knows was invalid. If exactly one series of
+    /// `is_meant` waits for its certificate, the certificate was meant for it (A02.FR.20).
     pub fn handle_invalid_for(&mut self, now: SystemTime, is_meant: impl Fn(&Target) -> bool) {
         let mut waiting = self
             .series
@@ -224,8 +224,8 @@ impl<P: Copy + Eq> Renewal<P> {
         self.actions.push(Action::Ended { subject, end: End::NoKey });
     }
 
-    /// The key of [`Action::MakeKey`] and its CSR exist and are written down; or they could not be
-    /// made, which is tried again a few times.
+    /// The key of [`Action::MakeKey`] and its CSR are stored, or they could not be generated. A
+    /// failure is retried a few times.
     pub fn handle_key<E>(&mut self, now: SystemTime, pending: P, made: Result<(), E>) {
         let wait = self.schedule.wait_minimum();
         let Some((subject, series)) = self.current(pending) else { return };
@@ -233,7 +233,7 @@ impl<P: Copy + Eq> Renewal<P> {
         if made.is_ok() {
             series.stage = Stage::Ready { accepted: 0, due: now };
         } else if failures < MAX_KEY_RETRIES {
-            // F06.FR.10: a token that was away for a moment does not break a promise.
+            // F06.FR.10: a short failure of the token does not break a promise.
             series.stage = Stage::Again { failures: failures + 1, due: now + wait };
         } else {
             self.end(now, &subject, End::NoKey);
@@ -248,8 +248,8 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// The key of [`Action::MakeKey`] could not be written down: it is tried again until the disk
-    /// takes it (F06.FR.10).
+    /// The key of [`Action::MakeKey`] could not be stored. It is retried until the disk takes the
+    /// write (F06.FR.10).
     pub fn handle_key_not_stored(&mut self, now: SystemTime, pending: P) {
         let wait = self.schedule.wait_minimum();
         let Some((_, series)) = self.current(pending) else { return };
@@ -258,7 +258,7 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// The disk takes writes again: what could not be announced or made is tried at once.
+    /// The disk takes writes again: failed announcements and keys are retried at once.
     pub fn handle_disk_written(&mut self, now: SystemTime) {
         for series in self.series.values_mut() {
             if let Stage::Again { due, .. } = &mut series.stage {
@@ -270,7 +270,7 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// The keys that certificates are waited for.
+    /// The keys that wait for a certificate.
     #[must_use]
     pub fn pending(&self) -> Vec<P> {
         self.series.values().flat_map(Series::keys).collect()
@@ -284,8 +284,8 @@ impl<P: Copy + Eq> Renewal<P> {
         match answer {
             SignAnswer::Accepted => match schedule.wait_after(accepted + 1) {
                 // A02.FR.17, .18: the wait begins with the acceptance, which may come long after
-                // the send. What was written down before the send would have the CSR sent again too
-                // early after a restart.
+                // the send. With the note from before the send, a restart would send the CSR again
+                // too early.
                 Some(wait) => {
                     let (accepted, due) = (accepted + 1, now + wait);
                     series.stage = Stage::Waiting { accepted, due };
@@ -299,17 +299,17 @@ impl<P: Copy + Eq> Renewal<P> {
             },
             SignAnswer::Rejected => self.end(now, &subject, End::Rejected),
             SignAnswer::NotAskable => self.end(now, &subject, End::NotAskable),
-            // What was not accepted does not count; it is sent again on the next occasion.
+            // A send without acceptance does not count. The CSR is sent again on the next occasion.
             SignAnswer::None => series.stage = Stage::Ready { accepted, due: now + schedule.wait_minimum() },
         }
     }
 
-    /// CertificateSigned came for the key `pending`: of the series that is under way, or late, of
-    /// an earlier one (TC_A_23).
+    /// Handles CertificateSigned for the key `pending`, which belongs to the present series or,
+    /// late, to an earlier one (TC_A_23).
     pub fn handle_certificate(&mut self, now: SystemTime, pending: P, verdict: SignedVerdict) {
         if verdict == SignedVerdict::Accepted {
-            // The store has taken this key for its certificate: nothing is left to write a note on,
-            // or to give up.
+            // The store has used this key for its certificate: it takes no more notes, and cannot
+            // be dropped.
             self.forget_actions_on(pending);
         }
         let known = self.series.iter_mut().find(|(_, series)| series.knows(pending));
@@ -317,13 +317,13 @@ impl<P: Copy + Eq> Renewal<P> {
             return;
         };
         match verdict {
-            // F06.FR.10: a trigger that was accepted still leads to its CSR, though an earlier one
+            // F06.FR.10: a trigger that was accepted still leads to its CSR, even if an earlier one
             // was answered meanwhile.
             SignedVerdict::Accepted if series.pending != pending && !series.sent => {
                 series.earlier.retain(|key| *key != pending);
             }
             SignedVerdict::Accepted => {
-                // Nothing will come for the other keys that is wanted.
+                // Certificates for the other keys are not needed any more.
                 let others: Vec<P> = series.keys().filter(|other| *other != pending).collect();
                 self.series.remove(&subject);
                 self.held.entry(subject.clone()).or_default().ended = Some((now, Pause::Renewed));
@@ -331,11 +331,11 @@ impl<P: Copy + Eq> Renewal<P> {
                 self.actions.extend(others.into_iter().map(|pending| Action::Drop { pending }));
             }
             SignedVerdict::Invalid => {
-                // A late answer to an earlier series says nothing about this one.
+                // A late answer to an earlier series is no evidence about this one.
                 if series.pending != pending || series.stage == Stage::Stopped {
                     return;
                 }
-                // A02.FR.20. The key stays: the CSMS may send a better one.
+                // A02.FR.20. The key stays: the CSMS may still send a valid certificate.
                 series.stage = Stage::Stopped;
                 self.actions.push(Action::Note { pending, note: Note::STOPPED });
                 self.actions.push(Action::Ended { subject, end: End::Invalid });
@@ -343,7 +343,7 @@ impl<P: Copy + Eq> Renewal<P> {
         }
     }
 
-    /// The next thing to do at `now`. `None`: nothing before [`Renewal::poll_timeout`], or before
+    /// The next action at `now`. `None`: there is none before [`Renewal::poll_timeout`] or before
     /// something happens.
     #[must_use]
     pub fn poll_action(&mut self, now: SystemTime) -> Option<Action<P>> {
@@ -366,8 +366,8 @@ impl<P: Copy + Eq> Renewal<P> {
                 {
                     series.stage = Stage::InFlight { accepted };
                     series.sent = true;
-                    // Written down as if it had been accepted: after a crash it is unknown, and
-                    // a send that is too late is better than one that is too early.
+                    // The note counts the send as accepted. After a crash it is unknown whether it
+                    // was, and a send that is too late is better than one that is too early.
                     let note = self.schedule.note_of_send(accepted, now);
                     return Some(Action::Send { subject, pending, note });
                 }
@@ -385,7 +385,7 @@ impl<P: Copy + Eq> Renewal<P> {
         })
     }
 
-    /// When [`Renewal::poll_action`] has something new to say, if nothing happens before.
+    /// When [`Renewal::poll_action`] returns an action again, if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<SystemTime> {
         let steps = self.series.values().filter_map(|series| match series.stage {
@@ -403,7 +403,8 @@ impl<P: Copy + Eq> Renewal<P> {
         steps.chain(idle.filter_map(|(_, held)| held.due(&self.schedule))).min()
     }
 
-    /// How each certificate stands: how far its series has come, or when one is due by itself.
+    /// The state of each certificate: the stage of its series, or the time of its automatic
+    /// renewal.
     #[must_use]
     pub fn overview(&self) -> Vec<(Target, Option<Stage>, Option<SystemTime>)> {
         let series =
@@ -414,7 +415,7 @@ impl<P: Copy + Eq> Renewal<P> {
         series.chain(due).collect()
     }
 
-    /// How far the series of `subject` has come; `None` where there is none.
+    /// The stage of the series of `subject`. `None` if there is no series.
     #[must_use]
     pub fn stage(&self, subject: &Target) -> Option<&Stage> {
         self.series.get(subject).map(|series| &series.stage)
@@ -446,14 +447,14 @@ impl<P: Copy + Eq> Renewal<P> {
     /// Ends a series whose key will not be signed.
     fn end(&mut self, now: SystemTime, subject: &Target, end: End) {
         let Some(series) = self.series.remove(subject) else { return };
-        // Not again by itself at once: the CSMS would reject it again, the token fail again.
+        // No immediate retry: the CSMS would reject the request again, or the token fail again.
         let pause = match end {
             End::Rejected | End::NotAskable | End::NoSuchKey => Pause::Rejected,
             _ => Pause::Retry,
         };
         self.held.entry(subject.clone()).or_default().ended = Some((now, pause));
-        // Told before it is forgotten: after a crash between the two the series goes on, and ends
-        // once more.
+        // The end is reported before the keys are dropped. After a crash between the two, the
+        // series continues and ends once more.
         self.actions.push(Action::Ended { subject: subject.clone(), end });
         self.actions.extend(series.keys().map(|pending| Action::Drop { pending }));
     }
@@ -475,6 +476,6 @@ impl Resend {
     }
 }
 
-/// How often a key is tried to be made again, each time after `CertSigningWaitMinimum`, before its
-/// series ends.
+/// How often the generation of a key is retried, each time after `CertSigningWaitMinimum`, before
+/// its series ends.
 const MAX_KEY_RETRIES: u32 = 2;

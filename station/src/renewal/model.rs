@@ -1,9 +1,8 @@
-//! Every interleaving of the renewal core with a CSMS, a link that loses, crashes, expiry and a
-//! change of roots.
+//! Explores every interleaving of the renewal core with a CSMS, a link that loses messages,
+//! crashes, expiry and a change of roots.
 //!
-//! The model checker stateright drives the core itself. Around it stands what the core relies on,
-//! in its simplest form: a store that keeps what it was told, a token, two certificates, and a
-//! clock of a few seconds.
+//! The model checker stateright drives the core itself. The model adds what the core relies on, in
+//! its simplest form: a durable store, a token, two certificates, and a clock of a few seconds.
 
 use std::{
     collections::BTreeSet,
@@ -16,14 +15,14 @@ use super::{
     Action, End, Note, Record, Renewal, Schedule, SignAnswer, SignedVerdict, Stage, Target, Validity,
 };
 
-/// W of the schedule, and what the clock moves by.
+/// W of the schedule, and the step of the clock.
 const TICK: Duration = Duration::from_secs(1);
 /// Doublings: at most three accepted sends.
 const REPEAT_TIMES: u32 = 1;
 const ROOT_A: u8 = 1;
 const ROOT_B: u8 = 2;
 
-/// How much may happen.
+/// The number of events of each kind.
 #[derive(Clone, Debug)]
 struct Bounds {
     triggers: u8,
@@ -35,7 +34,7 @@ struct Bounds {
     version: Version,
 }
 
-/// What the CSMS speaks, as far as it matters.
+/// The OCPP version of the CSMS, as far as it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Version {
     /// With the waits of A02.FR.17.
@@ -52,16 +51,16 @@ struct World {
     records: Vec<Record<u8>>,
     own: Vec<Certificate>,
     next_key: u8,
-    /// The token is making this key.
+    /// The key that the token is generating.
     making: Option<u8>,
     connected: bool,
-    /// SignCertificate on its way.
+    /// SignCertificate in transit.
     request: Option<u8>,
-    /// The CSRs of which the station has heard on this connection that they are accepted.
+    /// The CSRs whose acceptance the station has received on this connection.
     heard: BTreeSet<u8>,
     /// Keys for which the CSMS has accepted a CSR.
     known_to_csms: BTreeSet<u8>,
-    /// CertificateSigned on its way.
+    /// CertificateSigned in transit.
     signed: Option<(u8, bool)>,
     /// The roots whose certificates the CSMS accepts; it issues under the highest.
     csms_roots: u8,
@@ -87,14 +86,14 @@ struct Left {
     ticks: u8,
 }
 
-/// What the properties are about.
+/// The observations that the properties check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Seen {
-    /// The key of a trigger that was answered Accepted and has led to nothing yet.
+    /// The key of a trigger that was answered Accepted but has had no result yet.
     owed: Option<u8>,
-    /// How often the station has heard that this CSR is accepted.
+    /// How often the station has received the acceptance of this CSR.
     accepted: Option<(u8, u32)>,
-    /// Until when, as far as that is durable, this CSR is not to be sent again.
+    /// The durable time before which this CSR must not be sent again.
     noted: Option<(u8, SystemTime)>,
     /// A broken promise.
     broken: Option<Broken>,
@@ -106,12 +105,12 @@ struct Seen {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Broken {
-    /// The only certificate that the CSMS accepts was given up.
+    /// The only certificate that the CSMS accepts was discarded.
     Stranded,
     /// A CSR was sent again before its wait was over; in 1.6, on the connection on which it was
     /// accepted.
     Early,
-    /// More sends than the schedule has.
+    /// More sends than the schedule allows.
     TooOften,
     /// Something was sent for a key that the store does not know.
     Unknown,
@@ -120,12 +119,12 @@ enum Broken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Step {
     Trigger,
-    /// Does the next thing that the core wants; or what of it is durable, and then the power goes.
+    /// Carries out the next action of the core. With a crash, only its durable part is done.
     Work {
         crash: bool,
     },
     KeyMade(bool),
-    /// The CSMS has got the CSR, and the station the answer.
+    /// The CSMS has received the CSR, and the station the answer if `heard`.
     Answered {
         accepted: bool,
         heard: bool,
@@ -174,8 +173,8 @@ impl World {
         world
     }
 
-    /// The first certificate expires after three seconds, and so is due after two; the others live
-    /// longer than the model.
+    /// The first certificate expires after three seconds, and so is due after two. The others
+    /// outlive the model.
     fn tell_validity(&mut self) {
         let first = self.own.first().is_some_and(|own| own.key == 0);
         let not_after = if first { time(3) } else { UNIX_EPOCH + Duration::from_secs(1_000_000) };
@@ -221,7 +220,7 @@ impl World {
             }
             Action::Drop { pending } => self.records.retain(|record| record.pending != pending),
             Action::Ended { end, .. } => {
-                // A trigger that was replaced is owed by the one that replaced it.
+                // The replacing trigger takes over the debt of a replaced one.
                 if end != End::Replaced {
                     self.seen.owed = None;
                 }
@@ -264,7 +263,7 @@ impl World {
         self.core.handle_answer(time(self.clock), key, answer);
     }
 
-    /// CertificateSigned arrives: the store knows a leaf by its pending key.
+    /// CertificateSigned arrives: the store finds the pending key of the leaf.
     fn signed(&mut self) {
         let Some((key, valid)) = self.signed.take() else { return };
         let Some(record) =
@@ -286,8 +285,8 @@ impl World {
         self.tell_validity();
     }
 
-    /// A connection with the newest certificate, or with the one that worked before; the other goes
-    /// (A02.FR.10).
+    /// Connects with the newest certificate, or with the one that worked before; the other is
+    /// discarded (A02.FR.10).
     fn connect(&mut self, newest: bool) {
         let chosen = if newest { self.own.first() } else { self.own.iter().find(|own| own.in_use) };
         let Some(chosen) = chosen.filter(|own| own.root & self.csms_roots != 0).cloned() else { return };
@@ -334,7 +333,7 @@ impl World {
         match step {
             Step::Trigger => {
                 self.left.triggers -= 1;
-                // Durable, then answered Accepted.
+                // The trigger is durable, then answered Accepted.
                 let key = self.announce();
                 self.seen.owed = Some(key);
             }
@@ -370,7 +369,7 @@ impl World {
                 self.left.crashes -= 1;
                 self.crash();
             }
-            // Both roots at first, then the new one only: the CSMS's own decision.
+            // Both roots at first, then only the new one: the CSMS decides this.
             Step::RootChange => {
                 self.left.root_changes -= 1;
                 self.csms_roots = if self.csms_roots == ROOT_A { ROOT_A | ROOT_B } else { ROOT_B };
@@ -385,20 +384,19 @@ impl World {
         }
     }
 
-    /// Whether what is owed is on its way: each stage before the send has something that moves it
-    /// on.
+    /// Whether the debt will be paid: each stage before the send has something that moves it on.
     fn debt_is_served(&self) -> bool {
         let Some(key) = self.seen.owed else { return true };
         if !self.records.iter().any(|record| record.pending == key) {
-            // Given up: its end is about to be told.
+            // The key was dropped: the end of its series is about to be reported.
             return self.core.actions.iter().any(|action| matches!(action, Action::Ended { .. }));
         }
         match self.core.stage(&Target::Station) {
             Some(Stage::Announced) => self.core.clone().poll_action(time(self.clock)).is_some(),
             Some(Stage::Making { .. }) => self.making.is_some(),
             Some(Stage::Again { due, .. }) => self.core.poll_timeout().is_some_and(|next| next <= *due),
-            // After a crash the send may have been written down and not done: it is made up for
-            // when the wait is over.
+            // After a crash the send may be recorded but not done: it is repeated when the wait is
+            // over.
             Some(Stage::Ready { due, .. } | Stage::Waiting { due, .. }) => {
                 !self.connected || self.core.poll_timeout().is_some_and(|next| next <= *due)
             }
@@ -486,7 +484,7 @@ impl Model for Bounds {
             ),
             Property::always("a handful of keys waits", |_, world: &World| world.records.len() <= 6),
         ];
-        // What has to come to pass somewhere, or the model would say nothing about it.
+        // States that must be reached somewhere, because the model would prove nothing otherwise.
         let reached: [(u8, Property<Self>); 7] = [
             (
                 1,
@@ -525,7 +523,7 @@ fn check(bounds: &Bounds) {
     checker.assert_properties();
 }
 
-/// Two triggers, a crash, a lost connection, two certificates.
+/// Two triggers, a crash, one certificate.
 #[test]
 fn every_interleaving_with_a_crash() {
     check(&Bounds {

@@ -1,4 +1,4 @@
-//! When: the waits between sends of one CSR, and the time before expiry at which a certificate is
+//! Times: the waits between sends of one CSR, and the time before expiry at which a certificate is
 //! renewed.
 
 use std::time::{Duration, SystemTime};
@@ -23,17 +23,18 @@ pub struct Validity {
 }
 
 impl Schedule {
-    /// `wait_minimum`: the first wait, at least a second. `repeat_times`: how often it is doubled.
+    /// `wait_minimum`: the first wait, at least one second. `repeat_times`: how often it is
+    /// doubled.
     ///
     /// The description in Part 2 and TC_A_23 count doublings: one doubling makes two sends after
-    /// the first, after W and after 2 W more. (The appendix counts sends; the test is what stations
-    /// are certified by.)
+    /// the first, after W and after 2 W more. (The appendix counts sends; stations are certified by
+    /// the test.)
     #[must_use]
     pub fn new(wait_minimum: Duration, repeat_times: u32) -> Self {
         Self { wait_minimum: wait_minimum.max(Duration::from_secs(1)), repeat_times, skew: Duration::ZERO }
     }
 
-    /// How far a certificate may begin in the future. Default: not at all.
+    /// How far in the future the validity of a certificate may begin. Default: zero.
     #[must_use]
     pub fn with_skew(self, skew: Duration) -> Self {
         Self { skew, ..self }
@@ -55,14 +56,14 @@ impl Schedule {
         (doublings <= self.repeat_times).then(|| self.wait_minimum.saturating_mul(factor).min(LONGEST))
     }
 
-    /// What is written down before a send, after `accepted` accepted ones.
+    /// The note that is stored before a send, after `accepted` accepted sends.
     pub(super) fn note_of_send(&self, accepted: u32, now: SystemTime) -> Note {
         let accepted = accepted.saturating_add(1);
         Note { accepted, due: self.wait_after(accepted).map(|wait| now + wait) }
     }
 
-    /// Where a CSR with this note goes on. A clock that was set back makes no wait longer than it
-    /// was.
+    /// The stage at which a CSR with this note continues. If the clock was set back, no wait
+    /// becomes longer than it was.
     pub(super) fn restored(&self, note: Note, now: SystemTime) -> Stage {
         match (note.due, self.wait_after(note.accepted)) {
             (Some(due), Some(wait)) => Stage::Waiting { accepted: note.accepted, due: due.min(now + wait) },
@@ -70,8 +71,8 @@ impl Schedule {
         }
     }
 
-    /// A03.FR.02: a month before the end; of a short-lived certificate, when two thirds of its life
-    /// are over.
+    /// A03.FR.02: one month before the end. For a short-lived certificate, when two thirds of its
+    /// life are over.
     pub(super) fn renewal_due(&self, validity: Validity) -> SystemTime {
         let life = validity.not_after.duration_since(validity.not_before).unwrap_or_default();
         validity.not_after - MONTH.min(life / 3)
@@ -84,5 +85,5 @@ const MONTH: Duration = Duration::from_secs(31 * 86_400);
 /// 2^16 times the minimum is beyond every sensible wait.
 const MAX_DOUBLINGS: u32 = 16;
 
-/// A wait that is longer than a year is none.
+/// The longest wait: one year.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);

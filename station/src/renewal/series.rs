@@ -1,59 +1,60 @@
-//! One series: a key, how far its CSR has come, and the keys before it whose certificates may still
-//! come.
+//! One series: a key, the stage of its CSR, and the keys before it whose certificates may still
+//! arrive.
 
 use std::time::SystemTime;
 
-/// How far a series has come.
+/// The stage of a series.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
-    /// A key is to be made.
+    /// A key will be generated.
     Announced,
-    /// The key is being made.
+    /// The key is being generated.
     Making {
-        /// How often that has failed.
+        /// How often the generation has failed.
         failures: u32,
     },
-    /// The token or the disk has failed; it is tried again at `due`.
+    /// The token or the disk has failed. The generation is retried at `due`.
     Again {
-        /// How often.
+        /// How often the generation has failed.
         failures: u32,
-        /// When.
+        /// When it is retried.
         due: SystemTime,
     },
-    /// The CSR is to be sent at `due`; it was accepted so many times before.
+    /// The CSR is to be sent at `due`.
     Ready {
-        /// Accepted sends.
+        /// How often it was accepted before.
         accepted: u32,
-        /// When.
+        /// When it is sent.
         due: SystemTime,
     },
     /// SignCertificate was sent and is not answered.
     InFlight {
-        /// Accepted sends before this one.
+        /// How often it was accepted before this send.
         accepted: u32,
     },
     /// The CSMS has accepted the CSR; it is sent again at `due` (A02.FR.17).
     Waiting {
-        /// Accepted sends.
+        /// How often it was accepted.
         accepted: u32,
-        /// When.
+        /// When it is sent again.
         due: SystemTime,
     },
-    /// Nothing is sent before a new trigger (A02.FR.19, .20). A certificate that comes is accepted.
+    /// Nothing is sent before a new trigger (A02.FR.19, .20). A certificate that arrives is
+    /// accepted.
     Stopped,
 }
 
-/// What is remembered of a CSR over a restart.
+/// The state of a CSR that is remembered across a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Note {
-    /// How often the CSMS has accepted it, the send that is under way counted as accepted.
+    /// How often the CSMS has accepted it; a send that is under way counts as accepted.
     pub accepted: u32,
     /// When it is to be sent again. `None`: not before a new trigger.
     pub due: Option<SystemTime>,
 }
 
 impl Note {
-    /// Of a CSR that is not sent again.
+    /// The note of a CSR that is not sent again.
     pub const STOPPED: Self = Self { accepted: u32::MAX, due: None };
 }
 
@@ -75,8 +76,7 @@ impl<P: Copy + Eq> Series<P> {
         Self { pending, stage, sent, by_wrong_clock: false, earlier: Vec::new() }
     }
 
-    /// Takes over the keys of `old` whose certificates may still come; returns those that are given
-    /// up.
+    /// Takes over the keys of `old` whose certificates may still arrive. Returns the keys to drop.
     pub(super) fn inherit(&mut self, old: Self) -> Vec<P> {
         let mut dropped = Vec::new();
         self.earlier = old.earlier;
@@ -99,7 +99,7 @@ impl<P: Copy + Eq> Series<P> {
         }
     }
 
-    /// Whether it does not keep a certificate from being renewed when it is due.
+    /// Whether the series does not block the renewal of a certificate that is due.
     pub(super) fn is_idle(&self) -> bool {
         self.by_wrong_clock && self.stage == Stage::Stopped
     }
@@ -113,15 +113,15 @@ impl<P: Copy + Eq> Series<P> {
     }
 }
 
-/// A key that can be given up where there is no room for a new one.
+/// A kind of key that can be dropped if there is no room for a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spare {
-    /// One that a newer series has replaced.
+    /// A key that a newer series has replaced.
     Earlier,
-    /// One whose CSR is not sent again.
+    /// A key whose CSR is not sent again.
     Stopped,
 }
 
-/// A CSMS that triggers again before it has answered gets room for a few late answers; each is a
+/// If a CSMS triggers again before it has answered, there is room for a few late answers. Each is a
 /// key in the token.
 pub(crate) const MAX_EARLIER: usize = 3;

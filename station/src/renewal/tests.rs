@@ -1,4 +1,4 @@
-//! The renewal core on a clock of its own: each rule, one at a time.
+//! The renewal core with a simulated clock: one rule per test.
 
 mod clock;
 
@@ -15,7 +15,7 @@ fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_000_000_000 + seconds)
 }
 
-/// A core, and a shell that does at once whatever it says.
+/// A core, and a shell that carries out every action at once.
 struct Station {
     core: Renewal<u32>,
     now: SystemTime,
@@ -46,7 +46,7 @@ impl Station {
         key
     }
 
-    /// Does what is to be done now; a CSR is answered with `answer`.
+    /// Carries out the actions that are due now; a CSR gets the answer `answer`.
     fn work(&mut self, answer: SignAnswer) {
         while let Some(action) = self.core.poll_action(self.now) {
             match action {
@@ -66,7 +66,7 @@ impl Station {
         }
     }
 
-    /// Lets the time pass until `end`, stopping wherever the core wants to be asked.
+    /// Advances the time to `end`, with a stop at each timeout of the core.
     fn run_until(&mut self, end: SystemTime, answer: SignAnswer) {
         self.work(answer);
         while let Some(next) = self.core.poll_timeout().filter(|next| *next <= end) {
@@ -90,8 +90,8 @@ impl Station {
 }
 
 /// One doubling: two sends after the first, after W and after 2 W more, never early; the same CSR
-/// each time. Seen elsewhere: a floor of 250 s and milliseconds for seconds (EVerest #1982, libocpp
-/// #969).
+/// each time. Seen elsewhere: a floor of 250 s, and milliseconds instead of seconds (EVerest #1982,
+/// libocpp #969).
 #[test]
 fn tc_a_23_a02_fr_17_to_19_resends_double_and_end() {
     for (repeat_times, expected) in [(0, &[0, 30][..]), (1, &[0, 30, 90]), (3, &[0, 30, 90, 210, 450])] {
@@ -103,14 +103,14 @@ fn tc_a_23_a02_fr_17_to_19_resends_double_and_end() {
         assert_eq!(station.ends(), [End::Exhausted]);
         assert_eq!(station.core.stage(&Target::Station), Some(&Stage::Stopped));
         assert!(station.dropped.is_empty(), "a late certificate is still accepted");
-        // A02.FR.19: until a trigger.
+        // A02.FR.19: nothing is sent until a trigger.
         let next = station.trigger(Target::Station);
         station.work(SignAnswer::Accepted);
         assert_eq!(station.sends.last().map(|(sent, _)| *sent), Some(next));
     }
 }
 
-/// TC_A_23 by its errata: a certificate for each accepted send; the first ends the series.
+/// TC_A_23 with its errata: a certificate for each accepted send; the first ends the series.
 #[test]
 fn tc_a_23_late_certificates() {
     let mut station = Station::new(1);
@@ -130,7 +130,7 @@ fn tc_a_23_late_certificates() {
     assert_eq!(station.sends.len(), 2, "nothing is sent any more");
 }
 
-/// A CSR that nobody has seen is not kept, and only a few that somebody may have.
+/// A CSR that was never sent is not kept; of those that were sent, only a few are.
 #[test]
 fn a02_fr_02_keys_of_replaced_series_are_bounded() {
     let mut station = Station::new(1);
@@ -169,14 +169,14 @@ fn tc_a_14_a02_fr_20_invalid_certificate_stops_the_resends() {
     station.run_until(at(100_000), SignAnswer::Accepted);
     assert_eq!((station.sends.len(), station.ends()), (1, vec![End::Invalid]));
     assert_eq!(station.notes.last(), Some(&(key, Note::STOPPED)), "over a restart as well");
-    // The CSMS may make good for it.
+    // The CSMS may still send a valid certificate.
     station.core.handle_certificate(station.now, key, SignedVerdict::Accepted);
     station.work(SignAnswer::Accepted);
     assert_eq!(station.ends(), [End::Invalid, End::Certificate]);
 }
 
-/// No answer is no acceptance: sent again when the connection is back, or after the shortest wait,
-/// and not counted.
+/// A missing answer is no acceptance: the CSR is sent again when the connection is back, or after
+/// the shortest wait, and the send does not count.
 #[test]
 fn a02_fr_17_what_was_not_answered_is_sent_again() {
     let mut station = Station::new(0);
@@ -191,7 +191,7 @@ fn a02_fr_17_what_was_not_answered_is_sent_again() {
     assert_eq!(station.seconds(), [0, 30, 60, 500, 530], "two accepted ones, as many as there are");
 }
 
-/// No answer, and then the connection goes: the next one is occasion enough.
+/// There is no answer, and then the connection ends: the CSR is sent again on the next connection.
 #[test]
 fn a02_fr_17_an_unreadable_answer_is_made_up_for_on_the_next_connection() {
     let mut station = Station::new(0);
@@ -204,7 +204,7 @@ fn a02_fr_17_an_unreadable_answer_is_made_up_for_on_the_next_connection() {
     assert_eq!(station.seconds(), [0, 2]);
 }
 
-/// Seen elsewhere: clocks that are set backwards make waits of years, and forwards a flood of
+/// Seen elsewhere: clocks set backwards cause waits of years, and clocks set forwards a flood of
 /// requests.
 #[test]
 fn a02_fr_18_a_clock_that_is_set_changes_no_wait() {
@@ -221,7 +221,7 @@ fn a02_fr_18_a_clock_that_is_set_changes_no_wait() {
     }
 }
 
-/// `CertSigningWaitMinimum` and `CertSigningRepeatTimes` are read anew for every wait.
+/// `CertSigningWaitMinimum` and `CertSigningRepeatTimes` are read again for every wait.
 #[test]
 fn a02_fr_17_changed_settings_hold_from_then_on() {
     let mut station = Station::new(0);
@@ -229,11 +229,11 @@ fn a02_fr_17_changed_settings_hold_from_then_on() {
     station.work(SignAnswer::Accepted);
     station.core.set_schedule(Schedule::new(W * 2, 3));
     station.run_until(at(300), SignAnswer::Accepted);
-    // The wait that was running, then the second and the third of the new ones.
+    // The wait that was running, then the second and the third wait of the new settings.
     assert_eq!(station.seconds(), [0, 30, 150]);
 }
 
-/// A02.FR.20, where the certificate was for a key that the station never had.
+/// A02.FR.20 for a certificate whose key the station never had.
 #[test]
 fn a02_fr_20_an_invalid_certificate_for_a_foreign_key_answers_the_one_request_that_waits() {
     let secc = Target::Vehicle { secc_id: "A".to_owned() };
@@ -250,7 +250,7 @@ fn a02_fr_20_an_invalid_certificate_for_a_foreign_key_answers_the_one_request_th
     assert_eq!(station.sends.len(), 3, "the station's own goes on");
 }
 
-/// A certificate that is deleted, or of an SECC that is no more, is not renewed by itself.
+/// A deleted certificate, or one of an SECC that no longer exists, is not renewed automatically.
 #[test]
 fn a03_fr_02_what_is_not_held_any_more_is_not_renewed() {
     let mut station = Station::new(0);
@@ -262,7 +262,7 @@ fn a03_fr_02_what_is_not_held_any_more_is_not_renewed() {
     assert!(station.sends.is_empty());
 }
 
-/// In flight when the connection goes.
+/// The send is in flight when the connection ends.
 #[test]
 fn a02_fr_17_sent_again_on_the_next_connection() {
     let mut station = Station::new(0);
@@ -271,7 +271,7 @@ fn a02_fr_17_sent_again_on_the_next_connection() {
     station.core.handle_key(station.now, key, Ok::<(), ()>(()));
     assert!(matches!(station.core.poll_action(station.now), Some(Action::Send { .. })));
     station.core.handle_disconnected(at(1));
-    // The answer to the lost send comes to nobody.
+    // The answer to the lost send has no effect.
     station.core.handle_answer(at(1), key, SignAnswer::Accepted);
     station.core.handle_connected();
     station.now = at(2);
@@ -279,8 +279,8 @@ fn a02_fr_17_sent_again_on_the_next_connection() {
     assert_eq!(station.seconds(), [2]);
 }
 
-/// A03.FR.02: within a month of the end; a short-lived certificate in the last third of its life.
-/// Seen elsewhere (libocpp #1032): thirty days, and short-lived certificates in a loop.
+/// A03.FR.02: within a month before the end; a short-lived certificate in the last third of its
+/// life. Seen elsewhere (libocpp #1032): thirty days, and short-lived certificates in a loop.
 #[test]
 fn a03_fr_02_renewed_before_it_expires() {
     for (life, due) in [(365 * DAY, 334 * DAY), (30 * DAY, 20 * DAY), (3 * DAY, 2 * DAY)] {
@@ -291,7 +291,7 @@ fn a03_fr_02_renewed_before_it_expires() {
         assert!(station.sends.is_empty());
         station.run_until(at(0) + due, SignAnswer::Accepted);
         assert_eq!(station.sends.len(), 1);
-        // The next one is valid as long again.
+        // The next certificate has a validity of the same length.
         let key = station.sends[0].0;
         station.core.handle_certificate(station.now, key, SignedVerdict::Accepted);
         let next = Validity { not_before: station.now, not_after: station.now + life };
@@ -301,7 +301,7 @@ fn a03_fr_02_renewed_before_it_expires() {
     }
 }
 
-/// A certificate that comes when it is due already is not renewed at once again.
+/// A certificate that is already due on arrival is not renewed again at once.
 #[test]
 fn a03_fr_02_certificates_that_expire_at_once_make_no_loop() {
     let mut station = Station::new(0);
@@ -319,8 +319,8 @@ fn a03_fr_02_certificates_that_expire_at_once_make_no_loop() {
     assert!(keys.len() <= 5, "{keys:?}");
 }
 
-/// After a rejection the station asks by itself once a day, and more often for a certificate that
-/// lives shortly.
+/// After a rejection the station asks by itself once a day, and more often for a short-lived
+/// certificate.
 #[test]
 fn a03_fr_02_rejected_renewal_is_tried_again_the_next_day() {
     let mut station = Station::new(0);
@@ -333,8 +333,8 @@ fn a03_fr_02_rejected_renewal_is_tried_again_the_next_day() {
     assert_eq!(station.seconds(), [160, 180, 200, 220, 240]);
 }
 
-/// F06.FR.10, and seen elsewhere (EVerest #2479): a trigger that was accepted leads to a CSR, also
-/// over a crash.
+/// F06.FR.10, and seen elsewhere (EVerest #2479): a trigger that was accepted leads to a CSR, even
+/// across a crash.
 #[test]
 fn f06_fr_10_announced_key_survives_a_restart() {
     let record = Record { pending: 7, subject: Target::Station, csr: None };
@@ -344,8 +344,8 @@ fn f06_fr_10_announced_key_survives_a_restart() {
     assert_eq!(station.sends, [(7, at(0))]);
 }
 
-/// A key that cannot be made is tried again after the wait, and then there is a stated end. The
-/// renewal that is due is tried again later.
+/// The generation of a key is retried after the wait, and then the series ends with a report. A
+/// renewal that is due is retried later.
 #[test]
 fn f06_fr_10_token_failure_is_a_stated_end() {
     let mut station = Station::new(1);
@@ -363,14 +363,14 @@ fn f06_fr_10_token_failure_is_a_stated_end() {
     assert!(station.sends.is_empty());
     station.run_until(at(3660), SignAnswer::Accepted);
     assert_eq!(station.seconds(), [3660]);
-    // One that has no such keys is not asked again.
+    // A token without such keys is not asked again.
     let mut station = Station::new(1);
     let key = station.trigger(Target::Station);
     assert!(matches!(station.core.poll_action(station.now), Some(Action::MakeKey { .. })));
     station.core.handle_no_such_key(station.now, key);
     station.work(SignAnswer::Accepted);
     assert_eq!((station.ends(), station.dropped.as_slice()), (vec![End::NoSuchKey], &[key][..]));
-    // And a disk that takes no announcement.
+    // A disk that takes no announcement.
     let mut station = Station::new(1);
     station.core.handle_held(Target::Station, Validity { not_before: at(0), not_after: at(0) });
     let announce = Action::Announce { subject: Target::Station };
@@ -382,7 +382,7 @@ fn f06_fr_10_token_failure_is_a_stated_end() {
     assert_eq!(station.core.poll_action(at(3600)), Some(announce));
 }
 
-/// A token that comes back in time keeps the promise.
+/// If the token recovers in time, the promise is kept.
 #[test]
 fn f06_fr_10_a_token_that_was_away_for_a_moment() {
     let mut station = Station::new(1);
@@ -393,7 +393,7 @@ fn f06_fr_10_a_token_that_was_away_for_a_moment() {
     assert_eq!(station.sends, [(key, at(30))]);
 }
 
-/// A restart in the middle of a wait goes on with it, neither earlier nor from the beginning.
+/// After a restart a wait continues: it neither ends early nor begins again.
 #[test]
 fn a02_fr_18_waits_survive_a_restart() {
     let mut station = Station::new(2);
@@ -411,11 +411,11 @@ fn a02_fr_18_waits_survive_a_restart() {
     let mut again = restart(at(50));
     again.run_until(at(10_000), SignAnswer::Accepted);
     assert_eq!(again.seconds(), [90, 210]);
-    // Too late already: at once, as soon as there is a connection.
+    // The time is already over: the CSR is sent as soon as there is a connection.
     let mut again = restart(at(1000));
     again.run_until(at(1000), SignAnswer::Accepted);
     assert_eq!(again.seconds(), [1000]);
-    // A clock that was set back a year makes no wait of a year.
+    // A clock that was set back by one year causes no wait of one year.
     let back = at(90) - 365 * DAY;
     let mut again = restart(back);
     assert_eq!(again.core.poll_timeout(), Some(back + 2 * W));
@@ -424,8 +424,8 @@ fn a02_fr_18_waits_survive_a_restart() {
     assert_eq!(again.sends.len(), 1);
 }
 
-/// Found by the model checker: an answer that comes long after the send moves the next one, also
-/// over a restart.
+/// Found by the model checker: an answer that arrives long after the send delays the next send,
+/// also across a restart.
 #[test]
 fn a02_fr_17_slow_answers_do_not_hasten_the_next_send() {
     let mut station = Station::new(2);
@@ -438,8 +438,8 @@ fn a02_fr_17_slow_answers_do_not_hasten_the_next_send() {
     assert_eq!(station.core.poll_action(at(25)), Some(Action::Note { pending: key, note }));
 }
 
-/// Found by the model checker: a late certificate does not take the place of a CSR that a trigger
-/// was promised.
+/// Found by the model checker: a late certificate does not replace a CSR that was promised to a
+/// trigger.
 #[test]
 fn f06_fr_10_late_certificate_before_the_promised_request() {
     let mut station = Station::new(1);
@@ -452,8 +452,8 @@ fn f06_fr_10_late_certificate_before_the_promised_request() {
     assert!(station.dropped.is_empty(), "{:?}", station.dropped);
 }
 
-/// Records of several series of one subject: the newest goes on, those before it wait for late
-/// answers.
+/// The store has records of several series of one subject: the newest continues, the others wait
+/// for late answers.
 #[test]
 fn restart_with_keys_of_replaced_series() {
     let note = Note { accepted: 1, due: Some(at(30)) };
@@ -470,8 +470,7 @@ fn restart_with_keys_of_replaced_series() {
     assert_eq!((station.dropped.as_slice(), station.ends()), (&[1, 3][..], vec![End::Certificate]));
 }
 
-/// Seen elsewhere (EVerest #1655): each SECC has a series of its own, and one for each edition of
-/// ISO 15118.
+/// Seen elsewhere (EVerest #1655): each SECC has a series of its own for each edition of ISO 15118.
 #[test]
 fn a02_v2g_series_of_each_secc_are_independent() {
     let secc = |name: &str| Target::Vehicle { secc_id: name.to_owned() };
@@ -514,7 +513,7 @@ fn lesson_34_ocpp_1_6_has_no_waits_but_a_csr_is_sent_again_on_each_new_connectio
     let key = station.trigger(Target::Station);
     station.run_until(at(86_400), SignAnswer::Accepted);
     assert_eq!(station.sends, [(key, at(0))], "no wait makes it send again");
-    // Said again of the same connection: nothing new.
+    // A second call for the same connection changes nothing.
     station.core.handle_connected_without_waits(at(86_400));
     station.run_until(at(86_500), SignAnswer::Accepted);
     assert_eq!(station.sends.len(), 1);
@@ -527,7 +526,7 @@ fn lesson_34_ocpp_1_6_has_no_waits_but_a_csr_is_sent_again_on_each_new_connectio
     // As often as with the waits: one doubling, so two sends after the first.
     assert_eq!(station.sends, [(key, at(0)), (key, at(90_000)), (key, at(90_100))]);
     assert_eq!(station.ended, [(Target::Station, End::Exhausted)]);
-    // A late certificate is welcome.
+    // A late certificate is accepted.
     station.core.handle_certificate(at(90_400), key, SignedVerdict::Accepted);
     station.work(SignAnswer::Accepted);
     assert_eq!(station.ended.last(), Some(&(Target::Station, End::Certificate)));
@@ -545,9 +544,9 @@ fn a_wait_that_began_in_ocpp_1_6_goes_on_where_the_csms_speaks_2_0_1_later() {
     assert_eq!(station.sends, [(key, at(0)), (key, at(0) + W)]);
 }
 
-/// A02.FR.19: a CSMS that accepts every CSR and answers none keeps no trigger from being served:
-/// where the store is full, the oldest key that a newer one has replaced goes, then one that
-/// nothing is sent for any more.
+/// A02.FR.19: a CSMS that accepts every CSR and answers none does not block triggers. If the store
+/// is full, the oldest key that a newer one has replaced is dropped first, then a key whose CSR is
+/// not sent any more.
 #[test]
 fn a02_fr_19_there_is_room_for_a_trigger_however_many_wait() {
     let mut station = Station::new(0);
@@ -560,20 +559,21 @@ fn a02_fr_19_there_is_room_for_a_trigger_however_many_wait() {
     }
     station.run_until(at(1000), SignAnswer::Accepted);
     assert!(station.dropped.is_empty(), "all may be answered");
-    // The keys 1, 3, 5, 7 are of the first, 2, 4, 6, 8 of the second; 7 and 8 are the newest.
+    // The keys 1, 3, 5, 7 belong to the first subject, 2, 4, 6, 8 to the second; 7 and 8 are the
+    // newest.
     let mut given_up = vec![station.core.make_room(&vehicle(1))];
     given_up.extend((0..7).map(|_| station.core.make_room(&Target::Station)));
     assert_eq!(given_up, [2, 1, 3, 4, 5, 6, 7, 8].map(Some));
     assert_eq!(station.core.make_room(&Target::Station), None);
-    // What is under way stays.
+    // A series that is under way stays.
     let key = station.trigger(Target::Station);
     station.work(SignAnswer::Accepted);
     assert_eq!(station.core.make_room(&Target::Station), None);
     assert_eq!(station.sends.last().map(|(sent, _)| *sent), Some(key));
 }
 
-/// A02.FR.21 is about a CSMS that says Rejected; one that cannot be asked, for its version has no
-/// such request, has not.
+/// A02.FR.21 concerns a CSMS that answers Rejected. A CSMS whose version has no such request has
+/// not rejected anything.
 #[test]
 fn a02_fr_21_a_csms_that_cannot_be_asked_has_rejected_nothing() {
     let mut station = Station::new(1);
@@ -583,7 +583,7 @@ fn a02_fr_21_a_csms_that_cannot_be_asked_has_rejected_nothing() {
     station.run_until(at(0) + DAY - Duration::from_secs(1), SignAnswer::NotAskable);
     assert_eq!(station.ends(), [End::NotAskable]);
     assert_eq!(station.dropped, [1]);
-    // It is tried again by itself, and by a trigger at once.
+    // It is retried automatically, and at once after a trigger.
     station.trigger(subject);
     station.work(SignAnswer::Accepted);
     assert_eq!(station.sends.last().map(|(sent, _)| *sent), Some(2));

@@ -1,8 +1,9 @@
-//! Servers that a station must not talk to.
+//! Servers to which a station must not connect.
 
 use crate::stage::{Stage, Validity};
 
-/// The station meets a CSMS that presents `server`; it must not boot, and must say why.
+/// The station connects to a CSMS that presents `server`. It must not boot, and must log the
+/// reason.
 #[track_caller]
 fn check(stage: &Stage, server: &str, told: &str) {
     let csms = stage.operator_presenting(server);
@@ -42,7 +43,7 @@ fn tc_a_05_not_yet_valid() {
     check(&stage, "bad", "not valid before");
 }
 
-/// Also libocpp #494, #516: how hosts and wildcards are compared.
+/// See also libocpp #494, #516: the comparison of hosts and wildcards.
 #[test]
 fn tc_a_05_wildcard() {
     let stage = Stage::prepare();

@@ -1,4 +1,4 @@
-//! Local commands, beside the running agent and without one.
+//! Local commands, with a running agent and without one.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ fn succeeds(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
 }
 
-/// What the command says on standard error; it has to end with this code.
+/// The standard error of the command, which must end with this code.
 #[track_caller]
 fn fails(output: &Output, code: i32) -> String {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -42,7 +42,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("is there").mode() & 0o777
 }
 
-/// Waits until the agent takes commands.
+/// Waits until the agent accepts commands.
 #[track_caller]
 fn wait_for_status(stage: &Stage) -> Value {
     let status = || stage.command(&["status"]).output().expect("starts");
@@ -55,7 +55,7 @@ fn inventory_and_status_beside_the_running_agent_and_after_it() {
     let stage = Stage::prepare();
     let mut csms = stage.operator();
     stage.configure(csms.port);
-    // The store itself, for no agent has ever run.
+    // Read from the store itself, because no agent has ever run.
     let before = stage.inventory();
     assert_eq!((before.roots.len(), before.max_roots, before.own.len()), (1, 32, 0));
     let station = stage.station();
@@ -78,7 +78,7 @@ fn inventory_and_status_beside_the_running_agent_and_after_it() {
     let text = text_of(&stage, &["status"]);
     assert!(text.contains("security profile 3") && text.contains("CN=SN-0001"), "{text}");
 
-    // What the agent tells is what stands in the store.
+    // The inventory of the agent equals that of the store.
     let beside = stage.inventory();
     let serial_number = beside.own[0].certificate.serial_number.expect("readable");
     assert_eq!(serial_number.to_string(), own["serial_number"].as_str().expect("text"));
@@ -94,7 +94,7 @@ fn inventory_and_status_beside_the_running_agent_and_after_it() {
     {
         assert!(text.contains(told), "{told}: {text}");
     }
-    // By the same hash data, a CSMS deletes.
+    // A CSMS deletes by the same hash data.
     let hash_data = json_of(&stage, &["hash-data", "ca.pem"]);
     let listed = serde_json::to_value(&beside.roots[0].certificate.hash_data).expect("JSON");
     assert_eq!(listed, hash_data);
@@ -112,7 +112,7 @@ fn a_second_agent_is_refused_with_the_first_ones_process_and_socket() {
         let process = format!("process {}", station.id());
         assert!(error.contains(&process) && error.contains("data/control.sock"), "{error}");
     }
-    // Killed, it leaves its socket; nobody is hindered by that.
+    // A killed agent leaves its socket, which does not affect others.
     station.kill();
     assert!(stage.path("data/control.sock").exists());
     let error = fails(&stage.command(&["status"]).output().expect("starts"), 1);
@@ -154,7 +154,7 @@ fn nonsense_on_the_socket_gets_a_reply_and_harms_nobody() {
     wait_for_status(&stage);
     let reply = |line: &[u8]| {
         let mut stream = UnixStream::connect(stage.path("data/control.sock")).expect("it listens");
-        // It may stop to read before everything is written.
+        // The agent may stop reading before everything is written.
         drop(stream.write_all(line));
         let mut reply = String::new();
         BufReader::new(stream).read_line(&mut reply).map(|_| reply).unwrap_or_default()
@@ -165,7 +165,7 @@ fn nonsense_on_the_socket_gets_a_reply_and_harms_nobody() {
     }
     assert!(reply(b"\"reboot\"\n").contains("cannot be read"));
     assert_eq!(reply(&vec![b' '; 3 << 20]), "");
-    // Conversations that never say anything do not keep others out.
+    // Silent conversations do not block others.
     let _silent: Vec<_> =
         (0..8).map(|_| UnixStream::connect(stage.path("data/control.sock")).expect("it listens")).collect();
     assert_eq!(json_of(&stage, &["status"])["pid"], station.id());
@@ -208,12 +208,12 @@ fn wrong_usage_ends_with_2_and_failure_with_1() {
     assert_eq!(code(&["no-such-command"]), Some(2));
     assert_eq!(code(&["inventory", "--colour"]), Some(2));
     assert_eq!(code(&["provision"]), Some(2));
-    // No configuration.
+    // There is no configuration.
     assert_eq!(code(&["inventory"]), Some(1));
     assert_eq!(code(&["status"]), Some(1));
 }
 
-/// Every command that the documentation shows is one of the program's.
+/// The program has every command that the documentation shows.
 #[test]
 fn the_documentation_shows_commands_that_exist() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
@@ -240,11 +240,11 @@ fn the_documentation_shows_commands_that_exist() {
     let mut shown = Vec::new();
     for (position, _) in text.match_indices("ocpp-station ") {
         let line = text[position..].lines().next().unwrap_or_default();
-        // A command ends with its code span, or where a table or a comment goes on.
+        // A command ends with its code span, or at the next column or comment.
         let line = line.split(['`', '|']).next().unwrap_or_default();
         let line = line.split("  ").next().unwrap_or_default();
         let Some(command) = line.split_whitespace().nth(1).filter(|word| commands.contains(word)) else {
-            // Of prose: a name at the end of a code span, or of a line.
+            // In prose: a name at the end of a code span or of a line.
             continue;
         };
         let options = help(&[command, "--help"]);
@@ -256,14 +256,14 @@ fn the_documentation_shows_commands_that_exist() {
     for command in ["run", "provision", "inventory", "status", "renew", "events"] {
         assert!(shown.contains(&command), "{command} is not documented: {shown:?}");
     }
-    // And none is shown that does not exist.
+    // The documentation shows no command that does not exist.
     for line in text.lines().filter_map(|line| line.split("`ocpp-station ").nth(1)) {
         let command = line.split([' ', '`']).next().unwrap_or_default();
         assert!(commands.contains(&command), "`ocpp-station {command}` does not exist");
     }
 }
 
-/// Names in certificates come from whoever has made them.
+/// Names in certificates are chosen by their issuers, so they are not trusted.
 #[test]
 fn a_name_in_a_certificate_is_not_obeyed_by_a_terminal() {
     let stage = Stage::prepare();
@@ -272,7 +272,7 @@ fn a_name_in_a_certificate_is_not_obeyed_by_a_terminal() {
     succeeds(&stage.command(&["provision", "--csms-root", "evil.pem"]).output().expect("starts"));
     let obeyed = |letter: char| letter.is_control() && letter != '\n';
     let text = text_of(&stage, &["inventory"]);
-    // RFC 4514 writes C0 as \1b, and says nothing of C1.
+    // RFC 4514 writes C0 as \1b, and does not mention C1.
     assert!(text.contains(r"\u{9b}2J") && !text.contains(obeyed), "{}", text.escape_debug());
     let json = succeeds(&stage.command(&["inventory"]).output().expect("starts"));
     assert!(!json.contains(obeyed), "{}", json.escape_debug());
@@ -297,7 +297,7 @@ fn a_full_disk_under_the_output_is_an_error_and_a_closed_pipe_is_none() {
     }
 }
 
-/// Installs as many manufacturer roots, made by Python's `cryptography`.
+/// Installs `count` manufacturer roots, made by Python's `cryptography`.
 fn install_roots(stage: &Stage, count: usize) {
     let python =
         std::env::var("OCPP_PYTHON").expect("OCPP_PYTHON is not set; run the tests with `cargo xtask test`");

@@ -38,7 +38,7 @@ fn tc_a_09_a_new_password_holds_from_the_next_connection_on_and_after_a_restart(
     csms.accept_password(&stage, NEW);
     let result = set(&mut csms, &stage, "SecurityCtrlr", "BasicAuthPassword", NEW);
     assert_eq!(result["attributeStatus"], "Accepted");
-    // A01: it comes again with the new one, at once.
+    // A01: the station reconnects at once, with the new password.
     assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     let result = get(&mut csms, &stage, "SecurityCtrlr", "BasicAuthPassword");
     assert_eq!(result["attributeStatus"], "Rejected");

@@ -1,5 +1,5 @@
-//! The station's disk is full, and has room again: what is answered meanwhile, what `status` says,
-//! and that nothing needs a restart.
+//! The station's disk is full, and later has room again. The tests check the answers in between and
+//! the output of `status`, and that no restart is necessary.
 
 use std::{
     env, fs,
@@ -19,8 +19,8 @@ use crate::{
 
 const SCENE: &str = "STATION_DISK_TEST_SCENE";
 
-/// Plays a scene in a mount namespace of its own: in the test run by running this test again in a
-/// child process, and in that process at once. `name` is the name of the test.
+/// Runs a scene in a mount namespace of its own. The test run starts this test again in a child
+/// process, and the child runs the scene. `name` is the name of the test.
 fn in_a_namespace(name: &str, scene: impl FnOnce()) {
     if env::var(SCENE).is_ok_and(|scene| scene == name) {
         scene();
@@ -54,7 +54,7 @@ impl Disk {
         Self(folder)
     }
 
-    /// Takes all the room that is left.
+    /// Uses up all the room that is left.
     fn fill(&self) {
         let mut ballast = fs::File::options().create(true).append(true).open(self.ballast()).expect("a file");
         for size in [65_536, 4096, 1] {
@@ -97,11 +97,11 @@ fn set_password(stage: &Stage, csms: &mut PythonCsms, password: &str) -> Value {
     answer["setVariableResult"][0].take()
 }
 
-/// Installs roots, `root0` and on, until one is refused because the disk is full. Returns how many
+/// Installs roots, from `root0` on, until one is refused because the disk is full. Returns how many
 /// were accepted.
 fn install_until_full(stage: &Stage, csms: &mut PythonCsms, disk: &Disk) -> usize {
     for number in 0..30 {
-        // What the store has given up may have become free.
+        // Space that the store has released may have become free.
         disk.fill();
         let name = format!("root{number}");
         stage.root(&name, &format!("/O=Test CSO/CN={name}"));
@@ -134,7 +134,7 @@ fn disk_full_fails_what_the_csms_asks_for_until_there_is_room() {
         let shown = text(&stage.plain_command(&["status"]).output().expect("starts"));
         assert!(shown.contains("cannot write certificates.redb since"), "{shown}");
 
-        // What is answered is what holds.
+        // The answers match the state.
         let hash = root_hash(&stage, &mut csms, "manufacturer");
         let deleted = delete(&stage, &mut csms, &hash)["status"] == "Accepted";
         let left = listed(&stage, &mut csms, &["ManufacturerRootCertificate"]).len();
@@ -151,7 +151,7 @@ fn disk_full_fails_what_the_csms_asks_for_until_there_is_room() {
         });
 
         disk.make_room();
-        // At once, without a restart.
+        // This works at once, without a restart.
         assert_eq!(
             install(&stage, &mut csms, "MORootCertificate", &format!("root{installed}"))["status"],
             "Accepted"
@@ -163,7 +163,7 @@ fn disk_full_fails_what_the_csms_asks_for_until_there_is_room() {
         let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
         csms.accept_password(&stage, password);
         assert_eq!(set_password(&stage, &mut csms, password)["attributeStatus"], "Accepted");
-        // With the new password.
+        // The station connects with the new password.
         csms.wait_for(&stage, "connection");
         let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
         let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
@@ -179,7 +179,7 @@ fn disk_full_fails_what_the_csms_asks_for_until_there_is_room() {
     });
 }
 
-/// The agent finds out by itself, also where nobody asks it for anything.
+/// The agent detects the end of the fault by itself, even without a request.
 #[test]
 fn disk_full_ends_by_itself_when_there_is_room() {
     in_a_namespace("disk_full_ends_by_itself_when_there_is_room", || {
@@ -195,7 +195,7 @@ fn disk_full_ends_by_itself_when_there_is_room() {
     });
 }
 
-/// A renewal goes on over a disk that is full for a while at each of its steps.
+/// A renewal continues if the disk is full for a while at each of its steps.
 #[test]
 fn disk_full_at_each_step_of_a_renewal() {
     in_a_namespace("disk_full_at_each_step_of_a_renewal", || {
@@ -208,7 +208,7 @@ fn disk_full_at_each_step_of_a_renewal() {
             if step == "triggered" {
                 install_until_full(&stage, &mut csms, &disk);
                 let answer = csms.call(&stage, "TriggerMessage", trigger.clone());
-                // F06.FR.10: what is accepted leads to a request.
+                // F06.FR.10: an accepted trigger leads to a request.
                 if answer["status"] != "Accepted" {
                     assert_eq!(answer["status"], "Rejected", "{answer}");
                     disk.make_room();
@@ -238,7 +238,7 @@ fn disk_full_at_each_step_of_a_renewal() {
             if step == "signed" {
                 disk.make_room();
                 if answer["status"] == "Rejected" {
-                    // It was not the certificate's fault: the request is sent again.
+                    // The certificate was not the cause: the request is sent again.
                     let request = csms.wait_for(&stage, "SignCertificate");
                     issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
                     answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
@@ -265,8 +265,8 @@ fn disk_full_at_each_step_of_a_renewal() {
     });
 }
 
-/// The power goes, or the station is killed, while the disk is full: it starts all the same, and no
-/// event is lost.
+/// The power fails, or the station is killed, while the disk is full. The station still starts, and
+/// no event is lost.
 #[test]
 fn disk_full_a04_fr_02_no_event_is_lost_over_a_restart() {
     in_a_namespace("disk_full_a04_fr_02_no_event_is_lost_over_a_restart", || {
@@ -296,7 +296,7 @@ fn disk_full_a04_fr_02_no_event_is_lost_over_a_restart() {
     });
 }
 
-/// Without room for a store the program says what to do, and leaves nothing half made.
+/// Without room for a store the program reports the fix, and leaves no incomplete files.
 #[test]
 fn disk_full_at_the_first_start() {
     in_a_namespace("disk_full_at_the_first_start", || {

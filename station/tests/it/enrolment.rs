@@ -1,4 +1,4 @@
-//! The way to the first certificate, and what may go wrong on it.
+//! The way to the first certificate, and its faults.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ fn a_station_killed_right_after_it_answered_certificate_signed_comes_back_with_t
     assert_eq!(own.len(), 1, "{own:?}");
     let serial_number = own[0].certificate.serial_number.expect("readable");
     assert_eq!(serial_number.to_string(), issued["serial"].as_str().expect("text"));
-    // It may have come already as it was killed.
+    // The station may have reconnected already when it was killed.
     csms.tell(&stage, json!({ "close": true }), "closed");
     let station = stage.station();
     csms.wait_until(&stage, "BootNotification", |boot| boot["reason"] == "PowerUp");
@@ -38,7 +38,7 @@ fn a02_fr_28_a_first_certificate_that_is_refused_does_not_strand_the_station() {
     let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
     assert_eq!(signed(&stage, &mut csms, &issued, "ChargingStationCertificate")["status"], "Accepted");
     assert_eq!(csms.wait_for(&stage, "certificate refused"), issued["serial"]);
-    // B10.FR.07: the profile that worked, until the new one does.
+    // B10.FR.07: the station uses the profile that worked, until the new one works.
     assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     station.terminate();
 }
@@ -52,13 +52,14 @@ fn tc_b_30_a_station_whose_boot_was_rejected_serves_nobody() {
     csms.behave_once(&stage, "BootNotification", json!({ "payload": rejected }));
     let station = stage.station();
     csms.wait_for(&stage, "BootNotification");
-    // The step is told before the answer leaves; until that is there, nothing is rejected.
+    // The step is reported before the answer is sent; until the answer arrives, nothing is
+    // rejected.
     stage.wait_for_log("does not accept the station yet");
     let trigger = json!({ "requestedMessage": "Heartbeat" });
     let command = json!({ "action": "TriggerMessage", "payload": trigger });
     let answer = csms.tell(&stage, command, "answer");
     assert!(answer["error"].as_str().is_some_and(|error| error.contains("SecurityError")), "{answer}");
-    // It boots again after the interval, and serves then.
+    // The station boots again after the interval, and then serves the CSMS.
     csms.wait_for(&stage, "BootNotification");
     assert_eq!(csms.call(&stage, "TriggerMessage", trigger)["status"], "Accepted");
     csms.wait_for(&stage, "Heartbeat");

@@ -1,4 +1,4 @@
-//! Security events while there is no CSMS to tell.
+//! Security events while no CSMS can receive them.
 
 use serde_json::{Value, json};
 
@@ -8,8 +8,8 @@ use crate::{
     v16::prepare,
 };
 
-/// The security log as `ocpp-station events --json` prints it: name, state and why it was not
-/// reported.
+/// The security log as `ocpp-station events --json` prints it: the name, the state, and the reason
+/// if an event was not reported.
 fn events(stage: &Stage) -> Vec<(String, String, String)> {
     let output = stage.command(&["events"]).output().expect("starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -23,12 +23,12 @@ fn states(stage: &Stage) -> Vec<(String, String)> {
     events(stage).into_iter().map(|(event, state, _)| (event, state)).collect()
 }
 
-/// What the CSMS answers to SecurityEventNotification from now on.
+/// Sets the answer of the CSMS to SecurityEventNotification from now on.
 fn answer_events(csms: &mut PythonCsms, stage: &Stage, answer: Value) {
     csms.behave(stage, "SecurityEventNotification", answer);
 }
 
-/// A station, and a CSMS that cannot take its events.
+/// A station, and a CSMS that cannot accept its events.
 fn start(stage: &Stage, version: &str) -> (PythonCsms, Process) {
     let mut csms = prepare(stage, version, &[version]);
     answer_events(&mut csms, stage, json!({ "error": "InternalError" }));
@@ -43,7 +43,7 @@ fn a04_fr_02_events_of_before_a_crash_are_reported_when_the_csms_is_there() {
     stage.configure(port);
     let station = stage.station();
     stage.wait_for_log("InvalidTLSVersion");
-    // SIGKILL, after the event is on disk and before anybody was told.
+    // SIGKILL, after the event is on disk and before it is reported.
     let noted = || {
         let output = stage.command(&["events"]).output().expect("starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -62,7 +62,7 @@ fn a04_fr_02_events_of_before_a_crash_are_reported_when_the_csms_is_there() {
         assert_eq!(csms.wait_for(&stage, "SecurityEventNotification")["type"], event);
     }
     station.terminate();
-    // A04.FR.04: the log keeps what was reported.
+    // A04.FR.04: reported events stay in the log.
     assert_eq!(noted(), ["StartupOfTheDevice", "InvalidTLSVersion", "StartupOfTheDevice"]);
 
     let station = stage.station();
@@ -74,8 +74,8 @@ fn a04_fr_02_events_of_before_a_crash_are_reported_when_the_csms_is_there() {
     station.terminate();
 }
 
-/// A04.FR.02: an answer with the id of the notification means that it has arrived, whatever stands
-/// in it.
+/// A04.FR.02: an answer with the id of the notification proves that it has arrived, whatever the
+/// answer contains.
 #[test]
 fn a04_fr_03_an_answer_that_cannot_be_read_confirms_and_the_queue_goes_on() {
     for (version, answer) in [
@@ -92,7 +92,7 @@ fn a04_fr_03_an_answer_that_cannot_be_read_confirms_and_the_queue_goes_on() {
         assert_eq!(csms.wait_for(&stage, "SecurityEventNotification")["type"], "StartupOfTheDevice");
         let reported = vec![("StartupOfTheDevice".to_owned(), "reported".to_owned())];
         stage.wait_until("confirmed", || states(&stage) == reported);
-        // The one after it is sent, on the same connection.
+        // The next event is sent on the same connection.
         csms.call(&stage, "CertificateSigned", json!({ "certificateChain": "nonsense" }));
         let next = csms.wait_for(&stage, "SecurityEventNotification")["type"].clone();
         assert!(next.as_str().is_some_and(|name| name.starts_with("InvalidCharg")), "{next}");
@@ -107,15 +107,15 @@ fn a04_fr_03_an_answer_that_cannot_be_read_confirms_and_the_queue_goes_on() {
     }
 }
 
-/// A04.FR.02: a CSMS that cannot take an event now gets it on later connections, a bounded number
-/// of times.
+/// A04.FR.02: if a CSMS cannot accept an event now, it gets the event on later connections, a
+/// bounded number of times.
 #[test]
 fn a04_fr_02_an_event_that_the_csms_cannot_take_now_is_sent_again() {
     let stage = Stage::prepare();
     let (mut csms, station) = start(&stage, "2.0.1");
     csms.wait_for(&stage, "connection");
     assert_eq!(csms.wait_for(&stage, "SecurityEventNotification")["type"], "StartupOfTheDevice");
-    // It holds up no other, and is not sent twice on one connection.
+    // The event does not block others, and is not sent twice on one connection.
     csms.call(&stage, "CertificateSigned", json!({ "certificateChain": "nonsense" }));
     assert_eq!(
         csms.wait_for(&stage, "SecurityEventNotification")["type"],
@@ -126,7 +126,7 @@ fn a04_fr_02_an_event_that_the_csms_cannot_take_now_is_sent_again() {
             .map(|(event, state)| (event.to_owned(), state.to_owned()))
     };
     assert_eq!(states(&stage), both("waiting"));
-    // On the next connection both come again, oldest first; a restart keeps the count.
+    // On the next connection both events are sent again, oldest first; a restart keeps the count.
     station.kill();
     answer_events(&mut csms, &stage, Value::Null);
     let station = stage.station();
@@ -156,7 +156,7 @@ fn a04_fr_02_an_event_that_is_never_taken_ends_and_is_not_called_reported() {
     assert!(text.contains("  not reported  StartupOfTheDevice"), "{text}");
     station.terminate();
 
-    // An error that is about the event itself would come each time.
+    // An error that concerns the event itself would be repeated each time.
     let stage = Stage::prepare();
     let mut csms = prepare(&stage, "2.0.1", &["2.0.1"]);
     answer_events(&mut csms, &stage, json!({ "error": "NotImplemented" }));
@@ -166,7 +166,7 @@ fn a04_fr_02_an_event_that_is_never_taken_ends_and_is_not_called_reported() {
     station.terminate();
 }
 
-/// 1.6, 3.14: ISO 8601. In 2.x the station stays out, and loses no event for it (A04.FR.02).
+/// 1.6, 3.14: ISO 8601. In 2.x the station does not boot, but loses no event (A04.FR.02).
 #[test]
 fn a_time_without_offset_is_read_in_1_6_and_costs_no_event_in_2_x() {
     for version in ["1.6", "2.0.1", "2.1"] {
@@ -181,7 +181,7 @@ fn a_time_without_offset_is_read_in_1_6_and_costs_no_event_in_2_x() {
             stage.wait_for_log("BootNotification brought no answer");
             assert_eq!(states(&stage), [("StartupOfTheDevice".to_owned(), "waiting".to_owned())]);
             csms.behave(&stage, "BootNotification", Value::Null);
-            // It boots again on the next connection.
+            // The station boots again on the next connection.
             csms.tell(&stage, json!({ "close": true }), "closed");
         }
         assert_eq!(csms.wait_for(&stage, "SecurityEventNotification")["type"], "StartupOfTheDevice");

@@ -1,5 +1,5 @@
-//! The station's files: where they are looked for, who may read them, and what is said of a
-//! configuration that is wrong.
+//! The station's files: their paths, their permissions, and the messages about a configuration that
+//! is wrong.
 
 use std::{
     fs,
@@ -47,7 +47,7 @@ fn relative_paths_are_seen_from_the_configuration_file() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ocpp-station"));
     command.current_dir("/").arg("--config").arg(config).arg("run").stdout(Stdio::null()).stderr(log);
     let station = Process::new(command.spawn().expect("starts"));
-    // With password, PIN, key and store.
+    // A run with password, PIN, key and store.
     csms.wait_for(&stage, "BootNotification");
     csr(&stage, &mut csms, "SignChargingStationCertificate");
     station.terminate();
@@ -81,7 +81,7 @@ fn a_folder_and_files_that_others_may_read_are_closed_to_them() {
     station.terminate();
 }
 
-/// Neighbours read the trust bundles, also where they lie in the station's folder.
+/// Neighbours can read the trust bundles, even if they are in the station's folder.
 #[test]
 fn a_folder_with_trust_bundles_can_be_passed_through() {
     let stage = Stage::prepare();
@@ -95,8 +95,7 @@ fn a_folder_with_trust_bundles_can_be_passed_through() {
     assert_eq!(fs::metadata(&data).expect("is there").mode() & 0o777, 0o711);
 }
 
-/// The log has reached the limit of file sizes, which ends a process by SIGXFSZ where nobody
-/// catches it.
+/// The log has reached the limit of file sizes. Without a handler, SIGXFSZ would end the process.
 #[test]
 fn disk_full_a_log_at_the_limit_of_its_size_does_not_end_the_station() {
     let stage = Stage::prepare();
@@ -118,7 +117,7 @@ fn disk_full_a_log_at_the_limit_of_its_size_does_not_end_the_station() {
     csms.wait_for(&stage, "BootNotification");
     csr(&stage, &mut csms, "SignChargingStationCertificate");
     assert_eq!(log.metadata().expect("is there").len(), limit, "nothing was logged");
-    // When the log was rotated, it goes on.
+    // After the log was rotated, it continues.
     log.set_len(0).expect("truncated");
     let trigger = json!({ "requestedMessage": "SignChargingStationCertificate" });
     assert_eq!(csms.call(&stage, "TriggerMessage", trigger)["status"], "Accepted");
@@ -127,8 +126,8 @@ fn disk_full_a_log_at_the_limit_of_its_size_does_not_end_the_station() {
     station.terminate();
 }
 
-/// Bytes flipped in each of the station's files, and their ends cut off: the program says that the
-/// file is damaged, or goes on, and never panics.
+/// Bytes are flipped in each of the station's files, and their ends are cut off. The program
+/// reports that the file is damaged, or continues, and never panics.
 #[test]
 fn a_damaged_file_is_an_error_and_never_a_panic() {
     let stage = Stage::prepare();
@@ -144,8 +143,8 @@ fn a_damaged_file_is_an_error_and_never_a_panic() {
     });
     station.kill();
     drop(csms);
-    // The agent itself, which reads all of them, and says so where it cannot start; nobody listens,
-    // so it does no more.
+    // The agent itself reads all files, and reports why it cannot start. No CSMS is listening, so
+    // it does nothing else.
     for name in
         ["certificates.redb", "device-model.json", "security-events.jsonl", "security.log", "last-slot"]
     {

@@ -90,7 +90,7 @@ fn controllers_are_read_set_reported_and_kept_over_a_restart() {
     station.terminate();
 }
 
-/// How a CSMS finds out whom to ask for certificates (A02).
+/// How a CSMS learns which SECCs need certificates (A02).
 #[test]
 fn b08_every_secc_id_is_read_with_one_get_report() {
     for version in ["2.0.1", "2.1"] {
@@ -136,7 +136,7 @@ fn one_controller_stands_for_the_whole_station() {
     stage.configure_more(csms.port, "\n[iso15118]\n[certificates]\nmax_chain_size = 5600\n");
     let station = stage.station();
     csms.wait_for(&stage, "BootNotification");
-    // By default the station's serial number.
+    // The default is the station's serial number.
     assert_eq!(get(&mut csms, &stage, None, "SeccId"), (json!("Accepted"), json!("SN-0001")));
     assert_eq!(get(&mut csms, &stage, Some(1), "SeccId").0, "UnknownComponent");
     let told = report(&mut csms, &stage, "FullInventory");
@@ -144,7 +144,7 @@ fn one_controller_stands_for_the_whole_station() {
     station.terminate();
 }
 
-/// A02.FR.16: what the variable says is what holds.
+/// A02.FR.16: the reported value is the limit that is enforced.
 #[test]
 fn a02_fr_16_a_chain_longer_than_max_certificate_chain_size_is_rejected() {
     let stage = Stage::prepare();

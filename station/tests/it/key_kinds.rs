@@ -1,4 +1,5 @@
-//! Which kind of key the station generates: what the configuration allows and the token has.
+//! The kind of key that the station generates: allowed by the configuration and supported by the
+//! token.
 
 use serde_json::json;
 
@@ -7,7 +8,7 @@ use crate::{
     stage::Stage,
 };
 
-/// What OpenSSL says of the key in a request.
+/// OpenSSL's description of the key in a request.
 fn kind(stage: &Stage, csr: &serde_json::Value) -> String {
     std::fs::write(stage.path("kind.csr"), csr["csr"].as_str().expect("PEM")).expect("writes");
     stage.openssl(&["req", "-in", "kind.csr", "-noout", "-verify", "-text"])
@@ -58,7 +59,7 @@ fn a_renewal_ends_with_the_reason_where_the_token_has_no_such_key() {
     station.terminate();
 }
 
-/// A failure that may pass is told too: it is tried again twice, and then ends.
+/// A failure that may be temporary is reported too. The generation is retried twice, and then ends.
 #[test]
 fn a_token_that_fails_is_named_while_it_is_tried_again() {
     let stage = Stage::prepare_with_fault("fails-to-generate");

@@ -1,4 +1,4 @@
-//! Mistakes of other stacks that no other file here has in view. The whole list is in `main.rs`.
+//! Mistakes of other stacks that no other file here tests. The whole list is in `main.rs`.
 
 use std::{
     fs,
@@ -28,14 +28,14 @@ fn lesson_18_the_station_presents_its_sub_cas_too() {
     let issued = csms.issue(&stage, wanted);
     let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
     assert_eq!(answer["status"], "Accepted", "{answer}");
-    // The CSMS knows the root and no sub-CA.
+    // The CSMS has the root and no sub-CA.
     let connection = csms.wait_for(&stage, "connection");
     assert_eq!((&connection["profile"], &connection["serial"]), (&json!(3), &issued["serial"]));
     station.terminate();
 }
 
-/// EVerest #2109: sub-CAs and leaves were taken for roots, could not be listed and so never be
-/// deleted.
+/// EVerest #2109: sub-CAs and leaves were accepted as roots. They could not be listed, and so could
+/// never be deleted.
 #[test]
 fn lesson_19_what_is_no_root_is_rejected_and_what_is_accepted_is_listed_and_deletable() {
     let stage = Stage::prepare();
@@ -50,8 +50,8 @@ fn lesson_19_what_is_no_root_is_rejected_and_what_is_accepted_is_listed_and_dele
     for use_ in ["ManufacturerRootCertificate", "V2GRootCertificate", "MORootCertificate"] {
         assert_eq!(install(&stage, &mut csms, use_, "manufacturer")["status"], "Accepted");
     }
-    // Spelt in another way than it was listed, and by another algorithm (EVerest #2027,
-    // HUB-283-004; MicroOcpp).
+    // Spelt differently from the list, and with another algorithm (EVerest #2027, HUB-283-004;
+    // MicroOcpp).
     let mut hash = csms.hash_data(&stage, "manufacturer", "manufacturer", "SHA384");
     for member in ["issuerNameHash", "issuerKeyHash", "serialNumber"] {
         hash[member] = json!(hash[member].as_str().expect("text").to_uppercase());
@@ -63,8 +63,8 @@ fn lesson_19_what_is_no_root_is_rejected_and_what_is_accepted_is_listed_and_dele
     station.terminate();
 }
 
-/// libocpp #35: roots of every use were kept in one heap, and a CSMS was believed by that of a
-/// manufacturer.
+/// libocpp #35: the roots of all uses were in one store, and the root of a manufacturer proved a
+/// CSMS.
 #[test]
 fn lesson_23_a_csms_is_believed_by_csms_roots_only() {
     let stage = Stage::prepare();
@@ -91,7 +91,7 @@ fn lesson_23_a_csms_is_believed_by_csms_roots_only() {
     station.terminate();
 }
 
-/// MaEVe: text around the armour; MicroOcpp #147: line breaks that were lost on the way.
+/// MaEVe: text around the blocks; MicroOcpp #147: line breaks that were lost on the way.
 #[test]
 fn lesson_25_61_pem_as_others_write_it() {
     let stage = Stage::prepare();
@@ -107,7 +107,7 @@ fn lesson_25_61_pem_as_others_write_it() {
     station.terminate();
 }
 
-/// libevse-security #65: what cleaned up destroyed the keys of certificates in use.
+/// libevse-security #65: the cleanup destroyed the keys of certificates in use.
 #[test]
 fn lesson_31_the_token_holds_the_key_in_use_and_no_other() {
     let stage = Stage::prepare();
@@ -116,13 +116,13 @@ fn lesson_31_the_token_holds_the_key_in_use_and_no_other() {
         renewed(&stage, &mut csms);
     }
     stage.wait_until("one key", || stage.keys() == 1);
-    // Nor does a start clean up too much: the key still signs.
+    // The cleanup at a start does not destroy the key either: it still signs.
     station.terminate();
     let station = stage.station();
     assert_eq!(csms.wait_for(&stage, "connection")["profile"], 3);
     let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
     station.kill();
-    // One in use, one that waits for its certificate.
+    // One key is in use, and one waits for its certificate.
     assert_eq!(stage.keys(), 2);
     let station = stage.station();
     assert_eq!(csms.wait_for(&stage, "connection")["profile"], 3);
@@ -139,15 +139,15 @@ fn lesson_31_the_token_holds_the_key_in_use_and_no_other() {
 fn lesson_33_a_trigger_that_was_accepted_leads_to_a_request() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted(&stage);
-    // The connection goes as the trigger has been answered, and nobody answers what may have been
-    // sent on it.
+    // The connection ends when the trigger has been answered, and a request that was sent on it
+    // gets no answer.
     csms.behave(&stage, "SignCertificate", json!("silent"));
     let trigger = json!({ "requestedMessage": "SignChargingStationCertificate" });
     assert_eq!(csms.call(&stage, "TriggerMessage", trigger.clone())["status"], "Accepted");
     csms.tell(&stage, json!({ "close": true }), "closed");
     csms.wait_for(&stage, "connection");
     request_on(&stage, &mut csms, 2);
-    // The station dies as the trigger has been answered.
+    // The station is killed when the trigger has been answered.
     assert_eq!(csms.call(&stage, "TriggerMessage", trigger)["status"], "Accepted");
     station.kill();
     csms.behave(&stage, "SignCertificate", Value::Null);
@@ -171,7 +171,7 @@ fn request_on(stage: &Stage, csms: &mut PythonCsms, connection: u64) {
 }
 
 /// MaEVe 4d6ec70, 17576e5 and open-ocpp #269: labels and versions of requests; libevse-security
-/// #106: keyAgreement asked for.
+/// #106: requests that asked for keyAgreement.
 #[test]
 fn lesson_35_36_the_request_is_as_plain_as_can_be() {
     let stage = Stage::prepare();
@@ -185,28 +185,28 @@ fn lesson_35_36_the_request_is_as_plain_as_can_be() {
     fs::write(stage.path("request.pem"), text).expect("writes");
     let told = stage.openssl(&["req", "-in", "request.pem", "-noout", "-text", "-verify"]);
     assert!(told.contains("Version: 1 (0x0)"), "{told}");
-    // Hubject wants keyUsage, and as critical (EVerest #2096).
+    // Hubject requires a critical keyUsage (EVerest #2096).
     assert!(told.contains("X509v3 Key Usage: critical") && told.contains("Digital Signature"), "{told}");
     assert!(!told.contains("Key Agreement") && !told.contains("Alternative Name"), "{told}");
-    // SteVe #2093: RSA-PSS, which the certification tool did not take.
+    // SteVe #2093: RSA-PSS, which the certification tool did not accept.
     assert!(told.contains("ecdsa-with-SHA256"), "{told}");
     station.terminate();
 }
 
 /// SAP's simulator: the socket was closed before the answer was flushed. tfocpp: a pause of three
-/// seconds instead. SteVe, Citrine: a pause of the CSMS, so that the certificate did not overtake
+/// seconds instead. SteVe, Citrine: a pause in the CSMS, so that the certificate did not overtake
 /// the answer to its request.
 #[test]
 fn lesson_42_78_a_certificate_that_comes_at_once_is_answered_before_the_station_reconnects() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted(&stage);
-    // A certificate on the heels of the answer to SignCertificate.
+    // The certificate follows directly after the answer to SignCertificate.
     let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
     let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
     let payload =
         json!({ "certificateChain": issued["pem"], "certificateType": "ChargingStationCertificate" });
-    // And a call behind it, which comes while the station is about to reconnect: answered or not,
-    // it is in nobody's way.
+    // Another call follows while the station is about to reconnect. It may be answered or not, and
+    // has no other effect.
     for frame in [
         json!([2, "signed", "CertificateSigned", payload]),
         json!([2, "list", "GetInstalledCertificateIds", {}]),
@@ -225,7 +225,7 @@ fn lesson_42_78_a_certificate_that_comes_at_once_is_answered_before_the_station_
     station.terminate();
 }
 
-/// EVerest #2606: a value that an enumeration did not know, and nobody got an answer.
+/// EVerest #2606: a call with a value outside an enumeration got no answer.
 #[test]
 fn lesson_44_what_is_not_in_the_schema_is_answered_and_changes_nothing() {
     let stage = Stage::prepare();
@@ -275,7 +275,7 @@ fn lesson_44_what_is_not_in_the_schema_is_answered_and_changes_nothing() {
     station.terminate();
 }
 
-/// Waits for the station's answer to a frame that the package did not send.
+/// Waits for the station's answer to a frame that was not sent through the package.
 #[track_caller]
 fn answer_to(stage: &Stage, csms: &mut PythonCsms, id: &str) -> Value {
     loop {
@@ -284,7 +284,7 @@ fn answer_to(stage: &Stage, csms: &mut PythonCsms, id: &str) -> Value {
         if let Some(answer) = answer {
             return answer.message.clone();
         }
-        // A round trip: what the station sent before it has come by then.
+        // A round trip: everything that the station sent before it has arrived by then.
         listed(stage, csms, &[]);
     }
 }
@@ -323,7 +323,7 @@ fn lesson_49_one_event_for_each_episode_of_failures() {
     station.terminate();
 }
 
-/// EVerest #1662: nobody could tell from the log that the clock was off.
+/// EVerest #1662: the log did not show that the clock was wrong.
 #[test]
 fn lesson_50_the_log_tells_the_time_and_the_validity() {
     let stage = Stage::prepare();
@@ -333,7 +333,7 @@ fn lesson_50_the_log_tells_the_time_and_the_validity() {
     let station = stage.station();
     csms.wait_for(&stage, "knock");
     stage.wait_for_log("InvalidCsmsCertificate");
-    // Of the certificate, and of the clock.
+    // The times of the certificate and of the clock.
     let log = stage.log();
     assert!(log.contains("2021-01-01"), "{log}");
     let now = stage.openssl(&["x509", "-in", "server.pem", "-noout", "-startdate", "-dateopt", "iso_8601"]);
@@ -372,7 +372,7 @@ fn lesson_56_without_a_password_worth_the_name_the_station_does_not_start() {
     }
 }
 
-/// libevse-security (read): a private key in a log; shiv3 #94, #97: files that everybody could
+/// libevse-security (read): a private key in a log; shiv3 #94, #97: files that all users could
 /// read.
 #[test]
 fn lesson_57_58_no_secret_in_logs_and_no_file_for_everybody() {
@@ -397,8 +397,8 @@ fn lesson_57_58_no_secret_in_logs_and_no_file_for_everybody() {
     for secret in [PASSWORD, NEW, "test-pin", "PRIVATE KEY", encoded[0], encoded[1]] {
         assert!(!log.contains(secret), "{secret}");
     }
-    // A PIN that others can read is used, and warned of: secrets that orchestrators mount are often
-    // readable by the group.
+    // A PIN that others can read is used, with a warning: secrets that orchestrators mount are
+    // often readable by the group.
     assert!(log.lines().any(|line| line.contains("WARN") && line.contains("pin")), "{log}");
     for entry in fs::read_dir(stage.path("data")).expect("a folder") {
         let entry = entry.expect("an entry");
@@ -448,7 +448,7 @@ fn lesson_66_nothing_is_said_before_the_boot_is_accepted() {
     }
 }
 
-/// libocpp #1140, EVerest #2246: an answer that could not be read ended a thread.
+/// libocpp #1140, EVerest #2246: an answer that could not be parsed ended a thread.
 #[test]
 fn lesson_67_answers_that_cannot_be_read_end_nothing() {
     let stage = Stage::prepare();
@@ -466,16 +466,16 @@ fn lesson_67_answers_that_cannot_be_read_end_nothing() {
         assert_eq!(csms.call(&stage, "TriggerMessage", heartbeat.clone())["status"], "Accepted");
         csms.wait_for(&stage, "Heartbeat");
     }
-    // Nor an answer to nothing that was asked.
+    // Answers without a matching request do not end it either.
     for text in [r#"[3,"nobody",{}]"#, r#"[4,"nobody","InternalError","",{}]"#, "[3]", "[]", "{}", "5"] {
         csms.tell(&stage, json!({ "send": text }), "sent");
     }
-    // On the same connection, both directions still work.
+    // Both directions still work on the same connection.
     assert_eq!(csms.call(&stage, "TriggerMessage", heartbeat)["status"], "Accepted");
     csms.wait_for(&stage, "Heartbeat");
     assert_eq!(csms.count("connection"), 0);
-    // A request whose answer cannot be read has arrived, and is sent again when no certificate
-    // comes (A02.FR.17).
+    // A request whose answer cannot be parsed has arrived. It is sent again if no certificate
+    // arrives (A02.FR.17).
     set(&stage, &mut csms, "SecurityCtrlr", "CertSigningWaitMinimum", "1");
     csms.behave_once(&stage, "SignCertificate", json!({ "raw": r#"[3,"$ID",{"status":"Perhaps"}]"# }));
     let first = csr(&stage, &mut csms, "SignChargingStationCertificate");
@@ -484,14 +484,14 @@ fn lesson_67_answers_that_cannot_be_read_end_nothing() {
     station.terminate();
 }
 
-/// The lists in `main.rs` name tests that there are, in the files that they name.
+/// The tests in the lists of `main.rs` exist, in the files that the lists name.
 #[test]
 fn the_lists_name_tests_that_there_are() {
     let mut cases = Vec::new();
     let mut checked = 0;
     for item in items(include_str!("main.rs")) {
         let (about, tests) = item.split_once(": `").expect("what it is about, and tests");
-        // A mistake of another stack says where it was seen; the others are test cases.
+        // A mistake of another stack names where it was seen; the other items are test cases.
         let is_case = !about.contains(" (seen in ");
         if is_case {
             cases.push(about.to_owned());
@@ -503,7 +503,7 @@ fn the_lists_name_tests_that_there_are() {
             let text =
                 fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             assert!(text.contains(&format!("#[test]\nfn {name}() {{")), "there is no test {test}");
-            // A test bears the number of the case that it shows.
+            // The name of a test contains the number of its case.
             if is_case {
                 assert!(name.contains(&about.to_lowercase()), "{test}");
             }
@@ -513,7 +513,7 @@ fn the_lists_name_tests_that_there_are() {
     assert!(cases.len() > 35 && checked > 80, "{} cases, {checked} tests", cases.len());
 }
 
-/// The items of the lists in the documentation of a module, each in one line.
+/// The items of the lists in the documentation of a module, one line each.
 fn items(text: &str) -> Vec<String> {
     let mut items: Vec<String> = Vec::new();
     for line in text.lines() {

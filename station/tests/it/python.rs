@@ -1,4 +1,4 @@
-//! A running CSMS in Python: what it is told to do, and what it reports.
+//! A running CSMS in Python: the commands to it, and its reports.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{PASSWORD, PATIENCE, Process, Stage};
 
-/// The running Python CSMS and what it reports.
+/// The running Python CSMS and its reports.
 pub(crate) struct PythonCsms {
     pub(crate) port: u64,
     process: Process,
@@ -22,15 +22,15 @@ pub(crate) struct PythonCsms {
     waiting: Vec<Value>,
 }
 
-/// A frame as the CSMS has sent or received it.
+/// A frame that the CSMS has sent or received.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
-    /// By the CSMS's monotonic clock.
+    /// The time by the CSMS's monotonic clock.
     pub(crate) at: Duration,
     /// Counts from 1.
     pub(crate) connection: u64,
     pub(crate) from: Sender,
-    /// `Null` at the begin and the end of a connection, and where it is no JSON.
+    /// `Null` at the beginning and the end of a connection, and if the frame is not JSON.
     pub(crate) message: Value,
 }
 
@@ -38,14 +38,14 @@ pub(crate) struct Frame {
 pub(crate) enum Sender {
     Station,
     Csms,
-    /// The connection stands.
+    /// The connection is up.
     Begin,
     /// The connection has ended.
     End,
 }
 
 impl PythonCsms {
-    /// Starts it with the server certificate `server`, and returns it when it listens.
+    /// Starts the CSMS with the server certificate `server`, and returns when it listens.
     pub(crate) fn start(stage: &Stage, server: &str, options: &[&str]) -> Self {
         let python = std::env::var("OCPP_PYTHON")
             .expect("OCPP_PYTHON is not set; run the tests with `cargo xtask test`");
@@ -69,7 +69,7 @@ impl PythonCsms {
         csms
     }
 
-    /// The result of the next step of this name; steps of other names are kept for their own turn.
+    /// The result of the next step of this name; steps of other names are kept for later calls.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, stage: &Stage, step: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
@@ -82,13 +82,13 @@ impl PythonCsms {
                 let python = fs::read_to_string(stage.path("python.log")).unwrap_or_default();
                 panic!("step `{step}` was not reached: {:#?}\n{python}\n{}", self.waiting, stage.log());
             };
-            // The package judges what the station says by the schemas.
+            // The package checks the station's messages against the schemas.
             assert_ne!(line["step"], "violation", "{}\n{}", line["result"], stage.log());
             self.waiting.push(line);
         }
     }
 
-    /// Waits for the steps of this name until one of them is as it should be.
+    /// Waits for a step of this name that `wanted` accepts.
     #[track_caller]
     pub(crate) fn wait_until(&mut self, stage: &Stage, step: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
@@ -99,7 +99,7 @@ impl PythonCsms {
         }
     }
 
-    /// Has the operator's CSMS call the station, and returns the answer, which is valid against its
+    /// Makes the operator's CSMS call the station. Returns the answer, which is valid against its
     /// schema.
     #[track_caller]
     pub(crate) fn call(&mut self, stage: &Stage, action: &str, payload: Value) -> Value {
@@ -108,31 +108,31 @@ impl PythonCsms {
         answer
     }
 
-    /// Has the operator's CSMS accept another password from now on.
+    /// Makes the operator's CSMS accept another password from now on.
     pub(crate) fn accept_password(&mut self, stage: &Stage, password: &str) {
         self.tell(stage, json!({ "password": password }), "password");
     }
 
-    /// How the operator's CSMS answers a request of the station from now on; see
+    /// Sets how the operator's CSMS answers a request of the station from now on; see
     /// `python_operator.py`.
     pub(crate) fn behave(&mut self, stage: &Stage, action: &str, behaviour: Value) {
         self.tell(stage, json!({ "behave": action, "as": behaviour }), "behave");
     }
 
-    /// As [`PythonCsms::behave`], once.
+    /// Like [`PythonCsms::behave`], once.
     pub(crate) fn behave_once(&mut self, stage: &Stage, action: &str, behaviour: Value) {
         self.tell(stage, json!({ "behave": action, "as": behaviour, "times": 1 }), "behave");
     }
 
-    /// Has a certificate made; see `python_pki.py` for what can be wanted. `pem`, `serial` and
-    /// `csr` tell of it.
+    /// Issues a certificate; see `python_pki.py` for the options. The members `pem`, `serial` and
+    /// `csr` describe it.
     #[track_caller]
     pub(crate) fn issue(&mut self, stage: &Stage, wanted: Value) -> Value {
         self.tell(stage, json!({ "issue": wanted }), "issued")
     }
 
-    /// The hash data of a certificate under its issuer, both named by their files, as the CSMS
-    /// computes them.
+    /// The hash data of a certificate and its issuer, as the CSMS computes them. Both are named by
+    /// their files.
     pub(crate) fn hash_data(
         &mut self,
         stage: &Stage,
@@ -149,12 +149,12 @@ impl PythonCsms {
         self.tell(stage, json!({ "listen": server }), "listening").as_u64().expect("a port")
     }
 
-    /// Presents the server certificate `server` to who connects from now on.
+    /// Presents the server certificate `server` to every new connection.
     pub(crate) fn present(&mut self, stage: &Stage, port: u64, server: &str) {
         self.tell(stage, json!({ "present": server, "port": port }), "presented");
     }
 
-    /// Tells the operator's CSMS something, and waits until it has done it.
+    /// Sends a command to the operator's CSMS, and waits until it has been carried out.
     #[track_caller]
     pub(crate) fn tell(&mut self, stage: &Stage, command: Value, step: &str) -> Value {
         writeln!(self.input, "{command}").expect("it reads");
@@ -167,7 +167,7 @@ impl PythonCsms {
         frames.as_array().expect("a list").iter().map(Frame::read).collect()
     }
 
-    /// How many steps of this name wait for their turn.
+    /// How many steps of this name have not been taken yet.
     pub(crate) fn count(&self, step: &str) -> usize {
         self.waiting.iter().filter(|line| line["step"] == step).count()
     }
@@ -199,7 +199,7 @@ impl Frame {
         self.from == from && self.message[0] == 2 && self.message[2] == action
     }
 
-    /// Whether it answers `call`.
+    /// Whether it is the answer to `call`.
     pub(crate) fn answers(&self, call: &Self) -> bool {
         self.from != call.from
             && self.connection == call.connection
@@ -208,7 +208,7 @@ impl Frame {
     }
 }
 
-/// The steps that a process reports, a JSON line each.
+/// The steps that a process reports, one JSON line each.
 fn lines_of(child: &mut Child) -> mpsc::Receiver<Value> {
     let output = BufReader::new(child.stdout.take().expect("is piped"));
     let (sender, lines) = mpsc::sync_channel(1024);

@@ -1,26 +1,26 @@
-"""A CSMS on the package `ocpp` that does what it is told, one JSON object a line on standard input, each answered by a step:
+"""A CSMS on the package `ocpp` that reads its commands from standard input, one JSON object per line, and answers each with a step:
 
-{"action": …, "payload": …}     a call; `answer` is what came, or {"error": …}
-{"password": …}                 the password that counts from now on
+{"action": …, "payload": …}     a call; `answer` is the answer, or {"error": …}
+{"password": …}                 the password that is accepted from now on
 {"passwordHex": …}              the same, as bytes (AuthorizationKey of OCPP 1.6)
-{"behave": ACTION, "as": …}     how to answer a request of the station from now on, `times` of them where that is given:
+{"behave": ACTION, "as": …}     how to answer a request of the station from now on, `times` of them if that is given:
                                 null: as usual; "silent": not at all; {"payload": …}, {"error": CODE, "raw": TEXT with $ID}
 {"issue": …}                    a certificate, see python_pki.py
 {"hash": …}                     the hash data of a certificate, see python_pki.py
 {"listen": NAME, "port": …}     on a further port, with NAME.pem and NAME.key as server certificate
 {"present": NAME, "port": …}    another server certificate on a port, for connections from now on
 {"shut": PORT}                  stop listening there, and close its connections
-{"refuse": [SERIAL, …]}         HTTP 403 for who comes with one of these certificates; "all" for any
-{"deny": [PORT, …]}             HTTP 503 for whoever comes there
-{"trust": NAME}                 clients may have certificates of this root too
+{"refuse": [SERIAL, …]}         HTTP 403 for clients with one of these certificates; "all" for any
+{"deny": [PORT, …]}             HTTP 503 for clients of this port
+{"trust": NAME}                 clients may also have certificates under this root
 {"close": true}                 close the connection to the station
 {"send": TEXT}                  send a frame as it is
 {"frames": true}                all frames so far, each with its time
 
 A request of the station is a step with the name of its action and its payload, a connection the step `connection`.
 
-The package checks requests and answers of both sides against their schemas; what breaks one is told as the step `violation`.
-Prints one JSON line per step: {"step": …, "result": …, "at": seconds of a monotonic clock}. The caller judges them.
+The package checks requests and answers of both sides against their schemas; a violation is reported as the step `violation`.
+Prints one JSON line per step: {"step": …, "result": …, "at": seconds of a monotonic clock}. The caller checks them.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def timestamp():
 
 
 class Csms:
-    """What this CSMS does, and what it has seen."""
+    """The behaviour of this CSMS, and its observations."""
 
     def __init__(self, arguments):
         self.arguments = arguments
@@ -150,8 +150,8 @@ class Csms:
         try:
             await station.start()
         except ConnectionClosed as closed:
-            # The package gives up where it cannot answer any more; what the station said before it
-            # closed counts.
+            # The package stops if it cannot answer any more. The messages that the station sent
+            # before it closed are still handled.
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     message = await connection.recv()
@@ -166,7 +166,7 @@ class Csms:
     # Answers
 
     async def behave(self, connection, number, text):
-        """Whether a frame was dealt with here, in a way that the package would not."""
+        """Whether the frame was handled here, in a way that the package does not support."""
         with contextlib.suppress(ValueError, IndexError, TypeError):
             frame = json.loads(text)
             behaviour = self.behaviours.get(frame[2]) if frame[0] == MessageType.Call else None
@@ -182,7 +182,7 @@ class Csms:
         return False
 
     def used(self, action):
-        """The behaviour for an action, and one less of its times."""
+        """Returns the behaviour for an action, and decrements its `times`."""
         behaviour = self.behaviours.get(action)
         if behaviour is None:
             return None
@@ -223,7 +223,7 @@ class Csms:
         return {"status": "Accepted"}
 
     async def on_GetCertificateStatus(self, payload):
-        """M06: asks the responder that the station names, and passes on what it says."""
+        """M06: asks the responder that the station names, and returns its response."""
         data = payload["ocsp_request_data"]
         request = urllib.request.Request(
             data["responder_url"], python_pki.ocsp_request(data), {"Content-Type": "application/ocsp-request"}

@@ -1,4 +1,4 @@
-"""Certificates as an authority makes them, right and wrong, and an OCSP responder for them; all by `cryptography`."""
+"""Valid and invalid certificates of an authority, and an OCSP responder for them; all with `cryptography`."""
 
 import datetime
 import http.server
@@ -31,7 +31,7 @@ def load(name):
 
 
 def describe(csr):
-    """What a CSR asks for."""
+    """The content of a CSR."""
     key = csr.public_key()
     return {
         "valid": csr.is_signature_valid,
@@ -49,16 +49,16 @@ def key_fingerprint(key):
 
 
 def issue(wanted, responder=None):
-    """Makes a certificate; what is wanted:
+    """Issues a certificate; the options:
 
-    csr        the request, PEM; without it the authority makes a key of its own, and `file` gets it
-    issuer     the authority, by the name of its files; without it the certificate signs itself
+    csr        the request, PEM; without it the authority generates a key and writes it to `file`
+    issuer     the authority, by the name of its files; without it the certificate is self-signed
     subject    {"CN": …, "O": …}; default: that of the request
     from, to   the validity, in seconds from now; default: five minutes ago, in a day
     ca         it is a certification authority
     keyUsage   "none": without the extension; "agreement": without digitalSignature
-    ocsp       the path of its OCSP URL, at the responder of this process; without it, it has none
-    revoked    the responder says so
+    ocsp       the path of its OCSP URL, at the responder of this process; without it the certificate has none
+    revoked    the responder reports it as revoked
     file       write it to FILE.pem
     chain      names of files that follow it in the PEM text
     """
@@ -121,7 +121,7 @@ def issue(wanted, responder=None):
 
 
 class Responder:
-    """An OCSP responder (RFC 6960) over HTTP, for what was issued with its URL."""
+    """An OCSP responder (RFC 6960) over HTTP, for certificates that were issued with its URL."""
 
     def __init__(self):
         self.issued = {}
@@ -148,7 +148,7 @@ class Responder:
         self.issued[certificate.serial_number] = (certificate, issuer, issuer_key, revoked)
 
     def answer(self, request):
-        """Signed by the issuer; `unauthorized` where this responder does not know the certificate, or the hashes are not its issuer's."""
+        """Signed by the issuer; `unauthorized` if this responder does not know the certificate, or if the hashes are not its issuer's."""
         certificate, issuer, issuer_key, revoked = self.issued.get(request.serial_number, [None] * 4)
         if certificate is None or not is_of(request, issuer):
             refusal = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.UNAUTHORIZED)
@@ -189,7 +189,7 @@ def key_bits(certificate):
 
 
 def hash_data(wanted):
-    """The certificate hash data of `certificate` under `issuer`, by the names of their files, as OCPP wants them."""
+    """The certificate hash data of `certificate` under `issuer`, by the names of their files, as OCPP defines them."""
     certificate, issuer = (
         x509.load_pem_x509_certificate(pathlib.Path(f"{wanted[name]}.pem").read_bytes()) for name in ("certificate", "issuer")
     )

@@ -1,4 +1,4 @@
-//! A renewal that somebody at the station asks for (A03), and what the command tells of it.
+//! A renewal that an operator starts at the station (A03), and the output of the command.
 
 use std::{
     fs,
@@ -61,7 +61,7 @@ fn a02_fr_12_renew_fails_where_the_csms_rejects_the_request() {
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(text.contains("station: the CSMS rejected the request"), "{text}");
     assert!(error.contains("no certificate has come"), "{error}");
-    // Its key goes right after the end is told.
+    // The key is destroyed after the end is reported.
     stage.wait_until("nothing waits", || stage.inventory().pending.is_empty());
     station.terminate();
 }
@@ -69,7 +69,7 @@ fn a02_fr_12_renew_fails_where_the_csms_rejects_the_request() {
 #[test]
 fn a_renewal_without_a_connection_survives_a_crash_and_is_sent_later() {
     let stage = Stage::prepare();
-    // Nobody listens there.
+    // No CSMS is listening there.
     stage.configure(1);
     let station = stage.station();
     stage.wait_until("the socket", || stage.command(&["status"]).output().expect("starts").status.success());
@@ -174,12 +174,12 @@ fn a02_one_request_for_each_secc_and_its_chain_in_the_inventory() {
     let [secc] = inventory.vehicle.as_slice() else { panic!("{inventory:?}") };
     assert!(secc.certificate.subject.contains("CN=SECC-B") && secc.in_use);
     assert_eq!(secc.children.len(), 1);
-    // As it was signed, but for line ends.
+    // The chain as it was signed, apart from line ends.
     let signed = station_store::Certificate::chain_from_pem(chain["pem"].as_str().expect("PEM"), 2);
     let kept = station_store::Certificate::chain_from_pem(&secc.chain_pem, 2);
     assert!(kept.is_ok_and(|kept| signed.is_ok_and(|signed| signed == kept)));
     assert!(secc.children[0].subject.contains("CN=V2G Sub") && secc.children[0].hash_data.is_some());
-    // The other SECC's request waits on; that of before goes right after the end is told.
+    // The other SECC's request still waits; the former one is removed after the end is reported.
     stage.wait_until("one request waits", || stage.inventory().pending.len() == 1);
     assert_eq!(stage.inventory().pending[0].common_name.as_deref(), Some("SECC-A"));
     let text = stage.plain_command(&["inventory"]).output().expect("starts").stdout;

@@ -1,5 +1,5 @@
-//! Certificates that the station asks for again, by itself, and for vehicles (A02, A03, M06), on
-//! the program.
+//! Certificates that the station requests again, by itself, and for vehicles (A02, A03, M06), with
+//! the real program.
 
 use std::{
     fs,
@@ -34,15 +34,15 @@ fn requests(stage: &Stage, csms: &mut PythonCsms) -> Vec<Frame> {
     frames.into_iter().filter(|frame| frame.is_call(Sender::Station, "SignCertificate")).collect()
 }
 
-/// A certificate that ends in a minute is in the last third of its life at once, and one is asked
-/// for without a trigger.
+/// A certificate that expires in one minute is in the last third of its life at once, and is
+/// renewed without a trigger.
 #[test]
 fn a03_fr_02_a_certificate_is_renewed_before_it_expires() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted(&stage);
     let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
-    // The first renewal would come an hour after a certificate at the earliest: the station has to
-    // start anew.
+    // The first renewal comes an hour after a certificate at the earliest: the station must
+    // restart.
     let wanted = json!({ "csr": request["csr"], "issuer": "ca", "from": -3600, "to": 600 });
     let issued = csms.issue(&stage, wanted);
     signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
@@ -58,7 +58,7 @@ fn a03_fr_02_a_certificate_is_renewed_before_it_expires() {
     assert!(stage.inventory().pending.is_empty());
 }
 
-/// F06.FR.10, A02.FR.17: killed while the request waits, the station goes on where it was.
+/// F06.FR.10, A02.FR.17: killed while the request waits, the station continues from there.
 #[test]
 fn a02_fr_17_a_wait_goes_on_after_a_crash_with_the_same_request() {
     let stage = Stage::prepare();
@@ -71,13 +71,13 @@ fn a02_fr_17_a_wait_goes_on_after_a_crash_with_the_same_request() {
     let station = stage.station();
     assert_eq!(csms.wait_for(&stage, "SignCertificate"), first);
     let sent = requests(&stage, &mut csms);
-    // By the system's clock, which is not the CSMS's monotonic one.
+    // Measured by the system's clock, which is not the CSMS's monotonic one.
     assert!(sent[1].at - sent[0].at >= Duration::from_millis(2_900), "{sent:?}");
     station.terminate();
 }
 
-/// A02.FR.19: a CSMS that has accepted request after request and answered none has filled the
-/// store; a trigger is the only way on, over a restart too, and is served.
+/// A02.FR.19: a CSMS that has accepted many requests and answered none has filled the store. Only a
+/// trigger can begin a new request. It is served, even after a restart.
 #[test]
 fn a02_fr_19_a_trigger_is_served_though_the_store_is_full_of_requests() {
     let stage = Stage::prepare();
@@ -88,7 +88,7 @@ fn a02_fr_19_a_trigger_is_served_though_the_store_is_full_of_requests() {
     for number in 0..MAX_PENDING {
         let new = NewPending::new(format!("pkcs11:object=filler-{number}"), CertificateSigningUse::V2g);
         let id = store.begin_pending(&new.common_name(format!("SECC-{number}"))).expect("room");
-        // A SubjectPublicKeyInfo of P-256, each with another point.
+        // A SubjectPublicKeyInfo of P-256, each with a different point.
         let mut spki = P256_BEFORE_THE_POINT.to_vec();
         spki.extend(std::iter::repeat_n(u8::try_from(number).expect("small"), 64));
         store.complete_pending(id, &spki, "a CSR").expect("completed");
@@ -146,7 +146,7 @@ fn a02_v2g_one_request_for_each_secc_and_no_reconnect() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted_with(&stage, VEHICLES);
     vehicle_pki(&stage, &mut csms);
-    // EVSE 2 only.
+    // For EVSE 2 only.
     let trigger = |evse: Value| {
         let mut payload = json!({ "requestedMessage": "SignV2GCertificate" });
         if !evse.is_null() {
@@ -169,7 +169,7 @@ fn a02_v2g_one_request_for_each_secc_and_no_reconnect() {
         csms.wait_for(&stage, "GetCertificateStatus");
     }
     stage.wait_until("three statuses", || stage.log().matches("status=Good").count() == 3);
-    // No such EVSE; and without an EVSE both.
+    // There is no such EVSE. Without an EVSE, both are meant.
     assert_eq!(csms.call(&stage, "TriggerMessage", trigger(json!(7)))["status"], "Rejected");
     assert_eq!(csms.call(&stage, "TriggerMessage", trigger(Value::Null))["status"], "Accepted");
     let mut names = Vec::new();
@@ -204,7 +204,7 @@ fn a02_fr_21_pnc_is_off_until_the_next_start_where_no_certificate_is_signed() {
     station.terminate();
 }
 
-/// The station holds a root that the one before it has signed, and its CSMS presents a certificate
+/// The station holds a root that the root before it has signed. Its CSMS presents a certificate
 /// under either.
 fn second_root(stage: &Stage) -> (PythonCsms, crate::stage::Process) {
     let (mut csms, station) = booted_with(stage, "\n[certificates]\nadditional_root_check = true\n");
@@ -216,8 +216,8 @@ fn second_root(stage: &Stage) -> (PythonCsms, crate::stage::Process) {
     (csms, station)
 }
 
-/// M05.FR.15, .16: on the way to another CSMS the new root counts, on the way back the old one,
-/// also over a restart.
+/// M05.FR.15, .16: the new root applies on the way to another CSMS, the old root on the way back,
+/// also across a restart.
 #[test]
 fn m05_fr_16_tc_b_47_back_from_a_migration_by_the_old_root() {
     let stage = Stage::prepare();
@@ -237,7 +237,7 @@ fn m05_fr_16_tc_b_47_back_from_a_migration_by_the_old_root() {
     let communication = json!({ "name": "OCPPCommCtrlr" });
     set(&stage, &mut csms, communication.clone(), "NetworkProfileConnectionAttempts", "2");
     set(&stage, &mut csms, communication, "NetworkConfigurationPriority", "2,1");
-    // Those of before.
+    // Discards the earlier attempts.
     let knocks = |csms: &mut PythonCsms| {
         (0..csms.count("knock")).map(|_| csms.wait_for(&stage, "knock")).collect::<Vec<_>>()
     };
@@ -245,13 +245,13 @@ fn m05_fr_16_tc_b_47_back_from_a_migration_by_the_old_root() {
     assert_eq!(csms.call(&stage, "Reset", json!({ "type": "OnIdle" }))["status"], "Accepted");
     csms.wait_until(&stage, "BootNotification", |boot| boot["reason"] == "RemoteReset");
     assert_eq!(listed(&stage, &mut csms, &["CSMSRootCertificate"]).len(), 2);
-    // The new CSMS had its attempts, and the old one was not asked to prove itself by the new root.
+    // The new CSMS had its attempts, and the old one did not have to be proved by the new root.
     assert_eq!(knocks(&mut csms), [json!(other), json!(other), json!(csms.port)]);
     station.terminate();
 }
 
-/// A00.FR.807, B02.FR.02: a station that is Pending is given its certificate, and nothing else is
-/// sent meanwhile.
+/// A00.FR.807, B02.FR.02: a station that is Pending gets its certificate, and sends nothing else
+/// meanwhile.
 #[test]
 fn a00_fr_807_a_pending_station_sends_the_request_that_was_triggered() {
     let stage = Stage::prepare();
@@ -265,7 +265,7 @@ fn a00_fr_807_a_pending_station_sends_the_request_that_was_triggered() {
     csms.wait_for(&stage, "BootNotification");
     renewed(&stage, &mut csms);
     csms.wait_for(&stage, "BootNotification");
-    // What happened before was reported only now (B01.FR.08).
+    // Earlier events are reported only now (B01.FR.08).
     csms.wait_for(&stage, "SecurityEventNotification");
     let frames = csms.frames(&stage);
     let mut said = frames.iter().filter(|frame| frame.from == Sender::Station && frame.message[0] == 2);
@@ -277,8 +277,8 @@ fn a00_fr_807_a_pending_station_sends_the_request_that_was_triggered() {
     station.terminate();
 }
 
-/// One certificate for the connection and for vehicles: asked for without a type, connected with,
-/// and listed.
+/// One certificate for the connection and for vehicles: requested without a type, used for the
+/// connection, and listed.
 #[test]
 fn a02_fr_13_a_certificate_for_both_uses() {
     let stage = Stage::prepare();
@@ -296,7 +296,7 @@ fn a02_fr_13_a_certificate_for_both_uses() {
     station.terminate();
 }
 
-/// Neighbours that use OpenSSL see the roots in files, which follow every change.
+/// Neighbours that use OpenSSL get the roots in files, which follow every change.
 #[test]
 fn trust_bundles_follow_the_roots() {
     let stage = Stage::prepare();
@@ -313,7 +313,7 @@ fn trust_bundles_follow_the_roots() {
     station.terminate();
 }
 
-/// Where SoftHSM keeps the station's token.
+/// The folder in which SoftHSM keeps the station's token.
 fn token_folder(stage: &Stage) -> PathBuf {
     let configuration = std::env::var_os("SOFTHSM2_CONF").expect("run the tests with `cargo xtask test`");
     let text = fs::read_to_string(configuration).expect("reads");
@@ -328,15 +328,15 @@ fn token_folder(stage: &Stage) -> PathBuf {
     tokens.map(|entry| entry.expect("an entry").path()).find(is_ours).expect("the station's token")
 }
 
-/// F06.FR.10: the trigger was accepted while the token was away; when it is back, the request
-/// follows.
+/// F06.FR.10: the trigger was accepted while the token was absent. The request follows when the
+/// token is back.
 #[test]
 fn f06_fr_10_a_token_that_comes_back_keeps_the_promise() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted(&stage);
     set(&stage, &mut csms, json!({ "name": "SecurityCtrlr" }), "CertSigningWaitMinimum", "2");
     let folder = token_folder(&stage);
-    // Out of the folder where SoftHSM looks for tokens.
+    // Moves it out of the folder in which SoftHSM looks for tokens.
     let elsewhere = folder.parent().and_then(Path::parent).expect("a folder above");
     let away = elsewhere.join(folder.file_name().expect("a name"));
     fs::rename(&folder, &away).expect("moved away");

@@ -1,15 +1,15 @@
-//! The states from which the test cases of Part 6 start, and the steps that many of them take.
+//! The states in which the test cases of Part 6 start, and the steps that many of them share.
 
 use serde_json::{Value, json};
 
 use crate::stage::{Process, PythonCsms, Stage};
 
-/// A station that has booted, by its password, and its CSMS.
+/// A station that has booted with its password, and its CSMS.
 pub(crate) fn booted(stage: &Stage) -> (PythonCsms, Process) {
     booted_with(stage, "")
 }
 
-/// As [`booted`], with more sections in the configuration.
+/// Like [`booted`], with more sections in the configuration.
 pub(crate) fn booted_with(stage: &Stage, sections: &str) -> (PythonCsms, Process) {
     let mut csms = stage.operator();
     stage.configure_more(csms.port, sections);
@@ -32,13 +32,13 @@ pub(crate) fn renewed(stage: &Stage, csms: &mut PythonCsms) -> String {
     issued["serial"].as_str().expect("a number").to_owned()
 }
 
-/// Has the station make a CSR, and returns its SignCertificate.
+/// Makes the station generate a CSR, and returns its SignCertificate.
 #[track_caller]
 pub(crate) fn csr(stage: &Stage, csms: &mut PythonCsms, trigger: &str) -> Value {
     csr_of(stage, csms, json!({ "requestedMessage": trigger }))
 }
 
-/// As [`csr`], by a whole TriggerMessage.
+/// Like [`csr`], with a whole TriggerMessage.
 #[track_caller]
 pub(crate) fn csr_of(stage: &Stage, csms: &mut PythonCsms, trigger: Value) -> Value {
     let answer = csms.call(stage, "TriggerMessage", trigger);
@@ -46,21 +46,21 @@ pub(crate) fn csr_of(stage: &Stage, csms: &mut PythonCsms, trigger: Value) -> Va
     csms.wait_for(stage, "SignCertificate")
 }
 
-/// Sends what was issued, and returns the station's answer.
+/// Sends the issued certificate, and returns the station's answer.
 #[track_caller]
 pub(crate) fn signed(stage: &Stage, csms: &mut PythonCsms, issued: &Value, use_: &str) -> Value {
     let payload = json!({ "certificateChain": issued["pem"], "certificateType": use_ });
     csms.call(stage, "CertificateSigned", payload)
 }
 
-/// Has the station install the root in `NAME.pem`, and returns the answer.
+/// Makes the station install the root in `NAME.pem`, and returns the answer.
 #[track_caller]
 pub(crate) fn install(stage: &Stage, csms: &mut PythonCsms, use_: &str, name: &str) -> Value {
     let pem = std::fs::read_to_string(stage.path(&format!("{name}.pem"))).expect("reads");
     csms.call(stage, "InstallCertificate", json!({ "certificateType": use_, "certificate": pem }))
 }
 
-/// What the station lists of these types, none for all of them.
+/// The station's list of these types; an empty slice selects all types.
 #[track_caller]
 pub(crate) fn listed(stage: &Stage, csms: &mut PythonCsms, types: &[&str]) -> Vec<Value> {
     let payload = if types.is_empty() { json!({}) } else { json!({ "certificateType": types }) };
@@ -86,7 +86,7 @@ pub(crate) fn delete(stage: &Stage, csms: &mut PythonCsms, hash: &Value) -> Valu
     csms.call(stage, "DeleteCertificate", json!({ "certificateHashData": hash }))
 }
 
-/// Sets a variable, which the station accepts.
+/// Sets a variable; the station accepts the value.
 #[track_caller]
 pub(crate) fn set(stage: &Stage, csms: &mut PythonCsms, component: &str, variable: &str, value: &str) {
     let data = json!({ "component": { "name": component }, "variable": { "name": variable }, "attributeValue": value });

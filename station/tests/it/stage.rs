@@ -20,12 +20,12 @@ pub(crate) const PASSWORD: &str = "correct-horse-battery";
 pub(crate) struct Stage {
     folder: tempfile::TempDir,
     token: String,
-    /// Of the station.
+    /// The environment of the station.
     environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Stage {
-    /// Makes the station's token, the operator's root, and a server certificate for localhost.
+    /// Creates the station's token, the operator's root, and a server certificate for localhost.
     pub(crate) fn prepare() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let token = folder.path().file_name().expect("a name").to_string_lossy().into_owned();
@@ -43,8 +43,8 @@ impl Stage {
         stage
     }
 
-    /// As [`Stage::prepare`], with a token that has one fault: SoftHSM behind the module that the
-    /// tests of `signer-pkcs11` have for that.
+    /// Like [`Stage::prepare`], with a token that has one fault. The module is SoftHSM behind the
+    /// test module of `signer-pkcs11` for faults.
     pub(crate) fn prepare_with_fault(fault: &str) -> Self {
         let mut stage = Self::prepare();
         let shim = stage.path("shim.so");
@@ -141,7 +141,7 @@ impl Stage {
         self.openssl(&[&sign[..], &files, dates].concat());
     }
 
-    /// Writes the station's configuration for a CSMS at `port` and installs the operator's root, as
+    /// Writes the station's configuration for a CSMS at `port`, and installs the operator's root as
     /// the factory does.
     pub(crate) fn configure(&self, port: u64) {
         self.configure_with("station.toml", port, &self.token_uri());
@@ -149,7 +149,7 @@ impl Stage {
         assert!(provision.status.success(), "{}", String::from_utf8_lossy(&provision.stderr));
     }
 
-    /// As [`Stage::configure`], with more sections.
+    /// Like [`Stage::configure`], with more sections.
     pub(crate) fn configure_more(&self, port: u64, sections: &str) {
         self.configure(port);
         let file = self.path("station.toml");
@@ -199,7 +199,7 @@ impl Stage {
         self.station_that_logs("info")
     }
 
-    /// Starts the agent, with `RUST_LOG` as given.
+    /// Starts the agent with this value of `RUST_LOG`.
     pub(crate) fn station_that_logs(&self, what: &str) -> Process {
         let log = fs::File::options().create(true).append(true).open(self.path("log")).expect("a log");
         let mut command = self.command(&["run"]);
@@ -207,7 +207,7 @@ impl Stage {
         Process(command.spawn().expect("starts"))
     }
 
-    /// Starts the agent with a clock of its own, which is so many seconds ahead of the right one
+    /// Starts the agent with a clock of its own, which is `ahead` seconds ahead of the right one
     /// until [`Stage::set_clock`].
     pub(crate) fn station_with_clock(&self, ahead: i64) -> Process {
         self.set_clock(ahead);
@@ -226,7 +226,7 @@ impl Stage {
         Process(command.stdout(Stdio::null()).stderr(log).spawn().expect("starts"))
     }
 
-    /// Moves the clock of the running agent: so many seconds ahead of the right one.
+    /// Moves the clock of the running agent to `ahead` seconds ahead of the right one.
     pub(crate) fn set_clock(&self, ahead: i64) {
         fs::write(self.path("clock.new"), format!("{ahead:+}")).expect("writes");
         fs::rename(self.path("clock.new"), self.path("clock")).expect("renames");
@@ -242,7 +242,7 @@ impl Stage {
         self.wait_until(text, || self.log().contains(text));
     }
 
-    /// Waits until something holds.
+    /// Waits until `holds` returns true.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
@@ -252,19 +252,19 @@ impl Stage {
         }
     }
 
-    /// What the station holds, of the agent if it runs.
+    /// The station's inventory, from the agent if it is running.
     pub(crate) fn inventory(&self) -> Inventory {
         let output = self.command(&["inventory"]).output().expect("starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
-    /// Starts the Python CSMS that does what [`PythonCsms::call`] tells it.
+    /// Starts the Python CSMS, which carries out the commands of [`PythonCsms::call`].
     pub(crate) fn operator(&self) -> PythonCsms {
         self.operator_presenting("server")
     }
 
-    /// As [`Stage::operator`], with another server certificate.
+    /// Like [`Stage::operator`], with another server certificate.
     pub(crate) fn operator_presenting(&self, server: &str) -> PythonCsms {
         PythonCsms::start(self, server, &[])
     }
@@ -300,7 +300,7 @@ impl Stage {
     }
 }
 
-/// When a certificate is valid.
+/// The validity of a certificate.
 #[derive(Clone, Copy)]
 pub(crate) enum Validity {
     Now,
@@ -326,7 +326,7 @@ impl Process {
         self.0.wait().expect("ended");
     }
 
-    /// SIGTERM; the process has to end in order.
+    /// SIGTERM; the process must end in an orderly way.
     pub(crate) fn terminate(mut self) {
         kill_process(Pid::from_child(&self.0), Signal::TERM).expect("it runs");
         let status = self.0.wait().expect("ended");
@@ -336,15 +336,15 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only where the process has ended already.
+        // Both fail only if the process has already ended.
         drop(self.0.kill());
         drop(self.0.wait());
     }
 }
 
-/// The longest wait for a step; only a test that fails waits that long.
+/// The longest wait for a step; only a failing test waits that long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What `openssl ca` needs to know.
+/// The configuration of `openssl ca`.
 const CA_CONFIGURATION: &str = "[ca]\ndefault_ca = only\n[only]\ndatabase = index.txt\nnew_certs_dir = .\nrand_serial = yes\n\
     default_md = sha256\npolicy = any\n[any]\norganizationName = supplied\ncommonName = supplied\n";

@@ -1,4 +1,4 @@
-//! What an operator gets wrong before the first connection.
+//! Mistakes of an operator before the first connection.
 
 use std::fs;
 

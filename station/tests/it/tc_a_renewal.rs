@@ -1,4 +1,4 @@
-//! The station's certificate, renewed (A02): TC_A_11, TC_A_14, TC_A_15, TC_A_23; and TC_F_27.
+//! The renewal of the station's certificate (A02): TC_A_11, TC_A_14, TC_A_15, TC_A_23; and TC_F_27.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn tc_a_11_renew_the_station_certificate() {
     let (mut csms, station) = booted(&stage);
     let mut fingerprints = Vec::new();
     let mut serials: Vec<Value> = Vec::new();
-    // From the password to the first certificate, and from that to the next.
+    // From the password to the first certificate, and from the first certificate to the next.
     for round in 0..2 {
         let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
         // A02.FR.13
@@ -34,18 +34,18 @@ fn tc_a_11_renew_the_station_certificate() {
         fingerprints.push(asked["fingerprint"].clone());
         let answer = signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
         assert_eq!(answer["status"], "Accepted", "{answer}");
-        // A02.FR.08: by itself, without a reset, and without booting anew where the profile stays.
+        // A02.FR.08: by itself, without a reset, and without a new boot if the profile stays.
         let connection = csms.wait_for(&stage, "connection");
         assert_eq!(connection["profile"], 3);
         assert_eq!((&connection["serial"], &connection["cn"]), (&issued["serial"], &json!("SN-0001")));
         serials.push(issued["serial"].clone());
-        // The answer had left before the connection ended.
+        // The answer was sent before the connection ended.
         let frames = csms.frames(&stage);
         assert_answered_before_the_end(&frames, round + 1);
     }
     // A02.FR.02: a new key each time.
     assert_ne!(fingerprints[0], fingerprints[1]);
-    // A02.FR.10: of the two certificates the former is gone.
+    // A02.FR.10: the former of the two certificates is gone.
     csms.tell(&stage, json!({ "close": true }), "closed");
     assert_eq!(csms.wait_for(&stage, "connection")["serial"], serials[1]);
     stage.wait_until("one certificate, in use", || {
@@ -55,7 +55,7 @@ fn tc_a_11_renew_the_station_certificate() {
     station.terminate();
 }
 
-/// The CertificateSigned on this connection was answered on it.
+/// Checks that the CertificateSigned on this connection was answered on it.
 #[track_caller]
 fn assert_answered_before_the_end(frames: &[Frame], connection: u64) {
     let on_it = |frame: &&Frame| frame.connection == connection;
@@ -83,7 +83,7 @@ fn tc_a_14_an_invalid_certificate_is_rejected_and_reported() {
         ("another hierarchy", json!({ "csr": csr, "issuer": "manufacturer" })),
         ("an authority of the right name", json!({ "csr": csr, "issuer": "sub", "chain": ["sub"] })),
         ("expired", json!({ "csr": csr, "issuer": "ca", "from": -7200, "to": -3600 })),
-        // Errata: one that is valid only in the future is invalid.
+        // Errata: a certificate that is valid only in the future is invalid.
         ("future", json!({ "csr": csr, "issuer": "ca", "from": 3600, "to": 7200 })),
         (
             "another station",
@@ -113,7 +113,7 @@ fn tc_a_14_an_invalid_certificate_is_rejected_and_reported() {
             .wait_until(&stage, "SecurityEventNotification", |event| event["type"] != "StartupOfTheDevice");
         assert_eq!(event["type"], "InvalidChargingStationCertificate", "{kind}");
     }
-    // The station stays as it was, with its password, and the right certificate is still welcome.
+    // The station keeps its password, and still accepts the right certificate.
     csms.tell(&stage, json!({ "close": true }), "closed");
     assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     let issued = csms.issue(&stage, json!({ "csr": csr, "issuer": "ca" }));
@@ -130,14 +130,14 @@ fn tc_a_15_a_rejected_request_changes_nothing() {
     let serial = renewed(&stage, &mut csms);
     csms.behave_once(&stage, "SignCertificate", json!({ "payload": { "status": "Rejected" } }));
     let rejected = csr(&stage, &mut csms, "SignChargingStationCertificate");
-    // It goes on to serve, on the connection that it has, and keeps its certificate.
+    // The station continues to serve, on the same connection, and keeps its certificate.
     let heartbeat = json!({ "requestedMessage": "Heartbeat" });
     assert_eq!(csms.call(&stage, "TriggerMessage", heartbeat)["status"], "Accepted");
     csms.wait_for(&stage, "Heartbeat");
     assert_eq!(csms.count("connection"), 0);
     csms.tell(&stage, json!({ "close": true }), "closed");
     assert_eq!(csms.wait_for(&stage, "connection")["serial"], serial);
-    // A new trigger begins anew, and the request that was rejected is not sent again.
+    // A new trigger begins a new series, and the rejected request is not sent again.
     let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
     assert_ne!(request["csr"], rejected["csr"]);
     let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
@@ -149,7 +149,7 @@ fn tc_a_15_a_rejected_request_changes_nothing() {
     station.terminate();
 }
 
-/// open-ocpp #43: a renewed certificate that did not connect, and no way back.
+/// open-ocpp #43: a renewed certificate that did not connect, and no fallback.
 #[test]
 fn a02_fr_28_a02_fr_29_a_renewed_certificate_that_is_refused_is_discarded_and_reported() {
     let stage = Stage::prepare();
@@ -164,7 +164,7 @@ fn a02_fr_28_a02_fr_29_a_renewed_certificate_that_is_refused_is_discarded_and_re
     let event =
         csms.wait_until(&stage, "SecurityEventNotification", |event| event["type"] != "StartupOfTheDevice");
     assert_eq!(event["type"], "DiscardedRenewedClientCertificate");
-    // A02.FR.10: it is gone with its key.
+    // A02.FR.10: the certificate and its key are gone.
     stage.wait_until("one key", || stage.keys() == 1);
     csms.tell(&stage, json!({ "refuse": [] }), "refuse");
     csms.tell(&stage, json!({ "close": true }), "closed");
@@ -180,7 +180,7 @@ fn tc_a_23_the_request_is_sent_again_after_one_wait_and_twice_that_wait() {
     set(&stage, &mut csms, "SecurityCtrlr", "CertSigningWaitMinimum", "1");
     set(&stage, &mut csms, "SecurityCtrlr", "CertSigningRepeatTimes", "1");
     let mut requests = vec![csr(&stage, &mut csms, "SignChargingStationCertificate")];
-    // A02.FR.17 to .19: one doubling makes two sends more.
+    // A02.FR.17 to .19: one doubling makes two more sends.
     for _ in 0..2 {
         requests.push(csms.wait_for(&stage, "SignCertificate"));
     }
@@ -193,10 +193,11 @@ fn tc_a_23_the_request_is_sent_again_after_one_wait_and_twice_that_wait() {
     for (pair, wait) in sends.windows(2).zip([WAIT, 2 * WAIT]) {
         let accepted = frames.iter().find(|frame| frame.answers(pair[0])).expect("was answered");
         let waited = pair[1].at - accepted.at;
-        // Never early; the clocks of the two processes differ in what they count as a second.
+        // Never early, with a tolerance: the clocks of the two processes may run at different
+        // speeds.
         assert!(waited + Duration::from_millis(10) >= wait, "{waited:?} instead of {wait:?}");
     }
-    // Errata: a certificate for each of them; the station takes one of them at least.
+    // Errata: a certificate for each of them; the station accepts at least one.
     let mut accepted = Vec::new();
     for request in requests {
         let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
@@ -206,21 +207,21 @@ fn tc_a_23_the_request_is_sent_again_after_one_wait_and_twice_that_wait() {
             assert_eq!(csms.wait_for(&stage, "connection")["profile"], 3);
         }
     }
-    // Ours takes the first, which is the harder one: every send was of the same request.
+    // This station accepts the first one, which is harder: every send carried the same request.
     assert!(!accepted.is_empty());
-    // It is the last: nothing is sent any more.
+    // It is the last request: nothing is sent any more.
     assert_eq!(csms.count("SignCertificate"), 0);
     station.terminate();
     assert!(stage.inventory().pending.is_empty());
 }
 
-/// libocpp #1032: thirty days before the end, whatever the life; short-lived certificates were
-/// asked for without end.
+/// libocpp #1032: thirty days before the end, whatever the validity; short-lived certificates were
+/// requested without end.
 #[test]
 fn lesson_48_a03_fr_02_a_certificate_is_renewed_before_its_end_and_not_in_a_loop() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted(&stage);
-    // A life of 400 s, of which the last third has nearly begun as it comes.
+    // A life of 400 s, whose last third has nearly begun on arrival.
     let request = csr(&stage, &mut csms, "SignChargingStationCertificate");
     let wanted = json!({ "csr": request["csr"], "issuer": "ca", "from": -300, "to": 100 });
     let issued = csms.issue(&stage, wanted);
@@ -233,7 +234,7 @@ fn lesson_48_a03_fr_02_a_certificate_is_renewed_before_its_end_and_not_in_a_loop
         0,
         "a certificate that is due as it comes is not renewed at once"
     );
-    // A station that starts with it asks by itself, once.
+    // A station that starts with it asks once by itself.
     station.terminate();
     let station = stage.station();
     let request = csms.wait_for(&stage, "SignCertificate");
@@ -252,7 +253,7 @@ fn lesson_48_a03_fr_02_a_certificate_is_renewed_before_its_end_and_not_in_a_loop
 fn tc_f_27_a_trigger_that_is_not_implemented() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted(&stage);
-    // F06.FR.08. A station without vehicles has no combined certificate, and none of the other
+    // F06.FR.08. A station without vehicles supports neither the combined certificate nor the other
     // messages.
     for message in ["SignCombinedCertificate", "TransactionEvent", "PublishFirmwareStatusNotification"] {
         let answer = csms.call(&stage, "TriggerMessage", json!({ "requestedMessage": message }));

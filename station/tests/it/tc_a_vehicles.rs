@@ -1,4 +1,4 @@
-//! The certificates that vehicles see: TC_A_12, TC_M_15, TC_M_24, TC_M_25.
+//! The certificates that vehicles check: TC_A_12, TC_M_15, TC_M_24, TC_M_25.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +10,15 @@ use crate::{
     stage::{Process, PythonCsms, Stage},
 };
 
-/// A station with two EVSEs, an SECC each.
+/// A station with two EVSEs, each with an SECC.
 const TWO_SECCS: &str =
     "[iso15118]\nevses = [1, 2]\nsecc_id = [\"SECC-1\", \"SECC-2\"]\ncountry_name = \"NL\"\n";
 
 /// A station with one SECC.
 const ONE_SECC: &str = "[iso15118]\nsecc_id = \"SECC-1\"\ncountry_name = \"NL\"\n";
 
-/// A station that has booted and knows the V2G root, and its CSMS, which has two sub-CAs below that
-/// root. Their certificates name the responder of this CSMS where `ocsp` says so.
+/// A station that has booted and holds the V2G root, and its CSMS, which has two sub-CAs below that
+/// root. With `ocsp`, their certificates name the responder of this CSMS.
 pub(crate) fn start(stage: &Stage, section: &str, ocsp: bool) -> (PythonCsms, Process) {
     let (mut csms, station) = booted_with(stage, section);
     make_vehicle_pki(stage, &mut csms, ocsp);
@@ -90,21 +90,21 @@ fn tc_a_12_renew_the_certificate_of_each_secc() {
         names.insert(issued["csr"]["subject"]["CN"][0].as_str().expect("a name").to_owned());
     }
     assert_eq!(names, BTreeSet::from(["SECC-1".to_owned(), "SECC-2".to_owned()]));
-    // A certificate for vehicles is none for the connection: the station stays connected as it was.
+    // A certificate for vehicles is not for the connection: the station stays connected.
     assert_eq!(csms.count("connection"), 0);
     let chains = listed(&stage, &mut csms, &["V2GCertificateChain"]);
     assert_eq!(chains.len(), 3, "the newest of each SECC, and the one before it: {chains:?}");
     station.terminate();
 }
 
-/// citrineos #1054, libocpp #514: a type that was left out, and nothing was ever signed. It means a
-/// certificate for both the connection and vehicles.
+/// citrineos #1054, libocpp #514: the type was left out, and nothing was ever signed. An absent
+/// type means a certificate for both the connection and vehicles.
 #[test]
 fn lesson_40_one_certificate_for_the_connection_and_for_vehicles() {
     let stage = Stage::prepare();
     let section = "[iso15118]\ncombined_certificates = true\n";
     let (mut csms, station) = booted_with(&stage, section);
-    // The root of the one hierarchy and of the other.
+    // The roots of both hierarchies.
     assert_eq!(install(&stage, &mut csms, "V2GRootCertificate", "ca")["status"], "Accepted");
     let request = csr_of(&stage, &mut csms, json!({ "requestedMessage": "SignCombinedCertificate" }));
     assert!(request.get("certificateType").is_none(), "{request}");
@@ -118,7 +118,7 @@ fn lesson_40_one_certificate_for_the_connection_and_for_vehicles() {
     assert_eq!(list.len(), 1, "{list:?}");
     assert_eq!(list[0]["certificateHashData"], hash);
     assert!(list[0].get("childCertificateHashData").is_none(), "an empty list would break the schema");
-    // M04.FR.06: it is the station's own too.
+    // M04.FR.06: it is also the station's own certificate.
     assert_eq!(delete(&stage, &mut csms, &hash)["status"], "Failed");
     station.terminate();
 }
@@ -133,7 +133,7 @@ fn tc_m_15_list_the_chain_with_its_sub_cas() {
         "childCertificateHashData": [sub2, sub1] }]);
     let list = listed(&stage, &mut csms, &["V2GCertificateChain"]);
     assert_eq!(json!(list), expected);
-    // Over a restart too.
+    // Also across a restart.
     station.terminate();
     let station = stage.station();
     csms.wait_for(&stage, "connection");
@@ -160,15 +160,14 @@ fn tc_m_24_the_status_of_leaf_and_sub_cas_is_asked_for() {
         let url = found["responderURL"].as_str().expect("a URL");
         assert!(url.ends_with(name), "{url}");
     }
-    // What the responder said was verified and is kept: nothing is asked for again, also after a
-    // restart.
+    // The responses were verified and are kept: no status is requested again, even after a restart.
     stage.wait_until("three statuses", || {
         stage.log().matches("the status of a certificate for vehicles").count() == 3
     });
     station.terminate();
     let station = stage.station();
     csms.wait_for(&stage, "BootNotification");
-    // One of each start.
+    // One for each start.
     for _ in 0..2 {
         csms.wait_for(&stage, "SecurityEventNotification");
     }
@@ -192,7 +191,7 @@ fn tc_m_25_a_status_that_nobody_knows_hinders_nothing() {
         asked.insert(request["ocspRequestData"]["serialNumber"].as_str().expect("text").to_owned());
     }
     assert_eq!(asked.len(), 3, "leaf and sub-CAs, each once: {asked:?}");
-    // The station goes on; the certificates stay, and the CSMS is not asked without end.
+    // The station continues; the certificates stay, and the CSMS is not asked without end.
     assert_eq!(listed(&stage, &mut csms, &["V2GCertificateChain"]).len(), 1);
     let heartbeat = json!({ "requestedMessage": "Heartbeat" });
     assert_eq!(csms.call(&stage, "TriggerMessage", heartbeat)["status"], "Accepted");
@@ -202,7 +201,7 @@ fn tc_m_25_a_status_that_nobody_knows_hinders_nothing() {
     station.terminate();
 }
 
-/// libocpp #1097: while the status of certificates was asked for, nothing else was done.
+/// libocpp #1097: nothing else was done while the status of certificates was requested.
 #[test]
 fn lesson_68_a_status_that_takes_its_time_holds_nobody_up() {
     let stage = Stage::prepare();
@@ -212,7 +211,7 @@ fn lesson_68_a_status_that_takes_its_time_holds_nobody_up() {
     let issued = issue(&stage, &mut csms, &request, "leaf", true);
     assert_eq!(signed(&stage, &mut csms, &issued, "V2GCertificate")["status"], "Accepted");
     csms.wait_for(&stage, "GetCertificateStatus");
-    // It is not answered, and the CSMS is.
+    // The status request is not answered yet, but the call of the CSMS is.
     let list = listed(&stage, &mut csms, &[]);
     assert_eq!(list.len(), 3, "{list:?}");
     let hash = csms.hash_data(&stage, "leaf", "v2g-sub2", "SHA256");
@@ -241,13 +240,13 @@ fn lesson_69_certificates_without_a_responder() {
     station.terminate();
 }
 
-/// libevse-security #111, #112: a chain was deleted, and its key and the rest of it left behind.
+/// libevse-security #111, #112: a chain was deleted, but its key and the rest of it were left.
 #[test]
 fn lesson_26_with_a_chain_goes_its_key() {
     let stage = Stage::prepare();
     let (mut csms, station) = with_vehicle_certificate(&stage, false);
     assert_eq!(stage.keys(), 1);
-    // By a sub-CA that was listed with it, and by another algorithm.
+    // Named by a sub-CA that was listed with it, and with another algorithm.
     let hash = csms.hash_data(&stage, "v2g-sub1", "v2g", "SHA512");
     let answer = delete(&stage, &mut csms, &hash);
     assert_eq!(answer["status"], "Accepted", "{answer}");

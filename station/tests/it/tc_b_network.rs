@@ -1,5 +1,5 @@
-//! From one CSMS or security profile to another (A05, B09, B10): TC_A_19, TC_B_45 to TC_B_47,
-//! TC_B_49, TC_B_50.
+//! Changes from one CSMS or security profile to another (A05, B09, B10): TC_A_19, TC_B_45 to
+//! TC_B_47, TC_B_49, TC_B_50.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn store_profile(stage: &Stage, csms: &mut PythonCsms, slot: u8, port: u64) {
     assert_eq!(answer["status"], "Accepted", "{answer}");
 }
 
-/// The answer to a profile of this level.
+/// Offers a profile of this level, and returns the answer.
 #[track_caller]
 fn offer_profile(stage: &Stage, csms: &mut PythonCsms, slot: u8, port: u64, level: u8) -> Value {
     let url = format!("wss://localhost:{port}/ocpp");
@@ -46,7 +46,7 @@ fn reset(stage: &Stage, csms: &mut PythonCsms) {
     assert_eq!(csms.call(stage, "Reset", json!({ "type": "OnIdle" }))["status"], "Accepted");
 }
 
-/// The slot of the connection, as the station tells it.
+/// The slot of the connection, as the station reports it.
 #[track_caller]
 fn active_slot(stage: &Stage, csms: &mut PythonCsms) -> Value {
     get(stage, csms, "OCPPCommCtrlr", "ActiveNetworkProfile")
@@ -71,7 +71,7 @@ fn tc_b_45_migrate_to_another_csms_under_the_same_root() {
     // B10.FR.10
     assert_eq!(csms.wait_for(&stage, "BootNotification")["reason"], "RemoteReset");
     assert_eq!(active_slot(&stage, &mut csms), "2");
-    // After a loss of the connection too, it comes back to this one.
+    // After a loss of the connection, too, the station returns to this CSMS.
     csms.tell(&stage, json!({ "close": true }), "closed");
     assert_eq!(csms.wait_for(&stage, "connection")["port"], other);
     station.terminate();
@@ -91,7 +91,7 @@ fn tc_b_46_fall_back_of_a_station_without_a_certificate() {
     assert_eq!(csms.wait_for(&stage, "connection")["port"], first);
     assert_eq!(csms.count("denied"), 1);
     csms.wait_for(&stage, "BootNotification");
-    // Once it can be reached, the station migrates.
+    // Once the other CSMS can be reached, the station migrates.
     csms.tell(&stage, json!({ "deny": [] }), "deny");
     reset(&stage, &mut csms);
     assert_eq!(csms.wait_for(&stage, "connection")["port"], other);
@@ -143,7 +143,7 @@ fn tc_b_50_migrate_to_another_csms_under_a_new_root() {
 }
 
 /// With AdditionalRootCertificateCheck: the CSMS in slot 2 is under a new root that the old one has
-/// signed, that in slot 1 stays under the old one.
+/// signed. The CSMS in slot 1 stays under the old root.
 fn start_with_check(stage: &Stage) -> (PythonCsms, Process, u64) {
     let (mut csms, station) = booted_with(stage, tc_m_additional_check::SECTION);
     renewed(stage, &mut csms);
@@ -165,7 +165,7 @@ fn tc_b_47_fall_back_to_the_old_csms_by_the_old_root() {
     let first = csms.port;
     csms.tell(&stage, json!({ "deny": [other] }), "deny");
     reset(&stage, &mut csms);
-    // M05.FR.15, .16: the new CSMS has its attempts; the old one is known by the fallback root.
+    // M05.FR.15, .16: the new CSMS has its attempts; the fallback root proves the old one.
     assert_eq!(csms.wait_for(&stage, "connection")["port"], first);
     assert_eq!(csms.count("denied"), 2);
     csms.wait_for(&stage, "BootNotification");
@@ -201,7 +201,7 @@ fn tc_b_49_fall_back_to_the_profile_that_worked_last() {
     csms.tell(&stage, json!({ "deny": [other] }), "deny");
     store_profile(&stage, &mut csms, 2, other);
     set(&stage, &mut csms, "NetworkProfileConnectionAttempts", "2");
-    // The slot that works is not among those that are to be tried.
+    // The slot that works is not among the slots to try.
     set(&stage, &mut csms, "NetworkConfigurationPriority", "2");
     reset(&stage, &mut csms);
     // B10.FR.07
@@ -209,7 +209,7 @@ fn tc_b_49_fall_back_to_the_profile_that_worked_last() {
     assert!(csms.count("denied") >= 2);
     csms.wait_for(&stage, "BootNotification");
     assert_eq!(active_slot(&stage, &mut csms), "1");
-    // B10.FR.08: once the other CSMS is there, the station goes to it when it starts anew.
+    // B10.FR.08: once the other CSMS is reachable, the station connects to it at its next start.
     csms.tell(&stage, json!({ "deny": [] }), "deny");
     reset(&stage, &mut csms);
     assert_eq!(csms.wait_for(&stage, "connection")["port"], other);
@@ -223,7 +223,7 @@ fn tc_a_19_upgrade_to_profile_3_and_no_way_back() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted(&stage);
     let port = csms.port;
-    // On profile 2, by its slot: with a password, also when there is a certificate.
+    // Profile 2, by its slot: with a password, even if there is a certificate.
     assert_eq!(offer_profile(&stage, &mut csms, 2, port, 2)["status"], "Accepted");
     set(&stage, &mut csms, "NetworkConfigurationPriority", "2");
     reset(&stage, &mut csms);
@@ -243,7 +243,7 @@ fn tc_a_19_upgrade_to_profile_3_and_no_way_back() {
     csms.wait_for(&stage, "BootNotification");
     assert_eq!(get(&stage, &mut csms, "SecurityCtrlr", "SecurityProfile"), "3");
     assert_eq!(get(&stage, &mut csms, "OCPPCommCtrlr", "NetworkConfigurationPriority"), "3");
-    // A05.FR.10, also over a restart.
+    // A05.FR.10, also across a restart.
     let answer = offer_profile(&stage, &mut csms, 2, port, 2);
     assert_eq!(answer["statusInfo"]["reasonCode"], "NoSecurityDowngrade", "{answer}");
     reset(&stage, &mut csms);

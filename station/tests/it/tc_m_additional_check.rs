@@ -7,7 +7,7 @@ use crate::{
     stage::{Process, PythonCsms, Stage},
 };
 
-/// What a station with the check has in its configuration.
+/// The configuration of a station with the check.
 pub(crate) const SECTION: &str = "[certificates]\nadditional_root_check = true\n";
 
 /// A root `ca2` that `ca` has signed, and a server certificate `server2` under it.
@@ -23,7 +23,7 @@ pub(crate) fn second_hash(stage: &Stage, csms: &mut PythonCsms) -> Value {
     csms.hash_data(stage, "ca2", "ca", "SHA256")
 }
 
-/// A station that has taken `ca2` in.
+/// A station that has accepted `ca2`.
 fn with_second_root(stage: &Stage) -> (PythonCsms, Process) {
     let (mut csms, station) = booted_with(stage, SECTION);
     make_second_root(stage, &mut csms);
@@ -41,7 +41,7 @@ fn with_second_root(stage: &Stage) -> (PythonCsms, Process) {
 fn tc_m_09_a_root_that_the_old_one_did_not_sign_is_rejected() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted_with(&stage, SECTION);
-    // By itself; by the manufacturer's root; by another one of the same name.
+    // Signed by itself; by the manufacturer's root; by another root of the same name.
     stage.root("alone", "/O=Test CSO/CN=Second Root");
     stage.root("namesake", "/O=Test CSO/CN=Test Root");
     for issuer in ["manufacturer", "namesake"] {
@@ -58,7 +58,7 @@ fn tc_m_09_a_root_that_the_old_one_did_not_sign_is_rejected() {
     let old = root_hash(&stage, &mut csms, "ca");
     assert!(holds(&list, "CSMSRootCertificate", &old), "{list:?}");
     assert_eq!(list.len(), 1);
-    // Roots of other uses need no signature of the old one.
+    // Roots for other uses need no signature by the old root.
     let answer = install(&stage, &mut csms, "ManufacturerRootCertificate", "alone");
     assert_eq!(answer["status"], "Accepted", "{answer}");
     station.terminate();
@@ -77,7 +77,7 @@ fn tc_m_30_connected_with_the_new_root_the_old_one_goes() {
     let new = second_hash(&stage, &mut csms);
     assert!(holds(&list, "CSMSRootCertificate", &new), "{list:?}");
     assert_eq!(list.len(), 1, "{list:?}");
-    // What is under the old root counts no more.
+    // Certificates under the old root are not accepted any more.
     csms.present(&stage, port, "server");
     csms.tell(&stage, json!({ "close": true }), "closed");
     stage.wait_for_log("InvalidCsmsCertificate");
@@ -91,7 +91,7 @@ fn tc_m_30_connected_with_the_new_root_the_old_one_goes() {
 fn tc_m_31_the_server_stays_under_the_old_root_and_both_stay() {
     let stage = Stage::prepare();
     let (mut csms, station) = with_second_root(&stage);
-    // M05.FR.14, also over a restart.
+    // M05.FR.14, also across a restart.
     csms.tell(&stage, json!({ "close": true }), "closed");
     csms.wait_for(&stage, "connection");
     let before = listed(&stage, &mut csms, &["CSMSRootCertificate"]);

@@ -17,12 +17,12 @@ fn tc_m_20_delete_a_listed_root() {
         let hash = root_hash(&stage, &mut csms, "new");
         let list = listed(&stage, &mut csms, &[use_]);
         assert!(holds(&list, use_, &hash), "{list:?}");
-        // Named as the station has listed it.
+        // The root is named as the station has listed it.
         assert_eq!(delete(&stage, &mut csms, &hash)["status"], "Accepted");
         let list = listed(&stage, &mut csms, &[]);
         assert!(!holds(&list, use_, &hash), "{list:?}");
     }
-    // Also the root on which the connection relies, where another one is left.
+    // The root on which the connection relies can be deleted too, if another root is left.
     stage.root("second", "/O=Test Authority/CN=Second Root");
     assert_eq!(install(&stage, &mut csms, "CSMSRootCertificate", "second")["status"], "Accepted");
     let own = root_hash(&stage, &mut csms, "ca");
@@ -31,7 +31,7 @@ fn tc_m_20_delete_a_listed_root() {
     station.terminate();
 }
 
-/// As the tester may want it: TC_M_20 with the only CSMS root.
+/// As the tester may configure it: TC_M_20 with the only CSMS root.
 #[test]
 fn tc_m_20_delete_the_last_csms_root_where_that_is_allowed() {
     let stage = Stage::prepare();
@@ -45,13 +45,13 @@ fn tc_m_20_delete_the_last_csms_root_where_that_is_allowed() {
     station.terminate();
 }
 
-/// M04.FR.03, note: without a CSMS root the station would be offline until somebody comes by.
+/// M04.FR.03, note: without a CSMS root the station would be offline until a technician visits it.
 #[test]
 fn m04_fr_03_the_last_csms_root_is_kept() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted(&stage);
     let own = root_hash(&stage, &mut csms, "ca");
-    // The same certificate for another use does not help.
+    // The same certificate for another use makes no difference.
     assert_eq!(install(&stage, &mut csms, "ManufacturerRootCertificate", "ca")["status"], "Accepted");
     for algorithm in ["SHA256", "SHA384", "SHA512"] {
         let hash = csms.hash_data(&stage, "ca", "ca", algorithm);
@@ -74,7 +74,7 @@ fn tc_m_22_delete_an_unknown_certificate() {
     let stage = Stage::prepare();
     let (mut csms, station) = booted(&stage);
     let before = listed(&stage, &mut csms, &[]);
-    // Of a certificate that is not installed, and of none at all.
+    // Hash data of a certificate that is not installed, and of no certificate at all.
     let manufacturer = root_hash(&stage, &mut csms, "manufacturer");
     let mut other_number = root_hash(&stage, &mut csms, "ca");
     other_number["serialNumber"] = json!("1");
@@ -96,7 +96,7 @@ fn tc_m_23_delete_own_certificate() {
     let answer = crate::reusable::signed(&stage, &mut csms, &issued, "ChargingStationCertificate");
     assert_eq!(answer["status"], "Accepted");
     assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
-    // Without a filter too, it is not listed: OCPP has no type for it.
+    // It is not listed without a filter either: OCPP has no type for it.
     let list = listed(&stage, &mut csms, &[]);
     assert_eq!(list.len(), 1, "{list:?}");
     for algorithm in ["SHA256", "SHA384", "SHA512"] {
@@ -105,10 +105,10 @@ fn tc_m_23_delete_own_certificate() {
         // M04.FR.06
         assert_eq!(answer["status"], "Failed", "{answer}");
     }
-    // It still connects with it.
+    // The station still connects with it.
     csms.tell(&stage, json!({ "close": true }), "closed");
     assert_eq!(csms.wait_for(&stage, "connection")["serial"], issued["serial"]);
-    // A renewed one is protected as well.
+    // A renewed certificate is protected as well.
     let serial = renewed(&stage, &mut csms);
     assert_ne!(issued["serial"], serial);
     station.terminate();

@@ -7,7 +7,7 @@ use crate::{
     stage::Stage,
 };
 
-/// A root that is installed for `use_` is accepted, and then listed.
+/// The root for `use_` is accepted, and then listed.
 #[track_caller]
 fn check(use_: &str) {
     let stage = Stage::prepare();
@@ -20,7 +20,7 @@ fn check(use_: &str) {
     let after = listed(&stage, &mut csms, &[use_]);
     assert!(holds(&after, use_, &hash), "{after:?}");
     assert_eq!(listed(&stage, &mut csms, &[]).len(), before.len() + 1);
-    // M05.FR.17: the same again replaces it.
+    // M05.FR.17: installing the same root again replaces it.
     assert_eq!(install(&stage, &mut csms, use_, "new")["status"], "Accepted");
     assert_eq!(listed(&stage, &mut csms, &[]).len(), before.len() + 1);
     station.terminate();

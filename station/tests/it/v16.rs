@@ -1,5 +1,5 @@
-//! OCPP 1.6 with the security whitepaper, against a central system on Python's `ocpp`; the cases of
-//! the OCA's tool by number.
+//! OCPP 1.6 with the security whitepaper, against a central system on Python's `ocpp`. The cases of
+//! the OCA's tool are named by number.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ pub(crate) fn prepare(stage: &Stage, version: &str, versions: &[&str]) -> Python
     csms
 }
 
-/// Adds sections to the station's configuration.
+/// Appends sections to the station's configuration.
 pub(crate) fn append(stage: &Stage, sections: &str) {
     let file = stage.path("station.toml");
     let text = fs::read_to_string(&file).expect("reads");
@@ -38,7 +38,7 @@ fn start(stage: &Stage) -> (PythonCsms, Process) {
     let mut csms = prepare(stage, "1.6", &["1.6"]);
     let station = stage.station();
     csms.wait_for(stage, "BootNotification");
-    // It comes after the answer to BootNotification has done its work.
+    // The event follows after the answer to BootNotification has been handled.
     assert_eq!(csms.wait_for(stage, "SecurityEventNotification")["type"], "StartupOfTheDevice");
     (csms, station)
 }
@@ -82,7 +82,7 @@ fn listed(csms: &mut PythonCsms, stage: &Stage, type_: &str) -> Value {
 
 #[test]
 fn tc_073_a_new_authorization_key_holds_from_the_next_connection_on_and_after_a_restart() {
-    // As the whitepaper's example: bytes that are no text.
+    // As in the whitepaper's example: bytes that are not text.
     const KEY: &str = "0001020304050607FFFFFFFFFFFFFFFFFFFFFFFF";
     let stage = Stage::prepare();
     let (mut csms, station) = start(&stage);
@@ -93,7 +93,7 @@ fn tc_073_a_new_authorization_key_holds_from_the_next_connection_on_and_after_a_
     csms.tell(&stage, json!({ "passwordHex": KEY }), "password");
     assert_eq!(change(&mut csms, &stage, "AuthorizationKey", KEY), "Accepted");
     assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
-    // It is known, and never told.
+    // The key is listed, but never its value.
     let told = configuration(&mut csms, &stage, "authorizationkey");
     assert_eq!((&told["key"], told.get("value")), (&json!("AuthorizationKey"), None));
     let all = csms.call(&stage, "GetConfiguration", json!({}));
@@ -120,7 +120,8 @@ fn tc_074_tc_087_the_certificate_is_renewed_and_connects_by_profile_3() {
     for profile in [2, 3] {
         let connection = csms.wait_for(&stage, "connection");
         assert_eq!(connection["profile"], profile);
-        // TC_087: the certificate of before, by its serial number, and the station's as CN.
+        // TC_087: the former certificate, by its serial number, with the station's serial number as
+        // CN.
         if let Some(serial) = serials.last() {
             assert_eq!((&connection["serial"], &connection["cn"]), (serial, &json!("SN-0001")));
         }
@@ -134,14 +135,14 @@ fn tc_074_tc_087_the_certificate_is_renewed_and_connects_by_profile_3() {
         assert_eq!(certificate_signed(&mut csms, &stage, &issued["pem"]), "Accepted");
         serials.push(issued["serial"].clone());
     }
-    // A02.FR.08: the renewed one, and the key of it is a new one.
+    // A02.FR.08: the renewed certificate, with a new key.
     let connection = csms.wait_for(&stage, "connection");
     assert_eq!((&connection["profile"], &connection["serial"]), (&json!(3), &serials[1]));
     assert_ne!(serials[0], serials[1]);
     // A02.FR.10
     stage.wait_until("one certificate", || stage.inventory().own.len() == 1);
     station.terminate();
-    // The answer left before the reconnect (peer lesson 78), for each of the two.
+    // The answer was sent before the reconnect (peer lesson 78), for each of the two.
     let frames = csms.frames(&stage);
     for signed in frames.iter().filter(|frame| frame.is_call(Sender::Csms, "CertificateSigned")) {
         assert!(frames.iter().any(|frame| frame.answers(signed)), "{signed:?}");
@@ -226,7 +227,7 @@ fn tc_078_an_invalid_root_for_the_central_system_is_rejected_and_reported() {
         &stage,
         json!({ "subject": { "CN": "Expired Root", "O": "Test CSO" }, "ca": true, "from": -172_800, "to": -86_400, "file": "expired" }),
     );
-    // One of another kind is nobody's concern but the operator's.
+    // An invalid root of another kind raises no event.
     assert_eq!(install(&mut csms, &stage, "ManufacturerRootCertificate", "expired"), "Rejected");
     assert_eq!(install(&mut csms, &stage, "CentralSystemRootCertificate", "expired"), "Rejected");
     csms.wait_until(&stage, "SecurityEventNotification", |event| {
@@ -242,13 +243,13 @@ fn tc_078_an_invalid_root_for_the_central_system_is_rejected_and_reported() {
 fn tc_083_the_security_profile_is_raised() {
     let stage = Stage::prepare();
     let (mut csms, station) = start(&stage);
-    // A central system that has no use for certificates yet.
+    // A central system that does not accept certificates yet.
     csms.tell(&stage, json!({ "refuse": "all" }), "refuse");
     assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     let issued = sign(&mut csms, &stage, "ca");
     assert_eq!(certificate_signed(&mut csms, &stage, &issued["pem"]), "Accepted");
     csms.wait_for(&stage, "certificate refused");
-    // A05.FR.08: back to what worked.
+    // A05.FR.08: the station returns to the profile that worked.
     assert_eq!(csms.wait_for(&stage, "connection")["profile"], 2);
     assert_eq!(configuration(&mut csms, &stage, "SecurityProfile")["value"], "2");
     csms.tell(&stage, json!({ "refuse": [] }), "refuse");
@@ -367,7 +368,7 @@ fn configuration_keys_are_those_of_the_whitepaper() {
             ("AdditionalRootCertificateCheck", true, Some("false")),
             ("CertificateSignedMaxChainSize", true, Some("10000")),
             ("CertificateStoreMaxLength", true, Some("32")),
-            // What the answer to BootNotification said.
+            // The value in the answer to BootNotification.
             ("HeartbeatInterval", false, Some("60")),
             ("WebSocketPingInterval", false, Some("60")),
         ]
@@ -415,7 +416,7 @@ fn the_central_system_chooses_the_version_and_what_was_set_in_one_holds_in_the_o
     csms.kill();
     for version in ["2.0.1", "2.1"] {
         let mut csms = prepare(&stage, version, &versions);
-        // The profile in the slot is the first configuration's, whose port is gone.
+        // The profile in the slot is from the first configuration, whose port is closed.
         fs::write(stage.path("data/device-model.json"), moved(&stage, csms.port)).expect("writes");
         let station = stage.station();
         assert_eq!(csms.wait_for(&stage, "BootNotification")["reason"], "PowerUp");

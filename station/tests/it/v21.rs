@@ -1,5 +1,5 @@
-//! OCPP 2.1, against a CSMS on Python's `ocpp`: what it has beyond 2.0.1, and the rest in its
-//! words.
+//! OCPP 2.1, against a CSMS on Python's `ocpp`: the features that 2.0.1 lacks, and the shared ones
+//! with the messages of 2.1.
 
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ fn a02_fr_24_a_certificate_is_renewed_by_the_id_of_its_request() {
         assert!(!ids.contains(&id), "{ids:?}, {id}");
         ids.push(id);
         let issued = csms.issue(&stage, json!({ "csr": request["csr"], "issuer": "ca" }));
-        // A02.FR.26: nobody asked for it.
+        // A02.FR.26: an id that was never requested.
         let unknown = json!(if id == i64::from(i32::MAX) { 0 } else { id + 1 });
         let answer = certificate_signed(&mut csms, &stage, &issued["pem"], &unknown);
         assert_eq!(
@@ -96,7 +96,7 @@ fn m03_m04_m05_roots_of_2_1_are_installed_listed_and_deleted() {
     }
     assert_eq!(listed(&stage, &mut csms, &[]).len(), 3);
     assert_eq!(listed(&stage, &mut csms, &["OEMRootCertificate", "V2GRootCertificate"]).len(), 1);
-    // Which use is meant, nobody says.
+    // The request does not specify the use.
     let other = csms.hash_data(&stage, "manufacturer", "manufacturer", "SHA384");
     assert_eq!(delete(&stage, &mut csms, &other)["status"], "Accepted");
     assert_eq!(delete(&stage, &mut csms, &hash)["status"], "NotFound");
@@ -133,7 +133,7 @@ fn a02_fr_22_a02_fr_23_a02_fr_27_certificates_for_vehicles_by_both_standards() {
         let payload = json!({ "certificateChain": issued["pem"], "certificateType": use_,
             "requestId": request["requestId"] });
         assert_eq!(csms.call(&stage, "CertificateSigned", payload)["status"], "Accepted");
-        // M06.FR.07, in the words of 2.1.
+        // M06.FR.07, with the messages of 2.1.
         let asked = csms.wait_for(&stage, "GetCertificateStatus");
         assert_eq!(asked["ocspRequestData"]["serialNumber"], issued["serial"]);
     }
@@ -149,7 +149,7 @@ fn variables_are_read_set_and_reported() {
     assert_eq!((&found["attributeStatus"], &found["attributeValue"]), (&json!("Accepted"), &json!("2")));
     assert_eq!(get(&mut csms, &stage, "SecurityCtrlr", "Colour")["attributeStatus"], "UnknownVariable");
     let set = |component: &str, variable: &str, value: &str| json!({ "component": { "name": component }, "variable": { "name": variable }, "attributeValue": value });
-    // 2.1 has room for 2,500 characters, 2.0.1 for 1,000.
+    // 2.1 permits 2,500 characters, 2.0.1 1,000.
     let long = "9".repeat(2500);
     let data = [
         set("OCPPCommCtrlr", "WebSocketPingInterval", "7"),

@@ -1,4 +1,4 @@
-//! What the types cost whoever builds them.
+//! The cost of building the types.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Instant};
 
@@ -7,15 +7,15 @@ use anyhow::{Context as _, Result};
 use super::report::{Figure, number};
 use crate::workspace::{cargo, output, quoted, root};
 
-/// Figures with targets, and all of them beside those of the peer.
+/// Figures with targets, and a table of all figures beside those of the peer.
 pub(super) struct Costs {
     pub(super) figures: Vec<Figure>,
     pub(super) table: Vec<Vec<String>>,
 }
 
-/// Builds our types and those of the peer that builds fastest from nothing, and generates ours.
+/// Builds our types and those of the peer with the fastest clean build, and generates our types.
 ///
-/// `workspace` is that of the peer; what is built is removed from `parent` again.
+/// `workspace` is that of the peer. The build results are removed from `parent` again.
 pub(super) fn measure(workspace: &Path, parent: &Path) -> Result<Costs> {
     let ours = build(&root(), "ocpp-types", parent)?;
     let peer = build(workspace, PEER, parent)?;
@@ -48,7 +48,7 @@ struct Build {
     rlib_megabytes: f64,
 }
 
-/// Builds one package of a workspace into a folder that nothing was built into before.
+/// Builds one package of a workspace into an empty folder.
 fn build(workspace: &Path, package: &str, parent: &Path) -> Result<Build> {
     eprintln!("building {package} from nothing");
     fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
@@ -56,8 +56,8 @@ fn build(workspace: &Path, package: &str, parent: &Path) -> Result<Build> {
         .with_context(|| format!("cannot make a folder in {}", parent.display()))?;
     let mut build = cargo();
     build.args(["build", "--quiet", "--release", "--package", package]);
-    // The shell's `times` knows the processor time of what it ran; its second line is that of its
-    // children.
+    // The shell's `times` reports the processor time of its commands: the second line is that of
+    // its children.
     let mut shell = Command::new("sh");
     let command = std::iter::once(build.get_program()).chain(build.get_args());
     let command: Vec<_> = command.map(|word| quoted(&word.to_string_lossy())).collect();
@@ -76,13 +76,13 @@ fn build(workspace: &Path, package: &str, parent: &Path) -> Result<Build> {
     })
 }
 
-/// From `1m2.34s`.
+/// Parses `1m2.34s`.
 fn seconds(text: &str) -> Option<f64> {
     let (minutes, seconds) = text.strip_suffix('s')?.split_once('m')?;
     Some(minutes.parse::<f64>().ok()? * 60.0 + seconds.parse::<f64>().ok()?)
 }
 
-/// Packages that are compiled for it, itself included.
+/// The number of packages that are compiled for it, including itself.
 fn crates(workspace: &Path, package: &str) -> Result<usize> {
     let mut tree = cargo();
     tree.current_dir(workspace).args(["tree", "--package", package]);
@@ -105,12 +105,12 @@ fn rlib_megabytes(folder: &Path) -> Result<f64> {
     anyhow::bail!("{} has no libocpp_types-*.rlib", folder.display())
 }
 
-/// The peer that builds fastest: the crate of the public registry that has our name.
+/// The peer with the fastest build: the crate of the public registry that has our name.
 const PEER: &str = "ocpp-types@0.3.0";
 
 const MOST_CPU_SECONDS: f64 = 30.0;
 const MOST_CRATES: f64 = 15.0;
-/// Generation is nothing to wait for.
+/// Generation must take no noticeable time.
 const MOST_REGEN_SECONDS: f64 = 10.0;
 
 #[cfg(test)]

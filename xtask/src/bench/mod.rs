@@ -1,4 +1,5 @@
-//! Measures what the project promises, beside what others do, and says which promises hold.
+//! Measures what the project promises, compares it with other software, and reports which promises
+//! hold.
 
 mod cost;
 mod report;
@@ -9,18 +10,19 @@ mod types;
 
 use anyhow::Result;
 
-/// What can be measured.
+/// The measurements.
 #[derive(clap::Subcommand)]
 pub(crate) enum BenchCommand {
-    /// Decoding, encoding and building the types, beside other crates and hand-written structs
+    /// Decoding, encoding and building the types, compared with other crates and hand-written
+    /// structs
     Types(types::TypesArguments),
-    /// Signing, certifying and shaking hands with the key in a token, beside the bare module and
-    /// other authorities
+    /// Signatures, certificates and handshakes with the key in a token, compared with the bare
+    /// module and other authorities
     Signer(signer::SignerArguments),
-    /// Opening, listing, installing and deleting, beside a bare write with fsync and a directory of
-    /// PEM files
+    /// Opening, listing, installing and deleting, compared with a bare write with fsync and a
+    /// directory of PEM files
     Store(store::StoreArguments),
-    /// Connections and calls, beside a Python and a Node server and a bare echo
+    /// Connections and calls, compared with a Python and a Node server and a bare echo
     Transport(transport::TransportArguments),
 }
 

@@ -5,20 +5,20 @@ use serde::Serialize;
 /// Tables, each of rows of cells.
 pub(crate) type Tables = Vec<Vec<Vec<String>>>;
 
-/// One figure of ours, with what it is held against.
+/// One figure of our software, with its comparison.
 #[derive(Serialize)]
 pub(crate) struct Figure {
-    /// What was measured.
+    /// The name of the measured quantity.
     pub(crate) name: String,
-    /// What ours has.
+    /// Our value.
     pub(crate) value: f64,
     /// The unit of the value.
     pub(crate) unit: &'static str,
-    /// Whom it is compared with.
+    /// The software that it is compared with.
     pub(crate) against: String,
-    /// Ours divided by theirs.
+    /// Our value divided by theirs.
     pub(crate) ratio: Option<f64>,
-    /// What was promised.
+    /// The promised value.
     pub(crate) target: String,
     /// Whether the promise holds.
     pub(crate) holds: bool,
@@ -70,7 +70,7 @@ impl Figure {
     }
 }
 
-/// All figures below one another.
+/// Prints each figure on its own line.
 pub(crate) fn print_figures(figures: &[Figure]) {
     let mut rows = vec![["target", "ours", "against", "ratio", "promised", ""].map(str::to_owned).to_vec()];
     rows.extend(figures.iter().map(Figure::row));
@@ -91,13 +91,13 @@ pub(crate) fn print_table(rows: &[Vec<String>]) {
     println!();
 }
 
-/// The value in the middle.
+/// The median.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// A number with as many digits as mean something.
+/// A number with its significant digits.
 pub(crate) fn number(value: f64, unit: &str) -> String {
     let digits = if value >= 100.0 || value.fract() == 0.0 { 0 } else { 1 };
     format!("{value:.digits$} {unit}").trim_end().to_owned()

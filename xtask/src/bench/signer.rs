@@ -1,6 +1,6 @@
-//! What a signature, a certificate and a handshake cost with the key in a token, beside the bare
-//! module, `openssl ca` on the same token, `cfssl serve` and Python's cryptography with keys in
-//! software.
+//! The cost of a signature, a certificate and a handshake with the key in a token, compared with
+//! the bare module, with `openssl ca` on the same token, and with `cfssl serve` and Python's
+//! cryptography with keys in software.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use crate::{
     workspace::{cargo, output, path, root, run, target},
 };
 
-// By which the program that is measured reads its own CPU time.
+// The measured program reads its own CPU time with it.
 #[path = "../../../bench/signer/src/cpu.rs"]
 mod cpu;
 
@@ -37,7 +37,7 @@ pub(crate) struct SignerArguments {
     rounds: usize,
 }
 
-/// Measures, prints, and does not fail where a target is missed: that is what the column says.
+/// Measures and prints. A missed target is not an error: a column of the table shows it.
 pub(super) fn run_command(arguments: &SignerArguments) -> Result<()> {
     ensure!(arguments.rounds > 0, "--rounds has to be at least 1");
     requirements::provide(Use::Bench, Missing::Report)?;
@@ -80,7 +80,7 @@ pub(super) fn run_command(arguments: &SignerArguments) -> Result<()> {
     Ok(())
 }
 
-/// By what was measured and of whom.
+/// By the measured quantity and the contestant.
 type Figures = BTreeMap<(String, String), f64>;
 
 fn build() -> Result<PathBuf> {
@@ -275,7 +275,7 @@ fn median(mut rounds: Vec<f64>) -> f64 {
     rounds[rounds.len() / 2]
 }
 
-/// User and system time of the children of a process that have ended: places behind its name.
+/// User and system time of the ended children of a process: the positions after its name.
 const CHILDREN: [usize; 2] = [13, 14];
 
 const TPM_MODULES: &[&str] = &[

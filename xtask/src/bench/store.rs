@@ -1,5 +1,5 @@
-//! What the store costs, beside a bare write with fsync on the same disk and a directory of PEM
-//! files.
+//! The cost of the store, compared with a bare write with fsync on the same disk and with a
+//! directory of PEM files.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
@@ -14,15 +14,16 @@ pub(crate) struct StoreArguments {
     /// Print one line of JSON per target instead of tables
     #[arg(long)]
     json: bool,
-    /// How many times each contestant runs; they run in turn, so that all see the same noise
+    /// How many times each contestant runs; they run in turn, so that the load of the machine
+    /// affects all alike
     #[arg(long, default_value_t = 200)]
     rounds: usize,
-    /// Measure on the disk of this folder instead of that of the target folder
+    /// Measure on the disk of this folder instead of the disk of the target folder
     #[arg(long)]
     folder: Option<PathBuf>,
 }
 
-/// Measures, prints, and does not fail where a target is missed: that is what the column says.
+/// Measures and prints. A missed target is not an error: a column of the table shows it.
 pub(super) fn run_command(arguments: &StoreArguments) -> Result<()> {
     ensure!(arguments.rounds > 0, "--rounds has to be at least 1");
     let folder = arguments.folder.clone().unwrap_or_else(|| target().join("bench-store/data"));
@@ -42,7 +43,7 @@ pub(super) fn run_command(arguments: &StoreArguments) -> Result<()> {
     Ok(())
 }
 
-/// Nanoseconds of each round, by what was measured and of whom.
+/// Nanoseconds of each round, by the measured quantity and the contestant.
 type Times = BTreeMap<(String, String), Vec<f64>>;
 
 fn build() -> Result<PathBuf> {
@@ -75,7 +76,7 @@ fn figures(times: &Times, memory: f64) -> Result<Vec<Figure>> {
     let bare = rounds("write-fsync", "bare")?;
     let mut figures = Vec::new();
     for what in ["install", "delete"] {
-        // Round by round, for how long a disk takes changes from second to second.
+        // Round by round, because the speed of a disk changes from second to second.
         let ratios: Vec<f64> =
             rounds(what, "ours")?.iter().zip(bare).map(|(ours, bare)| ours / bare).collect();
         let (name, value) = (format!("{what} one, durably"), median(what, "ours")? / 1e3);
@@ -97,7 +98,7 @@ fn print_times(times: &Times) {
     print_table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>());
 }
 
-/// The value below which this share of the rounds lies.
+/// The value that this share of the rounds does not reach.
 fn quantile(rounds: &[f64], share: f64) -> f64 {
     let mut rounds = rounds.to_vec();
     rounds.sort_by(f64::total_cmp);

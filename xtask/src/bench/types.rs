@@ -1,4 +1,4 @@
-//! How fast the types are, beside other crates and hand-written structs.
+//! The speed of the types, compared with other crates and hand-written structs.
 
 use std::{collections::BTreeMap, path::PathBuf, process::Command};
 
@@ -16,15 +16,16 @@ pub(crate) struct TypesArguments {
     /// Print one line of JSON per target instead of tables
     #[arg(long)]
     json: bool,
-    /// How many times each contestant runs; they run in turn, so that all see the same noise
+    /// How many times each contestant runs; they run in turn, so that the load of the machine
+    /// affects all alike
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Measure decoding and encoding only, not what a build of the types costs
+    /// Measure decoding and encoding only, not the cost of building the types
     #[arg(long)]
     speed_only: bool,
 }
 
-/// Measures, prints, and does not fail where a target is missed: that is what the column says.
+/// Measures and prints. A missed target is not an error: a column of the table shows it.
 pub(super) fn run_command(arguments: &TypesArguments) -> Result<()> {
     ensure!(arguments.rounds > 0, "--rounds has to be at least 1");
     let rounds = measure(arguments.rounds)?;
@@ -47,12 +48,12 @@ pub(super) fn run_command(arguments: &TypesArguments) -> Result<()> {
     Ok(())
 }
 
-/// The programs of `bench/types/contestants`, ours first: through our own `decode` and `encode`,
-/// and through serde_json.
+/// The programs of `bench/types/contestants`. The first two are ours: through our own `decode` and
+/// `encode`, and through serde_json.
 const CONTESTANTS: &[&str] =
     &["ours", "ours-serde-json", "handwritten", "published", "codetics", "rust-ocpp"];
 
-/// Whom ours is held against.
+/// The contestants that ours is compared with.
 const PEERS: &[&str] = &["handwritten", "published", "codetics", "rust-ocpp"];
 
 /// The folder of the contestants' workspace.
@@ -60,22 +61,22 @@ fn workspace() -> PathBuf {
     root().join("bench/types")
 }
 
-/// The folder that the contestants are built into.
+/// The folder into which the contestants are built.
 fn target_folder() -> PathBuf {
     target().join("bench-types")
 }
 
-/// What one contestant printed in one round: nanoseconds by payload and direction.
+/// The output of one contestant in one round: nanoseconds by payload and direction.
 type Times = BTreeMap<(String, String), f64>;
 
-/// Times by contestant, of one round each.
+/// Times by contestant, one map per round.
 type Rounds = Vec<BTreeMap<&'static str, Times>>;
 
 fn measure(rounds: usize) -> Result<Rounds> {
     for contestant in CONTESTANTS {
         eprintln!("building contestant {contestant}");
-        // One by one: built together, a feature of serde_json that one of them turns on would slow
-        // all of them down.
+        // One by one: in a common build, a feature of serde_json that one of them enables would
+        // slow all of them down.
         let mut build = cargo();
         build.current_dir(workspace()).env("CARGO_TARGET_DIR", target_folder());
         build.args(["build", "--quiet", "--release", "--package"]);
@@ -141,8 +142,8 @@ fn over_rounds(rounds: &Rounds, contestant: &str, key: &(String, String)) -> f64
     median(rounds.iter().map(|round| round[contestant][key]).collect())
 }
 
-/// Decoding with all checks, against the fastest without.
+/// Decoding with all checks, compared with the fastest contestant without checks.
 const MOST_DECODE_RATIO: f64 = 1.05;
 
-/// Encoding has nothing to check.
+/// Encoding checks nothing.
 const MOST_ENCODE_RATIO: f64 = 1.0;

@@ -1,4 +1,4 @@
-//! Commands that pages show have the subcommands and options that are shown.
+//! Commands in pages have existing subcommands and options.
 
 use std::{collections::BTreeMap, path::PathBuf, process::Command};
 
@@ -7,9 +7,9 @@ use anyhow::{Context as _, Result};
 use super::page::Page;
 use crate::workspace::target;
 
-/// Asks each program for the help of each command that is shown; returns the number of commands.
+/// Starts each program with `--help` for each command in a page. Returns the number of commands.
 pub(crate) fn check(pages: &[Page], findings: &mut Vec<String>) -> Result<usize> {
-    // The answer of a program, by the words that it was asked with.
+    // The answer of a program, by its arguments.
     let mut answers = BTreeMap::<Vec<String>, Option<String>>::new();
     let mut checked = 0;
     for page in pages {
@@ -29,7 +29,7 @@ pub(crate) fn check(pages: &[Page], findings: &mut Vec<String>) -> Result<usize>
     Ok(checked)
 }
 
-/// What a program says against these words, if anything.
+/// The objection of a program to these words, if any.
 fn ask(words: &[String]) -> Result<Option<String>> {
     let (program, arguments) = words.split_first().context("a command has a name")?;
     let path = match program.as_str() {
@@ -37,14 +37,14 @@ fn ask(words: &[String]) -> Result<Option<String>> {
         program => target().join("debug").join(program),
     };
     let path: PathBuf = path;
-    // clap refuses what it does not know before it comes to the last word.
+    // clap refuses an unknown word before it comes to the last word.
     let output = Command::new(&path).args(arguments).arg("--help").output();
     let output = output.with_context(|| format!("cannot start {}", path.display()))?;
     let text = String::from_utf8_lossy(&output.stderr);
     Ok((!output.status.success()).then(|| text.lines().next().unwrap_or("it fails").to_owned()))
 }
 
-/// The commands of ours in a line of a shell, each as its words.
+/// The commands of our programs in a line of a shell, each as its words.
 fn commands(line: &str) -> Vec<Vec<String>> {
     let mut commands = Vec::new();
     for words in split(line) {
@@ -57,7 +57,8 @@ fn commands(line: &str) -> Vec<Vec<String>> {
             [program, ..] if PROGRAMS.contains(program) => words,
             _ => continue,
         };
-        // What stands behind `--` is for somebody else; what is left out cannot be asked for.
+        // The words after `--` are for another program, and a word with an ellipsis is not a real
+        // one.
         let meant = own.into_iter().take_while(|word| *word != "--");
         commands.push(meant.filter(|word| !word.contains('…')).map(str::to_owned).collect());
     }
@@ -100,7 +101,7 @@ fn split(line: &str) -> Vec<Vec<String>> {
     if let (Some(word), Some(command)) = (word, commands.last_mut()) {
         command.push(word);
     }
-    // The last word of `eval "$(…)"` stands in quotes and is a command of its own.
+    // The last word of `eval "$(…)"` is in quotes and is a command of its own.
     let inner = line.split("\"$(").skip(1).filter_map(|rest| rest.split(")\"").next());
     let inner = inner.flat_map(split).collect::<Vec<_>>();
     commands.extend(inner);

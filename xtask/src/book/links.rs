@@ -1,11 +1,11 @@
-//! Links lead to pages and headings that exist.
+//! Links lead to existing pages and headings.
 
 use std::path::Path;
 
 use super::page::Page;
 use crate::workspace::root;
 
-/// The links that lead nowhere, and the pages of the book that its summary does not name.
+/// The broken links, and the pages of the book that its summary does not name.
 pub(crate) fn check(pages: &[Page]) -> Vec<String> {
     let mut findings = Vec::new();
     for page in pages {
@@ -43,7 +43,7 @@ fn is_path(code: &str) -> bool {
     parts.len() > 2 && inner.contains(&parts[1]) && parts.iter().copied().all(plain)
 }
 
-/// What is wrong with a link of a page.
+/// The fault of a link of a page.
 fn fault(pages: &[Page], page: &Page, link: &str, exists: impl Fn(&str) -> bool) -> Option<String> {
     if link.contains("://") || link.starts_with("mailto:") {
         return None;

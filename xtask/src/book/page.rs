@@ -1,6 +1,6 @@
 //! A page of Markdown: its headings, links and code.
 
-/// A page, read.
+/// A parsed page.
 pub(crate) struct Page {
     /// Its path in the checkout.
     pub(crate) name: String,
@@ -15,7 +15,7 @@ pub(crate) struct Page {
 impl Page {
     pub(crate) fn new(name: String, text: String) -> Self {
         let mut page = Self { name, anchors: Vec::new(), links: Vec::new(), commands: Vec::new() };
-        // In a block of code: whether a person types what stands in it.
+        // In a block of code: whether the block contains commands that a person types.
         let mut block = None;
         let mut continued: Option<(usize, String)> = None;
         for (index, line) in text.lines().enumerate() {
@@ -52,7 +52,7 @@ impl Page {
         if let Some(heading) = line.strip_prefix('#') {
             self.anchors.push(anchor(heading.trim_start_matches('#')));
         }
-        // Every second part stands between backticks.
+        // Every second part is between backticks.
         let mut prose = String::new();
         for (index, part) in line.split('`').enumerate() {
             if index % 2 == 1 {

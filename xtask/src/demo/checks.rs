@@ -1,4 +1,4 @@
-//! What anyone can check about the demo's result with tools that are not ours.
+//! Checks of the demo's result with tools that are not ours.
 
 use std::{fs, path::Path, process::Command};
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::workspace::{output, quoted, root, shown, target};
 
-/// A command of a foreign tool, and what it has to print.
+/// A command of a foreign tool, and its required output.
 pub(crate) struct Check {
     command: Command,
     expected: Vec<String>,
-    /// The environment that a person has to set for it.
+    /// The environment variables that a person must set for it.
     prefix: String,
 }
 
@@ -29,7 +29,7 @@ impl Check {
     }
 }
 
-/// Every check for a demo whose files lie in `folder`, which is absolute or seen from the root of
+/// Every check for a demo whose files are in `folder`, which is absolute or relative to the root of
 /// the checkout.
 pub(crate) fn all(folder: &Path, module: &Path) -> Result<Vec<Check>> {
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
@@ -65,7 +65,7 @@ pub(crate) fn all(folder: &Path, module: &Path) -> Result<Vec<Check>> {
             &[&format!("CN={},O=Demo CSO", super::setup::SERIAL_NUMBER)],
         ),
     ];
-    // The hash data in the inventory equal what OpenSSL computes for the same certificates.
+    // The hash data in the inventory equal those that OpenSSL computes for the same certificates.
     let inventory = fs::read_to_string(root().join(folder).join("inventory.json"))?;
     let inventory: Value = serde_json::from_str(&inventory)?;
     let listed = inventory["certificateHashDataChain"].as_array().context("the inventory is empty")?;
@@ -113,7 +113,7 @@ pub(crate) fn run(checks: &mut [Check]) -> Result<()> {
     Ok(())
 }
 
-/// Takes the request and the certificate out of the recorded frames.
+/// Extracts the request and the certificate from the recorded frames.
 pub(crate) fn extract(folder: &Path) -> Result<()> {
     let frames = fs::read_to_string(folder.join("frames.jsonl"))?;
     for (action, member, file) in [
@@ -132,14 +132,15 @@ pub(crate) fn extract(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The hash data of a root as our own code computes them; OpenSSL judges them.
+/// The hash data of a root as our own code computes them; OpenSSL verifies them.
 fn hash_data(file: &str) -> Result<Value> {
     let mut program = Command::new(target().join("debug/ocpp-station"));
     let text = output(program.current_dir(root()).args(["--json", "hash-data", file]))?;
     serde_json::from_str(&text).with_context(|| format!("ocpp-station printed no JSON: {text}"))
 }
 
-/// The private key is in the token, and the token says that it was made there and never left.
+/// The private key is in the token, and the token reports that it was generated there and never
+/// left.
 fn token_check(folder: &Path, side: &str, module: &Path) -> Result<Check> {
     let pin = folder.join(side).join("pin");
     let configuration = folder.join(side).join("softhsm2.conf");

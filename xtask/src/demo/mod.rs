@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the whole road on real tokens, as separate processes.
+//! `cargo xtask demo`: all steps on real tokens, as separate processes.
 
 mod checks;
 mod narrator;
@@ -30,7 +30,7 @@ pub(crate) struct DemoArguments {
     check: bool,
 }
 
-/// Builds the programs, runs the demo and tells what happened.
+/// Builds the programs, runs the demo and reports its steps.
 pub(crate) fn run_command(arguments: &DemoArguments) -> Result<()> {
     if arguments.check {
         requirements::provide(Use::Check, Missing::Report)?;
@@ -191,7 +191,7 @@ impl Demo {
         self.narrator.print_new()
     }
 
-    /// Ends both programs and keeps the PEM files that went over the wire.
+    /// Ends both programs and keeps the PEM files from the messages.
     fn finish(self) -> Result<Vec<Row>> {
         self.station_process.stop()?;
         self.csms_process.stop()?;
@@ -236,7 +236,7 @@ fn count(inventory: &Value) -> String {
     }
 }
 
-/// The hash data of the CSMS root that the second inventory has and the first has not.
+/// The hash data of the CSMS root that is only in the second inventory.
 fn new_csms_root<'a>(before: &Value, after: &'a Value) -> Option<&'a Value> {
     let new = chains(after).iter().filter(|chain| !chains(before).contains(chain));
     new.filter(|chain| chain["certificateType"] == "CSMSRootCertificate")

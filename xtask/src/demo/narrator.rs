@@ -1,4 +1,4 @@
-//! Tells the frames on the wire, one plain sentence each.
+//! Describes each frame on the wire in one plain sentence.
 
 use std::{
     collections::HashMap,
@@ -25,12 +25,12 @@ impl Narrator {
         Self { path: path.to_path_buf(), read: 0, printed: 0, actions: HashMap::new(), styled }
     }
 
-    /// Prints what has come since the last call.
+    /// Prints the frames since the last call.
     pub(crate) fn print_new(&mut self) -> Result<()> {
         let text =
             fs::read_to_string(&self.path).with_context(|| format!("cannot read {}", self.path.display()))?;
         let new = text[self.read..].to_owned();
-        // A line that is being written is printed the next time.
+        // An incomplete line is printed at the next call.
         for line in new.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
             self.read += line.len();
             let record: Value = serde_json::from_str(line).context("a line of the record is no JSON")?;
@@ -39,7 +39,7 @@ impl Narrator {
         Ok(())
     }
 
-    /// How many frames were printed.
+    /// The number of printed frames.
     pub(crate) fn printed(&self) -> usize {
         self.printed
     }
@@ -47,7 +47,7 @@ impl Narrator {
     fn print_frame(&mut self, record: &Value) {
         self.printed += 1;
         let frame = &record["frame"];
-        // The record is the CSMS's: what it received came from the station.
+        // The record is the CSMS's: received frames came from the station.
         let (sender, arrow) =
             if record["direction"] == "received" { ("station", "──►") } else { ("CSMS", "◄──") };
         let id = frame[1].as_str().unwrap_or_default().to_owned();
@@ -78,7 +78,7 @@ fn request_sentence(action: &str, payload: &Value) -> String {
     match action {
         "BootNotification" => {
             format!(
-                "The station says who it is: serial number {}, reason {}.",
+                "The station reports its identity: serial number {}, reason {}.",
                 text("/chargingStation/serialNumber"),
                 text("/reason")
             )
@@ -94,14 +94,14 @@ fn request_sentence(action: &str, payload: &Value) -> String {
         "InstallCertificate" => {
             format!("The CSMS gives the station a {} to trust.", text("/certificateType"))
         }
-        "GetInstalledCertificateIds" => "The CSMS asks for the inventory, every type.".to_owned(),
+        "GetInstalledCertificateIds" => "The CSMS asks for the inventory of all types.".to_owned(),
         "DeleteCertificate" => {
             format!(
-                "The CSMS wants the certificate with serial number {} gone.",
+                "The CSMS deletes the certificate with serial number {}.",
                 text("/certificateHashData/serialNumber")
             )
         }
-        "Heartbeat" => "The station shows that it lives and asks for the time.".to_owned(),
+        "Heartbeat" => "The station shows that it is connected and asks for the time.".to_owned(),
         "SecurityEventNotification" => format!("The station reports the security event {}.", text("/type")),
         _ => "A request.".to_owned(),
     }
@@ -110,10 +110,10 @@ fn request_sentence(action: &str, payload: &Value) -> String {
 fn response_sentence(action: &str, payload: &Value) -> String {
     let status = payload["status"].as_str().unwrap_or("?");
     match (action, status) {
-        ("BootNotification", "Accepted") => "The CSMS accepts the station and tells the time.".to_owned(),
+        ("BootNotification", "Accepted") => "The CSMS accepts the station and sends the time.".to_owned(),
         ("TriggerMessage", "Accepted") => "The station will send it.".to_owned(),
         ("SignCertificate", "Accepted") => {
-            "The request is sound and names this very station: the certificate will follow.".to_owned()
+            "The request is valid and names this station: the certificate will follow.".to_owned()
         }
         ("CertificateSigned", "Accepted") => {
             "The certificate fits a key that waits for it and is on disk; the station now reconnects with it."
@@ -124,18 +124,18 @@ fn response_sentence(action: &str, payload: &Value) -> String {
             let count = payload["certificateHashDataChain"].as_array().map_or(0, Vec::len);
             format!("{count} installed, each by its hash data.")
         }
-        ("DeleteCertificate", "Accepted") => "It is gone from disk and cannot come back.".to_owned(),
+        ("DeleteCertificate", "Accepted") => "It is deleted from the disk.".to_owned(),
         ("DeleteCertificate", "NotFound") => "No such certificate is installed.".to_owned(),
         ("DeleteCertificate", "Failed") => {
-            "Refused: the station does not saw off the branch it sits on.".to_owned()
+            "Refused: the station uses this certificate for its connection.".to_owned()
         }
-        ("Heartbeat", _) => "The CSMS tells the time.".to_owned(),
+        ("Heartbeat", _) => "The CSMS sends the time.".to_owned(),
         ("SecurityEventNotification", _) => "Noted.".to_owned(),
         _ => format!("The answer is {status}."),
     }
 }
 
-/// A payload on one line, with long texts cut.
+/// A payload on one line, with long texts shortened.
 fn shortened(payload: &Value) -> String {
     fn cut(value: &Value) -> Value {
         match value {

@@ -1,4 +1,4 @@
-//! The demo's processes: one token and one folder each, ended with the demo.
+//! The demo's processes: one token and one folder for each side. They end with the demo.
 
 use std::{
     fs::File,
@@ -18,12 +18,12 @@ pub(crate) struct Side {
     pub(crate) token: String,
     pub(crate) module: PathBuf,
     pub(crate) softhsm_configuration: PathBuf,
-    /// What else the programs find in their environment.
+    /// Further environment variables of the programs.
     pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 impl Side {
-    /// A side whose folder is made and whose SoftHSM keeps its tokens in it.
+    /// Creates a side and its folder, in which SoftHSM keeps its tokens.
     pub(crate) fn create(folder: &Path, name: &str, module: &Path) -> Result<Self> {
         let folder = folder.join(name);
         let softhsm_configuration = crate::softhsm::configure(&folder, &folder.join("tokens"))?;
@@ -38,7 +38,7 @@ impl Side {
         command
     }
 
-    /// Gives a command this side's token.
+    /// Sets the environment of a command for this side's token.
     pub(crate) fn environment(&self, command: &mut Command) {
         command.env("SOFTHSM2_CONF", &self.softhsm_configuration).env("PKCS11_MODULE", &self.module);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -50,7 +50,7 @@ impl Side {
         output(self.program(name).args(arguments))
     }
 
-    /// Runs a command of an operator to its end. That the station refuses is an answer, too.
+    /// Runs a command of an operator to its end. A refusal by the station is an answer, too.
     pub(crate) fn ask(&self, name: &str, arguments: &[&str]) -> Result<String> {
         let mut command = self.program(name);
         command.args(arguments);
@@ -66,7 +66,7 @@ impl Side {
         Ok(String::from_utf8_lossy(&asked.stdout).into_owned())
     }
 
-    /// Starts a program that runs on; its log goes to a file in the side's folder.
+    /// Starts a program that keeps running. Its log goes to a file in the side's folder.
     pub(crate) fn start(&self, name: &str, arguments: &[&str]) -> Result<Running> {
         let log = self.folder.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log)?;
@@ -85,7 +85,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Waits until `ready` brings something; ends early where the program has ended.
+    /// Waits until `ready` returns a value. Ends early if the program has ended.
     pub(crate) fn wait_for<T>(&mut self, what: &str, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -105,7 +105,7 @@ impl Running {
         }
     }
 
-    /// Fails where the program has ended, though nobody has asked it to.
+    /// Fails if the program has ended without a request.
     pub(crate) fn must_run(&mut self, what: &str) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!(
@@ -125,7 +125,7 @@ impl Running {
         Ok(())
     }
 
-    /// Asks the program to end, as an operator would, and waits until it has.
+    /// Asks the program to end, as an operator does, and waits for the end.
     pub(crate) fn stop(mut self) -> Result<()> {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).with_context(|| format!("cannot stop {}", self.name))?;
@@ -145,7 +145,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Only where the demo failed before it stopped the program in order.
+        // Reached only if the demo failed before it stopped the program in order.
         if matches!(self.child.try_wait(), Ok(None)) {
             drop(self.child.kill());
             drop(self.child.wait());
@@ -157,5 +157,5 @@ impl Drop for Running {
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
-/// How `ocpp-csms` ends where the station has refused what was asked.
+/// The exit code of `ocpp-csms` if the station has refused a request.
 const REFUSED_BY_THE_STATION: i32 = 3;

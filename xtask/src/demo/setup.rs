@@ -1,4 +1,5 @@
-//! What has to be there before the first frame: two tokens, an authority, two configuration files.
+//! Creates what the demo needs before the first frame: two tokens, an authority, two configuration
+//! files.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -12,7 +13,7 @@ pub(crate) struct Stage {
     pub(crate) station: Side,
 }
 
-/// Makes `folder` anew and everything in it.
+/// Creates `folder` again with all of its content.
 pub(crate) fn prepare(folder: &Path, module: &Path) -> Result<Stage> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
@@ -26,7 +27,7 @@ pub(crate) fn prepare(folder: &Path, module: &Path) -> Result<Stage> {
         side.run("hsm", &["init", "--label", &side.token, "--pin-file", "pin", "--so-pin-file", "so-pin"])?;
     }
 
-    // The operator's authority, and the CSMS's own certificate, which it signs.
+    // The operator's authority, and the CSMS's own certificate, which this authority signs.
     csms.run("hsm", &root("cso-root", "Demo CSO Root", "cso-root.pem"))?;
     csms.run(
         "hsm",
@@ -48,7 +49,7 @@ pub(crate) fn prepare(folder: &Path, module: &Path) -> Result<Stage> {
             "csms-tls.pem",
         ],
     )?;
-    // What the demo installs on the station later.
+    // The root that the demo installs on the station later.
     csms.run("hsm", &root("next-root", "Demo CSO Root 2", "next-root.pem"))?;
     csms.run("hsm", &root("manufacturer-root", "Demo Manufacturer Root", "manufacturer-root.pem"))?;
 
@@ -61,7 +62,7 @@ pub(crate) fn prepare(folder: &Path, module: &Path) -> Result<Stage> {
     Ok(Stage { csms, station })
 }
 
-/// Writes the station's configuration, once the CSMS's port is known, and gives the station its
+/// Writes the station's configuration when the CSMS's port is known, and gives the station its
 /// first root.
 pub(crate) fn provision(stage: &Stage, url: &str) -> Result<()> {
     fs::write(stage.station.folder.join("station.toml"), station_configuration(url))?;
@@ -148,7 +149,7 @@ fn write_secret(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Letters and digits from the system's generator.
+/// Random letters and digits from the system's generator.
 fn random_text(characters: usize) -> Result<String> {
     use std::io::Read as _;
     let mut bytes = vec![0; characters];

@@ -1,4 +1,4 @@
-//! Package managers, and how packages are installed with them.
+//! Package managers, and how they install packages.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use super::table::Requirement;
 use crate::workspace::{on_path, run, shown};
 
-/// A package manager that the table has names for.
+/// A package manager whose package names are in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Manager {
     /// Debian, Ubuntu
@@ -19,7 +19,7 @@ pub(crate) enum Manager {
 }
 
 impl Manager {
-    /// The one of this system, if it is one of these.
+    /// The package manager of this system, if it is one of these.
     pub(super) fn of_this_system() -> Option<Self> {
         let managers = [("apt-get", Self::Debian), ("dnf", Self::Fedora), ("brew", Self::Macos)];
         managers.iter().find(|(program, _)| on_path(program)).map(|(_, manager)| *manager)
@@ -33,7 +33,7 @@ impl Manager {
         }
     }
 
-    /// The names of the packages that meet a requirement; none where this system does not have it.
+    /// The names of the packages that meet a requirement; empty if this system has none.
     pub(super) const fn packages(self, requirement: &Requirement) -> &'static [&'static str] {
         match self {
             Self::Debian => requirement.debian,
@@ -42,12 +42,12 @@ impl Manager {
         }
     }
 
-    /// Whether this user can install packages: root, somebody with sudo, anybody with Homebrew.
+    /// Whether this user can install packages: root, a user with sudo, or any user of Homebrew.
     pub(super) fn can_install(self) -> bool {
         self == Self::Macos || is_root() || on_path("sudo")
     }
 
-    /// What a person types to install these packages; root does where there is no sudo.
+    /// The command by which a person installs these packages. Without sudo it is for root.
     pub(super) fn command(self, packages: &[&str]) -> String {
         let sudo = if self == Self::Macos || is_root() || !on_path("sudo") { "" } else { "sudo " };
         let update = if self == Self::Debian { format!("{sudo}apt-get update && ") } else { String::new() };
@@ -60,7 +60,7 @@ impl Manager {
         format!("{update}{sudo}{install} {}", packages.join(" "))
     }
 
-    /// Installs packages without asking.
+    /// Installs packages without a question.
     pub(super) fn install(self, packages: &[&str]) -> Result<()> {
         if !self.can_install() {
             bail!("installing needs root, and sudo is missing; as root, type\n  {}", self.command(packages));
@@ -77,7 +77,8 @@ impl Manager {
             Self::Debian => {
                 let mut update = privileged("apt-get");
                 run(update.args(["-q", "update"]))?;
-                // No question about a time zone or a restart: nobody may be there to answer.
+                // Without questions about a time zone or a restart, because no person may be there
+                // to answer.
                 let mut install = privileged("env");
                 install.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "install"]);
                 install.arg("--no-install-recommends");
@@ -101,8 +102,8 @@ impl Manager {
     }
 }
 
-/// The packages that meet these requirements, each once, and the requirements that none meets,
-/// though one of another system does.
+/// The packages that meet these requirements, each once, and the requirements without a package
+/// for this system that have one for others.
 pub(super) fn of<'a>(
     requirements: &[&'a Requirement],
     manager: Manager,

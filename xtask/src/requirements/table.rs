@@ -1,4 +1,4 @@
-//! The list itself.
+//! The list of requirements.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::workspace::on_path;
 
-/// A command that needs more of the system than Rust and a C compiler.
+/// A command that needs more from the system than Rust and a C compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Use {
     /// `cargo xtask test`
@@ -23,22 +23,22 @@ pub(crate) enum Use {
     Bench,
 }
 
-/// One thing that a command needs from the system.
+/// A program, library or package that a command needs from the system.
 pub(crate) struct Requirement {
-    /// As people call it.
+    /// Its common name.
     pub(crate) name: &'static str,
-    /// What it is there for, as the rest of a sentence that begins with "which".
+    /// Its purpose, as the rest of a sentence that begins with "which".
     pub(crate) purpose: &'static str,
     pub(crate) used_by: &'static [Use],
     found: Found,
-    /// The tests that need it, as a filter of nextest; without it, all need it.
+    /// The tests that need it, as a filter of nextest; `None`: all tests need it.
     pub(crate) tests: Option<&'static str>,
     pub(crate) debian: &'static [&'static str],
     pub(crate) fedora: &'static [&'static str],
     pub(crate) macos: &'static [&'static str],
 }
 
-/// How one sees that it is there.
+/// How to find out whether it is there.
 enum Found {
     /// A program on the PATH.
     Program(&'static str),
@@ -48,14 +48,14 @@ enum Found {
     PkgConfig(&'static str),
     /// Modules of Python.
     Python(&'static str),
-    /// SoftHSM, or what unpacks it.
+    /// SoftHSM, or the tools that unpack it.
     Softhsm,
     /// User namespaces, in which `unshare` may mount.
     Namespaces,
 }
 
 impl Requirement {
-    /// The program that it is, if it is one.
+    /// Its program, if it is a program.
     pub(crate) fn program(&self) -> Option<&'static str> {
         match self.found {
             Found::Program(program) => Some(program),
@@ -103,8 +103,8 @@ impl Requirement {
     }
 }
 
-/// A file whose name begins so, in the folders where distributions put libraries, modules of
-/// PKCS #11 and engines of OpenSSL.
+/// A file whose name begins with `file`, in the folders where distributions put libraries, modules
+/// of PKCS #11 and engines of OpenSSL.
 fn library(file: &str) -> Option<PathBuf> {
     let mut folders =
         ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/lib"].map(PathBuf::from).to_vec();
@@ -167,7 +167,7 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         tests: None,
         debian: &["gcc"],
         fedora: &["gcc"],
-        // Part of the command line tools of Xcode, without which Rust links nothing.
+        // Part of the command line tools of Xcode. Rust cannot link without them.
         macos: &["gcc"],
     },
     Requirement {
@@ -224,7 +224,7 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         name: "npm",
         purpose: "installs these peers",
         used_by: &[Use::Test, Use::Bench],
-        // A Node.js from elsewhere brings its own, which Debian's package conflicts with.
+        // A Node.js from another source contains npm, and conflicts with Debian's package.
         found: Found::Program("npm"),
         tests: Some("package(ocpp-transport) and (test(/^deflate::/) or test(/^ocpp_rpc::/))"),
         debian: &["npm"],
@@ -530,7 +530,7 @@ const OPENCRYPTOKI: &str =
     "package(signer-pkcs11) and (test(/^opencryptoki::/) or test(=suite::on_opencryptoki))";
 /// The tests with NSS.
 const NSS: &str = "package(signer-pkcs11) and test(=suite::on_nss)";
-/// The tests of chains, which others judge too.
+/// The tests of chains, which other implementations verify too.
 const PATHS: &str = "package(certificates) and test(/^path::/)";
 /// The tests with a TPM.
 const TPM: &str = "package(signer-pkcs11) and (test(/^tpm::/) or test(=suite::on_a_tpm))";

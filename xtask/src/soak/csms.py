@@ -1,11 +1,11 @@
-"""A CSMS on the package `ocpp` for a station that is killed again and again.
+"""A CSMS on the package `ocpp` for a station that is killed repeatedly.
 
-It signs every certificate request that it accepts, and delivers the certificate until the station has answered. Otherwise it does
-what it is told: a JSON line on standard input is a call, `{"id": …, "action": …, "payload": …}`; or what it does with the next
-certificate request, `{"next_request": "Accepted" | "Rejected" | "wrong first"}`; or that another station comes from now on,
-`{"new_station": true}`.
+It signs every certificate request that it accepts, and delivers the certificate until the station has answered. It also reads
+commands, one JSON line each, from the standard input: `{"id": …, "action": …, "payload": …}` sends a call;
+`{"next_request": "Accepted" | "Rejected" | "wrong first"}` sets the answer to the next certificate request;
+`{"new_station": true}` announces that another station will connect.
 
-Prints one JSON line per step: {"step": …, …}. The caller judges them.
+Prints one JSON line per step: {"step": …, …}. The caller checks the steps.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def now():
 
 
 def certificate(subject, issuer_name, issuer_key, public_key, authority):
-    """A root, or a station's certificate by the rules of OCPP (A00.FR.509, 511, 512, 514)."""
+    """A root, or a station's certificate according to OCPP (A00.FR.509, 511, 512, 514)."""
     usage = x509.KeyUsage(not authority, False, False, False, False, authority, authority, False, False)
     return (
         x509.CertificateBuilder()
@@ -71,7 +71,7 @@ def hash_data(root, algorithm):
 
 
 def make_roots(count):
-    """Roots to be installed and deleted; nothing is ever issued by them."""
+    """Roots to be installed and deleted. They issue no certificates."""
     for number in range(count):
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Soak Root {number}")])
@@ -100,7 +100,7 @@ class Authority:
 
 
 class Csms:
-    """What outlives a connection."""
+    """The state that outlives a connection."""
 
     def __init__(self, arguments):
         self.authority = Authority(arguments.ca, arguments.ca_key)
@@ -121,7 +121,7 @@ class Station(ChargePoint):
         self.csms = csms
         self.number = number
         self.closed = asyncio.Event()
-        # What still has something to report of this connection.
+        # Tasks that still have something to report about this connection.
         self.busy = set()
 
     @on("BootNotification")
@@ -169,7 +169,7 @@ class Station(ChargePoint):
         await self.deliver(request)
 
     async def deliver(self, request):
-        """Sends the certificate; it stays due until the station has answered."""
+        """Sends the certificate. It stays undelivered until the station has answered."""
         self.is_busy()
         if await self.send_certificate(request.chain):
             self.csms.undelivered.pop(self.csms.fingerprint(request.csr), None)
@@ -186,19 +186,19 @@ class Station(ChargePoint):
         return "status" in answer
 
     def is_busy(self):
-        """The present task has something to report before the end of the connection is."""
+        """Notes that the present task must report before the end of the connection is reported."""
         task = asyncio.current_task()
         self.busy.add(task)
         task.add_done_callback(self.busy.discard)
 
     async def ask(self, request):
-        """The station's answer; or that the connection ended before it, which leaves open what the station has done."""
+        """The station's answer, or `lost` if the connection ended first: then it is unknown what the station has done."""
         asking = asyncio.create_task(self.call(request, suppress=False))
         closing = asyncio.create_task(self.closed.wait())
         await asyncio.wait({asking, closing}, return_when=asyncio.FIRST_COMPLETED)
         closing.cancel()
         if not asking.done():
-            # What had arrived before the end is in the queue already.
+            # An answer that arrived before the end is in the queue already.
             await asyncio.wait({asking}, timeout=0.2)
         if not asking.done():
             asking.cancel()
@@ -242,16 +242,16 @@ async def main():
         try:
             await station.start()
         except ConnectionClosed:
-            # The package gives up where it cannot answer any more; what the station said before the
-            # end counts.
+            # The package stops when it can no longer answer. Messages that the station has sent before
+            # the end still count.
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     message = await connection.recv()
                     with contextlib.suppress(ConnectionClosed):
                         await station.route_message(message)
         station.closed.set()
-        # What came last has had its turn to begin; its end is reported before that of the
-        # connection.
+        # The tasks of the last messages can start now. They report before the end of the connection
+        # is reported.
         await asyncio.sleep(0)
         if station.busy:
             await asyncio.wait(station.busy)

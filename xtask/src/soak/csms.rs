@@ -1,4 +1,4 @@
-//! The CSMS of the soak: a program in Python, told what to do and listened to line by line.
+//! The CSMS of the soak: a program in Python. It reads commands and writes steps, line by line.
 
 use std::{
     fs::File,
@@ -23,11 +23,11 @@ pub(super) struct Csms {
     began: Instant,
     next_id: u64,
     pub(super) port: u64,
-    /// The roots that it has made to be installed and deleted.
+    /// The roots that it has created for installation and deletion.
     pub(super) roots: Vec<Root>,
 }
 
-/// A root certificate, and what names it.
+/// A root certificate and its hash data.
 pub(super) struct Root {
     pub(super) pem: String,
     /// By SHA256, SHA384 and SHA512.
@@ -77,13 +77,13 @@ impl Csms {
         Ok(csms)
     }
 
-    /// What it has to say next; `None` where that takes longer.
+    /// Its next step; `None` if there is none within `wait`.
     pub(super) fn next(&mut self, wait: Duration) -> Result<Option<Value>> {
         match self.steps.recv_timeout(wait) {
             Ok(step) => {
                 writeln!(self.record, "{:.3} {step}", self.began.elapsed().as_secs_f64())?;
                 if !step.is_object() {
-                    bail!("the CSMS said {step}");
+                    bail!("the CSMS reported {step}");
                 }
                 Ok(Some(step))
             }
@@ -92,19 +92,19 @@ impl Csms {
         }
     }
 
-    /// Has it call the station; the answer comes as a step with this number.
+    /// Makes it call the station. The answer arrives as a step with this number.
     pub(super) fn call(&mut self, action: &str, payload: &Value) -> Result<u64> {
         self.next_id += 1;
         self.tell(&json!({ "id": self.next_id, "action": action, "payload": payload }))?;
         Ok(self.next_id)
     }
 
-    /// What it does with the next certificate request.
+    /// Sets what it does with the next certificate request.
     pub(super) fn next_request(&mut self, what: &str) -> Result<()> {
         self.tell(&json!({ "next_request": what }))
     }
 
-    /// From now on another station comes.
+    /// Announces that another station will connect.
     pub(super) fn new_station(&mut self) -> Result<()> {
         self.tell(&json!({ "new_station": true }))
     }
@@ -117,15 +117,15 @@ impl Csms {
 
 impl Drop for Csms {
     fn drop(&mut self) {
-        // Both fail only where it has ended already.
+        // Both fail only if it has ended already.
         drop(self.process.kill());
         drop(self.process.wait());
     }
 }
 
-/// Roots that come and go: for each of four uses, all together stay below the 32 entries of a
-/// station's store.
+/// The number of roots to install and delete: with four uses each, all together stay below the 32
+/// entries of a station's store.
 pub(super) const ROOTS: usize = 6;
 
-/// Steps that wait to be read; Python waits where there are more.
+/// The maximum number of unread steps. Python waits when there are more.
 const MOST_STEPS: usize = 1024;

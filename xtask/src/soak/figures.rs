@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{knowledge::Counts, phase::Phase};
 
-/// What the rounds came to.
+/// The results of the rounds.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     pub(super) stations: u32,
@@ -12,9 +12,9 @@ pub(super) struct Figures {
     pub(super) rounds: u32,
     pub(super) kills: [Kills; Phase::ALL.len()],
     pub(super) most_keys: usize,
-    /// What SoftHSM was killed before it had made a key of it.
+    /// Objects that SoftHSM created and did not make a key of, because it was killed.
     pub(super) shells: usize,
-    /// What SoftHSM was killed while it wrote.
+    /// Tokens that were lost because SoftHSM was killed while it wrote.
     pub(super) tokens_lost: u32,
     pub(super) keys: usize,
     pub(super) security_events: usize,
@@ -25,7 +25,7 @@ pub(super) struct Figures {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Kills {
     pub(super) count: u32,
-    /// What was asked had been answered.
+    /// The operation had been answered.
     pub(super) after_answer: u32,
     /// The station was connected by profile 2.
     pub(super) by_profile_2: u32,
@@ -36,7 +36,7 @@ impl Figures {
         self.kills.iter().map(|kills| kills.count).sum()
     }
 
-    /// One line while it goes on.
+    /// One line of progress.
     pub(super) fn progress(&self, rounds: u32, counts: &Counts) -> String {
         format!(
             "round {} of {rounds}: {} kills, {} installed, {} deleted, {} certificates, all as answered; {} keys in the token",
@@ -49,7 +49,7 @@ impl Figures {
         )
     }
 
-    /// For a program.
+    /// The figures for a program.
     pub(super) fn json(&self, seed: u64, counts: &Counts, violation: Option<&str>) -> Value {
         let kills = Phase::ALL.iter().zip(&self.kills).map(|(phase, kills)| {
             let Kills { count, after_answer, by_profile_2 } = kills;
@@ -89,7 +89,7 @@ impl Figures {
         })
     }
 
-    /// For a person.
+    /// The figures for a person.
     pub(super) fn print(&self, counts: &Counts) {
         println!("\n{:<34} {:>6} {:>14} {:>14}", "killed while", "kills", "after answer", "on profile 2");
         for (phase, kills) in Phase::ALL.iter().zip(&self.kills) {
@@ -105,7 +105,7 @@ impl Figures {
             ("starts of the program", u64::from(self.starts)),
             ("installations accepted", counts.installed),
             ("deletions accepted", counts.deleted),
-            ("deletions of what was not there", counts.not_found),
+            ("deletions of roots not installed", counts.not_found),
             ("variables set", counts.variables),
             ("triggers accepted", counts.triggers),
             ("certificate requests", counts.requests),
@@ -117,7 +117,7 @@ impl Figures {
             ("in flight, and the new state held", counts.kept_new),
             ("connections by profile 2", by_profile(2)),
             ("connections by profile 3", by_profile(3)),
-            ("starts that the CSMS was told of", counts.startups_reported),
+            ("starts reported to the CSMS", counts.startups_reported),
             ("keys in the token at the end", self.keys as u64),
             ("most keys at a check", self.most_keys as u64),
             ("empty objects left by the module", self.shells as u64),

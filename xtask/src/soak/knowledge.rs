@@ -1,20 +1,20 @@
-//! What is known of the station from outside: what it has accepted, and what a kill has left open.
+//! What is known about the station from outside: what it has accepted, and what is uncertain after
+//! a kill.
 //!
-//! A call whose answer was lost was carried out or was not, so there is more than one world in
-//! which the station may be. What is seen later tells which; where it fits none of them, the
-//! station has broken its word.
+//! A call whose answer was lost was either carried out or not, so the station may be in one of
+//! several states, which are called worlds. Later observations show which one it is. If they fit no
+//! world, the station has broken its promise.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 
-/// The uses of roots that the soak installs, in the words of InstallCertificate and of the
-/// inventory.
+/// The uses of roots that the soak installs, as in InstallCertificate and in the inventory.
 pub(super) const USES: [&str; 4] =
     ["CSMSRootCertificate", "ManufacturerRootCertificate", "V2GRootCertificate", "MORootCertificate"];
 
-/// What the CSMS asks of the station.
+/// A call from the CSMS to the station.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Install {
@@ -24,7 +24,7 @@ pub(super) enum Operation {
     Delete {
         root: usize,
     },
-    /// OCPPCommCtrlr.OfflineThreshold, by which a station decides nothing that the soak looks at.
+    /// OCPPCommCtrlr.OfflineThreshold. It does not affect anything else that the soak checks.
     SetVariable {
         value: u32,
     },
@@ -34,9 +34,9 @@ pub(super) enum Operation {
 /// The part of a station's state that calls change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct World {
-    /// By use and number of the root.
+    /// The use and the number of each installed root.
     pub(super) roots: BTreeSet<(usize, usize)>,
-    /// `None`: as it was made.
+    /// `None`: the initial value.
     pub(super) threshold: Option<u32>,
 }
 
@@ -45,7 +45,8 @@ impl World {
         let mut world = self.clone();
         match operation {
             Operation::Install { use_, root } => drop(world.roots.insert((*use_, *root))),
-            // DeleteCertificate names no use: the certificate goes for all of them, or for none.
+            // DeleteCertificate names no use: the certificate is deleted for all of them, or for
+            // none.
             Operation::Delete { root } => world.roots.retain(|(_, other)| other != root),
             Operation::SetVariable { value } => world.threshold = Some(*value),
             Operation::Trigger => {}
@@ -54,39 +55,39 @@ impl World {
     }
 }
 
-/// A connection that stands.
+/// An open connection.
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     number: u64,
     pub(super) profile: u64,
 }
 
-/// What is known.
+/// What is known about the station.
 #[derive(Debug)]
 pub(super) struct Knowledge {
     worlds: Vec<World>,
     /// Calls that wait for their answer.
     asked: BTreeMap<u64, Operation>,
-    /// Answers to calls that only look.
+    /// Answers to calls that only read.
     seen: BTreeMap<u64, Value>,
     pub(super) connection: Option<Connection>,
-    /// The profile under which the program that runs has booted.
+    /// The profile with which the running program has booted.
     booted: Option<u64>,
     /// The certificate of the last connection by profile 3.
     used: Option<String>,
-    /// The last one that was accepted since.
+    /// The last certificate that was accepted after that.
     accepted: Option<String>,
-    /// Those of which it is not known whether they were, since.
+    /// Certificates that were sent after that, and whose acceptance is unknown.
     open: BTreeSet<String>,
     /// A trigger was accepted, and no certificate request has come since.
     owed: bool,
     undelivered: u64,
-    /// A start was reported since the program was started.
+    /// A start was reported after the program was started.
     reported: bool,
     pub(super) counts: Counts,
 }
 
-/// What has happened.
+/// The number of events of each kind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     pub(super) installed: u64,
@@ -124,18 +125,18 @@ impl Knowledge {
         }
     }
 
-    /// The program was started anew.
+    /// The program was started again.
     pub(super) fn handle_start(&mut self) {
         self.booted = None;
         self.reported = false;
     }
 
-    /// A call is on its way.
+    /// A call was sent.
     pub(super) fn handle_asked(&mut self, id: u64, operation: Operation) {
         self.asked.insert(id, operation);
     }
 
-    /// A step of the CSMS.
+    /// Processes a step of the CSMS.
     pub(super) fn handle_step(&mut self, step: &Value) -> Result<()> {
         let text = |name: &str| step[name].as_str().unwrap_or_default().to_owned();
         let number = |name: &str| step[name].as_u64().unwrap_or_default();
@@ -169,13 +170,13 @@ impl Knowledge {
             }
             "security event" => {}
             "answer" => self.answered(number("id"), &step["answer"])?,
-            other => bail!("the CSMS reports {other:?}, which nobody expected"),
+            other => bail!("the CSMS reports {other:?}, which is not expected"),
         }
         Ok(())
     }
 
-    /// A02: with the newest certificate that was accepted, or with one of which it is not known
-    /// whether it was.
+    /// A02: the connection uses the newest certificate that was accepted, or one whose acceptance
+    /// is unknown.
     fn connected(&mut self, profile: u64, serial: &str) -> Result<()> {
         if profile == 2 {
             let last = self.accepted.as_ref().or(self.used.as_ref());
@@ -206,7 +207,7 @@ impl Knowledge {
             Some("Accepted") => {
                 self.counts.certificates += 1;
                 self.open.remove(serial);
-                // The answer may be read after the connection that it leads to.
+                // The answer may be read after the connection that follows from it.
                 if self.used.as_deref() != Some(serial) {
                     self.accepted = Some(serial.to_owned());
                 }
@@ -228,7 +229,7 @@ impl Knowledge {
         if answer["lost"] == true || answer["error"].is_string() {
             let count = if answer["lost"] == true { &mut self.counts.lost } else { &mut self.counts.errors };
             *count += 1;
-            // Done or not.
+            // Carried out or not.
             let done: Vec<World> = self.worlds.iter().map(|world| world.after(&operation)).collect();
             done.into_iter().for_each(|world| self.add(world));
             return Ok(());
@@ -252,7 +253,7 @@ impl Knowledge {
                 self.owed = true;
                 &mut self.counts.triggers
             }
-            // The station may say that it will not.
+            // The station may refuse.
             (Operation::Trigger, "Rejected") => return Ok(()),
             _ => bail!("{operation:?} was answered {answer}"),
         };
@@ -273,17 +274,17 @@ impl Knowledge {
         }
     }
 
-    /// Whether the answer to a call that only looks is there.
+    /// Whether the answer to a call that only reads has arrived.
     pub(super) fn has_seen(&self, id: u64) -> bool {
         self.seen.contains_key(&id)
     }
 
-    /// The answer to a call that only looks, once it is there.
+    /// Takes the answer to a call that only reads, if it has arrived.
     pub(super) fn take_seen(&mut self, id: u64) -> Option<Value> {
         self.seen.remove(&id)
     }
 
-    /// Whether the program that runs has reported a start.
+    /// Whether the running program has reported a start.
     pub(super) fn has_reported_start(&self) -> bool {
         self.reported
     }
@@ -293,14 +294,14 @@ impl Knowledge {
         !self.asked.is_empty()
     }
 
-    /// Whether nothing is under way: the station is connected with the newest certificate, has
-    /// booted, and owes nothing.
+    /// Whether nothing is pending: the station is connected with the newest certificate, has
+    /// booted, and owes no request.
     pub(super) fn is_settled(&self) -> bool {
         let here = self.connection.as_ref().map(|connection| connection.profile);
         here.is_some() && self.booted == here && self.owes().is_empty() && self.asked.is_empty()
     }
 
-    /// What is missing until all is settled, for people.
+    /// What is pending, for people.
     pub(super) fn owes(&self) -> Vec<&'static str> {
         let missing = [
             (self.owed, "the certificate request that an accepted trigger promised (F06.FR.10)"),
@@ -328,14 +329,14 @@ impl Knowledge {
         )
     }
 
-    /// What is seen leaves these worlds.
+    /// Keeps the worlds that fit an observation.
     fn choose(&mut self, fits: impl Fn(&World) -> bool, seen: impl Fn() -> String) -> Result<()> {
         let place = self.worlds.iter().position(&fits);
         let Some(place) = place else {
             bail!("{}, and by what was answered it has to be one of {:?}", seen(), self.worlds);
         };
         if self.worlds.len() > 1 && self.worlds.iter().any(|world| !fits(world)) {
-            // The worlds before a call stand before those after it.
+            // The worlds before a call come before those after it.
             let count = if place == 0 { &mut self.counts.kept_old } else { &mut self.counts.kept_new };
             *count += 1;
         }
@@ -343,7 +344,7 @@ impl Knowledge {
         Ok(())
     }
 
-    /// The roots that are installed for certain, for operations that find something.
+    /// The roots that are installed for certain, for operations that need an installed root.
     pub(super) fn installed(&self) -> Vec<(usize, usize)> {
         self.worlds[0].roots.iter().copied().collect()
     }

@@ -1,9 +1,9 @@
-//! `cargo xtask soak`: a station that is killed in the middle of everything, and has to be what it
-//! said it was.
+//! `cargo xtask soak`: a station that is killed at any instant, and must then be in a state that it
+//! has promised.
 //!
 //! The real `ocpp-station` with its keys in a SoftHSM token serves a CSMS on Python's `ocpp` that
-//! renews its certificate, installs and deletes roots. Each round it gets SIGKILL at an instant
-//! that nobody chose, is started again, and is looked at from outside.
+//! renews its certificate, installs and deletes roots. In each round it gets SIGKILL at a random
+//! instant, is started again, and is checked from outside.
 
 mod csms;
 mod figures;
@@ -41,15 +41,15 @@ pub(crate) struct SoakArguments {
     /// How many rounds, each with a kill
     #[arg(long, default_value_t = 200)]
     rounds: u32,
-    /// Choose operations and instants as before; what the machine makes of the instants is another
-    /// matter. Default: chance
+    /// Choose operations and instants as in a former run; the machine may still behave differently
+    /// at these instants. Default: random
     #[arg(long)]
     seed: Option<u64>,
-    /// After how many rounds a new station with an empty token comes
+    /// After how many rounds a new station with an empty token is used
     #[arg(long, default_value_t = 20)]
     rounds_per_station: u32,
-    /// Start the station again at once, while a token that lives on may still make the key that a
-    /// killed station had asked for
+    /// Start the station again at once, while a token that keeps running may still generate the key
+    /// that the killed station had requested
     #[arg(long)]
     at_once: bool,
     /// Print the figures as one JSON object
@@ -87,10 +87,12 @@ struct Soak {
     random: fastrand::Rng,
     knowledge: Knowledge,
     figures: Figures,
-    /// How long each phase takes where nobody is killed, so that the instants fall into all of it.
+    /// The duration of each phase without a kill, so that the instants are spread over the whole
+    /// phase.
     typical: [Option<Duration>; Phase::ALL.len()],
     station: Option<(Station, Option<Running>)>,
-    /// What SoftHSM has left of keys in the token of the present station.
+    /// The objects that SoftHSM has left in the token of the present station without making a key
+    /// of them.
     shells: usize,
     at_once: bool,
 }
@@ -120,7 +122,7 @@ impl Soak {
             }
             self.figures.rounds = round + 1;
             if phases.is_empty() {
-                // Each in turn, in an order of its own.
+                // All phases in turn, in a random order.
                 phases = Phase::ALL.to_vec();
                 self.random.shuffle(&mut phases);
             }
@@ -133,15 +135,15 @@ impl Soak {
         Ok(())
     }
 
-    /// Another station takes the place of the one before, which ends in order.
+    /// Replaces the present station, which ends in order, by a new one.
     fn new_station(&mut self) -> Result<()> {
         self.stop_station()?;
         self.figures.stations += 1;
         self.shells = 0;
         self.csms.new_station()?;
         self.knowledge = Knowledge::new(std::mem::take(&mut self.knowledge.counts));
-        // In turn: what a kill does to a module in the station's process, and what to a key that
-        // comes into being all the same.
+        // In turn: the effect of a kill on a module in the station's process, and on a key whose
+        // generation is completed nevertheless.
         let place = if self.figures.stations.is_multiple_of(2) {
             TokenPlace::OwnProcess
         } else {
@@ -151,7 +153,7 @@ impl Soak {
         self.station = Some((station, None));
         self.start_station()?;
         self.settle()?;
-        // So that a request of which a kill has taken the answer is soon sent again.
+        // So that a request whose answer was lost by a kill is soon sent again.
         let id = self.csms.call("SetVariables", &variable("SecurityCtrlr", "CertSigningWaitMinimum", 2))?;
         self.listen("an answer", |knowledge| knowledge.has_seen(id))?;
         self.knowledge.take_seen(id);
@@ -201,7 +203,7 @@ impl Soak {
                 }
             }
         }
-        // Somewhat longer than it takes, so that the end of it is within.
+        // Somewhat longer than the phase, so that its end is included.
         let longest = typical.as_micros().saturating_mul(3) / 2;
         let wait = self.random.u64(0..u64::try_from(longest).unwrap_or(u64::MAX).max(1));
         self.kill_after(phase, Duration::from_micros(wait))?;
@@ -224,7 +226,7 @@ impl Soak {
         self.check()
     }
 
-    /// Does one thing in peace, and notes how long it takes.
+    /// Carries out one operation without a kill, and notes its duration.
     fn undisturbed(&mut self, operation: Operation) -> Result<()> {
         let phase = match operation {
             Operation::Install { .. } => Phase::Install,
@@ -239,7 +241,7 @@ impl Soak {
         self.settle()
     }
 
-    /// A renewal in peace.
+    /// A renewal without a kill.
     fn renew(&mut self) -> Result<()> {
         let what = ["Accepted", "Accepted", "wrong first", "Rejected"];
         let what = what[self.random.usize(0..what.len())];
@@ -257,7 +259,7 @@ impl Soak {
         self.settle()
     }
 
-    /// Has the station make a request, and hears what follows up to `step`.
+    /// Makes the station send a request, and reads the steps up to `step`.
     fn trigger_until(&mut self, step: &str) -> Result<()> {
         let began = Instant::now();
         self.ask(Operation::Trigger)?;
@@ -279,7 +281,7 @@ impl Soak {
         Operation::Install { use_: self.random.usize(0..USES.len()), root: self.random.usize(0..ROOTS) }
     }
 
-    /// Mostly of one that is there.
+    /// Mostly deletes a root that is installed.
     fn some_delete(&mut self) -> Operation {
         let installed = self.knowledge.installed();
         let root = match self.random.choice(&installed) {
@@ -293,7 +295,7 @@ impl Soak {
         Operation::SetVariable { value: self.random.u32(1..100_000) }
     }
 
-    /// Has the CSMS ask; the answer is noted when it comes.
+    /// Makes the CSMS send a call. The answer is noted when it arrives.
     fn ask(&mut self, operation: Operation) -> Result<()> {
         let (action, payload) = match &operation {
             Operation::Install { use_, root } => (
@@ -323,7 +325,7 @@ impl Soak {
         Ok(())
     }
 
-    /// In order, as an operator does it.
+    /// Stops the station in order, as an operator does.
     fn stop_station(&mut self) -> Result<()> {
         if let Some(running) = self.station.as_mut().and_then(|(_, running)| running.take()) {
             running.stop()?;
@@ -332,9 +334,9 @@ impl Soak {
         Ok(())
     }
 
-    /// SIGKILL, when this time has passed; then everything that was said before is heard.
+    /// Sends SIGKILL after this time, then reads all steps from before the kill.
     fn kill_after(&mut self, phase: Phase, wait: Duration) -> Result<()> {
-        // Nothing is waited for here: the instant is to be a random one.
+        // This waits for no event: the instant must be random.
         std::thread::sleep(wait);
         let running = self.station.as_mut().and_then(|(_, running)| running.take());
         running.context("there is no station to be killed")?.kill()?;
@@ -356,7 +358,7 @@ impl Soak {
         self.listen("the station to settle", Knowledge::is_settled)
     }
 
-    /// Looks at the station from outside.
+    /// Checks the station from outside.
     fn check(&mut self) -> Result<()> {
         self.figures.checks += 1;
         let listed = self.look("GetInstalledCertificateIds", &json!({}))?;
@@ -376,13 +378,14 @@ impl Soak {
         let log = station.log()?;
         for word in ["panicked", "is damaged", "contradicts itself"] {
             if let Some(line) = log.lines().find(|line| line.contains(word)) {
-                bail!("the log says: {line}");
+                bail!("the log contains: {line}");
             }
         }
         Ok(())
     }
 
-    /// No key without a name, no name without a key but of one that is to be destroyed.
+    /// Every key in the token has a name in the store, and every name has a key, except for a key
+    /// that is to be destroyed.
     fn check_keys(&mut self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -401,8 +404,8 @@ impl Soak {
                 ensure!(!certified || !private.is_empty(), "the key of the station's certificate is gone");
                 return Ok(());
             }
-            // A copy that was taken while the store wrote cannot be opened, and a key may just be
-            // on its way.
+            // A copy taken during a write of the store cannot be opened, and a key may just be
+            // being generated.
             if Instant::now() > deadline {
                 bail!(
                     "the token holds the private keys {private:?} and the public keys {public:?}, and the store names {:?}",
@@ -413,7 +416,7 @@ impl Soak {
         }
     }
 
-    /// A call that only looks, again where the connection ended before the answer.
+    /// Sends a call that only reads, and repeats it if the connection ended before the answer.
     fn look(&mut self, action: &str, payload: &Value) -> Result<Value> {
         for _ in 0..5 {
             self.settle()?;
@@ -428,8 +431,8 @@ impl Soak {
         bail!("the connection ended again and again before {action} was answered")
     }
 
-    /// What an inventory lists: nothing but the root of the CSMS, which always stays, and roots of
-    /// the soak.
+    /// The roots in an inventory: only the root of the CSMS, which always stays, and roots of the
+    /// soak.
     fn roots_of(&self, answer: &Value) -> Result<BTreeSet<(usize, usize)>> {
         let mut listed = BTreeSet::new();
         let mut others = Vec::new();
@@ -451,7 +454,7 @@ impl Soak {
         Ok(listed)
     }
 
-    /// Hears what the CSMS says until `holds`.
+    /// Reads the steps of the CSMS until `holds` is true.
     fn listen(&mut self, what: &str, holds: impl Fn(&Knowledge) -> bool) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while !holds(&self.knowledge) {
@@ -460,7 +463,7 @@ impl Soak {
         Ok(())
     }
 
-    /// Hears what the CSMS says up to a step of this name.
+    /// Reads the steps of the CSMS up to a step with this name.
     fn listen_for(&mut self, name: &str) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while self.hear(name, deadline)?["step"] != name {}
@@ -499,7 +502,7 @@ impl Soak {
         }
     }
 
-    /// Half of what was known, half of what was seen.
+    /// Notes the mean of the known duration and the observed one.
     fn note(&mut self, phase: Phase, began: Instant) {
         let place = Phase::ALL.iter().position(|other| *other == phase).unwrap_or_default();
         let seen = began.elapsed();
@@ -513,36 +516,36 @@ fn variable(component: &str, name: &str, value: u32) -> Value {
     }] })
 }
 
-/// What `--help` ends with.
-const CHECKED: &str = "After each kill the station is started again and looked at from outside:
-  * what was answered Accepted holds: installed is listed, deleted is not, nothing comes back;
-  * what was in flight is old or new, and nothing between;
-  * it connects with the newest certificate that it has accepted, and never again with its password;
+/// The end of the `--help` text.
+const CHECKED: &str = "After each kill the station is started again and checked from outside:
+  * an operation that was answered with Accepted is complete: an installed root is listed, a deleted one is not;
+  * an operation without an answer was carried out completely or not at all;
+  * the station connects with the newest certificate that it has accepted, and never again with its password;
   * a trigger that was accepted leads to a certificate request;
-  * the token holds each key that the store needs, and others only if it says that they are to be destroyed, a private one and a
-    public one each;
-  * it reports its start, and device model and security log can be read.
+  * the token holds each key that the store needs, and others only if the store lists them for destruction; each
+    key has its private and its public half;
+  * the station reports its start, and its device model and security log can be read.
 
-Every second token is in a process of its own, behind p11-kit, and lives on, as an HSM does. In the station's process SoftHSM is
-killed too: it may leave an empty object, or lose its whole token, and the table counts these.
+Every second token is in a process of its own, behind p11-kit, and keeps running, like an HSM. In the station's process SoftHSM
+is killed too: it may leave an empty object, or lose its whole token, and the table counts these.
 
-Ends with a table. At the first violation it ends with 1 and says which; the folder keeps every log, and what the CSMS said and
-was told (csms.jsonl).";
+Ends with a table. At the first violation it ends with 1 and reports the violation; the folder keeps every log, and the
+output and the input of the CSMS (csms.jsonl).";
 
 const COMPONENT: &str = "OCPPCommCtrlr";
 const VARIABLE: &str = "OfflineThreshold";
-/// What a station has before it was set.
+/// The initial value of the variable.
 const AS_MADE: u32 = 300;
 
-/// The longest wait for anything: a station that has lost its connection waits a second, a CSR is
-/// sent again after two.
+/// The maximum wait: a station that has lost its connection waits a second, and sends a CSR again
+/// after two.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two looks at whether the station still runs.
+/// The time between two checks whether the station still runs.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// How long a phase may take as long as none was seen.
+/// The assumed duration of a phase until one was observed.
 const UNKNOWN: Duration = Duration::from_millis(50);
 
-/// Rounds between two lines about how it goes.
+/// The number of rounds between two lines of progress.
 const PROGRESS: u32 = 10;

@@ -1,6 +1,6 @@
 //! The moments at which a station is killed.
 
-/// What the station is about when it is killed.
+/// The activity of the station when it is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Start,

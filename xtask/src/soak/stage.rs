@@ -1,5 +1,5 @@
-//! What the soak plays on: an authority made by OpenSSL, and stations that each have a folder and a
-//! token of their own.
+//! The environment of the soak: an authority made by OpenSSL, and stations with a folder and a
+//! token each.
 
 use std::{
     collections::BTreeSet,
@@ -18,14 +18,14 @@ use crate::{
     workspace::output,
 };
 
-/// The folder of the soak, with the authority and the certificate of the CSMS in it.
+/// The folder of the soak, which contains the authority and the certificate of the CSMS.
 pub(super) struct Stage {
     pub(super) folder: PathBuf,
     module: PathBuf,
 }
 
 impl Stage {
-    /// Makes `folder` anew, with a root `ca` and a certificate `server` for localhost.
+    /// Creates `folder` again, with a root `ca` and a certificate `server` for localhost.
     pub(super) fn prepare(folder: &Path, module: &Path) -> Result<Self> {
         if folder.exists() {
             fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
@@ -51,7 +51,7 @@ impl Stage {
         output(Command::new("openssl").current_dir(&self.folder).args(arguments))
     }
 
-    /// A station that was never used, provisioned with the root, for the CSMS at `port`.
+    /// A new station, provisioned with the root, for the CSMS at `port`.
     pub(super) fn new_station(&self, number: u32, port: u64, place: TokenPlace) -> Result<Station> {
         let mut side = Side::create(&self.folder, &format!("station-{number}"), &self.module)?;
         for (name, text) in [("pin", PIN), ("so-pin", "so-soak-pin"), ("password", PASSWORD)] {
@@ -61,7 +61,7 @@ impl Stage {
         }
         side.run("hsm", &["init", "--label", &side.token, "--pin-file", "pin", "--so-pin-file", "so-pin"])?;
         let url = format!("wss://localhost:{port}/ocpp");
-        // The same station, and one that reads a copy of its store.
+        // The configuration of the station, and one that reads a copy of its store.
         for (name, directory) in [("station.toml", "data"), ("copy.toml", "copy")] {
             fs::write(side.folder.join(name), configuration(directory, &url, &side.token))?;
         }
@@ -82,9 +82,9 @@ impl Stage {
 /// Where SoftHSM runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenPlace {
-    /// In the process of the station, and is killed with it.
+    /// In the process of the station, with which it is killed.
     InStation,
-    /// In a process that lives on, as the firmware of an HSM does.
+    /// In a process that keeps running, like the firmware of an HSM.
     OwnProcess,
 }
 
@@ -95,12 +95,12 @@ pub(super) struct Station {
 }
 
 impl Station {
-    /// Starts the program; its log goes on where it was.
+    /// Starts the program. Its log is appended to the former one.
     pub(super) fn start(&self) -> Result<Running> {
         self.side.start("ocpp-station", &["--config", "station.toml", "run"])
     }
 
-    /// After a kill: waits until the token, where it lives on, has ended what it had begun.
+    /// After a kill: waits until a token that keeps running has completed its work.
     pub(super) fn wait_for_token(&self) -> Result<()> {
         self.server.as_ref().map_or(Ok(()), TokenServer::wait_until_idle)
     }
@@ -111,8 +111,8 @@ impl Station {
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     }
 
-    /// How many security events the station's own command shows, which has to read the log beside
-    /// the running agent.
+    /// How many security events the station's own command shows. The command must read the log
+    /// while the agent is running.
     pub(super) fn security_events(&self) -> Result<usize> {
         let text = self.program(&["--json", "events"])?;
         for line in text.lines() {
@@ -122,7 +122,7 @@ impl Station {
         Ok(text.lines().count())
     }
 
-    /// The keys that the store names, read from a copy of it: the agent holds the store itself.
+    /// The keys that the store names, read from a copy: the agent holds a lock on the store itself.
     pub(super) fn named_keys(&self) -> Result<NamedKeys> {
         let copy = self.side.folder.join("copy");
         fs::create_dir_all(&copy)?;
@@ -132,20 +132,20 @@ impl Station {
         NamedKeys::read(&text)
     }
 
-    /// Whether the kill has destroyed the whole token. At each login SoftHSM empties the file of
-    /// the token's own record and writes it anew; a kill between the two leaves an empty file, and
+    /// Whether the kill has destroyed the whole token. At each login SoftHSM truncates the file of
+    /// the token's own record and writes it again. A kill between the two leaves an empty file, and
     /// no program finds the token again.
     pub(super) fn has_lost_token(&self) -> Result<bool> {
         for folder in fs::read_dir(self.side.folder.join("tokens"))? {
             if fs::metadata(folder?.path().join("token.object"))?.len() == 0 {
-                ensure!(self.server.is_none(), "the token is lost, though nobody has killed its process");
+                ensure!(self.server.is_none(), "the token is lost, although its process was not killed");
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// What the token holds, as OpenSC's tool sees it.
+    /// The objects in the token, as OpenSC's tool shows them.
     pub(super) fn token_keys(&self) -> Result<TokenKeys> {
         let mut tool = Command::new("pkcs11-tool");
         tool.arg("--module").arg(&self.side.module);
@@ -162,15 +162,15 @@ impl Station {
 /// The keys that a store names, by their labels.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct NamedKeys {
-    /// Those of certificates, and of requests that wait.
+    /// The keys of certificates and of pending requests.
     pub(super) needed: BTreeSet<String>,
-    /// Those that are to be destroyed: the token may hold such a key, has destroyed it, or is still
-    /// to bring it.
+    /// Keys that are to be destroyed: the token holds such a key, has destroyed it, or has not
+    /// generated it yet.
     pub(super) condemned: BTreeSet<String>,
 }
 
 impl NamedKeys {
-    /// Reads what `ocpp-station --json inventory` prints.
+    /// Reads the output of `ocpp-station --json inventory`.
     fn read(text: &str) -> Result<Self> {
         let inventory: Value = serde_json::from_str(text).context("the inventory is no JSON")?;
         let list = |name: &str| {
@@ -189,8 +189,8 @@ impl NamedKeys {
         Ok(keys)
     }
 
-    /// Whether a token may hold the keys `held`: all that are needed, and others only if they are
-    /// to be destroyed.
+    /// Whether a token may hold the keys `held`: all needed keys, and others only if they are to be
+    /// destroyed.
     pub(super) fn fit(&self, held: &BTreeSet<String>) -> bool {
         self.needed.is_subset(held) && held.difference(&self.needed).all(|key| self.condemned.contains(key))
     }
@@ -208,15 +208,15 @@ fn label(uri: &Value) -> Result<String> {
 pub(super) struct TokenKeys {
     pub(super) private: BTreeSet<String>,
     pub(super) public: BTreeSet<String>,
-    /// Objects without a label, an id and a key. SoftHSM makes an object first, and gives it
-    /// attributes and key in a second step; a kill between the two leaves such a shell, of which no
-    /// program can tell whose it is.
+    /// Objects without a label, an id and a key. SoftHSM creates an object first, and adds the
+    /// attributes and the key in a second step. A kill between the two leaves such a shell, which
+    /// no program can assign to a station.
     pub(super) shells: usize,
 }
 
 impl TokenKeys {
-    /// Reads what `pkcs11-tool --list-objects` prints: a line for each object, and its attributes
-    /// indented below.
+    /// Reads the output of `pkcs11-tool --list-objects`: a line for each object, with its
+    /// attributes indented below.
     fn read(text: &str) -> Result<Self> {
         let mut keys = Self::default();
         let mut objects: Vec<Vec<&str>> = Vec::new();
@@ -231,10 +231,10 @@ impl TokenKeys {
                 object.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim()
             };
             let (label, id) = (attribute("label:"), attribute("ID:"));
-            // `local`: generated in the token, which is set together with the key itself.
+            // `local`: generated in the token. SoftHSM sets it together with the key itself.
             let is_key = attribute("Access:").split(", ").any(|word| word == "local");
             let kind = object[0].split_whitespace().next();
-            // Without any attribute, not even a class, it is called a data object.
+            // An object without any attribute, even without a class, is shown as a data object.
             if !is_key && id.is_empty() && (label.is_empty() || (kind == Some("Data") && label == "<empty>"))
             {
                 keys.shells += 1;
@@ -277,7 +277,7 @@ uri = "pkcs11:token={token}?pin-source=file:pin"
     )
 }
 
-/// What `ocpp-station` calls its store.
+/// The file name of the store of `ocpp-station`.
 const STORE: &str = "certificates.redb";
 pub(super) const IDENTITY: &str = "SOAK-1";
 pub(super) const PASSWORD: &str = "correct-horse-battery";
@@ -314,7 +314,7 @@ mod tests {
         let one = BTreeSet::from(["one".to_owned()]);
         let expected = TokenKeys { private: one.clone(), public: one.clone(), shells: 1 };
         assert_eq!(TokenKeys::read(text).expect("keys"), expected);
-        // A key that nobody can name is no shell.
+        // A key without a label and an id is not a shell.
         let nameless = text.replace("never extractable\nPrivate", "local\nPrivate");
         let nameless = TokenKeys::read(&nameless).expect("keys");
         assert_eq!((nameless.private.len(), nameless.shells), (2, 0));

@@ -1,5 +1,5 @@
-//! A token in a process of its own, as an HSM is: it lives on when the station is killed, and ends
-//! what it had begun.
+//! A token in a process of its own, like an HSM: it keeps running when the station is killed, and
+//! completes its work.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::workspace::on_path;
 /// p11-kit's server for one token of SoftHSM.
 pub(super) struct TokenServer {
     process: Child,
-    /// Of the socket, whose path has to be short.
+    /// The folder of the socket, whose path must be short.
     folder: tempfile::TempDir,
 }
 
@@ -45,11 +45,11 @@ impl TokenServer {
         Ok(server)
     }
 
-    /// Waits until what a program that was killed had begun is done: there is a process for each
-    /// program, and it ends then.
+    /// Waits until the work of a killed program is completed: the server has a process for each
+    /// program, which ends then.
     ///
-    /// A station that starts again earlier may look for a key that is still being made, and find
-    /// nothing.
+    /// A station that starts earlier may search for a key that is still being generated, and not
+    /// find it.
     pub(super) fn wait_until_idle(&self) -> Result<()> {
         let id = self.process.id();
         let path = format!("/proc/{id}/task/{id}/children");
@@ -66,7 +66,7 @@ impl TokenServer {
         }
     }
 
-    /// What the environment of a program has to say for it to find the token here.
+    /// The environment variables with which a program finds the token here.
     pub(super) fn variables(&self) -> Result<[(&'static str, String); 2]> {
         let client = CLIENTS.iter().map(PathBuf::from).find(|path| path.is_file());
         let client = client.with_context(|| format!("p11-kit-client.so is missing; {INSTALL}"))?;
@@ -77,7 +77,7 @@ impl TokenServer {
 
 impl Drop for TokenServer {
     fn drop(&mut self) {
-        // Both fail only where it has ended already.
+        // Both fail only if it has ended already.
         drop(self.process.kill());
         drop(self.process.wait());
     }
@@ -85,7 +85,7 @@ impl Drop for TokenServer {
 
 const SOCKET: &str = "socket";
 
-/// Where distributions put the module that talks to a server.
+/// The places of the module that connects to a server, in several distributions.
 const CLIENTS: &[&str] = &[
     "/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so",
     "/usr/lib/aarch64-linux-gnu/pkcs11/p11-kit-client.so",

@@ -1,8 +1,9 @@
 //! Files of a target do not import each other in a circle.
 //!
-//! A file imports another where a path in it leads to an item of that file, by whatever way of
-//! re-exports, or where a method calls one of the same type that the other file defines. That a
-//! module passes on the names of its children (`pub use`) is a table of contents and no import.
+//! A file imports another if a path in it leads to an item of that file, possibly through
+//! re-exports, or if a method calls one of the same type that the other file defines. A module that
+//! re-exports the names of its children (`pub use`) does not import them: this is a table of
+//! contents.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,10 +19,10 @@ use super::{
     tree::{Module, Modules},
 };
 
-/// For each file, the files that it imports, with a line and the name that it takes from there.
+/// For each file, the files that it imports, with a line and the imported name.
 type Graph = BTreeMap<String, BTreeMap<String, (usize, String)>>;
 
-/// Reports every file that stands in a circle.
+/// Reports every file that is part of a circle.
 pub(crate) fn check(workspace: &Workspace, findings: &mut Vec<Finding>) {
     for target in &workspace.targets {
         let graph = graph(&target.modules);
@@ -38,7 +39,7 @@ pub(crate) fn check(workspace: &Workspace, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The circles as a person reads them.
+/// The circles, for people.
 pub(crate) fn describe(workspace: &Workspace) -> String {
     let mut text = String::new();
     let mut count = 0;
@@ -66,7 +67,7 @@ fn within<'a>(
     graph.get(file).into_iter().flatten().filter(|(to, _)| circle.contains(*to))
 }
 
-/// Which file imports which.
+/// The imports of each file.
 fn graph(modules: &Modules) -> Graph {
     let mut graph = Graph::new();
     let methods = methods(modules);
@@ -109,7 +110,7 @@ fn graph(modules: &Modules) -> Graph {
     graph
 }
 
-/// A type of the target: its module and its name.
+/// A type of the target: the path of its module, and its name.
 type TypeName = (Vec<String>, String);
 
 /// The type that an `impl` block is for.
@@ -147,8 +148,8 @@ fn methods(modules: &Modules) -> BTreeMap<(TypeName, String), String> {
     methods
 }
 
-/// The largest sets of files of which each imports each other, directly or by way of others; sets
-/// of one are none.
+/// The largest sets of files that import each other, directly or through others. A set of one file
+/// does not count.
 fn circles(graph: &Graph) -> Vec<BTreeSet<String>> {
     let reached = graph.keys().map(|file| (file, reachable(graph, file))).collect::<BTreeMap<_, _>>();
     let mut circles = Vec::<BTreeSet<String>>::new();

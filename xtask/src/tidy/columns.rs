@@ -5,13 +5,13 @@ use super::{
     source::Workspace,
 };
 
-/// Reports lines that are nothing but a comment and go on past column 100, in tests too.
+/// Reports lines that consist of a comment only and exceed column 100, in tests too.
 pub(crate) fn check(workspace: &Workspace, findings: &mut Vec<Finding>) {
     for text in &workspace.texts {
         let Some(sign) = sign_of(&text.name) else { continue };
         for (index, line) in text.text.lines().enumerate() {
             let length = line.chars().count();
-            // A link cannot be broken, nor can a row of a table.
+            // Links and rows of a table cannot be broken.
             let comment = line.trim_start().trim_start_matches(['/', '!', '#', '-']).trim();
             let breaks = comment.contains(' ') && !comment.starts_with('|');
             if line.trim_start().starts_with(sign) && length > MAX_COLUMN && breaks {
@@ -27,7 +27,7 @@ pub(crate) fn check(workspace: &Workspace, findings: &mut Vec<Finding>) {
     }
 }
 
-/// With what a comment begins in a file of this name.
+/// The sign that begins a comment in a file of this name.
 pub(crate) fn sign_of(name: &str) -> Option<&'static str> {
     let extension = name.rsplit('.').next().unwrap_or_default();
     SIGNS.iter().find(|(known, _)| *known == extension).map(|(_, sign)| *sign)
@@ -36,6 +36,6 @@ pub(crate) fn sign_of(name: &str) -> Option<&'static str> {
 /// The last column of a comment.
 pub(crate) const MAX_COLUMN: usize = 100;
 
-/// With what a comment begins, by the ending of the file's name. Not SQL: a migration that was
-/// applied to a ledger must not change by a byte.
+/// The sign that begins a comment, by the extension of the file. SQL is not included: no byte of a
+/// migration that was applied to a ledger may change.
 const SIGNS: &[(&str, &str)] = &[("rs", "//"), ("toml", "#"), ("py", "#"), ("js", "//"), ("cjs", "//")];

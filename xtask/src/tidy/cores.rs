@@ -1,4 +1,4 @@
-//! Only files below `io/` and programs touch what is outside: everything else takes bytes and
+//! Only files below `io/` and programs use the outside world: everything else takes bytes and
 //! `now`, and returns values.
 
 use super::{
@@ -8,7 +8,7 @@ use super::{
     tree::{Module, Modules},
 };
 
-/// Reports what reaches outside in a core, and cores that import from `io/`.
+/// Reports uses of the outside world in a core, and cores that import from `io/`.
 pub(crate) fn check(workspace: &Workspace, findings: &mut Vec<Finding>) {
     for target in &workspace.targets {
         for module in &target.modules.list {
@@ -69,7 +69,7 @@ fn check_imports(modules: &Modules, module: &Module, findings: &mut Vec<Finding>
         _ => false,
     };
     for import in module.imports.values() {
-        // What a module only passes on for others is its table of contents.
+        // A re-export in a module is a table of contents.
         if !import.public && leads_to_io(&import.path) {
             report(import.line, &import.path);
         }
@@ -85,7 +85,7 @@ fn check_imports(modules: &Modules, module: &Module, findings: &mut Vec<Finding>
     }
 }
 
-/// What reaches outside: the clock, files, sockets, threads, tasks, waits, the environment, tokens,
+/// The outside world: the clock, files, sockets, threads, tasks, waits, the environment, tokens,
 /// databases.
 const OUTSIDE: &[&str] = &[
     "chrono::Local::now",

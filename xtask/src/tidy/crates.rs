@@ -1,17 +1,18 @@
-//! Data flows along the picture in ARCHITECTURE.md: which crate may depend on which.
+//! Data flows as in the picture in ARCHITECTURE.md, which shows the allowed dependencies between
+//! crates.
 
 use anyhow::{Context as _, Result};
 
 use super::finding::{Finding, Rule};
 use crate::workspace::{cargo, output};
 
-/// What cargo knows about the crates of the workspace.
+/// Cargo's metadata about the crates of the workspace.
 pub(crate) fn metadata() -> Result<serde_json::Value> {
     let metadata = output(cargo().args(["metadata", "--format-version", "1", "--no-deps", "--offline"]))?;
     serde_json::from_str(&metadata).context("cargo metadata is no JSON")
 }
 
-/// Reports dependencies of the workspace's crates among each other that the picture does not have.
+/// Reports dependencies between the workspace's crates that are not in the picture.
 pub(crate) fn check(metadata: &serde_json::Value, findings: &mut Vec<Finding>) {
     let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
     let name = |package: &serde_json::Value| package["name"].as_str().unwrap_or_default().to_owned();

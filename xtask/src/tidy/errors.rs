@@ -1,4 +1,4 @@
-//! An error that is logged keeps its causes, in every format of the log.
+//! A logged error keeps its causes, in every format of the log.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::Visit;
@@ -32,7 +32,7 @@ impl<'ast> Visit<'ast> for Events<'_> {
 }
 
 impl Events<'_> {
-    /// Fields are separated by commas; only `error = %causes(…)` and text count as whole.
+    /// Fields are separated by commas. Only `error = %causes(…)` and text are complete.
     fn check(&mut self, tokens: &TokenStream) {
         let tokens = tokens.clone().into_iter().collect::<Vec<_>>();
         for field in tokens.split(|token| is_sign(token, ',')) {

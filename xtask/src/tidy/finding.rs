@@ -1,12 +1,12 @@
-//! What a rule reports.
+//! The findings of the rules.
 
 use std::fmt;
 
-/// A place that breaks a rule, and how to repair it. Ordered by file and line.
+/// A place that breaks a rule, with the fix. Ordered by file and line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Finding {
     pub(crate) file: String,
-    /// Counted from one; zero where the whole file is meant.
+    /// Counted from one; zero for the whole file.
     pub(crate) line: usize,
     pub(crate) rule: Rule,
     pub(crate) message: String,
@@ -59,7 +59,7 @@ impl Rule {
         Self::Program,
     ];
 
-    /// The name by which reports and `tidy-known.toml` call the rule.
+    /// The name of the rule in reports and in `tidy-known.toml`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Core => "core",
@@ -79,7 +79,7 @@ impl Rule {
         }
     }
 
-    /// How a finding is repaired.
+    /// The fix for a finding.
     const fn fix(self) -> &'static str {
         match self {
             Self::Core => {

@@ -1,4 +1,4 @@
-//! The findings that existed when a rule was made. The list only becomes shorter.
+//! The findings from before a rule existed. The list only becomes shorter.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -24,7 +24,7 @@ impl Known {
         Ok(known)
     }
 
-    /// The lines to print: the findings of each file that has more than the list says, and the
+    /// The lines to print: the findings of each file that has more than the list allows, and the
     /// files that have fewer.
     pub(crate) fn compare(&self, findings: &[Finding]) -> Vec<String> {
         let found = Self::counted(findings);
@@ -57,8 +57,8 @@ impl Known {
         complaints
     }
 
-    /// The list for these findings. An error where a rule has more of them than before; that a file
-    /// was moved or divided does not matter.
+    /// The list for these findings. Returns an error if a rule has more of them than before. A file
+    /// may be moved or divided.
     pub(crate) fn shrunk(&self, findings: &[Finding]) -> Result<Self> {
         let found = Self::counted(findings);
         for rule in Rule::ALL {

@@ -1,8 +1,8 @@
-//! Checks the rules of the architecture and of the style that the compiler does not know.
+//! Checks the rules of the architecture and of the style that the compiler does not check.
 //!
-//! Each rule is a file. A rule looks at the parsed source of what is not a test and returns
-//! findings. Findings that existed when a rule was made are counted in `tidy-known.toml`; that list
-//! only becomes shorter.
+//! Each rule is a file. A rule examines the parsed source without its tests and returns findings.
+//! Findings from before a rule existed are counted in `tidy-known.toml`; that list only becomes
+//! shorter.
 
 mod circles;
 mod columns;
@@ -43,11 +43,11 @@ pub(crate) struct TidyArguments {
     /// Print every finding, also those that xtask/tidy-known.toml lists
     #[arg(long, conflicts_with = "circles")]
     all: bool,
-    /// Write xtask/tidy-known.toml anew after findings were removed or files were moved; no rule
+    /// Write xtask/tidy-known.toml again after findings were removed or files were moved; no rule
     /// may gain findings
     #[arg(long, conflicts_with_all = ["circles", "all"])]
     shrink: bool,
-    /// Break comments that go on past the last column, in all files or in those named
+    /// Break comments that exceed the last column, in all files or in the named ones
     #[arg(long, num_args = 0.., value_name = "FILE", conflicts_with_all = ["circles", "all", "shrink"])]
     wrap: Option<Vec<String>>,
 }
@@ -90,7 +90,7 @@ pub(crate) fn run_command(arguments: &TidyArguments) -> Result<()> {
     bail!("tidy: {} findings against the rules of ARCHITECTURE.md and CONTRIBUTING.md", complaints.len());
 }
 
-/// Breaks long comments in these files, or in all where none is named.
+/// Breaks long comments in these files, or in all files if none is named.
 fn wrap(workspace: &Workspace, files: &[String]) -> Result<()> {
     for text in &workspace.texts {
         if files.is_empty() || files.contains(&text.name) {
@@ -105,7 +105,7 @@ fn wrap(workspace: &Workspace, files: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// What every rule finds in the files of the workspace.
+/// The findings of all rules in the files of the workspace.
 fn findings(workspace: &Workspace) -> Vec<Finding> {
     let mut findings = Vec::new();
     texts::check(workspace, &mut findings);
@@ -130,5 +130,5 @@ fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// The findings that the rules do not report: file by file, how many of each rule.
+/// The findings that are not reported: the number for each file and rule.
 const KNOWN: &str = "xtask/tidy-known.toml";

@@ -10,8 +10,8 @@ use super::{
     source::Workspace,
 };
 
-/// Reports what is given a name that the glossary replaces, and types of one name where only one
-/// may have it.
+/// Reports names that the glossary replaces, and types that share a name which only one type may
+/// have.
 pub(crate) fn check(workspace: &Workspace, findings: &mut Vec<Finding>) {
     let mut types = BTreeMap::<String, Vec<(String, usize)>>::new();
     for module in workspace.targets.iter().flat_map(|target| &target.modules.list) {
@@ -53,7 +53,8 @@ impl Names<'_> {
             let found = words
                 .windows(sequence.len())
                 .any(|window| window.iter().zip(&sequence).all(|(word, wanted)| is_form_of(word, wanted)));
-            // Bytes and results have an order; a type of this name is a task.
+            // `order` is allowed for bytes and results, which have an order; a type of this name
+            // would be a task.
             let meant = *replaced != "order" || (is_type && words.len() == 1);
             if found && meant {
                 let message = format!("`{name}` is a name with `{replaced}`: write {instead}");
@@ -64,7 +65,7 @@ impl Names<'_> {
     }
 }
 
-/// Every place that gives something a name; a local variable's name is one too.
+/// Visits every place that defines a name, including those of local variables.
 impl<'ast> Visit<'ast> for Names<'_> {
     fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
         self.declared(&item.ident, true);
@@ -121,8 +122,8 @@ fn line(span: Span) -> usize {
     span.start().line
 }
 
-/// The words of a name in lower case: of `SecurityEvents` and of `security_events`, security and
-/// events.
+/// The words of a name in lower case: security and events for `SecurityEvents` and for
+/// `security_events`.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = '_';
@@ -145,7 +146,7 @@ fn is_form_of(word: &str, wanted: &str) -> bool {
     word.strip_prefix(wanted).is_some_and(|rest| ["", "s", "es"].contains(&rest))
 }
 
-/// Words that are no names here, and what is written instead.
+/// Words that are not used in names, and their replacements.
 const REPLACED: &[(&str, &str)] = &[
     ("office", "what it does, as in `OperatorApi`"),
     ("desk", "what it does, as in `StationRegistry`"),
@@ -159,5 +160,5 @@ const REPLACED: &[(&str, &str)] = &[
     ("told", "`reported`, `notified` or `logged`"),
 ];
 
-/// Names of which the workspace has one type each.
+/// Names that only one type of the workspace may have.
 const ONE_TYPE: &[&str] = &["Issued", "Limits", "Revoked", "Subject"];

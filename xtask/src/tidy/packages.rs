@@ -1,11 +1,11 @@
-//! What the package of a library holds: its sources and licenses, and nothing else.
+//! The package of a library contains its sources and licenses, and nothing else.
 
 use anyhow::Result;
 
 use super::finding::{Finding, Rule};
 use crate::workspace::{cargo, output};
 
-/// Reports files that a package should not hold, and licenses that it lacks.
+/// Reports unexpected files in a package, and missing licenses.
 pub(crate) fn check(metadata: &serde_json::Value, findings: &mut Vec<Finding>) -> Result<()> {
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let name = package["name"].as_str().unwrap_or_default();
@@ -18,7 +18,7 @@ pub(crate) fn check(metadata: &serde_json::Value, findings: &mut Vec<Finding>) -
     Ok(())
 }
 
-/// Checks one package by what `cargo package --list` prints.
+/// Checks one package, with the output of `cargo package --list`.
 pub(crate) fn check_list(name: &str, list: &str, findings: &mut Vec<Finding>) {
     let mut report = |message: String| {
         let file = format!("{name}/Cargo.toml");
@@ -33,10 +33,10 @@ pub(crate) fn check_list(name: &str, list: &str, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Crates that nobody outside of this workspace has a use for.
+/// Crates that are of use only in this workspace.
 const UNPUBLISHED: &[&str] = &["codegen", "examples", "xtask"];
 const LICENSES: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT"];
-/// With what the paths of a package begin.
+/// The allowed beginnings of the paths in a package.
 const ALLOWED: &[&str] = &[
     ".cargo_vcs_info.json",
     "Cargo.",

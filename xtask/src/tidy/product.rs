@@ -1,15 +1,15 @@
-//! A file's items without what is compiled for tests only.
+//! A file's items without those that are compiled for tests only.
 
 use syn::{Attribute, Meta, visit_mut::VisitMut};
 
-/// Parses a file and removes what is compiled for tests only.
+/// Parses a file and removes the items that are compiled for tests only.
 pub(crate) fn product(text: &str) -> syn::Result<syn::File> {
     let mut file = syn::parse_file(text)?;
     WithoutTests.visit_file_mut(&mut file);
     Ok(file)
 }
 
-/// Whether the attributes say that the item is compiled for tests only.
+/// Whether the attributes restrict the item to tests.
 pub(crate) fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::List(list) if list.path.is_ident("cfg") => {
@@ -80,7 +80,7 @@ impl VisitMut for WithoutTests {
     }
 }
 
-/// The attributes of an item, whichever kind it is.
+/// The attributes of an item of any kind.
 fn attributes_of(item: &syn::Item) -> &[Attribute] {
     match item {
         syn::Item::Const(item) => &item.attrs,

@@ -1,26 +1,27 @@
-//! Which file a path in the source leads to, and every path that a module has.
+//! Finds the file to which a path in the source leads, and every path that a module contains.
 //!
-//! Names are found as the compiler finds them, as far as that needs no types: through imports,
-//! re-exports, child modules. A name that a macro defines counts as defined where the path leads.
+//! Names are resolved as the compiler resolves them, as far as that needs no types: through
+//! imports, re-exports and child modules. A name that a macro defines counts as defined in the
+//! module to which its path leads.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{punctuated::Punctuated, spanned::Spanned as _, visit::Visit};
 
 use super::tree::{Module, Modules};
 
-/// Where a path leads.
+/// The target of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// An item of this target: the module that defines it, and its name.
     Item(Vec<String>, String),
     /// A module of this target.
     Module(Vec<String>),
-    /// Something of another crate, by its whole path.
+    /// An item of another crate, by its whole path.
     Elsewhere(Vec<String>),
 }
 
 impl Modules {
-    /// Follows a path that stands in `module`.
+    /// Resolves a path that occurs in `module`.
     pub(crate) fn resolve(&self, module: &Module, path: &[String]) -> Option<Place> {
         self.follow(&module.path, path, true, 0)
     }
@@ -75,23 +76,23 @@ impl Modules {
     }
 }
 
-/// A path or a method's name, and the line that it stands in.
+/// A path or a method's name, and its line.
 pub(crate) struct Mention {
     pub(crate) kind: Kind,
     pub(crate) line: usize,
 }
 
-/// What is mentioned.
+/// The kind of mention.
 pub(crate) enum Kind {
     /// A path of names in an expression, a type, a pattern or a macro's arguments.
     Path(Vec<String>),
-    /// A method that is called on something.
+    /// A method call.
     Method { name: String, on_self: bool, arguments: usize },
     /// `.await`
     Await,
 }
 
-/// Everything that an item mentions, imports and visibilities not among it.
+/// Everything that an item mentions, except for imports and visibilities.
 pub(crate) fn mentions(item: &syn::Item) -> Vec<Mention> {
     let mut collector = Collector(Vec::new());
     collector.visit_item(item);
@@ -105,7 +106,7 @@ impl Collector {
         self.0.push(Mention { kind, line: span.start().line });
     }
 
-    /// The paths and methods among a macro's tokens, where they do not parse as expressions.
+    /// The paths and methods among a macro's tokens that do not parse as expressions.
     fn scan(&mut self, tokens: TokenStream) {
         let tokens = tokens.into_iter().collect::<Vec<_>>();
         let is = |index: usize, sign: char| matches!(tokens.get(index), Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
@@ -171,7 +172,8 @@ impl<'ast> Visit<'ast> for Collector {
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
         self.visit_path(&call.path);
         match call.parse_body_with(Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated) {
-            // The parsed expressions live too short for this visitor; what they mention does not.
+            // The parsed expressions do not live long enough for this visitor, so another one
+            // collects their mentions.
             Ok(expressions) => expressions.iter().for_each(|expression| {
                 let mut inner = Collector(Vec::new());
                 inner.visit_expr(expression);
@@ -182,5 +184,5 @@ impl<'ast> Visit<'ast> for Collector {
     }
 }
 
-/// The longest way through re-exports; a longer one goes in a circle.
+/// The maximum number of re-exports on the way; a longer way is circular.
 const MAX_STEPS: usize = 32;

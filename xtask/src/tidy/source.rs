@@ -10,15 +10,15 @@ use anyhow::{Context as _, Result};
 
 use super::tree::{Modules, Target};
 
-/// Everything that the rules look at.
+/// The input of all rules.
 pub(crate) struct Workspace {
-    /// Every text file with comments, by path.
+    /// Every text file with comments.
     pub(crate) texts: Vec<Text>,
     /// The modules of every library and program.
     pub(crate) targets: Vec<Target>,
 }
 
-/// A file as it is written.
+/// The text of a file.
 pub(crate) struct Text {
     /// Relative to the root of the checkout.
     pub(crate) name: String,
@@ -58,7 +58,7 @@ impl Workspace {
 fn target_of(name: &str) -> Option<String> {
     let (folder, file) = name.split_once("/src/")?;
     if folder.contains('/') {
-        // Programs in workspaces of their own: benchmarks and fuzz targets.
+        // Programs in separate workspaces: benchmarks and fuzz targets.
         return None;
     }
     match file {
@@ -92,5 +92,5 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The kinds of files that have comments of ours.
+/// The extensions of files with our comments.
 const EXTENSIONS: &[&str] = &["rs", "toml", "py", "js", "cjs", "sql"];

@@ -1,4 +1,4 @@
-//! Each rule, on a copy of the workspace that is deliberately broken.
+//! Tests of each rule, with files that break it on purpose.
 
 use super::{
     finding::Rule,
@@ -56,7 +56,7 @@ fn a_core_does_not_import_from_io() {
 #[test]
 fn files_do_not_import_each_other_in_a_circle() {
     let lib = "mod a;\nmod b;\nmod c;\nmod d;\npub use a::A;\npub use b::B;\n";
-    // By a re-export of the root, by a path in an expression, and by an import.
+    // Through a re-export of the root, through a path in an expression, and through an import.
     let a = "use crate::B;\npub struct A(B);\n";
     let b = "pub struct B;\nimpl B { fn new() { crate::c::make() } }\n";
     let c = "use super::a;\npub fn make() { a::A::new(); }\n";
@@ -75,7 +75,7 @@ fn files_do_not_import_each_other_in_a_circle() {
     assert!(described.contains("csms/src/c.rs:2 imports `A` of csms/src/a.rs\n"), "{described}");
     assert!(described.ends_with("1 circles\n"), "{described}");
 
-    // What a test imports is no import, nor is a table of contents.
+    // Neither an import in a test nor a table of contents counts.
     files[3] = ("csms/src/c.rs", "pub fn make() {}\n#[cfg(test)]\nmod tests { use super::super::a; }\n");
     check(Rule::Circle, &files, &[]);
 }

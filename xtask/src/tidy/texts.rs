@@ -20,7 +20,7 @@ pub(crate) fn check(workspace: &Workspace, findings: &mut Vec<Finding>) {
 }
 
 fn check_schema(Text { name, text }: &Text, findings: &mut Vec<Finding>) {
-    // A property may be called so; prose is text.
+    // A property may have such a name, but its value is not a text.
     for (index, line) in text.lines().enumerate() {
         if line.contains("\"description\": \"") || line.contains("\"comment\": \"") {
             let message = "holds prose, which the Open Charge Alliance licenses CC BY-ND".to_owned();
@@ -29,7 +29,7 @@ fn check_schema(Text { name, text }: &Text, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Every program that is started by its name is in the list of what the commands need.
+/// Every program that is started by its name must be in the list of requirements.
 fn check_programs(Text { name, text }: &Text, findings: &mut Vec<Finding>) {
     for (index, line) in text.lines().enumerate() {
         for (position, start) in line.match_indices("Command::new(\"") {
@@ -58,13 +58,13 @@ fn check_source(Text { name, text }: &Text, findings: &mut Vec<Finding>) {
     }
 }
 
-/// What every system has on which Rust can build: the shell, and the tools of Rust. xtask looks for
+/// Programs on every system that can build Rust: the shell, and the tools of Rust. xtask looks for
 /// package managers before it starts them.
 const ALWAYS_THERE: &[&str] =
     &["sh", "true", "cargo", "rustc", "sudo", "env", "apt-get", "dpkg-deb", "dnf", "brew"];
 
-/// A file past this length answers a second question.
+/// A longer file answers a second question.
 const MAX_LINES: usize = 600;
 
-/// What is never written: unfinished work, tests that do not run, queues without a bound.
+/// Code that is never allowed: unfinished work, tests that do not run, queues without a bound.
 const NOWHERE: &[&str] = &["todo!(", "unimplemented!(", "#[ignore", "unbounded_channel", "mpsc::channel()"];

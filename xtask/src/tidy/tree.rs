@@ -1,5 +1,4 @@
-//! The modules of a library or program: which file each stands in, what it defines and what it
-//! imports.
+//! The modules of a library or program: the file of each module, its definitions and its imports.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,7 +9,7 @@ use super::product::product;
 
 /// A library or a program.
 pub(crate) struct Target {
-    /// As other crates name it, for a library.
+    /// The name that other crates use, for a library.
     pub(crate) name: String,
     pub(crate) modules: Modules,
 }
@@ -21,27 +20,27 @@ pub(crate) struct Modules {
     by_path: HashMap<Vec<String>, usize>,
 }
 
-/// A module, in a file of its own or within another.
+/// A module, in its own file or inside another module.
 pub(crate) struct Module {
-    /// From the root, whose path is empty.
+    /// The path from the root. That of the root is empty.
     pub(crate) path: Vec<String>,
-    /// The file that it stands in.
+    /// The file that contains it.
     pub(crate) file: String,
     /// Its items without those for tests.
     pub(crate) items: Vec<Item>,
-    /// The names of what it defines, child modules not among them.
+    /// The names that it defines, without child modules.
     pub(crate) defines: BTreeSet<String>,
     /// The imported names.
     pub(crate) imports: BTreeMap<String, Import>,
-    /// Imports of everything that a module has.
+    /// Glob imports: the modules whose names are all imported.
     pub(crate) globs: Vec<Vec<String>>,
 }
 
-/// One name that is imported.
+/// One imported name.
 #[derive(Clone)]
 pub(crate) struct Import {
     pub(crate) path: Vec<String>,
-    /// Whether others may import it from here: the module passes it on.
+    /// Whether other modules may import it from here: it is a re-export.
     pub(crate) public: bool,
     pub(crate) line: usize,
 }
@@ -64,15 +63,15 @@ impl Modules {
 }
 
 struct Reader<'a> {
-    /// The text of every file by its name.
+    /// The text of every file, by the name of the file.
     texts: &'a HashMap<&'a str, &'a str>,
     list: Vec<Module>,
 }
 
 impl Reader<'_> {
-    /// Reads the module that a file is; `folder` is where the files of its child modules lie.
+    /// Reads the module of a file; `folder` contains the files of its child modules.
     fn read_file(&mut self, file: &str, folder: &str, path: Vec<String>) -> Result<()> {
-        // Generated files are not read; what is in them is not known.
+        // Generated files are not read; their content is not known.
         let Some(text) = self.texts.get(file) else { return Ok(()) };
         let parsed = product(text).with_context(|| format!("cannot parse {file}"))?;
         self.read_items(file, folder, path, parsed.items)
@@ -168,7 +167,7 @@ impl Imports<'_> {
     }
 }
 
-/// The name under which an item is found in its module.
+/// The name of an item in its module.
 fn name_of(item: &Item) -> Option<String> {
     let name = match item {
         Item::Const(item) => &item.ident,

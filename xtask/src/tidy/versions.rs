@@ -8,7 +8,7 @@ use super::{
     source::Workspace,
 };
 
-/// Reports wildcard arms that stand for a version, or do what the arm of a version does.
+/// Reports wildcard arms that stand for a version, or have the same body as the arm of a version.
 pub(crate) fn check(workspace: &Workspace, findings: &mut Vec<Finding>) {
     for module in workspace.targets.iter().flat_map(|target| &target.modules.list) {
         let mut visitor = Matches { file: &module.file, findings };

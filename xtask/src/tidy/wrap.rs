@@ -1,11 +1,11 @@
-//! Breaks comments that go on past the last column: `cargo xtask tidy --wrap`.
+//! Breaks comments that exceed the last column: `cargo xtask tidy --wrap`.
 //!
-//! Only paragraphs with such a line are touched. Tables, headings and blocks of code stay as they
+//! Only paragraphs with such a line are changed. Tables, headings and blocks of code stay as they
 //! are, code spans and links stay whole, and items of lists keep their indentation.
 
 use super::columns::{MAX_COLUMN, sign_of};
 
-/// The text of a file with its long comments broken.
+/// The text of a file after its long comments were broken.
 pub(crate) fn wrapped(name: &str, text: &str) -> String {
     let Some(sign) = sign_of(name) else { return text.to_owned() };
     let mut lines = text.lines().peekable();
@@ -43,13 +43,13 @@ pub(crate) fn wrapped(name: &str, text: &str) -> String {
     text
 }
 
-/// A line that is nothing but a comment.
+/// A line that consists of a comment only.
 struct Comment<'a> {
     /// The indentation and the sign: `    ///`.
     prefix: &'a str,
-    /// What follows the sign and one space.
+    /// The text after the sign and one space.
     text: &'a str,
-    /// The mark of an item of a list with its indentation: `  * `.
+    /// The marker of a list item with its indentation: `  * `.
     mark: &'a str,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Comment<'a> {
     fn read(line: &'a str, sign: &str) -> Option<Self> {
         let indentation = line.len() - line.trim_start().len();
         let rest = line.get(indentation..)?.strip_prefix(sign)?;
-        // `///` and `//!` are signs of their own.
+        // `///` and `//!` are separate signs.
         let rest = if sign == "//" { rest.strip_prefix(['/', '!']).unwrap_or(rest) } else { rest };
         let prefix = line.get(..line.len() - rest.len())?;
         let text = rest.strip_prefix(' ').or_else(|| rest.is_empty().then_some(""))?;
@@ -103,7 +103,7 @@ impl<'a> Comment<'a> {
     }
 }
 
-/// The mark of an item of a list, or the indentation.
+/// The marker of a list item, or the indentation.
 fn mark(text: &str) -> &str {
     let indentation = text.len() - text.trim_start().len();
     let rest = text.get(indentation..).unwrap_or_default();
@@ -137,7 +137,8 @@ fn words(text: &str) -> Vec<String> {
         }
     }
     words.retain(|word| !word.is_empty());
-    // Signs without a partner hold everything together: then each word is one.
+    // A sign without its partner would join the rest of the text. In this case each word is
+    // separate.
     if in_code || in_brackets > 0 {
         return text.split_whitespace().map(str::to_owned).collect();
     }

@@ -1,4 +1,4 @@
-//! One peer that behaves as none should.
+//! One peer that misbehaves.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ enum Kind {
     LargestFrame,
 }
 
-/// Goes on until it is killed. A connection that the server closes is opened again.
+/// Continues until it is killed. A connection that the server closes is opened again.
 pub(crate) async fn run(arguments: &AttackArguments) -> Result<serde_json::Value> {
     println!("{}", json!({ "attacking": true }));
     loop {
@@ -42,7 +42,7 @@ pub(crate) async fn run(arguments: &AttackArguments) -> Result<serde_json::Value
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        // Ends when the server ends it.
+        // Ends when the server closes the connection.
         let _ = match arguments.kind {
             Kind::Flood => flood(station, Payload::Heartbeat.action(), Payload::Heartbeat.text()).await,
             Kind::LargestFrame => {
@@ -56,10 +56,10 @@ pub(crate) async fn run(arguments: &AttackArguments) -> Result<serde_json::Value
     }
 }
 
-/// Writes as fast as the socket takes it, and reads what comes back beside that.
+/// Writes as fast as the socket accepts, and reads the answers meanwhile.
 async fn flood(mut station: Station, action: &str, payload: &str) -> Result<()> {
     let frame = station.next_call(action, payload);
-    // Several frames in one write, where they are short.
+    // Several frames in one write, if they are short.
     let bytes = frame.repeat((64 * 1024 / frame.len()).max(1));
     let (mut reader, mut writer) = tokio::io::split(station.into_stream());
     let mut buffer = vec![0; 64 * 1024];
@@ -90,6 +90,5 @@ async fn slow_bytes(mut station: Station) -> Result<()> {
 /// Its number, which no other station has.
 const ATTACKER: usize = 99_999;
 
-/// What a CALL of DataTransfer has beside its payload and what the payload has beside its text, and
-/// a little more, in bytes.
+/// The bytes of a DataTransfer CALL beside its text, and a little more.
 const FRAME_OVERHEAD: usize = 64;

@@ -1,4 +1,4 @@
-//! What a call costs the server, and how many it answers.
+//! The cost of a call for the server, and the number of calls that it answers.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -70,8 +70,8 @@ async fn measure(
             sleep(Duration::from_secs_f64(arguments.warm_up)).await;
             let (start, calls, cpu) = (Instant::now(), answered.get(), arguments.server.cpu_seconds()?);
             sleep(Duration::from_secs_f64(arguments.seconds)).await;
-            // A slow server reads from all stations before it answers the first: a part of such a
-            // round tells nothing.
+            // A slow server reads from all stations before it answers the first one. A part of such
+            // a round shows nothing.
             while answered.get() - calls < count as u64 && start.elapsed() < LONGEST {
                 sleep(Duration::from_millis(100)).await;
             }
@@ -94,5 +94,5 @@ async fn measure(
     Ok((result, back.take()))
 }
 
-/// How long a measurement may take until each station has had an answer.
+/// How long a measurement may take until each station has an answer.
 const LONGEST: Duration = Duration::from_secs(60);

@@ -49,10 +49,10 @@ pub(crate) struct HerdArguments {
 /// Options of `generator root`.
 #[derive(clap::Args)]
 pub(crate) struct RootArguments {
-    /// Where to write the certificate, PEM
+    /// The file to which the certificate is written, PEM
     #[arg(long)]
     certificate: PathBuf,
-    /// Where to write the key, PEM
+    /// The file to which the key is written, PEM
     #[arg(long)]
     key: PathBuf,
 }
@@ -65,7 +65,7 @@ pub(crate) fn make_root(arguments: &RootArguments) -> Result<serde_json::Value> 
     Ok(json!({ "made": arguments.certificate }))
 }
 
-/// Connects the stations until all are booted, and returns what that cost the server.
+/// Connects the stations until all are booted, and returns the cost for the server.
 pub(crate) async fn run(arguments: &HerdArguments) -> Result<serde_json::Value> {
     let identities = arguments.root_key.as_ref().map(Identities::read).transpose()?;
     let connectors: Vec<_> = (0..arguments.stations)
@@ -132,8 +132,8 @@ async fn shake_hands(server: &Server, index: usize, connector: &TlsConnector) ->
     Ok(())
 }
 
-/// The issuer of the stations' certificates, and the key that all stations share. Their own cost is
-/// not measured.
+/// The issuer of the stations' certificates, and the key that all stations share. The cost of the
+/// stations is not measured.
 struct Identities {
     issuer: Issuer<'static, KeyPair>,
     key: KeyPair,
@@ -171,7 +171,7 @@ fn name(common_name: &str) -> DistinguishedName {
     name
 }
 
-/// The operator in the configuration of the server.
+/// The CSO in the configuration of the server.
 const ORGANIZATION: &str = "Bench CSO";
 
 /// The interval between two samples of the booted stations.

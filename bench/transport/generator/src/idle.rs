@@ -1,5 +1,4 @@
-//! Connections that are open and say nothing: how long they take to open, what the server spends on
-//! that, what they hold.
+//! Idle connections: the time to open them, the server's processor time for that, and their memory.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,11 +23,11 @@ pub(crate) struct IdleArguments {
     connections: usize,
 }
 
-/// Opens the connections, prints what it measured, waits for a line, and prints how many
+/// Opens the connections, prints the measurements, waits for a line, and prints how many
 /// connections still answer.
 pub(crate) async fn run(arguments: &IdleArguments) -> Result<serde_json::Value> {
     let server = &arguments.server;
-    // The first connections allocate what all of them share.
+    // The first connections allocate the state that all of them share.
     drop(connect_all(server, WARM_UP).await?);
     settle(server).await?;
     let (bytes, cpu, start) = (server.resident_bytes()?, server.cpu_seconds()?, Instant::now());
@@ -73,7 +72,7 @@ pub(crate) async fn connect_all(server: &Server, count: usize) -> Result<Vec<Sta
     Ok(stations)
 }
 
-/// Waits until the server has nothing left to do.
+/// Waits until the server is idle.
 async fn settle(server: &Server) -> Result<()> {
     let mut before = (server.cpu_seconds()?, server.resident_bytes()?);
     for _ in 0..100 {
@@ -90,9 +89,9 @@ async fn settle(server: &Server) -> Result<()> {
 /// Connections that only warm the server up.
 const WARM_UP: usize = 200;
 
-/// Handshakes at a time. Linux lets 4096 wait to be accepted; what is beyond is repeated after a
+/// Handshakes at a time. Linux queues at most 4096 connections; further ones are repeated after a
 /// second, which would measure the kernel.
 const AT_ONCE: usize = 4000;
 
-/// How long the slowest server may take for one station among all.
+/// How long the slowest server may take for one of all stations.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! How long stations wait for their answers when nobody hurries.
+//! How long stations wait for their answers at a low load.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ pub(crate) struct LatencyArguments {
     seconds: f64,
 }
 
-/// Measures the time from writing a CALL to having read its answer.
+/// Measures the time from writing a CALL to reading its answer.
 pub(crate) async fn run(arguments: &LatencyArguments) -> Result<serde_json::Value> {
     let stations = connect_all(&arguments.server, arguments.connections).await?;
     let count = u32::try_from(stations.len()).context("too many stations")?;
@@ -32,7 +32,7 @@ pub(crate) async fn run(arguments: &LatencyArguments) -> Result<serde_json::Valu
     let end = start + Duration::from_secs_f64(arguments.seconds);
     let mut running = JoinSet::new();
     for (index, station) in (0..).zip(stations) {
-        // Evenly over the period, so that they do not queue behind one another.
+        // Evenly over the period, so that they do not queue behind each other.
         running.spawn(calls(station, start + PERIOD / count * index, end));
     }
     let mut latencies = Vec::new();
@@ -49,7 +49,7 @@ pub(crate) async fn run(arguments: &LatencyArguments) -> Result<serde_json::Valu
 
 async fn calls(mut station: Station, start: Instant, end: Instant) -> Result<Vec<Duration>> {
     let mut ticks = interval_at(start.into(), PERIOD);
-    // The others do not wait because one answer was late, and that one is not made up for.
+    // The other stations do not wait for a late answer, and its missed ticks are not repeated.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut latencies = Vec::new();
     let payload = Payload::Heartbeat;
@@ -62,5 +62,5 @@ async fn calls(mut station: Station, start: Instant, end: Instant) -> Result<Vec
     Ok(latencies)
 }
 
-/// Between two calls of a station.
+/// The time between two calls of a station.
 const PERIOD: Duration = Duration::from_millis(100);

@@ -1,8 +1,7 @@
 //! Many charging stations in one process: the load of `cargo xtask bench transport`.
 //!
-//! It knows nothing of the server but its port and its process id: the same bytes go to every
-//! server, and what the server spent is read from `/proc`. Each command measures one thing and
-//! prints one line of JSON.
+//! It knows only the server's port and process id. Every server gets the same bytes, and the cost
+//! is read from `/proc`. Each command measures one thing and prints one line of JSON.
 
 mod attack;
 mod calls;
@@ -41,8 +40,8 @@ enum Command {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of open files")?;
-    // What a station does is so little that one thread outruns every server, and the other core is
-    // the server's. TLS handshakes cost both ends the same.
+    // A station does so little that one thread is faster than every server, which gets the other
+    // core. TLS handshakes cost both ends the same.
     let runtime = match arguments.command {
         Command::Idle(_) | Command::Herd(_) => {
             tokio::runtime::Builder::new_multi_thread().enable_all().build()

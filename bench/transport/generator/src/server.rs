@@ -23,14 +23,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Where connection number `index` goes to. A loopback address has fewer ports than there may
+    /// The address for connection number `index`. A loopback address has fewer ports than there may
     /// be stations.
     pub(crate) fn address(&self, index: usize) -> SocketAddr {
         let host = u8::try_from(1 + index / CONNECTIONS_PER_ADDRESS).unwrap_or(u8::MAX);
         (Ipv4Addr::new(127, 0, 0, host), self.port).into()
     }
 
-    /// Processor time of all its threads so far, user and system, in seconds. The kernel tells it
+    /// Processor time of all its threads so far, user and system, in seconds. The kernel reports it
     /// in steps of 10 ms.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         let stat = self.process()?.stat().context("cannot read the server's processor time")?;
@@ -44,7 +44,7 @@ impl Server {
         Ok(statm.resident * procfs::page_size())
     }
 
-    /// The most memory that it has had resident, in bytes.
+    /// The peak of its resident memory, in bytes.
     pub(crate) fn peak_bytes(&self) -> Result<u64> {
         let status = self.process()?.status().context("cannot read the server's memory")?;
         Ok(status.vmhwm.context("the kernel tells no peak of memory")? * 1024)
@@ -55,6 +55,6 @@ impl Server {
     }
 }
 
-/// Well below the ports that Linux gives out by default (32768 to 60999), for some are still in
-/// use.
+/// Well below the number of ports that Linux assigns by default (32768 to 60999), because some are
+/// still in use.
 const CONNECTIONS_PER_ADDRESS: usize = 10_000;

@@ -1,5 +1,5 @@
-//! One station: as little WebSocket as a client needs, so that the generator does not measure
-//! itself.
+//! One station. It implements only the WebSocket that a client needs, so that the generator does
+//! not measure itself.
 
 use std::sync::{Arc, LazyLock};
 
@@ -26,12 +26,12 @@ pub(crate) struct Station {
     calls: u64,
 }
 
-/// The bytes under a WebSocket.
+/// The bytes below a WebSocket.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// What a station asks.
+/// The request of a station.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub(crate) enum Payload {
     /// The shortest CALL there is
@@ -80,7 +80,7 @@ impl Station {
         } else {
             Box::new(tcp)
         };
-        // Filled on the first read, so that an idle station is small.
+        // Filled by the first read, so that an idle station is small.
         let mut station =
             Self { stream, received: Vec::new(), taken: 0, frame: Vec::new(), echo: server.echo, calls: 0 };
         let user = identity(index);
@@ -128,7 +128,7 @@ impl Station {
         frame
     }
 
-    /// Writes bytes as they are.
+    /// Writes bytes unchanged.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream.write_all(bytes).await.context("the connection was lost")?;
         self.stream.flush().await.context("the connection was lost")
@@ -160,12 +160,12 @@ impl Station {
         }
     }
 
-    /// Splits into what reads and what writes.
+    /// Returns only the stream.
     pub(crate) fn into_stream(self) -> Box<dyn Stream> {
         self.stream
     }
 
-    /// Opcode of the next frame, and where its payload lies in `received`.
+    /// The opcode of the next frame, and the position of its payload in `received`.
     async fn next_frame(&mut self) -> Result<(u8, usize, usize)> {
         loop {
             let bytes = &self.received[self.taken..];
@@ -196,8 +196,8 @@ impl Station {
     }
 }
 
-/// A masked frame, as clients have to send it. The mask is not zero: with zero a server may leave
-/// the unmasking out.
+/// A masked frame, as clients must send it. The mask is not zero, because a server may skip the
+/// unmasking for zero.
 pub(crate) fn encode(frame: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     frame.push(0x80 | opcode);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
@@ -221,17 +221,17 @@ const PING: u8 = 9;
 const PONG: u8 = 10;
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// Longer than any answer of the bench but an echo.
+/// Longer than any answer of the bench except an echo.
 const READ_BYTES: usize = 512;
 
 const BOOT: &str = r#"{"reason":"PowerUp","chargingStation":{"model":"Bench","vendorName":"Generator"}}"#;
 
-/// Every connection makes a whole handshake: a station that was without power has no session to
-/// resume.
+/// Every connection makes a whole handshake, because a station after a power failure has no session
+/// to resume.
 pub(crate) static CONNECTOR: LazyLock<TlsConnector> =
     LazyLock::new(|| connector(builder().with_no_client_auth()));
 
-/// A station that shows a certificate.
+/// A station that presents a certificate.
 pub(crate) fn connector_with(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -259,7 +259,7 @@ fn connector(mut config: ClientConfig) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-/// The certificate is made for one run, and the loopback interface is nobody else.
+/// The certificate is made for one run, and the loopback interface has no other party.
 #[derive(Debug)]
 struct AnyCertificate(WebPkiSupportedAlgorithms);
 

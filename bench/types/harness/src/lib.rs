@@ -1,10 +1,10 @@
-//! Payloads and stop-watch of the contestants.
+//! Payloads and time measurement for the contestants.
 //!
-//! A contestant decodes and encodes four payloads, and prints one line for each:
-//! `payload direction nanoseconds`. `cargo xtask bench types` runs the contestants in turn, many
-//! times, and compares what they print in the same turn. With a word as argument, only lines that
-//! contain it are measured, for a profiler to look at:
-//! `perf record contestant-ours "TransactionEventRequest decode"`.
+//! A contestant decodes and encodes four payloads, and prints one line for each: `payload direction
+//! nanoseconds`. `cargo xtask bench types` runs the contestants in turn, many times, and compares
+//! the results of the same turn. With a word as argument, only lines that contain the word are
+//! measured, for use with a profiler: `perf record contestant-ours "TransactionEventRequest
+//! decode"`.
 
 mod payloads;
 
@@ -15,10 +15,10 @@ use std::{
 
 pub use payloads::{delete_certificate, installed_certificate_ids, sign_certificate, transaction_event};
 
-/// Measures one payload in both directions, after showing that nothing is lost on the way.
+/// Measures one payload in both directions, after checking that encoding returns the decoded text.
 ///
 /// # Panics
-/// If what is encoded is not what was decoded.
+/// If the encoded text differs from the decoded text.
 pub fn measure<T>(name: &str, text: &str, decode: impl Fn(&str) -> T, encode: impl Fn(&T) -> String) {
     let value = decode(text);
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
@@ -56,16 +56,16 @@ fn median<T>(call: impl Fn() -> T) -> f64 {
     batches[batches.len() / 2]
 }
 
-/// Long enough that reading the clock does not count.
+/// Long enough to make the cost of reading the clock negligible.
 const BATCH: Duration = Duration::from_micros(100);
 
-/// Until caches, branch predictors and the clock of the processor have settled.
+/// The time until caches, branch predictors and the clock of the processor have settled.
 const WARM_UP: Duration = Duration::from_millis(10);
 
-/// For each payload and direction; more comes from running the contestants many times.
+/// For each payload and direction. The contestants run many times for more measurements.
 const MEASUREMENT: Duration = Duration::from_millis(40);
 
-/// Measures all payloads: the four types are those that the contestant imports under their names.
+/// Measures all payloads. The contestant imports the four types under the names that are used here.
 #[macro_export]
 macro_rules! measure_all {
     ($decode:expr, $encode:expr $(,)?) => {

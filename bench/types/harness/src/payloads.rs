@@ -1,4 +1,4 @@
-//! What is decoded and encoded: the same text for every contestant.
+//! The payloads that are decoded and encoded: the same text for each contestant.
 
 /// A DeleteCertificateRequest.
 #[must_use]

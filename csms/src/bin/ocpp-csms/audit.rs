@@ -1,5 +1,5 @@
-//! The record of what the authority has signed, read from the ledger's file, whether the service
-//! runs or not.
+//! The record of what the authority has signed. It is read from the ledger's file, whether the
+//! service runs or not.
 
 use std::path::Path;
 
@@ -11,19 +11,19 @@ use signer_pkcs11::EntryHash;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Prove that no entry was changed or removed, that each certificate is what was signed, and
-    /// that no page of the file is damaged
+    /// Prove that no entry was changed or removed, that each certificate is the one that was
+    /// signed, and that no page of the file is damaged
     Verify {
-        /// The head that was kept elsewhere the last time: only it shows that the end was not
+        /// A head that was kept elsewhere earlier: only it shows that the end of the record was not
         /// removed
         #[arg(long)]
         head: Option<EntryHash>,
     },
-    /// Print the record, one line per entry, as `hsm audit verify` reads it
+    /// Print the record, one line per entry, in the format of `hsm audit verify`
     Export,
 }
 
-/// Carries the command out on the ledger at `path`.
+/// Runs the command on the ledger at `path`.
 pub(crate) async fn run(path: &Path, command: AuditCommand, json: bool) -> Result<()> {
     let ledger = SqliteLedger::open_to_read(path).await.with_context(|| path.display().to_string())?;
     match command {
@@ -34,7 +34,7 @@ pub(crate) async fn run(path: &Path, command: AuditCommand, json: bool) -> Resul
             let mut out = Output::new();
             let failed =
                 |error: OutputError| LedgerError { action: "print its record", source: error.into() };
-            // Not escaped: each entry's hash is over these bytes.
+            // The line is not escaped: each entry's hash is over these bytes.
             ledger.lines(async |line| out.verbatim(&line).map_err(failed)).await?;
             out.finish()?;
         }
@@ -65,11 +65,11 @@ async fn verify(ledger: &SqliteLedger, head: Option<EntryHash>, json: bool) -> R
         out.line(format!("head          {}", report.head))?;
         if report.unfinished > 0 {
             out.line(format!(
-                "of {} certificates it is not known whether they were signed: the service stopped in between",
+                "{} certificates may or may not have been signed: the service stopped in between",
                 report.unfinished
             ))?;
         }
-        out.line("keep the head elsewhere, and give it as --head the next time")?;
+        out.line("keep the head elsewhere, and pass it as --head next time")?;
         for finding in &report.findings {
             out.line(finding)?;
         }

@@ -1,4 +1,4 @@
-//! Copies of the ledger, and their way back.
+//! Backups of the ledger, and their restoration.
 
 use std::path::{Path, PathBuf};
 
@@ -10,22 +10,22 @@ use csms::{
 use program::Output;
 use serde_json::json;
 
-/// What the ledger is replaced by.
+/// The replacement of the ledger.
 #[derive(clap::Args)]
 pub(crate) struct RestoreArguments {
     /// The backup
     #[arg(required_unless_present = "empty")]
     file: Option<PathBuf>,
-    /// Begin with an empty ledger, where there is no backup
+    /// Begin with an empty ledger, because there is no backup
     #[arg(long, conflicts_with = "file")]
     empty: bool,
-    /// Restore it although that loses what was promised since; without this option the command
-    /// reports what that is
+    /// Restore it although later promises are lost; without this option the command reports what
+    /// would be lost
     #[arg(long)]
     accept_loss: bool,
-    /// Accept the passwords of stations of which the backup does not know that they have used a
-    /// certificate, although the entries that are lost may say so; without this option each of them
-    /// needs `ocpp-csms release`
+    /// Accept the passwords of stations for which the backup records no use of a certificate,
+    /// although the lost entries may record one; without this option each of these stations needs
+    /// `ocpp-csms release`
     #[arg(long, requires = "accept_loss")]
     keep_passwords: bool,
 }
@@ -49,7 +49,7 @@ pub(crate) async fn backup(config: &Config, file: &Path, as_json: bool) -> Resul
     ))?;
     out.line(format!("head {head}"))?;
     if !report.findings.is_empty() {
-        out.line("some certificates are not what was signed: see `ocpp-csms audit verify`")?;
+        out.line("some certificates differ from what was signed: see `ocpp-csms audit verify`")?;
     }
     Ok(out.finish()?)
 }
@@ -66,7 +66,7 @@ pub(crate) async fn restore(config: &Config, arguments: RestoreArguments, as_jso
     }
     out.line(format!("restored up to entry {}", loss.entries))?;
     if loss.is_some() {
-        out.line(format!("lost and on record: {loss}"))?;
+        out.line(format!("lost and recorded: {loss}"))?;
         if !arguments.keep_passwords {
             out.line(
                 "any station may have used a certificate since: passwords are refused until `ocpp-csms release STATION` or `ocpp-csms accept-passwords`",

@@ -1,4 +1,4 @@
-//! What an operator asks of the running service.
+//! The operator's commands for the running service.
 
 use std::{
     fs,
@@ -29,11 +29,11 @@ use crate::{
 pub(crate) enum OperatorCommand {
     /// Show where the service listens and which stations are connected
     Status,
-    /// Ask a station for a message, such as SignChargingStationCertificate
+    /// Ask a station to send a message, such as SignChargingStationCertificate
     Trigger {
         /// The station's identity
         station: StationIdentity,
-        /// The message, spelled as OCPP spells it, in the version of the station or another
+        /// The message, in the spelling of the station's version of OCPP or another one
         message: String,
     },
     /// Install a root certificate on a station
@@ -41,9 +41,9 @@ pub(crate) enum OperatorCommand {
         /// The station's identity
         station: StationIdentity,
         /// CSMSRootCertificate, ManufacturerRootCertificate, V2GRootCertificate, MORootCertificate
-        /// or OEMRootCertificate, where the station's version has it
+        /// or OEMRootCertificate, if the station's version has it
         certificate_type: String,
-        /// The file with one certificate, PEM or DER; what else stands in a file is never sent
+        /// The file with one certificate, PEM or DER; other content of the file is never sent
         file: PathBuf,
     },
     /// List the certificates that are installed on a station
@@ -68,36 +68,36 @@ pub(crate) enum OperatorCommand {
         /// The payload, JSON
         payload: String,
     },
-    /// Give a station a new password over its connection; the old one is not accepted any more
+    /// Give a station a new password over its connection; the old one is then no longer accepted
     SetPassword {
         /// The station's identity
         station: StationIdentity,
-        /// The file with the password; left out: random characters that nobody gets to see
+        /// The file with the password; left out: random characters that are not shown
         #[arg(long)]
         file: Option<PathBuf>,
     },
     /// Read the configuration again, with certificates, revocation lists and stations, as SIGHUP
     /// does
     Reload,
-    /// List the certificates that were issued, newest first
+    /// List the issued certificates, newest first
     Certificates(CertificatesArguments),
-    /// Revoke a certificate: on record, on the list of revoked certificates, and on the connections
-    /// of this service
+    /// Revoke a certificate: in the record, on the list of revoked certificates, and on the
+    /// connections of this service
     #[command(group(clap::ArgGroup::new("which").required(true)))]
     Revoke {
         /// The certificate's serial number, hexadecimal, as `certificates` or another program
-        /// spells it
+        /// prints it
         #[arg(long, group = "which")]
         serial: Option<SerialNumber>,
-        /// A station's identity: all its certificates that are valid
+        /// A station's identity: all its valid certificates
         #[arg(long, group = "which")]
         station: Option<StationIdentity>,
         /// unspecified, key-compromise, affiliation-changed, superseded or cessation-of-operation
         #[arg(long, default_value = "unspecified")]
         reason: RevocationReason,
     },
-    /// Sign the lists of revoked certificates anew and print them, PEM; the service does so by
-    /// itself in time
+    /// Sign the lists of revoked certificates again and print them, PEM; the service does so by
+    /// itself before they expire
     Crl,
     /// List the requests that wait for another authority, or have failed there, newest first
     Requests {
@@ -105,12 +105,12 @@ pub(crate) enum OperatorCommand {
         #[arg(long)]
         limit: Option<u64>,
     },
-    /// Print what was counted since the start, in the text format of Prometheus
+    /// Print the metrics since the start, in the text format of Prometheus
     Metrics,
-    /// After a restoration that lost entries: accept the passwords of all stations again that are
+    /// After a restoration that lost entries: accept again the passwords of all stations that are
     /// not known to have used a certificate
     AcceptPasswords,
-    /// Let a station enrol anew with its password although it has used a certificate (a replaced
+    /// Let a station enrol again with its password although it has used a certificate (a replaced
     /// controller)
     Release {
         /// The station's identity
@@ -118,7 +118,7 @@ pub(crate) enum OperatorCommand {
     },
 }
 
-/// Which certificates are listed.
+/// The certificates to list.
 #[derive(clap::Args)]
 pub(crate) struct CertificatesArguments {
     /// Only those of the station with this identity
@@ -135,14 +135,14 @@ pub(crate) struct CertificatesArguments {
     limit: Option<u64>,
 }
 
-/// As [`csms::CertificateState`].
+/// The same states as [`csms::CertificateState`].
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum State {
     /// Signed; the station has not answered
     Issued,
-    /// The station has it
+    /// The station has accepted it
     Accepted,
-    /// The station refused it
+    /// The station has rejected it
     Rejected,
     /// Revoked, whatever the station answered
     Revoked,
@@ -159,14 +159,14 @@ impl From<State> for CertificateState {
     }
 }
 
-/// A day begins at midnight UTC.
+/// A day means midnight UTC at its beginning.
 fn time(text: &str) -> Result<UnixSeconds> {
     let midnight = if text.contains('T') { "" } else { "T00:00:00Z" };
     let time: Timestamp = format!("{text}{midnight}").parse()?;
     Ok(SystemTime::from(time).into())
 }
 
-/// Sends the command to the service behind `socket` and prints the result.
+/// Sends the command to the service at `socket` and prints the result.
 pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> Result<Outcome> {
     let mut conversation = Conversation::begin(socket, &request(&command)?).await?;
     let mut out = Output::new();
@@ -195,16 +195,16 @@ pub(crate) async fn run(socket: &Path, command: OperatorCommand, json: bool) -> 
     Ok(outcome)
 }
 
-/// How a command ended that the service has carried out.
+/// The result of a command that the service has carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is done, and the station has accepted it.
+    /// The command was carried out, and the station has accepted it.
     Done,
-    /// The station has answered, and not accepted it. The answer is printed.
+    /// The station has answered, but not accepted it. The answer is printed.
     NotAccepted,
 }
 
-/// Why a command was not carried out, where a script has to know.
+/// Why a command was not carried out, for the cases that a script has to distinguish.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unserved {
     /// The station answered with an error (CALLERROR), or refused a password.
@@ -215,8 +215,8 @@ pub(crate) enum Unserved {
     NotConnected(String),
 }
 
-/// What the station's answer means to the operator. A listing and a request by hand have no
-/// answer that refuses: `NotFound` says what a station has.
+/// Whether the station's answer is an acceptance. A listing and a request by hand cannot be refused
+/// by an answer: `NotFound` reports what a station has.
 fn outcome(command: &OperatorCommand, value: &RawValue) -> Outcome {
     let asks = matches!(
         command,
@@ -229,13 +229,13 @@ fn outcome(command: &OperatorCommand, value: &RawValue) -> Outcome {
     if asks && status().as_deref() != Some("Accepted") { Outcome::NotAccepted } else { Outcome::Done }
 }
 
-/// Writes what an operator has to know to standard error. Where nobody reads it, nothing is left to
-/// do.
+/// Writes a warning for the operator to standard error. If standard error is not read, the failure
+/// is ignored.
 fn warn(warning: &str) {
     let _ = writeln!(std::io::stderr(), "ocpp-csms: warning: {}", escaped(warning));
 }
 
-/// The list that a command returns, if it returns one.
+/// The list that a command returns, if any.
 fn listing(command: &OperatorCommand) -> Option<Listing> {
     let kind = match command {
         OperatorCommand::Status => Kind::Stations,
@@ -246,7 +246,7 @@ fn listing(command: &OperatorCommand) -> Option<Listing> {
     Some(Listing::new(kind))
 }
 
-/// Prints for people the result of a command without rows.
+/// Prints the result of a command without rows as text.
 fn print(out: &mut Output, command: OperatorCommand, read: &str) -> Result<()> {
     let lines = match command {
         OperatorCommand::Inventory { .. } => text::inventory(&serde_json::from_str(read)?),
@@ -254,7 +254,7 @@ fn print(out: &mut Output, command: OperatorCommand, read: &str) -> Result<()> {
             vec![format!("{station} may connect on security profile 2 again.")]
         }
         OperatorCommand::AcceptPasswords => {
-            vec!["passwords are accepted again of stations that have used no certificate".to_owned()]
+            vec!["the passwords of stations that have used no certificate are accepted again".to_owned()]
         }
         OperatorCommand::Call { .. } => return Ok(out.json(read)?),
         OperatorCommand::Metrics => return Ok(out.verbatim(&serde_json::from_str::<String>(read)?)?),
@@ -276,7 +276,7 @@ fn print(out: &mut Output, command: OperatorCommand, read: &str) -> Result<()> {
     Ok(lines.iter().try_for_each(|line| out.line(line))?)
 }
 
-/// Has the running service issue its own certificate, or issues it where none runs. Returns the
+/// Lets the running service issue its own certificate, or issues it if no service runs. Returns the
 /// files.
 pub(crate) async fn issue_server_certificate(config: Config) -> Result<Vec<PathBuf>> {
     match csms::io::send(&config.control_socket(), &ControlRequest::IssueServerCertificate).await {
@@ -332,7 +332,7 @@ fn request(command: &OperatorCommand) -> Result<ControlRequest> {
         }
         OperatorCommand::Inventory { station } => ControlRequest::Inventory { station: station.clone() },
         OperatorCommand::Delete { station, hash_data } => {
-            // Of the same shape in each version.
+            // The field is the same in each version.
             ocpp_types::decode::<CertificateHashDataType>(hash_data).context("--hash-data is not valid")?;
             let hash_data = RawValue::from_string(hash_data.clone())?;
             ControlRequest::Delete { station: station.clone(), hash_data }

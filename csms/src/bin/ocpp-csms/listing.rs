@@ -1,4 +1,4 @@
-//! Rows of a list of any length, printed as they come.
+//! Rows of a list of any length, printed as they arrive.
 
 use anyhow::Result;
 use csms::control::{ConnectedStation, IssuedCertificate, Listed, Status, WaitingRequest};
@@ -13,7 +13,7 @@ pub(crate) struct Listing {
     has_rows: bool,
 }
 
-/// What its rows are.
+/// The kind of its rows.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Stations,
@@ -22,7 +22,7 @@ pub(crate) enum Kind {
 }
 
 impl Listing {
-    /// A list without rows yet.
+    /// A list without rows.
     pub(crate) fn new(kind: Kind) -> Self {
         Self { kind, has_rows: false }
     }
@@ -43,7 +43,7 @@ impl Listing {
         Ok(out.line(line)?)
     }
 
-    /// Prints what follows the rows.
+    /// Prints the part after the rows.
     pub(crate) fn end(self, out: &mut Output, value: &RawValue, json: bool) -> Result<()> {
         let read = value.get();
         if json {

@@ -1,4 +1,4 @@
-//! A central system's certificate service.
+//! The certificate service of a central system.
 
 mod audit;
 mod backup;
@@ -17,7 +17,7 @@ use program::{LogFormat, Output, causes, exit_code, start_log};
 
 use crate::commands::{Outcome, Unserved};
 
-/// A central system's certificate service: CA key in a PKCS #11 token, stations over OCPP 1.6,
+/// The certificate service of a central system: CA key in a PKCS #11 token, stations over OCPP 1.6,
 /// 2.0.1 and 2.1.
 #[derive(clap::Parser)]
 #[command(version, arg_required_else_help = true, after_help = EXIT_CODES)]
@@ -25,7 +25,7 @@ struct Arguments {
     /// The configuration file
     #[arg(long, short, global = true, default_value = "csms.toml")]
     config: PathBuf,
-    /// How to write the log, to standard error; RUST_LOG chooses what
+    /// The format of the log on standard error; RUST_LOG selects its entries
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human)]
     log: LogFormat,
     /// Print JSON instead of text
@@ -39,29 +39,29 @@ struct Arguments {
 enum Command {
     /// Serve stations until SIGTERM or Ctrl-C
     Run {
-        /// Append every frame to this file, one JSON object a line; it holds whole payloads
+        /// Append each frame to this file, one JSON object per line; it contains whole payloads
         #[arg(long)]
         frames: Option<PathBuf>,
     },
     /// Make the password_hash of a station from its password
     HashPassword {
-        /// The file with the password; standard input where it is left out
+        /// The file with the password; left out: standard input
         #[arg(long)]
         file: Option<PathBuf>,
     },
-    /// Issue the CSMS's own certificate anew, for `tls.names`; the service does so by itself in
-    /// time
+    /// Issue the CSMS's own certificate again, for `tls.names`; the service does so by itself
+    /// before it expires
     IssueServerCertificate,
     /// The record of what the authority has signed
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Copy the ledger into a new file; the service may run. A copy by `cp` misses what is in the
-    /// write-ahead log
+    /// Copy the ledger into a new file; the service may run. A copy by `cp` lacks the content of
+    /// the write-ahead log
     Backup {
-        /// The file to make
+        /// The file to create
         file: PathBuf,
     },
-    /// Replace the ledger by a backup, while no service runs
+    /// Replace the ledger with a backup, while no service runs
     Restore(backup::RestoreArguments),
     #[command(flatten)]
     Operator(commands::OperatorCommand),
@@ -151,7 +151,7 @@ fn read_config(path: &Path) -> Result<Config> {
     }
 }
 
-/// Prints the address. The service runs also if standard output is not read.
+/// Prints the address. The service also runs if standard output is not read.
 fn say_where(url: &str) {
     let mut out = Output::new();
     if let Err(error) = out.line(format_args!("listening on {url}")).and_then(|()| out.finish()) {
@@ -167,7 +167,7 @@ fn raise_open_files() {
     }
 }
 
-/// The station answered, and not `Accepted`.
+/// The station's answer was not `Accepted`.
 const EXIT_REFUSED: u8 = 3;
 
 /// The station is not connected.

@@ -19,7 +19,7 @@ pub(crate) fn station(station: &ConnectedStation) -> String {
     )
 }
 
-/// What is said of the service after its stations.
+/// The text about the service that follows its stations.
 pub(crate) fn status(status: &Status) -> Vec<String> {
     let mark = |entry: Option<u64>| entry.map_or("not kept".to_owned(), |entry| entry.to_string());
     let ledger = &status.ledger;
@@ -72,14 +72,14 @@ pub(crate) fn revoked(revoked: &Revoked) -> Vec<String> {
         lines.push(format!("revoked {serial_number}"));
     }
     if revoked.serial_numbers.is_empty() {
-        lines.push("there is nothing to revoke that is not revoked already".to_owned());
+        lines.push("there is no certificate left to revoke".to_owned());
     }
     for list in &revoked.lists {
         lines.push(format!("signed {}: number {}, {} revoked", list.file, list.number, list.revoked));
     }
     lines.push(format!("connections closed: {}", stations(&revoked.closed)));
     if let Some(problem) = &revoked.problem {
-        lines.push(format!("the list is not in force: {problem}"));
+        lines.push(format!("the list is not in use: {problem}"));
     }
     lines
 }

@@ -1,4 +1,4 @@
-//! The members of `[ca]` as they stand in the file, and the rules between them.
+//! The members of `[ca]` as they are written in the file, and the rules between them.
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
@@ -96,7 +96,7 @@ impl RawCa {
         let profiles = profiles::parse(self.profiles, self.profiles_file, self.validity_days)?;
         let crl_validity = crl_validity?;
         if self.crl_url.is_some() && has_issuers {
-            let rule = "is where one issuer's list is, and there is an [[ca.issuer]]";
+            let rule = "names the list of one issuer, but there is an [[ca.issuer]]";
             return Err(ConfigError::value("ca.crl_url", rule));
         }
         let section = CaSection {

@@ -1,5 +1,4 @@
-//! What the configuration says about the authority: its keys or its command, its profiles, its
-//! lists.
+//! The configuration of the authority: its keys or its command, its profiles, its lists.
 
 mod file;
 mod profiles;
@@ -22,27 +21,26 @@ use crate::config::error::ConfigError;
 pub struct CaSection {
     /// Keys in the token, or a command that asks another authority.
     pub signer: CaSigner,
-    /// Keys that are never certified: the SHA-256 of a SubjectPublicKeyInfo in hexadecimal begins
-    /// each line. It is read at the start.
+    /// Keys that are never certified: each line begins with the SHA-256 of a SubjectPublicKeyInfo
+    /// in hexadecimal. The file is read at the start.
     pub blocked_keys_file: Option<PathBuf>,
-    /// The issuer's certificate first, then those above it, PEM. With `[ca.external]`: the roots to
-    /// which every chain of the other authority has to lead.
+    /// The issuer's certificate first, then the certificates above it, PEM. With `[ca.external]`:
+    /// the roots of all chains of the other authority.
     pub certificate_file: PathBuf,
-    /// What certificates of each kind look like.
+    /// The profiles of the kinds of certificates.
     pub profiles: ProfilesSection,
-    /// Where the list of revoked certificates is written, DER, and beside it `….pem`; default: in
-    /// the ledger's folder.
+    /// The file of the list of revoked certificates, DER; the same list in PEM is beside it with
+    /// the suffix `.pem`; default: in the ledger's folder.
     pub crl_file: Option<PathBuf>,
-    /// Until when a list is to be used, such as `7d`; the next one is signed when two thirds of it
-    /// are over.
+    /// The validity of a list, such as `7d`. The next list is signed after two thirds of it.
     pub crl_validity: Duration,
-    /// The `IssuingDistributionPoint` of the list: it has to be among `crl_urls` of the station's
-    /// profile, and there may be no other issuer. Only where it was there from the beginning, for
+    /// The `IssuingDistributionPoint` of the list. It has to be among `crl_urls` of the station's
+    /// profile, and there may be no other issuer. Set it only if it was set from the beginning:
     /// such a list does not cover certificates that were issued without it.
     pub crl_url: Option<String>,
 }
 
-/// Who signs.
+/// The signer of certificates.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CaSigner {
     /// This service, with keys in the token.
@@ -56,40 +54,40 @@ pub enum CaSigner {
 pub struct CaKeys {
     /// The RFC 7512 URI that names the key in the token.
     pub key: Uri,
-    /// The same key in other tokens: RFC 7512 URIs with token, pin-source and object. They are
-    /// asked in this order where the tokens before do not sign.
+    /// The same key in other tokens: RFC 7512 URIs with token, pin-source and object. They are used
+    /// in this order if the tokens before them do not sign.
     pub spares: Vec<Uri>,
-    /// How the key signs, where it is of RSA: `pkcs1`, the default, or `pss`.
+    /// The padding of signatures with an RSA key: `pkcs1`, the default, or `pss`.
     pub rsa_padding: Padding,
-    /// Further issuers: for the hierarchy of ISO 15118, or for another family of keys.
+    /// Further issuers: for the hierarchy of ISO 15118, or for another key algorithm.
     pub issuers: Vec<IssuerSection>,
 }
 
-/// An issuer beside the first one. A certificate comes from the first issuer of its hierarchy whose
-/// key is of the same family, RSA or ECDSA, as the certified one; else from the first of its
-/// hierarchy.
+/// An issuer beside the first one. A certificate is signed by the first issuer of its hierarchy
+/// whose key has the same algorithm, RSA or ECDSA, as the certified key. If there is none, the
+/// first issuer of its hierarchy signs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IssuerSection {
     /// `cso`, the default, or `v2g`.
     pub hierarchy: Hierarchy,
     /// An RFC 7512 URI that names the key in the token.
     pub key: Uri,
-    /// The issuer's certificate first, then those above it, PEM.
+    /// The issuer's certificate first, then the certificates above it, PEM.
     pub certificate_file: PathBuf,
-    /// As `ca.rsa_padding`.
+    /// See `ca.rsa_padding`.
     pub rsa_padding: Padding,
-    /// As `ca.crl_file`.
+    /// See `ca.crl_file`.
     pub crl_file: Option<PathBuf>,
 }
 
-/// How an RSA key signs.
+/// The padding of an RSA signature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Padding {
-    /// RSASSA-PKCS1-v1_5, which every peer reads.
+    /// RSASSA-PKCS1-v1_5, which every peer can verify.
     #[default]
     Pkcs1,
-    /// RSASSA-PSS, which A00.FR.505 recommends. Some stations and test tools cannot read it.
+    /// RSASSA-PSS, which A00.FR.505 recommends. Some stations and test tools cannot verify it.
     Pss,
 }
 
@@ -102,19 +100,19 @@ impl From<Padding> for RsaPadding {
     }
 }
 
-/// An authority elsewhere, asked by a command (A02.FR.04).
+/// Another authority, which a command asks for certificates (A02.FR.04).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalSection {
     /// The program. It reads the request from standard input, PEM, and writes the chain to standard
-    /// output, PEM, leaf first. `OCPP_STATION`, `OCPP_SERIAL_NUMBER`, `OCPP_COMMON_NAME`,
-    /// `OCPP_ORGANIZATION` and `OCPP_CERTIFICATE_TYPE` (empty: for all connections) are in its
-    /// environment.
+    /// output, PEM, leaf first. Its environment contains `OCPP_STATION`, `OCPP_SERIAL_NUMBER`,
+    /// `OCPP_COMMON_NAME`, `OCPP_ORGANIZATION` and `OCPP_CERTIFICATE_TYPE` (empty: for all
+    /// connections).
     pub program: String,
-    /// Its arguments.
+    /// The arguments of the program.
     pub arguments: Vec<String>,
-    /// How long it may take; default 24 hours.
+    /// The longest run time of the program; default 24 hours.
     pub deadline: Duration,
-    /// How many run at once; default 4. Other requests wait.
+    /// The number of programs that run at the same time; default 4. Other requests wait.
     pub at_once: NonZeroU32,
 }
 
@@ -127,19 +125,18 @@ impl CaSection {
         }
     }
 
-    /// Where the lists of the issuers are written where the configuration says so, in the order of
-    /// the issuers.
+    /// The configured files of the issuers' lists, in the order of the issuers.
     pub(crate) fn crl_files(&self) -> impl Iterator<Item = Option<&Path>> {
         let others = self.issuers().iter().map(|issuer| issuer.crl_file.as_deref());
         std::iter::once(self.crl_file.as_deref()).chain(others)
     }
 
-    /// The rule that binds `crl_url` to the profiles.
+    /// Checks `crl_url` against the profiles.
     pub(crate) fn check_crl_url(&self, profiles: &Profiles) -> Result<(), ConfigError> {
         match &self.crl_url {
             Some(url) if !profiles.station.crl_urls.contains(url) => Err(ConfigError::value(
                 "ca.crl_url",
-                "has to be among crl_urls of the station's profile, for its certificates have to name it",
+                "has to be among crl_urls of the station's profile, because its certificates have to name it",
             )),
             _ => Ok(()),
         }
@@ -163,7 +160,7 @@ impl CaSection {
                     *uri = uri.clone().relative_to(folder);
                 }
             }
-            // A program that is named with its folder; any other is looked for where programs are.
+            // A program whose path has a folder. Other programs are searched in `PATH`.
             CaSigner::External(external) if external.program.contains('/') => {
                 external.program = folder.join(&external.program).to_string_lossy().into_owned();
             }

@@ -1,4 +1,4 @@
-//! Where the profiles of certificates are.
+//! The place of the profiles of certificates.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,17 +6,17 @@ use signer_pkcs11::{Profiles, ProfilesError};
 
 use crate::config::error::ConfigError;
 
-/// Where the profiles of certificates are.
+/// The place of the profiles of certificates.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ProfilesSection {
     /// In the configuration, as `[ca.profiles.station]`, `[ca.profiles.v2g]`, …, or the default
     /// with `validity_days`.
     Here(Box<Profiles>),
-    /// In a file, as `hsm` reads it too. It is read at the start.
+    /// In a file that `hsm` can read as well. The service reads it at the start.
     File(PathBuf),
 }
 
-/// Reads the profiles of the configuration, which may stand in one place only.
+/// Reads the profiles of the configuration. They may be in one place only.
 pub(super) fn parse(
     table: Option<toml::Table>,
     file: Option<PathBuf>,
@@ -27,12 +27,12 @@ pub(super) fn parse(
             Err(ConfigError::value("ca", "has to have either profiles or profiles_file"))
         }
         (Some(_), None, Some(_)) | (None, Some(_), Some(_)) => {
-            Err(ConfigError::value("ca.validity_days", "stands in the profiles, as `validity` of [station]"))
+            Err(ConfigError::value("ca.validity_days", "belongs in the profiles, as `validity` of [station]"))
         }
         (None, None, Some(0)) => Err(ConfigError::value("ca.validity_days", "has to be 1 or more")),
         (None, Some(path), None) => Ok(ProfilesSection::File(path)),
         (table, None, days) => {
-            // The text is not the user's: only the keys say where something is wrong.
+            // The user does not know the generated text. Only the keys identify the fault.
             let text = table.map(|table| table.to_string()).unwrap_or_default();
             let profiles = Profiles::from_toml(&text).map_err(|error| match error {
                 ProfilesError::Toml(error) => ProfilesError::Toml(error.without_place()),

@@ -1,28 +1,29 @@
-//! How many connections and attempts the service takes.
+//! The limits of connections and attempts.
 
 use serde::Deserialize;
 
-/// How many connections and attempts there may be. An address is an IPv4 address or an IPv6 /64
-/// network; behind a proxy or a NAT, many stations have one.
+/// The limits of connections and attempts. An address is an IPv4 address or an IPv6 /64 network.
+/// Behind a proxy or a NAT, many stations have the same address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsSection {
-    /// Stations that are connected; default 20000. Further ones wait in the queue of the operating
+    /// Connected stations; default 20000. Further stations wait in the queue of the operating
     /// system.
     pub connections: usize,
-    /// Connections that are not admitted yet, silent ones included; default 8192.
+    /// Connections that are not admitted yet, also if they are silent; default 8192.
     pub pending: usize,
     /// Handshakes in progress; default 512, at about 100 KiB each.
     pub handshakes: usize,
-    /// Of these, those of one address; default 384.
+    /// Handshakes in progress from one address; default 384.
     pub handshakes_per_address: usize,
-    /// Wrong passwords of a station from one address, after which it has one attempt per minute
-    /// (HTTP 429); default 5.
+    /// Wrong passwords of a station from one address. After that the station has one attempt per
+    /// minute from this address (HTTP 429); default 5.
     pub wrong_passwords_per_station: u32,
-    /// Wrong passwords from one address, after which its logins come after those of others;
-    /// default 30.
+    /// Wrong passwords from one address. After that its logins are verified after the logins of
+    /// other addresses; default 30.
     pub wrong_passwords_per_address: u32,
-    /// Logins of one address in progress, above which they come after those of others; default 8.
+    /// Logins in progress from one address. Above this number they are verified after the logins of
+    /// other addresses; default 8.
     pub logins_per_address: usize,
 }
 
@@ -59,5 +60,5 @@ impl LimitsSection {
     }
 }
 
-/// No machine holds more connections.
+/// No machine can hold more connections.
 const MAX_LIMIT: usize = 1_000_000;

@@ -1,4 +1,4 @@
-//! Where stations connect, and how their connections are kept.
+//! The listening address, and the rules for connections.
 
 mod limits;
 
@@ -13,37 +13,37 @@ use crate::config::{
     error::ConfigError,
 };
 
-/// Where stations connect.
+/// The listening address, and the rules for connections.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenSection {
-    /// Address and port; port 0 takes a free one.
+    /// Address and port; with port 0 the operating system chooses a free port.
     pub address: SocketAddr,
     /// The path before the station's identity, such as `/ocpp`.
     pub path: String,
-    /// Over how many seconds a shutdown spreads the closing of connections; default 10.
+    /// The time in seconds over which a shutdown spreads the closing of connections; default 10.
     #[serde(default = "ten")]
     pub drain_seconds: u32,
-    /// Messages per second that are read of one station without end, after a burst of ten times as
-    /// many; default 50.
+    /// Messages per second that are read from one station for an unlimited time, after a burst of
+    /// ten times as many; default 50.
     #[serde(default = "fifty")]
     pub messages_per_second: u32,
-    /// The versions of OCPP that are served; default all. A station gets the first of its own offer
-    /// that stands here.
+    /// The versions of OCPP that are served; default all. A station gets the first version of its
+    /// own offer that is in this list.
     #[serde(default = "all_versions")]
     pub versions: Vec<OcppVersion>,
-    /// The answer to a station that offers no version of OCPP that is served.
+    /// The answer to a station that offers none of the served versions.
     #[serde(default)]
     pub no_common_subprotocol: NoCommonSubprotocol,
-    /// How often a WebSocket ping is sent, such as `"60s"`, the default; `"never"`: never, and a
-    /// station that is half open is noticed by the next message to it only.
+    /// The interval of WebSocket pings, such as `"60s"`, the default. With `"never"` no ping is
+    /// sent, and a half-open connection is detected only by the next message to the station.
     #[serde(default = "minute", deserialize_with = "duration_or_never")]
     pub ping_interval: Duration,
-    /// How long after a ping something has to be heard of the station, such as `"20s"`, the
-    /// default, before its connection is cut.
+    /// How long after a ping the station has to send something, such as `"20s"`, the default. After
+    /// that its connection is closed.
     #[serde(default = "twenty_seconds", deserialize_with = "duration")]
     pub ping_timeout: Duration,
-    /// How many connections and attempts there may be.
+    /// The limits of connections and attempts.
     #[serde(default)]
     pub limits: LimitsSection,
 }
@@ -102,19 +102,20 @@ impl TryFrom<Version> for OcppVersion {
     }
 }
 
-/// A version of OCPP that the service does not know.
+/// A version of OCPP that the service does not support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this service does not know {0}")]
 pub struct UnknownVersion(Version);
 
-/// The answer to a station that offers no version of OCPP that is served.
+/// The answer to a station that offers none of the served versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoCommonSubprotocol {
     /// HTTP 400, as the certification tests expect (TC_B_58).
     #[default]
     Refuse,
-    /// HTTP 101 without a subprotocol, and closed at once, as the text of the specification has it.
+    /// HTTP 101 without a subprotocol, followed by an immediate close, as the text of the
+    /// specification requires.
     OpenAndClose,
 }
 

@@ -1,5 +1,5 @@
-//! Certificates of stations that were issued while the clock was ahead: they are not valid yet, and
-//! only this service accepts them. It has them renewed when their stations are connected.
+//! Stations' certificates that were issued while the clock was ahead. They are not valid yet, and
+//! only this service accepts them. The service asks connected stations to renew them.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -25,7 +25,8 @@ use crate::{
     stations::io::by_hand,
 };
 
-/// What was issued while the clock was ahead, and which stations were asked to have it renewed.
+/// The certificates that were issued while the clock was ahead, and the stations that were asked to
+/// renew them.
 #[derive(Debug, Default)]
 pub(crate) struct IssuedAhead(Mutex<State>);
 
@@ -37,7 +38,7 @@ struct State {
 }
 
 impl IssuedAhead {
-    /// Looks for them in the ledger.
+    /// Reads these certificates from the ledger.
     pub(crate) async fn look(&self, ledger: &SqliteLedger, present: Present) -> Result<(), LedgerError> {
         let mut found = ledger.issued_after(present.latest).await?;
         found.retain(|entry| is_early(entry, present));
@@ -54,17 +55,17 @@ impl IssuedAhead {
         Ok(())
     }
 
-    /// Whether there are any.
+    /// Whether there are no such certificates.
     pub(crate) fn is_empty(&self) -> bool {
         self.state().found.is_empty()
     }
 
-    /// Their serial numbers, by which they are accepted until they are renewed.
+    /// Their serial numbers. Certificates with these numbers are accepted until they are renewed.
     pub(crate) fn serial_numbers(&self) -> BTreeSet<SerialNumber> {
         self.state().found.iter().map(|entry| entry.serial_number).collect()
     }
 
-    /// What an operator should know of them.
+    /// The problem as an operator sees it, if there are such certificates.
     pub(crate) fn problem(&self) -> Option<String> {
         let state = self.state();
         let first = state.found.first()?;
@@ -76,7 +77,7 @@ impl IssuedAhead {
         ))
     }
 
-    /// Asks stations that are connected to renew such certificates, a bounded number at once.
+    /// Asks connected stations to renew such certificates, a bounded number at the same time.
     pub(crate) fn ask(&self, fleet: &Fleet, asking: &mut JoinSet<()>) {
         while asking.try_join_next().is_some() {}
         let mut state = self.state();
@@ -95,14 +96,14 @@ impl IssuedAhead {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that holds the lock can leave it half changed.
+        // No holder of the lock can leave it half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SqliteLedger {
-    /// The certificates that were issued after `time` and not followed by another one for the same
-    /// station and use (one without a type serves all uses), at most [`MAX_FOUND`].
+    /// The certificates that were issued after `time` and were not followed by another one for the
+    /// same station and use, at most [`MAX_FOUND`]. A certificate without a type serves all uses.
     async fn issued_after(&self, time: SystemTime) -> Result<Vec<LedgerEntry>, LedgerError> {
         let action = "look for certificates of the future";
         let rows = sqlx::query(
@@ -122,8 +123,8 @@ impl SqliteLedger {
     }
 }
 
-/// Whether a certificate is not valid yet, and will not be in the few minutes by which clocks
-/// differ.
+/// Whether a certificate is not valid yet, and will not be valid within the usual difference
+/// between two clocks.
 pub(crate) fn is_early(entry: &LedgerEntry, present: Present) -> bool {
     leaf(&entry.chain).is_some_and(|leaf| leaf.not_before() > (present.latest + SKEW).into())
 }
@@ -140,7 +141,7 @@ async fn ask_to_renew(peer: Peer, message: &'static str) {
     }
 }
 
-/// What a station is asked for, by the `certificateType` of its certificate.
+/// The message that a station is asked to send, by the `certificateType` of its certificate.
 fn message(certificate_type: Option<&str>) -> &'static str {
     match certificate_type {
         None => "SignCombinedCertificate",
@@ -150,14 +151,14 @@ fn message(certificate_type: Option<&str>) -> &'static str {
     }
 }
 
-/// Certificates that are looked at; when they are renewed, the next ones are.
+/// The number of certificates that are checked. The next ones follow after these are renewed.
 const MAX_FOUND: u32 = 10_000;
 
-/// Stations that are asked at once; the requests that follow are signed by one token.
+/// Stations that are asked at the same time; one token signs all of the requests that follow.
 const MAX_ASKED_AT_ONCE: usize = 32;
 
-/// A station that has not renewed its certificate by then is asked again.
+/// A station that has not renewed its certificate after this time is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(60 * 60);
 
-/// Clocks of stations may differ by this much.
+/// The largest difference of a station's clock.
 const SKEW: Duration = Duration::from_secs(300);

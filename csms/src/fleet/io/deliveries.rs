@@ -1,4 +1,4 @@
-//! Sends connected stations what is due to them without their asking.
+//! Sends certificates that are due to connected stations without a request from them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,9 +7,9 @@ use tokio::{task::JoinSet, time::sleep};
 
 use crate::{ledger::Ledger, service::io::clock::unix_now, stations::io::registry::StationRegistry};
 
-/// Delivers what is due again after a wait, and what is due to stations that connect again without
-/// BootNotification, as they may: after a crash of this service, or a connection that broke between
-/// SignCertificate and CertificateSigned.
+/// Delivers certificates whose wait is over, and certificates that are due to stations that
+/// reconnect without BootNotification. A station may do so after a crash of this service, or after
+/// its connection broke between SignCertificate and CertificateSigned.
 pub(crate) async fn deliver_without_boot<L: Ledger>(registry: Arc<StationRegistry<L>>) {
     let mut deliveries = JoinSet::new();
     loop {
@@ -20,7 +20,7 @@ pub(crate) async fn deliver_without_boot<L: Ledger>(registry: Arc<StationRegistr
         }
         let due = registry.ledger.due_again(unix_now()).await;
         let due = due.unwrap_or_else(|error| {
-            tracing::error!(error = %causes(&error), "cannot find out which certificates to send again");
+            tracing::error!(error = %causes(&error), "cannot read the certificates that are due again");
             Vec::new()
         });
         for station in due {
@@ -33,6 +33,6 @@ pub(crate) async fn deliver_without_boot<L: Ledger>(registry: Arc<StationRegistr
     }
 }
 
-/// Between two looks for stations that have connected without BootNotification; one that boots does
-/// so within it.
+/// The interval of the checks for stations that have connected without BootNotification. A station
+/// that boots does so within this time.
 const DELIVERY_ROUND: Duration = Duration::from_secs(5);

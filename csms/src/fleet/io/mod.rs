@@ -1,4 +1,4 @@
-//! Sends connected stations what is due, and renews what is due.
+//! Sends certificates that are due to connected stations, and makes the renewals that are due.
 
 pub(crate) mod ahead;
 pub(crate) mod deliveries;

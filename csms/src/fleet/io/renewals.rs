@@ -1,4 +1,4 @@
-//! Renews what is due, and has it served.
+//! Makes the renewals that are due, and puts their results into use.
 
 use program::causes;
 use tokio::{task::JoinSet, time::sleep};
@@ -10,22 +10,23 @@ use crate::{
     signing::{io::upkeep::Renewal, serving::When},
 };
 
-/// Renews what is due, and has it served, until it is dropped.
+/// Makes the renewals that are due and puts their results into use, until the future is dropped.
 ///
 /// # Cancel safety
-/// What was signed is on record; a file is as it was or new.
+/// What was signed is recorded. A file is unchanged or new.
 pub(crate) async fn keep_renewed(reloader: &Reloader<SqliteLedger>) {
     let upkeep = &reloader.upkeep;
     let mut back_off = SHORTEST_PAUSE;
     let mut asking = JoinSet::new();
-    // Once at the start, then as long as there are some, and whenever the clock was moved.
+    // The ledger is read at the start, after each move of the clock, and while there are such
+    // certificates.
     let mut look_ahead = true;
     loop {
         if look_ahead || !upkeep.ahead.is_empty() {
             match upkeep.ahead.look(upkeep.ledger(), upkeep.clock().times().present).await {
                 Ok(()) => look_ahead = false,
                 Err(error) => {
-                    tracing::error!(error = %causes(&error), "cannot find out which certificates are not valid yet")
+                    tracing::error!(error = %causes(&error), "cannot read the certificates that are not valid yet")
                 }
             }
         }
@@ -33,8 +34,8 @@ pub(crate) async fn keep_renewed(reloader: &Reloader<SqliteLedger>) {
         let due = upkeep.due(&reloader.registry.config.get()).await;
         tokio::select! {
             () = sleep(pause(&due, &mut back_off)) => {}
-            // Everything that was judged by the clock is judged again, and what failed by it is
-            // tried again.
+            // The clock decides all of this, so it is decided again, and failed renewals are
+            // attempted again.
             () = upkeep.clock().changed() => (back_off, look_ahead) = (SHORTEST_PAUSE, true),
         }
         let config = reloader.registry.config.get();
@@ -46,18 +47,19 @@ pub(crate) async fn keep_renewed(reloader: &Reloader<SqliteLedger>) {
             upkeep.note_renewal(renewal, error.as_ref());
         }
         if no_room {
-            // Nothing was signed: trying again costs nothing, and there may be room any time.
+            // Nothing was signed. Another attempt costs nothing, and the disk may have room at any
+            // time.
             back_off = back_off.min(LONGEST_PAUSE);
         }
         if upkeep.is_outdated(&config).await {
             upkeep.note_unserved();
         }
-        // Cleared before the files are read: what is written meanwhile is read by the next
-        // round.
+        // The flag is cleared before the files are read. What is written meanwhile is read in the
+        // next round.
         if upkeep.take_unserved()
             && let Err(error) = reloader.serve().await
         {
-            tracing::error!(error = %causes(&error), "what was renewed is not served");
+            tracing::error!(error = %causes(&error), "renewed certificates or lists are not in use");
         }
     }
 }

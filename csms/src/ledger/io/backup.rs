@@ -23,17 +23,17 @@ use crate::{
     service::io::server_error::ServerError,
 };
 
-/// Copies the ledger as it is at one instant into a new file, and proves the copy. The service may
-/// run.
+/// Copies the ledger, as it is at one instant, into a new file, and verifies the copy. The service
+/// may run.
 ///
 /// Everything that was promised before the call is in the copy.
 ///
 /// # Errors
-/// [`ServerError::Exists`] where the file is there, and what else keeps it from being made. There
-/// is no file then.
+/// [`ServerError::Exists`] if the file exists, and other errors if the copy fails. After an error
+/// there is no new file.
 ///
 /// # Cancel safety
-/// A dropped future may leave a file of this name with `.new` behind it.
+/// Dropping the future may leave a file with this name and the suffix `.new`.
 pub async fn back_up(config: &Config, file: &Path) -> Result<LedgerReport, ServerError> {
     let unusable = |source| ServerError::Unusable { path: config.ledger_file(), source };
     if file.exists() {
@@ -66,12 +66,12 @@ async fn copy_into(ledger: &SqliteLedger, beside: &Path, file: &Path) -> Result<
 }
 
 impl SqliteLedger {
-    /// Copies the ledger as it is at one instant into a file that its owner alone may read. It is
-    /// durable when this returns.
+    /// Copies the ledger, as it is at one instant, into a file that only its owner may read. The
+    /// copy is durable when this returns.
     pub(crate) async fn copy(&self, into: &Path) -> Result<(), LedgerError> {
         let action = "copy itself";
         let io_failed = |source: std::io::Error| LedgerError { action, source: source.into() };
-        // What an earlier try has left behind.
+        // An earlier attempt may have left files.
         remove_files(into);
         create_private(into).map_err(io_failed)?;
         sqlx::query("VACUUM INTO ?")

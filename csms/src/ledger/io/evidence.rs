@@ -1,5 +1,5 @@
-//! What is known of a ledger apart from it: marks in the file and in the token, and lists of
-//! revoked certificates on disk.
+//! The evidence about a ledger that is kept apart from it: marks in the file and in the token, and
+//! lists of revoked certificates on disk.
 
 use std::{collections::BTreeSet, fs, iter, path::PathBuf};
 
@@ -17,7 +17,7 @@ use crate::{
     signing::io::pem_files::read_certificates,
 };
 
-/// What is known of a ledger apart from it.
+/// The evidence about a ledger that is kept apart from it.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) marks: Vec<(Mark, Place)>,
@@ -26,7 +26,7 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// Reads it. Blocks.
+    /// Reads the evidence. Blocks.
     pub(crate) fn read(config: &Config, token: Option<&Token>) -> Result<Self, ServerError> {
         let issuers = issuers(config)?;
         let object = token
@@ -45,12 +45,12 @@ impl Evidence {
     }
 }
 
-/// The certificates of the service's own issuers; none where another authority signs.
+/// The certificates of the service's own issuers; empty if another authority signs.
 fn issuers(config: &Config) -> Result<Vec<Certificate>, ServerError> {
     let others = config.ca.issuers().iter().map(|issuer| &issuer.certificate_file);
     let mut issuers = Vec::new();
     for file in iter::once(&config.ca.certificate_file).chain(others) {
-        // The issuer's own is the first.
+        // The issuer's own certificate is the first one.
         if let Some(issuer) = read_certificates(file)?.first() {
             issuers.push(Certificate::from_der(issuer.to_vec()).map_err(ServerError::certificate(file, 1))?);
         }
@@ -58,13 +58,13 @@ fn issuers(config: &Config) -> Result<Vec<Certificate>, ServerError> {
     Ok(issuers)
 }
 
-/// Named after the key, which outlives a certificate.
+/// The label is derived from the key, because a key outlives its certificates.
 fn label(issuer: &Certificate) -> String {
     format!("ledger mark {:.16}", issuer.key_hash())
 }
 
-/// The lists that this service has signed. Another file in their place says nothing, and is signed
-/// again.
+/// The lists that this service has signed. Another file in such a place is no evidence; a new list
+/// will replace it.
 fn lists(config: &Config, issuers: &[Certificate]) -> Vec<ListOnDisk> {
     let named = config.ca.crl_files().flatten().map(PathBuf::from);
     let folder = fs::read_dir(config.directory.join("crl"));

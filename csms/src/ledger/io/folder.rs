@@ -1,4 +1,4 @@
-//! The folder of the ledger: one service uses it, and no other user reads or writes in it.
+//! The folder of the ledger: one service uses it, and no other user writes to it.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -9,7 +9,7 @@ use std::{
 
 use crate::service::io::server_error::ServerError;
 
-/// The lock of a folder. The kernel releases it with the process, however that ends.
+/// The lock of a folder. The kernel releases it when the process ends, for whatever reason.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
     // The lock is on the folder itself, because a file for it could be removed.
@@ -17,7 +17,7 @@ pub(crate) struct FolderLock {
 }
 
 impl FolderLock {
-    /// Takes the lock. Blocks no longer than a system call.
+    /// Takes the lock. Blocks only for the system call.
     pub(crate) fn take(folder: &Path) -> Result<Self, ServerError> {
         let failed = |source| ServerError::File { path: folder.to_path_buf(), source };
         let opened = File::open(folder).map_err(failed)?;
@@ -29,8 +29,8 @@ impl FolderLock {
     }
 }
 
-/// Takes from others what they may do in the folder of the ledger, and in the files of it. A group
-/// may read them where an operator has set that: for copies and for monitoring.
+/// Removes the permissions of other users for the folder of the ledger and its files. A group keeps
+/// the permission to read if an operator has set it, for backups and monitoring.
 pub(crate) fn tighten(folder: &Path, files: &[PathBuf]) -> Result<(), ServerError> {
     narrow(folder, 0o750)?;
     let lists = folder.join("crl");
@@ -50,7 +50,7 @@ fn narrow(path: &Path, widest: u32) -> Result<(), ServerError> {
                 path = %path.display(),
                 before = format!("{mode:o}"),
                 now = format!("{narrowed:o}"),
-                "others could read or write what belongs to the ledger: its mode was narrowed"
+                "other users could read or write a path of the ledger; its mode was narrowed"
             );
         }
         Ok(())

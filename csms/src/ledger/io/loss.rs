@@ -6,25 +6,24 @@ use certificates::{SerialNumber, StationIdentity};
 use serde::Serialize;
 use signer_pkcs11::AuditEvent;
 
-/// What a restoration loses, and what it takes over from elsewhere.
+/// What a restoration loses, and what it takes over from other sources.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Loss {
-    /// The entries of the backup.
+    /// The number of entries in the backup.
     pub entries: u64,
-    /// The number of entries that are lost, as far as it is known.
+    /// The number of lost entries, as far as it is known.
     pub lost: u64,
-    /// The certificates that were issued in these entries, with their stations, and without serial
-    /// numbers where another authority has chosen them; `None`: the ledger that is replaced cannot
-    /// be read.
+    /// The certificates that were issued in the lost entries, with their stations. The serial
+    /// number is missing if another authority chose it. `None`: the replaced ledger cannot be read.
     pub certificates: Option<Vec<(Option<SerialNumber>, StationIdentity)>>,
-    /// The revocations that the backup lacks. They are taken over from the lists on disk, and from
-    /// the ledger that is replaced.
+    /// The revocations that the backup lacks. They are taken over from the lists on disk and from
+    /// the replaced ledger.
     pub revocations: Vec<SerialNumber>,
-    /// Numbers of lists that were signed and that the backup does not know. The next list has a
-    /// higher one.
+    /// The numbers of signed lists that the backup does not contain. The next list has a higher
+    /// number.
     pub lists: BTreeMap<String, u64>,
-    /// Where the ledger was put that was replaced.
+    /// The path to which the replaced ledger was moved.
     pub set_aside: Option<PathBuf>,
     #[serde(skip)]
     pub(crate) lost_head: String,
@@ -39,9 +38,10 @@ impl Loss {
         self.lost > 0 || !self.revocations.is_empty() || !self.lists.is_empty()
     }
 
-    /// Takes note of an entry that is known and not in the backup.
+    /// Adds an entry that is known and is not in the backup.
     pub(crate) fn add_lost(&mut self, reached: u64, head: &str) {
-        // How many entries another ledger has in common is not known: it is one at least.
+        // The number of entries that another ledger has in common is not known. At least one is
+        // lost.
         let lost = reached.saturating_sub(self.entries).max(1);
         if lost > self.lost {
             self.lost = lost;

@@ -1,4 +1,4 @@
-//! Keeps the ledger's high-water mark apart from it: in a file beside it, and in the token.
+//! Keeps the ledger's high-water mark apart from the ledger: in a file beside it, and in the token.
 
 use std::{
     error::Error,
@@ -24,18 +24,18 @@ pub(crate) struct Marks {
     token: Option<Kept<TokenObject>>,
 }
 
-/// One place, and what was written there.
+/// One place, and what was written to it.
 #[derive(Debug)]
 struct Kept<P> {
     place: P,
-    /// Held while it is written, so that the mark only rises.
+    /// Locked during a write, so that the mark only rises.
     written: Mutex<Written>,
 }
 
 #[derive(Debug, Default)]
 struct Written {
     entries: u64,
-    /// The last try failed.
+    /// The last attempt failed.
     failing: bool,
 }
 
@@ -43,34 +43,35 @@ struct Written {
 #[derive(Clone, Debug)]
 pub(crate) struct TokenObject {
     pub(crate) token: Token,
-    /// Names the authority: two services may share a token, and never an authority.
+    /// Names the authority. Two services may share a token, but not an authority.
     pub(crate) label: String,
 }
 
-/// How far a mark has to rise before something is promised.
+/// Which marks have to be raised before something is promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// In the file.
+    /// The mark in the file.
     File,
-    /// In the token too, as far as it keeps one.
+    /// Also the mark in the token, if the token can keep one.
     Everywhere,
 }
 
 impl Marks {
-    /// `file` and `token` are where marks are kept. They are written at the next change.
+    /// `file` and `token` are the places of the marks. The marks are written at the next change.
     pub(crate) fn new(file: PathBuf, token: Option<TokenObject>) -> Self {
         let token = token.map(|place| Kept { place, written: Mutex::default() });
         Self { file: Kept { place: file, written: Mutex::default() }, token }
     }
 
-    /// The entries that the marks in the file and in the token have; `None`: no mark is kept there.
+    /// The number of entries in the mark of the file and in the mark of the token; `None`: no mark
+    /// is kept there.
     pub(crate) fn entries(&self) -> (Option<u64>, Option<u64>) {
         let entries = |written: &Written| Some(written.entries).filter(|entries| *entries > 0);
         let token = self.token.as_ref().and_then(|kept| entries(&kept.lock()));
         (entries(&self.file.lock()), token)
     }
 
-    /// Writes the mark into the file, where that is behind. Blocks.
+    /// Writes the mark into the file if the file is behind. Blocks.
     pub(crate) fn write_file(&self, mark: impl Fn() -> Mark) -> Result<(), ServerError> {
         let mut written = self.file.lock();
         let mark = mark();
@@ -82,8 +83,8 @@ impl Marks {
         done
     }
 
-    /// Writes the mark into the token, where that is behind. A token that cannot keep it is named
-    /// in the log, once. Blocks.
+    /// Writes the mark into the token if the token is behind. If the token cannot keep a mark, a
+    /// warning is logged once. Blocks.
     pub(crate) fn write_token(&self, mark: impl Fn() -> Mark) {
         let Some(kept) = &self.token else { return };
         let mut written = kept.lock();
@@ -133,7 +134,7 @@ impl Written {
 /// The mark in a file; `None`: there is none. Blocks.
 ///
 /// # Errors
-/// [`ServerError::File`], also where it is not a mark.
+/// [`ServerError::File`], also if the content is not a mark.
 pub(crate) fn read_file(path: &Path) -> Result<Option<(Mark, Place)>, ServerError> {
     let failed = |source| ServerError::File { path: path.to_path_buf(), source };
     let bytes = match fs::read(path) {
@@ -178,7 +179,7 @@ pub(crate) fn read_token(object: &TokenObject) -> Option<(Mark, Place)> {
     }
 }
 
-/// Writes a mark to both places, whatever is there. Blocks.
+/// Writes a mark to both places, whatever they contain. Blocks.
 pub(crate) fn overwrite(file: &Path, token: Option<&TokenObject>, mark: &Mark) -> Result<(), ServerError> {
     replace(file, mark)?;
     if let Some(TokenObject { token, label }) = token
@@ -194,9 +195,9 @@ fn replace(path: &Path, mark: &Mark) -> Result<(), ServerError> {
 }
 
 fn bytes(mark: &Mark) -> Vec<u8> {
-    // Text and numbers only, which JSON always holds.
+    // JSON can express it: it has only texts and numbers.
     serde_json::to_vec(mark).unwrap_or_default()
 }
 
-/// CKA_APPLICATION of the objects.
+/// CKA_APPLICATION of the data objects.
 const APPLICATION: &str = "ocpp-csms";

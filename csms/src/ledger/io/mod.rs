@@ -1,5 +1,5 @@
-//! How the ledger's file is kept: opened by one service, compared with what is known apart from it,
-//! saved and restored.
+//! The file of the ledger: opened by one service, compared with the evidence that is kept apart
+//! from it, backed up and restored.
 
 pub(crate) mod backup;
 pub(crate) mod evidence;

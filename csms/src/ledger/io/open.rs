@@ -1,4 +1,5 @@
-//! Opens the ledger for the one service that uses it, unless it is older than it was.
+//! Opens the ledger for the one service that uses it, and refuses a ledger that is older than its
+//! marks.
 
 use signer_pkcs11::{AuditEvent, Token};
 use tokio::task::spawn_blocking;
@@ -21,13 +22,14 @@ use crate::{
     service::io::server_error::ServerError,
 };
 
-/// Opens the ledger of a service, and compares it with what is known apart from it: the marks in
-/// the file and in the token, and the lists of revoked certificates on disk. The folder has to
-/// exist.
+/// Opens the ledger of a service, and compares it with the evidence that is kept apart from it: the
+/// marks in the file and in the token, and the lists of revoked certificates on disk. The folder
+/// has to exist.
 ///
 /// # Errors
-/// [`ServerError::InUse`] where another process uses it, [`ServerError::Behind`] where it is older
-/// than it was, and what else keeps it from being opened. Nothing was changed then.
+/// [`ServerError::InUse`] if another process uses the ledger, [`ServerError::Behind`] if it is
+/// older than the evidence, and other errors if it cannot be opened. After an error nothing has
+/// changed.
 pub(crate) async fn open(
     config: &Config,
     token: Option<&Token>,
@@ -42,7 +44,7 @@ pub(crate) async fn open(
     let (lock, evidence) = spawn_blocking(read).await??;
     let behind = |source| ServerError::Behind { path: path.clone(), source };
     if !path.exists() {
-        // An empty one would look like a first start the next time.
+        // An empty ledger would look like a first start at the next start.
         check(&evidence, &Reached::default(), None).await?.map_err(behind)?;
     }
     let unusable = |source| ServerError::Unusable { path: path.clone(), source };
@@ -78,15 +80,16 @@ pub(crate) async fn open(
         ledger.append_all(&[AuditEvent::Ledger { id, unrecorded: report.unrecorded }]).await?;
     }
     match ledger.advance_marks(Reach::Everywhere).await {
-        // On a full disk the mark of before still holds, and stations are served. What has to be
-        // above it, a revocation or a list, is not confirmed before it can be advanced.
+        // On a full disk the former mark is still valid, and stations are served. A revocation or a
+        // list needs a higher mark. It is not confirmed until the mark can be advanced.
         Err(_) if !evidence.marks.is_empty() => {}
         advanced => advanced?,
     }
     Ok((ledger, lock))
 }
 
-/// Compares a ledger with what is known apart from it. `ledger`: missing where there is none.
+/// Compares a ledger with the evidence that is kept apart from it. `ledger` is `None` if there is
+/// no ledger.
 async fn check(
     evidence: &Evidence,
     reached: &Reached,

@@ -1,4 +1,4 @@
-//! Replaces the ledger by a backup, while no service runs.
+//! Replaces the ledger with a backup, while no service runs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,35 +34,35 @@ use crate::{
     signing::io::token::open_token,
 };
 
-/// What the ledger is replaced by, and what the operator accepts.
+/// The backup that replaces the ledger, and the losses that the operator accepts.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Restoration {
-    /// The backup; `None`: an empty ledger, where there is no backup.
+    /// The backup; `None`: start with an empty ledger, because there is no backup.
     pub backup: Option<PathBuf>,
-    /// Replace it although that loses what was promised.
+    /// Replace the ledger although promises are lost.
     pub accept_loss: bool,
-    /// Accept the passwords of stations of which the backup does not know that they have used a
-    /// certificate, although entries are lost that may say so.
+    /// Accept the passwords of stations for which the backup records no use of a certificate,
+    /// although the lost entries may record one.
     pub keep_passwords: bool,
 }
 
 impl Restoration {
-    /// Replaces the ledger by `backup`.
+    /// Replaces the ledger with `backup`.
     pub fn new(backup: Option<PathBuf>) -> Self {
         Self { backup, ..Self::default() }
     }
 
-    /// Replaces the ledger of this configuration. The backup is proved completely first. Returns
-    /// what was lost.
+    /// Replaces the ledger of this configuration. The whole backup is verified first. Returns what
+    /// was lost.
     ///
     /// # Errors
-    /// [`ServerError::Loss`] where something would be lost that was not accepted, and what else
-    /// keeps the ledger from being replaced. It is as it was then.
+    /// [`ServerError::Loss`] if a loss was not accepted, and other errors if the ledger cannot be
+    /// replaced. After an error the ledger is unchanged.
     ///
     /// # Cancel safety
-    /// A dropped future may leave the new ledger beside the old one, or the old one set aside: run
-    /// it again.
+    /// Dropping the future may leave the new ledger beside the old one, or the old one set aside.
+    /// Run it again in this case.
     pub async fn run(&self, config: &Config) -> Result<Loss, ServerError> {
         let read_config = config.clone();
         let read = move || {
@@ -93,7 +93,7 @@ impl Restoration {
         Ok(loss)
     }
 
-    /// Makes the new ledger beside the present one.
+    /// Creates the new ledger beside the present one.
     async fn make(&self, path: &Path, new: &Path, evidence: &Evidence) -> Result<Loss, ServerError> {
         if let Some(backup) = &self.backup {
             let unusable = |source| ServerError::Unusable { path: backup.clone(), source };
@@ -122,7 +122,7 @@ impl Restoration {
         Ok(loss)
     }
 
-    /// Puts on record what is lost, and that it was accepted.
+    /// Records what is lost, and that the loss was accepted.
     async fn accept(
         &self,
         ledger: &SqliteLedger,
@@ -145,14 +145,15 @@ impl Restoration {
         for event in &events {
             append(&mut change, event).await?;
         }
-        // What an operator has said of single stations was before the loss.
+        // An operator's decisions about single stations were made before the loss. They no longer
+        // apply.
         sqlx::query("UPDATE station SET trusted = 0").execute(&mut *change).await.map_err(change.failed())?;
         change.commit().await?;
         Ok(())
     }
 }
 
-/// What is known beyond the entries of the new ledger.
+/// Determines what is known beyond the entries of the new ledger.
 async fn loss(
     present: &Path,
     new: &SqliteLedger,
@@ -200,16 +201,16 @@ fn revocations(list: &ListOnDisk) -> impl Iterator<Item = AuditEvent> {
     list.revoked.iter().map(|one| AuditEvent::Revoked { serial: one.serial, at: one.at, reason: one.reason })
 }
 
-/// What the ledger that is replaced has, and the new one has not.
+/// What the replaced ledger has and the new one lacks.
 #[derive(Default)]
 struct Tail {
-    /// Its last entry, where the new ledger does not have it.
+    /// Its last entry, if the new ledger does not have it.
     lost: Option<(u64, String)>,
     certificates: Vec<(Option<SerialNumber>, StationIdentity)>,
     revoked: Vec<AuditEvent>,
 }
 
-/// Reads the ledger that is replaced; `None`: it is not there, or not whole.
+/// Reads the replaced ledger; `None`: it is missing, or not intact.
 async fn read_present(
     path: &Path,
     new: &SqliteLedger,
@@ -224,7 +225,7 @@ async fn read_present(
     if theirs.entries == 0 || new.entry_hash(theirs.entries).await.ok()?.as_ref() == Some(&head) {
         return Some((Tail::default(), theirs));
     }
-    // As far as the new one goes both may be the same; another ledger is lost as a whole.
+    // Up to the end of the new ledger both may be the same. Another ledger is lost as a whole.
     let same = present.entry_hash(report.entries).await.ok()? == Some(report.head.to_string());
     let first = if same { report.entries } else { 0 };
     let mut tail = Tail { lost: Some((theirs.entries, head)), ..Tail::default() };
@@ -244,20 +245,20 @@ async fn read_present(
             _ => {}
         }
     }
-    // One that was announced before the backup and signed after it.
+    // A certificate that was announced before the backup and signed after it.
     for entry in signed.iter().filter(|entry| **entry <= first) {
         if let Ok(Some(AuditEvent::Signing(intent))) = present.entry(*entry).await {
             announced.insert(*entry, intent);
         }
     }
-    // The CSMS's own certificates, and those of sub-authorities, are no station's.
+    // The CSMS's own certificates, and those of sub-authorities, belong to no station.
     let certificates = announced.into_iter().filter(|(entry, _)| signed.contains(entry));
     let certificates = certificates.filter_map(|(_, intent)| Some((intent.serial, intent.station?)));
     tail.certificates = certificates.collect();
     Some((tail, theirs))
 }
 
-/// How far the new ledger has come.
+/// The mark of the new ledger.
 async fn read_mark(path: &Path) -> Result<Mark, ServerError> {
     let ledger = SqliteLedger::open_to_read(path).await?;
     let report = ledger.verify(None).await?;
@@ -265,12 +266,12 @@ async fn read_mark(path: &Path) -> Result<Mark, ServerError> {
     Ok(report.reached.mark)
 }
 
-/// Puts the present ledger aside and the new one in its place, durably. Blocks.
+/// Moves the present ledger aside and the new one into its place, durably. Blocks.
 fn replace(path: &Path, new: &Path) -> Result<Option<PathBuf>, ServerError> {
     let failed = |source| ServerError::File { path: path.to_path_buf(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut aside = path.as_os_str().to_owned();
-    // A text that is written into memory does not fail.
+    // Writing to a string does not fail.
     let _ = write!(aside, ".before-{}", unix_now().as_i64());
     let aside = PathBuf::from(aside);
     let mut set_aside = None;
@@ -286,7 +287,7 @@ fn replace(path: &Path, new: &Path) -> Result<Option<PathBuf>, ServerError> {
 }
 
 impl SqliteLedger {
-    /// Brings everything into the one file, durably, and closes it.
+    /// Writes everything into the one file, durably, and closes it.
     async fn close(self) -> Result<(), LedgerError> {
         let action = "close";
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await.map_err(failed(action))?;

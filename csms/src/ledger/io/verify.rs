@@ -1,4 +1,5 @@
-//! Reads a whole ledger: its pages, its record, and its certificates by what the record says.
+//! Reads a whole ledger: its pages, its record, and its certificates, which are compared with the
+//! record.
 
 use program::causes;
 use signer_pkcs11::{AuditError, AuditEvent, ChainEnd, EntryHash};
@@ -13,24 +14,25 @@ use crate::ledger::{
     leaf_sha256,
 };
 
-/// What a ledger says, proved from its first entry to its last.
+/// The content of a ledger that was verified from its first entry to its last.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct LedgerReport {
-    /// The entries of the record.
+    /// The number of entries in the record.
     pub entries: u64,
-    /// The hash of the last entry. Kept elsewhere, it proves later that nothing up to it was
-    /// removed.
+    /// The hash of the last entry. If it is kept elsewhere, it proves later that no entry up to
+    /// this one was removed.
     pub head: EntryHash,
-    /// The certificates that were signed.
+    /// The number of signed certificates.
     pub certificates: u64,
-    /// The certificates of which it is not known whether they were signed.
+    /// The number of certificates for which it is not known whether they were signed.
     pub unfinished: u64,
-    /// The certificates that are revoked.
+    /// The number of revoked certificates.
     pub revoked: u64,
-    /// The certificates in the ledger that are not what was signed.
+    /// The certificates in the ledger that differ from what was signed.
     pub findings: Vec<Finding>,
-    /// Rows without an entry: older than the record, or else among the findings.
+    /// The number of rows without an entry. They are older than the record, or else among the
+    /// findings.
     pub(crate) unrecorded: u64,
     pub(crate) reached: Reached,
 }
@@ -39,7 +41,7 @@ pub struct LedgerReport {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the pages of the file are damaged: {}; restore the newest backup with `ocpp-csms restore`", damage.join("; "))]
 pub struct DamagedPages {
-    /// In SQLite's words.
+    /// The messages of SQLite.
     pub damage: Vec<String>,
 }
 
@@ -48,19 +50,20 @@ pub struct DamagedPages {
 pub(crate) enum Depth {
     /// The record and the rows.
     Content,
-    /// Each page of the file, indexes included, too.
+    /// Also each page of the file, with its indexes.
     Pages,
 }
 
 impl SqliteLedger {
-    /// Proves the whole ledger at one instant: its pages, its record, and that each certificate is
-    /// the one that was signed. A service may write meanwhile.
+    /// Verifies the whole ledger at one instant: its pages, its record, and that each certificate
+    /// is the one that was signed. A service may write meanwhile.
     ///
-    /// `kept` is the hash of an entry that was kept elsewhere, which has to be there.
+    /// `kept` is the hash of an entry that was kept elsewhere. The record has to contain this
+    /// entry.
     ///
     /// # Errors
     /// [`LedgerError`] whose source is [`DamagedPages`], or the [`AuditError`] of the first entry
-    /// that is not as it was written.
+    /// that was changed.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
@@ -75,7 +78,7 @@ impl SqliteLedger {
     ) -> Result<LedgerReport, LedgerError> {
         let action = "verify itself";
         let mut connection = self.pool.acquire().await.map_err(failed(action))?;
-        // It ends with its transaction.
+        // The connection ends with its transaction.
         connection.close_on_drop();
         sqlx::query("BEGIN").execute(&mut *connection).await.map_err(failed(action))?;
         if depth == Depth::Pages {
@@ -111,7 +114,7 @@ impl SqliteLedger {
         Ok(report)
     }
 
-    /// The hash of an entry; `None`: the record is not that long.
+    /// The hash of an entry; `None`: the record is shorter.
     pub(crate) async fn entry_hash(&self, number: u64) -> Result<Option<String>, LedgerError> {
         let action = "read its record";
         let row = sqlx::query("SELECT number, line FROM record WHERE number = ?")
@@ -126,7 +129,7 @@ impl SqliteLedger {
         Ok(Some(end.head().to_string()))
     }
 
-    /// How a certificate differs from what the record says that was signed.
+    /// How a certificate differs from the one that was signed according to the record.
     pub(crate) async fn signature_mismatch(
         &self,
         entry: &LedgerEntry,
@@ -148,7 +151,7 @@ impl SqliteLedger {
         Ok(check_row(entry, announced, &intent, chain_sha256.as_deref()).into_iter().next())
     }
 
-    /// What the entry of a number says; `None`: the record is not that long.
+    /// The entry with this number; `None`: the record is shorter.
     pub(crate) async fn entry(&self, number: u64) -> Result<Option<AuditEvent>, LedgerError> {
         let row = sqlx::query("SELECT number, line FROM record WHERE number = ?")
             .bind(i64::try_from(number).unwrap_or(i64::MAX))
@@ -166,7 +169,7 @@ fn event(row: &SqliteRow) -> Result<AuditEvent, LedgerError> {
     Ok(event)
 }
 
-/// Reads every certificate of the ledger, a few at a time.
+/// Reads all certificates of the ledger, a few at a time.
 async fn rows(
     connection: &mut SqliteConnection,
     mut take: impl FnMut(Result<LedgerEntry, LedgerError>),
@@ -228,5 +231,5 @@ impl Reached {
     }
 }
 
-/// Certificates that are in memory at once while a ledger is read, some kilobytes each.
+/// The number of certificates in memory while a ledger is read, some kilobytes each.
 const ROWS_AT_ONCE: i64 = 500;

@@ -20,7 +20,7 @@ use crate::{
     signing::serving::Times,
 };
 
-/// The clocks. A clone is the same.
+/// The clocks. All clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceClock(Arc<Inner>);
 
@@ -28,20 +28,20 @@ pub(crate) struct ServiceClock(Arc<Inner>);
 struct Inner {
     started: Instant,
     state: Mutex<State>,
-    /// What was judged by the clock is to be judged again.
+    /// Notified when decisions that depend on the clock have to be made again.
     changed: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     watch: ClockWatch,
-    /// How often the clock was moved since the start.
+    /// The number of times that the clock was moved since the start.
     steps: u64,
     last_step: Option<Step>,
 }
 
 impl ServiceClock {
-    /// `doubt`: how long a clock that was moved is doubted.
+    /// `doubt`: for how long a clock that was moved is in doubt.
     pub(crate) fn new(doubt: Duration) -> Self {
         describe_counter!(names::CLOCK_STEPS, Unit::Count, "Times that the system's clock was moved");
         describe_gauge!(
@@ -59,30 +59,31 @@ impl ServiceClock {
         Self(Arc::new(Inner { started, state: Mutex::new(state), changed: Notify::new() }))
     }
 
-    /// The present time, and what is known of it.
+    /// The present time, as far as it is known.
     pub(crate) fn times(&self) -> Times {
         let state = self.look();
         Times { present: state.watch.present(), believed: state.watch.believed() }
     }
 
-    /// Where the clock is in doubt: how far from what it shows the other time is, in seconds.
+    /// The distance of the other time from the clock in seconds; `None` if the clock is not in
+    /// doubt.
     pub(crate) fn other_time(&self) -> Option<i64> {
         let state = self.look();
         let believed = state.watch.believed()?;
         Some(Step::between(state.watch.now(), believed).0)
     }
 
-    /// An operator says that the clock is right.
+    /// Trusts the clock, because an operator confirms that it is right.
     pub(crate) fn believe(&self) {
         let mut state = self.look();
         if state.watch.believe() {
             gauge!(names::CLOCK_IN_DOUBT).set(0);
-            tracing::warn!("the clock is trusted again, because an operator had something signed by it");
+            tracing::warn!("the clock is trusted again, because an operator requested a signature");
             self.0.changed.notify_one();
         }
     }
 
-    /// How the clock does, for operators.
+    /// The state of the clock, for operators.
     pub(crate) fn status(&self) -> ClockStatus {
         let state = self.look();
         ClockStatus {
@@ -94,10 +95,10 @@ impl ServiceClock {
         }
     }
 
-    /// Looks at the clocks until it is dropped.
+    /// Checks the clocks until the future is dropped.
     ///
     /// # Cancel safety
-    /// Each question for the time compares the clocks, too.
+    /// Each call for the time checks the clocks too.
     pub(crate) async fn keep(&self) -> Infallible {
         loop {
             sleep(LOOK).await;
@@ -105,16 +106,17 @@ impl ServiceClock {
         }
     }
 
-    /// The clock was moved, or is trusted again: once for each time, also if no task waited.
+    /// Returns after the clock was moved or is trusted again: once for each such event, also if no
+    /// task waited for it.
     ///
     /// # Cancel safety
-    /// Nothing is lost.
+    /// No event is lost.
     pub(crate) async fn changed(&self) {
         self.0.changed.notified().await;
     }
 
     fn look(&self) -> MutexGuard<'_, State> {
-        // Nothing that holds the lock can leave it half changed.
+        // No holder of the lock can leave it half changed.
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Reading { wall: SystemTime::now(), uptime: self.0.started.elapsed() };
         if let Some(change) = state.watch.look(now) {
@@ -167,10 +169,10 @@ impl signer_pkcs11::Clock for ServiceClock {
     }
 }
 
-/// What the system's clock shows.
+/// The time of the system's clock.
 pub(crate) fn unix_now() -> UnixSeconds {
     SystemTime::now().into()
 }
 
-/// Between two looks at the clocks.
+/// The interval between two checks of the clocks.
 const LOOK: Duration = Duration::from_secs(1);

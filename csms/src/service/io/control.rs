@@ -20,11 +20,11 @@ use tokio::{
 
 use crate::service::control::{ControlReply, ControlRequest, LONGEST_LINE};
 
-/// Why a command did not reach the service, or its reply did not come back.
+/// Why a command did not reach the service, or its reply did not arrive.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// No service listens.
+    /// No service listens on the socket.
     #[error("no service listens on {}; start it with `ocpp-csms run`", path.display())]
     NotRunning {
         /// The socket.
@@ -33,7 +33,7 @@ pub enum ControlError {
         #[source]
         source: io::Error,
     },
-    /// The system takes no path that long for a socket.
+    /// The path is too long for a socket of this system.
     #[error("{} is too long for a socket; choose a shorter `directory` in the configuration", path.display())]
     PathTooLong {
         /// The socket.
@@ -42,7 +42,7 @@ pub enum ControlError {
         #[source]
         source: io::Error,
     },
-    /// The socket cannot be made.
+    /// The socket cannot be created.
     #[error("cannot listen on {}", path.display())]
     Listen {
         /// The socket.
@@ -54,7 +54,7 @@ pub enum ControlError {
     /// The line could not be written or read.
     #[error("the conversation with the service broke off")]
     Broken(#[source] io::Error),
-    /// The reply is not what this version understands.
+    /// This version cannot read the reply.
     #[error("the service's reply cannot be read; are both of the same version?")]
     Reply(#[source] serde_json::Error),
     /// The service did not reply in time.
@@ -62,14 +62,14 @@ pub enum ControlError {
     Timeout,
 }
 
-/// Sends one command to the service at `path` and returns the last line of its reply; rows of a
-/// listing are left out.
+/// Sends one command to the service at `path` and returns the last line of its reply, without the
+/// rows of a listing.
 ///
 /// # Errors
-/// [`ControlError`]; what the service itself refuses is a reply.
+/// [`ControlError`]; a refusal by the service itself is a reply.
 ///
 /// # Cancel safety
-/// As [`Conversation::begin`].
+/// See [`Conversation::begin`].
 pub async fn send(path: &Path, request: &ControlRequest) -> Result<ControlReply, ControlError> {
     let mut conversation = Conversation::begin(path, request).await?;
     loop {
@@ -80,7 +80,7 @@ pub async fn send(path: &Path, request: &ControlRequest) -> Result<ControlReply,
     }
 }
 
-/// The conversation with the running service about one command.
+/// The exchange with the running service about one command.
 #[derive(Debug)]
 pub struct Conversation {
     reader: BufReader<UnixStream>,
@@ -93,8 +93,8 @@ impl Conversation {
     /// [`ControlError`]
     ///
     /// # Cancel safety
-    /// Dropping the future closes the socket; a command that the service has read may have been
-    /// carried out, or may be given up half-way.
+    /// Dropping the future closes the socket. A command that the service has read may have been
+    /// carried out completely or in part.
     pub async fn begin(path: &Path, request: &ControlRequest) -> Result<Self, ControlError> {
         let begin = async {
             check_length(path)?;
@@ -108,14 +108,14 @@ impl Conversation {
         timeout(LONGEST_COMMAND, begin).await.map_err(|_| ControlError::Timeout)?
     }
 
-    /// The next line of the service's reply. One that is not read for half a minute is not sent any
-    /// more.
+    /// The next line of the service's reply. The service stops sending if a line is not read within
+    /// half a minute.
     ///
     /// # Errors
     /// [`ControlError`]
     ///
     /// # Cancel safety
-    /// Part of a line may be lost; use the conversation no more.
+    /// Part of a line may be lost. Do not use the conversation again.
     pub async fn reply(&mut self) -> Result<ControlReply, ControlError> {
         let line = timeout(LONGEST_COMMAND, read_line(&mut self.reader)).await;
         let line = line.map_err(|_| ControlError::Timeout)?.map_err(ControlError::Broken)?;
@@ -123,14 +123,15 @@ impl Conversation {
     }
 }
 
-/// What carries out commands.
+/// Carries out commands.
 pub(crate) trait Answer: Send + Sync + 'static {
-    /// Carries out one. The rows of a listing go to `rows`, the reply is the last line.
+    /// Carries out one command. The rows of a listing are passed to `rows`; the returned reply is
+    /// the last line.
     fn answer(&self, request: ControlRequest, rows: &mut Rows) -> impl Future<Output = ControlReply> + Send;
 }
 
-/// Writes the rows of a listing, one after the other. None of them is kept, and a connection that
-/// is not read ends.
+/// Writes the rows of a listing, one after another. No row is kept, and a connection that is not
+/// read is closed.
 #[derive(Debug)]
 pub(crate) struct Rows {
     writer: BufWriter<OwnedWriteHalf>,
@@ -140,22 +141,22 @@ impl Rows {
     /// Sends a row.
     ///
     /// # Errors
-    /// What to reply if the row is not read.
+    /// The reply, if the row is not read.
     ///
     /// # Cancel safety
-    /// Part of a line may have been sent; send nothing more.
+    /// Part of a line may have been sent. Do not send another line.
     pub(crate) async fn send(&mut self, row: &impl serde::Serialize) -> Result<(), String> {
         let row = serde_json::value::to_raw_value(row).map_err(in_one_line)?;
         self.write(&ControlReply::Row(row)).await.map_err(in_one_line)
     }
 
-    /// Sends a warning, at once.
+    /// Sends a warning at once.
     ///
     /// # Errors
-    /// What to reply if the row is not read.
+    /// The reply, if the warning is not read.
     ///
     /// # Cancel safety
-    /// As [`Rows::send`].
+    /// See [`Rows::send`].
     pub(crate) async fn warn(&mut self, text: String) -> Result<(), String> {
         self.finish(&ControlReply::Warning(text)).await.map_err(in_one_line)
     }
@@ -171,7 +172,7 @@ impl Rows {
     }
 }
 
-/// The listening end, readable and writable by its owner only. The file is removed when this is
+/// The listening end. Only its owner may read and write it. The file is removed when this is
 /// dropped.
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
@@ -180,7 +181,7 @@ pub(crate) struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Takes the socket over from a service that has ended without removing it.
+    /// Creates the socket, or replaces that of a service that ended without removing it.
     pub(crate) async fn bind(path: &Path) -> Result<Self, ControlError> {
         check_length(path)?;
         let failed = |source| ControlError::Listen { path: path.to_path_buf(), source };
@@ -196,10 +197,10 @@ impl ControlSocket {
         Ok(Self { listener, path: path.to_path_buf() })
     }
 
-    /// Answers commands until it is dropped.
+    /// Answers commands until the future is dropped.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the commands that are being carried out.
+    /// Dropping the future stops the commands that are being carried out.
     pub(crate) async fn serve(&self, answer: Arc<impl Answer>) {
         let mut conversations = JoinSet::new();
         loop {
@@ -207,7 +208,7 @@ impl ControlSocket {
                 conversations.join_next().await;
             }
             let Ok((stream, _)) = self.listener.accept().await else {
-                // Out of file descriptors: they come back as connections end.
+                // There are no free file descriptors. Some become free when connections end.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
@@ -226,7 +227,7 @@ async fn converse(stream: UnixStream, answer: Arc<impl Answer>) {
             let longest = if request.is_listing() { LONGEST_LISTING } else { LONGEST_COMMAND };
             match timeout(longest, answer.answer(request, &mut rows)).await {
                 Ok(reply) => reply,
-                // Part of a row may be written: nothing can follow.
+                // Part of a row may have been written, so no further line can follow.
                 Err(_) => return,
             }
         }
@@ -245,7 +246,7 @@ impl Drop for ControlSocket {
     }
 }
 
-/// Tells a path that is too long, about 100 bytes, from the other reasons why there is no socket.
+/// Distinguishes a path that is too long, about 100 bytes, from other errors of the socket.
 pub(crate) fn check_length(path: &Path) -> Result<(), ControlError> {
     SocketAddr::from_pathname(path)
         .map(drop)
@@ -268,16 +269,16 @@ fn line(message: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
     Ok(line)
 }
 
-/// The longest that a command may take: a call to a station ends after 30 s.
+/// The longest time for a command. A call to a station ends after 30 s.
 const LONGEST_COMMAND: Duration = Duration::from_secs(45);
 
-/// The longest that a listing may take, whose reader goes on reading.
+/// The longest time for a listing whose reader continues to read.
 const LONGEST_LISTING: Duration = Duration::from_secs(60 * 60);
 
-/// The longest that a line waits for a reader. The ledger is not held meanwhile.
+/// The longest time that a line waits for its reader. The ledger is not locked meanwhile.
 const LONGEST_STALL: Duration = Duration::from_secs(30);
 
-/// Commands at once: one operator types one, scripts a few.
+/// Commands at the same time. An operator types one; scripts run a few.
 const MOST_CONVERSATIONS: usize = 32;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -344,7 +345,7 @@ mod tests {
             bytes = listed => bytes,
         };
         assert!(bytes > 5 * LONGEST_LINE, "{bytes}");
-        // One that hangs up in the middle leaves the others alone.
+        // A peer that closes its connection in the middle does not affect the others.
         let left = async {
             drop(Conversation::begin(&path, &ControlRequest::Status).await.expect("begins"));
             send(&path, &ControlRequest::Status).await.expect("a reply")

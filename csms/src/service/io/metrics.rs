@@ -1,11 +1,11 @@
-//! What the service counts, as Prometheus reads it.
+//! The metrics of the service, in the format of Prometheus.
 //!
 //! | name | kind | unit | labels |
 //! |---|---|---|---|
 //! | `csms_clock_steps_total` | counter | steps of the clock | `direction`: `ahead`, `back` |
 //! | `csms_clock_in_doubt` | gauge | 1 while a clock that was moved is not trusted yet | |
-//! | `csms_certificates_not_yet_valid` | gauge | stations' certificates of the future | |
-//! | `csms_own_certificate_valid` | gauge | 0 while what is served is not valid, else 1 | |
+//! | `csms_certificates_not_yet_valid` | gauge | stations' certificates that are not valid yet | |
+//! | `csms_own_certificate_valid` | gauge | 0 while the served certificate is not valid, else 1 | |
 //! | `csms_ledger_writable` | gauge | 0 after an incomplete change of the ledger, else 1 | |
 //! | `csms_renewal_failing` | gauge | 1 while a renewal that is due fails, else 0 | `of` |
 //!
@@ -21,27 +21,28 @@ use tokio::time::sleep;
 #[derive(Clone)]
 pub struct Metrics(PrometheusHandle);
 
-/// Why nothing can be counted.
+/// Why metrics cannot be collected.
 #[derive(Debug, thiserror::Error)]
 #[error("the metrics cannot be collected; does the process have another recorder?")]
 pub struct MetricsError(#[source] BuildError);
 
 impl Metrics {
-    /// Makes this process count. Call it once, before [`Server::bind`](crate::Server::bind).
+    /// Starts the collection in this process. Call it once, before
+    /// [`Server::bind`](crate::Server::bind).
     ///
     /// # Errors
-    /// If the process has a recorder already.
+    /// If the process already has a recorder.
     pub fn install() -> Result<Self, MetricsError> {
         let builder = PrometheusBuilder::new().set_buckets(BUCKETS).map_err(MetricsError)?;
         Ok(Self(builder.install_recorder().map_err(MetricsError)?))
     }
 
-    /// Everything that was counted, in the text format of Prometheus.
+    /// All metrics, in the text format of Prometheus.
     pub(crate) fn text(&self) -> String {
         self.0.render()
     }
 
-    /// Sorts measured times into their buckets, so that they do not pile up if they are not
+    /// Sorts measured times into their buckets, so that they do not accumulate if they are not
     /// read.
     ///
     /// # Cancel safety
@@ -60,10 +61,10 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// In seconds: from an answer out of memory to the longest that a call may take.
+/// In seconds: from an answer out of memory to the longest duration of a call.
 const BUCKETS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
-/// Times that the system's clock was moved.
+/// The number of times that the system's clock was moved.
 pub(crate) const CLOCK_STEPS: &str = "csms_clock_steps_total";
 /// Whether a clock that was moved is not trusted yet.
 pub(crate) const CLOCK_IN_DOUBT: &str = "csms_clock_in_doubt";

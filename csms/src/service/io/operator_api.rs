@@ -38,7 +38,7 @@ use crate::{
     },
 };
 
-/// What an operator's commands work on.
+/// The state that operators' commands use.
 #[derive(Debug)]
 pub(crate) struct OperatorApi {
     pub(crate) reloader: Reloader<SqliteLedger>,
@@ -58,14 +58,14 @@ impl Answer for OperatorApi {
     }
 }
 
-/// Why a command was not carried out, for people.
+/// Why a command was not carried out, as text for people.
 #[derive(Debug)]
 enum NotDone {
     /// The station answered with a CALLERROR.
     Refused(String),
     /// The station is not connected.
     NotConnected(String),
-    /// Anything else.
+    /// Any other reason.
     Failed(String),
 }
 
@@ -75,7 +75,7 @@ impl From<String> for NotDone {
     }
 }
 
-/// Carries an operator's command out.
+/// Carries out an operator's command.
 async fn answer(
     api: &OperatorApi,
     request: ControlRequest,
@@ -96,7 +96,7 @@ async fn answer(
                 problems.push(format!(
                     "{given_up} certificates were sent {MAX_ATTEMPTS} times without an answer and are not sent again; \
                      `ocpp-csms certificates --state issued` lists them, `ocpp-csms trigger STATION \
-                     SignChargingStationCertificate` begins anew"
+                     SignChargingStationCertificate` starts again"
                 ));
             }
             done(&Status {
@@ -115,7 +115,7 @@ async fn answer(
             station_response(by_hand::trigger(&connected(registry, &station)?, &message).await)
         }
         ControlRequest::Install { station, certificate_type, certificate } => {
-            // This service is the last one that can keep a secret from leaving by mistake.
+            // This is the last check that prevents a secret from being sent by mistake.
             let certificate = certificate_to_install(certificate.as_bytes()).map_err(in_one_line)?;
             station_response(
                 by_hand::install(&connected(registry, &station)?, &certificate_type, &certificate).await,
@@ -126,7 +126,7 @@ async fn answer(
         }
         ControlRequest::Delete { station, hash_data } => {
             let peer = connected(registry, &station)?;
-            // A station that does not answer shows by the request that follows what it does.
+            // If the station does not answer this request, the next request will show its state.
             let listed = timeout(LONGEST_LOOK, by_hand::inventory(&peer)).await;
             let listed = listed.ok().and_then(Result::ok).unwrap_or_default();
             if version_of(&peer).is_ok_and(|version| is_last_csms_root(version, &listed, &hash_data)) {
@@ -156,7 +156,7 @@ async fn answer(
         }
         ControlRequest::Metrics => match metrics {
             Some(metrics) => done(&metrics.text()),
-            None => Err("this service counts nothing".to_owned().into()),
+            None => Err("this service collects no metrics".to_owned().into()),
         },
         ControlRequest::Reload => done(&reloader.reload().await.map_err(in_one_line)?),
         ControlRequest::Release { station } => {
@@ -165,7 +165,7 @@ async fn answer(
             let record = record
                 .ok_or_else(|| format!("{station} is not in the configuration; is it spelled right?"))?;
             ledger.release(&record.identity).await.map_err(in_one_line)?;
-            // It was admitted by what has just been forgotten.
+            // The admission of this connection depended on the deleted data.
             let is_it = |peer: &Peer| *peer.identity() == record.identity;
             reloader.close(is_it, "an operator has released it").await;
             done(&record.identity)
@@ -180,13 +180,13 @@ async fn answer(
         ControlRequest::SignLists => {
             let config = registry.config.get();
             let lists = reloader.upkeep.sign_lists(&config, When::Now).await;
-            // Also where one of several failed: the others are signed.
+            // This is done also if one of several lists failed: the others are signed.
             reloader.serve().await.map_err(in_one_line)?;
             done(&lists.map_err(in_one_line)?)
         }
         ControlRequest::IssueServerCertificate => {
             let config = registry.config.get();
-            // By this command the operator confirms that the clock is right.
+            // With this command the operator confirms that the clock is right.
             reloader.upkeep.clock().believe();
             let files = reloader.upkeep.issue_own(&config, When::Now).await;
             reloader.serve().await.map_err(in_one_line)?;
@@ -205,7 +205,7 @@ async fn answer(
     }
 }
 
-/// A list of any length, page by page: nothing of the ledger is held while a row is sent.
+/// A list of any length, page by page. The ledger is not locked while a row is sent.
 struct List<'a> {
     rows: &'a mut Rows,
     limit: Option<u64>,
@@ -213,8 +213,7 @@ struct List<'a> {
 }
 
 impl List<'_> {
-    /// Sends a page of at most [`ROWS_AT_ONCE`] rows. Returns what to reply where it was the last
-    /// one.
+    /// Sends a page of at most [`ROWS_AT_ONCE`] rows. Returns the reply if it was the last page.
     async fn send<R: Serialize>(
         &mut self,
         page: impl ExactSizeIterator<Item = R>,
@@ -231,7 +230,8 @@ impl List<'_> {
     }
 }
 
-/// Revokes certificates: on record first, then on the connections, and meanwhile on the lists.
+/// Revokes certificates: first in the record, then on the connections and at the same time on the
+/// lists.
 async fn revoke(
     reloader: &Reloader<SqliteLedger>,
     serial: Option<SerialNumber>,
@@ -246,7 +246,8 @@ async fn revoke(
             "no certificate has the serial number {serial}; `ocpp-csms certificates` lists them"
         ));
     }
-    // A station that is cut off may also be connected with a certificate that was revoked before.
+    // A station whose connection is closed may also be connected with a certificate that was
+    // revoked before.
     let mut ended = found.clone();
     if let Some(station) = station
         && let Some(serial) = registry.fleet.peer(station).as_ref().and_then(presented_serial_number)
@@ -259,17 +260,18 @@ async fn revoke(
     let revoked = |peer: &Peer| presented_serial_number(peer).is_some_and(|serial| ended.contains(&serial));
     let config = registry.config.get();
     let list = async {
-        // Before it is confirmed: an older ledger would not know of it.
+        // The mark is raised before the revocation is confirmed: an older ledger would not contain
+        // it.
         let marked = ledger.advance_marks(Reach::File).await;
         let lists = reloader.upkeep.sign_lists(&config, When::Now).await;
         if !lists.as_ref().is_ok_and(|lists| !lists.is_empty()) {
-            // Otherwise the signatures of the lists have advanced them.
+            // If lists were signed, their signatures have already raised the marks.
             ledger.advance_marks(Reach::Everywhere).await.map_err(in_one_line)?;
         }
         marked.map_err(in_one_line)?;
         Ok::<_, String>((lists, reloader.serve().await))
     };
-    // The revocation is on record, and admission reads the record: connections are closed without
+    // The revocation is recorded, and admission reads the record. Connections are closed without
     // waiting for the signatures of the lists.
     let (mut closed, listed) =
         tokio::join!(biased; reloader.close(revoked, "its certificate is revoked"), list);
@@ -289,7 +291,7 @@ async fn revoke(
     Ok(Revoked { serial_numbers, closed, lists: lists.unwrap_or_default(), problem })
 }
 
-/// The connection of a station that an operator names.
+/// The connection of the station that an operator names.
 fn connected<L>(registry: &StationRegistry<L>, station: &StationIdentity) -> Result<Peer, NotDone> {
     let peer = registry.fleet.peer(station);
     let why = || format!("{station} is not connected; `ocpp-csms status` shows who is");
@@ -348,12 +350,12 @@ fn waiting_request(request: ForwardedRequest) -> WaitingRequest {
     }
 }
 
-/// How long a station may take to list what it has before it is asked to delete one of it.
+/// How long a station may take to list its certificates before it is asked to delete one of them.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
-/// What an operator reads before a station is asked to delete its only root.
+/// The warning for an operator before a station is asked to delete its only root.
 const LAST_CSMS_ROOT: &str = "this is its last CSMSRootCertificate; a station that deletes it cannot verify this service \
     any more, and connects again only after a root was installed on the spot";
 
-/// Rows that are read from the ledger at once.
+/// The number of rows that are read from the ledger at once.
 const ROWS_AT_ONCE: u32 = 500;

@@ -1,4 +1,4 @@
-//! Puts a changed configuration, or new files that it names, into force while the service runs.
+//! Puts a changed configuration, or changed files that it names, into use while the service runs.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -18,21 +18,21 @@ use crate::{
     stations::io::registry::StationRegistry,
 };
 
-/// Puts a changed configuration into force while the service runs.
+/// Puts a changed configuration into use while the service runs.
 #[derive(Debug)]
 pub(crate) struct Reloader<L> {
     pub(crate) registry: Arc<StationRegistry<L>>,
     pub(crate) csms: CsmsHandle,
     pub(crate) upkeep: Arc<Upkeep>,
-    /// Where the configuration is read from; without it, only the files that it names are read
+    /// The file of the configuration; `None`: only the files that the configuration names are read
     /// again.
     pub(crate) file: Option<PathBuf>,
-    /// One after the other, so that the last one to begin is the one that counts.
+    /// Held during a reload, so that the last one to begin takes effect.
     pub(crate) turn: Mutex<()>,
 }
 
 impl<L: Ledger> Reloader<L> {
-    /// Reads everything again, and changes all of it or nothing.
+    /// Reads everything again, and applies all changes or none.
     pub(crate) async fn reload(&self) -> Result<Reloaded, ServerError> {
         let _turn = self.turn.lock().await;
         let (before, file) = (self.registry.config.get(), self.file.clone());
@@ -50,23 +50,23 @@ impl<L: Ledger> Reloader<L> {
         let config = spawn_blocking(read).await??;
         let mut closed = self.apply(&config).await?;
         let unknown = |peer: &Peer| config.station(peer.identity().as_str()).is_none();
-        closed.extend(self.close(unknown, "it is not in the configuration any more").await);
+        closed.extend(self.close(unknown, "it is no longer in the configuration").await);
         let changed = |peer: &Peer| has_to_prove_itself_again(peer, &former, &config);
-        closed.extend(self.close(changed, "what it was admitted by has changed").await);
+        closed.extend(self.close(changed, "the credentials of its admission have changed").await);
         tracing::info!(stations = config.stations.len(), "the configuration was read again");
         Ok(Reloaded { closed })
     }
 
-    /// Reads the files again that the configuration in force names: certificates, roots, revocation
-    /// lists. Returns the stations whose connections were closed, for their certificates are
+    /// Reads again the files that the present configuration names: certificates, roots, revocation
+    /// lists. Returns the stations whose connections were closed because their certificates are
     /// revoked.
     pub(crate) async fn refresh(&self) -> Result<Vec<StationIdentity>, ServerError> {
         let _turn = self.turn.lock().await;
         self.apply(&self.registry.config.get()).await
     }
 
-    /// Has everything served that is in the files. Returns the stations whose connections were
-    /// closed for it.
+    /// Puts the content of all files into use. Returns the stations whose connections were closed
+    /// for this reason.
     pub(crate) async fn serve(&self) -> Result<Vec<StationIdentity>, ServerError> {
         let refreshed = self.refresh().await;
         if refreshed.is_err() {
@@ -75,7 +75,7 @@ impl<L: Ledger> Reloader<L> {
         refreshed
     }
 
-    /// Closes the connections that are meant, and returns their stations.
+    /// Closes the selected connections, and returns their stations.
     pub(crate) async fn close(&self, meant: impl Fn(&Peer) -> bool, reason: &str) -> Vec<StationIdentity> {
         let mut closed = Vec::new();
         let mut closing = JoinSet::new();
@@ -85,7 +85,7 @@ impl<L: Ledger> Reloader<L> {
             closed.push(station);
             closing.spawn(async move { peer.close(Close::PolicyViolation).await });
         }
-        // Each within its own deadlines.
+        // Each close has its own deadlines.
         closing.join_all().await;
         closed
     }
@@ -104,8 +104,8 @@ impl<L: Ledger> Reloader<L> {
     }
 }
 
-/// Whether a station was admitted by what is no longer in the configuration: the serial number that
-/// its certificate names (A00.FR.403), or the password.
+/// Whether a station was admitted by credentials that are no longer in the configuration: the
+/// serial number in its certificate (A00.FR.403), or the password.
 fn has_to_prove_itself_again(peer: &Peer, former: &Config, config: &Config) -> bool {
     let identity = peer.identity().as_str();
     let (Some(before), Some(now)) = (former.station(identity), config.station(identity)) else {
@@ -115,7 +115,7 @@ fn has_to_prove_itself_again(peer: &Peer, former: &Config, config: &Config) -> b
     before.serial_number != now.serial_number || password_taken_away && peer.client_certificate().is_none()
 }
 
-/// Each time that the process is asked to read its configuration again: SIGHUP.
+/// Calls `reload` each time that the process receives SIGHUP.
 pub(crate) async fn reload_signals(mut reload: impl AsyncFnMut()) {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::hangup()) {

@@ -1,4 +1,4 @@
-//! The service as a whole: token, authority, TLS, ledger, stations and operators.
+//! The whole service: token, authority, TLS, ledger, stations and operators.
 
 use std::{
     future::Future,
@@ -55,26 +55,26 @@ pub struct Server {
     control: ControlSocket,
     operators: OperatorApi,
     ledger: SqliteLedger,
-    /// Held as long as the ledger is used.
+    /// Held while the ledger is used.
     lock: FolderLock,
 }
 
 impl Server {
-    /// Opens token and ledger and takes the addresses.
+    /// Opens token and ledger and binds the addresses.
     ///
-    /// `frames`: append every frame to this file, one JSON object a line.
+    /// `frames`: append each frame to this file, one JSON object per line.
     ///
     /// # Errors
     /// [`ServerError`].
     ///
     /// # Cancel safety
-    /// Dropping the future gives everything back.
+    /// Dropping the future releases everything.
     pub async fn bind(config: Config, frames: Option<&Path>) -> Result<Self, ServerError> {
-        // What is wrong in the configuration is reported before anything is opened.
+        // Faults of the configuration are reported before anything is opened.
         check_length(&config.control_socket())?;
         let open = move || open_token(&config).map(|token| (config, token));
         let (config, token) = spawn_blocking(open).await??;
-        // Nothing is appended to a record that is not as it was written, or is older than it was.
+        // No entry is appended to a record that was changed or is older than its marks.
         let (ledger, lock) = open::open(&config, token.as_ref()).await?;
         let control = ControlSocket::bind(&config.control_socket()).await?;
         let record = Arc::new(ledger.clone());
@@ -87,8 +87,7 @@ impl Server {
         let (config, token, authority) = spawn_blocking(open).await??;
         let upkeep =
             Arc::new(Upkeep::new(Arc::clone(&authority), ledger.clone(), token, clock.clone(), &config));
-        // Stations are served with a list that is a little old, and with a certificate that is not
-        // over yet.
+        // A list that is a little old, or a certificate that has not expired yet, is still served.
         if let Err(error) = upkeep.issue_own(&config, When::Due).await {
             tracing::error!(error = %causes(&error), "the CSMS's own certificate was not renewed");
         }
@@ -172,15 +171,15 @@ impl Server {
         })
     }
 
-    /// Reads its configuration again from this file when it is asked to reload; without it, only
-    /// the files that the configuration names.
+    /// Sets the file from which a reload reads the configuration. Without it, only the files that
+    /// the configuration names are read again.
     #[must_use]
     pub fn with_config_file(mut self, file: PathBuf) -> Self {
         self.operators.reloader.file = Some(file);
         self
     }
 
-    /// Shows operators what these count.
+    /// Sets the metrics that operators are shown.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.operators.metrics = Some(metrics);
@@ -193,15 +192,15 @@ impl Server {
         &self.operators.url
     }
 
-    /// Serves stations and operators until `shutdown` is ready, then closes every connection in
+    /// Serves stations and operators until `shutdown` is ready, then closes all connections in
     /// order.
     ///
     /// # Errors
-    /// [`ServerError::Lost`] where the ledger's files were removed or replaced: nothing is promised
-    /// from then on.
+    /// [`ServerError::Lost`] if the ledger's files were removed or replaced. Nothing is promised
+    /// after that.
     ///
     /// # Cancel safety
-    /// Dropping the future cuts all connections; what was answered is in the ledger.
+    /// Dropping the future cuts all connections. What was answered is in the ledger.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
         let Self { csms, control, operators, ledger, lock } = self;
         let operators = Arc::new(operators);
@@ -211,7 +210,7 @@ impl Server {
             reload_signals(async move || match operators.reloader.reload().await {
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::error!(error = %causes(&error), "nothing was changed by the reload")
+                    tracing::error!(error = %causes(&error), "the reload failed and changed nothing")
                 }
             })
         };
@@ -251,7 +250,7 @@ impl Server {
     }
 }
 
-/// Ready when the ledger's files are lost. Saves what can be saved.
+/// Returns when the ledger's files are lost, after saving as much as possible.
 async fn watch(ledger: &SqliteLedger) -> LedgerLost {
     loop {
         sleep(WATCH_INTERVAL).await;
@@ -263,5 +262,5 @@ async fn watch(ledger: &SqliteLedger) -> LedgerLost {
     }
 }
 
-/// Between two looks at the ledger's files; each change looks at them too.
+/// The interval between two checks of the ledger's files; each change checks them too.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Why the service cannot start or go on.
+//! Why the service cannot start or continue.
 
 use std::{
     io,
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// A file cannot be read or made.
+    /// A file cannot be read or created.
     #[error("cannot use {}", path.display())]
     File {
         /// The file.
@@ -43,7 +43,7 @@ pub enum ServerError {
     Pem {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and in which line.
+        /// The fault, and its line.
         #[source]
         source: PemError,
     },
@@ -52,9 +52,9 @@ pub enum ServerError {
     Certificate {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
+        /// The position, counted from 1.
         position: usize,
-        /// What is wrong with it.
+        /// The fault.
         #[source]
         source: CertificateError,
     },
@@ -63,16 +63,16 @@ pub enum ServerError {
     Config {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         #[source]
         source: ConfigError,
     },
-    /// A certificate is none of an authority.
-    #[error("certificate {position} in {} is no authority's", path.display())]
+    /// A certificate does not belong to an authority.
+    #[error("certificate {position} in {} does not belong to an authority", path.display())]
     NoAuthority {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
+        /// The position, counted from 1.
         position: usize,
     },
     /// The profiles of the certificates cannot be used.
@@ -80,7 +80,7 @@ pub enum ServerError {
     Profiles {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         #[source]
         source: ProfilesError,
     },
@@ -89,24 +89,24 @@ pub enum ServerError {
     BlockedKeys {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         #[source]
         source: BlockedKeysError,
     },
-    /// What was changed cannot change while the service runs.
+    /// The changed section cannot change while the service runs.
     #[error("{section} in the configuration cannot change while the service runs; start it again")]
     NeedsRestart {
-        /// Where the change is.
+        /// The section with the change.
         section: &'static str,
     },
-    /// The transport serves no TLS whose certificates could be read again.
+    /// The transport has no TLS whose certificates could be read again.
     #[error("the certificates cannot be read again")]
     Reload(#[from] NotTls),
     /// The configuration asks for OpenSSL, which is not built in.
     #[error("tls.rsa needs OpenSSL; build this program with `--features openssl`")]
     WithoutOpenSsl,
-    /// A key of the token is named, and no token.
-    #[error("the configuration names a key of the token, and no token; set token.uri")]
+    /// The configuration names a key in the token, but no token.
+    #[error("the configuration names a key in the token, but no token; set token.uri")]
     NoToken,
     /// The token cannot be opened.
     #[error(transparent)]
@@ -116,11 +116,11 @@ pub enum ServerError {
     Key {
         /// The member.
         field: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: KeyError,
     },
-    /// The authority cannot be put together.
+    /// The authority cannot be opened.
     #[error(
         "the authority cannot start; do the key and the certificate_file of [ca] and of each [[ca.issuer]] belong together?"
     )]
@@ -137,24 +137,24 @@ pub enum ServerError {
     /// The roots of another authority cannot be used.
     #[error("the roots of the other authority cannot be used; see ca.certificate_file")]
     Roots(#[source] IssuerError),
-    /// Something that the service renews by itself could not be signed.
+    /// Something that the service renews could not be signed.
     #[error("{what} cannot be signed")]
     Sign {
         /// The list or the certificate.
         what: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: IssueError,
     },
-    /// There is nothing that the service could issue.
-    #[error("the service issues no certificate for itself; set tls.names, and have keys of its own in [ca]")]
+    /// The service can issue no certificate for itself.
+    #[error("the service cannot issue its own certificate; set tls.names, and keys of its own in [ca]")]
     NoOwnCertificate,
-    /// The key in a file cannot be the CSMS's.
-    #[error("the key in {} cannot be the CSMS's", path.display())]
+    /// The key in a file cannot be used for the CSMS's certificate.
+    #[error("the key in {} cannot be used for the CSMS's certificate", path.display())]
     OwnKey {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -178,11 +178,11 @@ pub enum ServerError {
     Unusable {
         /// The ledger.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         #[source]
         source: LedgerError,
     },
-    /// The ledger is older than it was.
+    /// The ledger is older than its marks.
     #[error(
         "nothing is served with the ledger {}, which is not the newest: put the newest one back, or run `ocpp-csms restore FILE` with the newest backup",
         path.display()
@@ -190,29 +190,29 @@ pub enum ServerError {
     Behind {
         /// The ledger.
         path: PathBuf,
-        /// How this is known.
+        /// The evidence for it.
         #[source]
         source: LedgerBehind,
     },
-    /// The ledger was removed or replaced under the service.
+    /// The ledger was removed or replaced while the service was running.
     #[error("the service has ended, because its ledger is lost")]
     Lost(#[from] LedgerLost),
-    /// A file is there that is not overwritten.
+    /// The file exists and is not overwritten.
     #[error("{} exists already; name another file", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// A restoration would lose what was promised.
-    #[error("this would lose {0}; `--accept-loss` does it all the same, and puts it on record")]
+    /// A restoration would lose promises.
+    #[error("this would lose {0}; with `--accept-loss` it is done anyway, and recorded")]
     Loss(Box<Loss>),
-    /// No random numbers.
-    #[error("the system gives no random numbers")]
+    /// There are no random numbers.
+    #[error("no random numbers from the operating system")]
     Random,
-    /// The address cannot be taken.
+    /// The address cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The control socket cannot be made.
+    /// The control socket cannot be created.
     #[error(transparent)]
     Control(#[from] ControlError),
     /// A thread of the service failed.
@@ -221,19 +221,19 @@ pub enum ServerError {
 }
 
 impl ServerError {
-    /// What is wrong with the PEM in the file.
+    /// Adds the file to an error of its PEM.
     pub(crate) fn pem(path: &Path) -> impl FnOnce(PemError) -> Self {
         let path = path.to_path_buf();
         |source| Self::Pem { path, source }
     }
 
-    /// What is wrong with a certificate in the file.
+    /// Adds the file to an error of one of its certificates.
     pub(crate) fn certificate(path: &Path, position: usize) -> impl FnOnce(CertificateError) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Certificate { path, position, source }
     }
 
-    /// What the system says of the file.
+    /// Adds the file to an error of the system.
     pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         |source| Self::File { path, source }

@@ -21,13 +21,13 @@ use crate::{
     },
 };
 
-/// What TLS is read from, beside what the configuration names.
+/// The sources of TLS that the configuration does not name.
 pub(crate) struct TlsFiles<'a> {
-    /// The CSMS's own certificates, that of `tls.rsa` last.
+    /// The CSMS's own certificates; the one of `tls.rsa` is the last.
     pub(crate) own: &'a [PathBuf],
     /// The lists of the service's own authority.
     pub(crate) lists: &'a [PathBuf],
-    /// Where the clock is in doubt: how far the other time is, in seconds.
+    /// The distance of the other time in seconds; `None` if the clock is not in doubt.
     pub(crate) other_time: Option<i64>,
     /// The latest time that may be the present one.
     pub(crate) latest: SystemTime,
@@ -77,7 +77,7 @@ fn client_trust(config: &Config, files: &TlsFiles<'_>) -> Result<ClientTrust, Se
         if let Some(begin) =
             lists.iter().filter_map(|list| begin(list)).find(|begin| *begin > files.latest + SKEW)
         {
-            // The certificates that it names are revoked all the same.
+            // The certificates on the list are revoked anyway.
             tracing::error!(
                 file = %file.display(),
                 this_update = %Timestamp::from(begin),
@@ -86,7 +86,7 @@ fn client_trust(config: &Config, files: &TlsFiles<'_>) -> Result<ClientTrust, Se
         }
         crls.extend(lists);
     }
-    // One that could not be signed yet is not there.
+    // A list that could not be signed yet does not exist.
     for file in files.lists.iter().filter(|file| file.exists()) {
         crls.extend(read_crls(file)?);
     }
@@ -106,8 +106,8 @@ fn client_trust(config: &Config, files: &TlsFiles<'_>) -> Result<ClientTrust, Se
         .with_expired_permitted(permitted.map(|station| station.serial_number.clone())))
 }
 
-/// The roots of stations' certificates; where none are named, the issuers of the operator's own
-/// hierarchy.
+/// The roots of stations' certificates. If none are named, these are the issuers of the operator's
+/// own hierarchy.
 fn client_roots(config: &Config) -> Result<Vec<CertificateDer<'static>>, ServerError> {
     if let Some(file) = &config.tls.client_roots_file {
         return read_certificates(file);
@@ -119,10 +119,10 @@ fn client_roots(config: &Config) -> Result<Vec<CertificateDer<'static>>, ServerE
     Ok(roots)
 }
 
-/// thisUpdate of a list.
+/// The thisUpdate of a list.
 fn begin(list: &CertificateRevocationListDer<'_>) -> Option<SystemTime> {
     RevocationList::from_der(list.to_vec()).ok().map(|list| list.this_update().to_system_time())
 }
 
-/// Clocks of authorities may differ by this much.
+/// The largest difference between authorities' clocks.
 const SKEW: Duration = Duration::from_secs(300);

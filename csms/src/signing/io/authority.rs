@@ -1,5 +1,4 @@
-//! The authority as the configuration has it: keys in a token, or a command that asks another
-//! authority.
+//! The authority of the configuration: keys in a token, or a command that asks another authority.
 
 use std::{path::Path, sync::Arc};
 
@@ -20,17 +19,17 @@ use crate::{
     },
 };
 
-/// Who signs the stations' certificates.
+/// The signer of the stations' certificates.
 #[derive(Debug)]
 pub(crate) enum Authority {
     /// This service, with keys in its token.
     Own(CertificateAuthority),
-    /// Another one, whose answers come later.
+    /// Another authority, whose answers arrive later.
     Forwarding(ForwardingAuthority),
 }
 
 impl Authority {
-    /// Puts the authority together. Blocks.
+    /// Opens the authority. Blocks.
     pub(crate) fn open(
         config: &Config,
         token: Option<&Token>,
@@ -38,7 +37,7 @@ impl Authority {
         clock: ServiceClock,
     ) -> Result<Self, ServerError> {
         let clock = Arc::new(clock);
-        // A station whose serial number were the CSMS's name could pass for it.
+        // A station with the CSMS's name as serial number could impersonate the CSMS.
         let settings = CaSettings::new(&config.organization)
             .reserved_names(own_names(config)?)
             .profiles(profiles(config)?)
@@ -66,7 +65,7 @@ impl Authority {
         Ok(Self::Own(authority.with_record(record).with_clock(clock)))
     }
 
-    /// Answers SignCertificate by everything that can be known without a signature.
+    /// Answers SignCertificate with all checks that need no signature.
     pub(crate) fn answer<R: SignCertificate>(
         &self,
         request: &R,
@@ -79,7 +78,7 @@ impl Authority {
     }
 }
 
-/// The key with the same one in other tokens behind it. Blocks.
+/// Adds the same key in other tokens as spares. Blocks.
 fn with_spares(key: Key, keys: &CaKeys, config: &Config) -> Result<Key, ServerError> {
     let Some(section) = &config.token else { return Ok(key) };
     keys.spares.iter().try_fold(key, |key, spare| {
@@ -109,9 +108,9 @@ fn profiles(config: &Config) -> Result<Profiles, ServerError> {
     Ok(profiles)
 }
 
-/// A list of revoked certificates is found by its issuer's name (RFC 5280 §5.1.2.3). Two keys under
-/// one name would have the certificates of one judged by the list of the other, and refused.
-/// Blocks.
+/// A list of revoked certificates is found by its issuer's name (RFC 5280 §5.1.2.3). If two keys
+/// had the same name, certificates of one key would be checked against the list of the other, and
+/// refused. Blocks.
 fn check_issuer_names(config: &Config) -> Result<(), ServerError> {
     let files = std::iter::once(&config.ca.certificate_file)
         .chain(config.ca.issuers().iter().map(|issuer| &issuer.certificate_file));
@@ -130,7 +129,7 @@ fn check_issuer_names(config: &Config) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// The names that stations know the CSMS by. Blocks.
+/// The names under which stations reach the CSMS. Blocks.
 fn own_names(config: &Config) -> Result<Vec<String>, ServerError> {
     if let Some(names) = &config.tls.names {
         return Ok(names.as_slice().to_vec());
@@ -142,7 +141,7 @@ fn own_names(config: &Config) -> Result<Vec<String>, ServerError> {
     Ok(names)
 }
 
-/// The name that stations know the CSMS by first. Blocks.
+/// The first name under which stations reach the CSMS. Blocks.
 pub(crate) fn own_name(config: &Config) -> Result<Option<String>, ServerError> {
     Ok(own_names(config)?.into_iter().next())
 }

@@ -1,4 +1,4 @@
-//! Another authority, asked by a command: the request on its standard input, the chain on its
+//! Another authority, called through a command: the request is its standard input, the chain its
 //! standard output.
 
 use std::{process::Stdio, time::Duration};
@@ -26,30 +26,30 @@ pub(crate) struct CommandAuthority {
 /// Why the command returned no chain.
 #[derive(Debug, thiserror::Error)]
 enum CommandError {
-    /// It cannot be started.
+    /// The program cannot be started.
     #[error("{program} cannot be run")]
     Start {
         program: String,
         #[source]
         source: std::io::Error,
     },
-    /// Its input or output broke off.
-    #[error("the connection with {program} broke off")]
+    /// Its input or output failed.
+    #[error("the input or output of {program} failed")]
     Pipe {
         program: String,
         #[source]
         source: std::io::Error,
     },
-    /// It failed.
+    /// The program failed.
     #[error("{program} ended with {status}: {said}")]
     Failed { program: String, status: std::process::ExitStatus, said: String },
     /// Its output is too long.
     #[error("{program} has written more than {LONGEST_CHAIN} bytes")]
     TooLong { program: String },
-    /// It took too long, and was ended.
+    /// The program took too long and was killed.
     #[error("{program} has not ended within {} h, and was ended", .deadline.as_secs() / 3600)]
     Deadline { program: String, deadline: Duration },
-    /// The service ends.
+    /// The service is ending.
     #[error("the service ends")]
     Ending,
 }
@@ -67,7 +67,7 @@ impl CommandAuthority {
     async fn ask(&self, pending: &PendingCertificate) -> Result<String, CommandError> {
         let _turn = self.running.acquire().await.map_err(|_| CommandError::Ending)?;
         let run = timeout(self.deadline, self.run(pending)).await;
-        // The program is ended with the future that waits for it.
+        // The program is killed when the future that waits for it is dropped.
         run.unwrap_or_else(|_| {
             Err(CommandError::Deadline { program: self.program(), deadline: self.deadline })
         })
@@ -91,8 +91,8 @@ impl CommandAuthority {
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let write = async {
             if let Some(mut stdin) = stdin {
-                // A program that has read enough closes its end. Its answer shows whether it was
-                // enough.
+                // A program that has read enough closes its standard input. Its answer shows
+                // whether it has read enough.
                 let _ = stdin.write_all(pending.csr().to_pem().as_bytes()).await;
             }
             Ok(())
@@ -102,7 +102,7 @@ impl CommandAuthority {
             let chain = up_to(stdout, LONGEST_CHAIN).await.map_err(broken)?;
             chain.ok_or_else(|| CommandError::TooLong { program: self.program() })
         };
-        // Output past the limit is not read.
+        // Output beyond the limit is not read.
         let ((), chain, said) = tokio::try_join!(write, read, async { Ok(last_of(stderr).await) })?;
         let status = child.wait().await.map_err(broken)?;
         match status.success() {
@@ -122,7 +122,7 @@ impl ExternalAuthority for CommandAuthority {
     }
 }
 
-/// All that is written, `None` where it is more than `most` bytes.
+/// All bytes of a stream; `None` if there are more than `most`.
 async fn up_to(stream: Option<impl AsyncRead + Unpin>, most: u64) -> std::io::Result<Option<Vec<u8>>> {
     let Some(stream) = stream else { return Ok(Some(Vec::new())) };
     let mut bytes = Vec::new();
@@ -130,8 +130,8 @@ async fn up_to(stream: Option<impl AsyncRead + Unpin>, most: u64) -> std::io::Re
     Ok((read as u64 <= most).then_some(bytes))
 }
 
-/// The last line of what a program complains of, read to its end so that the program is not held
-/// up.
+/// The last line of a program's standard error. The stream is read to its end, so that the program
+/// does not block.
 async fn last_of(stream: Option<impl AsyncRead + Unpin>) -> String {
     let Some(mut stream) = stream else { return String::new() };
     let mut tail = Vec::new();
@@ -142,12 +142,12 @@ async fn last_of(stream: Option<impl AsyncRead + Unpin>) -> String {
         tail.drain(..surplus);
     }
     let text = String::from_utf8_lossy(&tail);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no error output");
     escaped(line.trim()).to_string()
 }
 
-/// In bytes: five certificates with large RSA keys fit well.
+/// In bytes. Five certificates with large RSA keys fit.
 const LONGEST_CHAIN: u64 = 64 * 1024;
 
-/// In bytes, of standard error.
+/// The length of the kept standard error, in bytes.
 const LONGEST_COMPLAINT: usize = 500;

@@ -1,8 +1,8 @@
-//! One request over HTTP, to a host that the operator allows.
+//! One HTTP request to a host that the operator allows.
 //!
-//! A station chooses the URL, so this must not become its way into the operator's network: only
-//! hosts that are allowed by name are connected to, no redirect is followed, no proxy of the
-//! environment is used, and what comes back is bounded in time and length.
+//! A station chooses the URL. A request must not give the station access to the operator's network.
+//! Therefore only hosts with an allowed name are connected to, redirects are not followed, proxies
+//! of the environment are not used, and the answer is bounded in time and length.
 
 use std::time::Duration;
 
@@ -11,60 +11,61 @@ use hyper::{Method, Request, StatusCode, Uri, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
-/// Where to, what, and how much comes back at most.
+/// The request, and the bound of its answer.
 #[derive(Debug)]
 pub(crate) struct Fetch<'a> {
-    /// As the station has sent it.
+    /// The URL as the station has sent it.
     pub(crate) url: &'a str,
-    /// The body of a POST with its content type; without one it is a GET.
+    /// The body and content type of a POST; `None`: a GET.
     pub(crate) post: Option<(&'static str, Vec<u8>)>,
-    /// In bytes.
+    /// The longest answer, in bytes.
     pub(crate) longest: usize,
 }
 
-/// Why there is nothing.
+/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    /// Not a URL of this kind.
+    /// The text is not an http:// URL with a host.
     #[error("the URL is no http:// URL with a host")]
     Url,
-    /// Not allowed.
+    /// The host is not allowed.
     #[error("{host} is not in ocsp.allowed_hosts")]
     Host {
-        /// With its port where that is not 80.
+        /// The host, with its port if that is not 80.
         host: String,
     },
-    /// No connection, or it broke.
+    /// The connection was not made, or it broke.
     #[error("the connection failed")]
     Connect(#[source] std::io::Error),
-    /// Not HTTP, or it ended too early.
+    /// The answer is not HTTP, or it ended too early.
     #[error("the exchange failed")]
     Exchange(#[source] hyper::Error),
-    /// Another status than 200; redirects are not followed.
+    /// The status is not 200; redirects are not followed.
     #[error("the server answered with HTTP {0}")]
     Status(StatusCode),
-    /// Longer than the bound, or broken off.
+    /// The answer is longer than the bound, or it ended too early.
     #[error("the answer is longer than {longest} bytes, or broke off")]
     Body {
         /// The bound.
         longest: usize,
-        /// Which of the two.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Too slow.
+    /// The answer took too long.
     #[error("there was no answer within {} s", DEADLINE.as_secs())]
     Deadline,
 }
 
-/// Fetches, if its host is one of `allowed`: `name` for port 80, `name:port` for another.
+/// Sends the request if its host is one of `allowed`: `name` for port 80, `name:port` for another
+/// port.
 ///
 /// # Cancel safety
-/// Dropping the future ends the connection.
+/// Dropping the future closes the connection.
 pub(crate) async fn fetch(what: Fetch<'_>, allowed: &[String]) -> Result<Bytes, FetchError> {
     let uri = what.url.parse::<Uri>().map_err(|_| FetchError::Url)?;
     let authority = uri.authority().ok_or(FetchError::Url)?;
-    // A user in front of the host would only be there to deceive a reader.
+    // A user name before the host could only deceive a reader.
     if uri.scheme_str() != Some("http") || authority.as_str().contains('@') {
         return Err(FetchError::Url);
     }
@@ -102,8 +103,8 @@ async fn exchange(what: Fetch<'_>, uri: &Uri, host: &str, port: u16) -> Result<B
         Ok(body.to_bytes())
     };
     let mut answer = std::pin::pin!(answer);
-    // The connection moves the answer along; it may end first, with what the answer needs already
-    // read.
+    // The answer is read by the connection. The connection may end first, after all that the answer
+    // needs was read.
     tokio::select! {
         answer = &mut answer => answer,
         ended = connection => match ended {
@@ -113,7 +114,7 @@ async fn exchange(what: Fetch<'_>, uri: &Uri, host: &str, port: u16) -> Result<B
     }
 }
 
-/// A vehicle waits 4.5 s for what depends on it (M06, errata of the timeouts).
+/// A vehicle waits 4.5 s for a message that depends on this answer (M06, errata of the timeouts).
 const DEADLINE: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
@@ -122,7 +123,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_hosts_that_are_allowed_are_connected_to() {
-        // No one listens on this address: a connection that is tried fails in another way.
+        // No program listens on this address, so an attempt to connect would return another error.
         let allowed = ["ocsp.invalid:80".to_owned(), "127.0.0.1:1".to_owned()];
         for (url, expected) in [
             ("http://127.0.0.1/", "127.0.0.1 is not in ocsp.allowed_hosts"),

@@ -1,5 +1,4 @@
-//! The lists of revoked certificates: files that the authority signs again before their time is
-//! over.
+//! The lists of revoked certificates. The authority signs them again before they expire.
 
 use std::{
     fs,
@@ -23,20 +22,20 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ListFile {
     issuer_key_id: String,
-    /// DER; PEM is beside it.
+    /// The file in DER; the same list in PEM is beside it.
     path: PathBuf,
     /// How far thisUpdate lies in the past.
     backdate: Duration,
-    /// The issuer's certificate does not allow it to sign lists. This is reported once.
+    /// The issuer's certificate does not allow it to sign lists. This is logged once.
     not_allowed: AtomicBool,
 }
 
 impl ListFile {
-    /// The files of an authority's issuers, in their order.
+    /// The lists of an authority's issuers, in their order.
     pub(crate) fn of(authority: &CertificateAuthority, config: &Config) -> Vec<Self> {
         let mut lists: Vec<Self> = Vec::new();
         for (issuer_key_id, path) in authority.issuer_key_ids().into_iter().zip(config.ca.crl_files()) {
-            // One key may issue for two hierarchies.
+            // One key may sign for two hierarchies.
             if lists.iter().any(|list| list.issuer_key_id == issuer_key_id) {
                 continue;
             }
@@ -52,8 +51,8 @@ impl ListFile {
         &self.path
     }
 
-    /// Signs the list, now or where it is due, and returns what was signed. `unserved` is set
-    /// before it is written.
+    /// Signs the list, now or if it is due, and returns it. `unserved` is set before the file is
+    /// written.
     pub(crate) async fn sign(
         &self,
         authority: &CertificateAuthority,
@@ -92,8 +91,8 @@ impl ListFile {
         Ok(Some(signed))
     }
 
-    /// Until the next list has to be signed: at once where there is none, it lacks somebody, or it
-    /// was signed by another time.
+    /// The time until the next list has to be signed. It is zero if there is no list, if the list
+    /// lacks a revoked certificate, or if it was signed at a wrong time.
     pub(crate) async fn due_in(&self, index: &AuditIndex, times: Times, lifetime: Duration) -> Duration {
         if self.not_allowed.load(Ordering::Relaxed) {
             return NOT_ALLOWED_PAUSE;
@@ -111,8 +110,9 @@ impl ListFile {
         }
         let (from, until) = (list.this_update().to_system_time(), list.next_update()?.to_system_time());
         let present = times.present;
-        // Of a clock that was ahead: verifiers refuse it. And one that outlasts its lifetime, which
-        // was signed while the clock was in doubt, gives way when it no longer is.
+        // A list from a clock that was ahead is refused by verifiers. A list that is valid for
+        // longer than its lifetime was signed while the clock was in doubt; it is replaced after
+        // the doubt is over.
         if from > present.earliest || until <= present.latest || until > present.latest + lifetime {
             return None;
         }
@@ -130,8 +130,8 @@ impl ListFile {
     }
 }
 
-/// Whether a list of `revoked` certificates could be written, before it is signed: each that is
-/// signed is on record.
+/// Checks that a list of `revoked` certificates can be written, before it is signed. Each signature
+/// adds an entry to the record.
 fn check_room(path: &Path, revoked: usize) -> Result<(), ServerError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(ServerError::file(folder))?;
@@ -148,10 +148,9 @@ fn write(path: &Path, list: &Crl) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// A list without entries takes some 500 bytes of DER and 700 of PEM, an entry at most 50 and 70.
+/// A list without entries takes about 500 bytes in DER and 700 in PEM, an entry at most 50 and 70.
 const LIST_BYTES: usize = 4096;
 const ENTRY_BYTES: usize = 128;
 
-/// Before an issuer that may not sign lists is looked at again: its certificate changes with a new
-/// start only.
+/// The pause for an issuer that may not sign lists. Its certificate changes only with a restart.
 const NOT_ALLOWED_PAUSE: Duration = Duration::from_secs(60 * 60);

@@ -1,5 +1,5 @@
-//! Asks OCSP responders for stations (M06), and tells them what responders and revocation lists say
-//! (M07).
+//! Asks OCSP responders for stations (M06), and returns to stations the status that responders and
+//! revocation lists prove (M07).
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// Questions of stations, a bounded number at once.
+/// The stations' OCSP inquiries, a bounded number at the same time.
 #[derive(Debug)]
 pub(crate) struct Inquiries {
     turns: Semaphore,
@@ -40,7 +40,7 @@ pub(crate) struct Inquiries {
     authorities: RwLock<Arc<[Certificate]>>,
 }
 
-/// Where a verdict comes from.
+/// The source of a certificate's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Ocsp,
@@ -52,29 +52,29 @@ pub(crate) enum Source {
 pub(crate) enum NoOcsp {
     #[error("the hash data names no certificate")]
     Id(#[from] HashDataError),
-    #[error("too many questions wait already; ask again later")]
+    #[error("too many inquiries are waiting; ask again later")]
     Busy,
-    #[error("nothing came from the responder")]
+    #[error("the responder did not answer")]
     Fetch(#[from] FetchError),
-    #[error("the responder gave no answer")]
+    #[error("the responder returned no usable answer")]
     Answer(#[from] NoAnswer),
-    // A response with its signers' certificates can be longer than the field.
-    #[error("the answer takes {characters} characters in base64, ocspResult holds {longest}")]
+    // A response with its signers' certificates may be longer than the field.
+    #[error("the answer has {characters} characters in base64, but ocspResult holds at most {longest}")]
     TooLong { characters: usize, longest: usize },
     #[error("the request cannot be written")]
     Request(#[from] der::Error),
 }
 
-/// Why a station gets no verdict.
+/// Why a station receives no status.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoVerdict {
     #[error("the hash data names no certificate")]
     Id(#[from] HashDataError),
-    #[error("the issuer is not in ocsp.authorities_file, so no answer about its certificates counts")]
+    #[error("the issuer is not in ocsp.authorities_file, so no answer about its certificates is accepted")]
     Issuer,
     #[error("nothing was fetched")]
     Fetch(#[from] NoOcsp),
-    #[error("what was fetched proves nothing")]
+    #[error("the fetched response or list proves nothing")]
     Unproved(#[from] Unproved),
     #[error("no verdict within {} s", LONGEST_VERDICT.as_secs())]
     Late,
@@ -83,7 +83,7 @@ pub(crate) enum NoVerdict {
 }
 
 impl NoOcsp {
-    /// The reason code of the official list.
+    /// The reason code from the specification's list.
     pub(crate) fn reason_code(&self) -> &'static str {
         match self {
             Self::Id(_) => "InvalidValue",
@@ -100,16 +100,16 @@ impl Inquiries {
         Self { turns: Semaphore::new(MOST_INQUIRIES), clock, authorities: RwLock::new(authorities) }
     }
 
-    /// Whose word counts from now on.
+    /// Replaces the authorities whose OCSP answers are accepted.
     pub(crate) fn replace_authorities(&self, authorities: Arc<[Certificate]>) {
         *self.authorities.write().unwrap_or_else(PoisonError::into_inner) = authorities;
     }
 
-    /// What one of these URLs proves about a certificate (M07.FR.01 to M07.FR.07), tried in their
-    /// order.
+    /// The status of a certificate as the first of these URLs proves it (M07.FR.01 to M07.FR.07).
+    /// The URLs are tried in their order.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the connection.
+    /// Dropping the future closes the connection.
     pub(crate) async fn verdict(
         &self,
         settings: &OcspSection,
@@ -168,18 +168,18 @@ impl Inquiries {
                 let what = Fetch { url, post: None, longest: LONGEST_LIST };
                 let list = fetch(what, &settings.allowed_hosts).await.map_err(NoOcsp::from)?;
                 let (hash, issuer, url) = (*hash, issuer.clone(), url.to_owned());
-                // A megabyte to decode, and a signature over it.
+                // There may be a megabyte to decode, and a signature to verify.
                 spawn_blocking(move || at_either(present, |now| by_list((&list, &url), &hash, &issuer, now)))
                     .await??
             }
         })
     }
 
-    /// Asks the responder at `url` and returns its OCSPResponse in base64 (M06.FR.08), of at most
+    /// Asks the responder at `url` and returns its OCSPResponse in base64 (M06.FR.08), at most
     /// `longest` characters.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the connection.
+    /// Dropping the future closes the connection.
     pub(crate) async fn ocsp_result(
         &self,
         settings: &OcspSection,
@@ -192,7 +192,7 @@ impl Inquiries {
         match (check_about(&der, &hash), self.certificate_id(&hash)) {
             (Ok(()), _) => {}
             (Err(_), Some(id)) if check_about_certificate(&der, &id).is_ok() => {}
-            // Many responders know SHA-1 only. A request by it needs the issuer.
+            // Many responders support SHA-1 only. A request with SHA-1 needs the issuer.
             (Err(_), Some(id)) => {
                 der = self.ask(settings, to_sha1_request(&id), url).await?;
                 check_about_certificate(&der, &id)?;
@@ -209,12 +209,12 @@ impl Inquiries {
     async fn turn(&self, patience: Duration) -> Result<SemaphorePermit<'_>, NoOcsp> {
         match timeout(patience, self.turns.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
-            // It is never closed.
+            // The semaphore is never closed.
             Ok(Err(_)) | Err(_) => Err(NoOcsp::Busy),
         }
     }
 
-    /// The certificate that hash data name, if the CSMS knows its issuer.
+    /// The certificate that the hash data name, if the CSMS knows its issuer.
     fn certificate_id(&self, hash: &HashData) -> Option<CertificateId> {
         let authorities = Arc::clone(&self.authorities.read().unwrap_or_else(PoisonError::into_inner));
         let issuer = authorities.iter().find(|authority| hash.is_issued_by(authority))?;
@@ -233,7 +233,7 @@ impl Inquiries {
     }
 }
 
-/// What is proved at one of the times that may be the present one.
+/// The result that is proved at one of the times that may be the present one.
 fn at_either<T>(present: Present, judge: impl Fn(UnixSeconds) -> Result<T, Unproved>) -> Result<T, Unproved> {
     match judge(present.latest.into()) {
         Err(_) if !present.is_certain() => judge(present.earliest.into()),
@@ -241,7 +241,7 @@ fn at_either<T>(present: Present, judge: impl Fn(UnixSeconds) -> Result<T, Unpro
     }
 }
 
-/// The authorities whose word counts. Blocks.
+/// The authorities whose OCSP answers are accepted. Blocks.
 pub(crate) fn read_authorities(settings: &OcspSection) -> Result<Arc<[Certificate]>, ServerError> {
     let Some(path) = &settings.authorities_file else { return Ok(Arc::default()) };
     let certificates = read_certificates(path)?;
@@ -260,20 +260,23 @@ pub(crate) fn read_authorities(settings: &OcspSection) -> Result<Arc<[Certificat
 /// RFC 6960, appendix A.1.
 const OCSP_REQUEST: &str = "application/ocsp-request";
 
-/// Of an OCSPResponse, in bytes: what the longest `ocspResult` holds, and some, to tell too long
-/// from broken off.
+/// The length of an OCSPResponse in bytes: the longest `ocspResult`, and more, to distinguish a
+/// response that is too long from a broken connection.
 const LONGEST_RESPONSE: usize = 32 * 1024;
 
-/// Of a revocation list, in bytes: some ten thousand certificates.
+/// The length of a revocation list in bytes: about ten thousand certificates.
 const LONGEST_LIST: usize = 1024 * 1024;
 
-/// Each takes seconds at most; a fleet that asks at once waits its turn.
+/// Inquiries at the same time. Each one takes a few seconds at most; the inquiries of a large fleet
+/// wait for their turn.
 const MOST_INQUIRIES: usize = 64;
 
-/// For a turn; with the four seconds of an exchange well below what a station waits for an answer.
+/// The longest wait for a turn. Together with the four seconds of an exchange it is well below the
+/// time that a station waits for an answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
-/// For a certificate, whatever the number of its URLs: below what a station waits for an answer.
+/// The longest time for one certificate with any number of URLs. It is below the time that a
+/// station waits for an answer.
 const LONGEST_VERDICT: Duration = Duration::from_secs(20);
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The CSMS's own certificate, issued by its own authority and short-lived, so that stations need
-//! no revocation check (A00.FR.701).
+//! The CSMS's own certificate. Its own authority issues it with a short validity, so that stations
+//! need no revocation check (A00.FR.701).
 
 use std::{
     fs,
@@ -35,8 +35,8 @@ use crate::{
     },
 };
 
-/// Issues the certificates of `[tls]`, now or where they are due, and returns the files that were
-/// written. `unserved` is set before the first of them is, also where a later one fails.
+/// Issues the certificates of `[tls]`, now or if they are due, and returns the written files.
+/// `unserved` is set before the first file is written, also if a later one fails.
 pub(crate) async fn issue(
     authority: &CertificateAuthority,
     config: &Config,
@@ -74,8 +74,8 @@ pub(crate) async fn issue(
     Ok(written)
 }
 
-/// Until the first of the certificates of `[tls]` has to be issued; `None`: the authority issues
-/// none. Blocks.
+/// The time until the first of the certificates of `[tls]` has to be issued; `None`: the authority
+/// issues none. Blocks.
 pub(crate) fn next_due(
     authority: &CertificateAuthority,
     config: &Config,
@@ -87,16 +87,16 @@ pub(crate) fn next_due(
     own.iter().map(|own| due_in(own.held, times, issuing(authority))).min()
 }
 
-/// What is to be served of the CSMS's own certificates.
+/// The CSMS's own certificates that are to be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Served {
-    /// The files, that of `tls.rsa` last.
+    /// The files; the one of `tls.rsa` is the last.
     pub(crate) files: Vec<PathBuf>,
-    /// Those that are not valid now, with the reason.
+    /// The certificates that are not valid now, with the reason.
     pub(crate) invalid: Vec<String>,
 }
 
-/// Chooses what is to be served. The certificates of an operator are served as they are. Blocks.
+/// Chooses the certificates to serve. The certificates of an operator are served unchanged. Blocks.
 pub(crate) fn to_be_served(
     config: &Config,
     token: Option<&Token>,
@@ -121,7 +121,7 @@ pub(crate) fn to_be_served(
 /// [`ServerError`]
 ///
 /// # Cancel safety
-/// A dropped future may have signed a certificate that is not stored; it is on record.
+/// Dropping the future may leave a signed certificate that is not stored; it is recorded.
 pub async fn issue_server_certificate(config: Config) -> Result<Vec<PathBuf>, ServerError> {
     if config.tls.names.is_none() {
         return Err(ServerError::NoOwnCertificate);
@@ -151,12 +151,12 @@ pub async fn issue_server_certificate(config: Config) -> Result<Vec<PathBuf>, Se
 /// A key of `[tls]`, with its certificates.
 struct OwnCertificate {
     key: PublicKey,
-    /// Where the newest certificate is.
+    /// The file of the newest certificate.
     file: PathBuf,
     held: Held,
 }
 
-/// The keys of `[tls]` and what there is for them. Blocks.
+/// The keys of `[tls]` and their certificates. Blocks.
 fn own_certificates(config: &Config, token: Option<&Token>) -> Result<Vec<OwnCertificate>, ServerError> {
     let tls = &config.tls;
     let first = match &tls.key {
@@ -175,9 +175,9 @@ fn own_certificates(config: &Config, token: Option<&Token>) -> Result<Vec<OwnCer
     Ok(all)
 }
 
-/// Replaces a certificate durably. The one that is served until then stays beside it while it is of
-/// use: what was issued by a clock that is ahead is not valid when the clock is right again.
-/// Blocks.
+/// Replaces a certificate durably. The former certificate stays beside it while it can still be
+/// used: a certificate that was issued by a clock that is ahead is not valid when the clock is
+/// right again. Blocks.
 fn replace(own: &OwnCertificate, times: Times, chain: &[u8]) -> Result<(), ServerError> {
     let is_valid = |validity: Validity| {
         validity.is_valid_at(times.present.earliest) || validity.is_valid_at(times.present.latest)
@@ -190,7 +190,7 @@ fn replace(own: &OwnCertificate, times: Times, chain: &[u8]) -> Result<(), Serve
     program::replace(&own.file, chain, Readers::Everybody).map_err(ServerError::file(&own.file))
 }
 
-/// Where the certificate before the newest one is kept.
+/// The file of the certificate before the newest one.
 fn earlier(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".earlier");
@@ -210,11 +210,11 @@ fn public_key(path: &Path) -> Result<PublicKey, ServerError> {
     let key = read_key(path)?;
     let key =
         rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).map_err(|error| unfit(error.into()))?;
-    let spki = key.public_key().ok_or_else(|| unfit("its public half cannot be told".into()))?;
+    let spki = key.public_key().ok_or_else(|| unfit("its public key cannot be read".into()))?;
     PublicKey::from_spki_der(&spki).map_err(|error| unfit(error.into()))
 }
 
-/// The validity of the certificate in a file, if it is for this key and these names.
+/// The validity of the certificate in a file, if the certificate is for this key and these names.
 fn fitting(path: &Path, key: &PublicKey, names: &[String]) -> Option<Validity> {
     let certificate = first_certificate(path)?;
     let common_name = certificate.subject().value(Attribute::CommonName).ok()?;
@@ -242,7 +242,7 @@ fn first_certificate(path: &Path) -> Option<Certificate> {
     Certificate::from_der(read_certificates(path).ok()?.first()?.to_vec()).ok()
 }
 
-/// Why every station refuses the certificate in this file, for an operator (A00.FR.310).
+/// Why all stations refuse the certificate in this file, for an operator (A00.FR.310).
 fn reason(file: &Path, validity: Validity, present: Present) -> Option<String> {
     let (file, text) = (file.display(), |time| Timestamp::from(time).to_string());
     let (from, until) = (text(validity.from), text(validity.until));
@@ -261,5 +261,5 @@ fn reason(file: &Path, validity: Validity, present: Present) -> Option<String> {
     }
 }
 
-/// A chain of four certificates of RSA takes some 8 KiB of PEM.
+/// A chain of four RSA certificates takes about 8 KiB of PEM.
 const MAX_CHAIN_BYTES: usize = 32 * 1024;

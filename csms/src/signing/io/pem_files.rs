@@ -1,4 +1,4 @@
-//! Reads the files of certificates, keys and revocation lists. Everything here blocks.
+//! Reads the files of certificates, keys and revocation lists. All functions block.
 
 use std::{fs, path::Path};
 
@@ -26,8 +26,8 @@ fn read(path: &Path) -> Result<Vec<u8>, ServerError> {
     fs::read(path).map_err(ServerError::file(path))
 }
 
-/// Of one file: more roots than any operator has.
+/// Certificates in one file: more roots than any operator has.
 const MAX_CERTIFICATES: usize = 1000;
 
-/// Of one file: one for each issuer.
+/// Lists in one file: one for each issuer.
 const MAX_LISTS: usize = 1000;

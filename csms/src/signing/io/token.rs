@@ -4,15 +4,15 @@ use signer_pkcs11::{Key, Token, TokenConfig, TokenOptions, Uri, module_from_envi
 
 use crate::{config::Config, service::io::server_error::ServerError};
 
-/// Opens the token where the configuration has one, and makes the ledger's folder. Blocks.
+/// Opens the token if the configuration has one, and creates the ledger's folder. Blocks.
 pub(crate) fn open_token(config: &Config) -> Result<Option<Token>, ServerError> {
-    // No other user may use the ledger and the socket in it.
+    // No other user may use the ledger and the socket in the folder.
     program::make_private_folder(&config.directory).map_err(ServerError::file(&config.directory))?;
     let Some(section) = &config.token else { return Ok(None) };
     Ok(Some(Token::open(&section.uri, &options(section))?))
 }
 
-/// How a token of the configuration is used.
+/// The options for a token of the configuration.
 pub(crate) fn options(section: &TokenConfig) -> TokenOptions {
     let mut options = TokenOptions::configured(section);
     options.module = module_from_environment();

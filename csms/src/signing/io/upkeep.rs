@@ -1,4 +1,4 @@
-//! What the service renews by itself: lists of revoked certificates, and its own certificate.
+//! Renews lists of revoked certificates and the service's own certificate.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,31 +48,31 @@ pub(crate) struct Upkeep {
     token: Option<Token>,
     clock: ServiceClock,
     lists: Vec<ListFile>,
-    /// One after the other, so that a list or a certificate is never replaced by an older one.
+    /// Held during a renewal, so that a list or a certificate is never replaced by an older one.
     turn: Mutex<()>,
-    /// Something in the files may be newer than what is served: it is set before a file is
-    /// written, and cleared before all of them are read. It stays set after an error, or if a
-    /// command is cut off between the two.
+    /// A file may be newer than what is served. The flag is set before a file is written, and
+    /// cleared before all files are read. It stays set after an error, or if a command is dropped
+    /// between the two.
     unserved: AtomicBool,
-    /// What was issued while the clock was ahead.
+    /// The certificates that were issued while the clock was ahead.
     pub(crate) ahead: IssuedAhead,
-    /// What TLS was set up with last.
+    /// The state with which TLS was set up last.
     serving: SyncMutex<Option<Serving>>,
     /// Why the last renewals failed.
     failing: SyncMutex<BTreeMap<Renewal, String>>,
 }
 
-/// What TLS is set up with, as far as it depends on the clock.
+/// The state with which TLS is set up, as far as it depends on the clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Serving {
     own: Served,
-    /// Where the clock is in doubt: how far the other time is, in seconds.
+    /// The distance of the other time in seconds; `None` if the clock is not in doubt.
     other_time: Option<i64>,
     /// The serial numbers of certificates that were issued while the clock was ahead.
     early: BTreeSet<SerialNumber>,
 }
 
-/// What the service renews by itself.
+/// A renewal that the service makes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Renewal {
     OwnCertificate,
@@ -129,7 +129,7 @@ impl Upkeep {
         &self.clock
     }
 
-    /// What an operator should look at, in sentences.
+    /// The problems that an operator has to look at, in sentences.
     pub(crate) fn problems(&self) -> Vec<String> {
         let own = self.serving().as_ref().map(|serving| serving.own.invalid.clone());
         let mut problems = own.unwrap_or_default();
@@ -140,7 +140,7 @@ impl Upkeep {
         problems
     }
 
-    /// Reads everything that TLS is served with. Blocks.
+    /// Reads all files for TLS. Blocks.
     pub(crate) fn tls(&self, config: &Config) -> Result<ServerTls, ServerError> {
         let serving = self.to_be_served(config)?;
         let files = TlsFiles {
@@ -159,18 +159,18 @@ impl Upkeep {
         Ok(tls)
     }
 
-    /// The ledger that lists are made from.
+    /// The ledger from which lists are made.
     pub(crate) fn ledger(&self) -> &SqliteLedger {
         &self.ledger
     }
 
-    /// Something in the files may be newer than what is served.
+    /// Notes that a file may be newer than what is served.
     pub(crate) fn note_unserved(&self) {
         self.unserved.store(true, Ordering::Release);
     }
 
-    /// Whether something in the files may be newer than what is served. Clears this: the
-    /// caller reads the files afterwards.
+    /// Whether a file may be newer than what is served. Clears the flag: the caller reads the files
+    /// afterwards.
     pub(crate) fn take_unserved(&self) -> bool {
         self.unserved.swap(false, Ordering::AcqRel)
     }
@@ -185,13 +185,13 @@ impl Upkeep {
         self.serving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The files of the lists, which may not be there yet.
+    /// The files of the lists; some may not exist yet.
     fn list_files(&self) -> Vec<PathBuf> {
         self.lists.iter().map(|list| list.path().to_path_buf()).collect()
     }
 
-    /// Signs the lists of all issuers. One that cannot be signed does not keep the others from it;
-    /// the first error is returned.
+    /// Signs the lists of all issuers. A list that cannot be signed does not prevent the others.
+    /// Returns the first error.
     pub(crate) async fn sign_lists(
         &self,
         config: &Config,
@@ -210,7 +210,7 @@ impl Upkeep {
         failed.map_or(Ok(signed), Err)
     }
 
-    /// Issues the CSMS's own certificates, and returns the files that were written.
+    /// Issues the CSMS's own certificates, and returns the written files.
     pub(crate) async fn issue_own(&self, config: &Config, when: When) -> Result<Vec<PathBuf>, ServerError> {
         match self.own() {
             Some(authority) if config.tls.names.is_some() => {
@@ -223,7 +223,7 @@ impl Upkeep {
         }
     }
 
-    /// Takes note of how a renewal ended. What is not due succeeds.
+    /// Notes how a renewal ended. A renewal that is not due succeeds.
     pub(crate) fn note_renewal(&self, renewal: Renewal, error: Option<&ServerError>) {
         gauge!(names::RENEWAL_FAILING, "of" => renewal.label()).set(if error.is_some() { 1 } else { 0 });
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -236,19 +236,19 @@ impl Upkeep {
         }
     }
 
-    /// Whether other certificates are to be served than those that are, for time has passed or the
-    /// clock was moved.
+    /// Whether the served certificates have to be replaced, because time has passed or the clock
+    /// was moved.
     pub(crate) async fn is_outdated(self: &Arc<Self>, config: &Arc<Config>) -> bool {
         let (upkeep, config) = (Arc::clone(self), Arc::clone(config));
         let outdated = spawn_blocking(move || {
             let serving = upkeep.to_be_served(&config)?;
             Ok::<_, ServerError>(upkeep.serving().as_ref().is_none_or(|served| !served.is_like(&serving)))
         });
-        // Where the token is away, what is served goes on to be served.
+        // If the token is not available, the present certificates are still served.
         matches!(outdated.await, Ok(Ok(true)))
     }
 
-    /// Until something has to be signed or served.
+    /// The times until something has to be signed or served.
     pub(crate) async fn due(&self, config: &Config) -> Vec<Duration> {
         let mut due = Vec::new();
         if self.unserved.load(Ordering::Acquire) {
@@ -284,9 +284,9 @@ impl Upkeep {
 }
 
 impl Serving {
-    /// Whether nothing has to be set up again to have this other one served.
+    /// Whether TLS need not be set up again for this other state.
     fn is_like(&self, other: &Self) -> bool {
-        // The distance changes by a second now and then, while a time service slews the clock.
+        // The distance changes by a second from time to time while a time service slews the clock.
         let apart = match (self.other_time, other.other_time) {
             (Some(one), Some(other)) => one.abs_diff(other),
             (None, None) => 0,
@@ -296,9 +296,9 @@ impl Serving {
     }
 }
 
-/// Between two looks whether a station is connected whose certificate is to be renewed because the
-/// clock was ahead.
+/// The interval of the checks whether a station is connected that has to renew its certificate
+/// because the clock was ahead.
 const LOOK_AHEAD: Duration = Duration::from_secs(5);
 
-/// What the distance of two times may change by before TLS is set up again for it.
+/// The distance of the two times may change by this much before TLS is set up again.
 const MAX_SLEW_SECONDS: u64 = 5;

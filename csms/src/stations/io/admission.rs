@@ -1,4 +1,4 @@
-//! Asks the configuration, the ledger and Argon2 whether a station may connect.
+//! Decides with the configuration, the ledger and Argon2 whether a station may connect.
 
 use std::sync::Arc;
 
@@ -42,8 +42,9 @@ impl<L: Ledger> AdmissionControl<L> {
         Self { config, ledger, fleet, logins, ledger_turns: Semaphore::new(MAX_LEDGER_TURNS) }
     }
 
-    /// Whether a password is the station's: the one that it has taken, or else the configuration's,
-    /// or one that it was offered and has not answered for (A01).
+    /// Whether a password is the station's. A password that the station has accepted counts instead
+    /// of the one in the configuration. A password that was sent to the station and that it has not
+    /// answered counts too (A01).
     async fn password_fits(
         &self,
         station: &StationSection,
@@ -64,7 +65,7 @@ impl<L: Ledger> AdmissionControl<L> {
         Ok(fitting.is_some())
     }
 
-    /// Whether the certificate that a station shows was revoked here.
+    /// Whether this service revoked the certificate that a station presents.
     async fn is_revoked(&self, station: &StationSection, upgrade: &UpgradeRequest) -> Result<bool, Refusal> {
         let leaf = upgrade.client_certificate.as_ref().and_then(|chain| chain.first());
         let Some(serial) = leaf.and_then(|leaf| serial_number(leaf)) else { return Ok(false) };
@@ -97,7 +98,7 @@ impl<L: Ledger> AdmissionControl<L> {
             false => Passwords::None,
         };
         match judge(station, reached, passwords, proof) {
-            // The lists may be late, or another authority's; the record is not.
+            // The lists may be late, or of another authority. The record is current.
             Verdict::Admit if self.is_revoked(station, upgrade).await? => {
                 Err(refuse(upgrade, Refusal::BadCredentials, "its certificate is revoked (A00.FR.705)"))
             }
@@ -141,7 +142,7 @@ impl<L: Ledger> AdmissionControl<L> {
         if let Some(serial_number) = leaf.and_then(|leaf| serial_number(leaf)) {
             self.note_delivery(identity, serial_number).await;
         }
-        // B01.FR.08: a station that was never accepted has to boot first. One that was may
+        // B01.FR.08: a station that was never accepted has to boot first. An accepted station may
         // reconnect without BootNotification.
         let registered = self.ledger.registered(identity).await;
         let registration = match registered.map_err(|error| unavailable(identity, &error))? {
@@ -155,13 +156,13 @@ impl<L: Ledger> AdmissionControl<L> {
             longest_chain: OnceCell::new(),
             password_pending: Mutex::new(false),
         };
-        // Everything is kept under the spelling of the configuration.
+        // All data is stored under the spelling of the configuration.
         let spelling = identity.clone();
         Ok(Admitted::new().with_identity(spelling).with_registration(registration).with_context(terms))
     }
 
-    /// A station that connects with a certificate has it, whatever became of its answer (A02.FR.08,
-    /// A02.FR.10). A station is admitted also if this cannot be recorded.
+    /// Records that a station has the certificate with which it connects, whatever it has answered
+    /// (A02.FR.08, A02.FR.10). A station is also admitted if this cannot be recorded.
     async fn note_delivery(&self, station: &StationIdentity, serial_number: SerialNumber) {
         match self.ledger.proved(station, serial_number, unix_now()).await {
             Ok(true) => tracing::info!(
@@ -211,8 +212,8 @@ impl<L: Ledger> Admission for AdmissionControl<L> {
     }
 
     fn security_event(&self, event: &SecurityEvent) {
-        // A00.FR.408. A CSMS that keeps a security log of its own writes it there; here it is the
-        // log.
+        // A00.FR.408. A CSMS with its own security log writes the event to it; this service writes
+        // it to the program log.
         let certificate = event.certificate.as_ref().map(tracing::field::display);
         tracing::warn!(
             event = %event.kind, remote = %event.remote, reason = event.reason, certificate, "security event"

@@ -31,14 +31,15 @@ impl<L: Ledger> Deliveries<L> {
         Self { ledger, clock, turns: Turns::default() }
     }
 
-    /// Sends the station what is due to it, oldest first.
+    /// Sends the station the certificates that are due to it, oldest first.
     pub(crate) async fn deliver(&self, peer: &Peer) {
         let turn = self.turns.of(peer.identity()).await;
         let _turn = turn.lock().await;
         self.deliver_due(peer).await;
     }
 
-    /// Sends the station what is due to it again, unless it is being sent something.
+    /// Sends the station again the certificates that are due to it, unless a delivery to it is
+    /// running.
     pub(crate) async fn deliver_again(&self, peer: &Peer) {
         let turn = self.turns.of(peer.identity()).await;
         if let Ok(_turn) = turn.try_lock() {
@@ -96,7 +97,7 @@ impl<L: Ledger> Deliveries<L> {
                     } else {
                         tracing::warn!(%station, serial_number = %entry.serial_number, error = %causes(&error), "the certificate waits for the next connection");
                     }
-                    // What the station cannot take does not hold up what came after it.
+                    // A certificate that the station cannot accept does not delay later ones.
                     match error {
                         NotSent::Version { .. }
                         | NotSent::Chain
@@ -125,7 +126,7 @@ impl<L: Ledger> Deliveries<L> {
         }
     }
 
-    /// A certificate was sent, and no answer tells what the station has made of it.
+    /// Counts a certificate that was sent and has no answer.
     async fn count_attempt(&self, station: &StationIdentity, serial_number: SerialNumber, error: &NotSent) {
         let reason = causes(error).to_string();
         match self.ledger.not_answered(serial_number, &reason, unix_now()).await {
@@ -134,7 +135,7 @@ impl<L: Ledger> Deliveries<L> {
                 %serial_number,
                 reason,
                 "the certificate was sent {MAX_ATTEMPTS} times without an answer, and is not sent again; \
-                 `ocpp-csms trigger` with SignChargingStationCertificate begins anew"
+                 use `ocpp-csms trigger` with SignChargingStationCertificate to start again"
             ),
             Ok(attempts) => tracing::warn!(
                 %station,
@@ -157,13 +158,13 @@ impl<L: Ledger> Deliveries<L> {
         if characters > TAKEN_BY_ALL
             && let Some(terms) = peer.context::<Terms>()
         {
-            // A02.FR.16: the station would have to reject it; a longer one it may not even be able
-            // to read.
+            // A02.FR.16: the station would have to reject a longer chain, and may not even be able
+            // to read it.
             let longest = *terms.longest_chain.get_or_try_init(|| longest_chain(peer)).await?;
             if let Some(longest) = longest.filter(|longest| characters > *longest) {
                 return Ok(Delivery::Rejected {
                     reason: Some(format!(
-                        "not sent: the chain has {characters} characters, the station takes {longest}"
+                        "not sent: the chain has {characters} characters, the station accepts {longest}"
                     )),
                 });
             }
@@ -172,6 +173,7 @@ impl<L: Ledger> Deliveries<L> {
     }
 }
 
-/// In characters: a station that takes less than this is beyond what the specification advises
-/// (`MaxCertificateChainSize`), and no station is asked before a longer chain is due to it.
+/// In characters. A station that accepts less does not follow the advice of the specification
+/// (`MaxCertificateChainSize`). A station is asked for its limit only when a longer chain is due to
+/// it.
 const TAKEN_BY_ALL: usize = 5600;

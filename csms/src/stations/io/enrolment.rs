@@ -1,4 +1,4 @@
-//! SignCertificate → certificate.
+//! SignCertificate: decides about requests for certificates.
 
 use std::{sync::Arc, time::Instant};
 
@@ -29,10 +29,10 @@ pub(crate) struct Enrolment<L> {
     ledger: L,
     clock: ServiceClock,
     deliveries: Arc<Deliveries<L>>,
-    /// A request waits for another authority.
+    /// Notified when a request waits for another authority.
     pub(crate) asked: Notify,
-    /// One request of a station is decided at a time. It does not wait for a delivery: a station
-    /// may answer CertificateSigned only after its next SignCertificate is answered.
+    /// One request of a station is decided at a time. The decision does not wait for a delivery: a
+    /// station may answer CertificateSigned only after its next SignCertificate is answered.
     decisions: Turns,
 }
 
@@ -47,8 +47,8 @@ impl<L: Ledger> Enrolment<L> {
     }
 
     /// Answers SignCertificate of any version. The certificate is issued and in the ledger before
-    /// Accepted leaves, and is sent after the answer has left (FR.05); where it does not arrive,
-    /// the station gets it when it is connected again.
+    /// Accepted is sent. It is sent after the answer (FR.05). If it does not arrive, the station
+    /// receives it when it is connected again.
     pub(crate) async fn answer<R: SignCertificate>(
         &self,
         peer: &Peer,
@@ -58,7 +58,7 @@ impl<L: Ledger> Enrolment<L> {
         let (response, decision) = self.authority.answer(request, station);
         let pending = match decision {
             Ok(pending) => match peer.context::<Terms>().and_then(|terms| *terms.longest_chain.get()?) {
-                // A02.FR.16, where it is known from an earlier delivery.
+                // A02.FR.16, if the limit is known from an earlier delivery.
                 Some(longest) => pending.with_max_chain_characters(longest),
                 None => pending,
             },
@@ -86,8 +86,8 @@ impl<L: Ledger> Enrolment<L> {
         }
     }
 
-    /// Has the certificate of an accepted request issued, or passes the request on. Either is in
-    /// the ledger when this returns.
+    /// Issues the certificate of an accepted request, or passes the request on to another
+    /// authority. The certificate or the request is in the ledger when this returns.
     async fn issue(
         &self,
         pending: PendingCertificate,
@@ -96,15 +96,16 @@ impl<L: Ledger> Enrolment<L> {
     ) -> Result<(), Refused> {
         let look_up = |source: RecordError| LedgerError { action: "look a key up", source: source.into() };
         let certificate_type = pending.certificate_type().map(CertificateUse::as_str);
-        // The same key again: a resend gets what is due already, and no key of another station
-        // is certified.
+        // The key was certified before. A repeated request gets the certificate that is already
+        // due. A key of another station is not certified.
         match self.ledger.owner_of_key(key).await.map_err(look_up)? {
             Some(owner) if owner != station.identity => return Err(Refused::KeyOfAnother),
             Some(_) => {
                 let due = self.ledger.undelivered(&station.identity, unix_now()).await?;
                 let present = self.clock.times().present;
                 let same = |entry: &&LedgerEntry| {
-                    // One of the future helps the station nothing: it gets another one.
+                    // The station cannot use a certificate that is not valid yet. It gets another
+                    // one.
                     !is_early(entry, present)
                         && entry.spki_sha256 == key
                         && entry.certificate_type.as_deref() == certificate_type
@@ -145,7 +146,8 @@ impl<L: Ledger> Enrolment<L> {
             }
         };
         let issued = authority.issue(pending).await.map_err(not_issued)?;
-        // It is in the ledger since it was signed, also after a restart.
+        // The certificate has been in the ledger since it was signed, and stays there after a
+        // restart.
         authority.delivered(&issued);
         tracing::info!(
             station = %station.identity,
@@ -165,20 +167,20 @@ fn not_issued(error: IssueError) -> Refused {
                 IssueError::Record(_) => "the request cannot be recorded now; ask again later",
                 _ => "the authority cannot sign now; ask again later",
             };
-            tracing::error!(error = %causes(&error), "the authority issued nothing");
+            tracing::error!(error = %causes(&error), "the authority issued no certificate");
             not_served(reason)
         }
     }
 }
 
-/// A sound request that is rejected all the same.
+/// The rejection of a valid request that cannot be served.
 fn not_served(info: &str) -> Refused {
     Refused::ByPolicy { code: ReasonCode::InternalError, info: info.to_owned() }
 }
 
 impl From<LedgerError> for Refused {
     fn from(error: LedgerError) -> Self {
-        tracing::error!(error = %causes(&error), "without the ledger nothing is issued");
+        tracing::error!(error = %causes(&error), "no certificate is issued without the ledger");
         not_served("the request cannot be recorded now; ask again later")
     }
 }

@@ -17,11 +17,11 @@ use crate::{
     stations::io::registry::StationRegistry,
 };
 
-/// Has the requests answered that wait in the ledger, also those from before a restart, until it is
-/// dropped.
+/// Passes the waiting requests of the ledger on to the other authority, also those from before a
+/// restart, until the future is dropped.
 ///
 /// # Cancel safety
-/// What was not answered waits in the ledger.
+/// Requests without an answer stay in the ledger.
 pub(crate) async fn forward<L: Ledger>(registry: Arc<StationRegistry<L>>) -> Infallible {
     if matches!(*registry.enrolment.authority, Authority::Own(_)) {
         return std::future::pending().await;
@@ -43,10 +43,10 @@ pub(crate) async fn forward<L: Ledger>(registry: Arc<StationRegistry<L>>) -> Inf
                 }
             }
             Err(error) => {
-                tracing::error!(error = %causes(&error), "requests that wait cannot be read");
+                tracing::error!(error = %causes(&error), "cannot read the waiting requests");
             }
         }
-        // What fails without a trace in the ledger is found again by the next look.
+        // A request that fails without a change in the ledger is found again at the next check.
         let look = timeout(LOOK, registry.enrolment.asked.notified());
         tokio::select! {
             _ = look => {}
@@ -68,7 +68,7 @@ async fn complete<L: Ledger>(registry: &StationRegistry<L>, request: ForwardedRe
                 registry.deliveries.deliver(&peer).await;
             }
         }
-        // The ledger knows nothing of it, so it is not over.
+        // The ledger has no failure for it, so it still waits.
         Err(NotIssued::Later(reason)) => {
             tracing::error!(%station, error = reason, "a waiting request was not passed on");
             sleep(LOOK).await;
@@ -87,7 +87,7 @@ async fn complete<L: Ledger>(registry: &StationRegistry<L>, request: ForwardedRe
 enum NotIssued {
     /// The ledger cannot be read or written.
     Later(String),
-    /// For an operator to look at; the station may ask again.
+    /// An operator has to look at it. The station may ask again.
     Failed(String),
 }
 
@@ -100,14 +100,14 @@ async fn ask<L: Ledger>(
         Authority::Forwarding(authority) => authority,
         Authority::Own(_) => return Err(failed("no other authority is configured any more")),
     };
-    // Since it asked, the key may have become known to others.
+    // The key may have been compromised since the station sent the request.
     let compromised = registry.ledger.is_compromised(request.spki_sha256).await;
     if compromised.map_err(|error| NotIssued::Later(in_one_line(error)))? {
         return Err(failed("a certificate for this key was revoked because others have the key"));
     }
     let config = registry.config.get();
     let record = config.station(request.station.as_str());
-    let record = record.ok_or_else(|| failed("the station is not in the configuration any more"))?;
+    let record = record.ok_or_else(|| failed("the station is no longer in the configuration"))?;
     let station =
         Applicant { identity: record.identity.clone(), serial_number: record.serial_number.clone() };
     issue(authority, request, &station).await
@@ -129,11 +129,11 @@ async fn issue(
     }
 }
 
-/// Whether the ledger would refuse the certificate at the next try, too.
+/// Whether the ledger would refuse the certificate also at the next attempt.
 fn is_final(error: &IssueError) -> bool {
     let error: &dyn std::error::Error = error;
     std::iter::successors(error.source(), |error| error.source()).any(|error| error.is::<SerialNumberTaken>())
 }
 
-/// Between two looks at what waits, if no notification comes.
+/// The interval of the checks for waiting requests, if no notification comes.
 const LOOK: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! A01: a station's password is changed over the connection that the old one opened.
+//! A01: changes a station's password over a connection that was opened with the old one.
 
 use ocpp_transport::{CallFailure, Password, Peer};
 use zeroize::Zeroizing;
@@ -43,10 +43,10 @@ pub(crate) enum ChangePasswordError {
     Unanswered(#[source] CallFailure),
 }
 
-/// Sends a new password to a station and returns the station's word (A01.FR.02). When it has taken
-/// it, the old one counts no longer (A01.FR.03); when it has to reboot first, both count until it
-/// connects with the new one. Without one of the operator's it is made of random characters
-/// (A01.FR.07), and is not shown.
+/// Sends a new password to a station and returns the status in its answer (A01.FR.02). After the
+/// station has accepted it, the old password is no longer valid (A01.FR.03). If the station has to
+/// reboot first, both passwords are valid until it connects with the new one. If the operator
+/// chooses no password, it is made of random characters (A01.FR.07) and is not shown.
 pub(crate) async fn change<L: Ledger>(
     ledger: &L,
     logins: &Logins,
@@ -60,8 +60,8 @@ pub(crate) async fn change<L: Ledger>(
     };
     let text = String::from_utf8_lossy(password.expose()).into_owned();
     let text = to_send(text, version).ok_or(ChangePasswordError::NoKey)?;
-    // One change after the other, and none while the one before may yet count: its password would
-    // be forgotten.
+    // Changes are made one after another. No change begins while the password of the one before may
+    // still become valid, because that password would be forgotten.
     let mut pending = match peer.context::<Terms>() {
         Some(terms) => Some(terms.password_pending.lock().await),
         None => None,
@@ -74,7 +74,8 @@ pub(crate) async fn change<L: Ledger>(
     if let Some(pending) = &mut pending {
         **pending = true;
     }
-    // Before the station can have it: whatever happens to the answer, it will be let in.
+    // The password is stored before the station receives it. The station can then log in, whatever
+    // happens to the answer.
     ledger.offer_password(station, &hash).await?;
     let (answer, status) = send_password(peer, &text).await.map_err(ChangePasswordError::Unanswered)?;
     let Some(answer) = answer else {
@@ -87,8 +88,8 @@ pub(crate) async fn change<L: Ledger>(
     }
     match answer {
         PasswordAnswer::Taken => {
-            // A01.FR.11, A01.FR.12 ask the station to log the change; here it is for the operator's
-            // log.
+            // A01.FR.11 and A01.FR.12 require the station to log the change; this entry is for the
+            // operator's log.
             tracing::info!(%station, status, "the station has a new password");
             Ok(status)
         }

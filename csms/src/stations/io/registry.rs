@@ -1,4 +1,4 @@
-//! What the CSMS does when a station calls, in terms of no version of OCPP.
+//! The actions of the CSMS for the requests of stations, independent of the version of OCPP.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -23,7 +23,8 @@ use crate::{
     },
 };
 
-/// What the handlers of all versions share: the stations, and what the service does when one calls.
+/// The state that the handlers of all versions share: the stations, and the actions for their
+/// requests.
 #[derive(Debug)]
 pub(crate) struct StationRegistry<L> {
     pub(crate) config: Arc<LiveConfig>,
@@ -34,15 +35,15 @@ pub(crate) struct StationRegistry<L> {
     pub(crate) inquiries: Inquiries,
 }
 
-/// The answer to BootNotification, in terms of no version.
+/// The answer to BootNotification, independent of the version.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Boot {
     pub(crate) status: BootStatus,
-    /// Until the next heartbeat, or the next BootNotification, in seconds.
+    /// The time until the next heartbeat, or the next BootNotification, in seconds.
     pub(crate) interval_s: i64,
 }
 
-/// What becomes of a station that boots.
+/// The result of a BootNotification.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum BootStatus {
     Accepted,
@@ -51,7 +52,7 @@ pub(crate) enum BootStatus {
 }
 
 impl<L: Ledger> StationRegistry<L> {
-    /// Answers BootNotification; `reported` is the serial number that the station says to have.
+    /// Answers BootNotification; `reported` is the serial number in the request.
     pub(crate) async fn boot(
         self: Arc<Self>,
         peer: Peer,
@@ -59,8 +60,8 @@ impl<L: Ledger> StationRegistry<L> {
     ) -> Result<Reply<Boot>, CallError> {
         let station = self.station(&peer)?;
         // B01.FR.11, B01.FR.12: under profile 3 the serial number is the certificate's CN, which
-        // admission has compared with the record. OCPP 1.6 has no such rule; what it would let pass
-        // is the same fraud.
+        // admission has compared with the configuration. OCPP 1.6 has no such rule, but a different
+        // serial number is the same fraud there.
         if peer.profile() == SecurityProfile::TlsWithClientCertificate
             && reported.is_some_and(|reported| reported != station.serial_number)
         {
@@ -75,7 +76,7 @@ impl<L: Ledger> StationRegistry<L> {
             }));
         }
         if has_expired_certificate(&peer) {
-            // A00.FR.429: nothing but the renewal before it has a valid certificate.
+            // A00.FR.429: only the renewal is permitted until the station has a valid certificate.
             self.fleet.handle_pending(&station.identity);
             let pending = Boot { status: BootStatus::Pending, interval_s: RENEWAL_INTERVAL_S };
             return Ok(Reply::new(pending).then(async move { self.send_due(&peer).await }));
@@ -90,10 +91,10 @@ impl<L: Ledger> StationRegistry<L> {
         Ok(Reply::new(accepted).then(async move { self.send_due(&peer).await }))
     }
 
-    /// Sends a station what is due to it: certificates that wait for it, and, where its own has
-    /// expired, the request to have it renewed (A02).
+    /// Sends a station the certificates that are due to it. If its own certificate has expired,
+    /// asks it to request a new one (A02).
     pub(crate) async fn send_due(&self, peer: &Peer) {
-        // A revocation during the handshake has not closed this connection (A00.FR.705).
+        // A revocation during the handshake did not close this connection (A00.FR.705).
         if self.is_revoked(peer).await {
             tracing::warn!(station = %peer.identity(), "its certificate is revoked; its connection is closed");
             peer.close(Close::PolicyViolation).await;
@@ -121,7 +122,7 @@ impl<L: Ledger> StationRegistry<L> {
         })
     }
 
-    /// Asks an OCSP responder what a station wants to know of a certificate (M06.FR.01).
+    /// Asks an OCSP responder about a certificate for a station (M06.FR.01).
     pub(crate) async fn ocsp_result(
         &self,
         peer: &Peer,
@@ -137,7 +138,7 @@ impl<L: Ledger> StationRegistry<L> {
         result
     }
 
-    /// Finds out whether a certificate is revoked (M07).
+    /// Finds out for a station whether a certificate is revoked (M07).
     pub(crate) async fn verdict(
         &self,
         peer: &Peer,
@@ -155,31 +156,31 @@ impl<L: Ledger> StationRegistry<L> {
         }
     }
 
-    /// The record of the station at the other end, which admission has found.
+    /// The configured station at the other end, which admission has found.
     pub(crate) fn station(&self, peer: &Peer) -> Result<Applicant, CallError> {
         let config = self.config.get();
         let record = config.station(peer.identity().as_str());
         let record = record.ok_or_else(|| CallError::security("the station is not known any more"))?;
-        // As the configuration spells it.
+        // In the spelling of the configuration.
         Ok(Applicant { identity: record.identity.clone(), serial_number: record.serial_number.clone() })
     }
 }
 
-/// A04.FR.03. A CSMS that keeps its stations' security events writes them there; here it is the
-/// log.
+/// A04.FR.03. A CSMS with its own log of security events writes the event to it; this service
+/// writes it to the program log.
 pub(crate) fn note_security_event(peer: &Peer, event: &str, info: Option<&str>) {
     tracing::warn!(station = %peer.identity(), event, info, "security event");
 }
 
-/// The present time, as messages carry it.
+/// The current time, in the type of messages.
 pub(crate) fn now() -> Timestamp {
     Timestamp::from(SystemTime::now()).to_milliseconds()
 }
 
-/// Between two heartbeats of a station, in seconds. The clock of a station needs one a day
-/// (G02.FR.07); ten minutes show an operator soon that one is gone.
+/// The interval of a station's heartbeats, in seconds. The clock of a station needs one a day
+/// (G02.FR.07). With ten minutes an operator soon sees that a station is not reachable.
 const HEARTBEAT_INTERVAL_S: i64 = 600;
 
-/// Before a station whose certificate is being renewed asks again, in seconds: a signature and a
-/// reconnect fit well.
+/// The time in seconds after which a station asks again while its certificate is being renewed. A
+/// signature and a reconnect take less.
 const RENEWAL_INTERVAL_S: i64 = 60;

@@ -1,4 +1,4 @@
-//! One thing after the other for each station.
+//! Runs the operations of one station one after another.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,7 +12,7 @@ pub(crate) struct Turns(Mutex<HashMap<StationIdentity, Arc<Mutex<()>>>>);
 impl Turns {
     /// The lock of a station.
     pub(crate) async fn of(&self, station: &StationIdentity) -> Arc<Mutex<()>> {
-        // Bounded by the stations that the configuration knows.
+        // The number of configured stations bounds the map.
         Arc::clone(self.0.lock().await.entry(station.clone()).or_default())
     }
 }

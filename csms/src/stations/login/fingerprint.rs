@@ -1,7 +1,7 @@
 //! Recognises passwords that were verified recently, without hashing.
 //!
-//! A station whose password is recognised neither waits for a worker nor needs a guess, so nobody
-//! else can delay it. A fingerprint is keyed with random bytes that never leave the process. It is
+//! A station whose password is recognised neither waits for a worker nor needs a guess, so no other
+//! peer can delay it. A fingerprint is keyed with random bytes that never leave the process. It is
 //! valid for one hash only, and is lost when the process ends.
 
 use std::{
@@ -34,7 +34,7 @@ impl Fingerprints {
         Self { key, known: HashMap::new() }
     }
 
-    /// A station's password was verified against this hash.
+    /// Notes that a station's password was verified against this hash.
     pub(crate) fn insert(
         &mut self,
         now: Instant,
@@ -46,7 +46,7 @@ impl Fingerprints {
             self.known.retain(|_, known| now.saturating_duration_since(known.since) < KNOWN_FOR);
             if self.known.len() >= MAX_KNOWN {
                 let mut since = self.known.values().map(|known| known.since).collect::<Vec<_>>();
-                // A part of them at once, so that not every login scans the map.
+                // Several entries are removed at once, so that not every login scans the map.
                 let (_, last, _) = since.select_nth_unstable(MAX_KNOWN / PART);
                 let last = *last;
                 self.known.retain(|_, known| known.since > last);
@@ -56,7 +56,7 @@ impl Fingerprints {
         self.known.insert(station.clone(), Known { hash: hash.to_owned(), fingerprint, since: now });
     }
 
-    /// The hash that this password was verified against not long ago. The comparison takes the same
+    /// The hash against which this password was verified recently. The comparison takes the same
     /// time wherever they differ.
     pub(crate) fn find(
         &self,
@@ -70,8 +70,8 @@ impl Fingerprints {
         is_it.then(|| known.hash.clone())
     }
 
-    /// HMAC-SHA-256 in its nested form over two texts, of which the first cannot contain the byte
-    /// that separates them.
+    /// HMAC-SHA-256 in its nested form over two texts. The first text cannot contain the byte that
+    /// separates them.
     fn fingerprint(&self, password: &Password, hash: &str) -> [u8; 32] {
         let [inner, outer] = [0x36_u8, 0x5c].map(|pad| {
             let mut block = Zeroizing::new([pad; 64]);
@@ -94,7 +94,7 @@ impl std::fmt::Debug for Fingerprints {
 /// station with the right password can evict another one.
 const MAX_KNOWN: usize = 32_768;
 
-/// One in this many of a full map is forgotten at once.
+/// A full map loses one entry in `PART` at once.
 const PART: usize = 8;
 
 /// How long a password is recognised before it is verified again.

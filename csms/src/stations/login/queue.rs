@@ -1,11 +1,11 @@
 //! Logins that wait for a worker to verify their password.
 //!
 //! A login costs a worker tens of milliseconds. After an outage more stations wait than can be
-//! verified before they give up. Three rules make such a herd converge. A login leaves the queue
-//! when its peer closes the connection, so a worker never verifies for an absent peer. If the
-//! oldest login has waited too long, the newest is next, because its peer has the most patience
-//! left. The queue is bounded, and a login that does not fit is refused. Each verified password is
-//! then one waiting station less.
+//! verified before they give up. Three rules make sure that all of these stations are verified
+//! after some time. A login leaves the queue when its peer closes the connection, so a worker never
+//! verifies for an absent peer. If the oldest login has waited too long, the newest is next,
+//! because its peer will wait the longest. The queue is bounded, and a login that does not fit is
+//! refused. Each verified password then reduces the number of waiting stations by one.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use std::{
 pub(crate) enum Standing {
     /// A new password that an operator sets.
     Operator,
-    /// The password was verified not long ago.
+    /// The password was verified recently.
     Known,
     /// No recent failure, and few logins of its network in progress.
     Clean,
@@ -66,7 +66,7 @@ pub(crate) struct Overload {
     pub(crate) served: u64,
     /// Logins that were refused because the queue was full.
     pub(crate) refused: u64,
-    /// Logins whose peer went away while they waited.
+    /// Logins whose peer closed the connection while they waited.
     pub(crate) gone: u64,
 }
 
@@ -178,7 +178,7 @@ impl<W> LoginQueue<W> {
         self.overloaded.then_some(self.counts)
     }
 
-    /// How many logins wait.
+    /// The number of waiting logins.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }

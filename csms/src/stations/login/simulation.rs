@@ -59,7 +59,7 @@ struct Outcome {
 const WORKERS: usize = 2;
 const SERVICE: Duration = Duration::from_millis(25);
 
-/// How long a simulation goes on.
+/// The virtual time at which a simulation ends.
 const END: Duration = Duration::from_secs(15 * 60);
 
 fn simulate(herd: Herd, mut order: Order) -> Outcome {
@@ -148,7 +148,8 @@ fn every_herd_converges_and_hardly_a_password_is_verified_in_vain() {
     ] {
         let outcome = simulate(herd(stations, patience, retry), Order::Ours(LoginQueue::new()));
         assert_eq!(outcome.booted, stations, "{stations} {patience} {retry}: {outcome:?}");
-        // In each round a full queue is served, or as many stations as have the patience.
+        // In each round a full queue is served, or as many stations as can be served before they
+        // give up.
         let a_round =
             (MAX_WAITING_LOGINS as f64).min(patience as f64 / SERVICE.as_secs_f64() * WORKERS as f64);
         let round_seconds = retry as f64 + a_round * SERVICE.as_secs_f64() / WORKERS as f64;
@@ -158,14 +159,14 @@ fn every_herd_converges_and_hardly_a_password_is_verified_in_vain() {
     }
 }
 
-/// The reason for the queue. In order of arrival and without departures, the workers verify for
+/// The reason for the queue: in order of arrival and without departures, the workers verify for
 /// stations that have left.
 #[test]
 fn first_come_first_served_does_not_converge() {
     let outcome = simulate(herd(5_000, 5, 5), Order::Fifo(VecDeque::new()));
     assert!(outcome.booted < 1_000, "{outcome:?}");
     assert!(outcome.in_vain > 10 * outcome.booted, "{outcome:?}");
-    // With patient stations it does converge.
+    // With patient stations it converges.
     let outcome = simulate(herd(2_000, 60, 30), Order::Fifo(VecDeque::new()));
     assert_eq!(outcome.booted, 2_000, "{outcome:?}");
 }

@@ -18,7 +18,7 @@ pub(crate) struct StoredHash {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnusableHash {
     /// Not an Argon2id hash with salt and output.
-    #[error("is no Argon2id hash; make it with `ocpp-csms hash-password`")]
+    #[error("is not an Argon2id hash; make it with `ocpp-csms hash-password`")]
     Format,
     /// One verification would exceed the bounds of a worker.
     #[error(
@@ -29,12 +29,13 @@ pub(crate) enum UnusableHash {
         name: &'static str,
         /// The value in the hash.
         demanded: u32,
-        /// The largest that is permitted.
+        /// The largest permitted value.
         bound: u32,
     },
 }
 
-/// What one hash may cost. Each worker keeps the memory of the largest hash that it has computed.
+/// The bounds of the cost of one hash. Each worker keeps the memory of the largest hash that it has
+/// computed.
 pub(crate) struct HashCost;
 
 impl HashCost {
@@ -74,7 +75,7 @@ impl StoredHash {
         Ok(Self { version, params, salt, output })
     }
 
-    /// How many blocks of memory a verification takes.
+    /// The number of memory blocks that a verification needs.
     pub(crate) fn blocks(&self) -> usize {
         self.params.block_count()
     }

@@ -1,7 +1,7 @@
-//! How often a password may be guessed.
+//! Limits how often a password may be guessed.
 //!
-//! Guesses are counted per pair of station and network, so nobody can lock a station out from
-//! elsewhere. Failures are also counted per network. They change the order of the waiting logins
+//! Guesses are counted per pair of station and network, so a peer in another network cannot lock a
+//! station out. Failures are also counted per network. They change the order of the waiting logins
 //! only: a network with many failures is not refused, because a whole fleet may be behind it, but
 //! its logins come after others.
 
@@ -16,7 +16,7 @@ use ocpp_transport::Network;
 
 use crate::stations::login::Standing;
 
-/// What is known about wrong guesses. The caller passes the time.
+/// The wrong guesses that are known. The caller passes the time.
 ///
 /// Order of calls: [`begin`](Self::begin), then one of [`handle_right`](Self::handle_right),
 /// [`handle_wrong`](Self::handle_wrong) and [`handle_unjudged`](Self::handle_unjudged).
@@ -25,7 +25,7 @@ pub(crate) struct Throttle {
     limits: GuessLimits,
     pairs: HashMap<Guess, Bucket>,
     networks: HashMap<Network, Bucket>,
-    /// How many guesses of a network are in progress. The queue of logins bounds the map.
+    /// The number of guesses in progress of each network. The queue of logins bounds the map.
     under_way: HashMap<Network, usize>,
 }
 
@@ -36,12 +36,13 @@ pub(crate) struct GuessLimits {
     pub(crate) per_station: u32,
     /// Wrong passwords from one address, before its logins come after those of others.
     pub(crate) per_address: u32,
-    /// Logins of one address in progress, above which they come after those of others.
+    /// Logins of one address in progress. Above this number they come after those of others.
     pub(crate) under_way: usize,
 }
 
 impl Default for GuessLimits {
-    /// A site may have some stations with wrong passwords. Above that, others go first.
+    /// A site may have some stations with wrong passwords. Above these numbers other logins go
+    /// first.
     fn default() -> Self {
         Self { per_station: 5, per_address: 30, under_way: 8 }
     }
@@ -60,9 +61,9 @@ impl GuessLimits {
 /// A network that guesses the password of a station.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Guess {
-    /// Where the guess comes from.
+    /// The network that the guess comes from.
     pub(crate) network: Network,
-    /// Whose password it is.
+    /// The station whose password is guessed.
     pub(crate) station: StationIdentity,
 }
 
@@ -72,7 +73,7 @@ struct Bucket {
     full_at: Instant,
 }
 
-/// The size of a bucket, and how long one guess takes to come back.
+/// The size of a bucket, and the time in which one guess is added to it.
 struct Size {
     guesses: u32,
     refill: Duration,
@@ -120,8 +121,8 @@ impl Throttle {
         if !crowded {
             put(&mut self.networks, now, &guess.network, bucket.less(now, &network, 1), MAX_NETWORKS);
         }
-        // A network with many failures may try one station after the other. There each station has
-        // a single guess.
+        // A network with many failures may try one station after another. Each station then has a
+        // single guess.
         let bucket = self.pairs.get(guess).copied().unwrap_or(Bucket { full_at: now });
         let bucket = match crowded {
             true => bucket.less(now, &pair, pair.guesses),
@@ -150,14 +151,14 @@ impl Throttle {
 }
 
 impl Bucket {
-    /// How long it takes until the bucket holds a guess; `None` if it does.
+    /// The time until the bucket holds a guess; `None` if it holds one now.
     fn wait(self, now: Instant, size: &Size) -> Option<Duration> {
         let missing = self.full_at.saturating_duration_since(now);
         let wait = missing.saturating_sub(size.refill * (size.guesses - 1));
         (wait > Duration::ZERO).then_some(wait)
     }
 
-    /// The bucket without these guesses; at most it is empty.
+    /// The bucket without these guesses; it cannot be less than empty.
     fn less(self, now: Instant, size: &Size, guesses: u32) -> Self {
         let full_at = self.full_at.max(now) + size.refill * guesses;
         Self { full_at: full_at.min(now + size.refill * size.guesses) }
@@ -177,7 +178,7 @@ fn put<K: Clone + Eq + Hash>(
         buckets.retain(|_, bucket| bucket.full_at > now);
         if buckets.len() >= bound {
             let mut full_at = buckets.values().map(|bucket| bucket.full_at).collect::<Vec<_>>();
-            // A part of them at once, so that not every failure scans the map.
+            // Several entries are removed at once, so that not every failure scans the map.
             let (_, last, _) = full_at.select_nth_unstable(bound / PART);
             let last = *last;
             buckets.retain(|_, bucket| bucket.full_at > last);
@@ -186,11 +187,11 @@ fn put<K: Clone + Eq + Hash>(
     buckets.insert(key.clone(), bucket);
 }
 
-/// One in this many entries of a full map is removed.
+/// A full map loses one entry in `PART` at once.
 const PART: usize = 8;
 
-/// Pairs that are remembered, about 200 bytes each. Each entry costs its maker a verified password,
-/// so a flood of them is slow.
+/// Pairs that are remembered, about 200 bytes each. Each entry costs a verified password, so a peer
+/// can add entries only slowly.
 const MAX_PAIRS: usize = 16_384;
 
 /// Networks that are remembered, about 100 bytes each.
@@ -248,7 +249,7 @@ mod tests {
         }
         assert_eq!(throttle.begin(start, &guess(1, "CS1")), Ok(Standing::Suspect));
         assert_eq!(throttle.begin(start, &guess(2, "CS1")), Ok(Standing::Clean));
-        // Where one station after the other is tried, each has a single guess.
+        // If one station after another is tried, each one has a single guess.
         assert_eq!(wrong(&mut throttle, start, &guess(1, "CS2")), Ok(Standing::Suspect));
         assert!(throttle.begin(start, &guess(1, "CS2")).is_err());
     }

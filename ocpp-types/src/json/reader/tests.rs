@@ -6,7 +6,7 @@ use serde_core::de::DeserializeOwned;
 use super::read;
 use crate::{Number, Value};
 
-/// Accepts what serde_json accepts, and understands the same.
+/// Checks that the reader accepts the same text as serde_json, with the same result.
 fn check<T: DeserializeOwned + PartialEq + core::fmt::Debug>(text: &str) {
     assert_eq!(read::<T>(text).ok(), serde_json::from_str::<T>(text).ok(), "{text}");
 }
@@ -137,7 +137,7 @@ fn depth() {
         let arrays = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         check::<Value>(&arrays);
         check::<Value>(&format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth)));
-        // Depth counts what is open, not what was.
+        // The depth counts open values only.
         check::<Value>(&format!("[{}[]]", "[],".repeat(depth)));
     }
 }

@@ -46,7 +46,7 @@ struct Pair(i64, String);
 #[derive(Serialize)]
 struct Nothing;
 
-/// Writes what serde_json writes.
+/// Checks that the writer writes the same text as serde_json.
 fn check<T: Serialize>(value: &T) {
     assert_eq!(write(value).unwrap(), serde_json::to_string(value).unwrap());
 }
@@ -77,7 +77,7 @@ fn everything_that_serde_has() {
 fn what_has_no_place_in_json() {
     let error = write(&BTreeMap::from([(1, 2)])).unwrap_err();
     assert_eq!(error.to_string(), "a member whose name is not a string");
-    // Numbers are written as they stand; other JSON is not.
+    // Raw numbers are written unchanged; other raw JSON is refused.
     let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_string()).unwrap();
     assert_eq!(write(&raw("1.50")).unwrap(), "1.50");
     assert!(write(&raw(r#""a""#)).is_err());

@@ -1,7 +1,7 @@
-//! Answers payloads without the standard library.
+//! Decodes and encodes payloads without the standard library.
 //!
-//! The panic handler proves that there is none: if anything in the tree linked it, there would be
-//! two.
+//! The panic handler proves that the standard library is absent: if a dependency linked it, there
+//! would be two handlers.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -13,7 +13,7 @@ use ocpp_types::{DispatchError, EncodeError};
 /// Why a payload was not answered.
 #[derive(Debug)]
 pub enum Problem {
-    /// It was not understood.
+    /// The payload was not accepted.
     Dispatch(DispatchError),
     /// The answer could not be written.
     Encode(EncodeError),

@@ -19,7 +19,7 @@ pub(crate) struct TokenArguments {
     pin: PinArguments,
 }
 
-/// Arguments for the source of a PIN, of which at most one is given.
+/// Arguments for the source of a PIN. At most one of them is given.
 macro_rules! pin_arguments {
     ($name:ident, required = $required:literal, $whose:literal, $file:literal, $env:literal, $source:literal) => {
         #[derive(Args)]

@@ -131,7 +131,7 @@ fn sub_profile(arguments: &SubCa) -> Result<SubAuthority> {
 }
 
 /// Generates a key and passes it to `keep`. If `keep` fails, the key is destroyed: its label would
-/// be taken at the next attempt, and nobody trusts the key yet.
+/// be taken at the next attempt, and no peer trusts the key yet.
 fn with_new_key(
     token: &Token,
     label: &str,

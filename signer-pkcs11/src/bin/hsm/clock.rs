@@ -9,8 +9,8 @@ use crate::output::utc;
 /// The time of the system's clock.
 ///
 /// # Errors
-/// If the clock was never set: what is signed by it would be valid at the wrong time, and cannot be
-/// taken back.
+/// If the clock was never set: a certificate or list that is signed now would be valid at the wrong
+/// time, and its signature cannot be undone.
 pub(crate) fn now() -> Result<SystemTime> {
     let now = SystemTime::now();
     if now < SystemTime::UNIX_EPOCH + NOT_BEFORE {

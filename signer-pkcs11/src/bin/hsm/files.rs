@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 /// Creates a new file and keeps it only if its content is written.
 ///
-/// The file is created first, because what is made for it cannot be made again.
+/// The file is created first, because its content cannot be made a second time.
 pub(crate) fn create<T>(
     path: &Path,
     make: impl FnOnce(&mut dyn FnMut(&str) -> Result<()>) -> Result<T>,
@@ -36,8 +36,8 @@ pub(crate) fn create<T>(
     made
 }
 
-/// Finds out whether a certificate or a list can be written, before a key is made or a signature is
-/// put on record for it.
+/// Checks that a certificate or a list can be written, before a key is generated or a signature is
+/// recorded for it.
 pub(crate) fn check_room(path: &Path) -> Result<()> {
     program::check_room(path, ROOM_BYTES)
         .with_context(|| format!("cannot write {}; nothing was made", path.display()))

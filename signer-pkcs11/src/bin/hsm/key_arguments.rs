@@ -63,7 +63,7 @@ pub(crate) fn key_uri(label: Option<&str>, id: Option<&KeyId>) -> Uri {
     id.into_iter().fold(uri, |uri, id| uri.with_id(id.0.clone()))
 }
 
-/// Whether a key of the token is meant.
+/// Whether the label and the id name this key.
 pub(crate) fn is_meant(label: Option<&str>, id: Option<&KeyId>, key: &signer_pkcs11::KeyInfo) -> bool {
     label.is_none_or(|label| label == key.label) && id.is_none_or(|id| id.0 == key.id)
 }

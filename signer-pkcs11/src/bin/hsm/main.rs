@@ -30,7 +30,7 @@ use crate::{
 fn main() -> ExitCode {
     program::outlive_full_files();
     let arguments: Arguments = program::arguments();
-    // The outcome of a command is its report; what the library logs is for those who ask.
+    // A command prints its report. The log of the library is printed only if RUST_LOG is set.
     if std::env::var_os("RUST_LOG").is_some_and(|filter| !filter.is_empty()) {
         program::start_log(program::LogFormat::Human);
     }

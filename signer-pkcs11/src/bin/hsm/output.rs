@@ -83,8 +83,8 @@ impl Report {
             .fact("not_after", utc(certificate.not_after))
     }
 
-    /// Reports the kind of a key and its protection. If the token does not tell the protection, the
-    /// command still succeeds.
+    /// Reports the kind of a key and its protection. If the token does not report the protection,
+    /// the command still succeeds.
     pub(crate) fn key(self, token: &Token, key: &Key) -> Self {
         let report = self
             .fact("algorithm", key.algorithm().to_string())
@@ -130,7 +130,7 @@ impl Report {
             // Output for a pipe stands alone on standard output.
             (Form::Text, Some((_, text))) => {
                 out.verbatim(text)?;
-                // If standard error is closed, nobody can read it.
+                // If standard error is closed, the text cannot be shown.
                 let _ = std::io::stderr().write_all(self.text().as_bytes());
             }
             (Form::Text, None) => out.verbatim(&self.text())?,

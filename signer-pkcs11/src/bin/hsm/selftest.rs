@@ -1,4 +1,4 @@
-//! `selftest`: whether a token does what is asked of it.
+//! `selftest`: checks that a token generates keys, signs with them and destroys them.
 
 use std::{path::PathBuf, time::Instant};
 
@@ -55,7 +55,7 @@ pub(crate) fn run(module: Option<PathBuf>, arguments: &Selftest) -> Result<Repor
     Ok(if has_failed { report.failed() } else { report })
 }
 
-/// Signs with a key. `None`: somebody else has destroyed it meanwhile.
+/// Signs with a key. `None`: the key has been destroyed meanwhile.
 fn test(token: &Token, info: &KeyInfo) -> Result<Option<u128>, KeyError> {
     let begin = Instant::now();
     let proven = token.find_key(&info.uri).and_then(|key| key.prove());
@@ -68,11 +68,11 @@ fn test(token: &Token, info: &KeyInfo) -> Result<Option<u128>, KeyError> {
     }
 }
 
-/// Generates a key, which signs as a part of that, and destroys it.
+/// Generates a key, which includes a test signature, and destroys it.
 fn generate(token: &Token, algorithm: Option<KeyAlgorithm>) -> Result<KeyAlgorithm> {
     let of_kind = |algorithm| -> Result<KeyAlgorithm, KeyError> {
         let name = KeyName::random(LABEL)?;
-        // Two tests at once must not take one another's label.
+        // Two concurrent tests must not use the same label.
         let name = KeyName::new(format!("{LABEL} {}", hex::encode(&name.id()[..4])), name.id())?;
         let key = token.generate_key(&name, algorithm)?;
         token.destroy_key(key.uri())?;
@@ -102,5 +102,5 @@ fn describe(key: &KeyInfo, verdict: &Result<Option<u128>, KeyError>) -> Vec<Fact
     ]
 }
 
-/// Says what the key is for, if a crash leaves it behind.
+/// Shows the purpose of the key if a crash leaves it in the token.
 const LABEL: &str = "hsm selftest";

@@ -162,7 +162,7 @@ impl CertificateAuthority {
         Ok(self)
     }
 
-    /// Sets a vendor's own policy, which is asked in addition to the rules of the settings.
+    /// Sets a vendor's own policy, which applies in addition to the rules of the settings.
     #[must_use]
     pub fn with_policy(mut self, policy: Arc<dyn IssuancePolicy>) -> Self {
         self.policy = policy;
@@ -255,7 +255,8 @@ impl CertificateAuthority {
     /// [`IssueError`]
     ///
     /// # Cancel safety
-    /// A dropped future may have signed a certificate that nobody receives. The record contains it.
+    /// A dropped future may have signed a certificate that no caller receives. The record contains
+    /// it.
     pub async fn issue(&self, pending: PendingCertificate) -> Result<Issued, IssueError> {
         let mut cell = self.answer_cell(pending.request_hash());
         // A certificate that was issued while the clock was ahead is useless now.

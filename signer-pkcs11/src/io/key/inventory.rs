@@ -24,7 +24,7 @@ use crate::{
 pub struct KeyInfo {
     /// The URI of the key.
     pub uri: Uri,
-    /// CKA_LABEL. What is not UTF-8 in it is replaced.
+    /// CKA_LABEL. Bytes that are not UTF-8 are replaced.
     pub label: String,
     /// CKA_ID.
     pub id: Vec<u8>,
@@ -51,15 +51,15 @@ pub struct KeyInfo {
     pub spki_der: Option<Vec<u8>>,
 }
 
-/// A key as found in the token, before its public half is checked. That takes its time for RSA, and
-/// a call of the token has a deadline.
+/// A key as found in the token. Its public half is checked later: the check of an RSA key takes
+/// long, and a call of the token has a deadline.
 pub(crate) struct Found {
     info: KeyInfo,
     name: KeyName,
     public_half: Option<PublicHalf>,
 }
 
-/// The public half of a key as it stands in the token.
+/// The public half of a key as the token stores it.
 enum PublicHalf {
     /// CKA_EC_POINT.
     Point { algorithm: KeyAlgorithm, value: Vec<u8> },
@@ -86,8 +86,8 @@ pub(crate) fn key_uri(token: &Uri, label: &str, id: &[u8]) -> Uri {
     if id.is_empty() { uri } else { uri.with_id(id) }
 }
 
-/// The private keys that match the label and id of the URI, as far as it has them. A key that
-/// somebody else destroys meanwhile is left out.
+/// The private keys that match the label and the id of the URI, if it has them. A key that is
+/// destroyed meanwhile is omitted.
 pub(crate) fn find(session: &Session, token: &Uri, wanted: &Uri) -> cryptoki::error::Result<Vec<Found>> {
     let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY)];
     template.extend(wanted.object().map(|label| Attribute::Label(label.into())));
@@ -136,8 +136,9 @@ pub(crate) fn objects(
     Ok(named)
 }
 
-/// Whether somebody else has destroyed an object. Tokens report different faults for that, so the
-/// objects are listed again. After a logout, which hides them, nothing counts as destroyed.
+/// Whether an object has been destroyed meanwhile. Tokens report different faults for that, so the
+/// objects are listed again. A logout hides private objects, so after a logout no object counts as
+/// destroyed.
 pub(crate) fn is_gone(
     session: &Session,
     login: SessionState,
@@ -149,8 +150,8 @@ pub(crate) fn is_gone(
     is_same_login && left.is_ok_and(|left| !left.contains(&handle))
 }
 
-/// The name among attributes. A label that is not UTF-8 cannot stand in a URI, so it counts as
-/// none.
+/// The name among attributes. A label that is not UTF-8 cannot be part of a URI, so it counts as
+/// absent.
 fn name_in(attributes: &[Attribute]) -> KeyName {
     let (mut label, mut id) = (String::new(), Vec::new());
     for attribute in attributes {
@@ -276,8 +277,8 @@ fn public_object(session: &Session, name: &KeyName) -> cryptoki::error::Result<O
     }
 }
 
-/// The key of the certificates that have the id of a private key, or its label where it has no id.
-/// `None` if there is none, or if they are of different keys.
+/// The key of the certificates that have the id of a private key, or its label if it has no id.
+/// `None` if there is no such certificate, or if they contain different keys.
 fn key_of_certificate(session: &Session, name: &KeyName) -> cryptoki::error::Result<Option<Vec<u8>>> {
     let named = match (name.id(), name.label()) {
         ([], "") => return Ok(None),

@@ -283,7 +283,7 @@ fn generate(
     let pair =
         session.generate_key_pair(&template::mechanism(algorithm), &template.public, &template.private)?;
     if !caller.hold() {
-        // The caller was told that there is no key, so it does not get the outcome of the
+        // The caller has already received an error, so it does not get the outcome of the
         // destruction either.
         for object in [pair.1, pair.0] {
             if let Err(error) = session.destroy_object(object) {
@@ -295,8 +295,8 @@ fn generate(
     Ok(())
 }
 
-/// Destroys both halves, and returns how many objects there were. An object that somebody else has
-/// destroyed meanwhile counts as destroyed.
+/// Destroys both halves, and returns how many objects there were. An object that has been destroyed
+/// meanwhile counts as destroyed.
 fn destroy(session: &Session, name: &KeyName) -> cryptoki::error::Result<usize> {
     let login = session.get_session_info()?.session_state();
     let mut removed = 0;

@@ -41,7 +41,7 @@ use crate::{
 pub struct Key {
     inner: Arc<Inner>,
     padding: RsaPadding,
-    /// The same key in other tokens, in the order in which they are asked.
+    /// The same key in other tokens, in the order in which they are tried.
     spares: Arc<Vec<Key>>,
 }
 
@@ -92,7 +92,7 @@ impl Key {
     }
 
     /// Adds the same key in another token. If the key does not sign in its own token, the spares
-    /// are asked in the order in which they were added. Each token has its own circuit breaker.
+    /// are tried in the order in which they were added. Each token has its own circuit breaker.
     ///
     /// The vendor's tools copy a key into a second token. This crate never does.
     ///

@@ -50,8 +50,8 @@ impl KeyName {
         &self.id
     }
 
-    /// A name that was read from a token. It may be anything. An empty part stands for one that the
-    /// key does not have.
+    /// A name that was read from a token. It is not checked. An empty label or id means that the
+    /// key has none.
     pub(crate) fn read(label: String, id: Vec<u8>) -> Self {
         Self { label, id }
     }

@@ -1,5 +1,5 @@
-//! Tests idle sessions periodically, so that a fault is found and healed before somebody needs the
-//! token.
+//! Tests idle sessions periodically, so that a fault is found and healed before a signature is
+//! needed.
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError, Weak},

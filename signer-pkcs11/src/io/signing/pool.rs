@@ -207,8 +207,8 @@ impl Pool {
                 let mut idle_since = Instant::now();
                 while let Some(next) = queue.pop(&mut wakes) {
                     let begun = match &next {
-                        // The call gets the time that its caller waits, even if this thread woke up
-                        // late. So a thread that hangs is seen to hang when its caller gives up.
+                        // The running time counts from the request, even if this thread woke up
+                        // late. So a thread that hangs is detected when its caller gives up.
                         Next::Job(job) => job.asked.max(idle_since),
                         Next::IdleTask => Instant::now(),
                     };

@@ -59,7 +59,7 @@ enum Task<'a> {
 enum Attempt {
     Module(cryptoki::error::Error),
     Token(TokenError),
-    /// The session died in an earlier epoch of the module, or somebody logged the process out,
+    /// The session died in an earlier epoch of the module, or other code logged the process out,
     /// which hides private keys.
     SessionGone,
     /// The token has other private keys, but not this one.
@@ -119,9 +119,9 @@ impl Worker {
         if std::mem::take(&mut self.has_signed) {
             return;
         }
-        // A person is asked for a PIN at the device only if somebody wants a signature: a person
-        // who refuses it is not asked again at each test. Checked before the breaker, which lets
-        // one attempt through and waits for its outcome.
+        // A person is asked for a PIN at the device only if a signature was requested. Otherwise a
+        // person who refuses it would be asked again at each test. Checked before the breaker,
+        // which lets one attempt through and waits for its outcome.
         let asks_a_person = self.access.asks_a_person();
         if asks_a_person && !self.is_logged_in() {
             return;

@@ -165,9 +165,10 @@ pub(crate) fn find_again(module: &Module, uri: &Uri) -> Result<(u64, Found), Tok
     })
 }
 
-/// Tries a few times where the module does not see the token as it is: while another process logs
-/// in to a token of SoftHSM, which writes into its files, this process may miss the token, its
-/// flags or the login. The module is initialized again meanwhile, if this process has no sessions.
+/// Tries a few times, because the module may not see the current state of the token: while another
+/// process logs in to a token of SoftHSM, which writes into its files, this process may miss the
+/// token, its flags or the login. The module is initialized again between the attempts, if this
+/// process has no sessions.
 ///
 /// The caller must hold no permit.
 pub(crate) fn try_again<T>(
@@ -179,8 +180,8 @@ pub(crate) fn try_again<T>(
     loop {
         let epoch = module.restart_lock().enter().map_err(|Hung| TokenError::Hung)?.epoch;
         match (attempt(), waits.next()) {
-            // A PIN that was not accepted is sent once more at most: nobody knows whether a token
-            // that reports another fault counts it as wrong.
+            // A PIN that was not accepted is sent at most once more: a token that reports another
+            // fault may count it as wrong.
             (Err(error), Some(wait)) if error.is_module_fault() && (may_log_in || !error.is_of_login()) => {
                 may_log_in = may_log_in && !error.is_of_login();
                 tracing::debug!(error = %causes(&error), "the module is asked again");
@@ -205,12 +206,12 @@ pub(crate) fn find(module: &Module, uri: &Uri) -> Result<Found, TokenError> {
                 let (info, described) = (info.clone(), listed.described.clone());
                 Ok(Found { slot: listed.slot, info, described, library })
             }
-            // What fits could be read.
+            // Not reachable: a token that fits the URI has been read.
             None => Err(TokenError::Hung),
         },
         (None, _) => {
             let slots: Vec<_> = listed.into_iter().map(|listed| listed.described).collect();
-            // Shown where no token is; it reads files and asks a daemon.
+            // Given only if no token is shown: it reads files and connects to a daemon.
             let is_shown = slots.iter().all(|slot| slot.initialized().is_none());
             let hint = if is_shown { hints::why_missing(module.path()) } else { String::new() };
             Err(TokenError::TokenNotFound { wanted, slots, hint })
@@ -223,7 +224,7 @@ pub(crate) fn find(module: &Module, uri: &Uri) -> Result<Found, TokenError> {
     }
 }
 
-/// Waits before the module looks again. A token that is written to is read again within
+/// The waits between attempts. A token that is being written to can be read again within
 /// milliseconds, on a slow disk within tenths of a second.
 const WAITS: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(150), Duration::from_millis(400)];

@@ -36,8 +36,8 @@ impl Control {
         Self { seat: Mutex::new(Seat::Free(Some(session))), freed: Condvar::new() }
     }
 
-    /// Runs a closure in the session. Uses a new session if it was lost or logged out by somebody
-    /// else, and restarts the module if that is necessary.
+    /// Runs a closure in the session. Uses a new session if it was lost or logged out by other
+    /// code, and restarts the module if that is necessary.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         access: &Arc<Access>,

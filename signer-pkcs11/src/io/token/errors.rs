@@ -168,13 +168,13 @@ pub enum TokenError {
         "invalid label {label:?} of {} bytes: a token's label has 1 to 32 bytes, no blank at either end and no control characters", label.len()
     )]
     Label {
-        /// The given path.
+        /// The given label.
         label: String,
     },
     /// A token with this label exists.
     #[error("token \"{label}\" exists already: choose another label, or use that token")]
     TokenExists {
-        /// The given path.
+        /// The given label.
         label: String,
     },
     /// Every slot contains an initialized token.
@@ -301,7 +301,7 @@ fn list(f: &mut fmt::Formatter<'_>, mut items: impl ExactSizeIterator<Item = Str
     }
 }
 
-/// The hint where the module shows no token at all, as the next part of a sentence. Where it shows
+/// The hint if the module shows no token at all, as the next part of a sentence. If it shows
 /// others, the URI is more likely to be wrong.
 struct Hint<'a>(&'a [TokenSlot], &'a str);
 

@@ -1,8 +1,8 @@
 //! Why a module cannot be initialized, or does not show a token that exists.
 //!
 //! Modules report neither files that this user may not read nor a daemon that is down: SoftHSM
-//! leaves out the token, others return a general error. So what the best known modules need is
-//! looked at here.
+//! omits the token, others return a general error. So the requirements of the best known modules
+//! are checked here.
 
 use std::{
     env,
@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What to look at, for the module in this file.
+/// Checks the requirements of the module in this file.
 pub(crate) fn why_missing(module: &Path) -> String {
     let name = module.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let found = match () {

@@ -82,11 +82,11 @@ fn init(module: &Arc<Module>, label: &str, so_pin: &Pin, pin: &Pin) -> Result<Ur
         _ => half_made(error),
     })?;
     let set = session.init_pin(&AuthPin::from(pin.expose().to_owned()));
-    // Whether or not it was set: nobody else shall act as the security officer.
+    // Whether or not the PIN was set: no other code may act as the security officer.
     let _ = session.logout();
     set.map_err(half_made)?;
-    // SoftHSM adds the next free slot when slots are listed, so they are listed here while nobody
-    // else does.
+    // SoftHSM adds the next free slot when slots are listed, so they are listed here while no other
+    // thread lists them.
     module.tokens()?;
     // A token without a serial number cannot be named by it.
     let info = module.token_info(slot).map_err(failed)?;

@@ -155,7 +155,7 @@ impl Token {
     }
 
     /// Runs a closure in the control session. Uses a new session if it was lost or logged out by
-    /// somebody else, and restarts the module if that is necessary.
+    /// other code, and restarts the module if that is necessary.
     pub(crate) fn with_session<T: Send + 'static>(
         &self,
         mut run: impl FnMut(&Session) -> cryptoki::error::Result<T> + Send + 'static,
@@ -188,7 +188,7 @@ impl fmt::Debug for Token {
 impl Inner {
     fn close(&self) {
         drop(self.keep_alive.lock().unwrap_or_else(PoisonError::into_inner).take());
-        // Also where nobody waits for a signature: a process that ends while a thread is in the
+        // Also if no caller waits for a signature: a process that ends while a thread is in the
         // module may crash.
         let patience = self.sign_timeout.max(LEAST_CLOSE_PATIENCE);
         let answers = self.pool.close(patience);
@@ -207,7 +207,7 @@ impl Drop for Inner {
     }
 }
 
-/// How long calls of the module may go on while a token is closed, where
+/// How long calls of the module may go on while a token is closed, if
 /// [`TokenOptions::sign_timeout`] is shorter.
 const LEAST_CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 

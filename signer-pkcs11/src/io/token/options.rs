@@ -28,8 +28,8 @@ pub struct TokenOptions {
     pub generate_timeout: Duration,
     /// How often each idle signing thread tests its session. The test is a signature over a fixed
     /// text, or a look at the session if the token has not signed yet. A fault is found and healed
-    /// before somebody needs the token, and devices that close idle sessions keep them open.
-    /// `None`: never. Default 1 min.
+    /// before a signature is needed, and devices that close idle sessions keep them open. `None`:
+    /// never. Default 1 min.
     pub keep_alive: Option<Duration>,
 }
 

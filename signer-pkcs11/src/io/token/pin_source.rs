@@ -44,7 +44,7 @@ pub fn read_pin(source: &PinSource) -> Result<Pin, TokenError> {
     }
 }
 
-/// Whether the PIN is in a file that the group or everybody may read.
+/// Whether the PIN is in a file that the group or all users may read.
 ///
 /// Such a file is still used: secrets that orchestrators mount are often readable by the group,
 /// inside a container without other users.

@@ -1,4 +1,4 @@
-//! The slots of a module, for people who look for a token.
+//! The slots of a module, for a person who looks for a token.
 
 use std::path::Path;
 

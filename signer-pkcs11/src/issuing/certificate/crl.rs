@@ -90,8 +90,8 @@ impl UnsignedCrl {
             return Err(IssueError::NoCrlSign);
         }
         let this_update = issuer.begin(present, backdate);
-        // A list is signed whatever the clock has done, because a certificate may have been
-        // revoked: it is valid beyond the later time.
+        // A list is signed even if the clock was moved, because a certificate may have been
+        // revoked. It is valid beyond the later time.
         let next_update = present.latest.checked_add(lifetime).ok_or(IssueError::IssuerNotValid)?;
         let encode = |source: der::Error| IssueError::Encode(source.into());
         let list = plan(issuer, revoked, number, url, this_update, next_update).map_err(encode)?;

@@ -165,7 +165,7 @@ impl Plan {
         Ok(extensions)
     }
 
-    /// Parses the bytes to be signed as a stranger would, and compares them with the plan.
+    /// Parses the bytes to be signed as a recipient would, and compares them with the plan.
     ///
     /// # Errors
     /// [`Lint`] with the first difference. Nothing is signed then.

@@ -179,7 +179,8 @@ mod tests {
         let signature = key.sign_blocking(unsigned.to_be_signed()).unwrap();
         let certificate = unsigned.assemble(&signature).unwrap();
         assert_eq!(certificate.serial.to_string(), format!("7f{}", "ff".repeat(SERIAL_BYTES - 1)));
-        // Where the randomness is all zeros, the serial number is positive still, and as long.
+        // If all random bytes are zero, the serial number is still positive and has the same
+        // length.
         let zeros = leaf(&issuer(&key), [0; SERIAL_BYTES]);
         let signature = key.sign_blocking(zeros.to_be_signed()).unwrap();
         assert_eq!(

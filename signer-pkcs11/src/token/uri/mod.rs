@@ -18,7 +18,7 @@ use crate::token::uri::{error::UriError, pin_source::PinSource};
 ///
 /// An absent attribute matches everything. An unknown attribute is refused: a misspelled one would
 /// match every token. Vendor-specific attributes of the query (`x-…`) are ignored (RFC 7512 §2.4)
-/// and dropped: nobody knows whether one is a secret, and URIs are logged and stored.
+/// and dropped: one may be a secret, and URIs are logged and stored.
 ///
 /// ```
 /// use signer_pkcs11::Uri;
@@ -275,7 +275,7 @@ impl Uri {
             "pin-source" => set(&mut self.pin_source, name, PinSource::parse(&text(name, value)?)?),
             "module-path" => set(&mut self.module_path, name, PathBuf::from(text(name, value)?)),
             "module-name" => Err(UriError::ModuleName),
-            // Whatever it holds is never repeated.
+            // The value is never repeated.
             _ if name.starts_with("x-") => bytes(name, value).map(drop),
             _ => Err(UriError::UnknownQuery(name.to_owned())),
         }
@@ -296,8 +296,7 @@ impl FromStr for Uri {
         }
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut uri = Self::default();
-        // Any part may be a PIN that somebody put into the wrong place, so an error tells its
-        // number only.
+        // Any part may be a misplaced PIN, so an error reports only the number of the part.
         let pair = |part: &'_ str, kind, number| {
             let (name, value) = part.split_once('=').ok_or(UriError::Attribute { kind, number })?;
             let known_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
@@ -419,12 +418,12 @@ fn version(value: &str) -> Option<(u8, Option<u8>)> {
     }
 }
 
-/// Whether an attribute is called as if it held a PIN: `pin-value` of RFC 7512, and what people
-/// write instead (`pin=`, `user-pin=`). At any place: after a wrong separator it would become part
-/// of another value, and be written again.
+/// Whether the name of an attribute suggests a PIN: `pin-value` of RFC 7512, or a common mistake
+/// (`pin=`, `user-pin=`). The whole text is searched: after a wrong separator the PIN would become
+/// part of another value, and would be written with it.
 fn may_hold_pin(text: &str) -> bool {
     let names = text.split('=').map(|before| before.rsplit([';', '?', '&']).next().unwrap_or(before));
-    // What follows the last equals sign is a value.
+    // The text after the last equals sign is a value.
     let count = text.matches('=').count();
     names.take(count).any(|name| {
         let name = name.to_ascii_lowercase().replace('_', "-");
@@ -541,7 +540,7 @@ mod tests {
             check(&format!("pkcs11:token=a?{name}=b"), Err(UriError::UnknownQuery(name.into())));
         }
         check("pkcs11:token=a?module-name=softhsm2", Err(UriError::ModuleName));
-        // What nobody knows may be a secret.
+        // An unknown attribute may be a secret.
         let uri = "pkcs11:token=a?x-secret=4711&module-path=/a.so".parse::<Uri>().unwrap();
         assert_eq!(uri.to_string(), "pkcs11:token=a?module-path=/a.so");
         assert!(!format!("{uri:?}").contains("4711"));

@@ -9,7 +9,7 @@ use station::{
     io::{ControlError, Conversation},
 };
 
-/// What the agent replies to a question that it answers at once.
+/// Sends a question that the agent answers at once, and returns the reply.
 pub(crate) async fn ask<T: DeserializeOwned>(
     config: &Config,
     request: &ControlRequest,
@@ -17,8 +17,7 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     ask_for_rows(config, request, |_, _| {}).await
 }
 
-/// As [`ask`], where rows come before the reply: each is given to `add`, with the reply, when that
-/// is there.
+/// Like [`ask`], for a reply that begins with rows. Adds each row to the reply with `add`.
 pub(crate) async fn ask_for_rows<T: DeserializeOwned>(
     config: &Config,
     request: &ControlRequest,
@@ -54,13 +53,13 @@ pub(crate) enum AskError {
 }
 
 impl AskError {
-    /// Whether no agent runs.
+    /// Whether no agent is running.
     pub(crate) fn is_not_running(&self) -> bool {
         matches!(self, Self::Control(ControlError::NotRunning { .. } | ControlError::PathTooLong { .. }))
     }
 }
 
-/// Fails where an agent runs already, and says which.
+/// Fails if an agent is already running; the error names it.
 pub(crate) async fn refuse_a_second(config: &Config) -> Result<()> {
     match ask::<Status>(config, &ControlRequest::Status).await {
         Ok(status) => bail!(
@@ -71,14 +70,14 @@ pub(crate) async fn refuse_a_second(config: &Config) -> Result<()> {
             status.pid,
         ),
         Err(AskError::Control(ControlError::NotPermitted { path, .. })) => bail!(
-            "another ocpp-station runs for this station, of another user: socket {}; stop that one first",
+            "another user runs ocpp-station for this station: socket {}; stop that process first",
             path.display()
         ),
         Err(_) => Ok(()),
     }
 }
 
-/// A runtime for a command that only asks.
+/// A runtime for a command that only asks the agent.
 pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

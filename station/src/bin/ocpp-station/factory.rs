@@ -1,5 +1,5 @@
-//! `provision` and `hash-data`: what a factory, an installer or a test bench does with certificate
-//! files.
+//! `provision` and `hash-data`: work with certificate files in a factory, on site or at a test
+//! bench.
 
 use std::{
     path::{Path, PathBuf},
@@ -23,9 +23,9 @@ pub(crate) struct Provision {
 
 #[derive(clap::Args)]
 pub(crate) struct HashData {
-    /// The certificate, PEM; the first one where the file holds a chain
+    /// The certificate, PEM; if the file holds a chain, its first certificate
     certificate: PathBuf,
-    /// The certificate of its issuer; left out for a root
+    /// The certificate of its issuer; not needed for a root
     #[arg(long)]
     issuer: Option<PathBuf>,
     /// SHA256, SHA384 or SHA512
@@ -76,5 +76,5 @@ fn first_certificate(path: &Path) -> Result<Certificate> {
     chain.into_iter().next().with_context(|| format!("{} holds no certificate", path.display()))
 }
 
-/// Certificates that are read of one file.
+/// The most certificates that are read from one file.
 const MAX_CHAIN: usize = 16;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(crate) const EXAMPLES: &str = "\
-The running agent is asked; where none runs, the store is read.
+Asks the running agent. If no agent is running, reads the store.
 
 Examples:
   ocpp-station inventory
@@ -35,8 +35,8 @@ pub(crate) fn run(config: &Config, json: bool) -> Result<()> {
     Ok(out.finish()?)
 }
 
-/// Of the running agent, or of the store itself. An agent that is just starting has the store, and
-/// does not listen yet.
+/// Reads the inventory from the running agent, or else from the store itself. An agent that is just
+/// starting has the store open, but does not listen yet.
 async fn read(config: &Config) -> Result<Inventory> {
     let deadline = Instant::now() + START;
     loop {
@@ -129,7 +129,7 @@ fn pending_row(pending: &PendingEntry) -> Vec<String> {
     vec![pending.certificate_type.clone(), name, sends, pending.key_uri.clone()]
 }
 
-/// How long an agent takes to start that waits for its token.
+/// How long an agent that waits for its token takes to start.
 const START: Duration = Duration::from_secs(5);
 
 const PAUSE: Duration = Duration::from_millis(50);

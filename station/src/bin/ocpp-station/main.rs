@@ -26,7 +26,7 @@ struct Arguments {
     /// The configuration file
     #[arg(long, short, global = true, default_value = "station.toml")]
     config: PathBuf,
-    /// How to write the log, to standard error; RUST_LOG chooses what
+    /// The format of the log on standard error; RUST_LOG selects what is logged
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human)]
     log: LogFormat,
     /// Print JSON instead of text
@@ -46,10 +46,10 @@ enum Command {
     /// Show what is installed, the station's own certificates and the requests that wait
     #[command(after_help = inventory::EXAMPLES)]
     Inventory,
-    /// Have the running agent ask the CSMS for a new certificate
+    /// Make the running agent ask the CSMS for a new certificate
     #[command(after_help = renew::EXAMPLES)]
     Renew(renew::Renew),
-    /// Show where the running agent is connected, with what, and what it will do next
+    /// Show the connection of the running agent and what it will do next
     #[command(after_help = "Example:\n  ocpp-station status --json | jq .link.up.security_profile")]
     Status,
     /// Show the security log (A04), oldest first; may be run beside the agent
@@ -95,7 +95,7 @@ fn read_config(path: &Path) -> Result<Config> {
     Ok(config.relative_to(folder.parent().unwrap_or(&folder)))
 }
 
-/// A damaged store makes its database panic, which becomes an error that says so.
+/// A damaged store makes its database panic. The panic becomes an error that reports the damage.
 fn keep_quiet_about_damage() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -114,5 +114,5 @@ Examples:
   ocpp-station renew --wait                       a new certificate for the connection, now
   ocpp-station events                             what has happened?
 
-Exit codes: 0 done, 1 failed, 2 wrong usage. Each command but run and hash-data works beside the running agent; provision
-needs it to be stopped.";
+Exit codes: 0 done, 1 failed, 2 wrong usage. inventory, renew, status and events work while the agent is
+running; provision needs it to be stopped.";

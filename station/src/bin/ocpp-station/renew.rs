@@ -1,4 +1,4 @@
-//! `renew`: has the agent ask for a new certificate, and follows what comes of it.
+//! `renew`: makes the agent ask for a new certificate, and follows the request.
 
 use anyhow::{Result, bail};
 use ocpp_types::Timestamp;
@@ -12,23 +12,23 @@ use station::{
 use crate::{agent::runtime, text::minute};
 
 pub(crate) const EXAMPLES: &str = "\
-The agent makes a new key in the token and sends SignCertificate. Without --wait the command ends when that is written down,
-so that it happens also after a power cut; `ocpp-station inventory` shows the request and, later, the certificate.
+The agent generates a new key in the token and sends SignCertificate. Without --wait the command ends when this is recorded,
+so that it also happens after a power cut; `ocpp-station inventory` shows the request and, later, the certificate.
 
 Examples:
   ocpp-station renew                              the certificate for the connection to the CSMS
-  ocpp-station renew --wait                       and tell what happens, until it has come or none will
-  ocpp-station renew --use v2g --secc-id SECC-1   that of one SECC; without --secc-id those of all";
+  ocpp-station renew --wait                       and print each step until the request has ended
+  ocpp-station renew --use v2g --secc-id SECC-1   the certificate of one SECC; without --secc-id, of every SECC";
 
 #[derive(clap::Args)]
 pub(crate) struct Renew {
     /// What the certificate is for
     #[arg(long = "use", value_enum, default_value_t = Use::Station)]
     use_: Use,
-    /// For vehicles: of which SECC, by its SeccId; left out: of each
+    /// For vehicles: the SeccId of the SECC; if absent, every SECC
     #[arg(long)]
     secc_id: Option<String>,
-    /// Follow the request until the certificate has come, or none will before somebody asks again
+    /// Follow the request until it has ended, with or without a certificate
     #[arg(long)]
     wait: bool,
 }
@@ -46,7 +46,7 @@ enum Use {
 }
 
 impl Renew {
-    /// What contradicts itself on the command line.
+    /// Checks that the arguments do not contradict each other.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         match (&self.secc_id, self.use_) {
             (Some(_), Use::Station | Use::Combined) => Err(
@@ -82,7 +82,7 @@ impl Renew {
                     ControlReply::Failed(reason) => bail!("{reason}"),
                     _ => bail!("the agent replied in a way that this version does not know"),
                 }
-                // What comes next may take days.
+                // The next step may take days.
                 out.flush()?;
                 reply = conversation.awaited_reply().await?;
             };
@@ -95,7 +95,7 @@ impl Renew {
     }
 }
 
-/// What follows a command that only begins.
+/// Prints what the user can do after a command that only begins a renewal.
 fn next_steps(out: &mut Output, report: &RenewalReport, until: Until) -> Result<(), OutputError> {
     if until == Until::Ended {
         return Ok(());
@@ -109,7 +109,7 @@ fn next_steps(out: &mut Output, report: &RenewalReport, until: Until) -> Result<
     out.line("Next: ocpp-station inventory shows the request that waits, then the certificate.")
 }
 
-/// Fails where a certificate was waited for and did not come.
+/// Fails if the command waited for a certificate that did not arrive.
 fn conclude(report: &RenewalReport, until: Until) -> Result<()> {
     if until == Until::Begun {
         return Ok(());
@@ -135,12 +135,12 @@ fn description(RenewalStep { subject, step }: &RenewalStep) -> String {
         Step::Accepted { again: at } => format!("the CSMS will send a certificate{}", again(at)),
         Step::NotAnswered => "the CSMS did not answer; the request is sent again".to_owned(),
         Step::Ended(Outcome::Certificate) => "the certificate has come and is stored".to_owned(),
-        Step::Ended(Outcome::Rejected) => "the CSMS rejected the request; its log says why".to_owned(),
+        Step::Ended(Outcome::Rejected) => "the CSMS rejected the request; see its log".to_owned(),
         Step::Ended(Outcome::NotAskable) => {
-            "the version of the connection has no request for such a certificate; the agent's log says more".to_owned()
+            "the version of the connection has no request for such a certificate; see the agent's log".to_owned()
         }
         Step::Ended(Outcome::Invalid) => {
-            "the certificate that came is invalid; `ocpp-station events` says why".to_owned()
+            "the certificate that came is invalid; see `ocpp-station events`".to_owned()
         }
         Step::Ended(Outcome::Exhausted) => {
             "the request was sent as often as CertSigningRepeatTimes allows; a late certificate is still taken".to_owned()
@@ -148,9 +148,9 @@ fn description(RenewalStep { subject, step }: &RenewalStep) -> String {
         Step::Ended(Outcome::NoSuchKey) => {
             "the token has no keys of an allowed kind; see certificates.key_algorithms in the configuration".to_owned()
         }
-        Step::Ended(Outcome::NoKey) => "the token or the disk failed; the agent's log says how".to_owned(),
-        Step::Ended(Outcome::Replaced) => "somebody has asked anew meanwhile; that request goes on".to_owned(),
-        _ => "something happened that this version does not know".to_owned(),
+        Step::Ended(Outcome::NoKey) => "the token or the disk failed; see the agent's log".to_owned(),
+        Step::Ended(Outcome::Replaced) => "a newer request has replaced it".to_owned(),
+        _ => "a step that this version does not support".to_owned(),
     };
     format!("{subject}: {what}")
 }

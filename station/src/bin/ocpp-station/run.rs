@@ -15,7 +15,7 @@ use crate::agent::{refuse_a_second, runtime};
 
 #[derive(clap::Args)]
 pub(crate) struct Run {
-    /// Append every frame to this file, one JSON object a line; it holds whole payloads
+    /// Append every frame to this file, one JSON object per line; the file holds whole payloads
     #[arg(long)]
     frames: Option<PathBuf>,
     /// Set by the program itself when the CSMS resets the station
@@ -31,8 +31,8 @@ impl Run {
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let ended = runtime.block_on(agent.run(program::shutdown_signal()));
-        // A token that hangs holds its thread for minutes. What is cut off goes on after the next
-        // start: its name is durable.
+        // A token that hangs blocks its thread for minutes. Work that is cut off here continues
+        // after the next start, because the name of its key is durable.
         runtime.shutdown_timeout(LAST_WORK);
         match ended {
             Ended::Shutdown => Ok(()),
@@ -40,13 +40,13 @@ impl Run {
         }
     }
 
-    /// Opens the agent, and waits for a command that has the store open for a moment: one may
-    /// run while the station starts again.
+    /// Opens the agent. Waits for a command that has the store open for a moment: such a command
+    /// may be running while the station starts again.
     fn open(&self, config: &Config) -> Result<Agent> {
         let deadline = Instant::now() + OTHER_COMMAND;
         loop {
-            // Before the token is opened: a second agent should not even log in. One that has just
-            // been started has the store.
+            // This check comes before the token is opened: a second agent must not even log in. An
+            // agent that has just been started already has the store open.
             runtime()?.block_on(refuse_a_second(config))?;
             match Agent::open(config.clone(), self.frames.as_deref()) {
                 Err(error) if is_locked(&error) => {
@@ -68,7 +68,7 @@ fn is_locked(error: &AgentError) -> bool {
     matches!(error, AgentError::Store(OpenStoreError::Store(OpenError::Locked { .. })))
 }
 
-/// Replaces this process by a new one of the same program, so that nothing of before is left.
+/// Replaces this process by a new one of the same program, so that no earlier state is left.
 /// Returns only if that fails.
 fn start_anew(again: bool) -> anyhow::Error {
     let program = match std::env::current_exe() {
@@ -80,13 +80,13 @@ fn start_anew(again: bool) -> anyhow::Error {
     if !again {
         command.arg("--after-reset");
     }
-    anyhow::Error::new(command.exec()).context("the station cannot start anew; start it by hand")
+    anyhow::Error::new(command.exec()).context("the station cannot restart; start it by hand")
 }
 
-/// How long work that waits for disk or token may go on after the agent was asked to stop.
+/// How long work that waits for the disk or the token may continue after a request to stop.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
-/// How long a command may have the store open that only reads it.
+/// How long a command that only reads the store may have it open.
 const OTHER_COMMAND: Duration = Duration::from_secs(5);
 
 const PAUSE: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! `status`: how the running agent is.
+//! `status`: the state of the running agent.
 
 use anyhow::Result;
 use program::{Output, OutputError};

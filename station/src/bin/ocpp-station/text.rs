@@ -1,10 +1,10 @@
-//! Texts for people: columns, days, and nothing that a terminal would obey.
+//! Output for people: columns, days, and no terminal control sequences.
 
 use ocpp_types::Timestamp;
 use program::{Output, OutputError, escaped};
 use station::inventory::CertificateEntry;
 
-/// Prints rows with their columns below one another, each indented.
+/// Prints rows in aligned columns, each row indented.
 pub(crate) fn print_rows(out: &mut Output, rows: &[Vec<String>]) -> Result<(), OutputError> {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| escaped(cell).to_string()).collect()).collect();
@@ -21,7 +21,7 @@ pub(crate) fn print_rows(out: &mut Output, rows: &[Vec<String>]) -> Result<(), O
     Ok(())
 }
 
-/// Until when a certificate is valid.
+/// The end of a certificate's validity.
 pub(crate) fn validity(certificate: &CertificateEntry) -> String {
     let day = day(certificate.not_after);
     match certificate.days_left {

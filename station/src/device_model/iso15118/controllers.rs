@@ -1,13 +1,13 @@
-//! The ISO 15118 controllers: what each is set to, and the SECCs behind them.
+//! The ISO 15118 controllers: their settings, and the SECCs behind them.
 
 use std::collections::BTreeMap;
 
 use crate::device_model::variable::Variable;
 
-/// The ISO 15118 controllers of a station, as it was delivered.
+/// The ISO 15118 controllers of a station as delivered.
 #[derive(Clone, Debug, Default)]
 pub struct Iso15118 {
-    /// The variables of each controller by its EVSE, until the CSMS changes them; `None` is the
+    /// The variables of each controller by its EVSE, until the CSMS changes them. `None` is the
     /// controller of the station as a whole. Each text must fit its variable.
     pub controllers: BTreeMap<Option<u32>, BTreeMap<Variable, String>>,
     /// Whether one certificate may serve both the connection to the CSMS and vehicles
@@ -15,7 +15,7 @@ pub struct Iso15118 {
     pub combined_certificates: bool,
 }
 
-/// One SECC: what its certificate has to say, and the controllers that share it.
+/// One SECC: the content of its certificate, and the controllers that share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Secc {
@@ -23,12 +23,12 @@ pub struct Secc {
     pub id: String,
     /// `OrganizationName`: O of its certificate.
     pub organization: String,
-    /// `CountryName` in capital letters: C of its certificate, if that is known.
+    /// `CountryName` in capital letters: C of its certificate, if the country is known.
     pub country: Option<String>,
-    /// Whether `V2GCertificateInstallationEnabled` is on for one of its controllers: without, no
-    /// certificate is asked for.
+    /// Whether `V2GCertificateInstallationEnabled` is on for one of its controllers. If not, no
+    /// certificate is requested.
     pub certificate_installation: bool,
-    /// The EVSEs whose controllers have this SeccId, ascending; empty where the station has one
+    /// The EVSEs whose controllers have this SeccId, ascending. Empty if the station has one
     /// controller.
     pub evses: Vec<u32>,
 }

@@ -1,4 +1,4 @@
-//! Which certificates for vehicles follow from the ISO 15118 controllers.
+//! The certificates for vehicles that the ISO 15118 controllers require.
 
 pub(super) mod controllers;
 
@@ -22,8 +22,8 @@ impl DeviceModel {
         self.defaults.iso15118.as_ref().is_some_and(|iso15118| iso15118.combined_certificates)
     }
 
-    /// The SECCs, each once however many controllers share it: one certificate each (A02). Where
-    /// controllers that share a SeccId differ in the rest, what the first of them says counts.
+    /// The SECCs, each once, however many controllers share it: one certificate each (A02). If
+    /// controllers that share a SeccId differ in other values, the values of the first one apply.
     #[must_use]
     pub fn seccs(&self) -> Vec<Secc> {
         let mut seccs: Vec<Secc> = Vec::new();
@@ -51,9 +51,9 @@ impl DeviceModel {
         seccs
     }
 
-    /// The SECCs that a request means which names `evse`, such as TriggerMessage. `None`, and any
-    /// EVSE where the station has one controller for all (F06.FR.03), means each of them
-    /// (F06.FR.11). Empty: there is no such EVSE.
+    /// The SECCs that a request for `evse` concerns, such as TriggerMessage. All SECCs, if `evse`
+    /// is `None` (F06.FR.11), or if the station has one controller for all EVSEs (F06.FR.03).
+    /// Empty: there is no such EVSE.
     #[must_use]
     pub fn seccs_of(&self, evse: Option<i64>) -> Vec<Secc> {
         let mut seccs = self.seccs();
@@ -64,9 +64,9 @@ impl DeviceModel {
         seccs
     }
 
-    /// Turns `PnCEnabled` off for each controller with this SeccId until the next start, or
-    /// until the CSMS sets it again (A02.FR.21): the station has no certificate for these vehicles.
-    /// It is not persistent.
+    /// Turns `PnCEnabled` off for each controller with this SeccId, because the station has no
+    /// certificate for these vehicles (A02.FR.21). It stays off until the next start, or until the
+    /// CSMS sets it again. The change is not persistent.
     pub fn suspend_pnc(&mut self, secc_id: &str) {
         let id = |evse| self.text(Place { variable: Variable::SeccId, evse });
         let suspended: BTreeSet<_> = self.controllers().filter(|evse| id(*evse) == secc_id).collect();

@@ -1,5 +1,5 @@
-//! The messages about the device model: a file for each version translates them, and decides
-//! nothing that the versions share.
+//! The messages about the device model. One file per version translates them. Everything that the
+//! versions share is decided elsewhere.
 
 pub(super) mod v16;
 mod v2;

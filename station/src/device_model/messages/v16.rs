@@ -1,7 +1,7 @@
 //! OCPP 1.6: the configuration keys of the security whitepaper (edition 3, section 7).
 //!
-//! A key is another name for a variable, and changes what that variable holds: there is one place
-//! for each fact, whichever version of OCPP changed it.
+//! A key is another name for a variable, and changes the value of that variable. Each fact is
+//! stored in one place, whichever version of OCPP changed it.
 
 use std::collections::BTreeSet;
 
@@ -19,22 +19,22 @@ use crate::device_model::{
     variable::{Effect, Mutability, Refusal, Variable},
 };
 
-/// The answer to ChangeConfiguration, and what the model is then.
+/// The answer to ChangeConfiguration, and the model after it.
 #[derive(Debug)]
 pub struct ConfigurationOutcome {
-    /// The answer, to be sent only after the change is durable.
+    /// The answer. Send it only after the change is durable.
     pub response: ChangeConfigurationResponse,
-    /// The changed model; as before where nothing was accepted.
+    /// The changed model, or the same model if no change was accepted.
     pub model: DeviceModel,
-    /// The variable that was set, also where it had the same value before.
+    /// The variable that was set, even if it already had the value.
     pub changed: BTreeSet<Variable>,
-    /// Why the value was refused, without the value: 1.6 has no place for it in the answer.
+    /// Why the value was refused, without the value: the answer of 1.6 has no member for it.
     pub refused: Option<String>,
 }
 
 impl DeviceModel {
-    /// Answers GetConfiguration: each key once, in the order of the whitepaper; all of them where
-    /// none is named.
+    /// Answers GetConfiguration: each key once, in the order of the whitepaper. If the request
+    /// names no key, the answer has all keys.
     ///
     /// `AuthorizationKey` is listed without its value, which cannot be read.
     #[must_use]
@@ -97,7 +97,7 @@ impl DeviceModel {
         }
     }
 
-    /// A01: 32 to 40 hexadecimal digits for the 16 to 20 bytes that the station sends from then on.
+    /// A01: 32 to 40 hexadecimal digits for the 16 to 20 bytes of the new password.
     fn set_authorization_key(&mut self, hexadecimal: &str) -> Result<(), Refusal> {
         let key = Password::from_authorization_key(hexadecimal)
             .ok_or_else(|| Refusal::new("InvalidValue", "32 to 40 hexadecimal digits, an even number"))?;
@@ -105,11 +105,11 @@ impl DeviceModel {
         Ok(())
     }
 
-    /// A05 of the whitepaper. The profile belongs to the network profile of the connection, as in
-    /// OCPP 2.
+    /// A05 of the whitepaper. The security profile belongs to the network profile of the
+    /// connection, as in OCPP 2.
     ///
-    /// A05.FR.02 asks for an AuthorizationKey where the new profile is 1 or 2: this station always
-    /// has one.
+    /// A05.FR.02 requires an AuthorizationKey if the new profile is 1 or 2. This station always has
+    /// one.
     fn raise_security_profile(&mut self, value: &str, situation: &Situation) -> Result<(), Refusal> {
         Variable::SecurityProfile.rule().check(value)?;
         let refused = |info: &str| Err(Refusal::new("InvalidValue", info));
@@ -131,7 +131,7 @@ impl DeviceModel {
         raised.ok_or_else(|| Refusal::new("InvalidValue", "the network profile of the connection is gone"))
     }
 
-    /// `None`: it may not be listed.
+    /// `None`: the key may not be listed.
     fn key_value(&self, variable: Variable, situation: &Situation) -> Option<BoundedString<500>> {
         let value = match variable {
             _ if variable.mutability() == Mutability::WriteOnly => return None,
@@ -142,12 +142,12 @@ impl DeviceModel {
     }
 }
 
-/// The key of this name; the case of its letters does not matter (CiString50Type).
+/// The key with this name; case does not matter (CiString50Type).
 fn find(name: &str) -> Option<(&'static str, Variable)> {
     KEYS.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name))
 }
 
-/// `SecurityProfile` can be raised in 1.6, which knows no network profiles.
+/// `SecurityProfile` can be raised in 1.6, which has no network profiles.
 fn is_read_only(variable: Variable) -> bool {
     variable != Variable::SecurityProfile && variable.mutability() == Mutability::ReadOnly
 }

@@ -1,9 +1,7 @@
-//! The messages about the device model that OCPP 2.0.1 and 2.1 say in the same words, though each
-//! has types of its own.
+//! The messages about the device model that OCPP 2.0.1 and 2.1 define alike, with separate types.
 
-/// Writes the translation for the version whose module of types it is given. The file that calls it
-/// defines `named_evse`, `evse`, `sequence_number` and `network_profile`, in which the versions
-/// differ.
+/// Writes the translation for the version whose module of types is given. The calling file defines
+/// `named_evse`, `evse`, `sequence_number` and `network_profile`, in which the versions differ.
 macro_rules! words_of_v2 {
     ($version:ident) => {
         use std::collections::BTreeSet;
@@ -95,7 +93,7 @@ macro_rules! words_of_v2 {
             SetOutcome { response: SetVariablesResponse::new(results), model, changed }
         }
 
-        /// The answer to SetVariables where the change could not be made durable: nothing was set.
+        /// The answer to SetVariables if the change could not be made durable: no variable was set.
         #[must_use]
         pub fn variables_not_stored(response: SetVariablesResponse) -> SetVariablesResponse {
             use SetVariableStatusEnumType as Status;
@@ -134,14 +132,13 @@ macro_rules! words_of_v2 {
             }
         }
 
-        /// The answer to SetNetworkProfile where the change could not be made durable (B09.FR.03).
+        /// The answer to SetNetworkProfile if the change could not be made durable (B09.FR.03).
         #[must_use]
         pub fn network_profile_not_stored() -> SetNetworkProfileResponse {
             SetNetworkProfileResponse::new(SetNetworkProfileStatusEnumType::Failed)
         }
 
-        /// Answers GetBaseReport, and gives the reports to be sent after the answer, in their
-        /// order.
+        /// Answers GetBaseReport. Returns the reports to send after the answer, in their order.
         #[must_use]
         pub fn base_report(
             model: &DeviceModel,
@@ -160,8 +157,7 @@ macro_rules! words_of_v2 {
             (GetBaseReportResponse::new(status), reports)
         }
 
-        /// Answers GetReport (B08), and gives the reports to be sent after the answer, in their
-        /// order.
+        /// Answers GetReport (B08). Returns the reports to send after the answer, in their order.
         #[must_use]
         pub fn report(
             model: &DeviceModel,
@@ -240,7 +236,7 @@ macro_rules! words_of_v2 {
             }
         }
 
-        /// An attribute that is not named is `Actual`.
+        /// The default attribute is `Actual`.
         fn attribute(attribute: Option<AttributeEnumType>) -> Attribute {
             match attribute {
                 None | Some(AttributeEnumType::Actual) => Attribute::Actual,
@@ -271,7 +267,7 @@ macro_rules! words_of_v2 {
             Some(info)
         }
 
-        /// As many results as questions.
+        /// Returns as many results as questions.
         fn each<T, R>(questions: &NonEmptyVec<T>, answer: impl FnMut(&T) -> R) -> NonEmptyVec<R> {
             let results = questions.iter().map(answer).collect::<Vec<_>>();
             NonEmptyVec::try_from(results)
@@ -282,6 +278,6 @@ macro_rules! words_of_v2 {
 
 pub(super) use words_of_v2;
 
-/// Variables in one report: some 400 bytes each, so that the frame stays small for a constrained
+/// Variables in one report: about 400 bytes each, so that the frame stays small for a constrained
 /// station.
 pub(super) const PER_REPORT: usize = 8;

@@ -12,12 +12,12 @@ fn evse(id: u32) -> EVSEType {
     EVSEType::new(id.into())
 }
 
-/// There is a handful of reports.
+/// There are only a few reports.
 fn sequence_number(position: usize) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }
 
-/// Profiles are kept in the form of this version.
+/// Profiles are stored in the form of this version.
 #[expect(clippy::unnecessary_wraps, reason = "other versions have profiles that this form cannot hold")]
 fn network_profile(
     _: &DeviceModel,

@@ -1,6 +1,6 @@
 //! The messages of OCPP 2.1 about the device model.
 //!
-//! The component `NetworkConfiguration` of 2.1 (B09.FR.07 and following) is not offered: profiles
+//! The component `NetworkConfiguration` of 2.1 (B09.FR.07 and following) is not offered. Profiles
 //! are set by SetNetworkProfile, which 2.1 still has.
 
 use ocpp_types::{BoundedInteger, v21, v201};
@@ -15,7 +15,7 @@ fn evse(id: u32) -> EVSEType {
     EVSEType::new(not_negative(id.into()))
 }
 
-/// There is a handful of reports.
+/// There are only a few reports.
 fn sequence_number(position: usize) -> BoundedInteger<0, { i64::MAX }> {
     not_negative(i64::try_from(position).unwrap_or(i64::MAX))
 }
@@ -24,7 +24,7 @@ fn not_negative(number: i64) -> BoundedInteger<0, { i64::MAX }> {
     BoundedInteger::try_from(number).unwrap_or_else(|_| unreachable!("it was made of an unsigned number"))
 }
 
-/// The profile in the form of 2.0.1, in which profiles are kept.
+/// The profile in the form of 2.0.1, in which profiles are stored.
 fn network_profile(
     model: &DeviceModel,
     request: &SetNetworkProfileRequest,
@@ -49,7 +49,7 @@ fn network_profile(
         v21::OCPPTransportEnumType::JSON => v201::OCPPTransportEnumType::JSON,
         v21::OCPPTransportEnumType::SOAP => v201::OCPPTransportEnumType::SOAP,
     };
-    // The version is that of the subprotocol which the CSMS chooses, whatever the profile names.
+    // The CSMS chooses the version by the subprotocol, whatever the profile names.
     Ok(v201::NetworkConnectionProfileType::new(
         v201::OCPPVersionEnumType::OCPP20,
         transport,
@@ -60,7 +60,7 @@ fn network_profile(
     ))
 }
 
-/// The interface is that of the operating system's routes, whatever the profile names.
+/// The routes of the operating system decide the interface, whatever the profile names.
 fn interface(interface: v21::OCPPInterfaceEnumType) -> v201::OCPPInterfaceEnumType {
     match interface {
         v21::OCPPInterfaceEnumType::Wired0 | v21::OCPPInterfaceEnumType::Any => {
@@ -85,7 +85,7 @@ mod tests {
     fn a_value_that_2_0_1_has_no_room_for_is_refused_by_every_rule() {
         let value = "1".repeat(2500);
         for variable in Variable::ALL {
-            // The order of the slots is judged beside the slots.
+            // The order of the slots is checked together with the slots.
             if variable != Variable::NetworkConfigurationPriority {
                 variable.rule().check(&value).expect_err(variable.name());
             }

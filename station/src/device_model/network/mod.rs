@@ -1,5 +1,5 @@
-//! The slots of network connection profiles: what may be stored in one, and which may be tried in
-//! which order.
+//! The slots of network connection profiles: which profiles a slot may hold, and in which order the
+//! slots are tried.
 
 pub(super) mod profile;
 
@@ -15,15 +15,15 @@ use super::{Downgrade, Installed, Situation, variable::Refusal};
 
 /// Numbered slots, some of which hold a profile, and the order in which they are tried.
 ///
-/// Invariant: each slot of the order holds a profile, and is in it once.
+/// Invariant: each slot of the order holds a profile, and occurs once.
 #[derive(Clone, PartialEq)]
 pub struct NetworkConfiguration {
     /// B09.FR.06: at least two.
     slots: u32,
     profiles: BTreeMap<u32, NetworkConnectionProfileType>,
     priority: Vec<u32>,
-    /// The slots that were written since the program started: the connection in hand says nothing
-    /// about what they hold now.
+    /// The slots that were written since the program started. The present connection is no evidence
+    /// for their content.
     written: BTreeSet<u32>,
 }
 
@@ -31,7 +31,7 @@ impl NetworkConfiguration {
     /// How many slots a station has.
     pub const SLOTS: u32 = 4;
 
-    /// The configuration of a station that was delivered with one profile, in slot 1.
+    /// The configuration of a station that is delivered with one profile, in slot 1.
     #[must_use]
     pub fn new(profile: NetworkConnectionProfileType) -> Self {
         let profiles = BTreeMap::from([(1, profile)]);
@@ -55,7 +55,7 @@ impl NetworkConfiguration {
         &self.profiles
     }
 
-    /// Takes over what was stored; `None` where it breaks the invariant.
+    /// Restores a stored configuration. `None` if it breaks the invariant.
     pub(super) fn restore(
         profiles: BTreeMap<u32, NetworkConnectionProfileType>,
         priority: Vec<u32>,
@@ -76,8 +76,8 @@ impl NetworkConfiguration {
         self.written.insert(slot);
     }
 
-    /// The configuration without the profiles of a lower level than `level`; `None` where it would
-    /// be the same, or empty.
+    /// The configuration without the profiles below `level`. `None` if nothing would change, or if
+    /// no profile would be left.
     pub(super) fn without_lower(&self, level: SecurityProfile) -> Option<Self> {
         let mut changed = self.clone();
         changed.profiles.retain(|_, stored| stored.security_profile >= i64::from(level.number()));
@@ -85,7 +85,7 @@ impl NetworkConfiguration {
         (changed != *self && !changed.priority.is_empty()).then_some(changed)
     }
 
-    /// Raises the security profile of a slot; `None` where it holds no profile.
+    /// Raises the security profile of a slot. `None` if the slot holds no profile.
     pub(super) fn raise_security_profile(&mut self, slot: u32, security_profile: u8) -> Option<()> {
         self.profiles.get_mut(&slot)?.security_profile = security_profile.into();
         Some(())
@@ -133,8 +133,8 @@ impl NetworkConfiguration {
         for slot in &priority {
             let profile = self.profiles[slot].security_profile;
             check_level(profile, downgrade, situation.profile)?;
-            // A profile 3 without a certificate is connected by with the password, and so it is
-            // usable as it stands.
+            // The station connects with its password under a profile 3 for which it has no
+            // certificate. So that profile is usable as it is.
             let is_connected = *slot == situation.slot && !self.written.contains(slot);
             if profile <= i64::from(situation.profile.number()) || is_connected {
                 continue;
@@ -158,7 +158,7 @@ impl NetworkConfiguration {
     }
 }
 
-/// Whether a profile of this level may be used from one of level `active` on.
+/// Whether a profile of this level may replace one of level `active`.
 pub(super) fn check_level(
     profile: i64,
     downgrade: Downgrade,

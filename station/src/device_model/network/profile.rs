@@ -1,4 +1,4 @@
-//! SetNetworkProfile (B09), and what a connection by a higher profile changes (A05).
+//! SetNetworkProfile (B09), and the effect of a connection under a higher profile (A05).
 
 use ocpp_transport::{Endpoint, EndpointError, SecurityProfile};
 use ocpp_types::v201::{NetworkConnectionProfileType, OCPPTransportEnumType};
@@ -6,11 +6,11 @@ use ocpp_types::v201::{NetworkConnectionProfileType, OCPPTransportEnumType};
 use super::{THREE, check_level};
 use crate::device_model::{DeviceModel, Downgrade, Situation, variable::Refusal};
 
-/// The answer to SetNetworkProfile, and what the model is then.
+/// The answer to SetNetworkProfile, and the model after it.
 #[derive(Debug)]
 pub struct ProfileOutcome<R> {
-    /// The answer. Accepted is to be sent only after the change is durable; where it cannot be made
-    /// so, Failed (B09.FR.03).
+    /// The answer. Send Accepted only after the change is durable. If the change cannot be made
+    /// durable, send Failed (B09.FR.03).
     pub response: R,
     /// The changed model, if it is accepted.
     pub changed: Option<DeviceModel>,
@@ -34,8 +34,8 @@ impl DeviceModel {
         Ok(changed)
     }
 
-    /// The station is connected under `profile`: profiles of a lower level are gone for good
-    /// (A05.FR.06), unless a downgrade is allowed. `None` where nothing changes.
+    /// The station is connected under `profile`. Profiles of a lower level are removed for good
+    /// (A05.FR.06), unless a downgrade is allowed. `None` if nothing changes.
     #[must_use]
     pub fn handle_connected(&self, profile: SecurityProfile) -> Option<Self> {
         if self.defaults.downgrade == Downgrade::ThreeToTwo {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A station with a controller for each of these EVSEs, whose SeccIds are theirs.
+/// A station with a controller for each of these EVSEs, with these SeccIds.
 fn vehicles(controllers: &[(Option<u32>, &str)]) -> DeviceModel {
     let controllers = controllers.iter().map(|(evse, secc_id)| {
         let texts = [
@@ -35,7 +35,7 @@ fn read(model: &DeviceModel, component: &str, name: &str) -> (String, String) {
     .expect("valid");
     let response = v201::get_variables(model, &request, &situation(2));
     let result = response.get_variable_result.first().expect("one for one");
-    // As it was asked.
+    // The answer repeats the component of the question.
     assert_eq!(encode(&result.component).expect("valid"), component);
     let value = result.attribute_value.as_ref().map(|value| value.as_str().to_owned());
     (result.attribute_status.to_string(), value.unwrap_or_default())
@@ -114,7 +114,7 @@ fn each_variable_is_set_for_its_evse_only_and_survives_a_restart() {
     for (name, value) in NAMES.into_iter().zip(new) {
         assert_eq!(read(&again, &component(Some(2)), name).1, value);
     }
-    // A controller that is taken out keeps what was set for it, and hinders nothing.
+    // A controller that is removed keeps its settings, and does not affect others.
     let without = DeviceModel::from_json(&text, super::model(2).defaults).expect("reads");
     assert_eq!(without.to_json().expect("writes"), text);
 }
@@ -186,7 +186,7 @@ fn b08_a_report_of_what_is_named() {
     check(&named(secc_id), "Accepted", &[(Some(1), "SeccId"), (Some(2), "SeccId")]);
     let of_2 = r#"{"component":{"name":"iso15118ctrlr","evse":{"id":2}},"variable":{"name":"seccid"}}"#;
     check(&named(of_2), "Accepted", &[(Some(2), "SeccId")]);
-    // Each once, however often it is meant.
+    // Each variable is reported once, however often the request selects it.
     let timeout = r#"{"component":{"name":"OCPPCommCtrlr"},"variable":{"name":"MessageTimeout"}}"#;
     let all = named(&[of_2, timeout, secc_id].join(","));
     check(&all, "Accepted", &[(None, "MessageTimeout"), (Some(1), "SeccId"), (Some(2), "SeccId")]);
@@ -216,7 +216,7 @@ fn a02_evses_that_share_a_secc_need_one_certificate() {
     assert!(model.seccs_of(Some(4)).is_empty() && model.seccs_of(Some(-1)).is_empty());
     let first = model.seccs().remove(0);
     assert_eq!((first.organization.as_str(), first.country.as_deref()), ("Example CSO", Some("NL")));
-    // On for one of the two is on for the SECC that they share.
+    // The setting is on for an SECC if it is on for one of its controllers.
     write(&mut model, &component(Some(1)), "V2GCertificateInstallationEnabled", "false");
     assert!(model.seccs()[0].certificate_installation);
     write(&mut model, &component(Some(3)), "V2GCertificateInstallationEnabled", "false");
@@ -234,7 +234,7 @@ fn a02_fr_21_pnc_is_off_until_the_station_starts_anew() {
     assert_eq!(enabled(&model), [false, true, false]);
     assert_eq!(read(&model, &component(Some(1)), "PnCEnabled").1, "false");
     assert_eq!(model.to_json().expect("writes"), written, "it is not persistent");
-    // The CSMS may decide otherwise at once.
+    // The CSMS may set it again at once.
     assert_eq!(write(&mut model, &component(Some(1)), "PnCEnabled", "true"), "Accepted");
     assert_eq!(enabled(&model), [true, true, false]);
     let text = model.to_json().expect("writes");

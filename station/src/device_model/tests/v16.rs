@@ -13,7 +13,7 @@ use crate::device_model::{
     ConfigurationOutcome, Defaults, DeviceModel, Installed, NetworkConfiguration, Situation, Variable,
 };
 
-/// A station whose slot 1 holds a profile of this level.
+/// A station whose slot 1 holds a profile of this security level.
 fn station(security_profile: i64) -> DeviceModel {
     let profile = NetworkConnectionProfileType::new(
         OCPPVersionEnumType::OCPP16,
@@ -79,7 +79,7 @@ fn tc_084_a05_fr_01_to_05_when_the_security_profile_is_raised() {
 
 #[test]
 fn tc_073_an_authorization_key_is_kept_as_bytes_over_a_restart() {
-    // Bytes that are no text, and some that are.
+    // Keys that are not text, and keys that are.
     for key in ["0001020304050607FFFFFFFFFFFFFFFFFFFFFFFF", "30313233343536373839616263646566"] {
         let outcome = change(&station(3), "AuthorizationKey", key, &SITUATION);
         assert_eq!(outcome.response.status, ConfigurationStatus::Accepted);
@@ -107,7 +107,7 @@ fn a_key_is_told_once_however_often_it_is_asked_for() {
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].value.as_ref().map(|value| value.as_str()), Some("Example CSO"));
     assert_eq!(answer.unknown_key.map(|keys| keys.len()), Some(2));
-    // None is named: all.
+    // An empty list selects all keys.
     request.key = Some(Vec::new());
     let answer = station(3).get_configuration(&request, &SITUATION);
     let told = answer.configuration_key.expect("all");

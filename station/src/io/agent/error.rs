@@ -15,8 +15,8 @@ pub enum AgentError {
     /// A value of the configuration breaks a rule.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A value of the configuration is longer than a message carries.
-    #[error("the configuration holds a text that no message can carry")]
+    /// A value of the configuration is longer than its message permits.
+    #[error("a text in the configuration is too long for its message")]
     TooLong(#[from] TooLong),
     /// The password cannot be read.
     #[error(transparent)]
@@ -30,7 +30,7 @@ pub enum AgentError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenStoreError),
-    /// The security events of before cannot be read.
+    /// The stored security events cannot be read.
     #[error("cannot read the security events in {path}; check the permissions of the folder")]
     Events {
         /// The folder.
@@ -39,7 +39,7 @@ pub enum AgentError {
         #[source]
         source: std::io::Error,
     },
-    /// The record of frames cannot be written.
+    /// The file for recorded frames cannot be written.
     #[error("cannot write the frames to {path}")]
     Frames {
         /// The file.

@@ -1,4 +1,4 @@
-//! The agent: connects, boots, serves the CSMS, and connects again with what it has got.
+//! The agent: connects, boots, serves the CSMS, and reconnects with new certificates.
 
 pub(crate) mod error;
 
@@ -59,32 +59,32 @@ pub struct Agent {
     repair: Arc<DiskRepair>,
     signals: Arc<Signals>,
     commands: LocalCommands,
-    /// Where local commands come in; `None` where it could not be made.
+    /// The socket for local commands. `None` if it could not be created.
     control: Option<ControlSocket>,
 }
 
-/// What the owner of an agent may ask of it while it runs. Clones are handles to the same agent.
+/// Access to a running agent for its owner. Clones are handles to the same agent.
 #[derive(Clone, Debug)]
 pub struct AgentHandle {
     renewals: Arc<Renewals>,
 }
 
 impl AgentHandle {
-    /// The agent's store, for what is in one process with it: a display, an ISO 15118 stack.
+    /// The agent's store, for other parts of the same process: a display, an ISO 15118 stack.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.renewals.store
     }
 
-    /// Asks for new certificates for `use_`, as a trigger of the CSMS does: for vehicles those of
-    /// the SECCs that serve `evse`, or of all. Returns when it is durable that they will be asked
-    /// for; what is under way for the same use is replaced.
+    /// Asks for new certificates for `use_`, as a trigger of the CSMS does. For vehicles, these are
+    /// the certificates of the SECCs that serve `evse`, or of all SECCs. Returns when it is durable
+    /// that they will be requested. Replaces a request for the same use that is under way.
     ///
     /// # Errors
-    /// [`RenewError`]; nothing is asked for then.
+    /// [`RenewError`]. Nothing is requested then.
     ///
     /// # Cancel safety
-    /// They may be asked for all the same.
+    /// The certificates may be requested even if the future is dropped.
     pub async fn renew(&self, use_: CertificateSigningUse, evse: Option<i64>) -> Result<(), RenewError> {
         self.renewals.renew(use_, evse).await
     }
@@ -93,16 +93,16 @@ impl AgentHandle {
 /// Why an agent has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It was asked to, by its owner.
+    /// Its owner requested the stop.
     Shutdown,
-    /// The CSMS asked it to start again: open another one, with the reason `RemoteReset`.
+    /// The CSMS requested a restart: open another agent, with the reason `RemoteReset`.
     Reset,
 }
 
 impl Agent {
-    /// Opens token and store and finishes what a crash interrupted. Blocks.
+    /// Opens the token and the store, and finishes work that a crash interrupted. Blocks.
     ///
-    /// `frames`: append every frame to this file, one JSON object a line.
+    /// `frames`: append every frame to this file, one JSON object per line.
     ///
     /// # Errors
     /// [`AgentError`].
@@ -143,7 +143,7 @@ impl Agent {
         Ok(Self::assemble(config, opened))
     }
 
-    /// Gives each part of the agent what it needs of the others.
+    /// Connects the parts of the agent to each other.
     fn assemble(config: Config, opened: Opened) -> Self {
         let Opened { store, keyring, model, events, last_slot, faults, control, frames } = opened;
         let state = RenewalState::restore(&store, &model.current(), SystemTime::now());
@@ -241,24 +241,24 @@ impl Agent {
         Self { config, connecting, renewals, driver, disposal, repair, signals, commands, control }
     }
 
-    /// Says in BootNotification why the station starts; without it, that its power came up.
+    /// Sets the boot reason in BootNotification; the default is power-up.
     #[must_use]
     pub fn with_boot_reason(mut self, reason: BootReason) -> Self {
         self.connecting.set_boot_reason(reason);
         self
     }
 
-    /// What may be asked of the agent while it runs.
+    /// A handle to the agent while it runs.
     #[must_use]
     pub fn handle(&self) -> AgentHandle {
         AgentHandle { renewals: Arc::clone(&self.renewals) }
     }
 
-    /// Stays connected until `shutdown` is ready or the CSMS wants a reset. What goes wrong on the
-    /// way is logged and tried again.
+    /// Stays connected until `shutdown` is ready or the CSMS requests a reset. Failures on the way
+    /// are logged, and the agent tries again.
     ///
     /// # Cancel safety
-    /// Dropping the future cuts the connection; what was answered is durable.
+    /// Dropping the future closes the connection. Everything that was answered is durable.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Ended {
         let Self { config, connecting, renewals: _, driver, disposal, repair, signals, commands, control } =
             self;
@@ -274,7 +274,7 @@ impl Agent {
         if let Some(slot) = worked {
             supervisor = supervisor.with_last_that_worked(slot);
         }
-        // What the station does whether it is connected or not; it never ends by itself.
+        // The work that does not depend on the connection; it never ends by itself.
         tokio::select! {
             () = supervisor.run(stop) => {}
             () = driver.run() => {}
@@ -286,7 +286,7 @@ impl Agent {
     }
 }
 
-/// What was opened on the disk and in the token.
+/// The parts that were opened on the disk and in the token.
 struct Opened {
     store: Arc<StationStore>,
     keyring: Arc<Keyring>,

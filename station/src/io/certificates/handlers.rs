@@ -1,4 +1,4 @@
-//! The handlers of the messages about certificates, in terms of no version of OCPP.
+//! The handlers of the messages about certificates, independent of the version of OCPP.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -35,8 +35,8 @@ pub(crate) struct CertificateHandlers {
 }
 
 impl CertificateHandlers {
-    /// Answers CertificateSigned after the certificate is durable, and reconnects after the answer
-    /// has left (A02.FR.08).
+    /// Answers CertificateSigned after the certificate is durable. Reconnects after the answer has
+    /// been sent (A02.FR.08).
     pub(crate) async fn certificate_signed<M>(
         self: Arc<Self>,
         request: M,
@@ -51,7 +51,7 @@ impl CertificateHandlers {
         let (outcome, reconnection) = blocking(move || {
             let pending = answered(&handlers.store, request.chain());
             let outcome = handlers.store.writable().certificate_signed(&request, SystemTime::now());
-            // Before the request is sent again or its key is given up.
+            // This comes before the request is sent again or its key is condemned.
             handlers.renewals.handle_certificate(&outcome, pending, request.signing_use());
             let connects = outcome.installed.as_ref().is_some_and(|own| own.use_.connects());
             (outcome, connects.then(|| handlers.signals.reconnection()))
@@ -69,7 +69,7 @@ impl CertificateHandlers {
                 if own.use_.is_for_vehicles() {
                     // M06.FR.07
                     self.statuses.handle_due();
-                    // The one that it replaced may have left a key behind.
+                    // The certificate that it replaced may have left a condemned key.
                     self.disposal.handle_condemned();
                 }
                 if let Some(reconnection) = reconnection {
@@ -114,15 +114,15 @@ impl CertificateHandlers {
         self.connection.settled().await;
         let handlers = Arc::clone(&self);
         let response = blocking(move || handlers.store.writable().delete(&request)).await?;
-        // M04.FR.08: the keys of V2G chains are destroyed after the answer, which waits for no
-        // token.
+        // M04.FR.08: the keys of V2G chains are destroyed after the answer. The answer does not
+        // wait for the token.
         self.disposal.handle_condemned();
         self.renewals.handle_change();
         Ok(response)
     }
 }
 
-/// The pending key whose certificate leads `chain`, PEM as in CertificateSigned.
+/// The pending key of the leaf of `chain`, PEM as in CertificateSigned.
 fn answered(store: &Store, chain: &str) -> Option<PendingId> {
     let leaf = Certificate::chain_from_pem(chain, MAX_CERTIFICATES).ok()?.into_iter().next()?;
     let is_answered = |pending: &PendingCsr| match &pending.state {
@@ -132,5 +132,5 @@ fn answered(store: &Store, chain: &str) -> Option<PendingId> {
     store.pending().iter().find(|pending| is_answered(pending)).map(|pending| pending.id)
 }
 
-/// Certificates that are read of a chain; the store takes fewer.
+/// The most certificates that are read from a chain; the store accepts fewer.
 const MAX_CERTIFICATES: usize = 16;

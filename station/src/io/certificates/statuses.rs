@@ -1,4 +1,4 @@
-//! Asks the CSMS for the revocation status of the certificates that vehicles see (M06).
+//! Asks the CSMS for the revocation status of the certificates that vehicles check (M06).
 
 use std::{
     sync::Arc,
@@ -20,7 +20,7 @@ use crate::io::{
 #[derive(Debug)]
 pub(crate) struct StatusKeeper {
     store: Arc<StationStore>,
-    /// A certificate has come whose status is to be asked for, or the disk takes writes again.
+    /// Signals that a new certificate needs a status, or that the disk takes writes again.
     due: Notify,
 }
 
@@ -34,12 +34,12 @@ impl StatusKeeper {
         self.due.notify_one();
     }
 
-    /// Asks for each status that is due, one at a time, for as long as the connection stands
-    /// (M06.FR.06, .07, .10). What could not be learnt is asked again later, by the store's
+    /// Asks for each status that is due, one at a time, for as long as the connection is up
+    /// (M06.FR.06, .07, .10). After a failure, the status is requested again later, by the store's
     /// back-off.
     ///
     /// # Cancel safety
-    /// What was not answered stays due.
+    /// A status that was not answered stays due.
     pub(crate) async fn keep(&self, peer: &Peer) {
         loop {
             for due in self.store.ocsp_due(SystemTime::now()) {
@@ -92,9 +92,9 @@ impl StatusKeeper {
     }
 }
 
-/// Nothing can be asked on this connection any more.
+/// No further request is possible on this connection.
 struct Unasked;
 
-/// So often the station looks whether a status is due: it is asked for weekly, and again a minute
+/// The interval between checks for due statuses. A status is requested weekly, and again one minute
 /// after a failure.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);

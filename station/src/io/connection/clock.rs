@@ -1,10 +1,11 @@
-//! The station's clock beside that of its CSMS.
+//! Compares the station's clock with that of its CSMS.
 //!
-//! Certificates are judged by the system's clock, which is not this program's to set: the CSMS's
-//! time (G02.FR.06) comes over a connection whose certificate was judged already, so it cannot help
-//! a clock that was never set, and to let it overrule one that was would let a CSMS choose which
-//! certificates have expired. What the station can do is to say that the two differ, because every
-//! refusal for time follows from that; each such refusal names both times as well.
+//! Certificates are checked against the system's clock, which this program does not set. The time
+//! of the CSMS (G02.FR.06) arrives over a connection whose certificate was already checked, so it
+//! cannot help a clock that was never set. If it overruled a clock that was set, a CSMS could
+//! choose which certificates have expired. The station therefore only reports that the two clocks
+//! differ, because every refusal for time follows from that. Each such refusal also names both
+//! times.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -13,17 +14,17 @@ use std::{
 
 use ocpp_types::Timestamp;
 
-/// What is known of the two clocks.
+/// The state of the comparison.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    /// How far they may be apart, as for certificates.
+    /// The permitted difference, as for certificates.
     skew: Duration,
-    /// Whether it has been said that they differ.
+    /// Whether the difference was logged.
     reported: AtomicBool,
 }
 
 impl Clock {
-    /// Says so where the clock was never set.
+    /// Logs a warning if the clock was never set.
     pub(crate) fn new(skew: Duration, now: SystemTime) -> Self {
         if was_never_set(now) {
             tracing::error!(
@@ -35,7 +36,7 @@ impl Clock {
         Self { skew, reported: AtomicBool::new(false) }
     }
 
-    /// The CSMS has sent its time, in the answer to BootNotification or Heartbeat.
+    /// Handles the time of the CSMS in the answer to BootNotification or Heartbeat.
     pub(crate) fn handle_csms_time(&self, csms: SystemTime, now: SystemTime) {
         let apart = differ(csms, now) > self.skew;
         if apart && !self.reported.swap(apart, Ordering::Relaxed) {
@@ -59,7 +60,7 @@ fn was_never_set(now: SystemTime) -> bool {
     now < UNIX_EPOCH + BEFORE_THIS_PROGRAM
 }
 
-/// 2025-01-01: nothing that this program sees was made before.
+/// 2025-01-01: nothing that this program handles is older.
 const BEFORE_THIS_PROGRAM: Duration = Duration::from_secs(1_735_689_600);
 
 #[cfg(test)]

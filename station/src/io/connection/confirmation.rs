@@ -1,5 +1,5 @@
-//! What follows from a connection: which certificate, root and network profiles have proved
-//! themselves, and which are discarded.
+//! The consequences of a connection: it proves a certificate, a root and a network profile, and
+//! what they replace is discarded.
 
 use std::sync::Arc;
 
@@ -36,16 +36,16 @@ pub(crate) struct Confirmation {
     pub(crate) running: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// With what a connection was made.
+/// The certificates with which a connection was made.
 #[derive(Clone, Debug)]
 pub(crate) struct Connected {
     pub(crate) slot: u32,
     pub(crate) profile: SecurityProfile,
-    /// Which root proved the CSMS.
+    /// The root that proved the CSMS.
     pub(crate) root: Option<CertificateDer<'static>>,
     /// The certificate that the station presented.
     pub(crate) own: Option<OwnCertificate>,
-    /// The newest certificate at that time.
+    /// The newest certificate when the attempt began.
     pub(crate) newest: Option<OwnId>,
 }
 
@@ -58,8 +58,8 @@ impl Confirmation {
         drop(self.running.lock().await);
     }
 
-    /// Notes which network profile has worked and which root proved the CSMS. Keep the session as
-    /// long as the connection is up: until it is dropped that root is in use.
+    /// Records the network profile that worked and the root that proved the CSMS. Keep the session
+    /// as long as the connection is up: the root is in use until the session is dropped.
     pub(crate) async fn begin_session(&self, connected: &Connected) -> Option<Session> {
         let (last_slot, store) = (Arc::clone(&self.last_slot), Arc::clone(&self.store));
         let (slot, root) = (connected.slot, connected.root.clone());
@@ -78,14 +78,14 @@ impl Confirmation {
         })
     }
 
-    /// Keeps what the connection was made with, and discards what it replaces.
+    /// Keeps the certificates of the connection, and discards those that they replace.
     pub(crate) async fn settle(&self, connected: &Connected) {
         self.confirm(connected.own.clone(), connected.newest).await;
         self.discard_lower_profiles(connected.profile).await;
     }
 
-    /// Does again what follows from a connection, each time when the disk takes writes again; where
-    /// it has been done, nothing changes. Never ends.
+    /// Repeats the consequences of a connection each time when the disk takes writes again. Steps
+    /// that were already done change nothing. Never ends.
     pub(crate) async fn settle_again(&self, connected: &Connected) {
         let mut written = self.faults.ended();
         // The sender lives as long as `self`.
@@ -96,13 +96,13 @@ impl Confirmation {
         }
     }
 
-    /// The station is connected with `own`, chosen when `newest` was its newest: the other
-    /// certificate is discarded (A02.FR.10).
+    /// The station is connected with `own`, which was chosen when `newest` was its newest
+    /// certificate. The other certificate is discarded (A02.FR.10).
     async fn confirm(&self, own: Option<OwnCertificate>, newest: Option<OwnId>) {
         if let (Some(own), Some(newest)) = (own, newest) {
             let Self { store, events, disposal, .. } = self;
             let (store, events, disposal) = (Arc::clone(store), Arc::clone(events), Arc::clone(disposal));
-            // It goes on if the connection ends meanwhile; the next attempt waits for it.
+            // The work continues if the connection ends meanwhile; the next attempt waits for it.
             let confirming = Arc::clone(&self.running).lock_owned().await;
             let confirm = move || {
                 confirm(&store, &events, &disposal, &own, newest);
@@ -116,7 +116,7 @@ impl Confirmation {
         self.renewals.handle_change();
     }
 
-    /// A05.FR.06: once connected by a higher profile, those of a lower level are gone.
+    /// A05.FR.06: a connection by a higher profile removes the profiles of a lower level.
     async fn discard_lower_profiles(&self, connected: SecurityProfile) {
         let model = Arc::clone(&self.model);
         let discard = move || model.change(|model| ((), model.handle_connected(connected)));
@@ -132,8 +132,8 @@ impl Confirmation {
     }
 }
 
-/// Keeps `own`, with which the station is connected, and discards what was kept beside it when
-/// `newest` was the newest: what has come since is still to be tried. Blocks.
+/// Keeps `own`, with which the station is connected. Discards the certificates that were kept
+/// beside it when `newest` was the newest; later certificates are still to be tried. Blocks.
 fn confirm(
     store: &StationStore,
     events: &SecurityEvents,

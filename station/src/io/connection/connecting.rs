@@ -42,13 +42,13 @@ pub(crate) struct Connecting {
     pub(crate) confirmation: Confirmation,
     pub(crate) handlers: Handlers,
     pub(crate) online: OnlineTasks,
-    /// Sees each frame.
+    /// Observes each frame.
     pub(crate) frames: Option<Frames>,
-    /// With what the present attempt is made.
+    /// The certificates of the present attempt.
     pub(crate) attempting: Mutex<Attempting>,
 }
 
-/// The observer of frames, which has no `Debug` of its own.
+/// The observer of frames, which does not implement `Debug`.
 pub(crate) struct Frames(pub(crate) FrameTap);
 
 impl std::fmt::Debug for Frames {
@@ -58,7 +58,7 @@ impl std::fmt::Debug for Frames {
 }
 
 impl Connecting {
-    /// Why the station starts, as BootNotification reports it.
+    /// Sets the boot reason for BootNotification.
     pub(crate) fn set_boot_reason(&mut self, reason: BootReason) {
         self.online.set_boot_reason(reason);
     }
@@ -85,7 +85,7 @@ impl Station for Connecting {
         self.model.current().network().priority().to_vec()
     }
 
-    /// With the certificate whose turn it is, or with the password where there is none.
+    /// Uses the certificate whose turn it is, or the password if there is no certificate.
     async fn prepare(&self, attempt: &Attempt) -> Result<(StationConfig, Router), PrepareError> {
         self.confirmation.finished().await;
         self.online.handle_attempt();
@@ -101,8 +101,8 @@ impl Station for Connecting {
             link = link.with_tap(Arc::clone(tap));
         }
         let url: Endpoint = profile.ocpp_csms_url.as_str().parse()?;
-        // B01.FR.08: until the CSMS has accepted the station once, the connection sends nothing
-        // that it did not ask for.
+        // B01.FR.08: until the CSMS has accepted the station once, the connection sends no requests
+        // but BootNotification and those that the CSMS triggers.
         let registration =
             if self.online.has_booted() { Registration::Accepted } else { Registration::NotBooted };
         let config = StationConfig::new(url, self.config.station.identity.clone(), security)
@@ -125,7 +125,7 @@ impl Station for Connecting {
         self.confirmation.settle(&connected).await;
         tracing::info!(profile = %peer.profile(), slot, "connected");
         tokio::select! {
-            // At once, with what has just been stored.
+            // Connects at once, with the certificate that has just been stored.
             () = self.online.reconnect_requested() => Next::Renew,
             () = self.online.run(peer, slot) => Next::Renew,
             () = self.confirmation.settle_again(&connected) => Next::Renew,
@@ -145,7 +145,7 @@ impl Station for Connecting {
             self.security.handle_failed(attempt.slot, root, failure);
         }
         match error {
-            // A certificate whose key is gone is none (A02.FR.28).
+            // A certificate without its key is not usable (A02.FR.28).
             AttemptError::Prepare(PrepareError::Key(EnrolmentError::Key(KeyError::NotFound { .. }))) => {
                 AttemptFailure::Refused
             }

@@ -52,7 +52,7 @@ impl LinkState {
         *self.state() = State::Down { slot, error: Some(error) };
     }
 
-    /// A connection is up, by the network profile in `slot`, to `url`, with `certificate` or the
+    /// A connection to `url` is up, by the network profile in `slot`, with `certificate` or the
     /// password.
     pub(crate) fn handle_connected(
         &self,
@@ -65,7 +65,7 @@ impl LinkState {
         UpGuard { link: self, slot }
     }
 
-    /// As a command reports it.
+    /// The state in the form of a command's reply.
     pub(crate) fn report(&self, registration: Registration, now: SystemTime) -> Link {
         match &*self.state() {
             State::New => Link::Down { slot: None, error: None },
@@ -90,7 +90,7 @@ impl LinkState {
         }
     }
 
-    /// The version of OCPP that is spoken; `None`: there is no connection.
+    /// The version of OCPP of the connection. `None`: there is no connection.
     pub(crate) fn version(&self) -> Option<Version> {
         match &*self.state() {
             State::Up(up) => Some(up.peer.version()),
@@ -99,7 +99,7 @@ impl LinkState {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // It is replaced as a whole.
+        // The state is replaced as a whole, so a poisoned lock is still consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,4 @@
-//! The connection to the CSMS: how it is made, what is known of it, and what the station does while
-//! it is up.
+//! The connection to the CSMS: how it is made, its state, and the station's work while it is up.
 
 pub(crate) mod clock;
 pub(crate) mod confirmation;

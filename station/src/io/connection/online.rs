@@ -1,4 +1,4 @@
-//! What the station does while it is connected: it boots, reports security events and sends
+//! The station's work while it is connected: it boots, reports security events and sends
 //! heartbeats.
 
 use std::{
@@ -35,33 +35,33 @@ pub(crate) struct OnlineTasks {
     pub(crate) renewals: Arc<RenewalState>,
     pub(crate) statuses: Arc<StatusKeeper>,
     pub(crate) clock: Clock,
-    /// On which slot, under which profile and in which version the CSMS has accepted the station.
+    /// The slot, profile and version with which the CSMS has accepted the station.
     pub(crate) booted: Mutex<Option<(u32, SecurityProfile, Version)>>,
 }
 
 impl OnlineTasks {
-    /// Why the station starts, as BootNotification reports it.
+    /// Sets the boot reason for BootNotification.
     pub(crate) fn set_boot_reason(&mut self, reason: BootReason) {
         self.boot.reason = reason;
     }
 
-    /// An attempt to connect begins; what was meant for the connection before is over.
+    /// An attempt to connect begins. Signals for the connection before it are discarded.
     pub(crate) fn handle_attempt(&self) {
         self.connection.handle_attempt();
         self.signals.handle_attempt();
     }
 
-    /// The station is connected, by the network profile in `slot`.
+    /// The station is connected by the network profile in `slot`.
     pub(crate) fn handle_connected(&self, slot: u32) {
         self.connection.handle_slot(slot);
     }
 
-    /// The connection is gone.
+    /// The connection has ended.
     pub(crate) fn handle_disconnected(&self) {
         self.renewals.handle_disconnected();
     }
 
-    /// Ready when a handler asks for another connection.
+    /// Ready when a handler requests another connection.
     ///
     /// # Cancel safety
     /// Nothing is lost.
@@ -79,10 +79,9 @@ impl OnlineTasks {
         lock(&self.booted).is_some()
     }
 
-    /// Boots where that is due, then reports events and shows signs of life until the connection
-    /// ends.
+    /// Boots if a boot is due, then reports events and sends heartbeats until the connection ends.
     pub(crate) async fn run(&self, peer: &Peer, slot: u32) {
-        // B01.FR.01: after a start. B10.FR.10: and after the network profile has changed.
+        // B01.FR.01: after a start. B10.FR.10: also after a change of the network profile.
         let now = (slot, peer.profile(), peer.version());
         let booted = *lock(&self.booted);
         if booted != Some(now) {
@@ -91,22 +90,21 @@ impl OnlineTasks {
             }
             *lock(&self.booted) = Some(now);
         }
-        // Requests that a restart interrupted, that a connection cut off, and those that become
-        // due.
+        // Requests that a restart or a lost connection interrupted, and requests that become due.
         self.renewals.handle_connected(peer);
         tokio::join!(self.statuses.keep(peer), self.report(peer));
     }
 
-    /// Reports events and shows signs of life.
+    /// Reports events and sends heartbeats.
     async fn report(&self, peer: &Peer) {
-        // Of this connection; the queue holds no more events than it has a bound for.
+        // Refusals on this connection: at most as many as the queue may hold events.
         let mut refused = Vec::new();
         loop {
             self.report_events(peer, &mut refused).await;
             tokio::select! {
                 () = self.events.queued() => {}
                 () = self.signals.heartbeat_interval.notified() => {}
-                // Asked for by a central system of OCPP 1.6.
+                // Triggered by a central system of OCPP 1.6.
                 () = self.signals.boot.notified() => {
                     if self.boot(peer).await.is_none() {
                         return std::future::pending().await;
@@ -122,11 +120,12 @@ impl OnlineTasks {
         }
     }
 
-    /// BootNotification until the CSMS accepts; `None` where the connection ended.
+    /// Sends BootNotification until the CSMS accepts. `None` if the connection ended.
     async fn boot(&self, peer: &Peer) -> Option<()> {
         self.connection.handle_registration(Registration::NotBooted);
         loop {
-            // A CALL may come right behind the answer, and what it may do depends on the answer.
+            // A CALL may follow directly after the answer, and the answer decides what the CALL may
+            // do.
             let connection = Arc::clone(&self.connection);
             let register = move |registration| connection.handle_registration(registration);
             let wait = match csms::boot(peer, &self.boot, register).await {
@@ -158,8 +157,8 @@ impl OnlineTasks {
         }
     }
 
-    /// Reports the events that wait, oldest first; one that is not confirmed stays (A04.FR.02).
-    /// `refused` are those that the CSMS cannot take on this connection.
+    /// Reports the waiting events, oldest first. An event that is not confirmed stays in the queue
+    /// (A04.FR.02). `refused` are the events that the CSMS cannot accept on this connection.
     async fn report_events(&self, peer: &Peer, refused: &mut Vec<u64>) {
         while let Some(event) = self.events.log().first_but(refused) {
             let number = event.number();
@@ -192,7 +191,7 @@ impl OnlineTasks {
                     );
                     self.events.note(move |events| events.handle_refused(&event, &reason)).await;
                 }
-                // The same event would be refused each time.
+                // The CSMS would refuse the same event again.
                 Err(error) if error.is_answer() => {
                     let reason = causes(&error).to_string();
                     self.events.note(move |events| events.handle_not_reported(&event, &reason)).await;
@@ -206,6 +205,6 @@ impl OnlineTasks {
     }
 }
 
-/// Between heartbeats where the CSMS leaves the choice to the station (interval 0), and between
-/// boot attempts.
+/// The interval between heartbeats if the CSMS leaves the choice to the station (interval 0), and
+/// between boot attempts.
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(300);

@@ -1,4 +1,4 @@
-//! How an attempt to connect is secured: with which certificate or password, and on which CSMS root
+//! The security of an attempt to connect: its certificate or password, and the CSMS root on which
 //! it relies.
 
 use std::{
@@ -23,27 +23,27 @@ use crate::{
     reconnect::{CsmsRoot, RootChoice, RootFailure, presented},
 };
 
-/// Chooses how attempts are secured.
+/// Selects the security of attempts.
 #[derive(Debug)]
 pub(crate) struct AttemptSecurity {
     store: Arc<StationStore>,
     keyring: Arc<Keyring>,
-    /// How far the clocks of station and CSMS may be apart.
+    /// The permitted difference between the clocks of station and CSMS.
     skew: Duration,
-    /// On which CSMS root the next attempt relies.
+    /// Selects the CSMS root for the next attempt.
     root_choice: Mutex<RootChoice>,
 }
 
-/// With what an attempt is made.
+/// The certificates and the root of an attempt.
 #[derive(Debug, Default)]
 pub(crate) struct Attempting {
-    /// The certificate that the station presents; without, it has its password.
+    /// The certificate that the station presents. `None`: the station uses its password.
     pub(crate) own: Option<OwnCertificate>,
-    /// The newest certificate at that time.
+    /// The newest certificate when the attempt began.
     pub(crate) newest: Option<OwnId>,
-    /// On which root it relies.
+    /// The root on which the attempt relies.
     pub(crate) root: CsmsRoot,
-    /// Which root proved the CSMS.
+    /// The root that proved the CSMS.
     pub(crate) proved_by: ProvedBy,
 }
 
@@ -68,7 +68,7 @@ impl AttemptSecurity {
         lock(&self.root_choice).handle_failed(slot, root, failure);
     }
 
-    /// The security of an attempt, and with what it is made.
+    /// The security of an attempt, and its certificates and root.
     pub(crate) async fn choose(
         &self,
         model: &DeviceModel,
@@ -81,7 +81,8 @@ impl AttemptSecurity {
         let choice = lock(&self.root_choice).root(attempt.slot, fallback.is_some());
         let present = self.store.roots(InstallCertificateUseEnumType::CSMSRootCertificate);
         let (root, roots) = match fallback {
-            // Also where the present root is damaged, and the fallback is all that is left.
+            // The fallback is also used if the present root is damaged and only the fallback is
+            // left.
             Some(fallback) if choice == CsmsRoot::Fallback || present.is_empty() => {
                 (CsmsRoot::Fallback, vec![fallback])
             }
@@ -94,12 +95,12 @@ impl AttemptSecurity {
             let latest = SystemTime::now() + self.skew;
             let is_early = |own: &OwnCertificate| validity(own).is_some_and(|own| own.not_before > latest);
             own = presented(&all, |own| own.state == OwnState::InUse, is_early, attempt.credential).cloned();
-            // Those that were left out for being of the future are kept beside the one that is
-            // tried.
+            // A certificate that was skipped because it is not valid yet is kept beside the one
+            // that is tried.
             newest = all.iter().find(|own| !is_early(own)).or(all.first()).map(|newest| newest.id);
         }
         let security = match &own {
-            // A00.FR.401, A00.FR.402; an expired certificate is offered too (A00.FR.430).
+            // A00.FR.401, A00.FR.402; an expired certificate is presented too (A00.FR.430).
             Some(own) => {
                 let (keyring, uri) = (Arc::clone(&self.keyring), own.key_uri.clone());
                 let key = on_blocking_thread(move || keyring.key(&uri)).await??;
@@ -116,13 +117,13 @@ impl AttemptSecurity {
     }
 }
 
-/// Why the agent has nothing to connect with.
+/// Why the agent cannot prepare an attempt to connect.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrepareError {
     /// The slot has lost its profile meanwhile.
     #[error("the slot holds no network profile")]
     NoProfile,
-    /// The profile's URL is none.
+    /// The profile's URL is not valid.
     #[error("ocppCsmsUrl of the network profile cannot be used")]
     Url(#[from] EndpointError),
     /// TLS cannot be set up.

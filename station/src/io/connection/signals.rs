@@ -1,15 +1,15 @@
-//! What the handlers ask of the agent: it does these things after their answers have left.
+//! Signals from the handlers to the agent. The agent acts on them after the answers have been sent.
 
 use std::{pin::pin, sync::Arc};
 
 use tokio::sync::Notify;
 
-/// Requests to the agent. Each is kept until the agent has taken it.
+/// Signals to the agent. Each is kept until the agent has taken it.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
-    /// Connect again, with the certificate that has come.
+    /// Reconnect with the new certificate.
     pub(crate) reconnect: Notify,
-    /// Start again.
+    /// Restart.
     pub(crate) reset: Notify,
     /// Send BootNotification, which the CSMS has triggered.
     pub(crate) boot: Notify,
@@ -17,22 +17,22 @@ pub(crate) struct Signals {
     pub(crate) heartbeat_interval: Notify,
 }
 
-/// Requests a reconnection when it is dropped: after the answer has left, or could not leave. A
+/// Requests a reconnection when it is dropped: after the answer was sent, or could not be sent. A
 /// connection that ended before its certificate was stored may have been followed by one with the
-/// certificate before.
+/// former certificate.
 #[derive(Debug)]
 pub(crate) struct Reconnection(Arc<Signals>);
 
 impl Signals {
-    /// A request to connect again, which is made when what is returned is dropped.
+    /// Returns a request to reconnect, which is made when the value is dropped.
     pub(crate) fn reconnection(self: &Arc<Self>) -> Reconnection {
         Reconnection(Arc::clone(self))
     }
 
-    /// An attempt to connect begins: requests that concern the connection before are dropped.
+    /// An attempt to connect begins. Signals for the connection before it are discarded.
     pub(crate) fn handle_attempt(&self) {
         for request in [&self.reconnect, &self.boot] {
-            // Takes a request for which no task waits any more.
+            // Takes a signal for which no task waits any more.
             pin!(request.notified()).enable();
         }
     }

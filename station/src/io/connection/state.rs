@@ -1,4 +1,4 @@
-//! What the handlers have to know of the connection.
+//! The state of the connection that the handlers need.
 
 use std::sync::{
     Mutex,
@@ -10,15 +10,15 @@ use tokio::sync::watch;
 
 use crate::io::locking::lock;
 
-/// The slot of the connection, how far the CSMS has accepted the station on it, and whether its
-/// certificate is confirmed.
+/// The slot of the connection, the registration of the station on it, and whether its certificate
+/// is confirmed.
 #[derive(Debug)]
 pub(crate) struct ConnectionState {
     /// The slot of the network profile of the connection.
     slot: AtomicU32,
-    /// What the CSMS answered to the last BootNotification.
+    /// The answer of the CSMS to the last BootNotification.
     registration: Mutex<Registration>,
-    /// Whether the store knows which certificate and root this connection uses: see
+    /// Whether the store has recorded the certificate and root of this connection; see
     /// [`ConnectionState::settled`].
     confirmed: watch::Sender<bool>,
 }
@@ -47,7 +47,7 @@ impl ConnectionState {
         self.confirmed.send_replace(true);
     }
 
-    /// What the CSMS answered to BootNotification.
+    /// Sets the answer of the CSMS to BootNotification.
     pub(crate) fn handle_registration(&self, registration: Registration) {
         *lock(&self.registration) = registration;
     }
@@ -57,12 +57,12 @@ impl ConnectionState {
         self.slot.load(Ordering::Relaxed)
     }
 
-    /// What the CSMS answered to the last BootNotification.
+    /// The answer of the CSMS to the last BootNotification.
     pub(crate) fn registration(&self) -> Registration {
         *lock(&self.registration)
     }
 
-    /// Refuses to serve a CSMS that has rejected the station (B03.FR.08, TC_B_30).
+    /// Refuses a call of a CSMS that has rejected the station (B03.FR.08, TC_B_30).
     pub(crate) fn permit(&self) -> Result<(), CallError> {
         match self.registration() {
             Registration::Rejected => {
@@ -72,9 +72,9 @@ impl ConnectionState {
         }
     }
 
-    /// Waits until the store knows which certificate and root the connection uses: both decide
-    /// what it holds (A02.FR.10, M05.FR.13) and what it refuses. The first messages of a connection
-    /// may come before.
+    /// Waits until the store has recorded the certificate and root of the connection. Both decide
+    /// what the store holds (A02.FR.10, M05.FR.13) and what it refuses. The first messages of a
+    /// connection may arrive before that.
     pub(crate) async fn settled(&self) {
         // The sender lives as long as `self`.
         let _ = self.confirmed.subscribe().wait_for(|confirmed| *confirmed).await;

@@ -1,4 +1,4 @@
-//! What the running agent answers to local commands.
+//! The running agent's replies to local commands.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -77,7 +77,7 @@ impl LocalCommands {
         }
     }
 
-    /// Asks for certificates, and follows the requests if that was asked for.
+    /// Asks for certificates, and follows the requests if the command wants that.
     async fn carry_out_renewal(
         &self,
         use_: RenewalUse,
@@ -98,7 +98,7 @@ impl LocalCommands {
             .iter()
             .map(|promise| Followed::new(promise.subject().clone(), promise.pending()))
             .collect();
-        // They begin now.
+        // The requests begin when the promises are dropped.
         drop(promises);
         if until == Until::Ended {
             follow(&mut followed, &mut happened, caller).await?;
@@ -113,7 +113,8 @@ impl LocalCommands {
         })
     }
 
-    /// An EVSE of the SECC called `secc_id`; `None` where the station has one controller for all.
+    /// An EVSE of the SECC called `secc_id`. `None` if the station has one controller for all
+    /// EVSEs.
     fn evse_of(&self, secc_id: &str) -> Result<Option<i64>, String> {
         let seccs = self.model.current().seccs();
         match seccs.iter().find(|secc| secc.id == secc_id) {
@@ -121,7 +122,8 @@ impl LocalCommands {
             None => {
                 let known: Vec<_> = seccs.into_iter().map(|secc| secc.id).collect();
                 Err(match known.as_slice() {
-                    [] => "this station does no ISO 15118; see [iso15118] in the configuration".to_owned(),
+                    [] => "this station does not serve ISO 15118; see [iso15118] in the configuration"
+                        .to_owned(),
                     known => format!("no SECC is called {secc_id}; there are: {}", known.join(", ")),
                 })
             }
@@ -129,7 +131,8 @@ impl LocalCommands {
     }
 }
 
-/// Follows requests to their end, or until the command has gone; the requests go on then.
+/// Follows requests until they end or the caller disconnects. In the second case the requests
+/// continue.
 async fn follow(
     followed: &mut [Followed<PendingId>],
     happened: &mut Receiver<Happened<PendingId>>,
@@ -140,9 +143,9 @@ async fn follow(
             happened = happened.recv() => happened,
             () = caller.closed() => return Ok(()),
         };
-        // More has happened than is kept, or the station stops.
+        // More steps have happened than are kept, or the station stops.
         let happened = happened.map_err(|_| {
-            "the request goes on, and is not followed any more; see `ocpp-station inventory`".to_owned()
+            "the request continues but is not followed any more; see `ocpp-station inventory`".to_owned()
         })?;
         for followed in &mut *followed {
             if let Some(step) = followed.handle(&happened) {
@@ -169,7 +172,7 @@ fn renewal_status((subject, stage, due): (Target, Option<Stage>, Option<SystemTi
             ("its request is accepted; sent again if no certificate comes".to_owned(), Some(due))
         }
         Some(Stage::Stopped) => {
-            ("its request is sent no more; a trigger or `renew` begins anew".to_owned(), None)
+            ("its request is not sent any more; a trigger or `renew` begins a new one".to_owned(), None)
         }
     };
     RenewalStatus { subject: subject_name(&subject), state, next: next.map(timestamp) }
@@ -184,7 +187,7 @@ fn signing_use(use_: RenewalUse) -> CertificateSigningUse {
     }
 }
 
-/// Whether SignCertificate of this version can ask for it.
+/// Whether SignCertificate of this version supports the use.
 fn has_request(version: Version, use_: CertificateSigningUse) -> bool {
     match version {
         Version::V16 => use_ == CertificateSigningUse::ChargingStation,

@@ -1,4 +1,4 @@
-//! Local commands: the socket on which they come in, and what the running agent answers.
+//! Local commands: their socket, and the replies of the running agent.
 
 pub(crate) mod commands;
 pub(crate) mod serving;

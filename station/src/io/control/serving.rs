@@ -1,4 +1,4 @@
-//! Serves local commands, as soon as there is a socket to serve them on.
+//! Serves local commands, as soon as the socket could be created.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Makes the control socket. The station's work does not depend on it. Blocks.
+/// Creates the control socket. The station's work does not depend on it. Blocks.
 pub(crate) fn bind(config: &Config, faults: &DiskFaults) -> Option<ControlSocket> {
     match ControlSocket::bind(&config.control_socket()) {
         Ok(control) => {
@@ -31,7 +31,7 @@ pub(crate) fn bind(config: &Config, faults: &DiskFaults) -> Option<ControlSocket
     }
 }
 
-/// Serves local commands, as soon as there is a socket to serve them on.
+/// Serves local commands, as soon as the socket could be created.
 pub(crate) async fn serve_commands(
     config: Config,
     mut control: Option<ControlSocket>,

@@ -29,11 +29,11 @@ use crate::{
     inventory::InventoryRow,
 };
 
-/// Why a command did not reach the agent, or its reply did not come back.
+/// Why a command did not reach the agent, or why its reply was lost.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// No agent listens.
+    /// No agent is listening.
     #[error("no agent listens on {}; start it with `ocpp-station run`", path.display())]
     NotRunning {
         /// The socket.
@@ -51,7 +51,7 @@ pub enum ControlError {
         #[source]
         source: io::Error,
     },
-    /// The system takes no path that long for a socket.
+    /// The path is too long for a socket.
     #[error("{} is too long for a socket; choose a shorter `directory` in the configuration", path.display())]
     PathTooLong {
         /// The socket.
@@ -60,7 +60,7 @@ pub enum ControlError {
         #[source]
         source: io::Error,
     },
-    /// The socket cannot be made.
+    /// The socket cannot be created.
     #[error("cannot listen on {}", path.display())]
     Listen {
         /// The socket.
@@ -72,7 +72,7 @@ pub enum ControlError {
     /// The line could not be written or read.
     #[error("the conversation with the agent broke off")]
     Broken(#[source] io::Error),
-    /// The reply is not what this version understands.
+    /// This version cannot parse the reply.
     #[error("the agent's reply cannot be read; are both of the same version?")]
     Reply(#[source] serde_json::Error),
     /// The agent did not reply in time.
@@ -80,7 +80,7 @@ pub enum ControlError {
     Timeout,
 }
 
-/// The conversation with the running agent about one command.
+/// The exchange with the running agent for one command.
 #[derive(Debug)]
 pub struct Conversation {
     reader: BufReader<UnixStream>,
@@ -90,11 +90,11 @@ impl Conversation {
     /// Sends a command to the agent whose socket is at `path`.
     ///
     /// # Errors
-    /// [`ControlError`]; what the agent itself refuses is a [`ControlReply::Failed`].
+    /// [`ControlError`]. A refusal by the agent itself is a [`ControlReply::Failed`].
     ///
     /// # Cancel safety
-    /// Dropping the future closes the socket; a command that the agent has read is carried out all
-    /// the same.
+    /// Dropping the future closes the socket. A command that the agent has read is still carried
+    /// out.
     pub async fn begin(path: &Path, request: &ControlRequest) -> Result<Self, ControlError> {
         check_length(path)?;
         let begin = async {
@@ -112,19 +112,19 @@ impl Conversation {
         timeout(MAX_SILENCE, begin).await.map_err(|_| ControlError::Timeout)?
     }
 
-    /// The next line of the agent's reply, for which it has half a minute.
+    /// The next line of the agent's reply. The agent has 30 seconds to send it.
     ///
     /// # Errors
     /// [`ControlError`].
     ///
     /// # Cancel safety
-    /// Part of a line may be lost; use the conversation no more.
+    /// Part of a line may be lost; do not use the conversation after that.
     pub async fn reply(&mut self) -> Result<ControlReply, ControlError> {
         timeout(MAX_SILENCE, self.awaited_reply()).await.map_err(|_| ControlError::Timeout)?
     }
 
-    /// The next line of the agent's reply, however long that takes: what the CSMS has to do first
-    /// may take days.
+    /// The next line of the agent's reply, without a time limit: the answer of the CSMS may take
+    /// days.
     ///
     /// # Errors
     /// [`ControlError`].
@@ -137,17 +137,17 @@ impl Conversation {
     }
 }
 
-/// The listening end, readable and writable by its owner only. The file is removed when this is
-/// dropped.
+/// The listening socket, readable and writable by its owner only. The file is removed when this
+/// value is dropped.
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
     listener: StdListener,
     path: PathBuf,
 }
 
-/// What carries out commands.
+/// Carries out commands.
 pub(crate) trait Answer: Send + Sync + 'static {
-    /// Carries out one, telling `caller` what happens on the way. The reply is the last line.
+    /// Carries out one command, and sends its steps to `caller`. The reply is the last line.
     fn answer(
         &self,
         request: ControlRequest,
@@ -155,7 +155,7 @@ pub(crate) trait Answer: Send + Sync + 'static {
     ) -> impl Future<Output = ControlReply> + Send;
 }
 
-/// Sends the steps of a command to its caller while it goes on.
+/// Sends the steps of a running command to its caller.
 #[derive(Debug)]
 pub(crate) struct Caller {
     reader: BufReader<OwnedReadHalf>,
@@ -163,7 +163,7 @@ pub(crate) struct Caller {
 }
 
 impl ControlSocket {
-    /// Takes the socket over from an agent that has ended without removing it. The caller holds the
+    /// Takes over the socket of an agent that has ended without removing it. The caller holds the
     /// store's lock, so no other agent can be listening. Blocks.
     pub(crate) fn bind(path: &Path) -> Result<Self, ControlError> {
         check_length(path)?;
@@ -179,7 +179,7 @@ impl ControlSocket {
         Ok(bound)
     }
 
-    /// Has commands answered until it is dropped.
+    /// Serves commands until the future is dropped.
     ///
     /// # Cancel safety
     /// Dropping the future ends the commands that are being carried out.
@@ -198,7 +198,7 @@ impl ControlSocket {
                 conversations.join_next().await;
             }
             let Ok((stream, _)) = listener.accept().await else {
-                // Out of file descriptors: they come back as connections end.
+                // The process has no file descriptors left. They become free as connections end.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
@@ -217,22 +217,22 @@ impl Drop for ControlSocket {
 }
 
 impl Caller {
-    /// Sends a step. False: the caller has gone.
+    /// Sends a step. Returns false if the caller has disconnected.
     pub(crate) async fn step(&mut self, step: RenewalStep) -> bool {
         self.send(&ControlReply::Progress(step)).await
     }
 
-    /// Sends a row. False: the caller has gone.
+    /// Sends a row. Returns false if the caller has disconnected.
     pub(crate) async fn row(&mut self, row: InventoryRow) -> bool {
         self.send(&ControlReply::Row(Box::new(row))).await
     }
 
-    /// Ready when the caller has gone.
+    /// Ready when the caller has disconnected.
     ///
     /// # Cancel safety
     /// Nothing is lost.
     pub(crate) async fn closed(&mut self) {
-        // There is one command in a conversation: more that comes means nothing.
+        // A conversation has one command; further input is ignored.
         while let Ok(more @ 1..) = self.reader.fill_buf().await.map(<[u8]>::len) {
             self.reader.consume(more);
         }
@@ -243,7 +243,7 @@ impl Caller {
         let written = timeout(MAX_SILENCE, self.writer.write_all(&line)).await;
         let is_there = matches!(written, Ok(Ok(())));
         if !is_there {
-            tracing::debug!("a local command went away before its reply");
+            tracing::debug!("a local command disconnected before its reply");
         }
         is_there
     }
@@ -266,7 +266,7 @@ fn line(message: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
     Ok(line)
 }
 
-/// Tells a path that is too long, about 100 bytes, from the other reasons why there is no socket.
+/// Distinguishes a path that is too long (about 100 bytes) from the other errors of a socket.
 fn check_length(path: &Path) -> Result<(), ControlError> {
     SocketAddr::from_pathname(path)
         .map(drop)
@@ -283,11 +283,11 @@ async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Strin
     }
 }
 
-/// The longest that either side is silent: the agent answers from memory, or says that it has
-/// begun.
+/// The longest silence of either side. The agent answers from memory, or reports that the command
+/// has begun.
 const MAX_SILENCE: Duration = Duration::from_secs(30);
 
-/// Commands at once: a person types one, scripts a few.
+/// The most commands at one time: a person runs one, scripts run a few.
 const MAX_CONVERSATIONS: usize = 32;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! What the station asks and what the CSMS answers, in terms of no version of OCPP.
+//! The station's requests and the answers of the CSMS, independent of the version of OCPP.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,7 @@ use ocpp_transport::{CallFailure, Registration};
 use ocpp_types::{RpcErrorCode, TooLong, Version};
 use station_store::{CertificateSigningUse, HashData};
 
-/// What the station says of itself when it boots.
+/// The content of BootNotification.
 #[derive(Clone, Debug)]
 pub(crate) struct Boot {
     pub(crate) model: String,
@@ -20,7 +20,7 @@ pub(crate) struct Boot {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BootReason {
-    /// Its power came up, or its program was started.
+    /// The station was powered up, or its program was started.
     #[default]
     PowerUp,
     /// The CSMS reset it.
@@ -31,21 +31,22 @@ pub enum BootReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BootAnswer {
     pub(crate) registration: Registration,
-    /// Between heartbeats, or before the next attempt to boot; zero leaves it to the station.
+    /// The interval between heartbeats, or before the next attempt to boot. Zero: the station
+    /// chooses.
     pub(crate) interval: Duration,
-    /// The clock of the CSMS.
+    /// The time of the CSMS.
     pub(crate) time: SystemTime,
 }
 
-/// A certificate to be asked for.
+/// A request for a certificate.
 #[derive(Clone, Debug)]
 pub(crate) struct SignRequest {
     /// PKCS #10 in PEM.
     pub(crate) csr: String,
     pub(crate) use_: CertificateSigningUse,
-    /// `requestId`, where the version has it (A02.FR.24).
+    /// `requestId`, if the version has it (A02.FR.24).
     pub(crate) request_id: Option<i64>,
-    /// `hashRootCertificate`, where the version has it (A02.FR.27).
+    /// `hashRootCertificate`, if the version has it (A02.FR.27).
     pub(crate) root: Option<HashData>,
 }
 
@@ -54,7 +55,7 @@ pub(crate) struct SignRequest {
 pub(crate) enum SignAnswer {
     /// The certificate will follow (A02.FR.11).
     Accepted,
-    /// It will not (A02.FR.12).
+    /// No certificate will follow (A02.FR.12).
     Rejected { reason: Option<String> },
 }
 
@@ -63,17 +64,17 @@ pub(crate) enum SignAnswer {
 pub(crate) enum StatusAnswer {
     /// `ocspResult`
     Accepted { ocsp_result: String },
-    /// The CSMS could not find it out (M06.FR.04).
+    /// The CSMS could not obtain the status (M06.FR.04).
     Failed { reason: Option<String> },
 }
 
 /// Why the CSMS gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
-    /// The connection failed, or the CSMS did.
+    /// The connection or the CSMS failed.
     #[error(transparent)]
     Call(#[from] CallFailure),
-    /// The message has no room for what is to be said.
+    /// A value is too long for the message.
     #[error("the message has no room for it")]
     TooLong(#[from] TooLong),
     /// The version of the connection has no such message.
@@ -82,19 +83,19 @@ pub(crate) enum AskError {
 }
 
 impl AskError {
-    /// Whether the CSMS has answered, by CALLERROR.
+    /// Whether the CSMS has answered, with a CALLERROR.
     pub(crate) fn is_answer(&self) -> bool {
         matches!(self, Self::Call(CallFailure::CallError { .. }))
     }
 
-    /// Whether the CSMS has answered with a CALLRESULT of which nothing can be read. An answer with
-    /// the id of the message means that the message has arrived.
+    /// Whether the CSMS has answered with a CALLRESULT that cannot be parsed. An answer with the id
+    /// of the message proves that the message has arrived.
     pub(crate) fn has_arrived(&self) -> bool {
         matches!(self, Self::Call(CallFailure::InvalidResponse(_) | CallFailure::Unreadable(_)))
     }
 
-    /// Whether the same message may be accepted later: the CALLERROR is about the CSMS, and not
-    /// about the message.
+    /// Whether the same message may be accepted later: the CALLERROR concerns the CSMS, not the
+    /// message.
     pub(crate) fn may_pass(&self) -> bool {
         use RpcErrorCode as Code;
         let Self::Call(CallFailure::CallError { code, .. }) = self else { return false };
@@ -112,11 +113,11 @@ impl AskError {
     }
 }
 
-/// How far an event was reported to the CSMS.
+/// Whether an event was reported to the CSMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reporting {
-    /// The CSMS has it.
+    /// The CSMS has received it.
     Reported,
-    /// Not at all: in the version of the connection it is not critical (A04.FR.04).
+    /// The event was not reported: in the version of the connection it is not critical (A04.FR.04).
     LogOnly,
 }

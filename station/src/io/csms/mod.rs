@@ -1,7 +1,7 @@
-//! What the station asks of its CSMS, in terms of no version of OCPP.
+//! The station's requests to its CSMS, independent of the version of OCPP.
 //!
-//! Each function picks the message of the version that both sides agreed on; a file for each
-//! version translates it, and decides nothing.
+//! Each function selects the message of the version that both sides agreed on. One file per version
+//! translates it, and decides nothing.
 
 mod message;
 mod v16;
@@ -21,7 +21,7 @@ pub(crate) use self::message::{
 };
 use crate::security_events::QueuedEvent;
 
-/// BootNotification. `register` sees the answer before the CSMS's next frame is looked at.
+/// BootNotification. `register` gets the answer before the next frame of the CSMS is handled.
 pub(crate) async fn boot(
     peer: &Peer,
     boot: &Boot,
@@ -35,7 +35,7 @@ pub(crate) async fn boot(
     }
 }
 
-/// Heartbeat; returns the clock of the CSMS.
+/// Heartbeat; returns the time of the CSMS.
 pub(crate) async fn heartbeat(peer: &Peer) -> Result<SystemTime, AskError> {
     match peer.version() {
         Version::V16 => v16::heartbeat(peer).await,

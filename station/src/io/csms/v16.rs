@@ -1,4 +1,4 @@
-//! What the station asks of its central system, in OCPP 1.6 with the security whitepaper.
+//! The station's requests to its central system, in OCPP 1.6 with the security whitepaper.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,13 +17,13 @@ use crate::{
     security_events::{QueuedEvent, SecurityEvent},
 };
 
-/// 1.6 has no place for the reason of the boot.
+/// 1.6 has no member for the reason of the boot.
 pub(super) async fn boot(
     peer: &Peer,
     boot: &Boot,
     register: impl FnOnce(Registration) + Send + 'static,
 ) -> Result<BootAnswer, AskError> {
-    // chargePointModel and chargePointVendor have 20 characters, the vendor's name of 2.x has 50.
+    // chargePointModel and chargePointVendor have 20 characters; the vendor's name in 2.x has 50.
     let vendor: String = boot.vendor.chars().take(20).collect();
     let mut request = BootNotificationRequest::new(vendor.try_into()?, boot.model.as_str().try_into()?);
     request.charge_point_serial_number = Some(boot.serial_number.as_str().try_into()?);
@@ -78,10 +78,10 @@ fn registration(status: RegistrationStatus) -> Registration {
     }
 }
 
-/// The name in the whitepaper's list. `None`: it is not critical there, and stays in the log.
+/// The name in the whitepaper's list. `None`: the event is not critical there, and is only logged.
 ///
-/// The two events of invalid certificates are not critical there either, but TC_077 and TC_078
-/// expect them to be reported. An event that is not in the list keeps its name.
+/// The two events about invalid certificates are not critical there either, but TC_077 and TC_078
+/// require a report. An event that is not in the list keeps its name.
 fn name(event: SecurityEvent) -> Option<&'static str> {
     match event {
         SecurityEvent::InvalidChargingStationCertificate => Some("InvalidChargePointCertificate"),

@@ -1,8 +1,7 @@
-//! What the station asks of its CSMS in the same words in OCPP 2.0.1 and 2.1, though each has types
-//! of its own.
+//! The station's requests to its CSMS that OCPP 2.0.1 and 2.1 define alike, with separate types.
 
-/// Writes the translation for the version whose module of types it is given. The file that calls it
-/// adds what only its version says.
+/// Writes the translation for the version whose module of types is given. The calling file adds the
+/// members that only its version has.
 macro_rules! words_of_v2 {
     ($version:ident) => {
         use std::time::{Duration, SystemTime};
@@ -62,7 +61,7 @@ macro_rules! words_of_v2 {
             Ok(Reporting::Reported)
         }
 
-        /// Sends SignCertificate; `complete` adds what only one version has.
+        /// Sends SignCertificate; `complete` adds the members that only one version has.
         async fn send_sign_certificate(
             peer: &Peer,
             request: &SignRequest,

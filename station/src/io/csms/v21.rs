@@ -1,4 +1,4 @@
-//! What the station asks of its CSMS, in OCPP 2.1.
+//! The station's requests to its CSMS, in OCPP 2.1.
 
 use ocpp_types::v21::CertificateHashDataType;
 use station_store::message::HashDataMessage as _;
@@ -6,7 +6,7 @@ use station_store::message::HashDataMessage as _;
 super::v2::words_of_v2!(v21);
 
 pub(super) async fn sign_certificate(peer: &Peer, request: &SignRequest) -> Result<SignAnswer, AskError> {
-    // A02.FR.13; a certificate for both uses is asked for without a type.
+    // A02.FR.13; a certificate for both uses is requested without a type.
     let certificate_type = match request.use_ {
         CertificateSigningUse::ChargingStation => {
             Some(CertificateSigningUseEnumType::ChargingStationCertificate)

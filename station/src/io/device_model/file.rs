@@ -1,4 +1,4 @@
-//! The device model on disk. A change is durable before it is answered.
+//! The device model on disk. A change is durable before its answer is sent.
 
 use std::{
     fs, io,
@@ -22,35 +22,35 @@ use crate::{
 pub(crate) struct ModelFile {
     path: PathBuf,
     faults: Arc<DiskFaults>,
-    /// Held while the disk is written; readers of the model do not wait for it.
+    /// Held while the file is written; readers of the model do not wait for it.
     writer: Mutex<OnDisk>,
     current: Mutex<Current>,
 }
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OnDisk {
-    /// Nothing: there is no file.
+    /// There is no file.
     Nothing,
-    /// The model as it is.
+    /// The current model.
     Current,
-    /// The model as it is, or one that was answered as not stored.
+    /// The current model, or a model whose change was answered as not stored.
     Uncertain {
         /// Whether there was no file before.
         was_absent: bool,
     },
 }
 
-/// The model as it is.
+/// The current model.
 #[derive(Debug)]
 struct Current {
     model: DeviceModel,
-    /// While a change is being written: what has been altered meanwhile, which the changed model
-    /// has to follow.
+    /// While a change is being written: the alterations made meanwhile, which must also be applied
+    /// to the changed model.
     meanwhile: Option<Vec<Alteration>>,
 }
 
-/// What is never written down.
+/// A change that is never stored.
 #[derive(Debug)]
 enum Alteration {
     SuspendPnc(String),
@@ -70,22 +70,22 @@ pub enum ModelError {
         #[source]
         source: io::Error,
     },
-    /// It is not what this program wrote, or was written by a newer one.
-    #[error("{} cannot be used; put a copy back, or remove it to go back to what station.toml says", path.display())]
+    /// The content was not written by this program, or was written by a newer version of it.
+    #[error("{} cannot be used; restore a copy, or remove it to return to the values in station.toml", path.display())]
     Content {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault in the content.
         #[source]
         source: StoredModelError,
     },
 }
 
 impl ModelFile {
-    /// Opens the model in `folder`; one that was never changed is as the defaults say. Blocks.
+    /// Opens the model in `folder`. If there is no file, the model has its default values. Blocks.
     ///
     /// # Errors
-    /// [`ModelError`]. A file that cannot be used is left as it is.
+    /// [`ModelError`]. A file that cannot be used is not changed.
     pub(crate) fn open(
         folder: &Path,
         defaults: Defaults,
@@ -111,16 +111,16 @@ impl ModelFile {
         Ok(Self { path, faults, writer: Mutex::new(on_disk), current })
     }
 
-    /// The model as it is.
+    /// The current model.
     pub(crate) fn current(&self) -> DeviceModel {
         lock(&self.current).model.clone()
     }
 
-    /// Lets `plan` answer and say what the model is then; what it says is durable when this
-    /// returns. Blocks.
+    /// Changes the model. `plan` returns the answer and the new model; the new model is durable
+    /// when this function returns. Blocks.
     ///
-    /// Returns the answer, and beside it [`ModelError::Disk`] where the model is as before because
-    /// the disk failed.
+    /// Returns the answer. If the disk failed, the second value is [`ModelError::Disk`], and the
+    /// model is unchanged.
     pub(crate) fn change<T>(
         &self,
         plan: impl FnOnce(&DeviceModel) -> (T, Option<DeviceModel>),
@@ -166,8 +166,8 @@ impl ModelFile {
         }
     }
 
-    /// After a failed write: has the file hold what the station goes by, so that a restart changes
-    /// nothing, and finds out whether there is room again. Blocks.
+    /// Repairs the file after a failed write: makes it hold the current model, so that a restart
+    /// changes nothing, and checks whether there is room again. Blocks.
     pub(crate) fn write_again(&self) {
         let mut on_disk = lock(&self.writer);
         let model = self.current();
@@ -182,7 +182,7 @@ impl ModelFile {
         }
     }
 
-    /// As long as the CSMS has set nothing there is no file: what the configuration says holds.
+    /// There is no file until the CSMS has set a value: the configuration applies.
     fn remove_again(&self, model: &DeviceModel, on_disk: &mut OnDisk) -> Result<(), ModelError> {
         let content = |source| ModelError::Content { path: self.path.clone(), source };
         let length = model.to_json().map_err(content)?.len();
@@ -197,13 +197,13 @@ impl ModelFile {
         Ok(())
     }
 
-    /// The CSMS signs no certificate for the SECC: PnCEnabled is off until the next start
+    /// The CSMS signs no certificate for the SECC. PnCEnabled is off until the next start
     /// (A02.FR.21).
     pub(crate) fn suspend_pnc(&self, secc_id: &str) {
         self.alter(Alteration::SuspendPnc(secc_id.to_owned()));
     }
 
-    /// The CSMS's answer to BootNotification names the interval of heartbeats. It is not
+    /// Adopts the interval of heartbeats in the CSMS's answer to BootNotification. It is not
     /// stored.
     pub(crate) fn adopt_heartbeat_interval(&self, interval: Duration) {
         self.alter(Alteration::HeartbeatInterval(interval));
@@ -227,7 +227,8 @@ impl Alteration {
     }
 }
 
-/// What the CSMS has set; it holds the password, and only its owner can read it (A01.FR.10).
+/// The values set by the CSMS. The file holds the password, and only its owner can read it
+/// (A01.FR.10).
 const FILE: &str = "device-model.json";
 
 #[cfg(test)]
@@ -239,7 +240,7 @@ mod tests {
 
     use super::*;
 
-    /// The plan stands for the write, which holds the same lock.
+    /// The plan stands in for the write, which holds the same lock.
     #[test]
     fn the_model_is_read_and_altered_while_a_change_is_written() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;

@@ -1,4 +1,4 @@
-//! What the station answers about its device model and its network profiles (A01, A05, B09).
+//! The station's answers about its device model and its network profiles (A01, A05, B09).
 
 use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
@@ -37,26 +37,26 @@ pub(crate) struct ModelHandlers {
 /// A change of variables.
 pub(crate) struct Change<T> {
     pub(crate) answer: T,
-    /// What the model is then.
+    /// The model after the change.
     pub(crate) model: DeviceModel,
-    /// The variables that were set; none where nothing is to be changed.
+    /// The variables that were set; empty if the change is to be discarded.
     pub(crate) changed: BTreeSet<Variable>,
-    /// What the answer becomes when the change cannot be stored.
+    /// Converts the answer if the change cannot be stored.
     pub(crate) refuse: fn(T) -> T,
 }
 
 impl ModelHandlers {
-    /// Refuses to serve a CSMS that has rejected the station.
+    /// Refuses a call of a CSMS that has rejected the station.
     pub(crate) fn permit(&self) -> Result<(), CallError> {
         self.connection.permit()
     }
 
-    /// The model as it is, and what its answers depend on.
+    /// The current model, and the situation on which its answers depend.
     pub(crate) fn model(&self, peer: &Peer) -> (DeviceModel, Situation) {
         (self.model.current(), self.situation(peer))
     }
 
-    /// What the answers about the device model depend on.
+    /// The facts on which the answers about the device model depend.
     pub(crate) fn situation(&self, peer: &Peer) -> Situation {
         let now = UnixSeconds::from(SystemTime::now());
         let valid = |der: &[u8]| {
@@ -80,7 +80,7 @@ impl ModelHandlers {
         }
     }
 
-    /// Makes a change durable, and does what follows from it.
+    /// Makes a change durable, then acts on it.
     pub(crate) async fn change_variables<T: Send + 'static>(
         self: Arc<Self>,
         peer: Peer,
@@ -96,12 +96,12 @@ impl ModelHandlers {
         });
         let ((response, changed, refuse), stored) = changed.await?;
         if let Err(error) = stored {
-            // What cannot be made durable is not acknowledged.
+            // A change that cannot be made durable is not acknowledged.
             tracing::warn!(error = %causes(&error), "a change of the device model was not stored");
             return Ok(Reply::new(refuse(response)));
         }
         if changed.iter().any(|variable| SECURITY.contains(variable)) {
-            // A01.FR.11, A01.FR.12: which variables, and never what they hold.
+            // A01.FR.11, A01.FR.12: the event names the variables, and never their values.
             self.events.raise(SecurityEvent::ReconfigurationOfSecurityParameters, names(&changed)).await;
         }
         if changed.contains(&Variable::HeartbeatInterval) {
@@ -109,16 +109,16 @@ impl ModelHandlers {
         }
         self.renewals.handle_change();
         let reply = Reply::new(response);
-        // A01: with the new password, as soon as the CSMS knows that it holds. A05.FR.06 of the
-        // whitepaper: by the new profile.
+        // A01: reconnects with the new password after the CSMS has the answer. A05.FR.06 of the
+        // whitepaper: reconnects under the new profile.
         let renew = changed.contains(&Variable::SecurityProfile)
             || changed.contains(&Variable::BasicAuthPassword)
                 && peer.profile() != SecurityProfile::TlsWithClientCertificate;
         Ok(if renew { reply.then(async move { self.signals.reconnect.notify_one() }) } else { reply })
     }
 
-    /// Stores a network profile, if `plan` says so. `failed` is the answer where it could not be
-    /// stored.
+    /// Stores a network profile, if `plan` returns a change. `failed` is the answer if the change
+    /// could not be stored.
     pub(crate) async fn change_network<R: Send + 'static>(
         self: Arc<Self>,
         slot: i64,
@@ -148,7 +148,7 @@ impl ModelHandlers {
         }
     }
 
-    /// The reports follow the answer (B07, B08).
+    /// Sends the reports after the answer (B07, B08).
     pub(crate) fn report<T, R: Request>(
         &self,
         peer: Peer,
@@ -174,7 +174,7 @@ fn names(variables: &BTreeSet<Variable>) -> String {
     variables.iter().map(|variable| variable.name()).collect::<Vec<_>>().join(", ")
 }
 
-/// What `ReconfigurationOfSecurityParameters` is about.
+/// The variables for which `ReconfigurationOfSecurityParameters` is raised.
 const SECURITY: [Variable; 8] = [
     Variable::BasicAuthPassword,
     Variable::SecurityProfile,

@@ -1,4 +1,4 @@
-//! Opens the station's device model as its configuration says.
+//! Opens the station's device model with its configuration.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,16 +18,16 @@ use crate::{
     },
 };
 
-/// The device model, with the network profile of the configuration in slot 1 as long as the CSMS
-/// has set none.
+/// The device model. Slot 1 holds the network profile of the configuration until the CSMS has set
+/// one.
 pub(crate) fn open_model(
     config: &Config,
     password: Password,
     faults: Arc<DiskFaults>,
 ) -> Result<ModelFile, AgentError> {
     let csms = &config.csms;
-    // Without a certificate the station uses the password, and never again once it has one
-    // (A05.FR.06).
+    // A station without a certificate uses the password. Once it has a certificate, it never uses
+    // the password again (A05.FR.06).
     let profile = SecurityProfile::TlsWithClientCertificate;
     let profile = NetworkConnectionProfileType::new(
         OCPPVersionEnumType::OCPP20,
@@ -49,5 +49,5 @@ pub(crate) fn open_model(
     Ok(ModelFile::open(&config.directory, defaults, NetworkConfiguration::new(profile), faults)?)
 }
 
-/// What the specification suggests (2.0.1 Part 4, 4.1).
+/// The value that the specification suggests (2.0.1 Part 4, 4.1).
 const MESSAGE_TIMEOUT_S: i64 = 30;

@@ -1,5 +1,5 @@
-//! Which of the station's files cannot be written now: a fault begins with a failed write and ends
-//! with one that succeeds.
+//! The station's files that cannot be written now. A fault begins with a failed write and ends with
+//! a successful one.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Mutex, time::SystemTime};
 
@@ -18,7 +18,7 @@ pub(crate) struct DiskFaults {
     ended: watch::Sender<u64>,
 }
 
-/// What is written in the station's folder, or beside it.
+/// The files in the station's folder or beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DiskFile {
     Store,
@@ -46,7 +46,7 @@ impl DiskFaults {
         }
     }
 
-    /// A write has failed. Logged when the fault begins; the reason shown is the newest.
+    /// A write has failed. The beginning of a fault is logged. The reported reason is the newest.
     pub(crate) fn handle_failed(&self, file: DiskFile, reason: String) {
         let mut faults = lock(&self.faults);
         if let Some(fault) = faults.get_mut(&file) {
@@ -90,7 +90,7 @@ impl DiskFaults {
         self.begun.subscribe()
     }
 
-    /// Changes when a fault ends: what was put off can be done.
+    /// Changes when a fault ends: postponed writes can be done.
     pub(crate) fn ended(&self) -> watch::Receiver<u64> {
         self.ended.subscribe()
     }

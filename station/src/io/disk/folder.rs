@@ -1,5 +1,5 @@
-//! The station's folder and the files in it, for their owner only: what the CSMS has set, with the
-//! password, is in it.
+//! The station's folder and its files. Only the owner may access them, because they include the
+//! password and the other values set by the CSMS.
 
 use std::{
     fs, io,
@@ -11,12 +11,13 @@ use program::causes;
 
 use crate::config::Config;
 
-/// Makes the station's folder where it is missing, and closes one that exists, with its files, to
-/// all users but the owner. If trust bundles are in it, others may still pass through it. Blocks.
+/// Creates the station's folder if it is missing. Restricts an existing folder and its files to the
+/// owner. If the folder contains trust bundles, other users may still pass through it. Blocks.
 ///
 /// # Errors
-/// If there is no such folder then. A folder that cannot be closed is used, with an error in the
-/// log: another user owns it, or it is shared by design (the sticky bit, as `/tmp` has it).
+/// If the folder does not exist and cannot be created. A folder that cannot be restricted is used,
+/// and an error is logged: another user owns it, or it is shared by design (the sticky bit, as on
+/// `/tmp`).
 pub(crate) fn make_folder(config: &Config) -> io::Result<()> {
     let folder = &config.directory;
     fs::DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(folder)?;
@@ -33,7 +34,7 @@ pub(crate) fn make_folder(config: &Config) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes from everybody but the owner what `wanted` does not allow.
+/// Removes the permissions of all users but the owner that `wanted` does not allow.
 fn close(path: &Path, wanted: u32) -> io::Result<()> {
     let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
     if mode & 0o077 & !wanted == 0 {
@@ -44,7 +45,7 @@ fn close(path: &Path, wanted: u32) -> io::Result<()> {
         tracing::error!(%file, before, "the folder of the station is open to other users; name one of its own in `directory`");
         return Ok(());
     }
-    // Not a bit more than there was for the owner.
+    // The owner gets no additional permissions.
     match fs::set_permissions(path, fs::Permissions::from_mode(mode & (0o700 | wanted))) {
         Ok(()) => tracing::warn!(%file, before, "was open to other users, and is closed to them now"),
         Err(error) => {

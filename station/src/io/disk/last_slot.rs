@@ -1,5 +1,5 @@
-//! The slot of the network profile that worked last, across restarts: a station that has to move to
-//! another CSMS restarts, and has to know then that it is moving (M05.FR.15, .16).
+//! The slot of the network profile that worked last, across restarts. A station that must move to
+//! another CSMS restarts, and must know afterwards that it is moving (M05.FR.15, .16).
 
 use std::{
     fs, io,
@@ -24,7 +24,8 @@ pub(crate) struct LastSlot {
 
 #[derive(Debug)]
 struct Slot {
-    /// What worked last; `None` if the station was never connected, or it is unknown.
+    /// The slot that worked last. `None` if the station was never connected, or if the slot is
+    /// unknown.
     worked: Option<u32>,
     is_written: bool,
 }
@@ -58,7 +59,7 @@ impl LastSlot {
         lock(&self.slot).worked
     }
 
-    /// The network profile in `slot` has worked. Blocks, and is called by no runtime thread.
+    /// The network profile in `slot` has worked. Blocks; do not call it on a runtime thread.
     pub(crate) fn handle_connected(&self, slot: u32) {
         let mut known = lock(&self.slot);
         if known.worked != Some(slot) {
@@ -67,7 +68,7 @@ impl LastSlot {
         self.write(&mut known);
     }
 
-    /// Writes the slot again that could not be written. Blocks.
+    /// Retries the write of a slot that could not be written. Blocks.
     pub(crate) fn write_again(&self) {
         self.write(&mut lock(&self.slot));
     }

@@ -1,4 +1,4 @@
-//! The station's folder: its files, which of them cannot be written now, and how that ends.
+//! The station's folder: its files, the faults of writing them, and the repair.
 
 pub(crate) mod faults;
 pub(crate) mod folder;

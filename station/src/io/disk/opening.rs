@@ -1,4 +1,4 @@
-//! Opens the station's store as its configuration says.
+//! Opens the station's store with its configuration.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::{
     io::disk::folder::make_folder,
 };
 
-/// Opens the station's store, making its folder where it is missing. Blocks on the disk.
+/// Opens the station's store, and creates its folder if it is missing. Blocks on the disk.
 ///
 /// # Errors
 /// [`OpenStoreError`].
@@ -49,8 +49,8 @@ pub(crate) fn open_store_of(config: &Config, organization: &str) -> Result<Store
     Ok(store)
 }
 
-/// Writes the roots for other programs, now and after each change of them. A failure does not stop
-/// the station, which does not read them itself.
+/// Writes the roots for other programs, now and after each change of the roots. A failure does not
+/// stop the station, which does not read these files.
 fn write_trust_bundles(store: &Store, folder: &Path) {
     if let Err(error) = fs::create_dir_all(folder) {
         let folder = folder.display();
@@ -65,7 +65,7 @@ fn write_trust_bundles(store: &Store, folder: &Path) {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenStoreError {
-    /// Its folder cannot be made.
+    /// Its folder cannot be created.
     #[error("cannot make the folder {}; check `directory` in the configuration", path.display())]
     Folder {
         /// The folder.
@@ -74,7 +74,7 @@ pub enum OpenStoreError {
         #[source]
         source: std::io::Error,
     },
-    /// The file in it cannot be opened.
+    /// The file in the folder cannot be opened.
     #[error("the store cannot be opened")]
     Store(#[source] OpenError),
 }

@@ -27,7 +27,7 @@ pub enum ReadPasswordError {
         #[source]
         source: std::io::Error,
     },
-    /// What it holds is no password.
+    /// Its content is not a valid password.
     #[error(transparent)]
     Content(ConfigError),
 }

@@ -1,4 +1,4 @@
-//! Writes what could not be written as soon as the disk takes it again.
+//! Retries failed writes as soon as the disk takes writes again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,10 +27,10 @@ pub(crate) struct DiskRepair {
 }
 
 impl DiskRepair {
-    /// Tries again what could not be written, with growing waits, for as long as the station lives.
+    /// Retries failed writes, with growing waits, for as long as the station lives.
     ///
     /// # Cancel safety
-    /// A file is as it was or new.
+    /// A file has its former or its new content.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut begun = self.faults.begun();
         let mut wait = MIN_WAIT;
@@ -40,8 +40,8 @@ impl DiskRepair {
                 tokio::select! {
                     // The sender lives as long as `self`.
                     _ = begun.changed() => continue,
-                    // Also if no fault is noted: the owner of the agent may
-                    // change its store as well.
+                    // Runs even without a fault: the owner of the agent may change its store as
+                    // well.
                     () = sleep(MAX_WAIT) => {}
                 }
             } else {
@@ -50,7 +50,7 @@ impl DiskRepair {
             }
             let repair = Arc::clone(&self);
             if let Err(error) = on_blocking_thread(move || repair.write_again()).await {
-                tracing::error!(error = %causes(&error), "the thread that writes again failed");
+                tracing::error!(error = %causes(&error), "the thread that retries failed writes failed");
             }
         }
     }
@@ -70,13 +70,13 @@ impl DiskRepair {
                 DiskFile::DeviceModel => self.model.write_again(),
                 DiskFile::SecurityEvents => self.events.log().write_again(),
                 DiskFile::LastSlot => self.last_slot.write_again(),
-                // Above; and the task that serves the socket binds it.
+                // The store is handled above. The task that serves the socket binds it.
                 DiskFile::Store | DiskFile::TrustBundles | DiskFile::ControlSocket => {}
             }
         }
     }
 }
 
-/// After a failed write, and the longest after many.
+/// The wait after a failed write. The next constant is the longest wait.
 pub(crate) const MIN_WAIT: Duration = Duration::from_secs(1);
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);

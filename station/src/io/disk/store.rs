@@ -1,4 +1,4 @@
-//! The station's store, which is opened again by itself after a failed write.
+//! The station's store. It is reopened by itself after a failed write.
 
 use std::{
     collections::BTreeSet,
@@ -14,17 +14,17 @@ use crate::io::{
     locking::lock,
 };
 
-/// The store, to be read. Changes go through [`StationStore::writable`].
+/// Read access to the store. Changes go through [`StationStore::writable`].
 #[derive(Debug)]
 pub(crate) struct StationStore {
     store: Store,
     faults: Arc<DiskFaults>,
-    /// Requests that are over, and that the disk did not let go.
+    /// Requests that have ended, but could not be removed from the disk.
     given_up: Mutex<BTreeSet<PendingId>>,
 }
 
-/// The store, to be changed: opened again before, where the last write had failed. What becomes of
-/// the change is noted when this is dropped.
+/// Write access to the store. The store is reopened first if the last write failed. The result of
+/// the change is noted when this value is dropped.
 pub(crate) struct Writable<'a>(&'a StationStore);
 
 impl StationStore {
@@ -32,22 +32,22 @@ impl StationStore {
         Self { store, faults, given_up: Mutex::default() }
     }
 
-    /// Blocks on the disk where the last write had failed.
+    /// Blocks on the disk if the last write failed.
     pub(crate) fn writable(&self) -> Writable<'_> {
         self.reopen();
         Writable(self)
     }
 
-    /// Finds out whether a change has a chance to be kept. Blocks where the last write had failed.
+    /// Checks whether a change can be stored. Blocks if the last write failed.
     ///
     /// # Errors
-    /// [`StorageError::Poisoned`]: the last write failed, and so did opening the store again.
+    /// [`StorageError::Poisoned`]: the last write failed, and reopening the store failed too.
     pub(crate) fn check_writable(&self) -> Result<(), StorageError> {
         self.reopen();
         self.store.write_failure().map_or(Ok(()), |_| Err(StorageError::Poisoned))
     }
 
-    /// Opens the store again where the last write has failed. Blocks.
+    /// Reopens the store if the last write failed. Blocks.
     pub(crate) fn reopen(&self) {
         let Some(reason) = self.store.write_failure() else {
             return self.faults.handle_written(DiskFile::Store);
@@ -62,8 +62,8 @@ impl StationStore {
         }
     }
 
-    /// Forgets a request; where the disk fails, when it can be written again. Its key is condemned
-    /// with it. Blocks.
+    /// Removes a request, and condemns its key. If the disk fails, this happens when the disk takes
+    /// writes again. Blocks.
     pub(crate) fn give_up(&self, pending: PendingId) {
         match self.writable().drop_pending(pending) {
             Ok(_) | Err(PendingError::UnknownPending { .. }) => {}

@@ -1,4 +1,4 @@
-//! Destroys the keys that nothing needs any more, when the token has time for it.
+//! Destroys condemned keys when the token has time for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::io::{blocking::on_blocking_thread, enrolment::keyring::Keyring};
 #[derive(Debug)]
 pub(crate) struct KeyDisposal {
     keyring: Arc<Keyring>,
-    /// The store names keys that nothing needs any more.
+    /// Signals that the store may name condemned keys.
     condemned: Notify,
 }
 
@@ -20,17 +20,17 @@ impl KeyDisposal {
         Self { keyring, condemned: Notify::new() }
     }
 
-    /// The store may name keys that nothing needs any more.
+    /// The store may name condemned keys.
     pub(crate) fn handle_condemned(&self) {
         self.condemned.notify_one();
     }
 
-    /// Destroys condemned keys for as long as the station lives: what a crash left over at once,
-    /// others as they come, and those that the token could not destroy when it may have recovered.
-    /// No handler waits for it.
+    /// Destroys condemned keys for as long as the station lives. Keys that a crash left over are
+    /// destroyed at once, others when they are condemned. After a failure of the token, the task
+    /// tries again when the token may have recovered. No handler waits for this task.
     ///
     /// # Cancel safety
-    /// What remains is destroyed after a restart: the store names it until it is gone.
+    /// The remaining keys are destroyed after a restart: the store names them until they are gone.
     pub(crate) async fn run(&self) {
         let mut wait = MIN_WAIT;
         loop {
@@ -68,7 +68,7 @@ fn longer(wait: &mut Duration) -> Duration {
     now
 }
 
-/// After a failure of the token, and the longest after many: a token that is away comes back within
-/// minutes or for good.
+/// The wait after a failure of the token. The next constant is the longest wait: a token that is
+/// absent returns within minutes or not at all.
 const MIN_WAIT: Duration = Duration::from_secs(10);
 const MAX_WAIT: Duration = Duration::from_secs(600);

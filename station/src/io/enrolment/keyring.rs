@@ -1,5 +1,4 @@
-//! Keys of the station's own: made in the token for a request, destroyed when nothing needs them
-//! any more.
+//! The station's own keys: generated in the token for a request, destroyed when nothing needs them.
 
 use std::{
     collections::BTreeMap,
@@ -20,27 +19,27 @@ use crate::{
     io::{disk::store::StationStore, locking::lock},
 };
 
-/// The station's keys: the token that holds them, and the store that knows what each is for. All
-/// methods block.
+/// The station's keys: the token holds them, and the store records the purpose of each. All methods
+/// block.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     token: Token,
     store: Arc<StationStore>,
-    /// What a certificate names that was not announced with names of its own.
+    /// The subject of a certificate that was announced without names of its own.
     subject: Subject,
     /// The kinds of key for the connection.
     algorithms: KeyAlgorithms,
-    /// Held while a key is made or destroyed: a key whose request is given up while the token makes
-    /// it must not appear after its name was removed.
+    /// Held while a key is generated or destroyed. If a request is dropped while the token
+    /// generates its key, the key must not appear after its name was removed.
     token_in_use: Mutex<()>,
-    /// Names of keys that the token may still be making, each with the instant from which on what
-    /// is not there will not come: those that were condemned when the station started, and those of
-    /// calls that were not answered. The process before may have been killed while the token, in a
-    /// process or a device of its own, generated the key: it may still appear.
+    /// Names of keys that the token may still be generating, each with the instant after which the
+    /// key cannot appear any more. They are the keys that were condemned when the station started,
+    /// and the keys of calls that were not answered. The former process may have been killed while
+    /// the token generated the key in a process or device of its own, so the key may still appear.
     unfinished: Mutex<BTreeMap<String, Instant>>,
 }
 
-/// A certificate that is to be asked for.
+/// A certificate to request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) use_: CertificateSigningUse,
@@ -54,7 +53,7 @@ pub(crate) struct Wanted {
 #[non_exhaustive]
 pub enum EnrolmentError {
     /// The token failed.
-    #[error("the token did not do it")]
+    #[error("the token reported an error")]
     Key(#[from] KeyError),
     /// The token cannot generate a key that is allowed here.
     #[error(
@@ -63,45 +62,45 @@ pub enum EnrolmentError {
     NoKind {
         /// The kinds that are allowed.
         allowed: KeyAlgorithms,
-        /// The token's fault for the last of them.
+        /// The token's error for the last of them.
         #[source]
         source: KeyError,
     },
     /// The store failed.
-    #[error("the store did not keep the key's name")]
+    #[error("the store cannot record the key's name")]
     Pending(#[from] PendingError),
     /// The store failed.
-    #[error("the store did not forget the key's name")]
+    #[error("the store cannot remove the key's name")]
     Storage(#[from] StorageError),
     /// The request could not be built.
     #[error("the certificate request could not be made")]
     Request(#[from] csr::BuildError),
-    /// The store names a key in a way that is no URI.
-    #[error("the store names a key that cannot be looked for")]
+    /// The store names a key by a text that is not a URI.
+    #[error("the store has an invalid URI for a key")]
     Uri(#[from] UriError),
 }
 
 impl EnrolmentError {
-    /// Whether the disk failed: the same can be tried when it takes writes again.
+    /// Whether the disk failed: the same step can be tried when the disk takes writes again.
     pub(crate) fn is_storage(&self) -> bool {
         matches!(self, Self::Pending(PendingError::Storage { .. }) | Self::Storage(_))
     }
 
-    /// Whether the request has ended meanwhile: its certificate has come, or another has taken its
-    /// place.
+    /// Whether the request has ended meanwhile: its certificate has arrived, or another request has
+    /// replaced it.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self, Self::Pending(PendingError::UnknownPending { .. }))
     }
 
-    /// Whether it would fail again whenever it is tried.
+    /// Whether every further attempt would fail as well.
     pub(crate) fn is_permanent(&self) -> bool {
         matches!(self, Self::NoKind { .. })
     }
 }
 
 impl Keyring {
-    /// After a start: a key that was announced and never completed gets another name, under which
-    /// it is generated again.
+    /// Restores the keys after a start. A key that was announced but not completed gets a new name,
+    /// under which it is generated again.
     pub(crate) fn restore(token: Token, store: Arc<StationStore>, subject: Subject) -> Self {
         for pending in store.pending() {
             if pending.state != PendingState::KeyAnnounced {
@@ -111,7 +110,7 @@ impl Keyring {
                 .map_err(EnrolmentError::from)
                 .and_then(|name| Ok(store.writable().rename_pending(pending.id, &name)?));
             if let Err(error) = renamed {
-                tracing::warn!(error = %causes(&error), request = %pending.id, "a key that was announced keeps its name");
+                tracing::warn!(error = %causes(&error), request = %pending.id, "an announced key could not be renamed");
             }
         }
         let until = Instant::now() + longest_generation();
@@ -131,21 +130,20 @@ impl Keyring {
         Self { algorithms, ..self }
     }
 
-    /// What the certificate for the connection names (A00.FR.509, A00.FR.511).
+    /// The subject of the certificate for the connection (A00.FR.509, A00.FR.511).
     pub(crate) fn subject(&self) -> &Subject {
         &self.subject
     }
 
-    /// Writes down that a key is to be made for `wanted`, and what its certificate must name, which
-    /// may be changed by the CSMS before it comes.
+    /// Records that a key will be generated for `wanted`, and the names in its certificate. The
+    /// CSMS may change the settings for these names before the certificate arrives.
     ///
-    /// The key's name is written down before the key exists, so a crash leaves no key without a
-    /// record.
+    /// The key's name is stored before the key exists, so a crash leaves no key without a record.
     pub(crate) fn announce(&self, wanted: &Wanted) -> Result<PendingId, EnrolmentError> {
         let mut new = NewPending::new(new_name(&self.token)?, wanted.use_)
             .common_name(&wanted.common_name)
             .organization(&wanted.organization)
-            // A02.FR.24; versions that know no id of a request leave it out.
+            // A02.FR.24; versions without a request id leave it out.
             .request_id(request_id()?);
         if let Some(country) = &wanted.country {
             new = new.country(country);
@@ -153,7 +151,7 @@ impl Keyring {
         Ok(self.store.writable().begin_pending(&new)?)
     }
 
-    /// Makes the key that was announced, and a request signed by it (A02.FR.02, A02.FR.03).
+    /// Generates the announced key, and signs a request with it (A02.FR.02, A02.FR.03).
     pub(crate) fn make(&self, id: PendingId) -> Result<(), EnrolmentError> {
         let _token_in_use = lock(&self.token_in_use);
         let pending = self.pending(id).ok_or(PendingError::UnknownPending { id })?;
@@ -165,14 +163,14 @@ impl Keyring {
             return Err(KeyError::IncompleteIdentity { key: Box::new(uri) }.into());
         };
         let name = KeyName::new(label, key_id)?;
-        // A key that cannot be written down would be made in vain.
+        // A key that cannot be recorded would be generated in vain.
         self.store.check_writable()?;
         let allowed = match pending.use_ {
             CertificateSigningUse::ChargingStation => self.algorithms.clone(),
             use_ => KeyAlgorithms::only(algorithm(use_)),
         };
         let made = match self.generate(&name, &allowed) {
-            // It was generated before, and its request could not be made: it was never used.
+            // The key was generated before, but its request could not be built: it was never used.
             Err(EnrolmentError::Key(KeyError::Exists { .. })) => {
                 self.token.destroy_key(&uri)?;
                 self.generate(&name, &allowed)
@@ -180,7 +178,7 @@ impl Keyring {
             made => made,
         };
         let key = match made {
-            // The call is left behind in the module, and may still generate a key.
+            // The call still runs in the module, and may still generate a key.
             Err(error @ EnrolmentError::Key(KeyError::Token(TokenError::NoAnswer { .. }))) => {
                 lock(&self.unfinished).insert(pending.key_uri, Instant::now() + longest_generation());
                 return Err(error);
@@ -191,19 +189,19 @@ impl Keyring {
         Ok(self.store.writable().complete_pending(id, key.public_key().spki_der(), &csr)?)
     }
 
-    /// Generates a key of the first allowed kind that the token has.
+    /// Generates a key of the first allowed kind that the token supports.
     fn generate(&self, name: &KeyName, allowed: &KeyAlgorithms) -> Result<Key, EnrolmentError> {
         let mut last = None;
         for algorithm in allowed.iter() {
             match self.token.generate_key(name, algorithm) {
                 Err(error @ KeyError::Unsupported { .. }) => {
-                    tracing::info!(%algorithm, error = %causes(&error), "the token has no such keys");
+                    tracing::info!(%algorithm, error = %causes(&error), "the token does not support this kind of key");
                     last = Some(error);
                 }
                 made => return Ok(made?),
             }
         }
-        // A list of kinds has at least one.
+        // A list of kinds is never empty.
         let source = last.unwrap_or(KeyError::Name);
         Err(EnrolmentError::NoKind { allowed: allowed.clone(), source })
     }
@@ -222,16 +220,16 @@ impl Keyring {
         if let Some(country) = &pending.country {
             subject = subject.country(country);
         }
-        // ISO 15118-2, annex F: by this a vehicle knows an SECC.
+        // ISO 15118-2, annex F: a vehicle recognizes an SECC by this.
         if pending.use_ == CertificateSigningUse::V2g {
             subject = subject.domain_component("CPO");
         }
         subject
     }
 
-    /// Destroys the keys that nothing needs any more. Only what the store names is touched; a key
-    /// that cannot be destroyed does not save those after it. Returns after which time to do it
-    /// again, if a key may still come.
+    /// Destroys the keys that nothing needs any more. Only keys that the store names are destroyed.
+    /// A failure for one key does not stop the destruction of the next ones. If a key may still
+    /// appear, returns the time after which to call this again.
     pub(crate) fn destroy_condemned(&self) -> Result<Option<Duration>, EnrolmentError> {
         let _token_in_use = lock(&self.token_in_use);
         let condemned = self.store.condemned_keys();
@@ -255,7 +253,7 @@ impl Keyring {
 
     fn destroy(&self, name: &str) -> Result<(), EnrolmentError> {
         match self.token.destroy_key(&name.parse::<Uri>()?) {
-            // Gone already: a crash came before its name was removed.
+            // The key is already gone: a crash happened before its name was removed.
             Ok(()) | Err(KeyError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -267,7 +265,7 @@ impl Keyring {
     }
 }
 
-/// The kind of key for vehicles. ISO 15118-2 and OCPP have P-256 in common; ISO 15118-20 wants
+/// The kind of key for vehicles. P-256 is common to ISO 15118-2 and OCPP; ISO 15118-20 requires
 /// P-521.
 fn algorithm(use_: CertificateSigningUse) -> KeyAlgorithm {
     match use_ {
@@ -276,20 +274,20 @@ fn algorithm(use_: CertificateSigningUse) -> KeyAlgorithm {
     }
 }
 
-/// A name that no other key has: some tokens refuse the same label twice.
+/// A name that no other key has: some tokens refuse a label that exists already.
 fn new_name(token: &Token) -> Result<String, KeyError> {
     let random = getrandom::u64().map_err(|_| KeyError::Random)?;
     Ok(KeyName::random(format!("ocpp-station-{random:016x}"))?.to_uri(token).to_string())
 }
 
-/// An id by which the CSMS distinguishes a request from others that wait (OCPP 2.1).
+/// An id by which the CSMS distinguishes the pending requests (OCPP 2.1).
 fn request_id() -> Result<i64, KeyError> {
     let random = getrandom::u32().map_err(|_| KeyError::Random)?;
-    // The type is an integer of 32 bits in many a CSMS.
+    // Many CSMSs store the id as an integer of 32 bits.
     Ok(i64::from(random >> 1))
 }
 
-/// What a token is given for one key at most: the station opens it with this default.
+/// The longest time that a token gets for one key: the station opens it with this default.
 fn longest_generation() -> Duration {
     TokenOptions::new().generate_timeout
 }
@@ -361,7 +359,7 @@ mod tests {
         assert_eq!(keyring.token.keys().expect("lists").len(), 4);
     }
 
-    /// The CSMS may be quicker than the disk, and an operator than the token.
+    /// A CSMS may be faster than the disk, and an operator faster than the token.
     #[test]
     fn what_comes_after_the_end_of_a_request_is_known_as_such() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -382,7 +380,7 @@ mod tests {
         let keyring = keyring(folder.path());
         let id = keyring.announce(&wanted(CertificateSigningUse::V2g, "SECC-1")).expect("announced");
         let announced = keyring.pending(id).expect("waits").key_uri;
-        // The crash: the key is there, and nobody was told.
+        // The crash: the key exists, and the store has no record of it.
         let lost = keyring.token.generate_key(&name(&announced), KeyAlgorithm::EcdsaP256).expect("made");
         let lost = lost.public_key().spki_der().to_vec();
         let keyring = restarted(keyring);
@@ -407,7 +405,7 @@ mod tests {
         let keyring = restarted(keyring);
         let again = keyring.destroy_condemned().expect("nothing to destroy");
         assert!(again.is_some_and(|wait| wait <= longest_generation()), "{again:?}");
-        // The token lives on, and has only now done what the process before asked for.
+        // The token outlives the process, and completes the call of the former process only now.
         keyring.token.generate_key(&name(&announced), KeyAlgorithm::EcdsaP256).expect("made");
         keyring.make(id).expect("made under another name");
         lock(&keyring.unfinished).values_mut().for_each(|until| *until = Instant::now());
@@ -421,7 +419,7 @@ mod tests {
     #[test]
     fn the_name_of_a_key_that_the_token_is_still_making_is_not_struck_out() {
         let folder = tempfile::tempdir().expect("a folder");
-        // No token answers in this time; the call goes on.
+        // No token answers in this time; the call continues.
         let keyring = keyring_with(folder.path(), TokenOptions::new().generate_timeout(Duration::ZERO));
         let id = keyring.announce(&wanted(CertificateSigningUse::V2g20, "SECC-1")).expect("announced");
         let announced = keyring.pending(id).expect("waits").key_uri;

@@ -1,4 +1,4 @@
-//! The station's keys: made in the token for a request, destroyed when nothing needs them any more.
+//! The station's keys: generated in the token for a request, destroyed when nothing needs them.
 
 pub(crate) mod disposal;
 pub(crate) mod keyring;

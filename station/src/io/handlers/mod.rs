@@ -1,6 +1,6 @@
-//! What the station does when the CSMS calls.
+//! The handlers of the CSMS's calls.
 //!
-//! A file for each version translates its messages to and from terms of no version, and decides
+//! One file per version translates its messages to and from types that no version owns, and decides
 //! nothing.
 
 pub(crate) mod parts;
@@ -15,7 +15,7 @@ use ocpp_types::Version;
 
 use crate::{config::Versions, io::handlers::parts::Handlers};
 
-/// The handlers of every version that the station speaks, the one that it prefers first.
+/// The handlers of every version that the station offers, the preferred version first.
 pub(crate) fn router(handlers: &Handlers, versions: &Versions) -> Router {
     let router = versions.others().iter().copied().fold(Router::new(versions.preferred()), Router::and);
     let spoken = router.versions().to_vec();

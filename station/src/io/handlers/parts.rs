@@ -1,4 +1,4 @@
-//! The handlers, as a file for each version calls them.
+//! The handlers, as the files of the versions call them.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::io::{
     handlers::station::StationHandlers,
 };
 
-/// What the station does when the CSMS calls, by what the message is about.
+/// The handlers of the CSMS's calls, grouped by the subject of the message.
 #[derive(Clone, Debug)]
 pub(crate) struct Handlers {
     pub(crate) station: Arc<StationHandlers>,

@@ -1,4 +1,4 @@
-//! The handlers of messages about the station as a whole, in terms of no version of OCPP.
+//! The handlers of messages about the station as a whole, independent of the version of OCPP.
 
 use std::sync::Arc;
 
@@ -21,21 +21,21 @@ pub(crate) struct StationHandlers {
     pub(crate) renewals: Arc<Renewals>,
 }
 
-/// What a CSMS asks for with TriggerMessage (1.6: ExtendedTriggerMessage).
+/// The message that TriggerMessage selects (1.6: ExtendedTriggerMessage).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trigger {
     BootNotification,
     Heartbeat,
-    /// SignCertificate, for the EVSE that is named.
+    /// SignCertificate, for the EVSE in the request.
     Sign {
         use_: CertificateSigningUse,
         evse: Option<i64>,
     },
-    /// What this station does not send.
+    /// A message that this station does not send.
     Other,
 }
 
-/// The answer to it.
+/// The answer to TriggerMessage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TriggerAnswer {
     Accepted,
@@ -43,11 +43,11 @@ pub(crate) enum TriggerAnswer {
     NotImplemented,
 }
 
-/// What a reset concerns.
+/// The part of the station to reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResetOf {
     Station,
-    /// One EVSE, which cannot start again alone.
+    /// One EVSE, which cannot be restarted separately.
     Evse,
 }
 
@@ -59,12 +59,12 @@ pub(crate) enum ResetAnswer {
 }
 
 impl StationHandlers {
-    /// Refuses to serve a CSMS that has rejected the station.
+    /// Refuses a call of a CSMS that has rejected the station.
     pub(crate) fn permit(&self) -> Result<(), CallError> {
         self.connection.permit()
     }
 
-    /// The station as a whole starts again after the answer has left.
+    /// Restarts the station as a whole after the answer has been sent.
     pub(crate) fn reset(self: Arc<Self>, of: ResetOf) -> Reply<ResetAnswer> {
         match of {
             ResetOf::Evse => Reply::new(ResetAnswer::Rejected),
@@ -78,11 +78,11 @@ impl StationHandlers {
     pub(crate) async fn trigger(self: Arc<Self>, peer: Peer, wanted: Trigger) -> Reply<TriggerAnswer> {
         let accepted = Reply::new(TriggerAnswer::Accepted);
         match wanted {
-            // A02: the response first, then the key and the request (F06.FR.04, A02.FR.02). That
-            // they follow is durable before it is said (F06.FR.10).
+            // A02: the response is sent first, then the key is generated and the request sent
+            // (F06.FR.04, A02.FR.02). The promise is durable before the response (F06.FR.10).
             Trigger::Sign { use_, evse } => match self.renewals.promise(use_, evse).await {
                 Ok(promises) => accepted.then(async move {
-                    // A00.FR.807: also a station that is Pending sends what was triggered
+                    // A00.FR.807: a station that is Pending also sends triggered messages
                     // (B02.FR.02).
                     if self.connection.registration() != Registration::NotBooted {
                         self.renewals.state().handle_connected(&peer);

@@ -1,5 +1,5 @@
-//! The handlers of OCPP 1.6 with the security whitepaper: what it says, in terms of no version, and
-//! back.
+//! The handlers of OCPP 1.6 with the security whitepaper: translate its messages to and from types
+//! that no version owns.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ pub(super) fn with_handlers(router: Router, handlers: &Handlers) -> Router {
         })
 }
 
-/// Adds what concerns the station as a whole.
+/// Adds the handlers that concern the station as a whole.
 fn with_configuration(router: Router, handlers: &Handlers) -> Router {
     let [get, change] = [&handlers.model; 2].map(Arc::clone);
     let reset = Arc::clone(&handlers.station);
@@ -93,7 +93,7 @@ fn with_configuration(router: Router, handlers: &Handlers) -> Router {
             let handlers = Arc::clone(&reset);
             async move {
                 handlers.permit()?;
-                // Soft or hard: there is no transaction to be ended first.
+                // Soft or hard: there is no transaction to end first.
                 Ok::<_, CallError>(handlers.reset(ResetOf::Station).map(reset_response))
             }
         })
@@ -120,8 +120,8 @@ async fn change_configuration(
     handlers.change_variables(peer, plan).await
 }
 
-/// Installs a root. One for the connection that is no valid certificate is worth an event (TC_078),
-/// which OCPP 2.x does not ask for.
+/// Installs a root. An invalid root for the connection raises an event (TC_078), which OCPP 2.x
+/// does not require.
 async fn install_root(
     handlers: Arc<CertificateHandlers>,
     request: InstallCertificateRequest,
@@ -137,7 +137,7 @@ async fn install_root(
     Ok(response)
 }
 
-/// InstallCertificate with the reason of a refusal, which the response of 1.6 has no place for.
+/// InstallCertificate with the reason of a refusal; the response of 1.6 has no member for it.
 struct Install(InstallCertificateRequest);
 
 impl InstallMessage for Install {
@@ -160,7 +160,7 @@ impl InstallMessage for Install {
     }
 }
 
-/// F06. The connector does not matter to what this station sends.
+/// F06. The connector does not matter for the messages that this station sends.
 fn wanted(message: MessageTriggerEnumType) -> Trigger {
     match message {
         MessageTriggerEnumType::BootNotification => Trigger::BootNotification,
@@ -172,7 +172,7 @@ fn wanted(message: MessageTriggerEnumType) -> Trigger {
     }
 }
 
-/// The same for TriggerMessage of the core, which knows no certificates.
+/// The same for TriggerMessage of the core profile, which does not cover certificates.
 fn core_wanted(message: MessageTrigger) -> Trigger {
     match message {
         MessageTrigger::BootNotification => Trigger::BootNotification,
@@ -204,5 +204,5 @@ fn core_triggered(answer: TriggerAnswer) -> TriggerMessageResponse {
     })
 }
 
-/// Why a root is refused for what it is, and not for want of room.
+/// Reasons for a refusal of the root itself, as opposed to a lack of room.
 const INVALID: [&str; 2] = ["InvalidCertificate", "TooLargeElement"];

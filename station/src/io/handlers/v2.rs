@@ -1,7 +1,7 @@
-//! The handlers that OCPP 2.0.1 and 2.1 have in the same words, though each has types of its own.
+//! The handlers that OCPP 2.0.1 and 2.1 define alike, with separate types.
 
-/// Writes the translation for the version whose module of types it is given. The file that calls it
-/// defines `wanted` and `reset_of`, in which the versions differ.
+/// Writes the translation for the version whose module of types is given. The calling file defines
+/// `wanted` and `reset_of`, in which the versions differ.
 macro_rules! words_of_v2 {
     ($version:ident) => {
         use std::sync::Arc;
@@ -32,7 +32,7 @@ macro_rules! words_of_v2 {
             with_certificates(with_model(with_station(router, handlers), handlers), handlers)
         }
 
-        /// Adds what concerns the station as a whole.
+        /// Adds the handlers that concern the station as a whole.
         fn with_station(router: Router, handlers: &Handlers) -> Router {
             let [trigger, reset] = [&handlers.station; 2].map(Arc::clone);
             router
@@ -53,7 +53,7 @@ macro_rules! words_of_v2 {
                 })
         }
 
-        /// Adds what concerns certificates.
+        /// Adds the handlers that concern certificates.
         fn with_certificates(router: Router, handlers: &Handlers) -> Router {
             let [signed, install, list, delete] = [&handlers.certificates; 4].map(Arc::clone);
             router
@@ -75,7 +75,7 @@ macro_rules! words_of_v2 {
                 })
         }
 
-        /// Adds what concerns the device model.
+        /// Adds the handlers that concern the device model.
         fn with_model(router: Router, handlers: &Handlers) -> Router {
             let [get, set, profile, base, report] = [&handlers.model; 5].map(Arc::clone);
             router

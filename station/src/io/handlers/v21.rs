@@ -19,7 +19,7 @@ fn wanted(request: &TriggerMessageRequest) -> Trigger {
     }
 }
 
-/// `ImmediateAndResume` is as `Immediate`: there is no transaction that could be resumed after the
+/// `ImmediateAndResume` is treated as `Immediate`: there is no transaction to resume after the
 /// reset.
 fn reset_of(request: &ResetRequest) -> ResetOf {
     if request.evse_id.is_some() { ResetOf::Evse } else { ResetOf::Station }

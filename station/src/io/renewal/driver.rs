@@ -1,5 +1,5 @@
 //! Drives [`Renewal`](crate::renewal::Renewal): carries out its actions, durably and in order, and
-//! reports the results to it.
+//! passes the results to it.
 
 use std::{
     sync::Arc,
@@ -38,12 +38,12 @@ pub(crate) struct RenewalDriver {
     renewals: Arc<Renewals>,
     faults: Arc<DiskFaults>,
     statuses: Arc<StatusKeeper>,
-    /// How far the clocks of station and CSMS may be apart.
+    /// The permitted difference between the clocks of station and CSMS.
     skew: Duration,
 }
 
 impl RenewalDriver {
-    /// `skew`: how far the clocks of station and CSMS may be apart.
+    /// `skew`: the permitted difference between the clocks of station and CSMS.
     pub(crate) fn new(
         renewals: Arc<Renewals>,
         faults: Arc<DiskFaults>,
@@ -56,7 +56,7 @@ impl RenewalDriver {
     /// Drives the renewal for as long as the station lives.
     ///
     /// # Cancel safety
-    /// What is under way goes on after a restart.
+    /// Work that is under way continues after a restart.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut work = JoinSet::new();
         let mut clock = (SystemTime::now(), Instant::now());
@@ -73,7 +73,7 @@ impl RenewalDriver {
                 () = self.state().woken() => {}
                 // The sender lives as long as `self`.
                 _ = written.changed() => self.handle_disk_written(),
-                // Looked at again: certificates come and go, and the clock may be set.
+                // The core is updated regularly: certificates change, and the clock may be set.
                 () = sleep(wait.min(LOOK_AGAIN)) => {}
                 Some(ended) = work.join_next(), if !work.is_empty() => {
                     if let Err(error) = ended {
@@ -84,15 +84,15 @@ impl RenewalDriver {
         }
     }
 
-    /// What the disk did not take can be tried again.
+    /// Retries the work for which the disk took no writes.
     fn handle_disk_written(&self) {
         self.state().handle_disk_written(&self.store().pending());
         self.renewals.disposal.handle_condemned();
         self.statuses.handle_due();
     }
 
-    /// Tells the core what has changed without an event: settings, certificates, the clock. Returns
-    /// the clocks as they are.
+    /// Passes changes without an event to the core: settings, certificates, the clock. Returns the
+    /// present readings of the clocks.
     fn look(&self, (before, then): (SystemTime, Instant)) -> (SystemTime, Instant) {
         let (now, instant) = (SystemTime::now(), Instant::now());
         let model = self.renewals.model.current();
@@ -121,7 +121,7 @@ impl RenewalDriver {
         self.state().with(|core| core.poll_action(SystemTime::now()))
     }
 
-    /// Does one step. What the token or the CSMS takes its time for is done beside the others.
+    /// Carries out one action. The work of the token and of the CSMS runs concurrently.
     async fn perform(self: &Arc<Self>, action: Action<PendingId>, work: &mut JoinSet<()>) {
         match action {
             Action::Announce { subject } => {
@@ -150,13 +150,13 @@ impl RenewalDriver {
                     self.state().report(Happened::Accepted { pending, again: timestamp(again) });
                 }
                 match self.note(pending, note).await {
-                    // The certificate came before this was written down: nothing is left to be
-                    // remembered.
+                    // The certificate arrived before this note was stored: there is nothing left to
+                    // remember.
                     Err(error) if error.is_over() => {
-                        tracing::debug!(request = %pending, "a request ended before it was noted how far it had come");
+                        tracing::debug!(request = %pending, "a request ended before its state was recorded");
                     }
                     Err(error) => {
-                        tracing::error!(error = %causes(&error), request = %pending, "how far a request has come is not written down")
+                        tracing::error!(error = %causes(&error), request = %pending, "the state of a request is not recorded")
                     }
                     Ok(()) => {}
                 }
@@ -224,7 +224,7 @@ impl RenewalDriver {
         let Some(request) = self.renewals.keyring.pending(pending) else { return SignAnswer::None };
         let PendingState::CsrReady { csr_pem, .. } = request.state else { return SignAnswer::None };
         let for_vehicles = request.use_.is_for_vehicles() && !request.use_.connects();
-        // A02.FR.27: the root that was installed last, which the CSMS wants to move to.
+        // A02.FR.27: the root that was installed last; the CSMS wants to migrate to it.
         let roots = if for_vehicles { self.store().installed(&[RootUse::V2g]) } else { Vec::new() };
         let request = SignRequest {
             csr: csr_pem,
@@ -241,14 +241,14 @@ impl RenewalDriver {
                 tracing::warn!(request = %pending, reason, "the CSMS rejected the certificate request");
                 SignAnswer::Rejected
             }
-            // A02.FR.21: the CSMS has rejected nothing. 1.6 has no certificates for vehicles, 2.0.1
-            // none for ISO 15118-20.
+            // A02.FR.21: the CSMS has rejected nothing. 1.6 has no certificates for vehicles; 2.0.1
+            // has none for ISO 15118-20.
             Err(error @ (AskError::TooLong(_) | AskError::NoSuchMessage { .. })) => {
                 tracing::warn!(request = %pending, error = %causes(&error), "this CSMS cannot be asked for the certificate");
                 SignAnswer::NotAskable
             }
             // The request has arrived. Whether a certificate follows is unknown, and the waits of
-            // A02.FR.17 to FR.19 bound how often it is sent again.
+            // A02.FR.17 to FR.19 limit how often it is sent again.
             Err(error) if error.has_arrived() => {
                 tracing::warn!(request = %pending, error = %causes(&error), "the CSMS answered the certificate request in a way that cannot be read; the certificate may follow");
                 SignAnswer::Accepted
@@ -265,7 +265,7 @@ impl RenewalDriver {
         }
     }
 
-    /// Writes down how far a request has come.
+    /// Stores the state of a request.
     async fn note(&self, pending: PendingId, note: Note) -> Result<(), StepError> {
         let store = Arc::clone(&self.renewals.store);
         let Note { accepted, due } = note;
@@ -305,7 +305,7 @@ impl RenewalDriver {
             End::Exhausted => {
                 tracing::warn!(
                     ?subject,
-                    "no certificate came for a request that was accepted; a trigger begins anew"
+                    "no certificate came for a request that was accepted; a trigger starts another request"
                 );
             }
             End::NoSuchKey => {
@@ -315,7 +315,7 @@ impl RenewalDriver {
                 );
             }
             End::NoKey => tracing::error!(?subject, "no certificate can be asked for now"),
-            End::Replaced => tracing::info!(?subject, "a newer request takes the place of the one before"),
+            End::Replaced => tracing::info!(?subject, "a newer request replaces this one"),
         }
     }
 }
@@ -325,7 +325,7 @@ impl RenewalDriver {
 enum StepError {
     #[error(transparent)]
     Step(#[from] EnrolmentError),
-    #[error("the thread that was to do it failed")]
+    #[error("the thread of this step failed")]
     Thread(#[from] tokio::task::JoinError),
 }
 
@@ -339,10 +339,10 @@ fn flat<T>(outcome: Result<Result<T, EnrolmentError>, tokio::task::JoinError>) -
     Ok(outcome??)
 }
 
-/// The longest time between two checks for changes that have no event, such as those of the clock:
-/// short enough for a certificate that lives for a minute.
+/// The longest time between two checks for changes that have no event, such as those of the clock.
+/// It is short enough for a certificate with a validity of one minute.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// What the system's clock and the monotonic one may be apart between two looks without one of them
-/// having been set.
+/// The largest difference between the progress of the system's clock and of the monotonic clock
+/// that does not count as a change of the clock.
 const TICK: Duration = Duration::from_secs(2);

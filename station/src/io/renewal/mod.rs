@@ -1,4 +1,4 @@
-//! The renewal of the station's certificates beside clock, disk, token and connection (A02, A03).
+//! The renewal of the station's certificates with clock, disk, token and connection (A02, A03).
 
 pub(crate) mod driver;
 pub(crate) mod requests;

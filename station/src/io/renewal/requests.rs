@@ -1,5 +1,5 @@
-//! Begins the renewal of a certificate: writes down that it will be asked for, for the CSMS, the
-//! owner or the schedule.
+//! Begins the renewal of a certificate for the CSMS, the owner or the schedule: records that the
+//! certificate will be requested.
 
 use std::sync::Arc;
 
@@ -33,9 +33,9 @@ pub(crate) struct Renewals {
     pub(crate) disposal: Arc<KeyDisposal>,
 }
 
-/// A request that was promised to the CSMS. It is made when this is dropped: after the answer has
-/// left, or could not leave (F06.FR.04). It is durable already, so a crash before that loses
-/// nothing.
+/// A request that was promised to the CSMS. It is made when this value is dropped: after the answer
+/// was sent, or could not be sent (F06.FR.04). The promise is already durable, so a crash before
+/// that loses nothing.
 #[derive(Debug)]
 pub(crate) struct Promise {
     renewals: Arc<Renewals>,
@@ -43,7 +43,7 @@ pub(crate) struct Promise {
     pending: PendingId,
 }
 
-/// Why no certificate is asked for.
+/// Why no certificate is requested.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RenewError {
@@ -51,24 +51,24 @@ pub enum RenewError {
     /// not allow one certificate for both connection and vehicles.
     #[error("this station has no certificates for this use; see [iso15118] in the configuration")]
     NotServed,
-    /// No controller of ISO 15118 is meant, or `V2GCertificateInstallationEnabled` is off for it.
-    #[error("no SECC is meant by this, or V2GCertificateInstallationEnabled is off for it")]
+    /// No ISO 15118 controller matches, or `V2GCertificateInstallationEnabled` is off for it.
+    #[error("no SECC matches, or V2GCertificateInstallationEnabled is off for it")]
     NoSecc,
-    /// It could not be written down that a key is to be made.
-    #[error("the request could not be written down")]
+    /// The announcement of the key could not be stored.
+    #[error("the request could not be recorded")]
     Announce(#[from] EnrolmentError),
-    /// The thread that was to do it failed.
-    #[error("the thread that was to write the request down failed")]
+    /// The thread of this work failed.
+    #[error("the thread that records the request failed")]
     Thread(#[from] tokio::task::JoinError),
 }
 
 impl Promise {
-    /// Which certificate will be asked for.
+    /// The certificate that will be requested.
     pub(crate) fn subject(&self) -> &Target {
         &self.subject
     }
 
-    /// Under which name its key is made.
+    /// The pending key under whose name the key is generated.
     pub(crate) fn pending(&self) -> PendingId {
         self.pending
     }
@@ -81,18 +81,19 @@ impl Drop for Promise {
 }
 
 impl Renewals {
-    /// How the renewals stand.
+    /// The state of the renewals.
     pub(crate) fn state(&self) -> &RenewalState {
         &self.state
     }
 
-    /// Asks for a new certificate without a trigger: `evse` as in TriggerMessage.
+    /// Asks for a new certificate without a trigger. `evse` has the meaning that it has in
+    /// TriggerMessage.
     ///
     /// # Errors
-    /// [`RenewError`]; nothing is asked for then.
+    /// [`RenewError`]. Nothing is requested then.
     ///
     /// # Cancel safety
-    /// It may be asked for all the same.
+    /// The certificate may be requested even if the future is dropped.
     pub(crate) async fn renew(
         self: &Arc<Self>,
         use_: CertificateSigningUse,
@@ -101,11 +102,11 @@ impl Renewals {
         self.promise(use_, evse).await.map(drop)
     }
 
-    /// Writes down that certificates for `use_` will be asked for; they are when the promises are
-    /// dropped. `evse` is the one that TriggerMessage names.
+    /// Records that certificates for `use_` will be requested. The requests begin when the promises
+    /// are dropped. `evse` is the one in TriggerMessage.
     ///
     /// # Errors
-    /// [`RenewError`]; nothing is asked for then.
+    /// [`RenewError`]. Nothing is requested then.
     pub(crate) async fn promise(
         self: &Arc<Self>,
         use_: CertificateSigningUse,
@@ -153,7 +154,7 @@ impl Renewals {
         .await?
     }
 
-    /// Writes down that a key is to be made for `subject`. Blocks.
+    /// Records that a key will be generated for `subject`. Blocks.
     pub(super) fn announce(
         &self,
         model: &DeviceModel,
@@ -172,15 +173,15 @@ impl Renewals {
         };
         loop {
             match self.keyring.announce(&wanted) {
-                // A02.FR.19: a trigger is the only way on for a station whose CSRs are never
-                // answered, so there is always room.
+                // A02.FR.19: for a station whose CSRs are never answered, only a trigger begins a
+                // new request, so there is always room for one.
                 Err(error @ EnrolmentError::Pending(PendingError::TooManyPending)) => {
                     let Some(spare) = self.state.with(|core| core.make_room(subject)) else {
                         return Err(error);
                     };
                     tracing::warn!(request = %spare, "an older request is given up: too many wait for their certificates");
                     if let Err(error) = self.store.writable().drop_pending(spare) {
-                        // Only the store knows it now.
+                        // Only the store still has it.
                         self.store.give_up(spare);
                         return Err(error.into());
                     }
@@ -191,7 +192,7 @@ impl Renewals {
         }
     }
 
-    /// Forgets a request, whose key is then destroyed. Blocks.
+    /// Removes a request. Its key is destroyed later. Blocks.
     pub(super) fn give_up(&self, pending: PendingId) {
         self.store.give_up(pending);
         self.disposal.handle_condemned();

@@ -1,5 +1,4 @@
-//! How the renewal of the station's certificates stands, and over which connection it asks for
-//! them.
+//! The state of the renewal of the station's certificates, and the connection for its requests.
 
 use std::{
     sync::{Mutex, MutexGuard},
@@ -23,27 +22,27 @@ use crate::{
     renewal::{Note, Record, Renewal, SignAnswer, SignedVerdict, Stage, Target},
 };
 
-/// The renewal of the station's certificates, and the connection over which it asks for them.
+/// The renewal of the station's certificates, and the connection for its requests.
 #[derive(Debug)]
 pub(crate) struct RenewalState {
     state: Mutex<State>,
     /// Wakes the driver: something has happened.
     wake: Notify,
-    /// Reports what happens to those who follow it.
+    /// Reports the steps to their subscribers.
     happened: broadcast::Sender<Happened<PendingId>>,
 }
 
 #[derive(Debug)]
 struct State {
     core: Renewal<PendingId>,
-    /// The connection whose CSMS takes requests.
+    /// The connection whose CSMS accepts requests.
     peer: Option<Peer>,
-    /// Its number: an answer that was asked for on another one says nothing.
+    /// Its number. An answer to a request on another connection is ignored.
     connection: u64,
 }
 
 impl RenewalState {
-    /// Goes on where the station was when it stopped.
+    /// Continues from the state in which the station stopped.
     pub(crate) fn restore(store: &Store, model: &DeviceModel, now: SystemTime) -> Self {
         let records = store.pending().into_iter().map(|pending| Record {
             pending: pending.id,
@@ -61,8 +60,8 @@ impl RenewalState {
         }
     }
 
-    /// The CSMS on this connection takes requests. A connection that has ended is left out: what
-    /// was triggered on it may come after [`RenewalState::handle_disconnected`].
+    /// The CSMS on this connection accepts requests. A connection that has ended is ignored: work
+    /// that was triggered on it may follow [`RenewalState::handle_disconnected`].
     pub(crate) fn handle_connected(&self, peer: &Peer) {
         let mut state = self.lock();
         if !peer.is_open() {
@@ -79,7 +78,7 @@ impl RenewalState {
         self.wake.notify_one();
     }
 
-    /// The connection is gone.
+    /// The connection has ended.
     pub(crate) fn handle_disconnected(&self) {
         let mut state = self.lock();
         state.peer = None;
@@ -87,9 +86,9 @@ impl RenewalState {
         state.core.handle_disconnected(SystemTime::now());
     }
 
-    /// The disk takes writes again. `waiting` are the requests that the store knows: one that it
-    /// does not know any more has its certificate, which was answered Rejected because it was not
-    /// known to be durable.
+    /// The disk takes writes again. `waiting` are the requests in the store. A request that is no
+    /// longer there has its certificate: that was answered Rejected because it was not known to be
+    /// durable.
     pub(crate) fn handle_disk_written(&self, waiting: &[PendingCsr]) {
         let now = SystemTime::now();
         let mut state = self.lock();
@@ -107,8 +106,8 @@ impl RenewalState {
         self.wake.notify_one();
     }
 
-    /// What became of the certificate in CertificateSigned, which was for the key `pending`, or for
-    /// one that is unknown.
+    /// Handles the result for the certificate in CertificateSigned. `pending` is its key, or `None`
+    /// if the key is unknown.
     pub(crate) fn handle_certificate<R>(
         &self,
         outcome: &SignedOutcome<R>,
@@ -124,8 +123,8 @@ impl RenewalState {
             (Some(pending), None, Some(_)) => {
                 state.core.handle_certificate(now, pending, SignedVerdict::Invalid);
             }
-            // A02.FR.20: a certificate for a foreign key answers the request that waits, where only
-            // one can be meant.
+            // A02.FR.20: a certificate for a foreign key answers the pending request, if only one
+            // request can be meant.
             (None, None, Some(_)) => {
                 state.core.handle_invalid_for(now, |subject| use_.is_none_or(|use_| use_ == use_of(subject)))
             }
@@ -135,19 +134,19 @@ impl RenewalState {
         self.wake.notify_one();
     }
 
-    /// What happens from now on.
+    /// Subscribes to the events from now on.
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Happened<PendingId>> {
         self.happened.subscribe()
     }
 
-    /// How each certificate stands.
+    /// The state of each certificate.
     pub(crate) fn overview(&self) -> Vec<(Target, Option<Stage>, Option<SystemTime>)> {
         self.lock().core.overview()
     }
 
-    /// Reports a step to those who follow the renewals.
+    /// Reports a step to the subscribers.
     pub(super) fn report(&self, happened: Happened<PendingId>) {
-        // Mostly no command follows them.
+        // Usually there are none.
         drop(self.happened.send(happened));
     }
 
@@ -165,13 +164,13 @@ impl RenewalState {
         self.wake.notify_one();
     }
 
-    /// The connection over which requests are sent now, and its number.
+    /// The present connection for requests, and its number.
     pub(super) fn connection(&self) -> (Option<Peer>, u64) {
         let state = self.lock();
         (state.peer.clone(), state.connection)
     }
 
-    /// Changes the core, or asks it.
+    /// Changes or reads the core.
     pub(super) fn with<T>(&self, use_core: impl FnOnce(&mut Renewal<PendingId>) -> T) -> T {
         use_core(&mut self.lock().core)
     }
@@ -189,5 +188,5 @@ impl RenewalState {
     }
 }
 
-/// Steps that are kept for who follows slowly: a dozen requests from their keys to their ends.
+/// Steps that are kept for a slow subscriber: a dozen requests from their keys to their ends.
 const MAX_STEPS: usize = 64;

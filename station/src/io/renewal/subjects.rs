@@ -1,4 +1,4 @@
-//! For what certificates are, in the terms of the store, of the device model and of the renewal.
+//! The subjects of certificates in the terms of the store, of the device model and of the renewal.
 
 use std::time::SystemTime;
 
@@ -9,9 +9,9 @@ use crate::{
     renewal::{Schedule, Target, Validity},
 };
 
-/// The certificates that are to be kept renewed (A03.FR.02).
+/// The certificates to keep renewed (A03.FR.02).
 pub(crate) fn held(store: &Store, model: &DeviceModel, now: SystemTime) -> Vec<(Target, Validity)> {
-    // The newest decides: one that is due and about to be replaced by it is not asked for again.
+    // The newest certificate decides: it is about to replace an older one that is due.
     let newest = store.own_certificates().into_iter().next();
     let connection = newest.and_then(|own| {
         let combined = own.use_ == CertificateSigningUse::Combined && model.combined_certificates();
@@ -22,12 +22,13 @@ pub(crate) fn held(store: &Store, model: &DeviceModel, now: SystemTime) -> Vec<(
     let seccs: Vec<Secc> = model.seccs().into_iter().filter(|secc| secc.certificate_installation).collect();
     for own in store.vehicle_certificates(now) {
         let Some(name) = common_name(&own) else { continue };
-        // One for the connection as well is renewed as such; one of an SECC that is no more is not.
+        // A certificate that is also for the connection is renewed as such. A certificate of an
+        // SECC that no longer exists is not renewed.
         if own.use_ == CertificateSigningUse::Combined || !seccs.iter().any(|secc| secc.id == name) {
             continue;
         }
         let subject = vehicle(own.use_, name);
-        // The one to prefer comes first.
+        // The preferred one comes first.
         if !held.iter().any(|(known, _)| *known == subject) {
             held.extend(validity(&own).map(|validity| (subject, validity)));
         }
@@ -69,7 +70,7 @@ fn leaf(own: &OwnCertificate) -> Option<Certificate> {
     Certificate::from_der(own.chain.first()?.as_ref()).ok()
 }
 
-/// From when until when the leaf of an own certificate is valid.
+/// The validity of the leaf of an own certificate.
 pub(crate) fn validity(own: &OwnCertificate) -> Option<Validity> {
     let leaf = leaf(own)?;
     Some(Validity {

@@ -1,4 +1,4 @@
-//! Security events on disk: those that wait to be reported, and the log of all (A04).
+//! Security events on disk: the queue of those to be reported, and the log of all (A04).
 
 use std::{
     collections::VecDeque,
@@ -29,22 +29,22 @@ use crate::{
 pub(crate) struct SecurityLog {
     folder: PathBuf,
     faults: Arc<DiskFaults>,
-    /// Held while the disk is written; readers of the queue do not wait for it.
+    /// Held while the files are written; readers of the queue do not wait for it.
     writer: Mutex<Unwritten>,
-    /// Changed only by who holds the writer.
+    /// Changed only by the holder of the writer.
     queue: Mutex<SecurityEventQueue>,
 }
 
-/// What the disk did not take yet.
+/// The data that the disk did not take yet.
 #[derive(Debug, Default)]
 struct Unwritten {
-    /// The queue in the file is older than the one in memory.
+    /// Whether the queue in the file is older than the one in memory.
     queue: bool,
     /// Lines of the log, oldest first.
     lines: VecDeque<String>,
 }
 
-/// An event of the security log, and what became of it.
+/// An event of the security log, and its state.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct LoggedEvent {
@@ -58,7 +58,7 @@ pub struct LoggedEvent {
     pub info: String,
     /// Whether it was reported to the CSMS.
     pub state: EventState,
-    /// Why it was not, where it never will be.
+    /// The reason, if it will never be reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_reported: Option<String>,
 }
@@ -68,7 +68,7 @@ pub struct LoggedEvent {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum EventState {
-    /// It stands in the log only (A04.FR.04).
+    /// It is only in the log (A04.FR.04).
     Logged,
     /// It waits to be reported.
     Waiting,
@@ -78,7 +78,7 @@ pub enum EventState {
     NotReported,
 }
 
-/// A line of the security log: an event, or that an event before it was not reported.
+/// A line of the security log: an event, or a note that an earlier event was not reported.
 #[derive(Debug, Deserialize, Serialize)]
 struct Line {
     time: Timestamp,
@@ -92,7 +92,7 @@ struct Line {
 impl SecurityLog {
     /// Opens the log in `folder`. Blocks.
     ///
-    /// A queue that cannot be read is set aside, and reported: what waited in it is in the log.
+    /// A queue that cannot be read is set aside, and this is reported. Its events are in the log.
     ///
     /// # Errors
     /// If the disk fails.
@@ -117,10 +117,10 @@ impl SecurityLog {
         Ok(log)
     }
 
-    /// Notes an event, durably. Returns what became of it. Blocks.
+    /// Records an event durably. Returns its state. Blocks.
     ///
-    /// Where the disk fails, the event is kept in memory and written as soon as the disk takes it;
-    /// a critical one has room that was set aside for it (A04.FR.02).
+    /// If the disk fails, the event is kept in memory and written as soon as the disk takes it. For
+    /// critical events, room on the disk is reserved (A04.FR.02).
     pub(crate) fn record(&self, event: SecurityEvent, info: &str) -> Noted {
         let now = Timestamp::from(SystemTime::now()).to_milliseconds();
         let mut unwritten = lock(&self.writer);
@@ -148,7 +148,7 @@ impl SecurityLog {
         noted
     }
 
-    /// The oldest event that waits to be reported and is none of `passed_over`.
+    /// The oldest event to be reported that is not in `passed_over`.
     pub(crate) fn first_but(&self, passed_over: &[u64]) -> Option<QueuedEvent> {
         lock(&self.queue).first_but(passed_over).cloned()
     }
@@ -175,7 +175,7 @@ impl SecurityLog {
         self.write(&mut unwritten);
     }
 
-    /// The CSMS cannot take an event now. Blocks.
+    /// The CSMS cannot accept an event now. Blocks.
     pub(crate) fn handle_refused(&self, event: &QueuedEvent, reason: &str) {
         let mut unwritten = lock(&self.writer);
         let after = lock(&self.queue).handle_refused(event);
@@ -186,12 +186,12 @@ impl SecurityLog {
         self.write(&mut unwritten);
     }
 
-    /// Writes what could not be written. Blocks.
+    /// Retries failed writes. Blocks.
     pub(crate) fn write_again(&self) {
         self.write(&mut lock(&self.writer));
     }
 
-    /// Writes all that is unwritten.
+    /// Writes all unwritten data.
     fn write(&self, unwritten: &mut Unwritten) {
         let queue = self.write_queue(unwritten);
         let log = self.append(unwritten);
@@ -211,7 +211,7 @@ impl SecurityLog {
         let text = lock(&self.queue).to_json_lines()?;
         let write = || replace(&self.folder.join(QUEUE), text.as_bytes(), Readers::Owner);
         write().or_else(|error| {
-            // For nothing else than this the room was set aside.
+            // The room was reserved for this case only.
             fs::remove_file(self.folder.join(RESERVE)).map_err(|_| error)?;
             write()
         })?;
@@ -231,11 +231,11 @@ impl SecurityLog {
         let length = file.metadata()?.len();
         let mut text: String = unwritten.lines.iter().map(String::as_str).collect();
         if !ends_a_line(&mut file, length)? {
-            // A crash has torn the last line; the next one must not be lost with it.
+            // A crash has cut off the last line; the next line must not be lost with it.
             text.insert(0, '\n');
         }
         file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).inspect_err(|_| {
-            // Half of them must not be there twice.
+            // The part that was written must not be in the file twice.
             if let Err(error) = file.set_len(length) {
                 tracing::debug!(error = %causes(&error), "the security log may hold an event twice");
             }
@@ -244,7 +244,7 @@ impl SecurityLog {
         File::open(&self.folder)?.sync_all()
     }
 
-    /// Sets room aside for the queue. A disk that is full already has none.
+    /// Reserves room for the queue. On a full disk there is no reserve.
     fn reserve(&self) {
         let path = self.folder.join(RESERVE);
         let reserve = || -> io::Result<()> {
@@ -253,7 +253,7 @@ impl SecurityLog {
             }
             let mut file =
                 OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-            // No zeros, which a file system may leave out.
+            // Not zeros, which a file system may leave out.
             file.write_all(&[b'\n'; RESERVE_BYTES])?;
             file.sync_all()
         };
@@ -294,7 +294,7 @@ impl Unwritten {
 }
 
 impl Line {
-    /// Whether a line or a queue that may have cut the information means this event.
+    /// Whether the line describes this event; the information may be cut off.
     fn is(&self, event: &str, time: Timestamp, info: &str) -> bool {
         self.event == event && self.time == time && self.info.chars().take(MAX_INFO).eq(info.chars())
     }
@@ -314,15 +314,15 @@ fn ends_a_line(file: &mut File, length: u64) -> io::Result<bool> {
 /// The security log in a station's folder, oldest first. Blocks.
 ///
 /// # Errors
-/// If a file cannot be read. A line that is damaged, or was torn by a crash, is left out.
+/// If a file cannot be read. A line that is damaged, or was cut off by a crash, is left out.
 pub fn security_log(folder: &Path) -> io::Result<Vec<LoggedEvent>> {
     let read = |name: &str| match fs::read(folder.join(name)) {
         Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     };
-    // Before the log: what is reported meanwhile is shown as waiting, and nothing the other way
-    // round.
+    // The queue is read before the log: an event that is reported meanwhile is shown as waiting.
+    // In the reverse order, an event that is given up meanwhile would be shown as reported.
     let queue = read_queue(read(QUEUE)?).map_err(|error| {
         io::Error::new(io::ErrorKind::InvalidData, format!("{QUEUE} is damaged: {error}"))
     })?;
@@ -356,21 +356,21 @@ pub fn security_log(folder: &Path) -> io::Result<Vec<LoggedEvent>> {
     Ok(logged.collect())
 }
 
-/// The events that wait to be reported, one a line.
+/// The events to be reported, one per line.
 const QUEUE: &str = "security-events.jsonl";
 
-/// Room for the queue, given up when the disk has no other.
+/// Reserved room for the queue, released if the disk is full otherwise.
 const RESERVE: &str = "security-events.reserve";
 
-/// In bytes: most of the events that the queue holds have less than 1 KiB each.
+/// In bytes: most events of the queue are below 1 KiB each.
 const RESERVE_BYTES: usize = 64 * 1024;
 
 /// The log, and the one before it: a rolling log of at most twice [`MAX_LOG_BYTES`] (A04.FR.04).
 const LOG: &str = "security.log";
 const OLDER_LOG: &str = "security.log.1";
 
-/// The size in bytes at which a log is set aside; some 1,500 events.
+/// The size in bytes at which the log is rotated; about 1,500 events.
 const MAX_LOG_BYTES: u64 = 256 * 1024;
 
-/// Lines that wait for the disk: some 100 KiB.
+/// The most lines that wait for the disk: about 100 KiB.
 const MAX_UNWRITTEN_LINES: usize = 512;

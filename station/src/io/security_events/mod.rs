@@ -1,4 +1,4 @@
-//! Security events (A04): noted durably, and reported when the CSMS listens.
+//! Security events (A04): recorded durably, and reported when the CSMS can receive them.
 
 pub(crate) mod log;
 pub(crate) mod recorder;

@@ -23,7 +23,7 @@ impl SecurityEvents {
         Self { log, queued: Notify::new() }
     }
 
-    /// The events that are kept and those that wait.
+    /// The log of all events, with the queue of those to be reported.
     pub(crate) fn log(&self) -> &SecurityLog {
         &self.log
     }
@@ -36,14 +36,14 @@ impl SecurityEvents {
         self.queued.notified().await;
     }
 
-    /// Notes a security event durably, to be reported when the CSMS listens. Blocks.
+    /// Records a security event durably; it is reported when the CSMS can receive it. Blocks.
     pub(crate) fn record(&self, event: SecurityEvent, info: &str) {
         if self.log.record(event, info) == Noted::Queued {
             self.queued.notify_one();
         }
     }
 
-    /// As [`SecurityEvents::record`], on a thread that may block.
+    /// Like [`SecurityEvents::record`], on a thread that may block.
     pub(crate) async fn raise(self: &Arc<Self>, event: SecurityEvent, info: String) {
         let events = Arc::clone(self);
         if let Err(error) = on_blocking_thread(move || events.record(event, &info)).await {
@@ -51,7 +51,7 @@ impl SecurityEvents {
         }
     }
 
-    /// Writes down what became of an event.
+    /// Records the result for an event.
     pub(crate) async fn note(self: &Arc<Self>, note: impl FnOnce(&SecurityLog) + Send + 'static) {
         let events = Arc::clone(self);
         if let Err(error) = on_blocking_thread(move || note(&events.log)).await {

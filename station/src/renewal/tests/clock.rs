@@ -1,10 +1,11 @@
-//! Certificates that live shortly, and clocks that were wrong.
+//! Short-lived certificates, and clocks that were wrong.
 
 use std::time::{Duration, SystemTime};
 
 use super::{DAY, Schedule, SignAnswer, SignedVerdict, Station, Target, Validity, W, at};
 
-/// Four minutes, the begin five minutes in the past: each certificate is renewed in time.
+/// A validity of four minutes that begins five minutes in the past: each certificate is renewed in
+/// time.
 #[test]
 fn clock_four_minutes_are_renewed_in_time() {
     let mut station = Station::new(0);
@@ -27,8 +28,8 @@ fn clock_four_minutes_are_renewed_in_time() {
     assert_eq!(station.sends.len(), 5);
 }
 
-/// A certificate that was signed while the clocks were ahead is of no use when they are right
-/// again.
+/// A certificate that was signed while the clocks were ahead cannot be used after they are
+/// corrected.
 #[test]
 fn clock_ahead_a_certificate_of_the_future_is_renewed_at_once() {
     let mut station = Station::new(0);
@@ -49,8 +50,8 @@ fn clock_ahead_a_certificate_of_the_future_is_renewed_at_once() {
     assert_eq!(station.sends.len(), 1);
 }
 
-/// What was judged by a wrong clock does not keep a certificate from being renewed when the clock
-/// is right.
+/// A verdict by a wrong clock does not block the renewal of a certificate after the clock is
+/// corrected.
 #[test]
 fn clock_that_was_wrong_an_invalid_certificate_stops_no_renewal_for_ever() {
     let mut station = Station::new(0);

@@ -1,5 +1,5 @@
-//! The whole fleet comes at once: the real `ocpp-csms`, with passwords and with certificates,
-//! beside bare TLS handshakes.
+//! The whole fleet connects at once: to the real `ocpp-csms`, with passwords and with certificates,
+//! compared with bare TLS handshakes.
 
 use std::{fmt::Write as _, fs, process::Command};
 
@@ -13,13 +13,13 @@ use crate::{
     workspace::{cargo, output, run},
 };
 
-/// How large the herds are, and how long they may take.
+/// The sizes of the herds, and the time limits.
 pub(super) struct Herds {
     pub(super) sizes: &'static [usize],
     pub(super) limit_seconds: u64,
 }
 
-/// What the stations prove themselves with.
+/// The credentials of the stations.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Proof {
     Handshakes,
@@ -27,7 +27,7 @@ enum Proof {
     Passwords,
 }
 
-/// Lets herds come to a service that has just started, each to one of its own.
+/// Runs herds, each against its own service that has just started.
 pub(super) fn measure(herds: &Herds, figures: &mut Vec<Figure>, tables: &mut Tables) -> Result<()> {
     prepare()?;
     let hash_seconds = hash_seconds()?;
@@ -91,7 +91,7 @@ impl Proof {
     }
 }
 
-/// Builds the service and makes what its configuration names.
+/// Builds the service and creates the files that its configuration names.
 fn prepare() -> Result<()> {
     eprintln!("building ocpp-csms");
     run(cargo().args(["build", "--quiet", "--release", "--package", "csms", "--bin", "ocpp-csms"]))?;
@@ -102,7 +102,7 @@ fn prepare() -> Result<()> {
     Ok(())
 }
 
-/// The processor time of one hash, in seconds: of several, each by a process of its own.
+/// The processor time of one hash in seconds: the average of several, each in its own process.
 fn hash_seconds() -> Result<f64> {
     let password = folder().join("herd-password");
     fs::write(&password, PASSWORD).context("cannot write the password")?;
@@ -115,17 +115,17 @@ fn hash_seconds() -> Result<f64> {
     Ok((children_seconds()? - before) / f64::from(HASHES))
 }
 
-/// The processor time of the processes that this one has started and that have ended.
+/// The processor time of the ended children of this process.
 fn children_seconds() -> Result<f64> {
     let stat = Process::myself().and_then(|process| process.stat()).context("cannot read processor times")?;
     #[allow(clippy::cast_precision_loss, reason = "far below 2^53 ticks")]
     Ok((stat.cutime + stat.cstime) as f64 / procfs::ticks_per_second() as f64)
 }
 
-/// One herd against a service that has just started.
+/// Runs one herd against a service that has just started.
 ///
-/// Stations with certificates have been there before, as after an outage: the first time costs
-/// entries of the record. Beside the hash of a password that is nothing.
+/// Stations with certificates have connected before, as after an outage: the first connection
+/// writes entries of the record. With passwords this cost is negligible beside the hash.
 fn come(stations: usize, proof: Proof, patience: u64, limit: u64) -> Result<Value> {
     let data = tempfile::tempdir_in(folder()).context("cannot make a folder")?;
     let configuration = data.path().join("csms.toml");
@@ -188,7 +188,7 @@ fn csms() -> std::path::PathBuf {
     crate::workspace::target().join("release/ocpp-csms")
 }
 
-/// What the generator's stations send.
+/// The password of the generator's stations.
 const PASSWORD: &str = "0123456789abcdef";
 
 /// In seconds: a station that waits as long as the service does, and one that gives up early.
@@ -198,14 +198,14 @@ const IMPATIENT: u64 = 5;
 /// Seconds until the next attempt.
 const RETRY: &str = "5";
 
-/// Enough for one hash to be known.
+/// Enough to measure the time of one hash.
 const HASHES: u32 = 20;
 
 /// The whole service, with all stations connected.
 const MOST_MIB: f64 = 512.0;
 
-/// To refuse those that cannot be served yet costs handshakes.
+/// The handshakes of refused stations cost time too.
 const MOST_PASSWORD_RATIO: f64 = 1.5;
 
-/// Beside the handshake: the path, the ledger, the boot.
+/// Beyond the handshake: the path, the ledger, the boot.
 const MOST_CERTIFICATE_RATIO: f64 = 4.0;

@@ -1,4 +1,4 @@
-//! What connections and calls cost a server, ours beside others, under the same load.
+//! The cost of connections and calls in our server and in others, under the same load.
 
 mod herd;
 mod samples;
@@ -17,27 +17,27 @@ use super::report::{Figure, Tables, print_figures, print_table};
 
 /// Options of `cargo xtask bench transport`.
 ///
-/// Needs Node with npm, Python with venv, OpenSSL, Linux (`/proc`), and an open file per
-/// connection, in the server and in the generator: for all 20,000 in one server `ulimit -n` has to
-/// permit 20,300, else a second server takes the rest. A full run takes half an hour.
+/// Needs Node with npm, Python with venv, OpenSSL, Linux (`/proc`), and an open file per connection
+/// in the server and in the generator. For all 20,000 connections in one server `ulimit -n` must
+/// permit 20,300; otherwise a second server takes the rest. A full run takes half an hour.
 #[derive(clap::Args)]
 pub(crate) struct TransportArguments {
     /// Print one line of JSON per target instead of tables
     #[arg(long)]
     json: bool,
-    /// How many times each server is measured; they are measured in turn, so that all see the same
-    /// noise
+    /// How many times each server is measured; they are measured in turn, so that the load of the
+    /// machine affects all alike
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Few connections and little time: shows that all of it runs, and nothing more
+    /// Use few connections and little time: this only shows that all measurements run
     #[arg(long)]
     quick: bool,
-    /// Measure only what has this word in its name: calls, idle, held, latency, herd
+    /// Measure only quantities with this word in the name: calls, idle, held, latency, herd
     #[arg(long)]
     only: Option<String>,
 }
 
-/// How much load.
+/// The amount of load.
 struct Scale {
     rounds: usize,
     connections: [usize; 3],
@@ -49,7 +49,7 @@ struct Scale {
     herds: Herds,
 }
 
-/// Measures, prints, and does not fail where a target is missed: that is what the column says.
+/// Measures and prints. A missed target is not an error: a column of the table shows it.
 pub(super) fn run_command(arguments: &TransportArguments) -> Result<()> {
     ensure!(arguments.rounds > 0, "--rounds has to be at least 1");
     let scale = if arguments.quick { Scale::quick() } else { Scale::full(arguments.rounds) };
@@ -113,7 +113,7 @@ impl Scale {
 fn calls(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables: &mut Tables) -> Result<()> {
     let (mut cpu, mut rate) = (Samples::default(), Samples::default());
     let name = |action: &str, connections: usize| format!("{action}, {connections} connections");
-    // The same processes in all rounds, so that what compiles itself while it runs has done so.
+    // The same processes in all rounds, so that just-in-time compilers have finished.
     let servers: Vec<_> =
         Contestant::ALL.iter().map(|one| programs.start(*one, Link::Plain)).collect::<Result<_>>()?;
     for round in 1..=scale.rounds {
@@ -153,7 +153,7 @@ fn calls(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables: 
     Ok(())
 }
 
-/// What it takes to accept many connections at once, and to hold them.
+/// The cost of accepting many connections at once, and of holding them.
 fn idle(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables: &mut Tables) -> Result<()> {
     let (mut storm, mut memory) = (Samples::default(), Samples::default());
     let links = [(Link::Plain, "plain", MOST_PLAIN_KIB), (Link::Tls, "TLS", MOST_TLS_KIB)];
@@ -184,7 +184,7 @@ fn idle(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables: &
     Ok(())
 }
 
-/// Connections that are held at the same time, and all answer afterwards.
+/// Connections that are open at the same time. All of them answer afterwards.
 fn held(programs: &Programs, scale: &Scale) -> Result<Figure> {
     let room = open_files()?.saturating_sub(SPARE_FILES);
     ensure!(room > 0, "`ulimit -n` permits too few open files");
@@ -211,7 +211,7 @@ fn held(programs: &Programs, scale: &Scale) -> Result<Figure> {
     Ok(Figure::at_least(&name, answered, "", scale.held as f64))
 }
 
-/// How long well-behaved stations wait while one peer is none.
+/// How long well-behaved stations wait while one peer misbehaves.
 fn latency(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables: &mut Tables) -> Result<()> {
     let mut p99: Vec<(Option<&str>, Vec<f64>)> = std::iter::once(None)
         .chain(ATTACKS.iter().map(|(kind, _)| Some(*kind)))
@@ -223,7 +223,7 @@ fn latency(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables
             eprintln!(
                 "latency, round {round} of {}: {}",
                 scale.rounds,
-                attack.unwrap_or("nobody misbehaves")
+                attack.unwrap_or("no peer misbehaves")
             );
             let mut attacker =
                 attack.map(|kind| server.load("attack", &[("kind", kind.to_owned())])).transpose()?;
@@ -240,7 +240,7 @@ fn latency(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables
     let (quiet, attacked) = p99.split_first().context("there is a round without attack")?;
     let mut table = vec![vec![format!("p99 of {} stations", scale.neighbours), "ours".to_owned()]];
     let title = |kind: Option<&str>| {
-        ATTACKS.iter().find(|(name, _)| Some(*name) == kind).map_or("nobody misbehaves", |(_, title)| title)
+        ATTACKS.iter().find(|(name, _)| Some(*name) == kind).map_or("no peer misbehaves", |(_, title)| title)
     };
     for (kind, samples) in &p99 {
         let value = super::report::median(samples.clone());
@@ -251,12 +251,12 @@ fn latency(programs: &Programs, scale: &Scale, figures: &mut Vec<Figure>, tables
         let ratios = samples.iter().zip(&quiet.1).map(|(with, without)| with / without).collect();
         let (value, ratio) = (super::report::median(samples.clone()), super::report::median(ratios));
         let name = format!("p99 of others while {}", title(*kind));
-        figures.push(Figure::relative(name, value, "µs", "nobody misbehaves", ratio, MOST_LATENCY_RATIO));
+        figures.push(Figure::relative(name, value, "µs", "no peer misbehaves", ratio, MOST_LATENCY_RATIO));
     }
     Ok(())
 }
 
-/// How many files a process may have open here at most.
+/// The maximum number of files that a process may have open on this machine.
 fn open_files() -> Result<usize> {
     let limits = fs::read_to_string("/proc/self/limits").context("cannot read /proc/self/limits")?;
     let line =
@@ -267,8 +267,8 @@ fn open_files() -> Result<usize> {
 
 const ACTIONS: [&str; 2] = ["Heartbeat", "TransactionEvent"];
 
-/// With all payload checks on: a third of Node, a tenth of Python, and half as much again as doing
-/// nothing at all.
+/// With all payload checks on: a third of Node, a tenth of Python, and half as much again as a
+/// server that does nothing.
 const CALL_TARGETS: &[(Contestant, f64)] =
     &[(Contestant::Echo, 1.5), (Contestant::Node, 0.333), (Contestant::Python, 0.1)];
 
@@ -285,6 +285,6 @@ const MOST_LATENCY_RATIO: f64 = 2.0;
 /// Memory varies little from round to round.
 const IDLE_ROUNDS: usize = 3;
 
-/// Open files of a process that are no connections of stations, and the connections that warm it up
-/// while they close.
+/// Open files of a process that are not connections of stations, and the warm-up connections that
+/// are still closing.
 const SPARE_FILES: usize = 300;

@@ -1,4 +1,4 @@
-//! What was measured, round by round.
+//! The measured values, round by round.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,8 @@ impl Samples {
         median(self.values(name, contestant).to_vec())
     }
 
-    /// The median of the ratios of ours to another's in the same round, which saw the same noise.
+    /// The median of the ratios of our value to another's in the same round, which had the same
+    /// load of the machine.
     pub(super) fn ratio(&self, name: &str, other: Contestant) -> f64 {
         let pairs = self.values(name, Contestant::Ours).iter().zip(self.values(name, other));
         median(pairs.map(|(ours, other)| ours / other).collect())

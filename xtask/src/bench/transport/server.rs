@@ -1,4 +1,4 @@
-//! The servers that are measured, and the generator that loads them.
+//! The measured servers, and the generator that loads them.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::{
     workspace::{cargo, on_path, output, root, run, shown, target},
 };
 
-/// Whom the same load goes to.
+/// The receivers of the same load.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Contestant {
     Ours,
@@ -37,14 +37,14 @@ impl Contestant {
     }
 }
 
-/// Whether the stations come over TLS.
+/// Whether the stations connect over TLS.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Link {
     Plain,
     Tls,
 }
 
-/// Everything that was built and installed for a run.
+/// The programs that were built and installed for a run.
 pub(super) struct Programs {
     python: PathBuf,
     certificate: PathBuf,
@@ -52,7 +52,7 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Builds the generator and the servers, installs the packages of the others, makes a
+    /// Builds the generator and the servers, installs the packages of the others, creates a
     /// certificate.
     pub(super) fn prepare() -> Result<Self> {
         for program in ["node", "npm", "openssl"] {
@@ -78,13 +78,13 @@ impl Programs {
         Ok(Self { python: python::environment()?, certificate, key })
     }
 
-    /// Starts a server that reads each station as fast as it sends, and returns when it listens.
+    /// Starts a server that reads each station's messages without a limit of the rate. Returns when
+    /// it listens.
     pub(super) fn start(&self, contestant: Contestant, link: Link) -> Result<Server> {
         self.start_with(contestant, link, &[])
     }
 
-    /// Starts ours as an operator runs it: with the limit of messages per second that a CSMS has by
-    /// default.
+    /// Starts our server as an operator does: with the default limit of messages per second.
     pub(super) fn start_limited(&self) -> Result<Server> {
         self.start_with(Contestant::Ours, Link::Plain, &["--message-rate"])
     }
@@ -115,7 +115,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Lets the generator measure one thing about this server.
+    /// Lets the generator measure one quantity of this server.
     pub(super) fn measure(&self, command: &str, options: &[(&str, String)]) -> Result<Value> {
         self.load(command, options)?.result()
     }
@@ -136,7 +136,7 @@ impl Server {
     }
 }
 
-/// A generator at work. Dropping it kills it.
+/// A running generator. Dropping it kills it.
 pub(super) struct Generator(Running);
 
 impl Generator {
@@ -145,13 +145,13 @@ impl Generator {
         Ok(Self(Running::start(command)?))
     }
 
-    /// Waits for what it prints next.
+    /// Waits for its next output.
     pub(super) fn result(&mut self) -> Result<Value> {
         let line = self.0.line()?;
         serde_json::from_str(&line).with_context(|| format!("`{}` printed {line:?}", self.0.text))
     }
 
-    /// Tells a generator that holds connections to go on.
+    /// Makes a generator that holds connections continue.
     pub(super) fn resume(&mut self) -> Result<()> {
         writeln!(self.0.input).with_context(|| format!("`{}` does not listen", self.0.text))
     }
@@ -178,12 +178,12 @@ impl Running {
         Ok(Self { child, input, lines, text })
     }
 
-    /// The number of its process.
+    /// The process id.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits for what it prints next.
+    /// Waits for its next line.
     pub(super) fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         let read =
@@ -197,7 +197,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -244,12 +244,12 @@ fn sources() -> PathBuf {
     root().join("bench/transport")
 }
 
-/// What they are built and installed into.
+/// The folder into which they are built and installed.
 pub(super) fn folder() -> PathBuf {
     target().join("bench-transport")
 }
 
-/// What the generator has measured under this name.
+/// The value that the generator has measured under this name.
 pub(super) fn value(result: &Value, name: &str) -> Result<f64> {
     result[name].as_f64().with_context(|| format!("the generator printed no {name}: {result}"))
 }

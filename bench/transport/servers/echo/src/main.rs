@@ -1,5 +1,4 @@
-//! The limit: a bare tokio-tungstenite that sends every text back, without OCPP, checks or
-//! deadlines.
+//! The limit: a bare tokio-tungstenite that echoes every text, without OCPP, checks or deadlines.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-/// The options that all servers of the bench have.
+/// The options of all servers of the bench.
 #[derive(clap::Parser)]
 struct Arguments {
     /// Serve TLS with this certificate chain, in PEM
@@ -50,8 +49,8 @@ async fn main() -> Result<()> {
     }
 }
 
-/// What goes wrong with one connection is that connection's business; the generator counts what is
-/// missing.
+/// An error of one connection affects only this connection. The generator counts the missing
+/// answers.
 async fn serve(tcp: TcpStream, acceptor: Option<TlsAcceptor>) -> Result<()> {
     tcp.set_nodelay(true)?;
     match acceptor {

@@ -1,5 +1,5 @@
 //! A CSMS on `ocpp-transport` as an application would build it: the real [`Csms`], typed handlers,
-//! every payload checked.
+//! and a check of every payload.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use ocpp_transport::{
 use ocpp_types::{Version, v201};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-/// The options that all servers of the bench have, and one more.
+/// The options of all servers of the bench, and one more.
 #[derive(clap::Parser)]
 struct Arguments {
     /// Serve TLS with this certificate chain, in PEM
@@ -28,8 +28,8 @@ struct Arguments {
     message_rate: bool,
 }
 
-/// Knows every station by the same password. What an application does here is its own cost, not the
-/// transport's.
+/// Knows every station by the same password. The work of an application here is not a cost of the
+/// transport.
 struct OnePassword(Password);
 
 impl Admission for OnePassword {
@@ -67,7 +67,7 @@ async fn main() -> Result<()> {
         .handle(async |_: Peer, _: v201::DataTransferRequest| {
             Ok(v201::DataTransferResponse::new(v201::DataTransferStatusEnumType::Accepted))
         });
-    // What is measured is the server, not its patience.
+    // The server is measured, not its limits.
     let config = config.with_max_connections(usize::MAX >> 4);
     let config = if arguments.message_rate { config } else { config.with_unlimited_message_rate() };
     let csms = Csms::bind(config, router, OnePassword(Password::from("0123456789abcdef"))).await?;

@@ -1,5 +1,5 @@
-//! The least that a program could get along with: strings and numbers of any length and range, and
-//! no other member.
+//! The smallest possible types of a program: strings and numbers of any length and range, and no
+//! other members.
 
 use crate::messages::{
     DeleteCertificateRequest, GetInstalledCertificateIdsResponse, SignCertificateRequest,

@@ -1,5 +1,5 @@
-//! Structs as one writes them in an afternoon: only the members that the payloads have, no bounds,
-//! date-times as text.
+//! Hand-written structs with only the members that the payloads have, without bounds, date-times as
+//! text.
 
 use serde::{Deserialize, Serialize};
 

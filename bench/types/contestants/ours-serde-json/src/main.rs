@@ -1,5 +1,5 @@
-//! Our types, read and written by serde_json as everyone else's, for whoever has them within types
-//! of his own.
+//! Our types, read and written by serde_json like the other contestants. This is the case of our
+//! types within types of a user.
 
 use ocpp_types::v201::{
     DeleteCertificateRequest, GetInstalledCertificateIdsResponse, SignCertificateRequest,

@@ -1,4 +1,4 @@
-//! Our crate, with all of its checks.
+//! Our crate, with all its checks.
 
 use ocpp_types::{
     decode, encode,

@@ -1,4 +1,4 @@
-//! The crate of the public registry that has our name.
+//! The crate with our name in the public registry.
 
 use published::v201::{
     DeleteCertificateRequest, GetInstalledCertificateIdsResponse, SignCertificateRequest,

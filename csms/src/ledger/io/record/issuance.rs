@@ -1,4 +1,4 @@
-//! Puts what the authority signs on record, and the certificate into the ledger with it.
+//! Records what the authority signs, and stores the certificate in the ledger with it.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use crate::{
     service::io::clock::unix_now,
 };
 
-/// Entries are durable when these return. A certificate for a station is in the ledger by the same
-/// transaction that puts its signature on record: nothing that was signed is lost.
+/// Entries are durable when these methods return. One transaction records the signature and stores
+/// the station's certificate in the ledger. No signed certificate is lost.
 impl IssuanceRecord for SqliteLedger {
     fn append<'a>(&'a self, event: &'a AuditEvent) -> RecordFuture<'a, u64> {
         Box::pin(async move {
             let number = self.append_all(std::slice::from_ref(event)).await.map_err(RecordError::new)?;
-            // Before a list is signed, everything knows its number that is kept apart from the
-            // ledger.
+            // Before a list is signed, the marks in the file and in the token are raised to its
+            // number.
             if matches!(event, AuditEvent::CrlSigning { .. }) {
                 self.advance_marks(Reach::Everywhere).await.map_err(RecordError::new)?;
             }
@@ -46,8 +46,8 @@ impl IssuanceRecord for SqliteLedger {
             let number = append(&mut change, &AuditEvent::signed(entry, certificate)).await?;
             if let Some(pending) = pending {
                 let mut entry = due(certificate, pending);
-                // A request that was passed on is answered now, with the id of its newest
-                // repetition (A02.FR.25).
+                // The certificate answers a request that was passed on. It gets the id of the
+                // newest repetition (A02.FR.25).
                 let request: Option<Option<i64>> = sqlx::query_scalar(
                     "DELETE FROM request WHERE station = ? AND spki_sha256 = ? AND certificate_type = ?
                      RETURNING request_id",
@@ -68,7 +68,7 @@ impl IssuanceRecord for SqliteLedger {
     }
 
     fn owner_of_key(&self, key: KeyHash) -> RecordFuture<'_, Option<StationIdentity>> {
-        // The second part is of a ledger that is older than its record.
+        // The second part is for a ledger that is older than its record.
         let query = sqlx::query_scalar(
             "SELECT station FROM record WHERE spki_sha256 = ?1 AND kind = 'signing' AND station <> ''
              UNION ALL SELECT station FROM certificate WHERE spki_sha256 = ?1 LIMIT 1",
@@ -90,7 +90,7 @@ impl IssuanceRecord for SqliteLedger {
         window: Duration,
     ) -> RecordFuture<'a, u64> {
         let now = unix_now();
-        // A certificate that was issued while the clock was far ahead does not count for ever.
+        // A certificate that was issued while the clock was far ahead must not count forever.
         let query = sqlx::query_scalar(
             "SELECT (SELECT count(*) FROM certificate WHERE station = ?1 COLLATE NOCASE AND issued_at > ?2
              AND issued_at <= ?3) + (SELECT count(*) FROM request WHERE station = ?1 AND asked_at > ?2
@@ -107,7 +107,7 @@ impl IssuanceRecord for SqliteLedger {
     }
 }
 
-/// A certificate as the ledger keeps it until its station has it.
+/// A certificate as the ledger stores it until its station has it.
 fn due(certificate: &IssuedCertificate, pending: &PendingCertificate) -> LedgerEntry {
     LedgerEntry {
         serial_number: certificate.serial,

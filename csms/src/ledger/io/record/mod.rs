@@ -14,7 +14,7 @@ use crate::ledger::{
 };
 
 impl SqliteLedger {
-    /// Appends entries, all of them or none, and returns the number of the last one.
+    /// Appends all of the entries or none, and returns the number of the last one.
     pub(crate) async fn append_all(&self, events: &[AuditEvent]) -> Result<u64, LedgerError> {
         let action = "write into its record";
         let mut change = self.begin(action).await?;
@@ -28,10 +28,11 @@ impl SqliteLedger {
 
     /// Reads the whole record.
     ///
-    /// `kept`: the hash of an entry that was kept elsewhere, which has to be there.
+    /// `kept` is the hash of an entry that was kept elsewhere. The record has to contain this
+    /// entry.
     ///
     /// # Errors
-    /// [`LedgerError`] whose source tells the first entry that is not as it was written.
+    /// [`LedgerError`] whose source names the first entry that was changed.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
@@ -52,11 +53,11 @@ impl SqliteLedger {
         }
     }
 
-    /// Gives the lines of the record out in order, without their ends: together the text that `hsm
-    /// audit verify` reads.
+    /// Passes the lines of the record to `take` in order, without their line ends. Together they
+    /// are the text that `hsm audit verify` reads.
     ///
     /// # Errors
-    /// [`LedgerError`] if they cannot be read, and what `take` returns.
+    /// [`LedgerError`] if they cannot be read, and the errors of `take`.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
@@ -93,7 +94,7 @@ pub(crate) async fn lines(
     }
 }
 
-/// Appends an entry. The transaction holds the lock of the one writer, so no other entry is
+/// Appends an entry. The transaction holds the lock of the one writer, so that no other entry is
 /// appended to the same end.
 pub(crate) async fn append(change: &mut Change, event: &AuditEvent) -> Result<u64, LedgerError> {
     let action = "write into its record";
@@ -128,7 +129,7 @@ pub(crate) fn numbered(row: &SqliteRow) -> Result<(i64, String), LedgerError> {
     read().map_err(failed("read its record"))
 }
 
-/// Lines that are in memory at once while a record is read, about half a kilobyte each.
+/// The number of lines in memory while a record is read, about half a kilobyte each.
 const LINES_AT_ONCE: i64 = 1000;
 
 #[cfg(test)]

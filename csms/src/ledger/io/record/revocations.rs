@@ -1,4 +1,4 @@
-//! Puts revocations on record, and reads what lists of revoked certificates are made from.
+//! Records revocations, and reads the data for lists of revoked certificates.
 
 use certificates::{SerialNumber, StationIdentity, UnixSeconds};
 use signer_pkcs11::{AuditEvent, AuditIndex, ChainEnd, RevocationReason};
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl SqliteLedger {
-    /// The certificates that an operator means: the one with this serial number, or those of a
+    /// The certificates that an operator selects: the one with this serial number, or those of a
     /// station that are valid and not revoked.
     pub(crate) async fn revocable(
         &self,
@@ -43,8 +43,8 @@ impl SqliteLedger {
         found.map_err(|source| LedgerError { action, source: Box::new(source) })
     }
 
-    /// Puts revocations on record, all of them or none. One that is on record already stays as it
-    /// is. Returns those that are new.
+    /// Records all of the revocations or none. A recorded revocation is not changed. Returns the
+    /// new ones.
     pub(crate) async fn revoke(
         &self,
         serials: &[SerialNumber],
@@ -70,7 +70,7 @@ impl SqliteLedger {
         Ok(new)
     }
 
-    /// What lists of revoked certificates are made from: the revocations, who issued those
+    /// The data for lists of revoked certificates: the revocations, the issuers of those
     /// certificates, and the numbers of the last lists.
     pub(crate) async fn revocations(&self) -> Result<AuditIndex, LedgerError> {
         let action = "read revocations";

@@ -1,4 +1,4 @@
-//! Deliveries without an answer, and those that a connection proves.
+//! Deliveries without an answer, and deliveries that a connection proves.
 
 use certificates::{SerialNumber, StationIdentity, UnixSeconds};
 use program::causes;
@@ -58,7 +58,7 @@ impl SqliteLedger {
         .fetch_optional(&mut *change)
         .await
         .map_err(change.failed())?;
-        // None: it was answered meanwhile, and is not sent again.
+        // `None`: the station has answered meanwhile, and the certificate is not sent again.
         let attempts = attempts.unwrap_or_default();
         let wait = i64::try_from(wait_after(attempts).as_secs()).unwrap_or(i64::MAX);
         sqlx::query("UPDATE certificate SET next_attempt = ? WHERE serial_number = ? AND state = 'Issued'")
@@ -80,7 +80,7 @@ impl SqliteLedger {
     ) -> Result<bool, LedgerError> {
         let action = "record a delivery that a connection proves";
         let text = serial_number.to_string();
-        // Mostly it is recorded already, and a write costs a sync of the disk.
+        // It is usually recorded already, and a write costs a sync of the disk.
         let known: Option<String> = sqlx::query_scalar(
             "SELECT state FROM certificate WHERE serial_number = ? AND station = ? COLLATE NOCASE",
         )
@@ -123,7 +123,7 @@ impl SqliteLedger {
         .fetch_all(&self.pool)
         .await
         .map_err(failed("read undelivered certificates"))?;
-        // A row that cannot be read does not hold up the others.
+        // A row that cannot be read does not delay the others.
         let station = |row| match meant(row, "station", str::parse) {
             Ok(station) => Some(station),
             Err(error) => {
@@ -134,7 +134,7 @@ impl SqliteLedger {
         Ok(rows.iter().filter_map(station).collect())
     }
 
-    /// How many certificates are given up.
+    /// The number of certificates that are no longer sent, because all attempts had no answer.
     pub(crate) async fn given_up(&self, now: UnixSeconds) -> Result<u64, LedgerError> {
         let row = sqlx::query(
             "SELECT count(*) AS given_up FROM certificate WHERE state = 'Issued' AND attempts > 0 AND attempts >= ?

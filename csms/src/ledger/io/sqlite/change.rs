@@ -1,4 +1,4 @@
-//! Statements of which all count, or none.
+//! A transaction: all of its statements take effect, or none.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -15,24 +15,25 @@ use crate::ledger::{
     io::sqlite::{database::SqliteLedger, failure::failed},
 };
 
-/// Statements of which all count, or none.
+/// A transaction: all of its statements take effect, or none.
 ///
-/// It is not sqlx's own change, which loses count where SQLite has rolled back by itself, as it
-/// does on a full disk, and leaves a connection in the pool that begins no other.
+/// sqlx's own transaction is not used. SQLite rolls back by itself, for example on a full disk.
+/// sqlx then counts the open transactions wrongly, and leaves a connection in the pool that cannot
+/// begin another one.
 #[derive(Debug)]
 pub(crate) struct Change {
     connection: PoolConnection<Sqlite>,
     ledger: SqliteLedger,
     action: &'static str,
     committed: bool,
-    /// The end of the record after this change, and the lists that were announced.
+    /// The end of the record after this change, and the lists that were announced in it.
     pub(crate) reached: Option<ChainEnd>,
     lists: Vec<(String, u64)>,
 }
 
 impl SqliteLedger {
-    /// A change that holds the lock of the one writer from its beginning, so that what it reads
-    /// stays true.
+    /// Begins a change that holds the lock of the one writer from its beginning, so that the values
+    /// that it reads stay valid.
     pub(crate) async fn begin(&self, action: &'static str) -> Result<Change, LedgerError> {
         let acquired = self.writable(action)?.acquire().await;
         let connection = acquired.map_err(self.write_failed(action))?;
@@ -42,7 +43,7 @@ impl SqliteLedger {
         Ok(change)
     }
 
-    /// A change of one statement.
+    /// Makes a change of one statement.
     pub(crate) async fn write<'q>(
         &self,
         action: &'static str,
@@ -54,7 +55,7 @@ impl SqliteLedger {
         Ok(written)
     }
 
-    /// Takes note of what could not be written.
+    /// Notes a change that could not be written.
     fn write_failed(&self, action: &'static str) -> impl FnOnce(sqlx::Error) -> LedgerError + '_ {
         move |source| {
             self.note_change(Some(action));
@@ -69,7 +70,7 @@ impl Change {
         sqlx::query("COMMIT").execute(&mut *self).await.map_err(self.failed())?;
         self.committed = true;
         self.ledger.note_change(None);
-        // What was written into a file that was removed meanwhile is not durable.
+        // A change that was written into a removed file is not durable.
         self.ledger.writable(action)?;
         if let Some(end) = self.reached {
             self.ledger.note(end, &self.lists);
@@ -77,13 +78,13 @@ impl Change {
         Ok(())
     }
 
-    /// Turns what SQLite reports into an error, which an operator sees until the next change is
-    /// complete. A change whose caller goes away is no error.
+    /// Converts what SQLite reports into an error. An operator sees it until the next change is
+    /// complete. A change that is dropped by its caller is not an error.
     pub(crate) fn failed(&self) -> impl FnOnce(sqlx::Error) -> LedgerError + '_ {
         self.ledger.write_failed(self.action)
     }
 
-    /// Takes note of an entry that belongs to this change.
+    /// Notes an entry that belongs to this change.
     pub(crate) fn appended(&mut self, end: ChainEnd, event: &AuditEvent) {
         self.reached = Some(end);
         if let AuditEvent::CrlSigning { issuer_key_id, number, .. } = event {
@@ -91,8 +92,8 @@ impl Change {
         }
     }
 
-    /// Whether this end of the record is not older than what was written before. A file that was
-    /// overwritten in its place has the same inode, and another content.
+    /// Checks that this end of the record is not older than what was written before. A file that
+    /// was overwritten in place has the same inode, but another content.
     pub(crate) fn check_end(&self, end: &ChainEnd) -> Result<(), LedgerError> {
         let reached = self.ledger.shared.reached.lock().unwrap_or_else(PoisonError::into_inner).entries;
         let entries = end.entries();
@@ -119,8 +120,8 @@ impl DerefMut for Change {
 
 impl Drop for Change {
     fn drop(&mut self) {
-        // Where it stands is not known, and with the connection everything ends that was not
-        // committed.
+        // The state of the transaction is not known. Closing the connection discards everything
+        // that was not committed.
         if !self.committed {
             self.connection.close_on_drop();
         }

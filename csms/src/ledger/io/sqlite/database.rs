@@ -1,4 +1,4 @@
-//! The ledger's file, open: what all of its clones share.
+//! The open file of the ledger, which all clones of the ledger share.
 
 use std::{
     convert::Infallible,
@@ -36,42 +36,39 @@ use crate::{
     service::{control::LedgerStatus, io::server_error::ServerError},
 };
 
-/// The ledger in one SQLite file, durable after each call (write-ahead log, synced at every
-/// commit).
+/// The ledger in one SQLite file, durable after each call (write-ahead log, synced at each commit).
 #[derive(Clone, Debug)]
 pub struct SqliteLedger {
     pub(crate) pool: SqlitePool,
     pub(crate) shared: Arc<Shared>,
 }
 
-/// What the clones of a ledger share.
+/// The state that the clones of a ledger share.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    /// Missing where the ledger is only read.
+    /// `None` if the ledger is only read.
     guard: Option<Guard>,
-    /// What is durable.
+    /// The durable end of the ledger.
     pub(crate) reached: Mutex<Mark>,
-    /// Where it is kept apart from the ledger; missing where the ledger is opened by a library or a
-    /// test.
+    /// The places of the marks; empty if a library or a test opened the ledger.
     pub(crate) marks: OnceLock<Marks>,
-    /// Whether stations that are not known to have used a certificate may have done so all the
-    /// same: entries were lost.
+    /// Entries were lost. Stations that are not known to have used a certificate may have used one.
     distrusts_passwords: AtomicBool,
-    /// Certificates that are not what was signed, as far as this process has noticed; at most
+    /// Certificates that differ from what was signed, as far as this process has noticed; at most
     /// [`MAX_FINDINGS`].
     pub(crate) findings: Mutex<Vec<Finding>>,
-    /// What the last change was for, if it was not completed.
+    /// The action of the last change, if it was not completed.
     incomplete: Mutex<Option<&'static str>>,
     /// The copy that is read instead of a ledger on read-only media.
     _copy: Option<tempfile::TempDir>,
 }
 
 impl SqliteLedger {
-    /// Opens the ledger, making the file and its tables where they are missing. Its owner alone may
-    /// read it.
+    /// Opens the ledger. The file and its tables are created if they are missing. Only the owner
+    /// may read the file.
     ///
     /// # Errors
-    /// [`LedgerError`] where the file cannot be opened or is no ledger of this version or an older
+    /// [`LedgerError`] if the file cannot be opened, or is not a ledger of this version or an older
     /// one.
     pub async fn open(path: &Path) -> Result<Self, LedgerError> {
         let action = "open";
@@ -92,18 +89,19 @@ impl SqliteLedger {
         Ok(ledger)
     }
 
-    /// Opens an existing ledger, and changes nothing in it. On read-only media it reads a copy if
+    /// Opens an existing ledger, and changes nothing in it. On read-only media a copy is read if
     /// the ledger has a write-ahead log.
     ///
     /// # Errors
-    /// [`LedgerError`] where the file cannot be opened.
+    /// [`LedgerError`] if the file cannot be opened.
     pub async fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
         let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
         let (pool, copy) = read_only(path, options).await?;
         Ok(Self { pool, shared: Arc::new(Shared { _copy: copy, ..Shared::default() }) })
     }
 
-    /// The pool, for a change. It is refused once the ledger's files are lost: nothing would last.
+    /// The pool, for a change. Fails after the ledger's files were lost, because no change would be
+    /// durable.
     pub(crate) fn writable(&self, action: &'static str) -> Result<&SqlitePool, LedgerError> {
         if let Some(guard) = &self.shared.guard {
             guard.check().map_err(|lost| LedgerError { action, source: Box::new(lost) })?;
@@ -111,12 +109,12 @@ impl SqliteLedger {
         Ok(&self.pool)
     }
 
-    /// Looks at the ledger's files; an error is final.
+    /// Checks the ledger's files. An error is final.
     pub(crate) fn check_files(&self) -> Result<(), LedgerLost> {
         self.shared.guard.as_ref().map_or(Ok(()), Guard::check)
     }
 
-    /// Raises the marks to the end, and leaves everything in the one file, so that it can be
+    /// Raises the marks to the end, and writes everything into the one file, so that it can be
     /// copied.
     ///
     /// # Cancel safety
@@ -138,7 +136,7 @@ impl SqliteLedger {
         }
     }
 
-    /// Closes the last connection, where this is the last clone.
+    /// Closes the last connection, if this is the last clone.
     pub(crate) async fn release_files(self) -> Result<(), LedgerError> {
         match Arc::into_inner(self.shared).and_then(|shared| shared.guard) {
             Some(guard) => guard.close().await,
@@ -146,7 +144,7 @@ impl SqliteLedger {
         }
     }
 
-    /// The record ends earlier than it did: the ledger is lost.
+    /// Notes that the record ends earlier than it did: the ledger is lost.
     pub(crate) fn went_back(&self, action: &'static str, reached: u64, entries: u64) -> LedgerError {
         let lost = LedgerLost::WentBack { reached, entries };
         let lost = match &self.shared.guard {
@@ -156,14 +154,14 @@ impl SqliteLedger {
         LedgerError { action, source: Box::new(lost) }
     }
 
-    /// Takes note of what was durable when it was opened, and where that is kept apart from it.
+    /// Sets the durable end at the opening, and the places of the marks.
     pub(crate) fn begin_at(&self, reached: Mark, marks: Marks) {
         *self.shared.reached.lock().unwrap_or_else(PoisonError::into_inner) = reached;
-        // Set once, when the service opens it.
+        // It is set once, when the service opens the ledger.
         let _ = self.shared.marks.set(marks);
     }
 
-    /// Takes note of what is durable.
+    /// Notes what is durable.
     pub(crate) fn note(&self, end: ChainEnd, lists: &[(String, u64)]) {
         let mut reached = self.shared.reached.lock().unwrap_or_else(PoisonError::into_inner);
         if end.entries() > reached.entries {
@@ -176,14 +174,13 @@ impl SqliteLedger {
         }
     }
 
-    /// Takes note of how the last change ended: `None` if it was completed, otherwise what it was
-    /// for.
+    /// Notes how the last change ended: `None` if it was completed, otherwise its action.
     pub(crate) fn note_change(&self, incomplete: Option<&'static str>) {
         *self.shared.incomplete.lock().unwrap_or_else(PoisonError::into_inner) = incomplete;
         gauge!(names::LEDGER_WRITABLE).set(if incomplete.is_none() { 1 } else { 0 });
     }
 
-    /// What an operator should look at, if the last change was not completed.
+    /// The problem that an operator has to look at, if the last change was not completed.
     pub(crate) fn problem(&self) -> Option<String> {
         let incomplete = *self.shared.incomplete.lock().unwrap_or_else(PoisonError::into_inner);
         incomplete.map(|action| {
@@ -191,7 +188,7 @@ impl SqliteLedger {
         })
     }
 
-    /// Takes note of a certificate that is not what was signed, once.
+    /// Notes a certificate that differs from what was signed, once.
     pub(crate) fn find(&self, finding: Finding) {
         let mut findings = self.shared.findings.lock().unwrap_or_else(PoisonError::into_inner);
         if findings.len() < MAX_FINDINGS && !findings.contains(&finding) {
@@ -213,18 +210,18 @@ impl SqliteLedger {
         Ok(())
     }
 
-    /// Whether any station may have used a certificate, because entries were lost.
+    /// Whether any station may have used a certificate because entries were lost.
     pub(crate) fn distrusts_passwords(&self) -> bool {
         self.shared.distrusts_passwords.load(Ordering::Acquire)
     }
 
-    /// Ends that.
+    /// Ends the state that [`Self::distrusts_passwords`] reports.
     pub(crate) fn trust_passwords(&self) {
         self.shared.distrusts_passwords.store(false, Ordering::Release);
     }
 }
 
-/// Connects; the busy time-out is set.
+/// Connects. The caller sets the busy time-out.
 pub(crate) async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, LedgerError> {
     let pool = SqlitePoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
@@ -236,8 +233,8 @@ pub(crate) async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool,
     Ok(pool)
 }
 
-/// Checks the names of columns, before a statement is prepared that returns them: sqlx panics where
-/// one is not UTF-8, as in a damaged file.
+/// Checks the names of columns before a statement that returns them is prepared. sqlx panics if a
+/// name is not UTF-8, as in a damaged file.
 async fn check_schema(pool: &SqlitePool) -> Result<(), LedgerError> {
     let action = "open";
     let statements: Vec<Option<Vec<u8>>> =
@@ -251,18 +248,18 @@ async fn check_schema(pool: &SqlitePool) -> Result<(), LedgerError> {
     Err(LedgerError { action, source: Box::new(SchemaDamaged) })
 }
 
-/// The ledger's schema is not what was written.
+/// The ledger's schema was changed.
 #[derive(Debug, thiserror::Error)]
 #[error("database disk image is malformed: its schema is not UTF-8")]
 struct SchemaDamaged;
 
 impl SqliteLedger {
-    /// How far the ledger has come.
+    /// The mark of the ledger.
     pub(crate) fn reached(&self) -> Mark {
         self.shared.reached.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How it does, for an operator.
+    /// The status of the ledger, for an operator.
     pub(crate) fn status(&self) -> LedgerStatus {
         let (mark_in_file, mark_in_token) = self.shared.marks.get().map_or((None, None), Marks::entries);
         let findings = self.shared.findings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -270,10 +267,10 @@ impl SqliteLedger {
         LedgerStatus { entries: self.reached().entries, mark_in_file, mark_in_token, not_as_signed }
     }
 
-    /// Raises the marks to what is durable now. A token that cannot keep one stops nothing.
+    /// Raises the marks to what is durable now. A token that cannot keep a mark is not an error.
     ///
     /// # Cancel safety
-    /// Dropping the future does not stop the writing.
+    /// Dropping the future does not stop the write.
     pub(crate) async fn advance_marks(&self, reach: Reach) -> Result<(), ServerError> {
         let ledger = self.clone();
         let write = move || {
@@ -287,10 +284,10 @@ impl SqliteLedger {
         spawn_blocking(write).await?
     }
 
-    /// Lets the marks follow the ledger, until it is dropped.
+    /// Raises the marks after the ledger, until the future is dropped.
     ///
     /// # Cancel safety
-    /// A mark is as it was or higher.
+    /// A mark is unchanged or higher.
     pub(crate) async fn keep_marks(&self) -> Infallible {
         let mut token_written = Instant::now();
         loop {
@@ -303,7 +300,7 @@ impl SqliteLedger {
             if reach == Reach::Everywhere {
                 token_written = Instant::now();
             }
-            // A failure is in the log, once.
+            // A failure is logged once.
             if let Err(error) = self.advance_marks(reach).await {
                 tracing::debug!(error = %causes(&error), "the high-water mark was not advanced");
             }
@@ -311,9 +308,9 @@ impl SqliteLedger {
     }
 }
 
-/// Opens a ledger only to read it. Where no file can be made beside it, as on read-only media,
-/// SQLite is told that it does not change; what is in its write-ahead log counts all the same, so
-/// that both are copied then.
+/// Opens a ledger only to read it. If no file can be created beside it, as on read-only media,
+/// SQLite opens it as an immutable file. SQLite then ignores the write-ahead log. If there is one,
+/// the ledger and its log are copied and the copy is read.
 pub(crate) async fn read_only(
     path: &Path,
     options: SqliteConnectOptions,
@@ -338,18 +335,18 @@ pub(crate) async fn read_only(
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
-/// SQLite writes one at a time; more connections only help readers.
+/// SQLite has one writer at a time; more connections help readers only.
 const MAX_CONNECTIONS: u32 = 4;
 
-/// Certificates that are not what was signed, and that an operator is shown.
+/// The number of certificates that differ from what was signed and that an operator is shown.
 pub(crate) const MAX_FINDINGS: usize = 100;
 
-/// How long one writer waits for another before it fails.
+/// How long a writer waits for another one before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How far the mark in the file may lag behind, where nothing demands more: a sync of the disk each
-/// time.
+/// How far the mark in the file may be behind, if nothing demands more. Each write costs a sync of
+/// the disk.
 const FILE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The same for the token, whose memory may wear out, and which has signatures to make.
+/// The same for the token. Its memory may wear out, and it also makes signatures.
 const TOKEN_INTERVAL: Duration = Duration::from_secs(60);

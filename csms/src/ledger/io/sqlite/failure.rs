@@ -1,4 +1,4 @@
-//! What SQLite reports, as an error of the ledger.
+//! Converts what SQLite reports into an error of the ledger.
 
 use crate::ledger::LedgerError;
 

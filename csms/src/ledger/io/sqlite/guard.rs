@@ -1,4 +1,4 @@
-//! Notices that the ledger's files were removed or replaced while they are open: what is written
+//! Detects that the ledger's files were removed or replaced while they are open. What is written
 //! then is lost.
 
 use std::{
@@ -13,11 +13,11 @@ use tokio::sync::Mutex;
 
 use crate::ledger::{LedgerError, io::sqlite::failure::failed};
 
-/// Holds the ledger open, so that SQLite itself never replaces its files, and remembers which ones
-/// they are.
+/// Holds the ledger open, so that SQLite itself never replaces its files, and stores the identity
+/// of the files.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    /// As long as one connection is open, the write-ahead log stays.
+    /// The write-ahead log exists as long as one connection is open.
     connection: Mutex<SqliteConnection>,
     files: [Watched; 2],
     lost: OnceLock<LedgerLost>,
@@ -30,23 +30,23 @@ struct Watched {
     inode: u64,
 }
 
-/// The ledger that is open is not the one that the next start would find.
+/// The open ledger is not the one that the next start would open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerLost {
-    /// A file is not there any more.
+    /// A file no longer exists.
     #[error("{} was removed while the service runs, and nothing that is written now would last; {AFTER}", path.display())]
     Removed {
         /// The ledger or its write-ahead log.
         path: PathBuf,
     },
-    /// Another file has its place.
+    /// Another file has taken its place.
     #[error("{} was replaced while the service runs, and nothing that is written now would last; {AFTER}", path.display())]
     Replaced {
         /// The ledger or its write-ahead log.
         path: PathBuf,
     },
-    /// Its content is older than it was.
+    /// The content is older than it was.
     #[error("the ledger went back from entry {reached} to entry {entries} while the service runs; {AFTER}")]
     WentBack {
         /// The last entry that was written.
@@ -81,8 +81,8 @@ impl Guard {
         self.connection.into_inner().close().await.map_err(failed("close"))
     }
 
-    /// Looks at the files. Once they are lost they stay lost. Two system calls, so that each change
-    /// can afford it.
+    /// Checks the files. A lost ledger stays lost. The check takes two system calls, so that each
+    /// change can make it.
     pub(crate) fn check(&self) -> Result<(), LedgerLost> {
         if let Some(lost) = self.lost.get() {
             return Err(lost.clone());
@@ -93,13 +93,13 @@ impl Guard {
         }
     }
 
-    /// Takes note that the ledger is lost.
+    /// Notes that the ledger is lost.
     pub(crate) fn lose(&self, lost: LedgerLost) -> LedgerLost {
         self.lost.get_or_init(|| lost).clone()
     }
 
-    /// Brings what is in a write-ahead log that has lost its name into the ledger's file, where
-    /// that is in its place. Returns whether all of it is there.
+    /// Writes the content of a write-ahead log that was removed into the ledger's file, if that
+    /// file is still in its place. Returns whether the file is complete.
     pub(crate) async fn rescue(&self) -> bool {
         let [ledger, _] = &self.files;
         if ledger.check().is_err() || matches!(self.lost.get(), Some(LedgerLost::WentBack { .. })) {
@@ -108,8 +108,8 @@ impl Guard {
         self.checkpoint().await
     }
 
-    /// Brings what is in the write-ahead log into the ledger's file, so that the file alone is the
-    /// ledger.
+    /// Writes the content of the write-ahead log into the ledger's file, so that the file alone is
+    /// the ledger.
     pub(crate) async fn checkpoint(&self) -> bool {
         let mut connection = self.connection.lock().await;
         let done: Result<(i64, i64, i64), _> =
@@ -126,8 +126,7 @@ impl Watched {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(LedgerLost::Removed { path: self.path.clone() })
             }
-            // Out of file descriptors or memory: nothing is known, and nothing is wrong with the
-            // file.
+            // There are no free file descriptors or no memory. This proves nothing about the file.
             Err(_) => Ok(()),
         }
     }

@@ -18,7 +18,7 @@ use crate::ledger::{
 };
 
 impl SqliteLedger {
-    /// The security profile of a station's row, and the one that counts.
+    /// The security profile in a station's row, and the profile that applies.
     async fn profiles(&self, station: &StationIdentity) -> Result<(Option<u8>, Option<u8>), LedgerError> {
         let row: Option<(u8, bool)> =
             sqlx::query_as("SELECT security_profile, trusted FROM station WHERE identity = ?")
@@ -31,8 +31,8 @@ impl SqliteLedger {
         Ok((profile, if trusted { profile } else { profile.max(Some(3)) }))
     }
 
-    /// Accepts passwords again of stations that are not known to have used a certificate, after a
-    /// restoration that lost entries.
+    /// Accepts again the passwords of stations that are not known to have used a certificate, after
+    /// a restoration that lost entries.
     pub(crate) async fn accept_passwords(&self) -> Result<(), LedgerError> {
         self.append_all(&[AuditEvent::PasswordsAccepted]).await?;
         self.trust_passwords();
@@ -73,7 +73,7 @@ impl Ledger for SqliteLedger {
         let (state, reason) = columns(state);
         let mut change = self.begin(action).await?;
         let written = sqlx::query(
-            // A connection may have proved it meanwhile.
+            // A connection may have proved the delivery meanwhile.
             "UPDATE certificate SET state = ?, reason = ?, answered_at = ? WHERE serial_number = ? AND state <> 'Accepted'",
         )
         .bind(state)
@@ -149,7 +149,7 @@ impl Ledger for SqliteLedger {
     ) -> Result<Vec<ListedCertificate>, LedgerError> {
         const REVOKED: &str =
             "EXISTS (SELECT 1 FROM record WHERE serial = serial_number AND kind = 'revoked')";
-        // Without the chain, which is most of a row.
+        // The chain, which is most of a row, is left out.
         let mut query = QueryBuilder::new(
             "SELECT rowid AS number, serial_number, station, not_after, state, reason, attempts,
              (SELECT line ->> '$.entry.event' FROM record WHERE serial = serial_number AND kind = 'revoked'
@@ -186,8 +186,8 @@ impl Ledger for SqliteLedger {
         serial_number: SerialNumber,
     ) -> Result<bool, LedgerError> {
         let found: Option<i64> = sqlx::query_scalar(
-            // A ledger that was restored may know of the revocation alone. Another authority may
-            // have given the number to the certificate of another station.
+            // A restored ledger may contain only the revocation. Another authority may have given
+            // the same number to the certificate of another station.
             "SELECT 1 FROM record WHERE serial = ?1 AND kind = 'revoked' AND NOT EXISTS
              (SELECT 1 FROM certificate WHERE serial_number = ?1 AND station <> ?2 COLLATE NOCASE)",
         )
@@ -243,7 +243,7 @@ impl Ledger for SqliteLedger {
 
     async fn is_compromised(&self, key: KeyHash) -> Result<bool, LedgerError> {
         let found: Option<i64> = sqlx::query_scalar(
-            // Another authority's certificate has its number in the ledger alone.
+            // The number of another authority's certificate is in the ledger only.
             "SELECT 1 FROM record WHERE kind = 'revoked' AND line ->> '$.entry.event.reason' = 'key-compromise'
              AND serial IN (SELECT serial FROM record WHERE spki_sha256 = ?1 AND kind = 'signing'
              UNION ALL SELECT serial_number FROM certificate WHERE spki_sha256 = ?1)",
@@ -266,7 +266,7 @@ impl Ledger for SqliteLedger {
     ) -> Result<u8, LedgerError> {
         let action = "raise a security profile";
         let (row, known) = self.profiles(station).await?;
-        // Mostly it is recorded already, and a write costs a sync of the disk.
+        // It is usually recorded already, and a write costs a sync of the disk.
         if let Some(known) = known.filter(|known| *known > profile || row == Some(profile)) {
             return Ok(known);
         }
@@ -281,8 +281,8 @@ impl Ledger for SqliteLedger {
         .fetch_one(&mut *change)
         .await
         .map_err(change.failed())?;
-        // On record, so that a ledger from before it is noticed: the password would be accepted
-        // again (A05.FR.07).
+        // This is recorded, so that an older ledger is detected. With an older ledger the password
+        // would be accepted again (A05.FR.07).
         if profile >= 3 {
             let (station, change_of) = (station.clone(), StationChange::CertificateUsed);
             append(&mut change, &AuditEvent::StationChanged { station, change: change_of }).await?;
@@ -302,7 +302,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn register(&self, station: &StationIdentity, now: UnixSeconds) -> Result<(), LedgerError> {
-        // Mostly it is recorded already, and a write costs a sync of the disk.
+        // It is usually recorded already, and a write costs a sync of the disk.
         if self.registered(station).await? {
             return Ok(());
         }
@@ -312,7 +312,7 @@ impl Ledger for SqliteLedger {
                 .bind(now.as_i64())
                 .bind(station.as_str());
         let done = self.write(action, statement).await?;
-        // It was released while it was connected, and has to be admitted again first.
+        // The station was released while it was connected. It has to be admitted again first.
         match done.rows_affected() {
             0 => Err(failed(action)(sqlx::Error::RowNotFound)),
             _ => Ok(()),
@@ -359,8 +359,8 @@ impl Ledger for SqliteLedger {
             .execute(&mut *change)
             .await
             .map_err(change.failed())?;
-        // On record, so that a ledger from before it is noticed: the former password would be
-        // accepted again.
+        // This is recorded, so that an older ledger is detected. With an older ledger the former
+        // password would be accepted again.
         if answer == PasswordAnswer::Taken && written.rows_affected() > 0 {
             let (station, change_of) = (station.clone(), StationChange::PasswordChanged);
             append(&mut change, &AuditEvent::StationChanged { station, change: change_of }).await?;
@@ -380,7 +380,7 @@ impl Ledger for SqliteLedger {
                 .map_err(change.failed())?;
         }
         if self.distrusts_passwords() {
-            // Profile 0: it has not connected since.
+            // Profile 0: the station has not connected since.
             sqlx::query("INSERT INTO station (identity, security_profile, trusted) VALUES (?, 0, 1)")
                 .bind(station.as_str())
                 .execute(&mut *change)

@@ -12,8 +12,8 @@ use crate::ledger::{
     io::sqlite::{change::Change, failure::failed},
 };
 
-/// Remembers a certificate as due to its station, also again where another authority issues the
-/// same for a key.
+/// Stores a certificate as due to its station. Another authority may issue the same certificate
+/// again for a key; it is then due again.
 pub(crate) async fn insert_certificate(
     change: &mut Change,
     entry: &LedgerEntry,
@@ -67,7 +67,8 @@ pub(crate) fn entry(row: &SqliteRow) -> Result<LedgerEntry, LedgerError> {
     read().map_err(unreadable(row))
 }
 
-/// A row that can be read. Another one does not hold up what else is due to its station.
+/// A row that can be read. A row that cannot be read does not delay the other certificates of its
+/// station.
 pub(crate) fn readable(row: &SqliteRow) -> Option<LedgerEntry> {
     let entry = entry(row);
     if let Err(error) = &entry {
@@ -108,7 +109,7 @@ pub(crate) fn listed(row: &SqliteRow) -> Result<ListedCertificate, LedgerError> 
     read().map_err(unreadable(row))
 }
 
-/// What the text of a column means. This program writes no text without a meaning.
+/// Parses the text of a column. This program writes no text that cannot be parsed.
 pub(crate) fn meant<T, E: Error + Send + Sync + 'static>(
     row: &SqliteRow,
     column: &str,
@@ -123,7 +124,7 @@ pub(crate) fn time(row: &SqliteRow, column: &str) -> Result<UnixSeconds, sqlx::E
     row.try_get(column).map(UnixSeconds::new)
 }
 
-/// Names the row that cannot be read.
+/// Adds the name of the row that cannot be read.
 fn unreadable(row: &SqliteRow) -> impl FnOnce(sqlx::Error) -> LedgerError {
     let serial_number = row.try_get("serial_number").unwrap_or_default();
     move |source| {
@@ -140,7 +141,7 @@ struct UnreadableCertificate {
     source: sqlx::Error,
 }
 
-/// The table's CHECK allows these three.
+/// The CHECK constraint of the table allows these three states.
 fn delivery(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
     Ok(match row.try_get::<String, _>("state")?.as_str() {
         "Issued" => Delivery::Issued,

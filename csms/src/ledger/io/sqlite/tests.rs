@@ -127,7 +127,7 @@ async fn what_is_known_of_a_station_counts_for_each_spelling_of_its_identity() {
     ledger.raise_security_profile(&cs001(), 3).await.expect("raises");
     ledger.register(&station("cs001"), at(1_000)).await.expect("records");
     ledger.offer_password(&cs001(), "first").await.expect("records");
-    // As after the configuration has got another spelling.
+    // Another spelling is used after a change of the configuration.
     assert_eq!(ledger.undelivered(&station("cs001"), at(1_500)).await.expect("reads"), [issued("a1")]);
     assert_eq!(ledger.raise_security_profile(&station("cs001"), 2).await.expect("keeps"), 3, "A05.FR.07");
     assert!(ledger.registered(&cs001()).await.expect("reads"));
@@ -176,7 +176,8 @@ async fn a01_fr_03_a01_fr_04_a_password_counts_as_the_station_has_answered() {
     ledger.offer_password(&cs001(), "second").await.expect("records");
     ledger.settle_password(&cs001(), PasswordAnswer::Refused).await.expect("records");
     assert_eq!(known().await, pair("first", ""));
-    // Twice, as when the station connects with it before its answer is recorded.
+    // It is recorded twice if the station connects with the new password before its answer is
+    // recorded.
     for _ in 0..2 {
         ledger.settle_password(&cs001(), PasswordAnswer::Taken).await.expect("records");
         assert_eq!(known().await, pair("first", ""));

@@ -27,7 +27,7 @@ use crate::{
 /// [`OperatorCallError`].
 ///
 /// # Cancel safety
-/// Dropping the future gives up waiting; the request may have been sent.
+/// Dropping the future stops the wait. The request may have been sent.
 pub(crate) async fn call(peer: &Peer, action: &str, payload: &str) -> Result<String, OperatorCallError> {
     match version(peer)? {
         OcppVersion::V16 => v16::call(peer, action, payload).await,
@@ -36,13 +36,13 @@ pub(crate) async fn call(peer: &Peer, action: &str, payload: &str) -> Result<Str
     }
 }
 
-/// Asks a station for a message, by the action that its version has for that.
+/// Asks a station to send a message, with the action of the connection's version.
 ///
 /// # Errors
 /// [`OperatorCallError`].
 ///
 /// # Cancel safety
-/// As [`call`].
+/// See [`call`].
 pub(crate) async fn trigger(peer: &Peer, message: &str) -> Result<String, OperatorCallError> {
     let version = version(peer)?;
     let action = match version {
@@ -59,7 +59,7 @@ pub(crate) async fn trigger(peer: &Peer, message: &str) -> Result<String, Operat
 /// [`OperatorCallError`].
 ///
 /// # Cancel safety
-/// As [`call`].
+/// See [`call`].
 pub(crate) async fn install(
     peer: &Peer,
     certificate_type: &str,
@@ -71,13 +71,13 @@ pub(crate) async fn install(
     call(peer, InstallCertificateRequest::ACTION, &payload.to_string()).await
 }
 
-/// Lists what is installed on a station, in the shape of OCPP 2.x.
+/// Lists the certificates that are installed on a station, in the format of OCPP 2.x.
 ///
 /// # Errors
 /// [`OperatorCallError`].
 ///
 /// # Cancel safety
-/// As [`call`].
+/// See [`call`].
 pub(crate) async fn inventory(peer: &Peer) -> Result<String, OperatorCallError> {
     match version(peer)? {
         OcppVersion::V16 => v16::inventory(peer).await,
@@ -93,7 +93,7 @@ pub(crate) async fn inventory(peer: &Peer) -> Result<String, OperatorCallError> 
 /// [`OperatorCallError`].
 ///
 /// # Cancel safety
-/// As [`call`].
+/// See [`call`].
 pub(crate) async fn delete(peer: &Peer, hash_data: &RawValue) -> Result<String, OperatorCallError> {
     let payload = format!(r#"{{"certificateHashData":{}}}"#, hash_data.get());
     // The action and its fields have the same names in every version.

@@ -7,17 +7,17 @@ use ocpp_types::{Request, Version};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum OperatorCallError {
-    /// The action is not one that an operator may send.
-    #[error("{action} of {version} cannot be sent by hand; what can be: {}", actions.join(", "))]
+    /// An operator may not send this action.
+    #[error("{action} of {version} cannot be sent by hand; send one of: {}", actions.join(", "))]
     Action {
         /// The action.
         action: String,
-        /// The connection's.
+        /// The version of the connection.
         version: Version,
-        /// Those that can.
+        /// The actions that an operator may send.
         actions: &'static [&'static str],
     },
-    /// A password that the service does not learn of would lock the station out.
+    /// The service does not know a password that is set this way. The station would be locked out.
     #[error("a password is changed with `ocpp-csms set-password`, so that this service knows it too")]
     Password,
     /// The payload breaks the action's schema; nothing was sent.
@@ -25,9 +25,9 @@ pub(crate) enum OperatorCallError {
     Payload {
         /// The action.
         action: &'static str,
-        /// The connection's.
+        /// The version of the connection.
         version: Version,
-        /// Pointer and rule.
+        /// The pointer to the field, and the broken rule.
         source: ocpp_types::DecodeError,
     },
     /// The version of the connection is not known.
@@ -38,15 +38,15 @@ pub(crate) enum OperatorCallError {
     Call {
         /// The action.
         action: &'static str,
-        /// What came instead.
+        /// The failure of the call.
         source: CallFailure,
     },
-    /// The station's response cannot be written.
+    /// The station's response cannot be encoded.
     #[error("the response to {action} cannot be written")]
     Response {
         /// The action.
         action: &'static str,
-        /// Why.
+        /// The cause.
         source: ocpp_types::EncodeError,
     },
 }
@@ -64,8 +64,8 @@ pub(super) async fn send<R: Request>(peer: &Peer, request: R) -> Result<String, 
     ocpp_types::encode(&response).map_err(|source| OperatorCallError::Response { action, source })
 }
 
-/// The actions that may be sent by hand in one version, each with what a request of it must not ask
-/// for.
+/// The actions that may be sent by hand in one version, each with the values that a request of it
+/// must not contain.
 macro_rules! by_hand {
     ($version:ident: $($request:ident $(unless $forbidden:expr)?),* $(,)?) => {
         /// Sends a request, given as JSON, and returns the response as JSON.

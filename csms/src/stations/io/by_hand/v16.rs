@@ -1,4 +1,4 @@
-//! What may be sent by hand in OCPP 1.6.
+//! The actions that may be sent by hand in OCPP 1.6.
 
 use ocpp_transport::Peer;
 use ocpp_types::{Request as _, v16};
@@ -19,16 +19,17 @@ by_hand!(v16:
     ResetRequest,
 );
 
-/// The action by which a station is asked for a message.
+/// The action that asks a station for this message.
 pub(super) fn trigger_action(message: &str) -> &'static str {
-    // All that the security whitepaper's own action does not know is DiagnosticsStatusNotification.
+    // The security whitepaper's own action supports all messages except
+    // DiagnosticsStatusNotification.
     match message {
         "DiagnosticsStatusNotification" => v16::TriggerMessageRequest::ACTION,
         _ => v16::ExtendedTriggerMessageRequest::ACTION,
     }
 }
 
-/// Lists what is installed, in the shape of OCPP 2.x. It takes one request for each use.
+/// Lists the installed certificates in the format of OCPP 2.x. This takes one request for each use.
 pub(super) async fn inventory(peer: &Peer) -> Result<String, OperatorCallError> {
     let mut chains = Vec::new();
     for certificate_type in v16::CertificateUseEnumType::ALL {

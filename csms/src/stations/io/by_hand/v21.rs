@@ -1,4 +1,4 @@
-//! What may be sent by hand in OCPP 2.1.
+//! The actions that may be sent by hand in OCPP 2.1.
 
 use ocpp_transport::Peer;
 use ocpp_types::{Request as _, v21};

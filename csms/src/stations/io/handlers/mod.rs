@@ -1,4 +1,5 @@
-//! What stations ask: a file for each version of OCPP translates it into terms of no version.
+//! Handles the requests of stations. A file for each version of OCPP translates between its
+//! messages and the registry.
 
 mod v16;
 mod v2;
@@ -17,7 +18,7 @@ use crate::{
     stations::io::registry::{StationRegistry, note_security_event},
 };
 
-/// The router of the CSMS's handlers, for these versions, of which there is at least one.
+/// The router of the CSMS's handlers for these versions; there is at least one version.
 pub(crate) fn router<L: Ledger>(registry: &Arc<StationRegistry<L>>, versions: &[OcppVersion]) -> Router {
     let mut served = versions.iter().copied().map(Version::from);
     let router = Router::new(served.next().unwrap_or(Version::V201));
@@ -29,8 +30,9 @@ pub(crate) fn router<L: Ledger>(registry: &Arc<StationRegistry<L>>, versions: &[
     })
 }
 
-/// A04.FR.03: a security event is noted although its notification breaks the schema, for example by
-/// a timestamp without an offset. The station is told so, and may not send it again.
+/// A04.FR.03: a security event is logged even if its notification breaks the schema, for example
+/// with a timestamp without an offset. The station receives an error, and may not send the event
+/// again.
 fn keep_security_event(peer: &Peer, refused: &Incoming) {
     #[derive(Deserialize)]
     struct Event {
@@ -43,7 +45,7 @@ fn keep_security_event(peer: &Peer, refused: &Incoming) {
     if refused.action() == "SecurityEventNotification"
         && let Ok(Event { kind, info }) = serde_json::from_str(refused.payload())
     {
-        // The bounds of the schema, which nobody has checked.
+        // The lengths are those of the schema, which was not checked.
         let cut = |text: String, max: usize| text.chars().take(max).collect::<String>();
         note_security_event(peer, &cut(kind, 50), info.map(|info| cut(info, 255)).as_deref());
     }

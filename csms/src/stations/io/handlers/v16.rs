@@ -1,4 +1,4 @@
-//! What stations ask in OCPP 1.6 with its security extension.
+//! Handles the requests of OCPP 1.6 with its security extension.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ pub(super) fn handlers<L: Ledger>(router: Router, registry: &Arc<StationRegistry
         .handle(move |peer: Peer, request: BootNotificationRequest| {
             let registry = Arc::clone(&boot);
             async move {
-                // The charge box is a part of the charge point, and its number only stands in for
-                // the other.
+                // The charge box is a part of the charge point. Its number is used only if the
+                // charge point's number is missing.
                 let point = request.charge_point_serial_number.as_deref();
                 let reported = point.or(request.charge_box_serial_number.as_deref());
                 Ok::<_, CallError>(registry.boot(peer, reported).await?.map(boot_response))

@@ -1,7 +1,8 @@
-//! What stations ask in the same words in OCPP 2.0.1 and 2.1, though each has types of its own.
+//! Handles the requests that OCPP 2.0.1 and 2.1 have in common, although each version has its own
+//! types.
 
-/// Writes the translation for the version whose module of types it is given. The file that calls
-/// it defines `LONGEST_RESULT`, of `ocspResult` in characters.
+/// Generates the translation for the version with this module of types. The calling file defines
+/// `LONGEST_RESULT`, the length of `ocspResult` in characters.
 macro_rules! handlers_of_v2 {
     ($version:ident) => {
         use std::sync::Arc;
@@ -87,7 +88,7 @@ macro_rules! handlers_of_v2 {
             }
         }
 
-        /// M06.FR.02 to M06.FR.04: Accepted where there is an answer, whatever it says.
+        /// M06.FR.02 to M06.FR.04: Accepted if there is an answer, whatever it contains.
         fn certificate_status(result: Result<String, NoOcsp>) -> GetCertificateStatusResponse {
             match result {
                 Ok(text) => {

@@ -1,4 +1,4 @@
-//! What stations ask in OCPP 2.0.1.
+//! Handles the requests of OCPP 2.0.1.
 
 super::v2::handlers_of_v2!(v201);
 
@@ -6,5 +6,5 @@ pub(super) fn handlers<L: Ledger>(router: Router, registry: &Arc<StationRegistry
     handlers_of_both(router, registry)
 }
 
-/// Of `ocspResult`, in characters.
+/// The length of `ocspResult`, in characters.
 const LONGEST_RESULT: usize = 5_500;

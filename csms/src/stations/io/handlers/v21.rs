@@ -1,4 +1,4 @@
-//! What stations ask in OCPP 2.1.
+//! Handles the requests of OCPP 2.1.
 
 use certificates::{UnixSeconds, ocsp::CertificateStatus};
 use ocpp_types::{
@@ -22,7 +22,7 @@ pub(super) fn handlers<L: Ledger>(router: Router, registry: &Arc<StationRegistry
     })
 }
 
-/// M07.FR.08: each certificate with what is known of it, in the order of the request.
+/// M07.FR.08: the status of each certificate, in the order of the request.
 async fn chain_status<L: Ledger>(
     registry: Arc<StationRegistry<L>>,
     peer: Peer,
@@ -58,7 +58,7 @@ async fn one_status<L: Ledger>(
     };
     let urls = asked.urls.iter().map(BoundedString::as_str);
     let verdict = registry.verdict(peer, hash, source, urls).await;
-    // M07.FR.02, M07.FR.05: nothing was learnt, and may be asked for again at once.
+    // M07.FR.02, M07.FR.05: there is no result. The station may ask again at once.
     let failed = (CertificateStatusEnumType::Failed, now());
     let (status, next_update) = verdict.map_or(failed, |verdict| {
         let status = match verdict.status {
@@ -66,11 +66,11 @@ async fn one_status<L: Ledger>(
             CertificateStatus::Revoked => CertificateStatusEnumType::Revoked,
             CertificateStatus::Unknown => CertificateStatusEnumType::Unknown,
         };
-        // Without one, newer information is to be had at any time (RFC 6960, 4.2.2.1).
+        // Without a next update, newer information is available at any time (RFC 6960, 4.2.2.1).
         (status, verdict.next_update.map(UnixSeconds::to_system_time).map_or_else(now, Timestamp::from))
     });
     CertificateStatusType::new(asked.certificate_hash_data, asked.source, status, next_update)
 }
 
-/// Of `ocspResult`, in characters.
+/// The length of `ocspResult`, in characters.
 const LONGEST_RESULT: usize = 18_000;

@@ -1,4 +1,4 @@
-//! Lets a few logins at a time use ledger and workers, in the order of [`LoginQueue`].
+//! Lets a few logins at a time use the ledger and the workers, in the order of [`LoginQueue`].
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -42,7 +42,7 @@ struct Place<'a> {
 }
 
 impl Gate {
-    /// A gate for so many logins at a time.
+    /// A gate for this number of logins at a time.
     pub(crate) fn new(at_once: usize) -> Self {
         Self { state: Mutex::new(State { queue: LoginQueue::new(), free: at_once }) }
     }
@@ -59,7 +59,7 @@ impl Gate {
             let mut state = self.lock();
             let (grant, granted) = oneshot::channel();
             let (ticket, refused) = state.queue.enter(Instant::now(), standing, grant);
-            // Its login learns of the refusal because the sender is gone.
+            // Dropping the sender reports the refusal to its login.
             drop(refused);
             state.grant();
             Place { gate: self, ticket, granted }
@@ -70,7 +70,7 @@ impl Gate {
         }
     }
 
-    /// How many logins wait, and the current overload.
+    /// The number of waiting logins, and the current overload.
     pub(crate) fn state(&self) -> (usize, Option<Overload>) {
         let state = self.lock();
         (state.queue.len(), state.queue.overload())
@@ -129,7 +129,7 @@ impl State {
         while self.free > 0
             && let Some(grant) = self.queue.next(Instant::now())
         {
-            // A login that is being dropped does not take it.
+            // A login that is being dropped does not receive it.
             if grant.send(()).is_ok() {
                 self.free -= 1;
             }
@@ -183,7 +183,8 @@ mod tests {
         assert!(failed.as_mut().poll(&mut context).is_pending());
         assert!(clean.as_mut().poll(&mut context).is_pending());
         drop(pass);
-        // Granted, but dropped before it was polled again: the next one gets it.
+        // The turn was granted, but the future was dropped before it was polled again. The next
+        // login gets the turn.
         drop(clean);
         assert!(failed.as_mut().poll(&mut context).is_ready());
     }

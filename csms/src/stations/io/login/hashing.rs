@@ -34,16 +34,16 @@ struct Shared {
 }
 
 struct State {
-    /// The gate of the logins bounds it.
+    /// The gate of the logins bounds the queue.
     jobs: VecDeque<Job>,
     closed: bool,
 }
 
 impl HashMemory {
-    /// At least `count` blocks. Their content is left from earlier hashes.
+    /// At least `count` blocks. They contain the data of earlier hashes.
     pub(crate) fn blocks(&mut self, count: usize) -> &mut [Block] {
         if self.0.len() < count {
-            // Freed first, so that a worker never holds both.
+            // The old blocks are freed first, so that a worker never holds both.
             self.0 = Vec::new();
             self.0 = vec![Block::new(); count];
         }
@@ -55,7 +55,7 @@ impl Hashing {
     /// Starts the threads.
     ///
     /// # Errors
-    /// If the operating system has none left.
+    /// If the operating system cannot create a thread.
     pub(crate) fn start() -> std::io::Result<Self> {
         let state = State { jobs: VecDeque::new(), closed: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), arrived: Condvar::new() });
@@ -108,7 +108,7 @@ impl Drop for Hashing {
         }
         self.shared.arrived.notify_all();
         for worker in self.workers.drain(..) {
-            // Ends after the hash that it computes.
+            // The worker ends after the current hash.
             let _ = worker.join();
         }
     }
@@ -143,8 +143,8 @@ fn work(shared: &Shared) {
                 }
             }
         };
-        // A worker that ended would be missed until a restart. The caller gets an error, for its
-        // reply is dropped.
+        // A worker that ended would be missing until a restart. The caller gets an error, because
+        // its reply is dropped.
         if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
             tracing::error!("the computation of a password's hash panicked");
             memory = HashMemory::default();

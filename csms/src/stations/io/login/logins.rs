@@ -56,12 +56,12 @@ pub(crate) struct Login<'a> {
     logins: &'a Logins,
     guess: &'a Guess,
     judging: Option<Judging<'a>>,
-    /// The hash that this password was verified against not long ago.
+    /// The hash against which this password was verified recently.
     known: Option<String>,
     _pass: Pass<'a>,
 }
 
-/// A guess in progress. If it is dropped before it is judged, the guess is given back.
+/// A guess in progress. If it is dropped before the password is verified, the guess is given back.
 #[derive(Debug)]
 struct Judging<'a> {
     throttle: &'a Mutex<Throttle>,
@@ -73,7 +73,7 @@ impl Logins {
     /// Starts the workers.
     ///
     /// # Errors
-    /// If the operating system has no threads or no random numbers left.
+    /// If the operating system cannot create a thread or provides no random numbers.
     pub(crate) fn start(limits: GuessLimits) -> std::io::Result<Self> {
         describe_counter!(LOGINS, "Logins with a password, by outcome");
         describe_gauge!(LOGINS_WAITING, "Logins that wait for their password to be verified");
@@ -126,7 +126,7 @@ impl Logins {
         Ok((standing, Judging { throttle: &self.throttle, guess, judged: false }))
     }
 
-    /// The hash of a new password. It does not wait behind stations that connect.
+    /// The hash of a new password. This does not wait behind stations that connect.
     ///
     /// # Errors
     /// [`HashPasswordError`].
@@ -141,13 +141,13 @@ impl Logins {
         hashed.await.map_err(|error| failed(&error))?
     }
 
-    /// What an operator is shown.
+    /// The status that an operator is shown.
     pub(crate) fn status(&self) -> LoginStatus {
         let (waiting, overload) = self.gate.state();
         LoginStatus { waiting, overload: overload.map(shown) }
     }
 
-    /// Keeps log and metrics up to date.
+    /// Updates the log and the metrics.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -161,7 +161,7 @@ impl Logins {
 }
 
 impl Login<'_> {
-    /// The number of the first hash that a password fits in one of its spellings. The first
+    /// The index of the first hash that a password matches in one of its spellings. The first
     /// spelling is the password as it was sent.
     ///
     /// # Errors
@@ -183,7 +183,7 @@ impl Login<'_> {
         }
         let parsed = hashes.iter().map(|hash| StoredHash::parse(hash)).collect::<Result<Vec<_>, _>>();
         let parsed = parsed.map_err(NotVerified::Hash)?;
-        // A password that was recognised needs a guess if it has been replaced since.
+        // A recognised password needs a guess if it has been replaced since.
         let mut judging = match self.judging.take() {
             Some(judging) => judging,
             None => self.logins.guess(self.guess)?.1,
@@ -244,6 +244,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Logins beside those that a worker verifies, so that the workers are not idle while the ledger is
-/// read and written.
+/// Logins in addition to those that a worker verifies, so that the workers are not idle while the
+/// ledger is read and written.
 const MAX_BESIDE_WORKERS: usize = 2;

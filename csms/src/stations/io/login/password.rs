@@ -7,7 +7,7 @@ use argon2::{
 
 use crate::stations::io::login::hashing::HashMemory;
 
-/// A password cannot be hashed.
+/// Why a password cannot be hashed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HashPasswordError {
@@ -19,10 +19,10 @@ pub enum HashPasswordError {
     Hash(String),
 }
 
-/// The hash of a station's password, as the configuration wants it.
+/// The hash of a station's password, in the format of the configuration.
 ///
 /// # Errors
-/// [`HashPasswordError::Length`] where it is too short or too long.
+/// [`HashPasswordError::Length`] if the password is too short or too long.
 pub fn hash_password(password: &str) -> Result<String, HashPasswordError> {
     hash_within(password, &mut HashMemory::default())
 }

@@ -1,5 +1,5 @@
-//! What the CSMS asks of stations: a file for each version of OCPP translates it, and decides
-//! nothing.
+//! Sends the requests of the CSMS. A file for each version of OCPP translates them and makes no
+//! decisions.
 
 mod not_sent;
 mod v16;
@@ -16,7 +16,7 @@ use crate::{
     stations::connection::version_of,
 };
 
-/// Asks a station to have its certificate renewed (A02), and returns its answer.
+/// Asks a station to request a new certificate (A02), and returns its answer.
 pub(crate) async fn ask_to_renew(peer: &Peer) -> Result<&'static str, CallFailure> {
     match version_of(peer)? {
         OcppVersion::V16 => v16::ask_to_renew(peer).await,
@@ -25,8 +25,8 @@ pub(crate) async fn ask_to_renew(peer: &Peer) -> Result<&'static str, CallFailur
     }
 }
 
-/// Sends a certificate in the version of this connection, which need not be the one that it was
-/// asked for in.
+/// Sends a certificate in the version of this connection. The certificate may have been requested
+/// in another version.
 pub(crate) async fn send_certificate(peer: &Peer, entry: &LedgerEntry) -> Result<Delivery, NotSent> {
     match version_of(peer)? {
         OcppVersion::V16 => v16::send_certificate(peer, entry).await,
@@ -35,7 +35,8 @@ pub(crate) async fn send_certificate(peer: &Peer, entry: &LedgerEntry) -> Result
     }
 }
 
-/// How long a chain the station takes, in characters (A02.FR.16); `None` where it does not tell.
+/// The longest chain that the station accepts, in characters (A02.FR.16); `None` if the station
+/// does not report it.
 pub(crate) async fn longest_chain(peer: &Peer) -> Result<Option<usize>, CallFailure> {
     let reported = match version_of(peer)? {
         OcppVersion::V16 => v16::longest_chain(peer).await,
@@ -44,14 +45,14 @@ pub(crate) async fn longest_chain(peer: &Peer) -> Result<Option<usize>, CallFail
     };
     match reported {
         Ok(reported) => Ok(reported.and_then(|text| text.trim().parse().ok())),
-        // It has no such variable, and says so in its own way.
+        // The station has no such variable, and answers with an error.
         Err(CallFailure::CallError { .. } | CallFailure::InvalidResponse(_)) => Ok(None),
         Err(failure) => Err(failure),
     }
 }
 
-/// Sends a new password (A01.FR.02), and returns what the station has done with it, also in its own
-/// word; `None`: it will have it after its next reboot.
+/// Sends a new password (A01.FR.02). Returns the station's answer, and its status as text. The
+/// answer is `None` if the password takes effect after the next reboot.
 pub(crate) async fn send_password(
     peer: &Peer,
     password: &str,
@@ -62,7 +63,7 @@ pub(crate) async fn send_password(
         OcppVersion::V21 => v21::send_password(peer, password).await,
     };
     match answer {
-        // Refused by an error of the protocol is refused.
+        // An error of the protocol is a refusal.
         Err(CallFailure::CallError { .. }) => Ok((Some(PasswordAnswer::Refused), "CALLERROR")),
         answer => answer,
     }

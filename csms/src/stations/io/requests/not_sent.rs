@@ -8,15 +8,16 @@ use crate::ledger::LedgerEntry;
 /// Why a certificate was not sent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotSent {
-    /// The version of the connection has no word for what it is for; another one may have.
+    /// The version of the connection has no value for the use of the certificate. Another version
+    /// may have one.
     #[error("{version} cannot carry a certificate of type {certificate_type}")]
     Version {
-        /// The connection's.
+        /// The version of the connection.
         version: Version,
-        /// The certificate's.
+        /// The type of the certificate.
         certificate_type: String,
     },
-    /// The ledger holds a chain that no message can carry.
+    /// The chain in the ledger is too long for any message.
     #[error("the chain is too long for CertificateSigned")]
     Chain,
     /// There was no answer.
@@ -25,7 +26,7 @@ pub(crate) enum NotSent {
 }
 
 impl NotSent {
-    /// Whether the station may have the certificate all the same.
+    /// Whether the station may have received the certificate anyway.
     pub(crate) fn was_sent(&self) -> bool {
         matches!(
             self,
@@ -39,7 +40,7 @@ impl NotSent {
         )
     }
 
-    /// The version of the connection has no word for what the certificate is for.
+    /// The version of the connection has no value for the use of the certificate.
     pub(crate) fn version(peer: &Peer, entry: &LedgerEntry) -> Self {
         let certificate_type = entry.certificate_type.clone().unwrap_or_default();
         Self::Version { version: peer.version(), certificate_type }

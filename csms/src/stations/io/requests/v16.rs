@@ -1,4 +1,4 @@
-//! What the CSMS asks in OCPP 1.6 with its security extension.
+//! Sends the requests of OCPP 1.6 with its security extension.
 
 use ocpp_transport::{CallFailure, Peer};
 use ocpp_types::{
@@ -16,13 +16,13 @@ use crate::{
 };
 
 pub(super) async fn ask_to_renew(peer: &Peer) -> Result<&'static str, CallFailure> {
-    // Without a connector: the certificate is the whole charge point's.
+    // No connector is named: the certificate belongs to the whole charge point.
     let trigger = MessageTriggerEnumType::SignChargePointCertificate;
     Ok(peer.call(ExtendedTriggerMessageRequest::new(trigger)).await?.status.as_str())
 }
 
 pub(super) async fn send_certificate(peer: &Peer, entry: &LedgerEntry) -> Result<Delivery, NotSent> {
-    // This version knows no other certificate than the one for its own connection.
+    // In this version the only certificate is the one for the OCPP connection.
     let own = CertificateUse::ChargingStation.as_str();
     if entry.certificate_type.as_deref().is_some_and(|certificate_type| certificate_type != own) {
         return Err(NotSent::version(peer, entry));
@@ -31,7 +31,7 @@ pub(super) async fn send_certificate(peer: &Peer, entry: &LedgerEntry) -> Result
     let answer = peer.call(CertificateSignedRequest::new(chain)).await?;
     Ok(match answer.status {
         CertificateSignedStatusEnumType::Accepted => Delivery::Accepted,
-        // The response has no place for a reason; a SecurityEventNotification may follow.
+        // The response has no field for a reason; a SecurityEventNotification may follow.
         CertificateSignedStatusEnumType::Rejected => Delivery::Rejected { reason: None },
     })
 }
@@ -50,13 +50,13 @@ pub(super) async fn send_password(
     peer: &Peer,
     password: &str,
 ) -> Result<(Option<PasswordAnswer>, &'static str), CallFailure> {
-    // 40 digits at most.
+    // The text has at most 40 digits.
     let request =
         ChangeConfigurationRequest::new(name("AuthorizationKey"), BoundedString::truncated(password));
     let status = peer.call(request).await?.status;
     let answer = match status {
         ConfigurationStatus::Accepted => Some(PasswordAnswer::Taken),
-        // Until it has rebooted it has the old one.
+        // The station uses the old password until it has rebooted.
         ConfigurationStatus::RebootRequired => None,
         // A01.FR.04 of the security whitepaper names both.
         ConfigurationStatus::Rejected | ConfigurationStatus::NotSupported => Some(PasswordAnswer::Refused),

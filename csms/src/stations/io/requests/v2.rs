@@ -1,6 +1,7 @@
-//! What the CSMS asks in the same words in OCPP 2.0.1 and 2.1, though each has types of its own.
+//! Sends the requests that OCPP 2.0.1 and 2.1 have in common, although each version has its own
+//! types.
 
-/// Writes the translation for the version whose module of types it is given.
+/// Generates the translation for the version with this module of types.
 macro_rules! requests_of_v2 {
     ($version:ident) => {
         use ocpp_transport::{CallFailure, Peer};
@@ -24,7 +25,7 @@ macro_rules! requests_of_v2 {
             Ok(peer.call(TriggerMessageRequest::new(trigger)).await?.status.as_str())
         }
 
-        /// Sends CertificateSigned; `complete` adds what only one version has.
+        /// Sends CertificateSigned; `complete` sets the fields that only one version has.
         async fn send_completed(
             peer: &Peer,
             entry: &LedgerEntry,
@@ -64,7 +65,7 @@ macro_rules! requests_of_v2 {
         ) -> Result<(Option<PasswordAnswer>, &'static str), CallFailure> {
             let component = ComponentType::new(name("SecurityCtrlr"));
             let variable = VariableType::new(name("BasicAuthPassword"));
-            // A password has 64 characters at most (A00.FR.205).
+            // A password has at most 64 characters (A00.FR.205).
             let value = BoundedString::truncated(password);
             let variables = vec![SetVariableDataType::new(value, component, variable)];
             let request = SetVariablesRequest::new(variables.try_into().expect("one or more, and it is one"));
@@ -73,7 +74,7 @@ macro_rules! requests_of_v2 {
             let status = status.unwrap_or(SetVariableStatusEnumType::Rejected);
             let answer = match status {
                 SetVariableStatusEnumType::Accepted => Some(PasswordAnswer::Taken),
-                // A01.FR.04: until it has rebooted it has the old one.
+                // A01.FR.04: the station uses the old password until it has rebooted.
                 SetVariableStatusEnumType::RebootRequired => None,
                 _ => Some(PasswordAnswer::Refused),
             };

@@ -1,4 +1,4 @@
-//! What the CSMS asks in OCPP 2.1.
+//! Sends the requests of OCPP 2.1.
 
 super::v2::requests_of_v2!(v21);
 

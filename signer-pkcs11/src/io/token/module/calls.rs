@@ -139,7 +139,7 @@ impl Drop for Call {
 }
 
 /// Calls that may be left behind in one module: as many as it has signing threads by default. Each
-/// costs a thread until the module returns, and one more would not learn anything new.
+/// costs a thread until the module returns, and a further call would only hang as well.
 const MAX_ABANDONED_CALLS: usize = 4;
 
 #[cfg(test)]

@@ -92,8 +92,8 @@ impl Library {
     /// Finds the shared library without loading it.
     pub(crate) fn find(path: &Path) -> Result<Arc<Self>, TokenError> {
         // The loader searches a bare name in its search path, which does not contain the working
-        // directory: a library that somebody put there must not be loaded. Other paths are
-        // canonicalized, because the same library under two paths would be initialized twice.
+        // directory: a library in that directory must not be loaded. Other paths are canonicalized,
+        // because the same library under two paths would be initialized twice.
         let is_bare = path.parent().is_some_and(|parent| parent.as_os_str().is_empty());
         let real = match path.canonicalize() {
             _ if is_bare => path.to_owned(),
@@ -176,8 +176,8 @@ impl Module {
         &self.calls
     }
 
-    /// Restarts the module, unless somebody has done so since `epoch`, or the last restart did not
-    /// help and is recent. The caller must hold no permit. Returns whether another attempt is
+    /// Restarts the module, unless it was restarted since `epoch`, or the last restart did not help
+    /// and is recent. The caller must hold no permit. Returns whether another attempt is
     /// worthwhile.
     pub(crate) fn restart(&self, epoch: u64) -> bool {
         let now = Instant::now();
@@ -210,10 +210,11 @@ impl Module {
         }
     }
 
-    /// Has the module look for its tokens again, which many do only when they are initialized. Does
-    /// nothing while this process has sessions, which would end. The caller must hold no permit.
+    /// Makes the module look for its tokens again, which many do only when they are initialized.
+    /// Does nothing while this process has sessions, which would end. The caller must hold no
+    /// permit.
     pub(crate) fn look_again(&self, epoch: u64) {
-        // Sessions of others in this process are not counted, and would end too.
+        // Sessions of other code in this process are not counted, and would end too.
         if self.is_shared {
             return;
         }
@@ -258,7 +259,7 @@ impl Module {
         }
     }
 
-    /// Keeps others from logging in.
+    /// Prevents other threads from logging in.
     pub(crate) fn login(&self) -> MutexGuard<'_, ()> {
         self.login.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -295,8 +296,7 @@ impl Module {
     pub(crate) fn tokens(&self) -> Result<Vec<Listed>, TokenError> {
         let list = || self.context.get_slots_with_token().map_err(|error| self.failed(&error));
         let mut slots = list()?;
-        // Some modules return an empty list once in a while, and the slots when they are asked
-        // again.
+        // Some modules occasionally return an empty list, and the slots at the next call.
         if slots.is_empty() {
             slots = list()?;
         }

@@ -18,7 +18,7 @@ pub(crate) struct RestartLock {
 #[derive(Debug, Default)]
 struct State {
     /// How often the module was restarted. Sessions and handles of an earlier epoch are dead, and
-    /// their numbers may belong to others now.
+    /// their numbers may be in use again.
     epoch: u64,
     /// Running calls.
     inside: usize,
@@ -61,7 +61,7 @@ impl RestartLock {
         Ok(self.permit(state))
     }
 
-    /// Restarts the module when no call is running, unless somebody has done so since `epoch`. The
+    /// Restarts the module when no call is running, unless it was restarted since `epoch`. The
     /// caller must hold no permit.
     pub(crate) fn restart<E>(
         &self,
@@ -123,7 +123,7 @@ impl Drop for CallPermit<'_> {
     fn drop(&mut self) {
         let mut state = self.lock.lock();
         state.inside -= 1;
-        // Waking is a system call, and usually nobody waits.
+        // Waking is a system call, and usually no thread waits.
         let wake = state.waiting && state.inside == 0;
         drop(state);
         if wake {

@@ -1,7 +1,7 @@
 //! A session that is closed when it is dropped, unless the module was restarted meanwhile.
 //!
-//! After a restart a module uses the same numbers again: closing an old session would close
-//! somebody's new one.
+//! After a restart a module uses the same numbers again: closing an old session could close a new
+//! one.
 
 use std::sync::{Arc, atomic::Ordering};
 

@@ -1,0 +1,4 @@
+//! TLS handshakes on a socket.
+
+pub(crate) mod accept;
+pub(crate) mod blocking;

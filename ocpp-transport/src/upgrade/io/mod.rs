@@ -1,0 +1,3 @@
+//! The head of an HTTP message, from a socket.
+
+pub(crate) mod head;
