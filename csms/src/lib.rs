@@ -27,14 +27,16 @@ mod stations;
 
 pub use crate::{
     config::{
-        CaKeys, CaSection, CaSigner, Config, ConfigError, ExternalSection, IssuerSection, LimitsSection,
-        ListenSection, NoCommonSubprotocol, OcppVersion, OcspSection, OwnNames, Padding, PasswordHash,
-        PasswordHashError, ProfilesSection, RsaSection, StationSection, TlsKey, TlsSection, UnknownVersion,
+        CaKeys, CaSection, CaSigner, Config, ConfigError, ExternalSection, IssuerSection, LedgerLocation,
+        LedgerSection, LimitsSection, ListenSection, NoCommonSubprotocol, OcppVersion, OcspSection, OwnNames,
+        Padding, PasswordHash, PasswordHashError, PostgresUrl, PostgresUrlError, ProfilesSection, RsaSection,
+        StationSection, TlsKey, TlsSection, UnknownVersion,
     },
-    io::{Server, ServerError, SqliteLedger},
+    io::{Server, ServerError},
     ledger::{
         CertificateFilter, CertificateState, ChangedPasswords, Delivery, Finding, ForwardedRequest, Ledger,
         LedgerBehind, LedgerEntry, LedgerError, ListedCertificate, Mismatch, PasswordAnswer, Revocation,
+        SchemaError,
     },
     service::{
         certificate_file::{CertificateFileError, certificate_to_install},
@@ -47,11 +49,9 @@ pub mod io {
     pub use crate::{
         config::io::read_config,
         ledger::io::{
-            backup::back_up,
             loss::Loss,
-            restore::Restoration,
-            sqlite::{database::SqliteLedger, guard::LedgerLost},
-            verify::{DamagedPages, LedgerReport},
+            sqlite::{backup::back_up, guard::LedgerLost, pages::DamagedPages, restore::Restoration},
+            verify::LedgerReport,
         },
         service::io::{
             control::{ControlError, Conversation, send},

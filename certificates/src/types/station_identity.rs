@@ -41,6 +41,19 @@ impl StationIdentity {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The spelling by which identities are compared as texts, such as in a database: ASCII letters
+    /// in lower case.
+    ///
+    /// ```
+    /// let identity: certificates::StationIdentity = "CS001".parse()?;
+    /// assert_eq!(identity.key(), "cs001");
+    /// # Ok::<(), certificates::StationIdentityError>(())
+    /// ```
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
 }
 
 impl PartialEq for StationIdentity {

@@ -4,6 +4,7 @@ mod ca;
 mod duration;
 mod error;
 pub(crate) mod io;
+mod ledger;
 mod listen;
 pub(crate) mod live;
 mod ocsp;
@@ -20,10 +21,11 @@ use program::parse_toml;
 use serde::Deserialize;
 use signer_pkcs11::TokenConfig;
 
-use self::{ca::RawCa, duration::duration, station::RawStation, tls::RawTls};
+use self::{ca::RawCa, duration::duration, ledger::RawLedger, station::RawStation, tls::RawTls};
 pub use self::{
     ca::{CaKeys, CaSection, CaSigner, ExternalSection, IssuerSection, Padding, ProfilesSection},
     error::ConfigError,
+    ledger::{LedgerLocation, LedgerSection, PostgresUrl, PostgresUrlError},
     listen::{LimitsSection, ListenSection, NoCommonSubprotocol, OcppVersion, UnknownVersion},
     ocsp::OcspSection,
     station::{PasswordHash, PasswordHashError, StationSection},
@@ -78,7 +80,9 @@ pub struct Config {
     pub directory: PathBuf,
     /// The name of the CSO: O of the certificate of each station (A00.FR.404, A00.FR.509).
     pub organization: String,
-    /// The listening address, and the rules for connections.
+    /// Where the ledger is kept.
+    pub ledger: LedgerSection,
+    /// Where stations connect.
     pub listen: ListenSection,
     /// For how long the system clock is not trusted after it was moved, such as `10m`, the default.
     pub clock_doubt: Duration,
@@ -100,6 +104,8 @@ pub struct Config {
 struct RawConfig {
     directory: PathBuf,
     organization: String,
+    #[serde(default)]
+    ledger: RawLedger,
     listen: ListenSection,
     #[serde(default = "ten_minutes", deserialize_with = "duration")]
     clock_doubt: Duration,
@@ -130,6 +136,7 @@ impl Config {
         let config = Self {
             directory: raw.directory,
             organization: raw.organization,
+            ledger: raw.ledger.parse()?,
             listen: raw.listen,
             clock_doubt: raw.clock_doubt,
             token: raw.token,
@@ -187,6 +194,8 @@ impl Config {
             |config: &Self| (config.directory.clone(), config.organization.clone(), config.clock_doubt);
         if fixed(self) != fixed(other) {
             Some("directory, organization or clock_doubt")
+        } else if self.ledger != other.ledger {
+            Some("[ledger]")
         } else if self.listen != other.listen {
             Some("[listen]")
         } else if self.token != other.token {
@@ -200,12 +209,6 @@ impl Config {
         } else {
             None
         }
-    }
-
-    /// The file of the ledger and of the authority's record.
-    #[must_use]
-    pub fn ledger_file(&self) -> PathBuf {
-        self.directory.join("ledger.sqlite")
     }
 
     /// The file of the ledger's high-water mark.

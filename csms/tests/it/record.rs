@@ -202,7 +202,7 @@ fn a_ledger_from_before_the_record_still_knows_whose_keys_are_whose() {
     let path = stage.path("data/ledger.sqlite");
     in_runtime(async {
         let key = key_of(&path).await;
-        let ledger = csms::SqliteLedger::open(&path).await.expect("opens");
+        let ledger = csms::Ledger::open_file(&path).await.expect("opens");
         assert_eq!(
             ledger.owner_of_key(key.parse().expect("a hash")).await.expect("reads"),
             "CS001".parse().ok()

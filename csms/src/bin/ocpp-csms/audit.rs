@@ -1,10 +1,8 @@
 //! The record of what the authority has signed. It is read from the ledger's file, whether the
 //! service runs or not.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result, bail};
-use csms::{LedgerError, SqliteLedger};
+use csms::{Ledger, LedgerError, LedgerLocation};
 use program::{Output, OutputError};
 use serde_json::json;
 use signer_pkcs11::EntryHash;
@@ -23,12 +21,12 @@ pub(crate) enum AuditCommand {
     Export,
 }
 
-/// Runs the command on the ledger at `path`.
-pub(crate) async fn run(path: &Path, command: AuditCommand, json: bool) -> Result<()> {
-    let ledger = SqliteLedger::open_to_read(path).await.with_context(|| path.display().to_string())?;
+/// Carries the command out on a ledger.
+pub(crate) async fn run(location: &LedgerLocation, command: AuditCommand, json: bool) -> Result<()> {
+    let ledger = Ledger::open_to_read(location).await.with_context(|| location.to_string())?;
     match command {
         AuditCommand::Verify { head } => {
-            verify(&ledger, head, json).await.with_context(|| path.display().to_string())?;
+            verify(&ledger, head, json).await.with_context(|| location.to_string())?;
         }
         AuditCommand::Export => {
             let mut out = Output::new();
@@ -42,7 +40,7 @@ pub(crate) async fn run(path: &Path, command: AuditCommand, json: bool) -> Resul
     Ok(())
 }
 
-async fn verify(ledger: &SqliteLedger, head: Option<EntryHash>, json: bool) -> Result<()> {
+async fn verify(ledger: &Ledger, head: Option<EntryHash>, json: bool) -> Result<()> {
     let report = ledger.verify(head).await?;
     let findings = report.findings.len();
     let mut out = Output::new();

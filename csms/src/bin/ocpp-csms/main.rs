@@ -125,7 +125,7 @@ fn run(arguments: Arguments) -> Result<Outcome> {
         }
         Command::Audit(command) => {
             let config = read_config(&arguments.config)?;
-            runtime.block_on(audit::run(&config.ledger_file(), command, arguments.json))
+            runtime.block_on(audit::run(&config.ledger.location(&config.directory), command, arguments.json))
         }
         Command::Backup { file } => {
             let config = read_config(&arguments.config)?;

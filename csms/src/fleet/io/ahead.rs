@@ -4,10 +4,10 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use certificates::{SerialNumber, UnixSeconds};
+use certificates::SerialNumber;
 use metrics::gauge;
 use ocpp_transport::Peer;
 use program::causes;
@@ -16,11 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     fleet::Fleet,
-    ledger::{
-        LedgerEntry, LedgerError,
-        io::sqlite::{database::SqliteLedger, failure::failed, rows::readable},
-        leaf,
-    },
+    ledger::{Ledger, LedgerEntry, LedgerError, leaf},
     service::io::metrics as names,
     stations::io::by_hand,
 };
@@ -38,9 +34,9 @@ struct State {
 }
 
 impl IssuedAhead {
-    /// Reads these certificates from the ledger.
-    pub(crate) async fn look(&self, ledger: &SqliteLedger, present: Present) -> Result<(), LedgerError> {
-        let mut found = ledger.issued_after(present.latest).await?;
+    /// Looks for them in the ledger.
+    pub(crate) async fn look(&self, ledger: &Ledger, present: Present) -> Result<(), LedgerError> {
+        let mut found = ledger.issued_after(present.latest, MAX_FOUND).await?;
         found.retain(|entry| is_early(entry, present));
         gauge!(names::NOT_YET_VALID).set(u32::try_from(found.len()).unwrap_or(u32::MAX));
         let mut state = self.state();
@@ -101,30 +97,8 @@ impl IssuedAhead {
     }
 }
 
-impl SqliteLedger {
-    /// The certificates that were issued after `time` and were not followed by another one for the
-    /// same station and use, at most [`MAX_FOUND`]. A certificate without a type serves all uses.
-    async fn issued_after(&self, time: SystemTime) -> Result<Vec<LedgerEntry>, LedgerError> {
-        let action = "look for certificates of the future";
-        let rows = sqlx::query(
-            "SELECT *, NULL AS revocation FROM certificate AS this WHERE issued_at > ?1 AND not_after > ?1
-             AND NOT EXISTS (SELECT 1 FROM certificate AS next WHERE next.station = this.station COLLATE NOCASE
-                 AND next.rowid > this.rowid
-                 AND (next.certificate_type IS this.certificate_type OR next.certificate_type IS NULL))
-             AND NOT EXISTS (SELECT 1 FROM record WHERE serial = serial_number AND kind = 'revoked')
-             ORDER BY this.rowid LIMIT ?2",
-        )
-        .bind(UnixSeconds::from(time).as_i64())
-        .bind(MAX_FOUND)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed(action))?;
-        Ok(rows.iter().filter_map(readable).collect())
-    }
-}
-
-/// Whether a certificate is not valid yet, and will not be valid within the usual difference
-/// between two clocks.
+/// Whether a certificate is not valid yet, and will not be in the few minutes by which clocks
+/// differ.
 pub(crate) fn is_early(entry: &LedgerEntry, present: Present) -> bool {
     leaf(&entry.chain).is_some_and(|leaf| leaf.not_before() > (present.latest + SKEW).into())
 }

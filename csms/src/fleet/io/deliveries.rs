@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use program::causes;
 use tokio::{task::JoinSet, time::sleep};
 
-use crate::{ledger::Ledger, service::io::clock::unix_now, stations::io::registry::StationRegistry};
+use crate::{service::io::clock::unix_now, stations::io::registry::StationRegistry};
 
-/// Delivers certificates whose wait is over, and certificates that are due to stations that
-/// reconnect without BootNotification. A station may do so after a crash of this service, or after
-/// its connection broke between SignCertificate and CertificateSigned.
-pub(crate) async fn deliver_without_boot<L: Ledger>(registry: Arc<StationRegistry<L>>) {
+/// Delivers what is due again after a wait, and what is due to stations that connect again without
+/// BootNotification, as they may: after a crash of this service, or a connection that broke between
+/// SignCertificate and CertificateSigned.
+pub(crate) async fn deliver_without_boot(registry: Arc<StationRegistry>) {
     let mut deliveries = JoinSet::new();
     loop {
         sleep(DELIVERY_ROUND).await;

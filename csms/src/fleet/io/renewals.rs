@@ -5,7 +5,6 @@ use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     fleet::pause::{LONGEST_PAUSE, SHORTEST_PAUSE, pause},
-    ledger::io::sqlite::database::SqliteLedger,
     service::io::{reload::Reloader, server_error::ServerError},
     signing::{io::upkeep::Renewal, serving::When},
 };
@@ -13,8 +12,8 @@ use crate::{
 /// Makes the renewals that are due and puts their results into use, until the future is dropped.
 ///
 /// # Cancel safety
-/// What was signed is recorded. A file is unchanged or new.
-pub(crate) async fn keep_renewed(reloader: &Reloader<SqliteLedger>) {
+/// What was signed is on record; a file is as it was or new.
+pub(crate) async fn keep_renewed(reloader: &Reloader) {
     let upkeep = &reloader.upkeep;
     let mut back_off = SHORTEST_PAUSE;
     let mut asking = JoinSet::new();

@@ -1,13 +1,13 @@
-//! The file of the ledger: opened by one service, compared with the evidence that is kept apart
-//! from it, backed up and restored.
+//! The ledger in its database: opened by a service, compared with what is known apart from it,
+//! verified, saved and restored.
 
-pub(crate) mod backup;
+pub(crate) mod database;
 pub(crate) mod evidence;
 pub(crate) mod folder;
 pub(crate) mod loss;
 pub(crate) mod marks;
 pub(crate) mod open;
 pub(crate) mod record;
-pub(crate) mod restore;
 pub(crate) mod sqlite;
+pub(crate) mod tables;
 pub(crate) mod verify;

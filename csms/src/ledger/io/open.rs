@@ -1,22 +1,24 @@
 //! Opens the ledger for the one service that uses it, and refuses a ledger that is older than its
 //! marks.
 
-use signer_pkcs11::{AuditEvent, Token};
+use std::collections::BTreeSet;
+
+use certificates::SerialNumber;
+use signer_pkcs11::{AuditError, AuditEvent, ChainEnd, Token};
+use sqlx::{Any, QueryBuilder};
 use tokio::task::spawn_blocking;
 
 use crate::{
     config::Config,
     ledger::{
-        LedgerBehind, LedgerError, Reached,
+        LedgerBehind, LedgerError, ListOnDisk, Reached,
         io::{
+            database::{failure::failed, ledger::Ledger},
             evidence::Evidence,
             folder::{FolderLock, tighten},
             marks::{Marks, Reach},
-            sqlite::{
-                database::{MAX_FINDINGS, SqliteLedger},
-                paths::ledger_files,
-            },
-            verify::Depth,
+            record::{self, lines},
+            sqlite::paths::ledger_files,
         },
     },
     service::io::server_error::ServerError,
@@ -33,43 +35,34 @@ use crate::{
 pub(crate) async fn open(
     config: &Config,
     token: Option<&Token>,
-) -> Result<(SqliteLedger, FolderLock), ServerError> {
-    let path = config.ledger_file();
+) -> Result<(Ledger, FolderLock), ServerError> {
+    let location = config.ledger.location(&config.directory);
     let (read_config, token) = (config.clone(), token.cloned());
     let read = move || {
         let lock = FolderLock::take(&read_config.directory)?;
-        tighten(&read_config.directory, &ledger_files(&read_config.ledger_file()))?;
+        let location = read_config.ledger.location(&read_config.directory);
+        let files = location.file().map(ledger_files).unwrap_or_default();
+        tighten(&read_config.directory, &files)?;
         Ok::<_, ServerError>((lock, Evidence::read(&read_config, token.as_ref())?))
     };
     let (lock, evidence) = spawn_blocking(read).await??;
-    let behind = |source| ServerError::Behind { path: path.clone(), source };
-    if !path.exists() {
-        // An empty ledger would look like a first start at the next start.
+    let behind = |source| ServerError::Behind { ledger: location.to_string(), source };
+    if location.file().is_some_and(|path| !path.exists()) {
+        // An empty one would look like a first start the next time.
         check(&evidence, &Reached::default(), None).await?.map_err(behind)?;
     }
-    let unusable = |source| ServerError::Unusable { path: path.clone(), source };
-    let ledger = SqliteLedger::open(&path).await.map_err(unusable)?;
-    let report = ledger.verify_to(Depth::Content, None).await.map_err(unusable)?;
-    check(&evidence, &report.reached, Some(&ledger)).await?.map_err(behind)?;
-    if evidence.marks.is_empty() && report.entries > 0 {
+    let unusable = |source| ServerError::Unusable { ledger: location.to_string(), source };
+    let ledger = Ledger::open(&location).await.map_err(unusable)?;
+    let reached = ledger.read_reached(&evidence.lists).await.map_err(unusable)?;
+    check(&evidence, &reached, Some(&ledger)).await?.map_err(behind)?;
+    let mut mark = reached.mark;
+    if evidence.marks.is_empty() && mark.entries > 0 {
         tracing::warn!(
-            ledger = %path.display(),
-            entries = report.entries,
+            ledger = %location,
+            entries = mark.entries,
             "the ledger has no high-water mark yet: whether it is the newest one cannot be known; it gets one now"
         );
     }
-    for finding in report.findings.iter().take(MAX_FINDINGS) {
-        tracing::error!(%finding, "a certificate in the ledger is not what was signed");
-    }
-    if report.findings.len() > MAX_FINDINGS {
-        tracing::error!(
-            certificates = report.findings.len(),
-            "more certificates in the ledger are not what was signed: `ocpp-csms audit verify` lists them"
-        );
-    }
-    metrics::gauge!("csms_ledger_findings").set(report.findings.len() as f64);
-    report.findings.iter().for_each(|finding| ledger.find(finding.clone()));
-    let mut mark = report.reached.mark;
     let has_id = !mark.ledger.is_empty();
     if !has_id {
         mark.ledger = random_id()?;
@@ -77,7 +70,10 @@ pub(crate) async fn open(
     let id = mark.ledger.clone();
     ledger.begin_at(mark, Marks::new(config.mark_file(), evidence.object));
     if !has_id {
-        ledger.append_all(&[AuditEvent::Ledger { id, unrecorded: report.unrecorded }]).await?;
+        // A ledger of an earlier version may have certificates without an entry: they are counted
+        // once.
+        let unrecorded = ledger.verify(None).await.map_err(unusable)?.unrecorded;
+        ledger.append_all(&[AuditEvent::Ledger { id, unrecorded }]).await?;
     }
     match ledger.advance_marks(Reach::Everywhere).await {
         // On a full disk the former mark is still valid, and stations are served. A revocation or a
@@ -93,7 +89,7 @@ pub(crate) async fn open(
 async fn check(
     evidence: &Evidence,
     reached: &Reached,
-    ledger: Option<&SqliteLedger>,
+    ledger: Option<&Ledger>,
 ) -> Result<Result<(), LedgerBehind>, LedgerError> {
     for (mark, place) in &evidence.marks {
         let there = match ledger {
@@ -107,9 +103,71 @@ async fn check(
     Ok(evidence.lists.iter().try_for_each(|list| reached.check_list(list)))
 }
 
+impl Ledger {
+    /// How far the ledger has come, by its last entries and by indexes: the time does not depend on
+    /// the length of the record. `lists` are those whose revocations are looked up.
+    pub(crate) async fn read_reached(&self, lists: &[ListOnDisk]) -> Result<Reached, LedgerError> {
+        let action = "read its record";
+        let broken = |source: AuditError| LedgerError { action, source: Box::new(source) };
+        let mut connection = self.pool.acquire().await.map_err(failed(action))?;
+        let mut reached = Reached::default();
+        let last = record::last_entry(&mut connection).await?;
+        let mut end: Option<ChainEnd> = None;
+        lines(&mut connection, last.entries().saturating_sub(CHECKED_ENTRIES), async |number, line| {
+            match &mut end {
+                Some(end) => drop(end.follow(&line).map_err(broken)?),
+                None => end = Some(ChainEnd::at(&line, number).map_err(broken)?.0),
+            }
+            Ok(())
+        })
+        .await?;
+        let end = end.unwrap_or_default();
+        (reached.mark.entries, reached.mark.head) = (end.entries(), end.head().to_string());
+        let rows = sqlx::query(
+            "SELECT number, line FROM record WHERE kind = 'crl-signing' AND number IN
+                 (SELECT max(number) FROM record WHERE kind = 'crl-signing' GROUP BY issuer_key_id)
+             UNION ALL SELECT number, line FROM record WHERE kind IN ('ledger', 'restored', 'passwords-accepted')
+             ORDER BY number",
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed(action))?;
+        for row in &rows {
+            reached.add(&record::entry(row)?.1);
+        }
+        let listed: BTreeSet<SerialNumber> =
+            lists.iter().flat_map(|list| &list.revoked).map(|one| one.serial).collect();
+        for serials in listed.into_iter().collect::<Vec<_>>().chunks(MAX_SERIALS_PER_STATEMENT) {
+            let mut query = QueryBuilder::<Any>::new(
+                "SELECT DISTINCT serial FROM record WHERE kind = 'revoked' AND serial IN (",
+            );
+            let mut values = query.separated(", ");
+            for serial in serials {
+                values.push_bind(serial.to_string());
+            }
+            query.push(")");
+            let found: Vec<String> =
+                query.build_query_scalar().fetch_all(&mut *connection).await.map_err(failed(action))?;
+            for serial in found {
+                let serial = SerialNumber::from_hex(&serial);
+                reached
+                    .revoked
+                    .insert(serial.map_err(|source| LedgerError { action, source: Box::new(source) })?);
+            }
+        }
+        Ok(reached)
+    }
+}
+
 /// The id of a new ledger.
 pub(crate) fn random_id() -> Result<String, ServerError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| ServerError::Random)?;
     Ok(hex::encode(bytes))
 }
+
+/// The last entries, which are checked at the start; `ocpp-csms audit verify` checks all.
+const CHECKED_ENTRIES: u64 = 1000;
+
+/// SQLite takes 32,766 values in a statement.
+const MAX_SERIALS_PER_STATEMENT: usize = 1000;

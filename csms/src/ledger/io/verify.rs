@@ -3,13 +3,14 @@
 
 use program::causes;
 use signer_pkcs11::{AuditError, AuditEvent, ChainEnd, EntryHash};
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{AnyConnection, Row as _};
 
 use crate::ledger::{
     Finding, LedgerEntry, LedgerError, Mark, Mismatch, Reached, RecordedCertificates, check_row,
     io::{
-        record::{lines, numbered},
-        sqlite::{database::SqliteLedger, failure::failed, rows::entry},
+        database::{connect::Kind, failure::failed, ledger::Ledger, rows},
+        record::{self, lines},
+        sqlite::pages::check_pages,
     },
     leaf_sha256,
 };
@@ -37,26 +38,9 @@ pub struct LedgerReport {
     pub(crate) reached: Reached,
 }
 
-/// The pages of the file are damaged.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the pages of the file are damaged: {}; restore the newest backup with `ocpp-csms restore`", damage.join("; "))]
-pub struct DamagedPages {
-    /// The messages of SQLite.
-    pub damage: Vec<String>,
-}
-
-/// How thoroughly a ledger is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Depth {
-    /// The record and the rows.
-    Content,
-    /// Also each page of the file, with its indexes.
-    Pages,
-}
-
-impl SqliteLedger {
-    /// Verifies the whole ledger at one instant: its pages, its record, and that each certificate
-    /// is the one that was signed. A service may write meanwhile.
+impl Ledger {
+    /// Proves the whole ledger at one instant: its pages, its record, and that each certificate is
+    /// the one that was signed. A service may write meanwhile.
     ///
     /// `kept` is the hash of an entry that was kept elsewhere. The record has to contain this
     /// entry.
@@ -68,26 +52,24 @@ impl SqliteLedger {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn verify(&self, kept: Option<EntryHash>) -> Result<LedgerReport, LedgerError> {
-        self.verify_to(Depth::Pages, kept).await
-    }
-
-    pub(crate) async fn verify_to(
-        &self,
-        depth: Depth,
-        kept: Option<EntryHash>,
-    ) -> Result<LedgerReport, LedgerError> {
         let action = "verify itself";
         let mut connection = self.pool.acquire().await.map_err(failed(action))?;
         // The connection ends with its transaction.
         connection.close_on_drop();
-        sqlx::query("BEGIN").execute(&mut *connection).await.map_err(failed(action))?;
-        if depth == Depth::Pages {
-            check_pages(&mut connection).await?;
+        match self.kind() {
+            Kind::Sqlite => {
+                sqlx::query("BEGIN").execute(&mut *connection).await.map_err(failed(action))?;
+                check_pages(&mut connection).await?;
+            }
+            Kind::Postgres => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                sqlx::query(begin).execute(&mut *connection).await.map_err(failed(action))?;
+            }
         }
         let broken = |source: AuditError| LedgerError { action: "verify its record", source: source.into() };
         let (mut end, mut found) = (ChainEnd::default(), kept.is_none());
         let (mut report, mut recorded) = (LedgerReport::default(), RecordedCertificates::default());
-        lines(&mut connection, async |number, line| {
+        lines(&mut connection, 0, async |number, line| {
             let event = end.follow(&line).map_err(broken)?;
             found |= kept == Some(end.head());
             report.reached.add(&event);
@@ -98,7 +80,7 @@ impl SqliteLedger {
         if let Some(kept) = kept.filter(|_| !found) {
             return Err(broken(AuditError::HeadMissing(kept)));
         }
-        rows(&mut connection, |row| match row {
+        each_certificate(&mut connection, |row| match row {
             Ok(row) => report.findings.extend(recorded.compare(&row)),
             Err(error) => report.findings.push(unreadable(&error)),
         })
@@ -116,17 +98,12 @@ impl SqliteLedger {
 
     /// The hash of an entry; `None`: the record is shorter.
     pub(crate) async fn entry_hash(&self, number: u64) -> Result<Option<String>, LedgerError> {
-        let action = "read its record";
-        let row = sqlx::query("SELECT number, line FROM record WHERE number = ?")
+        let row = sqlx::query("SELECT number, line FROM record WHERE number = $1")
             .bind(i64::try_from(number).unwrap_or(i64::MAX))
             .fetch_optional(&self.pool)
             .await
-            .map_err(failed(action))?;
-        let Some(row) = row else { return Ok(None) };
-        let (_, line) = numbered(&row)?;
-        let (end, _) =
-            ChainEnd::at(&line, number).map_err(|source| LedgerError { action, source: Box::new(source) })?;
-        Ok(Some(end.head().to_string()))
+            .map_err(failed("read its record"))?;
+        Ok(row.map(|row| record::entry(&row)).transpose()?.map(|(end, _)| end.head().to_string()))
     }
 
     /// How a certificate differs from the one that was signed according to the record.
@@ -136,13 +113,13 @@ impl SqliteLedger {
     ) -> Result<Option<Mismatch>, LedgerError> {
         let Some(hash) = leaf_sha256(&entry.chain) else { return Ok(Some(Mismatch::NotOnRecord)) };
         let signed = sqlx::query(
-            "SELECT number, line FROM record WHERE certificate_sha256 = ? ORDER BY number DESC LIMIT 1",
+            "SELECT number, line FROM record WHERE certificate_sha256 = $1 ORDER BY number DESC LIMIT 1",
         )
         .bind(&hash)
         .fetch_optional(&self.pool)
         .await
         .map_err(failed("look a signature up"))?;
-        let signed = signed.map(|row| event(&row)).transpose()?;
+        let signed = signed.map(|row| record::entry(&row)).transpose()?.map(|(_, event)| event);
         let Some(AuditEvent::Signed { entry: announced, chain_sha256, .. }) = signed else {
             return Ok(Some(Mismatch::NotOnRecord));
         };
@@ -153,31 +130,24 @@ impl SqliteLedger {
 
     /// The entry with this number; `None`: the record is shorter.
     pub(crate) async fn entry(&self, number: u64) -> Result<Option<AuditEvent>, LedgerError> {
-        let row = sqlx::query("SELECT number, line FROM record WHERE number = ?")
+        let row = sqlx::query("SELECT number, line FROM record WHERE number = $1")
             .bind(i64::try_from(number).unwrap_or(i64::MAX))
             .fetch_optional(&self.pool)
             .await
             .map_err(failed("read its record"))?;
-        row.map(|row| event(&row)).transpose()
+        Ok(row.map(|row| record::entry(&row)).transpose()?.map(|(_, event)| event))
     }
 }
 
-fn event(row: &SqliteRow) -> Result<AuditEvent, LedgerError> {
-    let (number, line) = numbered(row)?;
-    let (_, event) = ChainEnd::at(&line, u64::try_from(number).unwrap_or_default())
-        .map_err(|source| LedgerError { action: "read its record", source: Box::new(source) })?;
-    Ok(event)
-}
-
-/// Reads all certificates of the ledger, a few at a time.
-async fn rows(
-    connection: &mut SqliteConnection,
+/// Reads every certificate of the ledger, a few at a time.
+async fn each_certificate(
+    connection: &mut AnyConnection,
     mut take: impl FnMut(Result<LedgerEntry, LedgerError>),
 ) -> Result<(), LedgerError> {
     let action = "read certificates";
     let mut last = 0_i64;
     loop {
-        let rows = sqlx::query("SELECT rowid, * FROM certificate WHERE rowid > ? ORDER BY rowid LIMIT ?")
+        let rows = sqlx::query("SELECT * FROM certificate WHERE number > $1 ORDER BY number LIMIT $2")
             .bind(last)
             .bind(ROWS_AT_ONCE)
             .fetch_all(&mut *connection)
@@ -187,8 +157,8 @@ async fn rows(
             return Ok(());
         }
         for row in rows {
-            last = row.try_get("rowid").map_err(failed(action))?;
-            take(entry(&row));
+            last = row.try_get("number").map_err(failed(action))?;
+            take(rows::entry(&row));
         }
     }
 }
@@ -198,20 +168,8 @@ fn unreadable(error: &LedgerError) -> Finding {
     Finding { serial_number: None, station: None, mismatch: Mismatch::Unreadable { reason } }
 }
 
-async fn check_pages(connection: &mut SqliteConnection) -> Result<(), LedgerError> {
-    let action = "verify its pages";
-    let damage: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(10)")
-        .fetch_all(connection)
-        .await
-        .map_err(failed(action))?;
-    match damage.iter().all(|line| line == "ok") {
-        true => Ok(()),
-        false => Err(LedgerError { action, source: Box::new(DamagedPages { damage }) }),
-    }
-}
-
 impl Reached {
-    fn add(&mut self, event: &AuditEvent) {
+    pub(crate) fn add(&mut self, event: &AuditEvent) {
         let Mark { ledger, lists, .. } = &mut self.mark;
         let mut raise = |issuer: &str, number: u64| {
             let known = lists.entry(issuer.to_owned()).or_default();

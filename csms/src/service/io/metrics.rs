@@ -7,6 +7,7 @@
 //! | `csms_certificates_not_yet_valid` | gauge | stations' certificates that are not valid yet | |
 //! | `csms_own_certificate_valid` | gauge | 0 while the served certificate is not valid, else 1 | |
 //! | `csms_ledger_writable` | gauge | 0 after an incomplete change of the ledger, else 1 | |
+//! | `csms_ledger_changes_per_commit` | summary | changes of the ledger per commit | |
 //! | `csms_renewal_failing` | gauge | 1 while a renewal that is due fails, else 0 | `of` |
 //!
 //! `of` is `own_certificate` or `revocation_lists`.
@@ -74,6 +75,8 @@ pub(crate) const NOT_YET_VALID: &str = "csms_certificates_not_yet_valid";
 pub(crate) const OWN_CERTIFICATE_VALID: &str = "csms_own_certificate_valid";
 /// Whether the last change of the ledger was completed.
 pub(crate) const LEDGER_WRITABLE: &str = "csms_ledger_writable";
+/// Changes of the ledger that were made durable by one commit.
+pub(crate) const CHANGES_PER_COMMIT: &str = "csms_ledger_changes_per_commit";
 /// Whether a renewal that is due fails.
 pub(crate) const RENEWAL_FAILING: &str = "csms_renewal_failing";
 

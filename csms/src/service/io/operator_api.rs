@@ -11,10 +11,7 @@ use signer_pkcs11::RevocationReason;
 use tokio::time::timeout;
 
 use crate::{
-    ledger::{
-        Delivery, ForwardedRequest, Ledger as _, ListedCertificate, MAX_ATTEMPTS,
-        io::{marks::Reach, sqlite::database::SqliteLedger},
-    },
+    ledger::{Delivery, ForwardedRequest, ListedCertificate, MAX_ATTEMPTS, io::marks::Reach},
     service::{
         certificate_file::certificate_to_install,
         control::{ControlReply, ControlRequest, IssuedCertificate, Listed, Revoked, Status, WaitingRequest},
@@ -41,7 +38,7 @@ use crate::{
 /// The state that operators' commands use.
 #[derive(Debug)]
 pub(crate) struct OperatorApi {
-    pub(crate) reloader: Reloader<SqliteLedger>,
+    pub(crate) reloader: Reloader,
     pub(crate) logins: Arc<Logins>,
     pub(crate) metrics: Option<Metrics>,
     pub(crate) url: String,
@@ -233,7 +230,7 @@ impl List<'_> {
 /// Revokes certificates: first in the record, then on the connections and at the same time on the
 /// lists.
 async fn revoke(
-    reloader: &Reloader<SqliteLedger>,
+    reloader: &Reloader,
     serial: Option<SerialNumber>,
     station: Option<&StationIdentity>,
     reason: RevocationReason,
@@ -291,8 +288,8 @@ async fn revoke(
     Ok(Revoked { serial_numbers, closed, lists: lists.unwrap_or_default(), problem })
 }
 
-/// The connection of the station that an operator names.
-fn connected<L>(registry: &StationRegistry<L>, station: &StationIdentity) -> Result<Peer, NotDone> {
+/// The connection of a station that an operator names.
+fn connected(registry: &StationRegistry, station: &StationIdentity) -> Result<Peer, NotDone> {
     let peer = registry.fleet.peer(station);
     let why = || format!("{station} is not connected; `ocpp-csms status` shows who is");
     peer.ok_or_else(|| NotDone::NotConnected(why()))

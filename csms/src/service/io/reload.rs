@@ -12,7 +12,6 @@ use tokio::{
 
 use crate::{
     config::{Config, io::read_config},
-    ledger::Ledger,
     service::{control::Reloaded, io::server_error::ServerError},
     signing::io::{ocsp::read_authorities, upkeep::Upkeep},
     stations::io::registry::StationRegistry,
@@ -20,8 +19,8 @@ use crate::{
 
 /// Puts a changed configuration into use while the service runs.
 #[derive(Debug)]
-pub(crate) struct Reloader<L> {
-    pub(crate) registry: Arc<StationRegistry<L>>,
+pub(crate) struct Reloader {
+    pub(crate) registry: Arc<StationRegistry>,
     pub(crate) csms: CsmsHandle,
     pub(crate) upkeep: Arc<Upkeep>,
     /// The file of the configuration; `None`: only the files that the configuration names are read
@@ -31,8 +30,8 @@ pub(crate) struct Reloader<L> {
     pub(crate) turn: Mutex<()>,
 }
 
-impl<L: Ledger> Reloader<L> {
-    /// Reads everything again, and applies all changes or none.
+impl Reloader {
+    /// Reads everything again, and changes all of it or nothing.
     pub(crate) async fn reload(&self) -> Result<Reloaded, ServerError> {
         let _turn = self.turn.lock().await;
         let (before, file) = (self.registry.config.get(), self.file.clone());

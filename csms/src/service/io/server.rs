@@ -17,10 +17,9 @@ use crate::{
         Fleet,
         io::{deliveries::deliver_without_boot, renewals::keep_renewed},
     },
-    ledger::io::{
-        folder::FolderLock,
-        open,
-        sqlite::{database::SqliteLedger, guard::LedgerLost},
+    ledger::{
+        Ledger,
+        io::{folder::FolderLock, open, sqlite::guard::LedgerLost},
     },
     service::io::{
         clock::ServiceClock,
@@ -54,8 +53,8 @@ pub struct Server {
     csms: Csms,
     control: ControlSocket,
     operators: OperatorApi,
-    ledger: SqliteLedger,
-    /// Held while the ledger is used.
+    ledger: Ledger,
+    /// Held as long as the ledger is used.
     lock: FolderLock,
 }
 
@@ -250,8 +249,8 @@ impl Server {
     }
 }
 
-/// Returns when the ledger's files are lost, after saving as much as possible.
-async fn watch(ledger: &SqliteLedger) -> LedgerLost {
+/// Ready when the ledger's files are lost. Saves what can be saved.
+async fn watch(ledger: &Ledger) -> LedgerLost {
     loop {
         sleep(WATCH_INTERVAL).await;
         if let Err(lost) = ledger.check_files() {

@@ -105,8 +105,13 @@ pub enum ServerError {
     /// The configuration asks for OpenSSL, which is not built in.
     #[error("tls.rsa needs OpenSSL; build this program with `--features openssl`")]
     WithoutOpenSsl,
-    /// The configuration names a key in the token, but no token.
-    #[error("the configuration names a key in the token, but no token; set token.uri")]
+    /// The ledger is in PostgreSQL, which has its own copies.
+    #[error(
+        "the ledger is in PostgreSQL: copy and restore it by PostgreSQL's own means, such as pg_basebackup or pg_dump"
+    )]
+    NoLedgerFile,
+    /// A key of the token is named, and no token.
+    #[error("the configuration names a key of the token, and no token; set token.uri")]
     NoToken,
     /// The token cannot be opened.
     #[error(transparent)]
@@ -172,25 +177,23 @@ pub enum ServerError {
     },
     /// The ledger cannot be read.
     #[error(
-        "the ledger {} cannot be used; `ocpp-csms audit verify` reports what is wrong, `ocpp-csms restore FILE` replaces it by a backup",
-        path.display()
+        "the ledger {ledger} cannot be used; `ocpp-csms audit verify` reports what is wrong, `ocpp-csms restore FILE` replaces it by a backup"
     )]
     Unusable {
         /// The ledger.
-        path: PathBuf,
-        /// The fault.
+        ledger: String,
+        /// What is wrong.
         #[source]
         source: LedgerError,
     },
     /// The ledger is older than its marks.
     #[error(
-        "nothing is served with the ledger {}, which is not the newest: put the newest one back, or run `ocpp-csms restore FILE` with the newest backup",
-        path.display()
+        "nothing is served with the ledger {ledger}, which is not the newest: put the newest one back, or run `ocpp-csms restore FILE` with the newest backup"
     )]
     Behind {
         /// The ledger.
-        path: PathBuf,
-        /// The evidence for it.
+        ledger: String,
+        /// How this is known.
         #[source]
         source: LedgerBehind,
     },

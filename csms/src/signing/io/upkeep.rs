@@ -20,7 +20,7 @@ use tokio::{sync::Mutex, task::spawn_blocking};
 use crate::{
     config::Config,
     fleet::io::ahead::IssuedAhead,
-    ledger::io::sqlite::database::SqliteLedger,
+    ledger::Ledger,
     service::{
         control::SignedList,
         io::{
@@ -44,7 +44,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Upkeep {
     authority: Arc<Authority>,
-    ledger: SqliteLedger,
+    ledger: Ledger,
     token: Option<Token>,
     clock: ServiceClock,
     lists: Vec<ListFile>,
@@ -98,7 +98,7 @@ impl Renewal {
 impl Upkeep {
     pub(crate) fn new(
         authority: Arc<Authority>,
-        ledger: SqliteLedger,
+        ledger: Ledger,
         token: Option<Token>,
         clock: ServiceClock,
         config: &Config,
@@ -159,8 +159,8 @@ impl Upkeep {
         Ok(tls)
     }
 
-    /// The ledger from which lists are made.
-    pub(crate) fn ledger(&self) -> &SqliteLedger {
+    /// The ledger that lists are made from.
+    pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 

@@ -26,9 +26,9 @@ use crate::{
 
 /// Decides which stations may connect.
 #[derive(Debug)]
-pub(crate) struct AdmissionControl<L> {
+pub(crate) struct AdmissionControl {
     config: Arc<LiveConfig>,
-    ledger: L,
+    ledger: Ledger,
     fleet: Arc<Fleet>,
     logins: Arc<Logins>,
     /// Admissions with a certificate that use the ledger at the same time. They wait here and not
@@ -37,8 +37,13 @@ pub(crate) struct AdmissionControl<L> {
     ledger_turns: Semaphore,
 }
 
-impl<L: Ledger> AdmissionControl<L> {
-    pub(crate) fn new(config: Arc<LiveConfig>, ledger: L, fleet: Arc<Fleet>, logins: Arc<Logins>) -> Self {
+impl AdmissionControl {
+    pub(crate) fn new(
+        config: Arc<LiveConfig>,
+        ledger: Ledger,
+        fleet: Arc<Fleet>,
+        logins: Arc<Logins>,
+    ) -> Self {
         Self { config, ledger, fleet, logins, ledger_turns: Semaphore::new(MAX_LEDGER_TURNS) }
     }
 
@@ -178,7 +183,7 @@ impl<L: Ledger> AdmissionControl<L> {
     }
 }
 
-impl<L: Ledger> Admission for AdmissionControl<L> {
+impl Admission for AdmissionControl {
     async fn admit(&self, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
         let config = self.config.get();
         let station = config.station(upgrade.identity.as_str()).ok_or(Refusal::UnknownStation)?;

@@ -19,15 +19,15 @@ use crate::{
 
 /// Delivers certificates.
 #[derive(Debug)]
-pub(crate) struct Deliveries<L> {
-    ledger: L,
+pub(crate) struct Deliveries {
+    ledger: Ledger,
     clock: ServiceClock,
     /// One delivery to a station runs at a time.
     turns: Turns,
 }
 
-impl<L: Ledger> Deliveries<L> {
-    pub(crate) fn new(ledger: L, clock: ServiceClock) -> Self {
+impl Deliveries {
+    pub(crate) fn new(ledger: Ledger, clock: ServiceClock) -> Self {
         Self { ledger, clock, turns: Turns::default() }
     }
 

@@ -6,8 +6,8 @@ use certificates::KeyHash;
 use ocpp_transport::{Peer, Reply};
 use program::causes;
 use signer_pkcs11::{
-    Applicant, CertificateUse, IssueError, PendingCertificate, ReasonCode, RecordError, Refused,
-    SignCertificate,
+    Applicant, CertificateUse, IssuanceRecord as _, IssueError, PendingCertificate, ReasonCode, RecordError,
+    Refused, SignCertificate,
 };
 use tokio::sync::Notify;
 
@@ -24,24 +24,24 @@ use crate::{
 
 /// Decides about stations' requests, and issues certificates.
 #[derive(Debug)]
-pub(crate) struct Enrolment<L> {
+pub(crate) struct Enrolment {
     pub(crate) authority: Arc<Authority>,
-    ledger: L,
+    ledger: Ledger,
     clock: ServiceClock,
-    deliveries: Arc<Deliveries<L>>,
-    /// Notified when a request waits for another authority.
+    deliveries: Arc<Deliveries>,
+    /// A request waits for another authority.
     pub(crate) asked: Notify,
     /// One request of a station is decided at a time. The decision does not wait for a delivery: a
     /// station may answer CertificateSigned only after its next SignCertificate is answered.
     decisions: Turns,
 }
 
-impl<L: Ledger> Enrolment<L> {
+impl Enrolment {
     pub(crate) fn new(
         authority: Arc<Authority>,
-        ledger: L,
+        ledger: Ledger,
         clock: ServiceClock,
-        deliveries: Arc<Deliveries<L>>,
+        deliveries: Arc<Deliveries>,
     ) -> Self {
         Self { authority, ledger, clock, deliveries, asked: Notify::new(), decisions: Turns::default() }
     }

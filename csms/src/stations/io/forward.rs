@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    ledger::{ForwardedRequest, Ledger, SerialNumberTaken},
+    ledger::{ForwardedRequest, SerialNumberTaken},
     signing::io::authority::Authority,
     stations::io::registry::StationRegistry,
 };
@@ -21,8 +21,8 @@ use crate::{
 /// restart, until the future is dropped.
 ///
 /// # Cancel safety
-/// Requests without an answer stay in the ledger.
-pub(crate) async fn forward<L: Ledger>(registry: Arc<StationRegistry<L>>) -> Infallible {
+/// What was not answered waits in the ledger.
+pub(crate) async fn forward(registry: Arc<StationRegistry>) -> Infallible {
     if matches!(*registry.enrolment.authority, Authority::Own(_)) {
         return std::future::pending().await;
     }
@@ -59,7 +59,7 @@ pub(crate) async fn forward<L: Ledger>(registry: Arc<StationRegistry<L>>) -> Inf
     }
 }
 
-async fn complete<L: Ledger>(registry: &StationRegistry<L>, request: ForwardedRequest) {
+async fn complete(registry: &StationRegistry, request: ForwardedRequest) {
     let station = &request.station;
     match ask(registry, &request).await {
         Ok(serial_number) => {
@@ -91,10 +91,7 @@ enum NotIssued {
     Failed(String),
 }
 
-async fn ask<L: Ledger>(
-    registry: &StationRegistry<L>,
-    request: &ForwardedRequest,
-) -> Result<SerialNumber, NotIssued> {
+async fn ask(registry: &StationRegistry, request: &ForwardedRequest) -> Result<SerialNumber, NotIssued> {
     let failed = |reason: &str| NotIssued::Failed(reason.to_owned());
     let authority = match &*registry.enrolment.authority {
         Authority::Forwarding(authority) => authority,

@@ -43,12 +43,12 @@ pub(crate) enum ChangePasswordError {
     Unanswered(#[source] CallFailure),
 }
 
-/// Sends a new password to a station and returns the status in its answer (A01.FR.02). After the
-/// station has accepted it, the old password is no longer valid (A01.FR.03). If the station has to
-/// reboot first, both passwords are valid until it connects with the new one. If the operator
-/// chooses no password, it is made of random characters (A01.FR.07) and is not shown.
-pub(crate) async fn change<L: Ledger>(
-    ledger: &L,
+/// Sends a new password to a station and returns the station's word (A01.FR.02). When it has taken
+/// it, the old one counts no longer (A01.FR.03); when it has to reboot first, both count until it
+/// connects with the new one. Without one of the operator's it is made of random characters
+/// (A01.FR.07), and is not shown.
+pub(crate) async fn change(
+    ledger: &Ledger,
     logins: &Logins,
     peer: &Peer,
     chosen: Option<Password>,

@@ -26,11 +26,11 @@ use crate::{
 /// The state that the handlers of all versions share: the stations, and the actions for their
 /// requests.
 #[derive(Debug)]
-pub(crate) struct StationRegistry<L> {
+pub(crate) struct StationRegistry {
     pub(crate) config: Arc<LiveConfig>,
-    pub(crate) ledger: L,
-    pub(crate) enrolment: Arc<Enrolment<L>>,
-    pub(crate) deliveries: Arc<Deliveries<L>>,
+    pub(crate) ledger: Ledger,
+    pub(crate) enrolment: Arc<Enrolment>,
+    pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) inquiries: Inquiries,
 }
@@ -51,8 +51,8 @@ pub(crate) enum BootStatus {
     Rejected,
 }
 
-impl<L: Ledger> StationRegistry<L> {
-    /// Answers BootNotification; `reported` is the serial number in the request.
+impl StationRegistry {
+    /// Answers BootNotification; `reported` is the serial number that the station says to have.
     pub(crate) async fn boot(
         self: Arc<Self>,
         peer: Peer,

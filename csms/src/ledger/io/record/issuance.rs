@@ -9,19 +9,18 @@ use signer_pkcs11::{
 
 use crate::{
     ledger::{
-        Delivery, LedgerEntry, LedgerError,
+        Delivery, LedgerEntry,
         io::{
+            database::{failure::failed, ledger::Ledger},
             marks::Reach,
-            record::append,
-            sqlite::{database::SqliteLedger, failure::failed, rows::insert_certificate},
         },
     },
     service::io::clock::unix_now,
 };
 
-/// Entries are durable when these methods return. One transaction records the signature and stores
-/// the station's certificate in the ledger. No signed certificate is lost.
-impl IssuanceRecord for SqliteLedger {
+/// Entries are durable when these return. A certificate for a station is in the ledger by the same
+/// transaction that puts its signature on record: nothing that was signed is lost.
+impl IssuanceRecord for Ledger {
     fn append<'a>(&'a self, event: &'a AuditEvent) -> RecordFuture<'a, u64> {
         Box::pin(async move {
             let number = self.append_all(std::slice::from_ref(event)).await.map_err(RecordError::new)?;
@@ -40,38 +39,28 @@ impl IssuanceRecord for SqliteLedger {
         certificate: &'a IssuedCertificate,
         pending: Option<&'a PendingCertificate>,
     ) -> RecordFuture<'a, u64> {
-        let write = async move {
-            let action = "record an issued certificate";
-            let mut change = self.begin(action).await?;
-            let number = append(&mut change, &AuditEvent::signed(entry, certificate)).await?;
-            if let Some(pending) = pending {
-                let mut entry = due(certificate, pending);
-                // The certificate answers a request that was passed on. It gets the id of the
-                // newest repetition (A02.FR.25).
-                let request: Option<Option<i64>> = sqlx::query_scalar(
-                    "DELETE FROM request WHERE station = ? AND spki_sha256 = ? AND certificate_type = ?
-                     RETURNING request_id",
-                )
-                .bind(entry.station.as_str())
-                .bind(entry.spki_sha256.to_string())
-                .bind(entry.certificate_type.as_deref().unwrap_or_default())
-                .fetch_optional(&mut *change)
-                .await
-                .map_err(change.failed())?;
-                entry.request_id = request.unwrap_or(entry.request_id);
-                insert_certificate(&mut change, &entry, unix_now()).await?;
-            }
-            change.commit().await?;
-            Ok::<_, LedgerError>(number)
-        };
-        Box::pin(async move { write.await.map_err(RecordError::new) })
+        let event = AuditEvent::signed(entry, certificate);
+        let due = pending.map(|pending| due(certificate, pending));
+        Box::pin(async move {
+            let written =
+                self.change("record an issued certificate", (event, due), |(event, due), change| {
+                    Box::pin(async move {
+                        let number = change.append(event)?;
+                        if let Some(due) = due {
+                            change.insert(due.clone(), unix_now().as_i64());
+                        }
+                        Ok(number)
+                    })
+                });
+            written.await.map_err(RecordError::new)
+        })
     }
 
     fn owner_of_key(&self, key: KeyHash) -> RecordFuture<'_, Option<StationIdentity>> {
         // The second part is for a ledger that is older than its record.
         let query = sqlx::query_scalar(
-            "SELECT station FROM record WHERE spki_sha256 = ?1 AND kind = 'signing' AND station <> ''
-             UNION ALL SELECT station FROM certificate WHERE spki_sha256 = ?1 LIMIT 1",
+            "SELECT station FROM record WHERE spki_sha256 = $1 AND kind = 'signing' AND station <> ''
+             UNION ALL SELECT station FROM certificate WHERE spki_sha256 = $1 LIMIT 1",
         );
         Box::pin(async move {
             let owner: Option<String> = query
@@ -92,11 +81,11 @@ impl IssuanceRecord for SqliteLedger {
         let now = unix_now();
         // A certificate that was issued while the clock was far ahead must not count forever.
         let query = sqlx::query_scalar(
-            "SELECT (SELECT count(*) FROM certificate WHERE station = ?1 COLLATE NOCASE AND issued_at > ?2
-             AND issued_at <= ?3) + (SELECT count(*) FROM request WHERE station = ?1 AND asked_at > ?2
-             AND asked_at <= ?3)",
+            "SELECT (SELECT count(*) FROM certificate WHERE station_key = $1 AND issued_at > $2
+             AND issued_at <= $3) + (SELECT count(*) FROM request WHERE station_key = $1 AND asked_at > $2
+             AND asked_at <= $3)",
         )
-        .bind(station.as_str())
+        .bind(station.key())
         .bind(now.saturating_sub(window).as_i64())
         .bind(now.saturating_add(window).as_i64());
         Box::pin(async move {

@@ -1,29 +1,29 @@
-//! The record of what the authority signs, in the ledger's file.
+//! The record of what the authority signs, in the ledger's database.
 
 mod issuance;
 mod revocations;
 
-use std::time::SystemTime;
-
 use signer_pkcs11::{AuditChain, AuditEvent, ChainEnd, EntryHash};
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{AnyConnection, AnyPool, Row as _, any::AnyRow};
 
 use crate::ledger::{
     LedgerError,
-    io::sqlite::{change::Change, database::SqliteLedger, failure::failed},
+    io::database::{failure::failed, ledger::Ledger},
 };
 
-impl SqliteLedger {
-    /// Appends all of the entries or none, and returns the number of the last one.
+impl Ledger {
+    /// Appends entries, all of them or none, and returns the number of the last one.
     pub(crate) async fn append_all(&self, events: &[AuditEvent]) -> Result<u64, LedgerError> {
-        let action = "write into its record";
-        let mut change = self.begin(action).await?;
-        let mut number = 0;
-        for event in events {
-            number = append(&mut change, event).await?;
-        }
-        change.commit().await?;
-        Ok(number)
+        self.change("write into its record", events.to_vec(), |events, change| {
+            Box::pin(async move {
+                let mut number = 0;
+                for event in events {
+                    number = change.append(event)?;
+                }
+                Ok(number)
+            })
+        })
+        .await
     }
 
     /// Reads the whole record.
@@ -66,18 +66,19 @@ impl SqliteLedger {
         mut take: impl AsyncFnMut(String) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
         let mut connection = self.pool.acquire().await.map_err(failed("read its record"))?;
-        lines(&mut connection, async |_, line| take(line).await).await
+        lines(&mut connection, 0, async |_, line| take(line).await).await
     }
 }
 
-/// Reads the lines of the record in order, with their numbers.
+/// Reads the lines of the record after the entry `after` in order, with their numbers.
 pub(crate) async fn lines(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
+    after: u64,
     mut take: impl AsyncFnMut(u64, String) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
-    let mut last = 0_i64;
+    let mut last = i64::try_from(after).unwrap_or(i64::MAX);
     loop {
-        let rows = sqlx::query("SELECT number, line FROM record WHERE number > ? ORDER BY number LIMIT ?")
+        let rows = sqlx::query("SELECT number, line FROM record WHERE number > $1 ORDER BY number LIMIT $2")
             .bind(last)
             .bind(LINES_AT_ONCE)
             .fetch_all(&mut *connection)
@@ -88,44 +89,45 @@ pub(crate) async fn lines(
         }
         for row in rows {
             let (number, line) = numbered(&row)?;
-            last = number;
-            take(u64::try_from(number).unwrap_or_default(), line).await?;
+            last = i64::try_from(number).unwrap_or(i64::MAX);
+            take(number, line).await?;
         }
     }
 }
 
-/// Appends an entry. The transaction holds the lock of the one writer, so that no other entry is
-/// appended to the same end.
-pub(crate) async fn append(change: &mut Change, event: &AuditEvent) -> Result<u64, LedgerError> {
-    let action = "write into its record";
-    let broken = |source| LedgerError { action, source: Box::new(source) };
+/// The end of the record. The entries before the last one are not checked.
+pub(crate) async fn last_entry(connection: &mut AnyConnection) -> Result<ChainEnd, LedgerError> {
     let last = sqlx::query("SELECT number, line FROM record ORDER BY number DESC LIMIT 1")
-        .fetch_optional(&mut **change)
+        .fetch_optional(connection)
         .await
-        .map_err(change.failed())?;
-    let mut end = match last {
-        Some(row) => {
-            let (number, line) = numbered(&row)?;
-            ChainEnd::at(&line, u64::try_from(number).unwrap_or_default()).map_err(broken)?.0
-        }
+        .map_err(failed("read its record"))?;
+    Ok(match last {
+        Some(row) => entry(&row)?.0,
         None => ChainEnd::default(),
-    };
-    if change.reached.is_none() {
-        change.check_end(&end)?;
-    }
-    let line = end.append(event, SystemTime::now()).map_err(broken)?;
-    sqlx::query("INSERT INTO record (number, line) VALUES (?, ?)")
-        .bind(i64::try_from(end.entries()).unwrap_or(i64::MAX))
-        .bind(line.trim_end_matches('\n'))
-        .execute(&mut **change)
-        .await
-        .map_err(change.failed())?;
-    change.appended(end, event);
-    Ok(end.entries())
+    })
 }
 
-pub(crate) fn numbered(row: &SqliteRow) -> Result<(i64, String), LedgerError> {
-    let read = || Ok((row.try_get("number")?, row.try_get("line")?));
+/// The last restoration, or the decision of an operator that followed it.
+pub(crate) async fn last_of_restorations(pool: &AnyPool) -> Result<Option<AuditEvent>, LedgerError> {
+    let row = sqlx::query(
+        "SELECT number, line FROM record WHERE kind IN ('ledger', 'restored', 'passwords-accepted')
+         AND kind <> 'ledger' ORDER BY number DESC LIMIT 1",
+    )
+    .fetch_optional(pool)
+    .await
+    .map_err(failed("read what was restored"))?;
+    Ok(row.map(|row| entry(&row)).transpose()?.map(|(_, event)| event))
+}
+
+/// The entry in a row, and the end of a record that ends with it.
+pub(crate) fn entry(row: &AnyRow) -> Result<(ChainEnd, AuditEvent), LedgerError> {
+    let (number, line) = numbered(row)?;
+    ChainEnd::at(&line, number)
+        .map_err(|source| LedgerError { action: "read its record", source: Box::new(source) })
+}
+
+fn numbered(row: &AnyRow) -> Result<(u64, String), LedgerError> {
+    let read = || Ok((row.try_get::<i64, _>("number")?.unsigned_abs(), row.try_get("line")?));
     read().map_err(failed("read its record"))
 }
 

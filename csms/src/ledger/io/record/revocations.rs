@@ -1,21 +1,21 @@
 //! Records revocations, and reads the data for lists of revoked certificates.
 
 use certificates::{SerialNumber, StationIdentity, UnixSeconds};
-use signer_pkcs11::{AuditEvent, AuditIndex, ChainEnd, RevocationReason};
+use signer_pkcs11::{AuditEvent, AuditIndex, RevocationReason};
 
 use crate::{
     ledger::{
         LedgerError,
         io::{
-            record::{append, numbered},
-            sqlite::{database::SqliteLedger, failure::failed},
+            database::{failure::failed, ledger::Ledger},
+            record::entry,
         },
     },
     service::io::clock::unix_now,
 };
 
-impl SqliteLedger {
-    /// The certificates that an operator selects: the one with this serial number, or those of a
+impl Ledger {
+    /// The certificates that an operator means: the one with this serial number, or those of a
     /// station that are valid and not revoked.
     pub(crate) async fn revocable(
         &self,
@@ -26,16 +26,15 @@ impl SqliteLedger {
         let action = "look certificates up";
         let query = match (serial, station) {
             (Some(serial), _) => sqlx::query_scalar(
-                "SELECT serial_number FROM certificate WHERE serial_number = ?1
-                 UNION SELECT serial FROM record WHERE serial = ?1 AND kind = 'signing' AND ?2 IS NOT NULL",
+                "SELECT serial_number FROM certificate WHERE serial_number = $1
+                 UNION SELECT serial FROM record WHERE serial = $1 AND kind = 'signing'",
             )
-            .bind(serial.to_string())
-            .bind(now.as_i64()),
+            .bind(serial.to_string()),
             (None, station) => sqlx::query_scalar(
-                "SELECT serial_number FROM certificate WHERE station = ?1 COLLATE NOCASE AND not_after > ?2 AND NOT EXISTS
-                 (SELECT 1 FROM record WHERE serial = serial_number AND kind = 'revoked') ORDER BY issued_at, rowid",
+                "SELECT serial_number FROM certificate WHERE station_key = $1 AND not_after > $2 AND NOT EXISTS
+                 (SELECT 1 FROM record WHERE serial = serial_number AND kind = 'revoked') ORDER BY issued_at, number",
             )
-            .bind(station.map(StationIdentity::as_str).unwrap_or_default().to_owned())
+            .bind(station.map(StationIdentity::key).unwrap_or_default())
             .bind(now.as_i64()),
         };
         let found: Vec<String> = query.fetch_all(&self.pool).await.map_err(failed(action))?;
@@ -50,24 +49,27 @@ impl SqliteLedger {
         serials: &[SerialNumber],
         reason: RevocationReason,
     ) -> Result<Vec<SerialNumber>, LedgerError> {
-        let action = "record a revocation";
-        let at = unix_now();
-        let mut change = self.begin(action).await?;
-        let mut new = Vec::new();
-        for &serial in serials {
-            let known: Option<i64> =
-                sqlx::query_scalar("SELECT number FROM record WHERE serial = ? AND kind = 'revoked'")
+        let data = (serials.to_vec(), reason, unix_now());
+        self.change("record a revocation", data, |(serials, reason, at), change| {
+            Box::pin(async move {
+                let mut new = Vec::new();
+                for &serial in serials {
+                    let known: Option<i64> = sqlx::query_scalar(
+                        "SELECT number FROM record WHERE serial = $1 AND kind = 'revoked'",
+                    )
                     .bind(serial.to_string())
-                    .fetch_optional(&mut *change)
+                    .fetch_optional(change.connection().await?)
                     .await
-                    .map_err(change.failed())?;
-            if known.is_none() {
-                append(&mut change, &AuditEvent::Revoked { serial, at, reason }).await?;
-                new.push(serial);
-            }
-        }
-        change.commit().await?;
-        Ok(new)
+                    .map_err(failed("record a revocation"))?;
+                    if known.is_none() {
+                        change.append(&AuditEvent::Revoked { serial, at: *at, reason: *reason })?;
+                        new.push(serial);
+                    }
+                }
+                Ok(new)
+            })
+        })
+        .await
     }
 
     /// The data for lists of revoked certificates: the revocations, the issuers of those
@@ -89,11 +91,8 @@ impl SqliteLedger {
         .map_err(failed(action))?;
         let mut index = AuditIndex::default();
         for row in &rows {
-            let (number, line) = numbered(row)?;
-            let number = u64::try_from(number).unwrap_or_default();
-            let (_, event) = ChainEnd::at(&line, number)
-                .map_err(|source| LedgerError { action, source: Box::new(source) })?;
-            index.add(number, &event);
+            let (end, event) = entry(row)?;
+            index.add(end.entries(), &event);
         }
         Ok(index)
     }

@@ -1,14 +1,11 @@
 use certificates::{KeyHash, SerialNumber, StationIdentity, UnixSeconds};
 use signer_pkcs11::{AuditChain, AuditError, AuditEvent, EntryHash, IssuanceRecord as _, RevocationReason};
 
-use crate::ledger::{
-    Delivery, Ledger as _, LedgerEntry,
-    io::sqlite::{database::SqliteLedger, rows::insert_certificate},
-};
+use crate::ledger::{Delivery, Ledger, LedgerEntry};
 
-async fn ledger() -> (tempfile::TempDir, SqliteLedger) {
+async fn ledger() -> (tempfile::TempDir, Ledger) {
     let folder = tempfile::tempdir().expect("a folder");
-    let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+    let ledger = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
     (folder, ledger)
 }
 
@@ -24,7 +21,7 @@ fn signing(station: &str, serial: &str, key: &str) -> AuditEvent {
     AuditEvent::Signing(serde_json::from_value(intent).expect("an intent"))
 }
 
-async fn text(ledger: &SqliteLedger) -> String {
+async fn text(ledger: &Ledger) -> String {
     let mut text = String::new();
     let take = async |line: String| {
         text += &(line + "\n");
@@ -59,7 +56,7 @@ async fn what_is_written_is_a_chain_that_others_verify() {
 #[tokio::test]
 async fn sixteen_writers_make_one_chain() {
     let (folder, ledger) = ledger().await;
-    let second = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+    let second = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
     let mut writers = tokio::task::JoinSet::new();
     for number in 0..16 {
         let ledger = if number % 2 == 0 { ledger.clone() } else { second.clone() };
@@ -160,9 +157,13 @@ async fn what_is_revoked_is_not_delivered() {
             not_after: at(2_000),
             state: Delivery::Issued,
         };
-        let mut change = ledger.begin("insert").await.expect("begins");
-        insert_certificate(&mut change, &entry, at(1_000)).await.expect("inserts");
-        change.commit().await.expect("commits");
+        let inserted = ledger.change("insert", entry, |entry, change| {
+            Box::pin(async move {
+                change.insert(entry.clone(), 1_000);
+                Ok(())
+            })
+        });
+        inserted.await.expect("inserts");
     }
     let revocable = async |seconds| ledger.revocable(None, Some(&cs001), at(seconds)).await.expect("reads");
     assert_eq!(revocable(1_500).await, [serial("40"), serial("41")]);

@@ -8,17 +8,24 @@ use std::{
     sync::OnceLock,
 };
 
-use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use program::causes;
+use sqlx::{AnyConnection, ConnectOptions as _, Connection as _};
 use tokio::sync::Mutex;
 
-use crate::ledger::{LedgerError, io::sqlite::failure::failed};
+use crate::ledger::{
+    LedgerError,
+    io::database::{
+        connect::{Access, sqlite_options},
+        failure::failed,
+    },
+};
 
 /// Holds the ledger open, so that SQLite itself never replaces its files, and stores the identity
 /// of the files.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    /// The write-ahead log exists as long as one connection is open.
-    connection: Mutex<SqliteConnection>,
+    /// As long as one connection is open, the write-ahead log stays.
+    connection: Mutex<Option<AnyConnection>>,
     files: [Watched; 2],
     lost: OnceLock<LedgerLost>,
 }
@@ -57,9 +64,9 @@ pub enum LedgerLost {
 }
 
 impl Guard {
-    pub(crate) async fn new(path: &Path, options: &SqliteConnectOptions) -> Result<Self, LedgerError> {
+    pub(crate) async fn new(path: &Path) -> Result<Self, LedgerError> {
         let action = "open";
-        let mut connection = SqliteConnection::connect_with(options).await.map_err(failed(action))?;
+        let mut connection = sqlite_options(path, Access::Write)?.connect().await.map_err(failed(action))?;
         // The first statement opens the write-ahead log.
         sqlx::query("SELECT count(*) FROM sqlite_master")
             .execute(&mut connection)
@@ -73,12 +80,16 @@ impl Guard {
             Ok::<_, LedgerError>(Watched { path, device: found.dev(), inode: found.ino() })
         };
         let files = [watch(path.to_path_buf())?, watch(log.into())?];
-        Ok(Self { connection: Mutex::new(connection), files, lost: OnceLock::new() })
+        Ok(Self { connection: Mutex::new(Some(connection)), files, lost: OnceLock::new() })
     }
 
-    /// Closes the connection.
-    pub(crate) async fn close(self) -> Result<(), LedgerError> {
-        self.connection.into_inner().close().await.map_err(failed("close"))
+    /// Closes the connection. What it has written is durable already.
+    pub(crate) async fn close(&self) {
+        if let Some(connection) = self.connection.lock().await.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::debug!(error = %causes(&error), "the ledger was not closed in order");
+        }
     }
 
     /// Checks the files. A lost ledger stays lost. The check takes two system calls, so that each
@@ -112,8 +123,9 @@ impl Guard {
     /// the ledger.
     pub(crate) async fn checkpoint(&self) -> bool {
         let mut connection = self.connection.lock().await;
+        let Some(connection) = connection.as_mut() else { return false };
         let done: Result<(i64, i64, i64), _> =
-            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await;
+            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await;
         matches!(done, Ok((0, pages, moved)) if pages == moved)
     }
 }

@@ -1,13 +1,7 @@
-//! The ledger in one SQLite file.
+//! What only a ledger in a SQLite file needs: its files, and copies of them.
 
-pub(crate) mod attempts;
-pub(crate) mod change;
-pub(crate) mod database;
-pub(crate) mod failure;
+pub(crate) mod backup;
 pub(crate) mod guard;
-mod ledger;
+pub(crate) mod pages;
 pub(crate) mod paths;
-pub(crate) mod rows;
-
-#[cfg(test)]
-mod tests;
+pub(crate) mod restore;

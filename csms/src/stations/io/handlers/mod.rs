@@ -14,12 +14,11 @@ use serde::Deserialize;
 
 use crate::{
     config::OcppVersion,
-    ledger::Ledger,
     stations::io::registry::{StationRegistry, note_security_event},
 };
 
-/// The router of the CSMS's handlers for these versions; there is at least one version.
-pub(crate) fn router<L: Ledger>(registry: &Arc<StationRegistry<L>>, versions: &[OcppVersion]) -> Router {
+/// The router of the CSMS's handlers, for these versions, of which there is at least one.
+pub(crate) fn router(registry: &Arc<StationRegistry>, versions: &[OcppVersion]) -> Router {
     let mut served = versions.iter().copied().map(Version::from);
     let router = Router::new(served.next().unwrap_or(Version::V201));
     let router = served.fold(router, Router::and).observe_invalid(keep_security_event);

@@ -9,12 +9,9 @@ use ocpp_types::v16::{
     SignCertificateRequest,
 };
 
-use crate::{
-    ledger::Ledger,
-    stations::io::registry::{Boot, BootStatus, StationRegistry, note_security_event, now},
-};
+use crate::stations::io::registry::{Boot, BootStatus, StationRegistry, note_security_event, now};
 
-pub(super) fn handlers<L: Ledger>(router: Router, registry: &Arc<StationRegistry<L>>) -> Router {
+pub(super) fn handlers(router: Router, registry: &Arc<StationRegistry>) -> Router {
     let [boot, sign] = [registry; 2].map(Arc::clone);
     router
         .handle(move |peer: Peer, request: BootNotificationRequest| {

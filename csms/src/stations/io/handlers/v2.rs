@@ -22,13 +22,12 @@ macro_rules! handlers_of_v2 {
         use program::in_one_line;
 
         use crate::{
-            ledger::Ledger,
             signing::io::ocsp::NoOcsp,
             stations::io::registry::{Boot, BootStatus, StationRegistry, note_security_event, now},
         };
 
         /// The handlers that both versions have.
-        fn handlers_of_both<L: Ledger>(router: Router, registry: &Arc<StationRegistry<L>>) -> Router {
+        fn handlers_of_both(router: Router, registry: &Arc<StationRegistry>) -> Router {
             let [boot, sign, status] = [registry; 3].map(Arc::clone);
             router
                 .handle(move |peer: Peer, request: BootNotificationRequest| {

@@ -2,7 +2,7 @@
 
 super::v2::handlers_of_v2!(v201);
 
-pub(super) fn handlers<L: Ledger>(router: Router, registry: &Arc<StationRegistry<L>>) -> Router {
+pub(super) fn handlers(router: Router, registry: &Arc<StationRegistry>) -> Router {
     handlers_of_both(router, registry)
 }
 

@@ -14,7 +14,7 @@ use crate::signing::io::ocsp::Source;
 
 super::v2::handlers_of_v2!(v21);
 
-pub(super) fn handlers<L: Ledger>(router: Router, registry: &Arc<StationRegistry<L>>) -> Router {
+pub(super) fn handlers(router: Router, registry: &Arc<StationRegistry>) -> Router {
     let chain = Arc::clone(registry);
     handlers_of_both(router, registry).handle(move |peer: Peer, request: GetCertificateChainStatusRequest| {
         let registry = Arc::clone(&chain);
@@ -22,9 +22,9 @@ pub(super) fn handlers<L: Ledger>(router: Router, registry: &Arc<StationRegistry
     })
 }
 
-/// M07.FR.08: the status of each certificate, in the order of the request.
-async fn chain_status<L: Ledger>(
-    registry: Arc<StationRegistry<L>>,
+/// M07.FR.08: each certificate with what is known of it, in the order of the request.
+async fn chain_status(
+    registry: Arc<StationRegistry>,
     peer: Peer,
     request: GetCertificateChainStatusRequest,
 ) -> Result<GetCertificateChainStatusResponse, CallError> {
@@ -40,8 +40,8 @@ async fn chain_status<L: Ledger>(
     Ok(GetCertificateChainStatusResponse::new(found))
 }
 
-async fn one_status<L: Ledger>(
-    registry: &StationRegistry<L>,
+async fn one_status(
+    registry: &StationRegistry,
     peer: &Peer,
     asked: CertificateStatusRequestInfoType,
 ) -> CertificateStatusType {

@@ -4,9 +4,8 @@ use certificates::{KeyHash, SerialNumber, StationIdentity, UnixSeconds};
 use signer_pkcs11::IssuanceRecord as _;
 
 use crate::ledger::{
-    CertificateFilter, ChangedPasswords, Delivery, Ledger as _, LedgerEntry, LedgerError, PasswordAnswer,
+    CertificateFilter, ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer,
     SerialNumberTaken,
-    io::sqlite::{database::SqliteLedger, rows::insert_certificate},
 };
 
 fn cs001() -> StationIdentity {
@@ -38,11 +37,15 @@ fn issued(serial_number: &str) -> LedgerEntry {
     }
 }
 
-impl SqliteLedger {
+impl Ledger {
     async fn issued(&self, entry: &LedgerEntry, now: i64) -> Result<(), LedgerError> {
-        let mut change = self.begin("begin").await?;
-        insert_certificate(&mut change, entry, at(now)).await?;
-        change.commit().await
+        self.change("begin", (entry.clone(), now), |(entry, now), change| {
+            Box::pin(async move {
+                change.insert(entry.clone(), *now);
+                Ok(())
+            })
+        })
+        .await
     }
 }
 
@@ -50,7 +53,7 @@ impl SqliteLedger {
 async fn what_was_issued_and_not_answered_is_there_after_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ledger.sqlite");
-    let ledger = SqliteLedger::open(&path).await.expect("opens");
+    let ledger = Ledger::open_file(&path).await.expect("opens");
     for serial_number in ["a1", "a2", "a3"] {
         ledger.issued(&issued(serial_number), 1_000).await.expect("records");
     }
@@ -59,7 +62,7 @@ async fn what_was_issued_and_not_answered_is_there_after_a_restart() {
     ledger.answered(serial("a2"), &rejected, at(1_001)).await.expect("records");
     drop(ledger);
 
-    let ledger = SqliteLedger::open(&path).await.expect("opens again");
+    let ledger = Ledger::open_file(&path).await.expect("opens again");
     assert_eq!(ledger.undelivered(&cs001(), at(1_500)).await.expect("reads"), [issued("a3")]);
     assert_eq!(ledger.undelivered(&cs001(), at(2_000)).await.expect("reads"), [], "expired");
     assert_eq!(ledger.undelivered(&station("CS002"), at(1_500)).await.expect("reads"), []);
@@ -76,7 +79,7 @@ async fn what_was_issued_and_not_answered_is_there_after_a_restart() {
 #[tokio::test]
 async fn a_certificate_that_is_issued_again_is_due_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+    let ledger = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
     ledger.issued(&issued("a1"), 1_000).await.expect("records");
     ledger.answered(serial("a1"), &Delivery::Accepted, at(1_001)).await.expect("records");
     let again = LedgerEntry { request_id: Some(7), ..issued("a1") };
@@ -98,7 +101,7 @@ async fn a_certificate_that_is_issued_again_is_due_again() {
 #[tokio::test]
 async fn a02_fr_25_the_id_of_the_newest_request_counts() {
     let folder = tempfile::tempdir().expect("a folder");
-    let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+    let ledger = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
     ledger.issued(&LedgerEntry { request_id: Some(7), ..issued("a1") }, 1_000).await.expect("records");
     ledger.issued(&issued("a2"), 1_000).await.expect("records");
     ledger.asked_again(serial("a1"), Some(i64::MIN)).await.expect("records");
@@ -109,7 +112,7 @@ async fn a02_fr_25_the_id_of_the_newest_request_counts() {
 #[tokio::test]
 async fn a05_fr_07_profile_only_rises_until_it_is_released() {
     let folder = tempfile::tempdir().expect("a folder");
-    let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+    let ledger = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
     assert_eq!(ledger.security_profile(&cs001()).await.expect("reads"), None);
     assert_eq!(ledger.raise_security_profile(&cs001(), 2).await.expect("raises"), 2);
     assert_eq!(ledger.raise_security_profile(&cs001(), 3).await.expect("raises"), 3);
@@ -122,7 +125,7 @@ async fn a05_fr_07_profile_only_rises_until_it_is_released() {
 #[tokio::test]
 async fn what_is_known_of_a_station_counts_for_each_spelling_of_its_identity() {
     let folder = tempfile::tempdir().expect("a folder");
-    let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+    let ledger = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
     ledger.issued(&issued("a1"), 1_000).await.expect("records");
     ledger.raise_security_profile(&cs001(), 3).await.expect("raises");
     ledger.register(&station("cs001"), at(1_000)).await.expect("records");
@@ -147,13 +150,13 @@ async fn what_is_known_of_a_station_counts_for_each_spelling_of_its_identity() {
 async fn b01_fr_08_a_registration_is_remembered_until_it_is_released() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ledger.sqlite");
-    let ledger = SqliteLedger::open(&path).await.expect("opens");
+    let ledger = Ledger::open_file(&path).await.expect("opens");
     assert!(!ledger.registered(&cs001()).await.expect("reads"));
     ledger.raise_security_profile(&cs001(), 2).await.expect("raises");
     assert!(!ledger.registered(&cs001()).await.expect("reads"));
     ledger.register(&cs001(), at(1_000)).await.expect("records");
     drop(ledger);
-    let ledger = SqliteLedger::open(&path).await.expect("opens again");
+    let ledger = Ledger::open_file(&path).await.expect("opens again");
     assert!(ledger.registered(&cs001()).await.expect("reads"));
     ledger.release(&cs001()).await.expect("releases");
     assert!(!ledger.registered(&cs001()).await.expect("reads"));
@@ -162,7 +165,7 @@ async fn b01_fr_08_a_registration_is_remembered_until_it_is_released() {
 #[tokio::test]
 async fn a01_fr_03_a01_fr_04_a_password_counts_as_the_station_has_answered() {
     let folder = tempfile::tempdir().expect("a folder");
-    let ledger = SqliteLedger::open(&folder.path().join("ledger.sqlite")).await.expect("opens");
+    let ledger = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
     let known = async || {
         let ChangedPasswords { taken, offered } = ledger.passwords(&cs001()).await.expect("reads");
         (taken.unwrap_or_default(), offered.unwrap_or_default())
@@ -188,6 +191,6 @@ async fn a01_fr_03_a01_fr_04_a_password_counts_as_the_station_has_answered() {
 
 #[tokio::test]
 async fn a_folder_that_is_missing_is_a_clear_error() {
-    let error = SqliteLedger::open(Path::new("/nonexistent/ledger.sqlite")).await.expect_err("no folder");
+    let error = Ledger::open_file(Path::new("/nonexistent/ledger.sqlite")).await.expect_err("no folder");
     assert_eq!(error.to_string(), "the ledger failed to open");
 }

@@ -8,25 +8,22 @@ use std::{
 };
 
 use certificates::{SerialNumber, StationIdentity};
-use signer_pkcs11::{AuditEvent, ChainEnd, Intent};
+use signer_pkcs11::{AuditEvent, Intent};
 use tokio::task::spawn_blocking;
 
 use crate::{
-    config::Config,
+    config::{Config, LedgerLocation},
     ledger::{
         LedgerError, ListOnDisk, Mark,
         io::{
+            database::{failure::failed, ledger::Ledger},
             evidence::Evidence,
             folder::FolderLock,
             loss::Loss,
             marks,
             open::random_id,
-            record::{append, numbered},
-            sqlite::{
-                database::SqliteLedger,
-                failure::failed,
-                paths::{ledger_files, remove_files},
-            },
+            record,
+            sqlite::paths::{ledger_files, remove_files},
             verify::LedgerReport,
         },
     },
@@ -71,7 +68,10 @@ impl Restoration {
             Ok::<_, ServerError>((lock, Evidence::read(&read_config, token.as_ref())?))
         };
         let (_lock, evidence) = spawn_blocking(read).await??;
-        let path = config.ledger_file();
+        let location = config.ledger.location(&config.directory);
+        let Some(path) = location.file().map(Path::to_path_buf) else {
+            return Err(ServerError::NoLedgerFile);
+        };
         let new = path.with_extension("sqlite.restoring");
         remove_files(&new);
         let made = self.make(&path, &new, &evidence).await;
@@ -96,12 +96,13 @@ impl Restoration {
     /// Creates the new ledger beside the present one.
     async fn make(&self, path: &Path, new: &Path, evidence: &Evidence) -> Result<Loss, ServerError> {
         if let Some(backup) = &self.backup {
-            let unusable = |source| ServerError::Unusable { path: backup.clone(), source };
+            let unusable = |source| ServerError::Unusable { ledger: backup.display().to_string(), source };
             if !backup.is_file() {
                 let source = std::io::ErrorKind::NotFound.into();
                 return Err(ServerError::File { path: backup.clone(), source });
             }
-            let backup = SqliteLedger::open_to_read(backup).await.map_err(unusable)?;
+            let backup =
+                Ledger::open_to_read(&LedgerLocation::File(backup.clone())).await.map_err(unusable)?;
             let report = backup.verify(None).await.map_err(unusable)?;
             if let Some(finding) = report.findings.first() {
                 let reason = finding.to_string();
@@ -109,7 +110,7 @@ impl Restoration {
             }
             backup.copy(new).await?;
         }
-        let ledger = SqliteLedger::open(new).await?;
+        let ledger = Ledger::open_file(new).await?;
         let report = ledger.verify(None).await?;
         let loss = loss(path, &ledger, &report, evidence).await?;
         if loss.is_some() {
@@ -118,17 +119,12 @@ impl Restoration {
             }
             self.accept(&ledger, &report, &loss).await?;
         }
-        ledger.close().await?;
+        ledger.close_file().await?;
         Ok(loss)
     }
 
-    /// Records what is lost, and that the loss was accepted.
-    async fn accept(
-        &self,
-        ledger: &SqliteLedger,
-        report: &LedgerReport,
-        loss: &Loss,
-    ) -> Result<(), ServerError> {
+    /// Puts on record what is lost, and that it was accepted.
+    async fn accept(&self, ledger: &Ledger, report: &LedgerReport, loss: &Loss) -> Result<(), ServerError> {
         let mut events = Vec::new();
         if report.reached.mark.ledger.is_empty() {
             events.push(AuditEvent::Ledger { id: random_id()?, unrecorded: report.unrecorded });
@@ -140,23 +136,27 @@ impl Restoration {
             keep_passwords: self.keep_passwords,
         });
         events.extend(loss.events.iter().cloned());
-        let action = "record what is lost";
-        let mut change = ledger.begin(action).await?;
-        for event in &events {
-            append(&mut change, event).await?;
-        }
-        // An operator's decisions about single stations were made before the loss. They no longer
-        // apply.
-        sqlx::query("UPDATE station SET trusted = 0").execute(&mut *change).await.map_err(change.failed())?;
-        change.commit().await?;
-        Ok(())
+        let recorded = ledger.change("record what is lost", events, |events, change| {
+            Box::pin(async move {
+                for event in events {
+                    change.append(event)?;
+                }
+                // What an operator has said of single stations was before the loss.
+                sqlx::query("UPDATE station_state SET trusted = 0")
+                    .execute(change.connection().await?)
+                    .await
+                    .map_err(failed("record what is lost"))
+                    .map(drop)
+            })
+        });
+        Ok(recorded.await?)
     }
 }
 
 /// Determines what is known beyond the entries of the new ledger.
 async fn loss(
     present: &Path,
-    new: &SqliteLedger,
+    new: &Ledger,
     report: &LedgerReport,
     evidence: &Evidence,
 ) -> Result<Loss, ServerError> {
@@ -210,16 +210,12 @@ struct Tail {
     revoked: Vec<AuditEvent>,
 }
 
-/// Reads the replaced ledger; `None`: it is missing, or not intact.
-async fn read_present(
-    path: &Path,
-    new: &SqliteLedger,
-    report: &LedgerReport,
-) -> Option<(Tail, LedgerReport)> {
+/// Reads the ledger that is replaced; `None`: it is not there, or not whole.
+async fn read_present(path: &Path, new: &Ledger, report: &LedgerReport) -> Option<(Tail, LedgerReport)> {
     if !path.is_file() {
         return None;
     }
-    let present = SqliteLedger::open_to_read(path).await.ok()?;
+    let present = Ledger::open_to_read(&LedgerLocation::File(path.to_path_buf())).await.ok()?;
     let theirs = present.verify(None).await.ok()?;
     let head = theirs.head.to_string();
     if theirs.entries == 0 || new.entry_hash(theirs.entries).await.ok()?.as_ref() == Some(&head) {
@@ -230,16 +226,15 @@ async fn read_present(
     let first = if same { report.entries } else { 0 };
     let mut tail = Tail { lost: Some((theirs.entries, head)), ..Tail::default() };
     let (mut announced, mut signed) = (BTreeMap::<u64, Intent>::new(), BTreeSet::new());
-    let rows = sqlx::query("SELECT number, line FROM record WHERE number > ? ORDER BY number")
+    let rows = sqlx::query("SELECT number, line FROM record WHERE number > $1 ORDER BY number")
         .bind(i64::try_from(first).unwrap_or(i64::MAX))
         .fetch_all(&present.pool)
         .await
         .ok()?;
     for row in rows {
-        let (number, line) = numbered(&row).ok()?;
-        let number = u64::try_from(number).ok()?;
-        match ChainEnd::at(&line, number).ok()?.1 {
-            AuditEvent::Signing(intent) => drop(announced.insert(number, intent)),
+        let (end, event) = record::entry(&row).ok()?;
+        match event {
+            AuditEvent::Signing(intent) => drop(announced.insert(end.entries(), intent)),
             AuditEvent::Signed { entry, .. } => drop(signed.insert(entry)),
             event @ AuditEvent::Revoked { .. } => tail.revoked.push(event),
             _ => {}
@@ -260,9 +255,9 @@ async fn read_present(
 
 /// The mark of the new ledger.
 async fn read_mark(path: &Path) -> Result<Mark, ServerError> {
-    let ledger = SqliteLedger::open_to_read(path).await?;
+    let ledger = Ledger::open_to_read(&LedgerLocation::File(path.to_path_buf())).await?;
     let report = ledger.verify(None).await?;
-    ledger.pool.close().await;
+    ledger.close().await;
     Ok(report.reached.mark)
 }
 
@@ -286,12 +281,11 @@ fn replace(path: &Path, new: &Path) -> Result<Option<PathBuf>, ServerError> {
     Ok(set_aside)
 }
 
-impl SqliteLedger {
-    /// Writes everything into the one file, durably, and closes it.
-    async fn close(self) -> Result<(), LedgerError> {
-        let action = "close";
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await.map_err(failed(action))?;
-        self.pool.close().await;
-        self.release_files().await
+impl Ledger {
+    /// Brings everything into the one file, durably, and closes it.
+    async fn close_file(self) -> Result<(), LedgerError> {
+        let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await;
+        self.close().await;
+        checkpoint.map_err(failed("close")).map(drop)
     }
 }

@@ -8,15 +8,12 @@ use std::{
 use tokio::task::spawn_blocking;
 
 use crate::{
-    config::Config,
+    config::{Config, LedgerLocation},
     ledger::{
         LedgerError,
         io::{
-            sqlite::{
-                database::SqliteLedger,
-                failure::failed,
-                paths::{create_private, remove_files},
-            },
+            database::{failure::failed, ledger::Ledger},
+            sqlite::paths::{create_private, remove_files},
             verify::LedgerReport,
         },
     },
@@ -35,14 +32,18 @@ use crate::{
 /// # Cancel safety
 /// Dropping the future may leave a file with this name and the suffix `.new`.
 pub async fn back_up(config: &Config, file: &Path) -> Result<LedgerReport, ServerError> {
-    let unusable = |source| ServerError::Unusable { path: config.ledger_file(), source };
+    let location = config.ledger.location(&config.directory);
+    if location.file().is_none() {
+        return Err(ServerError::NoLedgerFile);
+    }
+    let unusable = |source| ServerError::Unusable { ledger: location.to_string(), source };
     if file.exists() {
         return Err(ServerError::Exists { path: file.to_path_buf() });
     }
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let ledger = SqliteLedger::open_to_read(&config.ledger_file()).await.map_err(unusable)?;
+    let ledger = Ledger::open_to_read(&location).await.map_err(unusable)?;
     let made = copy_into(&ledger, &beside, file).await;
     if made.is_err() {
         remove_files(&beside);
@@ -50,11 +51,11 @@ pub async fn back_up(config: &Config, file: &Path) -> Result<LedgerReport, Serve
     made
 }
 
-async fn copy_into(ledger: &SqliteLedger, beside: &Path, file: &Path) -> Result<LedgerReport, ServerError> {
+async fn copy_into(ledger: &Ledger, beside: &Path, file: &Path) -> Result<LedgerReport, ServerError> {
     ledger.copy(beside).await?;
-    let copy = SqliteLedger::open_to_read(beside).await?;
+    let copy = Ledger::open_to_read(&LedgerLocation::File(beside.to_path_buf())).await?;
     let report = copy.verify(None).await?;
-    copy.pool.close().await;
+    copy.close().await;
     let (beside, file) = (beside.to_path_buf(), file.to_path_buf());
     let rename = move || {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -65,16 +66,16 @@ async fn copy_into(ledger: &SqliteLedger, beside: &Path, file: &Path) -> Result<
     Ok(report)
 }
 
-impl SqliteLedger {
-    /// Copies the ledger, as it is at one instant, into a file that only its owner may read. The
-    /// copy is durable when this returns.
+impl Ledger {
+    /// Copies the ledger as it is at one instant into a file that its owner alone may read. It is
+    /// durable when this returns.
     pub(crate) async fn copy(&self, into: &Path) -> Result<(), LedgerError> {
         let action = "copy itself";
         let io_failed = |source: std::io::Error| LedgerError { action, source: source.into() };
         // An earlier attempt may have left files.
         remove_files(into);
         create_private(into).map_err(io_failed)?;
-        sqlx::query("VACUUM INTO ?")
+        sqlx::query("VACUUM INTO $1")
             .bind(into.to_string_lossy().into_owned())
             .execute(&self.pool)
             .await

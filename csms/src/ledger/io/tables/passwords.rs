@@ -1,0 +1,95 @@
+//! The hashes of stations' passwords that were changed over a connection (A01).
+
+use certificates::StationIdentity;
+use signer_pkcs11::{AuditEvent, StationChange};
+
+use crate::ledger::{
+    ChangedPasswords, LedgerError, PasswordAnswer,
+    io::database::{failure::failed, ledger::Ledger},
+};
+
+impl Ledger {
+    /// The hashes of a station's passwords that were changed over a connection.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn passwords(&self, station: &StationIdentity) -> Result<ChangedPasswords, LedgerError> {
+        let row: Option<(Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT password_taken, password_offered FROM station_state WHERE station_key = $1",
+        )
+        .bind(station.key())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed("read a station's passwords"))?;
+        let (taken, offered) = row.unwrap_or_default();
+        Ok(ChangedPasswords { taken, offered })
+    }
+
+    /// Records a password before the station learns of it.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    ///
+    /// # Cancel safety
+    /// The password is recorded all the same.
+    pub async fn offer_password(&self, station: &StationIdentity, hash: &str) -> Result<(), LedgerError> {
+        self.change("record a password", (station.clone(), hash.to_owned()), |(station, hash), change| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO station_state (station_key, station, password_offered) VALUES ($1, $2, $3)
+                     ON CONFLICT (station_key) DO UPDATE SET password_offered = excluded.password_offered",
+                )
+                .bind(station.key())
+                .bind(station.as_str())
+                .bind(hash.as_str())
+                .execute(change.connection().await?)
+                .await
+                .map_err(failed("record a password"))
+                .map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Records whether the station has the password that it was offered.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    ///
+    /// # Cancel safety
+    /// The answer is recorded all the same.
+    pub async fn settle_password(
+        &self,
+        station: &StationIdentity,
+        answer: PasswordAnswer,
+    ) -> Result<(), LedgerError> {
+        self.change("record a station's password", (station.clone(), answer), |(station, answer), change| {
+            Box::pin(async move {
+                let written = sqlx::query(match answer {
+                    PasswordAnswer::Taken => {
+                        "UPDATE station_state SET password_taken = password_offered, password_offered = NULL
+                         WHERE station_key = $1 AND password_offered IS NOT NULL"
+                    }
+                    PasswordAnswer::Refused => {
+                        "UPDATE station_state SET password_offered = NULL WHERE station_key = $1"
+                    }
+                })
+                .bind(station.key())
+                .execute(change.connection().await?)
+                .await
+                .map_err(failed("record a station's password"))?;
+                // On record, so that a ledger from before it is noticed: the former password would
+                // be accepted again.
+                if *answer == PasswordAnswer::Taken && written.rows_affected() > 0 {
+                    let (station, change_of) = (station.clone(), StationChange::PasswordChanged);
+                    change.append(&AuditEvent::StationChanged { station, change: change_of })?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+}
