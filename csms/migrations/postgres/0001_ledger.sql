@@ -4,7 +4,7 @@ CREATE TABLE certificate (
     number           BIGINT  GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- rises with each certificate
     serial_number    TEXT    NOT NULL UNIQUE,        -- hexadecimal, lower case, no leading zeros
     station          TEXT    NOT NULL,               -- identity in the connection URL
-    station_key      TEXT    NOT NULL,               -- the same, ASCII letters in lower case
+    station_key      TEXT    GENERATED ALWAYS AS (lower(station COLLATE "C")) STORED, -- ASCII letters in lower case
     certificate_type TEXT,                           -- as SignCertificate carried it; NULL = both uses
     request_id       BIGINT,                         -- of OCPP 2.1 (A02.FR.25)
     spki_sha256      TEXT    NOT NULL,               -- the key that it certifies
@@ -27,8 +27,8 @@ CREATE INDEX certificate_by_attempt ON certificate (next_attempt) WHERE state = 
 
 -- What the service has learnt of a station. Of several spellings the one that came first is kept.
 CREATE TABLE station_state (
-    station_key      TEXT    PRIMARY KEY,
     station          TEXT    NOT NULL,
+    station_key      TEXT    GENERATED ALWAYS AS (lower(station COLLATE "C")) STORED UNIQUE,
     security_profile BIGINT  NOT NULL DEFAULT 0,     -- the highest that it connected with (A05.FR.07); 0: none
     accepted_at      BIGINT,                         -- of its first BootNotification (B01.FR.08)
     trusted          BIGINT  NOT NULL DEFAULT 0,     -- 1: it has used no certificate in entries that were lost
@@ -40,7 +40,7 @@ CREATE TABLE station_state (
 CREATE TABLE request (
     id               BIGINT  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     station          TEXT    NOT NULL,
-    station_key      TEXT    NOT NULL,
+    station_key      TEXT    GENERATED ALWAYS AS (lower(station COLLATE "C")) STORED,
     spki_sha256      TEXT    NOT NULL,
     certificate_type TEXT    NOT NULL,               -- as SignCertificate carried it; empty: for all connections
     request_id       BIGINT,                         -- of OCPP 2.1

@@ -1,11 +1,12 @@
 -- The same statements run on SQLite and PostgreSQL from here on: a key of its own for each row, and
--- the spelling of an identity by which stations are compared (ASCII letters in lower case).
+-- the spelling of an identity by which stations are compared. It is read out of the identity, so that it cannot say
+-- anything else.
 
 CREATE TABLE certificate_by_number (
     number           INTEGER PRIMARY KEY,            -- rises with each certificate
     serial_number    TEXT    NOT NULL UNIQUE,        -- hexadecimal, lower case, no leading zeros
     station          TEXT    NOT NULL,               -- identity in the connection URL
-    station_key      TEXT    NOT NULL,               -- the same, ASCII letters in lower case
+    station_key      TEXT    GENERATED ALWAYS AS (lower(station)) STORED, -- ASCII letters in lower case
     certificate_type TEXT,                           -- as SignCertificate carried it; NULL = both uses
     request_id       INTEGER,                        -- of OCPP 2.1 (A02.FR.25)
     spki_sha256      TEXT    NOT NULL,               -- the key that it certifies
@@ -18,8 +19,9 @@ CREATE TABLE certificate_by_number (
     attempts         INTEGER NOT NULL DEFAULT 0,     -- how often it was sent without an answer
     next_attempt     INTEGER NOT NULL DEFAULT 0      -- when it may be sent again
 ) STRICT;
-INSERT INTO certificate_by_number
-    SELECT rowid, serial_number, station, lower(station), certificate_type, request_id, spki_sha256, chain,
+INSERT INTO certificate_by_number (number, serial_number, station, certificate_type, request_id, spki_sha256, chain,
+           not_after, issued_at, state, answered_at, reason, attempts, next_attempt)
+    SELECT rowid, serial_number, station, certificate_type, request_id, spki_sha256, chain,
            not_after, issued_at, state, answered_at, reason, attempts, next_attempt
     FROM certificate ORDER BY rowid;
 DROP TABLE certificate;
@@ -34,18 +36,18 @@ CREATE INDEX certificate_by_attempt ON certificate (next_attempt) WHERE state = 
 
 -- What the service has learnt of a station. Of several spellings the one that came first is kept.
 CREATE TABLE station_state (
-    station_key      TEXT    PRIMARY KEY,
     station          TEXT    NOT NULL,
+    station_key      TEXT    GENERATED ALWAYS AS (lower(station)) STORED UNIQUE,
     security_profile INTEGER NOT NULL DEFAULT 0,     -- the highest that it connected with (A05.FR.07); 0: none
     accepted_at      INTEGER,                        -- of its first BootNotification (B01.FR.08)
     trusted          INTEGER NOT NULL DEFAULT 0,     -- 1: it has used no certificate in entries that were lost
     password_taken   TEXT,                           -- hash of the one that it has taken (A01)
     password_offered TEXT                            -- hash of the one that it was offered and has not answered for
 ) STRICT;
-INSERT INTO station_state (station_key, station, security_profile, accepted_at, trusted)
-    SELECT lower(identity), identity, security_profile, accepted_at, trusted FROM station;
-INSERT INTO station_state (station_key, station, password_taken, password_offered)
-    SELECT lower(identity), identity, taken, offered FROM password WHERE TRUE
+INSERT INTO station_state (station, security_profile, accepted_at, trusted)
+    SELECT identity, security_profile, accepted_at, trusted FROM station;
+INSERT INTO station_state (station, password_taken, password_offered)
+    SELECT identity, taken, offered FROM password WHERE TRUE
     ON CONFLICT (station_key) DO UPDATE SET password_taken = excluded.password_taken,
         password_offered = excluded.password_offered;
 DROP TABLE station;
@@ -54,7 +56,7 @@ DROP TABLE password;
 CREATE TABLE request_by_key (
     id               INTEGER PRIMARY KEY,
     station          TEXT    NOT NULL,
-    station_key      TEXT    NOT NULL,
+    station_key      TEXT    GENERATED ALWAYS AS (lower(station)) STORED,
     spki_sha256      TEXT    NOT NULL,
     certificate_type TEXT    NOT NULL,               -- as SignCertificate carried it; empty: for all connections
     request_id       INTEGER,                        -- of OCPP 2.1
@@ -63,8 +65,8 @@ CREATE TABLE request_by_key (
     failure          TEXT,                           -- NULL: it waits
     UNIQUE (station_key, spki_sha256, certificate_type)
 ) STRICT;
-INSERT INTO request_by_key
-    SELECT id, station, lower(station), spki_sha256, certificate_type, request_id, csr, asked_at, failure
+INSERT INTO request_by_key (id, station, spki_sha256, certificate_type, request_id, csr, asked_at, failure)
+    SELECT id, station, spki_sha256, certificate_type, request_id, csr, asked_at, failure
     FROM request WHERE id IN (SELECT max(id) FROM request GROUP BY lower(station), spki_sha256, certificate_type);
 DROP TABLE request;
 ALTER TABLE request_by_key RENAME TO request;

@@ -276,12 +276,12 @@ fn rollback_a_row_that_was_edited_is_named_and_not_sent() {
            WHERE station = 'CS001'"],
     );
     stage.launch();
-    assert!(stage.log().contains("is not what was signed"), "{}", stage.log());
-    let status = stage.status().expect("runs");
-    assert_eq!(status["ledger"]["not_as_signed"].as_array().map(Vec::len), Some(1), "{status}");
     let report = stage.station_with_password("CS001", &["--serial-number", "SN-0001"]);
     report.step("finished");
     assert!(report.all("certificate signed").is_empty());
+    assert!(stage.log().contains("is not what was signed"), "{}", stage.log());
+    let status = stage.status().expect("runs");
+    assert_eq!(status["ledger"]["not_as_signed"].as_array().map(Vec::len), Some(1), "{status}");
     // A05.FR.07 does not apply to the station: it asks again, and receives its own certificate.
     let arguments = ["--serial-number", "SN-0001", "--csr", csr, "--chain-out", "chain.pem"];
     stage.station_with_password("CS001", &arguments).step("certificate signed");

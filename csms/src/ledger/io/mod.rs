@@ -10,4 +10,8 @@ pub(crate) mod open;
 pub(crate) mod record;
 pub(crate) mod sqlite;
 pub(crate) mod tables;
+#[cfg(test)]
+pub(crate) mod test_database;
+#[cfg(test)]
+pub(crate) mod test_server;
 pub(crate) mod verify;

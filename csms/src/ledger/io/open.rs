@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use certificates::SerialNumber;
 use signer_pkcs11::{AuditError, AuditEvent, ChainEnd, Token};
-use sqlx::{Any, QueryBuilder};
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     ledger::{
         LedgerBehind, LedgerError, ListOnDisk, Reached,
         io::{
-            database::{failure::failed, ledger::Ledger},
+            database::{failure::failed, ledger::Ledger, rows::meant, statement::Statement},
             evidence::Evidence,
             folder::{FolderLock, tighten},
             marks::{Marks, Reach},
@@ -138,21 +137,17 @@ impl Ledger {
         let listed: BTreeSet<SerialNumber> =
             lists.iter().flat_map(|list| &list.revoked).map(|one| one.serial).collect();
         for serials in listed.into_iter().collect::<Vec<_>>().chunks(MAX_SERIALS_PER_STATEMENT) {
-            let mut query = QueryBuilder::<Any>::new(
-                "SELECT DISTINCT serial FROM record WHERE kind = 'revoked' AND serial IN (",
+            let mut query = Statement::new(
+                "SELECT DISTINCT serial FROM record WHERE kind = 'revoked' AND serial IN (VALUES ",
             );
-            let mut values = query.separated(", ");
-            for serial in serials {
-                values.push_bind(serial.to_string());
-            }
+            query.rows(serials, |row, serial| {
+                row.bind(serial.to_string());
+            });
             query.push(")");
-            let found: Vec<String> =
-                query.build_query_scalar().fetch_all(&mut *connection).await.map_err(failed(action))?;
+            let found = query.query().fetch_all(&mut *connection).await.map_err(failed(action))?;
             for serial in found {
-                let serial = SerialNumber::from_hex(&serial);
-                reached
-                    .revoked
-                    .insert(serial.map_err(|source| LedgerError { action, source: Box::new(source) })?);
+                let serial = meant(&serial, "serial", SerialNumber::from_hex).map_err(failed(action))?;
+                reached.revoked.insert(serial);
             }
         }
         Ok(reached)

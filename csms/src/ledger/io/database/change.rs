@@ -1,12 +1,14 @@
 //! One commit of the ledger: changes of which all count, or none.
 
 use signer_pkcs11::{AuditEvent, ChainEnd};
-use sqlx::{Any, AnyConnection, QueryBuilder, pool::PoolConnection};
+use sqlx::{Any, AnyConnection, pool::PoolConnection};
 
 use crate::ledger::{
     LedgerEntry, LedgerError,
     io::{
-        database::{connect::Kind, failure::failed, ledger::Ledger, rows::insert_certificates},
+        database::{
+            connect::Kind, failure::failed, ledger::Ledger, rows::insert_certificates, statement::Statement,
+        },
         record::last_entry,
     },
 };
@@ -97,12 +99,12 @@ impl Change {
 
     async fn write_collected(&mut self) -> Result<(), LedgerError> {
         for lines in self.lines.chunks(MAX_ROWS_PER_STATEMENT) {
-            let mut insert = QueryBuilder::<Any>::new("INSERT INTO record (number, line) ");
-            insert.push_values(lines, |mut row, (number, line)| {
-                row.push_bind(i64::try_from(*number).unwrap_or(i64::MAX)).push_bind(line);
+            let mut insert = Statement::new("INSERT INTO record (number, line) VALUES ");
+            insert.rows(lines, |row, (number, line)| {
+                row.bind(i64::try_from(*number).unwrap_or(i64::MAX)).bind(line.as_str());
             });
-            let insert = insert.build().persistent(lines.len() == 1);
-            insert.execute(&mut *self.connection).await.map_err(failed("write into its record"))?;
+            let inserted = insert.query().execute(&mut *self.connection).await;
+            inserted.map_err(failed("write into its record"))?;
         }
         self.lines.clear();
         for certificates in self.certificates.chunks(MAX_ROWS_PER_STATEMENT) {

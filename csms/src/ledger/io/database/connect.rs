@@ -69,7 +69,7 @@ pub(crate) async fn sqlite(path: &Path, access: Access) -> Result<AnyPool, Ledge
     let setup: &'static str = match access {
         // Durable at every commit.
         Access::Write => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
-        Access::Read | Access::Immutable => "PRAGMA query_only = ON",
+        Access::Read | Access::Immutable => "SELECT 1",
     };
     let pool = pool(setup, MAX_SQLITE_CONNECTIONS)
         .test_before_acquire(false)

@@ -6,5 +6,6 @@ pub(crate) mod failure;
 pub(crate) mod ledger;
 pub(crate) mod rows;
 pub(crate) mod schema;
+pub(crate) mod statement;
 pub(crate) mod status;
 pub(crate) mod writer;

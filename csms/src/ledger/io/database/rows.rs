@@ -5,11 +5,11 @@ use std::{collections::HashMap, error::Error};
 use certificates::{SerialNumber, UnixSeconds};
 use program::causes;
 use signer_pkcs11::{AuditEvent, ChainEnd};
-use sqlx::{Any, AnyConnection, QueryBuilder, Row as _, any::AnyRow};
+use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
 use crate::ledger::{
     Delivery, ForwardedRequest, LedgerEntry, LedgerError, ListedCertificate, Revocation, SerialNumberTaken,
-    io::database::failure::failed,
+    io::database::{failure::failed, statement::Statement},
 };
 
 /// Remembers certificates as due to their stations, also again where another authority issues the
@@ -20,40 +20,35 @@ pub(crate) async fn insert_certificates(
     certificates: &[(LedgerEntry, i64)],
 ) -> Result<(), LedgerError> {
     let action = "record an issued certificate";
-    let mut delete = QueryBuilder::<Any>::new(
-        "DELETE FROM request WHERE (station_key, spki_sha256, certificate_type) IN (",
-    );
-    delete.push_values(certificates, |mut row, (entry, _)| {
-        row.push_bind(entry.station.key())
-            .push_bind(entry.spki_sha256.to_string())
-            .push_bind(entry.certificate_type.clone().unwrap_or_default());
+    let mut delete =
+        Statement::new("DELETE FROM request WHERE (station_key, spki_sha256, certificate_type) IN (VALUES ");
+    delete.rows(certificates, |row, (entry, _)| {
+        row.bind(entry.station.key())
+            .bind(entry.spki_sha256.to_string())
+            .bind(entry.certificate_type.clone().unwrap_or_default());
     });
     delete.push(") RETURNING station_key, spki_sha256, certificate_type, request_id");
-    let delete = delete.build_query_as::<(String, String, String, Option<i64>)>();
-    let answered = delete.persistent(certificates.len() == 1).fetch_all(&mut *connection).await;
-    let answered: HashMap<_, _> = answered
-        .map_err(failed(action))?
-        .into_iter()
-        .map(|(station, key, kind, request_id)| ((station, key, kind), request_id))
-        .collect();
-    let mut insert = QueryBuilder::<Any>::new(
-        "INSERT INTO certificate (serial_number, station, station_key, certificate_type, request_id,
-         spki_sha256, chain, not_after, issued_at, state) ",
+    let mut answered = HashMap::new();
+    for row in delete.query().fetch_all(&mut *connection).await.map_err(failed(action))? {
+        let key: [String; 3] = [text(&row, 0)?, text(&row, 1)?, text(&row, 2)?];
+        answered.insert(key, row.try_get::<Option<i64>, _>(3).map_err(failed(action))?);
+    }
+    let mut insert = Statement::new(
+        "INSERT INTO certificate (serial_number, station, certificate_type, request_id, spki_sha256, chain,
+         not_after, issued_at, state) VALUES ",
     );
-    insert.push_values(certificates, |mut row, (entry, issued_at)| {
-        let (station, key) = (entry.station.key(), entry.spki_sha256.to_string());
-        let request = (station, key, entry.certificate_type.clone().unwrap_or_default());
-        let request_id = answered.get(&request).copied().unwrap_or(entry.request_id);
-        row.push_bind(entry.serial_number.to_string())
-            .push_bind(entry.station.as_str())
-            .push_bind(request.0)
-            .push_bind(entry.certificate_type.as_deref())
-            .push_bind(request_id)
-            .push_bind(request.1)
-            .push_bind(entry.chain.as_str())
-            .push_bind(entry.not_after.as_i64())
-            .push_bind(*issued_at)
-            .push_bind("Issued");
+    insert.rows(certificates, |row, (entry, issued_at)| {
+        let kind = entry.certificate_type.clone();
+        let request = [entry.station.key(), entry.spki_sha256.to_string(), kind.unwrap_or_default()];
+        row.bind(entry.serial_number.to_string())
+            .bind(entry.station.as_str())
+            .bind(entry.certificate_type.clone())
+            .bind(answered.get(&request).copied().unwrap_or(entry.request_id))
+            .bind(entry.spki_sha256.to_string())
+            .bind(entry.chain.as_str())
+            .bind(entry.not_after.as_i64())
+            .bind(*issued_at)
+            .bind("Issued");
     });
     insert.push(
         " ON CONFLICT (serial_number) DO UPDATE SET state = 'Issued', reason = NULL, answered_at = NULL,
@@ -62,8 +57,7 @@ pub(crate) async fn insert_certificates(
          WHERE certificate.station_key = excluded.station_key
          AND certificate.spki_sha256 = excluded.spki_sha256",
     );
-    let insert = insert.build().persistent(certificates.len() == 1);
-    let written = insert.execute(connection).await.map_err(failed(action))?.rows_affected();
+    let written = insert.query().execute(connection).await.map_err(failed(action))?.rows_affected();
     match certificates.first() {
         // Of several, each is tried again alone.
         Some((first, _)) if written < certificates.len() as u64 => {
@@ -136,6 +130,10 @@ pub(crate) fn listed(row: &AnyRow) -> Result<ListedCertificate, LedgerError> {
         })
     };
     read().map_err(unreadable(row))
+}
+
+fn text(row: &AnyRow, column: usize) -> Result<String, LedgerError> {
+    row.try_get(column).map_err(failed("record an issued certificate"))
 }
 
 /// What the text of a column means. This program writes no text without a meaning.

@@ -1,13 +1,10 @@
 use certificates::{KeyHash, SerialNumber, StationIdentity, UnixSeconds};
 use signer_pkcs11::{AuditChain, AuditError, AuditEvent, EntryHash, IssuanceRecord as _, RevocationReason};
 
-use crate::ledger::{Delivery, Ledger, LedgerEntry};
-
-async fn ledger() -> (tempfile::TempDir, Ledger) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let ledger = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
-    (folder, ledger)
-}
+use crate::ledger::{
+    Delivery, Ledger, LedgerEntry,
+    io::test_database::{TestDatabase, on_both},
+};
 
 fn serial(text: &str) -> SerialNumber {
     text.parse().expect("a serial number")
@@ -31,9 +28,8 @@ async fn text(ledger: &Ledger) -> String {
     text
 }
 
-#[tokio::test]
-async fn what_is_written_is_a_chain_that_others_verify() {
-    let (_folder, ledger) = ledger().await;
+async fn what_is_written_is_a_chain_that_others_verify(database: &TestDatabase) {
+    let ledger = database.open().await;
     assert_eq!(ledger.verify_record(None).await.expect("empty").entries(), 0);
     assert_eq!(ledger.append(&signing("CS001", "40", "k1")).await.expect("writes"), 1);
     assert_eq!(ledger.append(&signing("CS002", "41", "k2")).await.expect("writes"), 2);
@@ -53,10 +49,9 @@ async fn what_is_written_is_a_chain_that_others_verify() {
     assert_eq!(ledger.revocations().await.expect("reads").crl_number("aa"), 7);
 }
 
-#[tokio::test]
-async fn sixteen_writers_make_one_chain() {
-    let (folder, ledger) = ledger().await;
-    let second = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
+async fn sixteen_writers_make_one_chain(database: &TestDatabase) {
+    let ledger = database.open().await;
+    let second = database.open().await;
     let mut writers = tokio::task::JoinSet::new();
     for number in 0..16 {
         let ledger = if number % 2 == 0 { ledger.clone() } else { second.clone() };
@@ -72,7 +67,8 @@ async fn sixteen_writers_make_one_chain() {
 
 #[tokio::test]
 async fn sqlite_refuses_to_change_what_is_on_record() {
-    let (_folder, ledger) = ledger().await;
+    let database = TestDatabase::sqlite();
+    let ledger = database.open().await;
     for serial in ["40", "41"] {
         ledger.append(&signing("CS001", serial, "k")).await.expect("writes");
     }
@@ -101,7 +97,8 @@ async fn who_takes_the_triggers_away_is_noticed() {
         ("DELETE FROM record WHERE number = 2", 2),
         ("UPDATE record SET line = (SELECT line FROM record WHERE number = 2) WHERE number = 1", 1),
     ] {
-        let (_folder, ledger) = ledger().await;
+        let database = TestDatabase::sqlite();
+        let ledger = database.open().await;
         for serial in ["40", "41", "42"] {
             ledger.append(&signing("CS001", serial, "k")).await.expect("writes");
         }
@@ -121,7 +118,8 @@ async fn who_takes_the_triggers_away_is_noticed() {
 
 #[tokio::test]
 async fn every_commit_is_synced() {
-    let (_folder, ledger) = ledger().await;
+    let database = TestDatabase::sqlite();
+    let ledger = database.open().await;
     let synchronous: i64 =
         sqlx::query_scalar("PRAGMA synchronous").fetch_one(&ledger.pool).await.expect("reads");
     let mode: String =
@@ -132,7 +130,8 @@ async fn every_commit_is_synced() {
 
 #[tokio::test]
 async fn a_key_is_looked_up_by_an_index() {
-    let (_folder, ledger) = ledger().await;
+    let database = TestDatabase::sqlite();
+    let ledger = database.open().await;
     for column in ["spki_sha256 = 'k' AND kind = 'signing'", "serial = 's' AND kind = 'revoked'"] {
         let query = format!("EXPLAIN QUERY PLAN SELECT station FROM record WHERE {column}");
         let plan: Vec<(i64, i64, i64, String)> =
@@ -141,9 +140,8 @@ async fn a_key_is_looked_up_by_an_index() {
     }
 }
 
-#[tokio::test]
-async fn what_is_revoked_is_not_delivered() {
-    let (_folder, ledger) = ledger().await;
+async fn what_is_revoked_is_not_delivered(database: &TestDatabase) {
+    let ledger = database.open().await;
     let station = |identity: &str| identity.parse::<StationIdentity>().expect("an identity");
     let (cs001, at) = (station("CS001"), UnixSeconds::new);
     for (serial, key) in [("40", [0x40; 32]), ("41", [0x41; 32])] {
@@ -183,9 +181,8 @@ async fn what_is_revoked_is_not_delivered() {
     }
 }
 
-#[tokio::test]
-async fn a_revocation_is_on_record_once() {
-    let (_folder, ledger) = ledger().await;
+async fn a_revocation_is_on_record_once(database: &TestDatabase) {
+    let ledger = database.open().await;
     ledger.append(&signing("CS001", "40", "k")).await.expect("writes");
     let serials = [serial("40"), serial("50")];
     let reason = RevocationReason::KeyCompromise;
@@ -203,3 +200,10 @@ async fn a_revocation_is_on_record_once() {
     assert_eq!(serials_of("aa"), ["40", "50"]);
     assert_eq!(serials_of("bb"), ["50"], "what is not on record may be anybody's");
 }
+
+on_both!(
+    what_is_written_is_a_chain_that_others_verify,
+    sixteen_writers_make_one_chain,
+    what_is_revoked_is_not_delivered,
+    a_revocation_is_on_record_once,
+);

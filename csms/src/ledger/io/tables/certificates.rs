@@ -3,7 +3,6 @@
 use std::time::SystemTime;
 
 use certificates::{KeyHash, SerialNumber, StationIdentity, UnixSeconds};
-use sqlx::{Any, QueryBuilder};
 
 use crate::ledger::{
     CertificateFilter, CertificateState, Finding, LedgerEntry, LedgerError, ListedCertificate, Mismatch,
@@ -11,6 +10,7 @@ use crate::ledger::{
         failure::failed,
         ledger::Ledger,
         rows::{listed, readable},
+        statement::Statement,
     },
 };
 
@@ -80,7 +80,7 @@ impl Ledger {
         limit: u32,
     ) -> Result<Vec<ListedCertificate>, LedgerError> {
         // Without the chain, which is most of a row.
-        let mut query = QueryBuilder::<Any>::new(
+        let mut query = Statement::new(
             "SELECT certificate.number, serial_number, certificate.station, not_after, state,
              certificate.reason, attempts, revocation.line AS revocation,
              revocation.number AS revocation_number
@@ -88,12 +88,12 @@ impl Ledger {
              ON revocation.serial = serial_number AND revocation.kind = 'revoked'
              WHERE certificate.number < ",
         );
-        query.push_bind(before);
+        query.bind(before);
         if let Some(station) = &filter.station {
-            query.push(" AND station_key = ").push_bind(station.key());
+            query.push(" AND station_key = ").bind(station.key());
         }
         if let Some(end) = filter.expiring_before {
-            query.push(" AND not_after < ").push_bind(end.as_i64());
+            query.push(" AND not_after < ").bind(end.as_i64());
         }
         let delivery = match filter.state {
             None => None,
@@ -106,10 +106,10 @@ impl Ledger {
             }
         };
         if let Some(delivery) = delivery {
-            query.push(" AND state = ").push_bind(delivery).push(" AND revocation.number IS NULL");
+            query.push(" AND state = ").bind(delivery).push(" AND revocation.number IS NULL");
         }
-        query.push(" ORDER BY certificate.number DESC LIMIT ").push_bind(i64::from(limit));
-        let rows = query.build().fetch_all(&self.pool).await.map_err(failed("read certificates"))?;
+        query.push(" ORDER BY certificate.number DESC LIMIT ").bind(i64::from(limit));
+        let rows = query.query().fetch_all(&self.pool).await.map_err(failed("read certificates"))?;
         rows.iter().map(listed).collect()
     }
 

@@ -39,10 +39,9 @@ impl Ledger {
         self.change("record a password", (station.clone(), hash.to_owned()), |(station, hash), change| {
             Box::pin(async move {
                 sqlx::query(
-                    "INSERT INTO station_state (station_key, station, password_offered) VALUES ($1, $2, $3)
+                    "INSERT INTO station_state (station, password_offered) VALUES ($1, $2)
                      ON CONFLICT (station_key) DO UPDATE SET password_offered = excluded.password_offered",
                 )
-                .bind(station.key())
                 .bind(station.as_str())
                 .bind(hash.as_str())
                 .execute(change.connection().await?)

@@ -19,14 +19,13 @@ impl Ledger {
         self.change("record a request", request.clone(), |request, change| {
             Box::pin(async move {
                 sqlx::query(
-                    "INSERT INTO request (station, station_key, spki_sha256, certificate_type, request_id, csr, asked_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)
+                    "INSERT INTO request (station, spki_sha256, certificate_type, request_id, csr, asked_at)
+                     VALUES ($1, $2, $3, $4, $5, $6)
                      ON CONFLICT (station_key, spki_sha256, certificate_type) DO UPDATE SET
                      station = excluded.station, request_id = excluded.request_id, csr = excluded.csr,
                      asked_at = excluded.asked_at, failure = NULL",
                 )
                 .bind(request.station.as_str())
-                .bind(request.station.key())
                 .bind(request.spki_sha256.to_string())
                 .bind(request.certificate_type.as_deref().unwrap_or_default())
                 .bind(request.request_id)

@@ -59,12 +59,11 @@ impl Ledger {
         self.change("raise a security profile", (station.clone(), profile), |(station, profile), change| {
             Box::pin(async move {
                 let raised: i64 = sqlx::query_scalar(
-                    "INSERT INTO station_state (station_key, station, security_profile) VALUES ($1, $2, $3)
+                    "INSERT INTO station_state (station, security_profile) VALUES ($1, $2)
                      ON CONFLICT (station_key) DO UPDATE SET security_profile =
-                     CASE WHEN station_state.security_profile < $3 THEN $3 ELSE station_state.security_profile END
+                     CASE WHEN station_state.security_profile < $2 THEN $2 ELSE station_state.security_profile END
                      RETURNING security_profile",
                 )
-                .bind(station.key())
                 .bind(station.as_str())
                 .bind(i64::from(*profile))
                 .fetch_one(change.connection().await?)
@@ -145,11 +144,10 @@ impl Ledger {
         self.change("release a station", (station.clone(), trusted), |(station, trusted), change| {
             Box::pin(async move {
                 sqlx::query(
-                    "INSERT INTO station_state (station_key, station, trusted) VALUES ($1, $2, $3)
+                    "INSERT INTO station_state (station, trusted) VALUES ($1, $2)
                      ON CONFLICT (station_key) DO UPDATE SET security_profile = 0, accepted_at = NULL,
                      trusted = excluded.trusted, password_taken = NULL, password_offered = NULL",
                 )
-                .bind(station.key())
                 .bind(station.as_str())
                 .bind(*trusted)
                 .execute(change.connection().await?)

@@ -6,6 +6,7 @@ use signer_pkcs11::IssuanceRecord as _;
 use crate::ledger::{
     CertificateFilter, ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer,
     SerialNumberTaken,
+    io::test_database::{TestDatabase, on_both},
 };
 
 fn cs001() -> StationIdentity {
@@ -49,11 +50,8 @@ impl Ledger {
     }
 }
 
-#[tokio::test]
-async fn what_was_issued_and_not_answered_is_there_after_a_restart() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("ledger.sqlite");
-    let ledger = Ledger::open_file(&path).await.expect("opens");
+async fn what_was_issued_and_not_answered_is_there_after_a_restart(database: &TestDatabase) {
+    let ledger = database.open().await;
     for serial_number in ["a1", "a2", "a3"] {
         ledger.issued(&issued(serial_number), 1_000).await.expect("records");
     }
@@ -62,7 +60,7 @@ async fn what_was_issued_and_not_answered_is_there_after_a_restart() {
     ledger.answered(serial("a2"), &rejected, at(1_001)).await.expect("records");
     drop(ledger);
 
-    let ledger = Ledger::open_file(&path).await.expect("opens again");
+    let ledger = database.open().await;
     assert_eq!(ledger.undelivered(&cs001(), at(1_500)).await.expect("reads"), [issued("a3")]);
     assert_eq!(ledger.undelivered(&cs001(), at(2_000)).await.expect("reads"), [], "expired");
     assert_eq!(ledger.undelivered(&station("CS002"), at(1_500)).await.expect("reads"), []);
@@ -76,10 +74,8 @@ async fn what_was_issued_and_not_answered_is_there_after_a_restart() {
     assert_eq!(ledger.owner_of_key([0xab; 32].into()).await.expect("reads"), "CS001".parse().ok());
 }
 
-#[tokio::test]
-async fn a_certificate_that_is_issued_again_is_due_again() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let ledger = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
+async fn a_certificate_that_is_issued_again_is_due_again(database: &TestDatabase) {
+    let ledger = database.open().await;
     ledger.issued(&issued("a1"), 1_000).await.expect("records");
     ledger.answered(serial("a1"), &Delivery::Accepted, at(1_001)).await.expect("records");
     let again = LedgerEntry { request_id: Some(7), ..issued("a1") };
@@ -98,10 +94,8 @@ async fn a_certificate_that_is_issued_again_is_due_again() {
     );
 }
 
-#[tokio::test]
-async fn a02_fr_25_the_id_of_the_newest_request_counts() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let ledger = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
+async fn a02_fr_25_the_id_of_the_newest_request_counts(database: &TestDatabase) {
+    let ledger = database.open().await;
     ledger.issued(&LedgerEntry { request_id: Some(7), ..issued("a1") }, 1_000).await.expect("records");
     ledger.issued(&issued("a2"), 1_000).await.expect("records");
     ledger.asked_again(serial("a1"), Some(i64::MIN)).await.expect("records");
@@ -109,10 +103,8 @@ async fn a02_fr_25_the_id_of_the_newest_request_counts() {
     assert_eq!(due.iter().map(|entry| entry.request_id).collect::<Vec<_>>(), [Some(i64::MIN), None]);
 }
 
-#[tokio::test]
-async fn a05_fr_07_profile_only_rises_until_it_is_released() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let ledger = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
+async fn a05_fr_07_profile_only_rises_until_it_is_released(database: &TestDatabase) {
+    let ledger = database.open().await;
     assert_eq!(ledger.security_profile(&cs001()).await.expect("reads"), None);
     assert_eq!(ledger.raise_security_profile(&cs001(), 2).await.expect("raises"), 2);
     assert_eq!(ledger.raise_security_profile(&cs001(), 3).await.expect("raises"), 3);
@@ -122,10 +114,8 @@ async fn a05_fr_07_profile_only_rises_until_it_is_released() {
     assert_eq!(ledger.security_profile(&cs001()).await.expect("reads"), None);
 }
 
-#[tokio::test]
-async fn what_is_known_of_a_station_counts_for_each_spelling_of_its_identity() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let ledger = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
+async fn what_is_known_of_a_station_counts_for_each_spelling_of_its_identity(database: &TestDatabase) {
+    let ledger = database.open().await;
     ledger.issued(&issued("a1"), 1_000).await.expect("records");
     ledger.raise_security_profile(&cs001(), 3).await.expect("raises");
     ledger.register(&station("cs001"), at(1_000)).await.expect("records");
@@ -146,26 +136,21 @@ async fn what_is_known_of_a_station_counts_for_each_spelling_of_its_identity() {
     ledger.register(&cs001(), at(1_000)).await.expect_err("it was not admitted since");
 }
 
-#[tokio::test]
-async fn b01_fr_08_a_registration_is_remembered_until_it_is_released() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("ledger.sqlite");
-    let ledger = Ledger::open_file(&path).await.expect("opens");
+async fn b01_fr_08_a_registration_is_remembered_until_it_is_released(database: &TestDatabase) {
+    let ledger = database.open().await;
     assert!(!ledger.registered(&cs001()).await.expect("reads"));
     ledger.raise_security_profile(&cs001(), 2).await.expect("raises");
     assert!(!ledger.registered(&cs001()).await.expect("reads"));
     ledger.register(&cs001(), at(1_000)).await.expect("records");
     drop(ledger);
-    let ledger = Ledger::open_file(&path).await.expect("opens again");
+    let ledger = database.open().await;
     assert!(ledger.registered(&cs001()).await.expect("reads"));
     ledger.release(&cs001()).await.expect("releases");
     assert!(!ledger.registered(&cs001()).await.expect("reads"));
 }
 
-#[tokio::test]
-async fn a01_fr_03_a01_fr_04_a_password_counts_as_the_station_has_answered() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let ledger = Ledger::open_file(&folder.path().join("ledger.sqlite")).await.expect("opens");
+async fn a01_fr_03_a01_fr_04_a_password_counts_as_the_station_has_answered(database: &TestDatabase) {
+    let ledger = database.open().await;
     let known = async || {
         let ChangedPasswords { taken, offered } = ledger.passwords(&cs001()).await.expect("reads");
         (taken.unwrap_or_default(), offered.unwrap_or_default())
@@ -194,3 +179,13 @@ async fn a_folder_that_is_missing_is_a_clear_error() {
     let error = Ledger::open_file(Path::new("/nonexistent/ledger.sqlite")).await.expect_err("no folder");
     assert_eq!(error.to_string(), "the ledger failed to open");
 }
+
+on_both!(
+    what_was_issued_and_not_answered_is_there_after_a_restart,
+    a_certificate_that_is_issued_again_is_due_again,
+    a02_fr_25_the_id_of_the_newest_request_counts,
+    a05_fr_07_profile_only_rises_until_it_is_released,
+    what_is_known_of_a_station_counts_for_each_spelling_of_its_identity,
+    b01_fr_08_a_registration_is_remembered_until_it_is_released,
+    a01_fr_03_a01_fr_04_a_password_counts_as_the_station_has_answered,
+);
