@@ -49,6 +49,7 @@ pub mod io {
     pub use crate::{
         config::io::read_config,
         ledger::io::{
+            copy::copy_to_postgres,
             loss::Loss,
             sqlite::{backup::back_up, guard::LedgerLost, pages::DamagedPages, restore::Restoration},
             verify::LedgerReport,

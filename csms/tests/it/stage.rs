@@ -14,6 +14,8 @@ use signer_pkcs11::{
     init_token,
 };
 
+use crate::test_server::PostgresServer;
+
 pub(crate) const ORGANIZATION: &str = "Test CSO";
 pub(crate) const PASSWORD: &str = "correct-horse-battery";
 
@@ -22,6 +24,14 @@ pub(crate) struct Stage {
     folder: tempfile::TempDir,
     process: Option<Child>,
     url: String,
+    postgres: Option<PostgresServer>,
+}
+
+/// Where the ledger is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LedgerKind {
+    Sqlite,
+    Postgres,
 }
 
 impl Stage {
@@ -68,7 +78,25 @@ impl Stage {
             token_uri(&label)
         );
         fs::write(folder.path().join("csms.toml"), configuration).expect("writes");
-        Self { folder, process: None, url: String::new() }
+        let mut stage = Self { folder, process: None, url: String::new(), postgres: None };
+        if crate::LEDGER == LedgerKind::Postgres {
+            stage.use_postgres();
+            stage.operator(&["migrate"]).expect("migrates");
+        }
+        stage
+    }
+
+    /// Starts a PostgreSQL, and names it in the configuration.
+    pub(crate) fn use_postgres(&mut self) {
+        let server = PostgresServer::start();
+        let url = server.database("ledger");
+        self.configure("[listen]", &format!("[ledger]\nurl = \"{url}\"\n[listen]"));
+        self.postgres = Some(server);
+    }
+
+    /// The server of its ledger.
+    pub(crate) fn postgres(&mut self) -> &mut PostgresServer {
+        self.postgres.as_mut().expect("a stage with PostgreSQL")
     }
 
     /// Starts the program with what was prepared.

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod commands;
+mod ledger;
 mod listing;
 mod text;
 
@@ -61,6 +62,11 @@ enum Command {
         /// The file to create
         file: PathBuf,
     },
+    /// Bring the schema of the ledger up to date; the service does so by itself for SQLite
+    Migrate,
+    /// The ledger's database
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// Replace the ledger with a backup, while no service runs
     Restore(backup::RestoreArguments),
     #[command(flatten)]
@@ -126,6 +132,14 @@ fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Audit(command) => {
             let config = read_config(&arguments.config)?;
             runtime.block_on(audit::run(&config.ledger.location(&config.directory), command, arguments.json))
+        }
+        Command::Migrate => {
+            let config = read_config(&arguments.config)?;
+            runtime.block_on(ledger::migrate(&config, arguments.json))
+        }
+        Command::Ledger(command) => {
+            let config = read_config(&arguments.config)?;
+            runtime.block_on(ledger::run(&config, command, arguments.json))
         }
         Command::Backup { file } => {
             let config = read_config(&arguments.config)?;

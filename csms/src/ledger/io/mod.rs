@@ -1,6 +1,7 @@
 //! The ledger in its database: opened by a service, compared with what is known apart from it,
 //! verified, saved and restored.
 
+pub(crate) mod copy;
 pub(crate) mod database;
 pub(crate) mod evidence;
 pub(crate) mod folder;

@@ -110,6 +110,9 @@ pub enum ServerError {
         "the ledger is in PostgreSQL: copy and restore it by PostgreSQL's own means, such as pg_basebackup or pg_dump"
     )]
     NoLedgerFile,
+    /// There is no PostgreSQL to copy to.
+    #[error("the configuration names no PostgreSQL; set ledger.url")]
+    NoPostgres,
     /// A key of the token is named, and no token.
     #[error("the configuration names a key of the token, and no token; set token.uri")]
     NoToken,

@@ -1,0 +1,44 @@
+//! A ledger in PostgreSQL: its schema, and a server that ends.
+
+use crate::stage::Stage;
+
+const SUBJECT: &str = "/O=Test CSO/CN=SN-0001";
+
+#[test]
+fn a_schema_that_was_not_made_is_an_error_with_the_command() {
+    let mut stage = Stage::prepare();
+    let url = stage.postgres().database("empty");
+    let before = stage.postgres().url("ledger");
+    stage.configure(&before, &url);
+    let text = stage.launch_in_vain();
+    assert!(text.contains("run `ocpp-csms migrate`"), "{text}");
+    stage.operator(&["migrate"]).expect("migrates");
+    stage.launch();
+}
+
+#[test]
+fn a_newer_schema_is_refused_unless_it_is_marked_as_compatible() {
+    let mut stage = Stage::prepare();
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (9999, 'of the future', TRUE, '', 0)";
+    assert!(stage.postgres().statement("ledger", newer));
+    stage.launch();
+    stage.kill();
+    assert!(stage.postgres().statement("ledger", "UPDATE schema_version SET oldest = 9999"));
+    let text = stage.launch_in_vain();
+    assert!(text.contains("start the newer program"), "{text}");
+}
+
+#[test]
+fn a_server_that_ends_is_an_error_until_it_is_back() {
+    let mut stage = Stage::prepare();
+    stage.launch();
+    stage.postgres().kill();
+    let csr = stage.request(SUBJECT, &[]);
+    let arguments = ["--serial-number", "SN-0001", "--csr", csr];
+    stage.station_with_password("CS001", &arguments).step("refused");
+    assert!(stage.log().contains("no station is admitted without the ledger"), "{}", stage.log());
+    stage.postgres().launch();
+    stage.station_with_password("CS001", &arguments).step("certificate signed");
+    stage.await_states(&["Accepted"]);
+}
