@@ -88,7 +88,7 @@ impl Stage {
 
     /// Starts a PostgreSQL, and names it in the configuration.
     pub(crate) fn use_postgres(&mut self) {
-        let server = PostgresServer::start();
+        let server = PostgresServer::start_with(&[]);
         let url = server.database("ledger");
         self.configure("[listen]", &format!("[ledger]\nurl = \"{url}\"\n[listen]"));
         self.postgres = Some(server);

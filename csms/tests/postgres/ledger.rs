@@ -42,3 +42,27 @@ fn a_server_that_ends_is_an_error_until_it_is_back() {
     stage.station_with_password("CS001", &arguments).step("certificate signed");
     stage.await_states(&["Accepted"]);
 }
+
+/// What a promoted standby does that was behind: entries are missing that stations rely on.
+#[test]
+fn rollback_a_database_that_went_back_is_noticed_while_the_service_runs() {
+    let mut stage = Stage::prepare();
+    stage.launch();
+    let csr = stage.request(SUBJECT, &[]);
+    let arguments = ["--serial-number", "SN-0001", "--csr", csr];
+    stage.station_with_password("CS001", &arguments).step("certificate signed");
+    stage.await_states(&["Accepted"]);
+    for statement in [
+        "ALTER TABLE record DISABLE TRIGGER ALL",
+        "DELETE FROM record WHERE number = (SELECT max(number) FROM record)",
+        "ALTER TABLE record ENABLE TRIGGER ALL",
+    ] {
+        assert!(stage.postgres().statement("ledger", statement), "{statement}");
+    }
+    let report = stage.station_with_password("CS002", &["--serial-number", "SN-0002"]);
+    assert_eq!(*report.step("refused"), 503);
+    assert!(!stage.ended(), "{}", stage.log());
+    assert!(stage.log().contains("the ledger went back from entry"), "{}", stage.log());
+    let text = stage.launch_in_vain();
+    assert!(text.contains("which is not the newest"), "{text}");
+}

@@ -19,7 +19,9 @@ impl TestDatabase {
 
     /// An empty database of PostgreSQL, with its tables.
     pub(crate) async fn postgres() -> Self {
-        let server = PostgresServer::start();
+        // These tests do not stop the machine, and need not wait for the disk.
+        let server =
+            PostgresServer::start_with(&["fsync=off", "synchronous_commit=off", "full_page_writes=off"]);
         server.database("ledger");
         let database = Self::Postgres(server);
         Ledger::migrate(&database.location()).await.expect("migrates");

@@ -20,12 +20,6 @@ pub(crate) struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Makes a cluster that does not wait for the disk, and starts it: for tests that do not stop
-    /// the machine.
-    pub(crate) fn start() -> Self {
-        Self::start_with(&["fsync=off", "synchronous_commit=off", "full_page_writes=off"])
-    }
-
     /// Makes a cluster and starts it with further settings.
     pub(crate) fn start_with(settings: &[&str]) -> Self {
         // A socket's path has at most 107 bytes.

@@ -24,7 +24,10 @@ use crate::{
             },
             marks::Marks,
             record::last_of_restorations,
-            sqlite::{guard::Guard, paths::create_private},
+            sqlite::{
+                guard::{Guard, LedgerLost},
+                paths::create_private,
+            },
         },
     },
 };
@@ -48,6 +51,8 @@ pub struct Ledger {
 pub(crate) struct Shared {
     /// Of a SQLite file that is written.
     pub(crate) guard: Option<Guard>,
+    /// The database went back to an earlier state.
+    pub(crate) went_back: OnceLock<LedgerLost>,
     /// What is durable.
     pub(crate) reached: Mutex<Mark>,
     /// Where it is kept apart from the ledger; missing where the ledger is opened by a library or a

@@ -134,27 +134,28 @@ impl Ledger {
         self.advance_marks(Reach::Everywhere).await
     }
 
-    /// Checks that the files of SQLite are in their place; an error is final.
+    /// Checks that the database has not gone back, and that the files of SQLite are in their place;
+    /// an error is final.
     pub(crate) fn check_files(&self) -> Result<(), LedgerLost> {
+        if let Some(lost) = self.shared.went_back.get() {
+            return Err(lost.clone());
+        }
         self.shared.guard.as_ref().map_or(Ok(()), Guard::check)
     }
 
     /// See [`Guard::rescue`].
     pub(crate) async fn rescue(&self) -> bool {
         match &self.shared.guard {
-            Some(guard) => guard.rescue().await,
-            None => false,
+            Some(guard) if self.shared.went_back.get().is_none() => guard.rescue().await,
+            _ => false,
         }
     }
 
     /// The record ends earlier than it did: the ledger is lost.
     pub(crate) fn went_back(&self, action: &'static str, reached: u64, entries: u64) -> LedgerError {
         let lost = LedgerLost::WentBack { reached, entries };
-        let lost = match &self.shared.guard {
-            Some(guard) => guard.lose(lost),
-            None => lost,
-        };
-        LedgerError { action, source: Box::new(lost) }
+        let lost = self.shared.went_back.get_or_init(|| lost);
+        LedgerError { action, source: Box::new(lost.clone()) }
     }
 }
 

@@ -105,7 +105,7 @@ impl Guard {
     }
 
     /// Notes that the ledger is lost.
-    pub(crate) fn lose(&self, lost: LedgerLost) -> LedgerLost {
+    fn lose(&self, lost: LedgerLost) -> LedgerLost {
         self.lost.get_or_init(|| lost).clone()
     }
 
@@ -113,7 +113,7 @@ impl Guard {
     /// file is still in its place. Returns whether the file is complete.
     pub(crate) async fn rescue(&self) -> bool {
         let [ledger, _] = &self.files;
-        if ledger.check().is_err() || matches!(self.lost.get(), Some(LedgerLost::WentBack { .. })) {
+        if ledger.check().is_err() {
             return false;
         }
         self.checkpoint().await

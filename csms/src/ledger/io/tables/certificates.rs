@@ -174,7 +174,7 @@ impl Ledger {
                  AND next.number > this.number AND (next.certificate_type = this.certificate_type
                  OR next.certificate_type IS NULL))
              AND NOT EXISTS (SELECT 1 FROM record WHERE serial = serial_number AND kind = 'revoked')
-             ORDER BY this.number LIMIT $2",
+             ORDER BY issued_at, number LIMIT $2",
         )
         .bind(UnixSeconds::from(time).as_i64())
         .bind(i64::from(limit))

@@ -3,6 +3,8 @@
 mod certificates;
 mod deliveries;
 mod passwords;
+#[cfg(test)]
+mod plans;
 mod requests;
 mod stations;
 
