@@ -34,7 +34,8 @@ pub enum LedgerLocation {
     Postgres(PostgresUrl),
 }
 
-/// The address of a PostgreSQL database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE&…`.
+/// The address of a PostgreSQL database:
+/// `postgres://USER:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE&…`.
 ///
 /// The names are `host` (a folder for a local socket), `port`, `dbname`, `user`, `password`,
 /// `sslmode`, `sslrootcert`, `sslcert`, `sslkey` and `application_name`. TLS with a verified

@@ -52,6 +52,8 @@ enum Found {
     Softhsm,
     /// User namespaces, in which `unshare` may mount.
     Namespaces,
+    /// The programs of PostgreSQL, which Debian keeps off the PATH.
+    Postgres,
 }
 
 impl Requirement {
@@ -63,7 +65,8 @@ impl Requirement {
             | Found::PkgConfig(_)
             | Found::Python(_)
             | Found::Softhsm
-            | Found::Namespaces => None,
+            | Found::Namespaces
+            | Found::Postgres => None,
         }
     }
 
@@ -80,7 +83,8 @@ impl Requirement {
             | Found::Library(_)
             | Found::PkgConfig(_)
             | Found::Python(_)
-            | Found::Softhsm => None,
+            | Found::Softhsm
+            | Found::Postgres => None,
         }
     }
 
@@ -99,6 +103,11 @@ impl Requirement {
                 let mounts = ["--user", "--map-root-user", "--mount", "true"];
                 !on_path("unshare") || succeeds(Command::new("unshare").args(mounts))
             }
+            Found::Postgres => std::fs::read_dir("/usr/lib/postgresql")
+                .into_iter()
+                .flatten()
+                .flatten()
+                .any(|version| version.path().join("bin/initdb").is_file()),
         }
     }
 }
@@ -289,6 +298,26 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         tests: Some("package(csms) and test(/^browser::/)"),
         debian: &["chromium"],
         fedora: &["chromium"],
+        macos: &[],
+    },
+    Requirement {
+        name: "postgres",
+        purpose: "is the database of several nodes: each test starts a server of its own",
+        used_by: &[Use::Test],
+        found: Found::Postgres,
+        tests: Some(POSTGRES),
+        debian: &["postgresql"],
+        fedora: &[],
+        macos: &[],
+    },
+    Requirement {
+        name: "setpriv",
+        purpose: "starts PostgreSQL as another user than root",
+        used_by: &[Use::Test],
+        found: Found::Program("setpriv"),
+        tests: Some(POSTGRES),
+        debian: &["util-linux"],
+        fedora: &["util-linux"],
         macos: &[],
     },
     Requirement {
@@ -532,6 +561,8 @@ const OPENCRYPTOKI: &str =
 const NSS: &str = "package(signer-pkcs11) and test(=suite::on_nss)";
 /// The tests of chains, which other implementations verify too.
 const PATHS: &str = "package(certificates) and test(/^path::/)";
+/// The tests with PostgreSQL.
+const POSTGRES: &str = "package(csms) and (binary(postgres) or test(/::on_postgres::/) or test(=copy::a_ledger_is_copied_from_sqlite_with_its_whole_record))";
 /// The tests with a TPM.
 const TPM: &str = "package(signer-pkcs11) and (test(/^tpm::/) or test(=suite::on_a_tpm))";
 /// The tests of real programs whose clock is moved.

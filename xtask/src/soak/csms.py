@@ -242,8 +242,8 @@ async def main():
         try:
             await station.start()
         except ConnectionClosed:
-            # The package stops when it can no longer answer. Messages that the station has sent before
-            # the end still count.
+            # The package stops when it can no longer answer. Messages that the station has sent
+            # before the end still count.
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     message = await connection.recv()

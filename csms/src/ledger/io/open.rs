@@ -16,7 +16,7 @@ use crate::{
             evidence::Evidence,
             folder::{FolderLock, tighten},
             marks::{Marks, Reach},
-            record::{self, lines},
+            record::entries::{self, lines},
             sqlite::paths::ledger_files,
         },
     },
@@ -110,7 +110,7 @@ impl Ledger {
         let broken = |source: AuditError| LedgerError { action, source: Box::new(source) };
         let mut connection = self.pool.acquire().await.map_err(failed(action))?;
         let mut reached = Reached::default();
-        let last = record::last_entry(&mut connection).await?;
+        let last = entries::last_entry(&mut connection).await?;
         let mut end: Option<ChainEnd> = None;
         lines(&mut connection, last.entries().saturating_sub(CHECKED_ENTRIES), async |number, line| {
             match &mut end {
@@ -132,7 +132,7 @@ impl Ledger {
         .await
         .map_err(failed(action))?;
         for row in &rows {
-            reached.add(&record::entry(row)?.1);
+            reached.add(&entries::entry(row)?.1);
         }
         let listed: BTreeSet<SerialNumber> =
             lists.iter().flat_map(|list| &list.revoked).map(|one| one.serial).collect();

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A server that listens on a local socket, in a folder of its own.
 #[derive(Debug)]
 pub(crate) struct PostgresServer {
@@ -76,8 +78,8 @@ impl PostgresServer {
     /// Ends the server as a power failure would.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            // SIGQUIT: at once, and the parts of the server with it.
-            let _ = Command::new("kill").args(["-QUIT", &process.id().to_string()]).status();
+            // At once, and the parts of the server with it.
+            let _ = kill_process(Pid::from_child(&process), Signal::QUIT);
             let _ = process.wait();
         }
     }

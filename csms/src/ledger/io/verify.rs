@@ -9,7 +9,7 @@ use crate::ledger::{
     Finding, LedgerEntry, LedgerError, Mark, Mismatch, Reached, RecordedCertificates, check_row,
     io::{
         database::{connect::Kind, failure::failed, ledger::Ledger, rows},
-        record::{self, lines},
+        record::entries::{self, lines},
         sqlite::pages::check_pages,
     },
     leaf_sha256,
@@ -103,7 +103,7 @@ impl Ledger {
             .fetch_optional(&self.pool)
             .await
             .map_err(failed("read its record"))?;
-        Ok(row.map(|row| record::entry(&row)).transpose()?.map(|(end, _)| end.head().to_string()))
+        Ok(row.map(|row| entries::entry(&row)).transpose()?.map(|(end, _)| end.head().to_string()))
     }
 
     /// How a certificate differs from the one that was signed according to the record.
@@ -119,7 +119,7 @@ impl Ledger {
         .fetch_optional(&self.pool)
         .await
         .map_err(failed("look a signature up"))?;
-        let signed = signed.map(|row| record::entry(&row)).transpose()?.map(|(_, event)| event);
+        let signed = signed.map(|row| entries::entry(&row)).transpose()?.map(|(_, event)| event);
         let Some(AuditEvent::Signed { entry: announced, chain_sha256, .. }) = signed else {
             return Ok(Some(Mismatch::NotOnRecord));
         };
@@ -135,7 +135,7 @@ impl Ledger {
             .fetch_optional(&self.pool)
             .await
             .map_err(failed("read its record"))?;
-        Ok(row.map(|row| record::entry(&row)).transpose()?.map(|(_, event)| event))
+        Ok(row.map(|row| entries::entry(&row)).transpose()?.map(|(_, event)| event))
     }
 }
 

@@ -253,7 +253,7 @@ impl Server {
 async fn watch(ledger: &Ledger) -> LedgerLost {
     loop {
         sleep(WATCH_INTERVAL).await;
-        if let Err(lost) = ledger.check_files() {
+        if let Err(lost) = ledger.state.check_files() {
             let saved = ledger.rescue().await;
             tracing::error!(error = %causes(&lost), saved, "the ledger is lost, and the service ends");
             return lost;

@@ -1,15 +1,15 @@
 //! One commit of the ledger: changes of which all count, or none.
 
 use signer_pkcs11::{AuditEvent, ChainEnd};
-use sqlx::{Any, AnyConnection, pool::PoolConnection};
+use sqlx::{Any, AnyConnection, AnyPool, pool::PoolConnection};
 
 use crate::ledger::{
     LedgerEntry, LedgerError,
     io::{
         database::{
-            connect::Kind, failure::failed, ledger::Ledger, rows::insert_certificates, statement::Statement,
+            connect::Kind, failure::failed, rows::insert_certificates, state::State, statement::Statement,
         },
-        record::last_entry,
+        record::entries::last_entry,
     },
 };
 
@@ -35,9 +35,10 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    pub(crate) async fn begin(ledger: &Ledger) -> Result<Self, LedgerError> {
+    pub(crate) async fn begin(pool: &AnyPool, state: &State) -> Result<Self, LedgerError> {
         let action = "begin a change";
-        let connection = ledger.writable(action)?.acquire().await.map_err(failed(action))?;
+        state.check(action)?;
+        let connection = pool.acquire().await.map_err(failed(action))?;
         let mut change = Self {
             connection,
             committed: false,
@@ -46,7 +47,7 @@ impl Change {
             certificates: Vec::new(),
             lists: Vec::new(),
         };
-        match ledger.kind() {
+        match state.kind {
             Kind::Sqlite => execute(&mut change.connection, "BEGIN IMMEDIATE").await?,
             Kind::Postgres => {
                 execute(&mut change.connection, "BEGIN").await?;
@@ -55,9 +56,9 @@ impl Change {
         }
         change.end = last_entry(&mut change.connection).await?;
         // A file that was overwritten in its place has the same inode, and another content.
-        let (reached, entries) = (ledger.reached().entries, change.end.entries());
+        let (reached, entries) = (state.reached().entries, change.end.entries());
         if entries < reached {
-            return Err(ledger.went_back(action, reached, entries));
+            return Err(state.went_back(action, reached, entries));
         }
         Ok(change)
     }

@@ -2,32 +2,25 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use signer_pkcs11::AuditEvent;
 use sqlx::AnyPool;
-use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     config::{LedgerLocation, PostgresUrl},
     ledger::{
-        Finding, LedgerError, Mark,
+        LedgerError,
         io::{
             database::{
                 connect::{self, Access, Kind},
                 schema,
-                writer::{self, Queue},
+                state::State,
+                writer::{Apply, Writer, WriterEnded},
             },
-            marks::Marks,
-            record::last_of_restorations,
-            sqlite::{
-                guard::{Guard, LedgerLost},
-                paths::create_private,
-            },
+            record::entries::last_of_restorations,
+            sqlite::{guard::Guard, paths::create_private},
         },
     },
 };
@@ -35,39 +28,15 @@ use crate::{
 /// What the certificate service has promised and done, in a SQLite file or in PostgreSQL. Each
 /// method returns after its change is durable. Clones share one writer.
 ///
-/// It is the authority's record, too: [`IssuanceRecord::signed`](signer_pkcs11::IssuanceRecord::signed)
-/// remembers a certificate as due to its station before anyone else learns of it.
+/// It is the authority's record, too:
+/// [`IssuanceRecord::signed`](signer_pkcs11::IssuanceRecord::signed) remembers a certificate as due
+/// to its station before anyone else learns of it.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     pub(crate) pool: AnyPool,
-    kind: Kind,
-    pub(crate) shared: Arc<Shared>,
-    /// Missing where the ledger is only read, and in the writer itself.
-    queue: Option<Queue>,
-}
-
-/// What the clones of a ledger share.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    /// Of a SQLite file that is written.
-    pub(crate) guard: Option<Guard>,
-    /// The database went back to an earlier state.
-    pub(crate) went_back: OnceLock<LedgerLost>,
-    /// What is durable.
-    pub(crate) reached: Mutex<Mark>,
-    /// Where it is kept apart from the ledger; missing where the ledger is opened by a library or a
-    /// test.
-    pub(crate) marks: OnceLock<Marks>,
-    /// Whether stations that are not known to have used a certificate may have done so all the
-    /// same: entries were lost.
-    distrusts_passwords: AtomicBool,
-    /// Certificates that are not what was signed, as far as this process has noticed.
-    pub(crate) findings: Mutex<Vec<Finding>>,
-    /// What the last change was for, if it was not completed.
-    pub(crate) incomplete: Mutex<Option<&'static str>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
-    /// The copy that is read instead of a ledger on read-only media.
-    _copy: Option<tempfile::TempDir>,
+    pub(crate) state: Arc<State>,
+    /// Missing where the ledger is only read.
+    writer: Option<Writer>,
 }
 
 impl Ledger {
@@ -94,13 +63,10 @@ impl Ledger {
                 (connect::postgres(url).await?, Kind::Postgres, None)
             }
         };
-        let shared = Arc::new(Shared { guard, ..Shared::default() });
-        let (queue, waiting) = mpsc::channel(writer::MAX_WAITING_CHANGES);
-        let writer = Self { pool, kind, shared, queue: None };
-        writer.read_restorations().await?;
-        let ledger = Self { queue: Some(queue), ..writer.clone() };
-        let task = tokio::spawn(writer::write(writer, waiting));
-        *ledger.shared.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        let state = Arc::new(State::new(kind, guard, None));
+        let writer = Some(Writer::start(pool.clone(), Arc::clone(&state)));
+        let ledger = Self { pool, state, writer };
+        ledger.read_restorations().await?;
         Ok(ledger)
     }
 
@@ -120,8 +86,7 @@ impl Ledger {
             }
             LedgerLocation::Postgres(url) => (connect::postgres(url).await?, Kind::Postgres, None),
         };
-        let shared = Arc::new(Shared { _copy: copy, ..Shared::default() });
-        Ok(Self { pool, kind, shared, queue: None })
+        Ok(Self { pool, state: Arc::new(State::new(kind, None, copy)), writer: None })
     }
 
     /// Brings the schema of a ledger up to date. Other programs that migrate it at the same time
@@ -166,53 +131,48 @@ impl Ledger {
         Self::open(&LedgerLocation::Postgres(url)).await
     }
 
+    /// Makes a change durable, together with others that wait. `data` is what `apply` works with.
+    ///
+    /// # Cancel safety
+    /// A change whose caller goes away is made all the same.
+    pub(crate) async fn change<D: Send + Sync + 'static, T: Send + 'static>(
+        &self,
+        action: &'static str,
+        data: D,
+        apply: Apply<D, T>,
+    ) -> Result<T, LedgerError> {
+        match &self.writer {
+            Some(writer) => writer.change(action, data, apply).await,
+            None => Err(LedgerError { action, source: Box::new(WriterEnded) }),
+        }
+    }
+
     /// Writes what waits and closes all connections. It takes effect for all clones.
     pub(crate) async fn close(self) {
-        let Self { pool, shared, queue, .. } = self;
-        drop(queue);
-        let writer = shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Self { pool, state, writer } = self;
         if let Some(writer) = writer {
-            // It ends with the last clone that can write; a writer that has panicked has ended.
-            let _ = writer.await;
+            writer.end().await;
         }
         pool.close().await;
-        if let Some(guard) = &shared.guard {
+        if let Some(guard) = &state.guard {
             guard.close().await;
         }
     }
 
     pub(crate) fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    pub(crate) fn queue(&self) -> Option<&Queue> {
-        self.queue.as_ref()
-    }
-
-    /// The pool, for a change. It is refused once the ledger's files are lost: nothing would last.
-    pub(crate) fn writable(&self, action: &'static str) -> Result<&AnyPool, LedgerError> {
-        self.check_files().map_err(|lost| LedgerError { action, source: Box::new(lost) })?;
-        Ok(&self.pool)
+        self.state.kind
     }
 
     /// After a restoration that lost entries, any station may have used a certificate (A05.FR.07).
     async fn read_restorations(&self) -> Result<(), LedgerError> {
         let last = last_of_restorations(&self.pool).await?;
         let distrusts = matches!(last, Some(AuditEvent::Restored { keep_passwords: false, .. }));
-        self.shared.distrusts_passwords.store(distrusts, Ordering::Release);
+        self.state.distrusts_passwords.store(distrusts, Ordering::Release);
         Ok(())
     }
 
     /// Whether any station may have used a certificate, because entries were lost.
     pub(crate) fn distrusts_passwords(&self) -> bool {
-        self.shared.distrusts_passwords.load(Ordering::Acquire)
-    }
-
-    /// Accepts passwords again of stations that are not known to have used a certificate, after a
-    /// restoration that lost entries.
-    pub(crate) async fn accept_passwords(&self) -> Result<(), LedgerError> {
-        self.append_all(&[AuditEvent::PasswordsAccepted]).await?;
-        self.shared.distrusts_passwords.store(false, Ordering::Release);
-        Ok(())
+        self.state.distrusts_passwords.load(Ordering::Acquire)
     }
 }

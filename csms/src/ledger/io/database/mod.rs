@@ -6,6 +6,7 @@ pub(crate) mod failure;
 pub(crate) mod ledger;
 pub(crate) mod rows;
 pub(crate) mod schema;
+pub(crate) mod state;
 pub(crate) mod statement;
 pub(crate) mod status;
 pub(crate) mod writer;

@@ -8,57 +8,30 @@ use std::{
 
 use metrics::gauge;
 use program::causes;
-use signer_pkcs11::ChainEnd;
 use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{
     ledger::{
-        Finding, LedgerError, Mark,
+        Finding, Mark,
         io::{
             database::ledger::Ledger,
             marks::{Marks, Reach},
-            sqlite::guard::{Guard, LedgerLost},
         },
     },
-    service::io::metrics as names,
     service::{control::LedgerStatus, io::server_error::ServerError},
 };
 
 impl Ledger {
-    /// How far the ledger has come.
-    pub(crate) fn reached(&self) -> Mark {
-        self.shared.reached.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// Notes what was durable when it was opened, and where that is kept apart from it.
     pub(crate) fn begin_at(&self, reached: Mark, marks: Marks) {
-        *self.shared.reached.lock().unwrap_or_else(PoisonError::into_inner) = reached;
+        *self.state.reached.lock().unwrap_or_else(PoisonError::into_inner) = reached;
         // Set once, when the service opens it.
-        let _ = self.shared.marks.set(marks);
-    }
-
-    /// Notes what is durable.
-    pub(crate) fn note(&self, end: ChainEnd, lists: &[(String, u64)]) {
-        let mut reached = self.shared.reached.lock().unwrap_or_else(PoisonError::into_inner);
-        if end.entries() > reached.entries {
-            reached.entries = end.entries();
-            reached.head = end.head().to_string();
-        }
-        for (issuer, number) in lists {
-            let known = reached.lists.entry(issuer.clone()).or_default();
-            *known = (*known).max(*number);
-        }
-    }
-
-    /// Notes how the last change ended: `None` if it was completed, otherwise what it was for.
-    pub(crate) fn note_change(&self, incomplete: Option<&'static str>) {
-        *self.shared.incomplete.lock().unwrap_or_else(PoisonError::into_inner) = incomplete;
-        gauge!(names::LEDGER_WRITABLE).set(if incomplete.is_none() { 1 } else { 0 });
+        let _ = self.state.marks.set(marks);
     }
 
     /// What an operator should look at, if the last change was not completed.
     pub(crate) fn problem(&self) -> Option<String> {
-        let incomplete = *self.shared.incomplete.lock().unwrap_or_else(PoisonError::into_inner);
+        let incomplete = *self.state.incomplete.lock().unwrap_or_else(PoisonError::into_inner);
         incomplete.map(|action| {
             format!("cannot {action} in the ledger; the log names the reason; if the disk is full, make room")
         })
@@ -66,18 +39,19 @@ impl Ledger {
 
     /// Notes a certificate that is not what was signed, once.
     pub(crate) fn find(&self, finding: Finding) {
-        let mut findings = self.shared.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut findings = self.state.findings.lock().unwrap_or_else(PoisonError::into_inner);
         if findings.len() < MAX_FINDINGS && !findings.contains(&finding) {
             findings.push(finding);
+            gauge!("csms_ledger_findings").set(u32::try_from(findings.len()).unwrap_or(u32::MAX));
         }
     }
 
     /// The ledger's state, for an operator.
     pub(crate) fn status(&self) -> LedgerStatus {
-        let (mark_in_file, mark_in_token) = self.shared.marks.get().map_or((None, None), Marks::entries);
-        let findings = self.shared.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mark_in_file, mark_in_token) = self.state.marks.get().map_or((None, None), Marks::entries);
+        let findings = self.state.findings.lock().unwrap_or_else(PoisonError::into_inner);
         let not_as_signed = findings.iter().map(ToString::to_string).collect();
-        LedgerStatus { entries: self.reached().entries, mark_in_file, mark_in_token, not_as_signed }
+        LedgerStatus { entries: self.state.reached().entries, mark_in_file, mark_in_token, not_as_signed }
     }
 
     /// Raises the marks to what is durable now. A token that cannot keep one stops nothing.
@@ -87,10 +61,10 @@ impl Ledger {
     pub(crate) async fn advance_marks(&self, reach: Reach) -> Result<(), ServerError> {
         let ledger = self.clone();
         let write = move || {
-            let Some(marks) = ledger.shared.marks.get() else { return Ok(()) };
-            marks.write_file(|| ledger.reached())?;
+            let Some(marks) = ledger.state.marks.get() else { return Ok(()) };
+            marks.write_file(|| ledger.state.reached())?;
             if reach == Reach::Everywhere {
-                marks.write_token(|| ledger.reached());
+                marks.write_token(|| ledger.state.reached());
             }
             Ok(())
         };
@@ -105,7 +79,7 @@ impl Ledger {
         let mut token_written = Instant::now();
         loop {
             sleep(FILE_INTERVAL).await;
-            gauge!("csms_ledger_entries").set(self.reached().entries as f64);
+            gauge!("csms_ledger_entries").set(self.state.reached().entries as f64);
             let reach = match token_written.elapsed() >= TOKEN_INTERVAL {
                 true => Reach::Everywhere,
                 false => Reach::File,
@@ -126,7 +100,7 @@ impl Ledger {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub(crate) async fn finish(&self) -> Result<(), ServerError> {
-        if let Some(guard) = &self.shared.guard
+        if let Some(guard) = &self.state.guard
             && !guard.checkpoint().await
         {
             tracing::warn!("the ledger's write-ahead log stays: copy it together with the ledger");
@@ -134,28 +108,12 @@ impl Ledger {
         self.advance_marks(Reach::Everywhere).await
     }
 
-    /// Checks that the database has not gone back, and that the files of SQLite are in their place;
-    /// an error is final.
-    pub(crate) fn check_files(&self) -> Result<(), LedgerLost> {
-        if let Some(lost) = self.shared.went_back.get() {
-            return Err(lost.clone());
-        }
-        self.shared.guard.as_ref().map_or(Ok(()), Guard::check)
-    }
-
     /// See [`Guard::rescue`].
     pub(crate) async fn rescue(&self) -> bool {
-        match &self.shared.guard {
-            Some(guard) if self.shared.went_back.get().is_none() => guard.rescue().await,
+        match &self.state.guard {
+            Some(guard) if self.state.went_back.get().is_none() => guard.rescue().await,
             _ => false,
         }
-    }
-
-    /// The record ends earlier than it did: the ledger is lost.
-    pub(crate) fn went_back(&self, action: &'static str, reached: u64, entries: u64) -> LedgerError {
-        let lost = LedgerLost::WentBack { reached, entries };
-        let lost = self.shared.went_back.get_or_init(|| lost);
-        LedgerError { action, source: Box::new(lost.clone()) }
     }
 }
 

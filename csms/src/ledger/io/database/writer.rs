@@ -3,12 +3,16 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use metrics::histogram;
-use tokio::sync::{mpsc, oneshot};
+use sqlx::AnyPool;
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    task::JoinHandle,
+};
 
 use crate::{
     ledger::{
         LedgerError,
-        io::database::{change::Change, failure::concerns_one_change, ledger::Ledger},
+        io::database::{change::Change, failure::concerns_one_change, state::State},
     },
     service::io::metrics as names,
 };
@@ -20,11 +24,8 @@ pub(crate) type Changing<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerEr
 /// fails.
 pub(crate) type Apply<D, T> = for<'a> fn(&'a D, &'a mut Change) -> Changing<'a, T>;
 
-/// Changes that wait for the writer.
-pub(crate) type Queue = mpsc::Sender<Box<dyn Job>>;
-
 /// One change that waits to be made durable.
-pub(crate) trait Job: Send + fmt::Debug {
+trait Job: Send + fmt::Debug {
     /// What it is for.
     fn action(&self) -> &'static str;
     /// Makes the change, which is not durable yet.
@@ -74,15 +75,28 @@ impl<D: Send + Sync, T: Send> Job for Pending<D, T> {
 /// The ledger is closed, or its writer has failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger is closed")]
-struct WriterEnded;
+pub(crate) struct WriterEnded;
 
 /// The error of a commit, as each of its changes reports it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(transparent)]
 struct CommitFailed(Arc<LedgerError>);
 
-impl Ledger {
-    /// Makes a change durable, together with others that wait. `data` is what `apply` works with.
+/// The one writer of a ledger. Clones share it; it ends with the last one.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Box<dyn Job>>,
+    task: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Writer {
+    pub(crate) fn start(pool: AnyPool, state: Arc<State>) -> Self {
+        let (queue, waiting) = mpsc::channel(MAX_WAITING_CHANGES);
+        let task = tokio::spawn(write(pool, state, waiting));
+        Self { queue, task: Arc::new(Mutex::new(Some(task))) }
+    }
+
+    /// See [`Ledger::change`](crate::Ledger).
     ///
     /// # Cancel safety
     /// A change whose caller goes away is made all the same.
@@ -95,25 +109,35 @@ impl Ledger {
         let (caller, answer) = oneshot::channel();
         let job = Box::new(Pending { action, data, apply, value: None, caller });
         let ended = || LedgerError { action, source: Box::new(WriterEnded) };
-        self.queue().ok_or_else(ended)?.send(job).await.map_err(|_| ended())?;
+        self.queue.send(job).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
+    }
+
+    /// Waits until everything is written, if this is the last clone.
+    pub(crate) async fn end(self) {
+        let Self { queue, task } = self;
+        drop(queue);
+        if let Some(task) = task.lock().await.take() {
+            // A writer that has panicked has ended.
+            let _ = task.await;
+        }
     }
 }
 
 /// Commits what waits, as much as there is at once, until the queue is closed.
-pub(crate) async fn write(ledger: Ledger, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
+async fn write(pool: AnyPool, state: Arc<State>, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
     let mut jobs = Vec::with_capacity(MAX_CHANGES_PER_COMMIT);
     while waiting.recv_many(&mut jobs, MAX_CHANGES_PER_COMMIT).await > 0 {
         histogram!(names::CHANGES_PER_COMMIT).record(jobs.len() as f64);
-        let outcome = commit(&ledger, &mut jobs).await;
+        let outcome = commit(&pool, &state, &mut jobs).await;
         match outcome {
             Ok(()) => jobs.drain(..).for_each(|job| job.finish(Ok(()))),
             // Which one is not known: each gets a commit of its own.
             Err(error) if concerns_one_change(&error) => {
                 for mut job in jobs.drain(..) {
-                    match commit(&ledger, std::slice::from_mut(&mut job)).await {
+                    match commit(&pool, &state, std::slice::from_mut(&mut job)).await {
                         Ok(()) => job.finish(Ok(())),
-                        Err(error) => fail(&ledger, job, error),
+                        Err(error) => fail(&state, job, error),
                     }
                 }
             }
@@ -121,31 +145,31 @@ pub(crate) async fn write(ledger: Ledger, mut waiting: mpsc::Receiver<Box<dyn Jo
                 let failed = CommitFailed(Arc::new(error));
                 for job in jobs.drain(..) {
                     let action = job.action();
-                    fail(&ledger, job, LedgerError { action, source: Box::new(failed.clone()) });
+                    fail(&state, job, LedgerError { action, source: Box::new(failed.clone()) });
                 }
             }
         }
     }
 }
 
-async fn commit(ledger: &Ledger, jobs: &mut [Box<dyn Job>]) -> Result<(), LedgerError> {
-    let mut change = Change::begin(ledger).await?;
+async fn commit(pool: &AnyPool, state: &State, jobs: &mut [Box<dyn Job>]) -> Result<(), LedgerError> {
+    let mut change = Change::begin(pool, state).await?;
     for job in jobs {
         job.apply(&mut change).await?;
     }
     change.commit().await?;
     // What was written into a file that was removed meanwhile is not durable.
-    ledger.writable("commit a change")?;
-    ledger.note_change(None);
-    ledger.note(change.end(), &change.lists);
+    state.check("commit a change")?;
+    state.note_change(None);
+    state.note(change.end(), &change.lists);
     Ok(())
 }
 
 /// Answers the caller of a change that was not made.
-fn fail(ledger: &Ledger, job: Box<dyn Job>, error: LedgerError) {
+fn fail(state: &State, job: Box<dyn Job>, error: LedgerError) {
     let action = job.action();
     if !concerns_one_change(&error) {
-        ledger.note_change(Some(action));
+        state.note_change(Some(action));
     }
     job.finish(Err(LedgerError { action, source: error.source }));
 }
@@ -154,4 +178,4 @@ fn fail(ledger: &Ledger, job: Box<dyn Job>, error: LedgerError) {
 const MAX_CHANGES_PER_COMMIT: usize = 256;
 
 /// Changes that may wait. A caller beyond waits for room.
-pub(crate) const MAX_WAITING_CHANGES: usize = 1024;
+const MAX_WAITING_CHANGES: usize = 1024;

@@ -8,7 +8,7 @@ use crate::{
         LedgerError,
         io::{
             database::{failure::failed, ledger::Ledger},
-            record::entry,
+            record::entries::entry,
         },
     },
     service::io::clock::unix_now,

@@ -22,7 +22,7 @@ use crate::{
             loss::Loss,
             marks,
             open::random_id,
-            record,
+            record::entries,
             sqlite::paths::{ledger_files, remove_files},
             verify::LedgerReport,
         },
@@ -232,7 +232,7 @@ async fn read_present(path: &Path, new: &Ledger, report: &LedgerReport) -> Optio
         .await
         .ok()?;
     for row in rows {
-        let (end, event) = record::entry(&row).ok()?;
+        let (end, event) = entries::entry(&row).ok()?;
         match event {
             AuditEvent::Signing(intent) => drop(announced.insert(end.entries(), intent)),
             AuditEvent::Signed { entry, .. } => drop(signed.insert(entry)),

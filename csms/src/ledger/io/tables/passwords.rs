@@ -1,5 +1,7 @@
 //! The hashes of stations' passwords that were changed over a connection (A01).
 
+use std::sync::atomic::Ordering;
+
 use certificates::StationIdentity;
 use signer_pkcs11::{AuditEvent, StationChange};
 
@@ -90,5 +92,13 @@ impl Ledger {
             })
         })
         .await
+    }
+
+    /// Accepts passwords again of stations that are not known to have used a certificate, after a
+    /// restoration that lost entries.
+    pub(crate) async fn accept_passwords(&self) -> Result<(), LedgerError> {
+        self.append_all(&[AuditEvent::PasswordsAccepted]).await?;
+        self.state.distrusts_passwords.store(false, Ordering::Release);
+        Ok(())
     }
 }
