@@ -46,8 +46,8 @@ impl Ledger {
     /// entry.
     ///
     /// # Errors
-    /// [`LedgerError`] whose source is [`DamagedPages`], or the [`AuditError`] of the first entry
-    /// that was changed.
+    /// [`LedgerError`] whose source is [`DamagedPages`](crate::io::DamagedPages), or the
+    /// [`AuditError`] of the first entry that was changed.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
