@@ -2,6 +2,7 @@
 //! hold.
 
 mod cost;
+mod csms;
 mod report;
 mod signer;
 mod store;
@@ -19,6 +20,9 @@ pub(crate) enum BenchCommand {
     /// Signatures, certificates and handshakes with the key in a token, compared with the bare
     /// module and other authorities
     Signer(signer::SignerArguments),
+    /// Certificates with the durable record on SQLite and PostgreSQL, compared with certificates
+    /// without a record
+    Csms(csms::CsmsArguments),
     /// Opening, listing, installing and deleting, compared with a bare write with fsync and a
     /// directory of PEM files
     Store(store::StoreArguments),
@@ -30,6 +34,7 @@ pub(crate) enum BenchCommand {
 pub(crate) fn run_command(command: &BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Types(arguments) => types::run_command(arguments),
+        BenchCommand::Csms(arguments) => csms::run_command(arguments),
         BenchCommand::Signer(arguments) => signer::run_command(arguments),
         BenchCommand::Store(arguments) => store::run_command(arguments),
         BenchCommand::Transport(arguments) => transport::run_command(arguments),

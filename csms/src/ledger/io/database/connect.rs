@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs, path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
-    AnyConnection, AnyPool, Executor as _,
+    AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _,
     any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
 };
 
@@ -66,17 +66,24 @@ fn options(url: &str) -> Result<AnyConnectOptions, LedgerError> {
 
 /// Connects to a SQLite file.
 pub(crate) async fn sqlite(path: &Path, access: Access) -> Result<AnyPool, LedgerError> {
-    let setup: &'static str = match access {
+    let options = sqlite_options(path, access)?;
+    let setup = match access {
         // Durable at every commit.
         Access::Write => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
-        Access::Read | Access::Immutable => "SELECT 1",
+        // These do not read the file.
+        Access::Read | Access::Immutable => "PRAGMA synchronous",
     };
+    // A pool tries again for seconds if this fails, as with a damaged file.
+    let mut first = options.connect().await.map_err(failed("open"))?;
+    first.execute(sqlx::raw_sql(setup)).await.map_err(failed("open"))?;
+    check_schema(&mut first).await?;
     let pool = pool(setup, MAX_SQLITE_CONNECTIONS)
         .test_before_acquire(false)
-        .connect_with(sqlite_options(path, access)?)
+        .connect_with(options)
         .await
         .map_err(failed("open"))?;
-    check_schema(&pool).await?;
+    // Not before the pool has opened the write-ahead log as well.
+    first.close().await.map_err(failed("open"))?;
     Ok(pool)
 }
 
@@ -102,6 +109,9 @@ pub(crate) async fn sqlite_to_read(path: &Path) -> Result<(AnyPool, Option<tempf
 
 /// Connects to PostgreSQL.
 pub(crate) async fn postgres(url: &PostgresUrl) -> Result<AnyPool, LedgerError> {
+    // A pool tries again for seconds if the server refuses.
+    let first = postgres_options(url)?.connect().await.map_err(failed("open"))?;
+    first.close().await.map_err(failed("open"))?;
     let pool = pool(POSTGRES_SETUP, MAX_POSTGRES_CONNECTIONS).connect_with(postgres_options(url)?).await;
     pool.map_err(failed("open"))
 }
@@ -116,11 +126,11 @@ fn pool(setup: &'static str, max_connections: u32) -> AnyPoolOptions {
 
 /// Checks the names of columns, before a statement is prepared that returns them: sqlx panics where
 /// one is not UTF-8, as in a damaged file.
-async fn check_schema(pool: &AnyPool) -> Result<(), LedgerError> {
+async fn check_schema(connection: &mut AnyConnection) -> Result<(), LedgerError> {
     let action = "open";
     let statements: Vec<Option<Vec<u8>>> =
         sqlx::query_scalar("SELECT CAST(sql AS BLOB) AS statement FROM sqlite_master")
-            .fetch_all(pool)
+            .fetch_all(connection)
             .await
             .map_err(failed(action))?;
     if statements.iter().flatten().all(|statement| std::str::from_utf8(statement).is_ok()) {
