@@ -19,7 +19,7 @@ use crate::{
     },
     ledger::{
         Ledger,
-        io::{folder::FolderLock, open, sqlite::guard::LedgerLost},
+        io::{folder::FolderLock, marks::Reach, open, sqlite::guard::LedgerLost},
     },
     service::io::{
         clock::ServiceClock,
@@ -255,6 +255,12 @@ async fn watch(ledger: &Ledger) -> LedgerLost {
         sleep(WATCH_INTERVAL).await;
         if let Err(lost) = ledger.state.check_files() {
             let saved = ledger.rescue().await;
+            // The database lacks what was promised, and the next start has to notice it, too.
+            if matches!(lost, LedgerLost::WentBack { .. })
+                && let Err(error) = ledger.advance_marks(Reach::Everywhere).await
+            {
+                tracing::error!(error = %causes(&error), "the high-water mark was not advanced");
+            }
             tracing::error!(error = %causes(&lost), saved, "the ledger is lost, and the service ends");
             return lost;
         }
