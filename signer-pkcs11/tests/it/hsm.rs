@@ -226,6 +226,11 @@ fn errors_end_with_the_fix() {
     }
 }
 
+/// Whether a text has this word. Hashes and serial numbers may contain the digits of a PIN.
+pub(crate) fn has_word(text: &str, word: &str) -> bool {
+    text.split(|character: char| !character.is_ascii_alphanumeric()).any(|part| part == word)
+}
+
 #[test]
 fn a_key_ceremony_with_record_and_transcript() {
     let desk = Desk::new();
@@ -316,7 +321,7 @@ fn a_key_ceremony_with_record_and_transcript() {
     {
         assert!(transcript.contains(expected), "{expected} in {transcript}");
     }
-    assert!(!transcript.contains(PIN), "{transcript}");
+    assert!(!has_word(&transcript, PIN), "{transcript}");
     // The time, the version, and the attributes as the token reports them.
     let (stamp, _) = transcript.strip_prefix('[').unwrap().split_once(", hsm ").unwrap();
     assert!(stamp.len() == 20 && stamp.starts_with("20") && stamp.ends_with('Z'), "{stamp}");
