@@ -103,11 +103,10 @@ impl Requirement {
                 let mounts = ["--user", "--map-root-user", "--mount", "true"];
                 !on_path("unshare") || succeeds(Command::new("unshare").args(mounts))
             }
-            Found::Postgres => std::fs::read_dir("/usr/lib/postgresql")
-                .into_iter()
-                .flatten()
-                .flatten()
-                .any(|version| version.path().join("bin/initdb").is_file()),
+            Found::Postgres => {
+                let mut versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+                on_path("initdb") || versions.any(|version| version.path().join("bin/initdb").is_file())
+            }
         }
     }
 }
@@ -307,7 +306,7 @@ pub(crate) const REQUIREMENTS: &[Requirement] = &[
         found: Found::Postgres,
         tests: Some(POSTGRES),
         debian: &["postgresql"],
-        fedora: &[],
+        fedora: &["postgresql-server"],
         macos: &[],
     },
     Requirement {

@@ -125,13 +125,15 @@ impl Drop for PostgresServer {
     }
 }
 
-/// Where Debian puts the programs of the newest version.
+/// Where Debian puts the programs of the newest version, or else a folder of the PATH.
 fn programs() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = versions
         .max_by_key(|version| version.file_name().to_string_lossy().parse::<u32>().unwrap_or_default());
     let newest = newest.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists());
-    newest.expect("PostgreSQL is missing: apt-get install postgresql")
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = || std::env::split_paths(&path).find(|folder| folder.join("initdb").exists());
+    newest.or_else(on_path).expect("PostgreSQL is missing: apt-get install postgresql")
 }
 
 /// Debian's user `nobody`.
