@@ -130,6 +130,27 @@ fn tc_a_10_a01_fr_04_the_old_password_stays_when_the_station_rejects_the_new_one
     });
 }
 
+/// A password that the ledger cannot store is not sent, and does not prevent the next one.
+#[test]
+fn a01_a_password_that_was_not_recorded_is_not_pending() {
+    let stage = Stage::start();
+    fs::write(stage.path("new"), NEW).expect("writes");
+    in_runtime(async {
+        let (router, mut values) = answering(SetVariableStatusEnumType::Accepted);
+        let connection = with_password(&stage, PASSWORD, router).await.expect("connects");
+        stage.limit_files(Some(1));
+        let error =
+            stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect_err("not recorded");
+        assert!(error.contains("the ledger failed to record a password"), "{error}");
+        stage.limit_files(None);
+        assert!(values.try_recv().is_err(), "nothing was sent");
+        stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect("changed");
+        assert_eq!(values.recv().await.as_deref(), Some(NEW));
+        connection.close(Close::Normal).await;
+        assert!(opens(&stage, NEW).await, "{}", stage.log());
+    });
+}
+
 /// By the security whitepaper of 1.6 a station sends the bytes of its key; by its certification
 /// test (TC_085) it sends the text.
 #[test]

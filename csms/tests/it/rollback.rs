@@ -586,3 +586,15 @@ fn rollback_no_more_certificates_than_the_limit_by_one_csr_that_is_replayed() {
 
 /// The number of certificates of one station within an hour.
 const LIMIT: usize = 20;
+
+/// A folder in place of the list cannot be read by any user, and a file without permission can be
+/// read by root.
+#[test]
+fn a_list_that_cannot_be_read_is_logged() {
+    let mut stage = Stage::prepare();
+    fs::create_dir_all(stage.path("data/crl/other.crl")).expect("made");
+    stage.launch();
+    let log = stage.log();
+    let line = log.lines().find(|line| line.contains("cannot be read and are not compared with the ledger"));
+    assert!(line.is_some_and(|line| line.contains("other.crl") && line.contains("ERROR")), "{log}");
+}

@@ -1,7 +1,11 @@
 //! The evidence about a ledger that is kept apart from it: marks in the file and in the token, and
 //! lists of revoked certificates on disk.
 
-use std::{collections::BTreeSet, fs, iter, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs, io, iter,
+    path::{Path, PathBuf},
+};
 
 use certificates::Certificate;
 use program::causes;
@@ -66,13 +70,17 @@ fn label(issuer: &Certificate) -> String {
 /// The lists that this service has signed. Another file in such a place is no evidence; a new list
 /// will replace it.
 fn lists(config: &Config, issuers: &[Certificate]) -> Vec<ListOnDisk> {
-    let named = config.ca.crl_files().flatten().map(PathBuf::from);
-    let folder = fs::read_dir(config.directory.join("crl"));
-    let by_default = folder.into_iter().flatten().flatten().map(|entry| entry.path());
-    let by_default = by_default.filter(|path| path.extension().is_some_and(|end| end == "crl"));
-    let files = named.chain(by_default).collect::<BTreeSet<_>>();
+    let folder = config.directory.join("crl");
+    let mut files = config.ca.crl_files().flatten().map(PathBuf::from).collect::<BTreeSet<_>>();
+    match fs::read_dir(&folder) {
+        Ok(entries) => {
+            let paths = entries.flatten().map(|entry| entry.path());
+            files.extend(paths.filter(|path| path.extension().is_some_and(|end| end == "crl")));
+        }
+        Err(error) => skip(&folder, &error),
+    }
     let read = files.into_iter().filter_map(|path| {
-        let bytes = fs::read(&path).ok()?;
+        let bytes = fs::read(&path).inspect_err(|error| skip(&path, error)).ok()?;
         match ListOnDisk::read(path.clone(), &bytes, issuers) {
             Ok(list) => Some(list),
             Err(reason) => {
@@ -86,4 +94,16 @@ fn lists(config: &Config, issuers: &[Certificate]) -> Vec<ListOnDisk> {
         }
     });
     read.collect()
+}
+
+/// Logs that lists cannot be read, unless they do not exist because none was signed yet.
+fn skip(path: &Path, error: &io::Error) {
+    if error.kind() != io::ErrorKind::NotFound {
+        tracing::error!(
+            file = %path.display(),
+            error = %causes(error),
+            "lists of revoked certificates on disk cannot be read and are not compared with the ledger; let the service's \
+             user read them, then restart"
+        );
+    }
 }

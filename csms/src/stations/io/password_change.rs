@@ -71,12 +71,12 @@ pub(crate) async fn change(
     }
     let hash = logins.hash(Zeroizing::new(text.clone())).await?;
     let station = peer.identity();
+    // The password is stored before the station receives it. The station can then log in, whatever
+    // happens to the answer. If it cannot be stored it is not sent, and another one may be.
+    ledger.offer_password(station, &hash).await?;
     if let Some(pending) = &mut pending {
         **pending = true;
     }
-    // The password is stored before the station receives it. The station can then log in, whatever
-    // happens to the answer.
-    ledger.offer_password(station, &hash).await?;
     let (answer, status) = send_password(peer, &text).await.map_err(ChangePasswordError::Unanswered)?;
     let Some(answer) = answer else {
         tracing::info!(%station, status, "the station has a new password when it has rebooted");
