@@ -7,14 +7,14 @@
 //! | `csms_certificates_not_yet_valid` | gauge | stations' certificates that are not valid yet | |
 //! | `csms_own_certificate_valid` | gauge | 0 while the served certificate is not valid, else 1 | |
 //! | `csms_ledger_writable` | gauge | 0 after an incomplete change of the ledger, else 1 | |
-//! | `csms_ledger_changes_per_commit` | summary | changes of the ledger per commit | |
+//! | `csms_ledger_changes_per_commit` | histogram | changes of the ledger per commit | |
 //! | `csms_renewal_failing` | gauge | 1 while a renewal that is due fails, else 0 | `of` |
 //!
 //! `of` is `own_certificate` or `revocation_lists`.
 
 use std::{fmt, time::Duration};
 
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::time::sleep;
 
 /// The metrics of this process; [`ocpp_transport::metrics`] and [`signer_pkcs11::metrics`] list
@@ -34,7 +34,9 @@ impl Metrics {
     /// # Errors
     /// If the process already has a recorder.
     pub fn install() -> Result<Self, MetricsError> {
+        let changes = Matcher::Full(CHANGES_PER_COMMIT.to_owned());
         let builder = PrometheusBuilder::new().set_buckets(BUCKETS).map_err(MetricsError)?;
+        let builder = builder.set_buckets_for_metric(changes, CHANGES).map_err(MetricsError)?;
         Ok(Self(builder.install_recorder().map_err(MetricsError)?))
     }
 
@@ -64,6 +66,9 @@ impl fmt::Debug for Metrics {
 
 /// In seconds: from an answer out of memory to the longest duration of a call.
 const BUCKETS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+
+/// From a commit of one change to the longest.
+const CHANGES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// The number of times that the system's clock was moved.
 pub(crate) const CLOCK_STEPS: &str = "csms_clock_steps_total";
