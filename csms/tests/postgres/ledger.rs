@@ -66,3 +66,19 @@ fn rollback_a_database_that_went_back_is_noticed_while_the_service_runs() {
     let text = stage.launch_in_vain();
     assert!(text.contains("which is not the newest"), "{text}");
 }
+
+/// The service heals by itself: no call waits for ever for a server that is silent.
+#[test]
+fn a_server_that_hangs_is_an_error_until_it_goes_on() {
+    let mut stage = Stage::prepare();
+    stage.launch();
+    let csr = stage.request(SUBJECT, &[]);
+    let arguments = ["--serial-number", "SN-0001", "--csr", csr];
+    stage.station_with_password("CS001", &["--serial-number", "SN-0001"]).step("finished");
+    stage.postgres().pause();
+    stage.operator(&["release", "CS002"]).expect_err("the ledger does not answer");
+    assert!(stage.log().contains("listening"), "{}", stage.log());
+    stage.postgres().resume();
+    stage.station_with_password("CS001", &arguments).step("certificate signed");
+    stage.await_states(&["Accepted"]);
+}

@@ -14,7 +14,6 @@ use crate::{
 
 // A test starts it as well.
 #[path = "../../../csms/src/ledger/io/test_server.rs"]
-#[allow(dead_code, reason = "tests stop it and read its log")]
 mod test_server;
 
 /// Options of `cargo xtask bench csms`.

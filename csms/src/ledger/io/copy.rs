@@ -7,7 +7,11 @@ use crate::{
     ledger::{
         Ledger, LedgerError,
         io::{
-            database::{connect::Kind, failure::failed, statement::Statement},
+            database::{
+                connect::Kind,
+                failure::{Within as _, failed},
+                statement::Statement,
+            },
             folder::FolderLock,
             verify::LedgerReport,
         },
@@ -88,7 +92,7 @@ async fn copy_table(
         let mut select =
             Statement::new(&format!("SELECT {} AS row_key, {columns} FROM {} WHERE ", table.key, table.name));
         select.push(table.key).push(" > ").bind(after).push(" ORDER BY 1 LIMIT ").bind(ROWS_AT_ONCE);
-        let rows = select.query().fetch_all(&mut *reader).await.map_err(failed(ACTION))?;
+        let rows = select.query().fetch_all(&mut *reader).within(ACTION).await?;
         let Some(last) = rows.last() else { break };
         after = last.try_get("row_key").map_err(failed(ACTION))?;
         let values = rows.iter().map(|row| values(table, row)).collect::<Result<Vec<_>, _>>();
@@ -101,7 +105,7 @@ async fn copy_table(
             numbers.iter().for_each(|number| _ = row.bind(*number));
             texts.iter().for_each(|text| _ = row.bind(text.clone()));
         });
-        insert.query().execute(&mut *writer).await.map_err(failed(ACTION))?;
+        insert.query().execute(&mut *writer).within(ACTION).await?;
         copied += values.len() as u64;
         progress(table.name, copied);
     }
@@ -117,14 +121,14 @@ fn values(table: &Table, row: &AnyRow) -> Result<Values, sqlx::Error> {
 }
 
 async fn execute(connection: &mut AnyConnection, statement: &'static str) -> Result<(), LedgerError> {
-    sqlx::query(statement).execute(connection).await.map_err(failed(ACTION)).map(drop)
+    sqlx::query(statement).execute(connection).within(ACTION).await.map(drop)
 }
 
 async fn rows(
     connection: &mut AnyConnection,
     statement: &'static str,
 ) -> Result<Option<AnyRow>, LedgerError> {
-    sqlx::query(statement).fetch_optional(connection).await.map_err(failed(ACTION))
+    sqlx::query(statement).fetch_optional(connection).within(ACTION).await
 }
 
 impl Ledger {

@@ -12,7 +12,12 @@ use crate::{
     ledger::{
         LedgerBehind, LedgerError, ListOnDisk, Reached,
         io::{
-            database::{failure::failed, ledger::Ledger, rows::meant, statement::Statement},
+            database::{
+                failure::{Within as _, failed},
+                ledger::Ledger,
+                rows::meant,
+                statement::Statement,
+            },
             evidence::Evidence,
             folder::{FolderLock, tighten},
             marks::{Marks, Reach},
@@ -129,8 +134,8 @@ impl Ledger {
              ORDER BY number",
         )
         .fetch_all(&mut *connection)
-        .await
-        .map_err(failed(action))?;
+        .within(action)
+.await?;
         for row in &rows {
             reached.add(&entries::entry(row)?.1);
         }
@@ -144,7 +149,7 @@ impl Ledger {
                 row.bind(serial.to_string());
             });
             query.push(")");
-            let found = query.query().fetch_all(&mut *connection).await.map_err(failed(action))?;
+            let found = query.query().fetch_all(&mut *connection).within(action).await?;
             for serial in found {
                 let serial = meant(&serial, "serial", SerialNumber::from_hex).map_err(failed(action))?;
                 reached.revoked.insert(serial);

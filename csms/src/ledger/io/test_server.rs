@@ -1,5 +1,10 @@
 //! A PostgreSQL server of a test's own, by Debian's package. It ends with the test.
 
+#![allow(
+    dead_code,
+    reason = "the tests of the library, those of the program and the benchmark use parts of it"
+)]
+
 use std::{
     ffi::OsStr,
     fs,
@@ -81,6 +86,27 @@ impl PostgresServer {
             // At once, and the parts of the server with it.
             let _ = kill_process(Pid::from_child(&process), Signal::QUIT);
             let _ = process.wait();
+        }
+    }
+
+    /// Stops the server and all of its processes, as a host that hangs, until [`Self::resume`].
+    pub(crate) fn pause(&self) {
+        self.signal_all(Signal::STOP);
+    }
+
+    /// Lets the server go on.
+    pub(crate) fn resume(&self) {
+        self.signal_all(Signal::CONT);
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        let process = self.process.as_ref().expect("it runs");
+        let id = process.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).expect("its children");
+        let children = children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?));
+        for process in std::iter::once(Pid::from_child(process)).chain(children) {
+            // One that has just ended needs no signal.
+            let _ = kill_process(process, signal);
         }
     }
 

@@ -8,7 +8,12 @@ use sqlx::{AnyConnection, Row as _};
 use crate::ledger::{
     Finding, LedgerEntry, LedgerError, Mark, Mismatch, Reached, RecordedCertificates, check_row,
     io::{
-        database::{connect::Kind, failure::failed, ledger::Ledger, rows},
+        database::{
+            connect::Kind,
+            failure::{Within as _, failed},
+            ledger::Ledger,
+            rows,
+        },
         record::entries::{self, lines},
         sqlite::pages::check_pages,
     },
@@ -58,12 +63,12 @@ impl Ledger {
         connection.close_on_drop();
         match self.kind() {
             Kind::Sqlite => {
-                sqlx::query("BEGIN").execute(&mut *connection).await.map_err(failed(action))?;
+                sqlx::query("BEGIN").execute(&mut *connection).within(action).await?;
                 check_pages(&mut connection).await?;
             }
             Kind::Postgres => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                sqlx::query(begin).execute(&mut *connection).await.map_err(failed(action))?;
+                sqlx::query(begin).execute(&mut *connection).within(action).await?;
             }
         }
         let broken = |source: AuditError| LedgerError { action: "verify its record", source: source.into() };
@@ -101,8 +106,8 @@ impl Ledger {
         let row = sqlx::query("SELECT number, line FROM record WHERE number = $1")
             .bind(i64::try_from(number).unwrap_or(i64::MAX))
             .fetch_optional(&self.pool)
-            .await
-            .map_err(failed("read its record"))?;
+            .within("read its record")
+            .await?;
         Ok(row.map(|row| entries::entry(&row)).transpose()?.map(|(end, _)| end.head().to_string()))
     }
 
@@ -117,8 +122,8 @@ impl Ledger {
         )
         .bind(&hash)
         .fetch_optional(&self.pool)
-        .await
-        .map_err(failed("look a signature up"))?;
+        .within("look a signature up")
+        .await?;
         let signed = signed.map(|row| entries::entry(&row)).transpose()?.map(|(_, event)| event);
         let Some(AuditEvent::Signed { entry: announced, chain_sha256, .. }) = signed else {
             return Ok(Some(Mismatch::NotOnRecord));
@@ -133,8 +138,8 @@ impl Ledger {
         let row = sqlx::query("SELECT number, line FROM record WHERE number = $1")
             .bind(i64::try_from(number).unwrap_or(i64::MAX))
             .fetch_optional(&self.pool)
-            .await
-            .map_err(failed("read its record"))?;
+            .within("read its record")
+            .await?;
         Ok(row.map(|row| entries::entry(&row)).transpose()?.map(|(_, event)| event))
     }
 }
@@ -151,8 +156,8 @@ async fn each_certificate(
             .bind(last)
             .bind(ROWS_AT_ONCE)
             .fetch_all(&mut *connection)
-            .await
-            .map_err(failed(action))?;
+            .within(action)
+            .await?;
         if rows.is_empty() {
             return Ok(());
         }

@@ -7,7 +7,11 @@ use crate::ledger::{
     LedgerEntry, LedgerError,
     io::{
         database::{
-            connect::Kind, failure::failed, rows::insert_certificates, state::State, statement::Statement,
+            connect::Kind,
+            failure::{Within as _, failed},
+            rows::insert_certificates,
+            state::State,
+            statement::Statement,
         },
         record::entries::last_entry,
     },
@@ -23,6 +27,7 @@ use crate::ledger::{
 #[derive(Debug)]
 pub(crate) struct Change {
     connection: PoolConnection<Any>,
+    kind: Kind,
     committed: bool,
     /// The end of the record, with what was appended.
     end: ChainEnd,
@@ -41,6 +46,7 @@ impl Change {
         let connection = pool.acquire().await.map_err(failed(action))?;
         let mut change = Self {
             connection,
+            kind: state.kind,
             committed: false,
             end: ChainEnd::default(),
             lines: Vec::new(),
@@ -93,7 +99,14 @@ impl Change {
     /// Makes everything durable.
     pub(crate) async fn commit(&mut self) -> Result<(), LedgerError> {
         self.write_collected().await?;
-        execute(&mut self.connection, "COMMIT").await?;
+        match self.kind {
+            // A disk that is slow is waited for: whether the change lasts is known then.
+            Kind::Sqlite => {
+                let committed = sqlx::query("COMMIT").execute(&mut *self.connection).await;
+                committed.map_err(failed("commit a change"))?;
+            }
+            Kind::Postgres => execute(&mut self.connection, "COMMIT").await?,
+        }
         self.committed = true;
         Ok(())
     }
@@ -104,8 +117,7 @@ impl Change {
             insert.rows(lines, |row, (number, line)| {
                 row.bind(i64::try_from(*number).unwrap_or(i64::MAX)).bind(line.as_str());
             });
-            let inserted = insert.query().execute(&mut *self.connection).await;
-            inserted.map_err(failed("write into its record"))?;
+            insert.query().execute(&mut *self.connection).within("write into its record").await?;
         }
         self.lines.clear();
         for certificates in self.certificates.chunks(MAX_ROWS_PER_STATEMENT) {
@@ -127,7 +139,7 @@ impl Drop for Change {
 }
 
 async fn execute(connection: &mut AnyConnection, statement: &'static str) -> Result<(), LedgerError> {
-    sqlx::query(statement).execute(connection).await.map_err(failed("commit a change")).map(drop)
+    sqlx::query(statement).execute(connection).within("commit a change").await.map(drop)
 }
 
 /// Writers of all nodes append to one record. The lock ends with the transaction.

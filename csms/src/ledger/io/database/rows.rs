@@ -9,7 +9,10 @@ use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
 use crate::ledger::{
     Delivery, ForwardedRequest, LedgerEntry, LedgerError, ListedCertificate, Revocation, SerialNumberTaken,
-    io::database::{failure::failed, statement::Statement},
+    io::database::{
+        failure::{Within as _, failed},
+        statement::Statement,
+    },
 };
 
 /// Remembers certificates as due to their stations, also again where another authority issues the
@@ -29,7 +32,7 @@ pub(crate) async fn insert_certificates(
     });
     delete.push(") RETURNING station_key, spki_sha256, certificate_type, request_id");
     let mut answered = HashMap::new();
-    for row in delete.query().fetch_all(&mut *connection).await.map_err(failed(action))? {
+    for row in delete.query().fetch_all(&mut *connection).within(action).await? {
         let key: [String; 3] = [text(&row, 0)?, text(&row, 1)?, text(&row, 2)?];
         answered.insert(key, row.try_get::<Option<i64>, _>(3).map_err(failed(action))?);
     }
@@ -57,7 +60,7 @@ pub(crate) async fn insert_certificates(
          WHERE certificate.station_key = excluded.station_key
          AND certificate.spki_sha256 = excluded.spki_sha256",
     );
-    let written = insert.query().execute(connection).await.map_err(failed(action))?.rows_affected();
+    let written = insert.query().execute(connection).within(action).await?.rows_affected();
     match certificates.first() {
         // Of several, each is tried again alone.
         Some((first, _)) if written < certificates.len() as u64 => {
@@ -67,12 +70,17 @@ pub(crate) async fn insert_certificates(
     }
 }
 
-pub(crate) fn columns(state: &Delivery) -> (&'static str, Option<&str>) {
+pub(crate) fn columns(state: &Delivery) -> (&'static str, Option<String>) {
     match state {
         Delivery::Issued => ("Issued", None),
         Delivery::Accepted => ("Accepted", None),
-        Delivery::Rejected { reason } => ("Rejected", reason.as_deref()),
+        Delivery::Rejected { reason } => ("Rejected", reason.as_deref().map(storable)),
     }
+}
+
+/// A text of a peer without NUL, which PostgreSQL cannot store.
+pub(crate) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 pub(crate) fn entry(row: &AnyRow) -> Result<LedgerEntry, LedgerError> {

@@ -91,7 +91,7 @@ async fn applied(kind: Kind, connection: &mut AnyConnection) -> Result<Option<i6
     let action = "read the version of its schema";
     let tables = match kind {
         Kind::Sqlite => "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
-        Kind::Postgres => "SELECT count(*) FROM pg_tables WHERE tablename = '_sqlx_migrations'",
+        Kind::Postgres => "SELECT count(to_regclass('_sqlx_migrations')::text)",
     };
     let tables: i64 = sqlx::query_scalar(tables).fetch_one(&mut *connection).await.map_err(failed(action))?;
     if tables == 0 {

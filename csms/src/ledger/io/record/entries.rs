@@ -3,7 +3,10 @@
 use signer_pkcs11::{AuditEvent, ChainEnd};
 use sqlx::{AnyConnection, AnyPool, Row as _, any::AnyRow};
 
-use crate::ledger::{LedgerError, io::database::failure::failed};
+use crate::ledger::{
+    LedgerError,
+    io::database::failure::{Within as _, failed},
+};
 
 /// Reads the lines of the record after the entry `after` in order, with their numbers.
 pub(crate) async fn lines(
@@ -17,8 +20,8 @@ pub(crate) async fn lines(
             .bind(last)
             .bind(LINES_AT_ONCE)
             .fetch_all(&mut *connection)
-            .await
-            .map_err(failed("read its record"))?;
+            .within("read its record")
+            .await?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -34,8 +37,8 @@ pub(crate) async fn lines(
 pub(crate) async fn last_entry(connection: &mut AnyConnection) -> Result<ChainEnd, LedgerError> {
     let last = sqlx::query("SELECT number, line FROM record ORDER BY number DESC LIMIT 1")
         .fetch_optional(connection)
-        .await
-        .map_err(failed("read its record"))?;
+        .within("read its record")
+        .await?;
     Ok(match last {
         Some(row) => entry(&row)?.0,
         None => ChainEnd::default(),
@@ -49,8 +52,8 @@ pub(crate) async fn last_of_restorations(pool: &AnyPool) -> Result<Option<AuditE
          AND kind <> 'ledger' ORDER BY number DESC LIMIT 1",
     )
     .fetch_optional(pool)
-    .await
-    .map_err(failed("read what was restored"))?;
+    .within("read what was restored")
+    .await?;
     Ok(row.map(|row| entry(&row)).transpose()?.map(|(_, event)| event))
 }
 

@@ -11,7 +11,7 @@ use crate::{
     ledger::{
         Delivery, LedgerEntry,
         io::{
-            database::{failure::failed, ledger::Ledger},
+            database::{failure::Within as _, ledger::Ledger},
             marks::Reach,
         },
     },
@@ -66,8 +66,8 @@ impl IssuanceRecord for Ledger {
             let owner: Option<String> = query
                 .bind(key.to_string())
                 .fetch_optional(&self.pool)
+                .within("look a key up")
                 .await
-                .map_err(failed("look a key up"))
                 .map_err(RecordError::new)?;
             owner.map(|owner| owner.parse()).transpose().map_err(RecordError::new)
         })
@@ -89,8 +89,8 @@ impl IssuanceRecord for Ledger {
         .bind(now.saturating_sub(window).as_i64())
         .bind(now.saturating_add(window).as_i64());
         Box::pin(async move {
-            let count: Result<i64, _> = query.fetch_one(&self.pool).await;
-            let count = count.map_err(failed("count certificates")).map_err(RecordError::new)?;
+            let count: i64 =
+                query.fetch_one(&self.pool).within("count certificates").await.map_err(RecordError::new)?;
             Ok(u64::try_from(count).unwrap_or_default())
         })
     }

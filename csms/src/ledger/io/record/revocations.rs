@@ -7,7 +7,7 @@ use crate::{
     ledger::{
         LedgerError,
         io::{
-            database::{failure::failed, ledger::Ledger},
+            database::{failure::Within as _, ledger::Ledger},
             record::entries::entry,
         },
     },
@@ -37,7 +37,7 @@ impl Ledger {
             .bind(station.map(StationIdentity::key).unwrap_or_default())
             .bind(now.as_i64()),
         };
-        let found: Vec<String> = query.fetch_all(&self.pool).await.map_err(failed(action))?;
+        let found: Vec<String> = query.fetch_all(&self.pool).within(action).await?;
         let found: Result<_, _> = found.iter().map(|serial| SerialNumber::from_hex(serial)).collect();
         found.map_err(|source| LedgerError { action, source: Box::new(source) })
     }
@@ -59,8 +59,8 @@ impl Ledger {
                     )
                     .bind(serial.to_string())
                     .fetch_optional(change.connection().await?)
-                    .await
-                    .map_err(failed("record a revocation"))?;
+                    .within("record a revocation")
+                    .await?;
                     if known.is_none() {
                         change.append(&AuditEvent::Revoked { serial, at: *at, reason: *reason })?;
                         new.push(serial);
@@ -87,8 +87,8 @@ impl Ledger {
              ORDER BY number",
         )
         .fetch_all(&self.pool)
-        .await
-        .map_err(failed(action))?;
+        .within(action)
+        .await?;
         let mut index = AuditIndex::default();
         for row in &rows {
             let (end, event) = entry(row)?;

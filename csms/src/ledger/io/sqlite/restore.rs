@@ -16,7 +16,10 @@ use crate::{
     ledger::{
         LedgerError, ListOnDisk, Mark,
         io::{
-            database::{failure::failed, ledger::Ledger},
+            database::{
+                failure::{Within as _, failed},
+                ledger::Ledger,
+            },
             evidence::Evidence,
             folder::FolderLock,
             loss::Loss,
@@ -144,8 +147,8 @@ impl Restoration {
                 // What an operator has said of single stations was before the loss.
                 sqlx::query("UPDATE station_state SET trusted = 0")
                     .execute(change.connection().await?)
+                    .within("record what is lost")
                     .await
-                    .map_err(failed("record what is lost"))
                     .map(drop)
             })
         });

@@ -7,7 +7,7 @@ use certificates::{KeyHash, SerialNumber, StationIdentity, UnixSeconds};
 use crate::ledger::{
     CertificateFilter, CertificateState, Finding, LedgerEntry, LedgerError, ListedCertificate, Mismatch,
     io::database::{
-        failure::failed,
+        failure::Within as _,
         ledger::Ledger,
         rows::{listed, readable},
         statement::Statement,
@@ -37,8 +37,8 @@ impl Ledger {
                 .bind(*request_id)
                 .bind(serial_number.to_string())
                 .execute(change.connection().await?)
-                .await
-                .map_err(failed("record a repeated request"))
+                .within("record a repeated request")
+.await
                 .map(drop)
             })
         })
@@ -109,7 +109,7 @@ impl Ledger {
             query.push(" AND state = ").bind(delivery).push(" AND revocation.number IS NULL");
         }
         query.push(" ORDER BY certificate.number DESC LIMIT ").bind(i64::from(limit));
-        let rows = query.query().fetch_all(&self.pool).await.map_err(failed("read certificates"))?;
+        let rows = query.query().fetch_all(&self.pool).within("read certificates").await?;
         rows.iter().map(listed).collect()
     }
 
@@ -134,8 +134,8 @@ impl Ledger {
         .bind(serial_number.to_string())
         .bind(station.key())
         .fetch_optional(&self.pool)
-        .await
-        .map_err(failed("look a revocation up"))?;
+        .within("look a revocation up")
+        .await?;
         Ok(found.is_some())
     }
 
@@ -156,8 +156,8 @@ impl Ledger {
         )
         .bind(key.to_string())
         .fetch_optional(&self.pool)
-        .await
-        .map_err(failed("look a key up"))?;
+        .within("look a key up")
+        .await?;
         Ok(found.is_some())
     }
 
@@ -179,8 +179,8 @@ impl Ledger {
         .bind(UnixSeconds::from(time).as_i64())
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
-        .await
-        .map_err(failed("look for certificates of the future"))?;
+        .within("look for certificates of the future")
+        .await?;
         Ok(rows.iter().filter_map(readable).collect())
     }
 }

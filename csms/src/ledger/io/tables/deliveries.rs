@@ -7,9 +7,9 @@ use signer_pkcs11::AuditEvent;
 use crate::ledger::{
     Delivery, LedgerEntry, LedgerError, MAX_ATTEMPTS,
     io::database::{
-        failure::failed,
+        failure::Within as _,
         ledger::Ledger,
-        rows::{columns, meant, readable},
+        rows::{columns, meant, readable, storable},
     },
     wait_after,
 };
@@ -36,8 +36,8 @@ impl Ledger {
         .bind(station.key())
         .bind(now.as_i64())
         .fetch_all(&self.pool)
-        .await
-        .map_err(failed("read undelivered certificates"))?;
+        .within("read undelivered certificates")
+        .await?;
         Ok(rows.iter().filter_map(readable).collect())
     }
 
@@ -64,8 +64,8 @@ impl Ledger {
         .bind(now.as_i64())
         .bind(i64::from(MAX_ATTEMPTS))
         .fetch_all(&self.pool)
-        .await
-        .map_err(failed("read undelivered certificates"))?;
+        .within("read undelivered certificates")
+        .await?;
         Ok(rows.iter().filter_map(readable).collect())
     }
 
@@ -84,8 +84,8 @@ impl Ledger {
         .bind(i64::from(MAX_ATTEMPTS))
         .bind(now.as_i64())
         .fetch_all(&self.pool)
-        .await
-        .map_err(failed("read undelivered certificates"))?;
+        .within("read undelivered certificates")
+.await?;
         // A row that cannot be read does not delay the others.
         let station = |row| match meant(row, "station", str::parse) {
             Ok(station) => Some(station),
@@ -111,7 +111,7 @@ impl Ledger {
         reason: &str,
         now: UnixSeconds,
     ) -> Result<u32, LedgerError> {
-        let data = (serial_number, reason.to_owned(), now);
+        let data = (serial_number, storable(reason), now);
         self.change("record an attempt to deliver", data, |(serial_number, reason, now), change| {
             Box::pin(async move {
                 let attempts: Option<i64> = sqlx::query_scalar(
@@ -121,8 +121,8 @@ impl Ledger {
                 .bind(reason.as_str())
                 .bind(serial_number.to_string())
                 .fetch_optional(change.connection().await?)
-                .await
-                .map_err(failed("record an attempt to deliver"))?;
+                .within("record an attempt to deliver")
+                .await?;
                 // None: it was answered meanwhile, and is not sent again.
                 let attempts = u32::try_from(attempts.unwrap_or_default()).unwrap_or(u32::MAX);
                 let wait = i64::try_from(wait_after(attempts).as_secs()).unwrap_or(i64::MAX);
@@ -132,8 +132,8 @@ impl Ledger {
                 .bind(now.as_i64().saturating_add(wait))
                 .bind(serial_number.to_string())
                 .execute(change.connection().await?)
-                .await
-                .map_err(failed("record an attempt to deliver"))?;
+                .within("record an attempt to deliver")
+                .await?;
                 Ok(attempts)
             })
         })
@@ -167,8 +167,8 @@ impl Ledger {
                 .bind(now.as_i64())
                 .bind(serial_number.to_string())
                 .execute(change.connection().await?)
-                .await
-                .map_err(failed("record a station's answer"))?;
+                .within("record a station's answer")
+                .await?;
                 let accepted = match delivery {
                     Delivery::Issued => None,
                     Delivery::Accepted => Some(true),
@@ -204,8 +204,8 @@ impl Ledger {
                 .bind(serial_number.to_string())
                 .bind(station.key())
                 .fetch_optional(&self.pool)
-                .await
-                .map_err(failed(action))?;
+                .within(action)
+                .await?;
         if known.is_none_or(|state| state == "Accepted") {
             return Ok(false);
         }
@@ -218,8 +218,8 @@ impl Ledger {
                 .bind(now.as_i64())
                 .bind(serial_number.to_string())
                 .execute(change.connection().await?)
-                .await
-                .map_err(failed("record a delivery that a connection proves"))?;
+                .within("record a delivery that a connection proves")
+                .await?;
                 if written.rows_affected() > 0 {
                     change.append(&AuditEvent::Answered { serial: *serial_number, accepted: true })?;
                 }
@@ -238,8 +238,8 @@ impl Ledger {
         .bind(i64::from(MAX_ATTEMPTS))
         .bind(now.as_i64())
         .fetch_one(&self.pool)
-        .await
-        .map_err(failed("count undelivered certificates"))?;
+        .within("count undelivered certificates")
+.await?;
         Ok(given_up.unsigned_abs())
     }
 }

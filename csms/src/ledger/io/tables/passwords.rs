@@ -7,7 +7,7 @@ use signer_pkcs11::{AuditEvent, StationChange};
 
 use crate::ledger::{
     ChangedPasswords, LedgerError, PasswordAnswer,
-    io::database::{failure::failed, ledger::Ledger},
+    io::database::{failure::Within as _, ledger::Ledger},
 };
 
 impl Ledger {
@@ -24,8 +24,8 @@ impl Ledger {
         )
         .bind(station.key())
         .fetch_optional(&self.pool)
-        .await
-        .map_err(failed("read a station's passwords"))?;
+        .within("read a station's passwords")
+        .await?;
         let (taken, offered) = row.unwrap_or_default();
         Ok(ChangedPasswords { taken, offered })
     }
@@ -47,8 +47,8 @@ impl Ledger {
                 .bind(station.as_str())
                 .bind(hash.as_str())
                 .execute(change.connection().await?)
+                .within("record a password")
                 .await
-                .map_err(failed("record a password"))
                 .map(drop)
             })
         })
@@ -80,8 +80,8 @@ impl Ledger {
                 })
                 .bind(station.key())
                 .execute(change.connection().await?)
-                .await
-                .map_err(failed("record a station's password"))?;
+                .within("record a station's password")
+                .await?;
                 // On record, so that a ledger from before it is noticed: the former password would
                 // be accepted again.
                 if *answer == PasswordAnswer::Taken && written.rows_affected() > 0 {

@@ -2,7 +2,11 @@
 
 use crate::ledger::{
     ForwardedRequest, LedgerError,
-    io::database::{failure::failed, ledger::Ledger, rows::forwarded},
+    io::database::{
+        failure::Within as _,
+        ledger::Ledger,
+        rows::{forwarded, storable},
+    },
 };
 
 impl Ledger {
@@ -32,8 +36,8 @@ impl Ledger {
                 .bind(request.csr.as_str())
                 .bind(request.asked_at.as_i64())
                 .execute(change.connection().await?)
+                .within("record a request")
                 .await
-                .map_err(failed("record a request"))
                 .map(drop)
             })
         })
@@ -50,8 +54,8 @@ impl Ledger {
     pub async fn waiting(&self) -> Result<Vec<ForwardedRequest>, LedgerError> {
         let rows = sqlx::query("SELECT * FROM request WHERE failure IS NULL ORDER BY asked_at, id")
             .fetch_all(&self.pool)
-            .await
-            .map_err(failed("read requests"))?;
+            .within("read requests")
+            .await?;
         rows.iter().map(forwarded).collect()
     }
 
@@ -68,8 +72,8 @@ impl Ledger {
             .bind(before)
             .bind(i64::from(limit))
             .fetch_all(&self.pool)
-            .await
-            .map_err(failed("read requests"))?;
+            .within("read requests")
+            .await?;
         rows.iter().map(forwarded).collect()
     }
 
@@ -81,14 +85,14 @@ impl Ledger {
     /// # Cancel safety
     /// The failure is recorded all the same.
     pub async fn request_failed(&self, id: i64, reason: &str) -> Result<(), LedgerError> {
-        self.change("record a request's failure", (id, reason.to_owned()), |(id, reason), change| {
+        self.change("record a request's failure", (id, storable(reason)), |(id, reason), change| {
             Box::pin(async move {
                 sqlx::query("UPDATE request SET failure = $1 WHERE id = $2")
                     .bind(reason.as_str())
                     .bind(*id)
                     .execute(change.connection().await?)
+                    .within("record a request's failure")
                     .await
-                    .map_err(failed("record a request's failure"))
                     .map(drop)
             })
         })

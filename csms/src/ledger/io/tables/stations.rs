@@ -6,7 +6,10 @@ use sqlx::Row as _;
 
 use crate::ledger::{
     LedgerError,
-    io::database::{failure::failed, ledger::Ledger},
+    io::database::{
+        failure::{Within as _, failed},
+        ledger::Ledger,
+    },
 };
 
 impl Ledger {
@@ -27,8 +30,8 @@ impl Ledger {
         let row = sqlx::query("SELECT security_profile, trusted FROM station_state WHERE station_key = $1")
             .bind(station.key())
             .fetch_optional(&self.pool)
-            .await
-            .map_err(failed(action))?;
+            .within(action)
+            .await?;
         let (mut profile, mut trusted) = (None, !self.distrusts_passwords());
         if let Some(row) = row {
             let found: i64 = row.try_get("security_profile").map_err(failed(action))?;
@@ -67,8 +70,8 @@ impl Ledger {
                 .bind(station.as_str())
                 .bind(i64::from(*profile))
                 .fetch_one(change.connection().await?)
-                .await
-                .map_err(failed("raise a security profile"))?;
+                .within("raise a security profile")
+.await?;
                 // On record, so that a ledger from before it is noticed: the password would be
                 // accepted again (A05.FR.07).
                 if *profile >= 3 {
@@ -93,8 +96,8 @@ impl Ledger {
             sqlx::query_scalar("SELECT accepted_at FROM station_state WHERE station_key = $1")
                 .bind(station.key())
                 .fetch_optional(&self.pool)
-                .await
-                .map_err(failed("read a registration"))?;
+                .within("read a registration")
+                .await?;
         Ok(row.flatten().is_some())
     }
 
@@ -120,8 +123,8 @@ impl Ledger {
                 .bind(now.as_i64())
                 .bind(station.key())
                 .execute(change.connection().await?)
-                .await
-                .map_err(failed(action))?;
+                .within(action)
+.await?;
                 match done.rows_affected() {
                     0 => Err(failed(action)(sqlx::Error::RowNotFound)),
                     _ => Ok(()),
@@ -151,8 +154,8 @@ impl Ledger {
                 .bind(station.as_str())
                 .bind(*trusted)
                 .execute(change.connection().await?)
-                .await
-                .map_err(failed("release a station"))?;
+                .within("release a station")
+                .await?;
                 let (station, change_of) = (station.clone(), StationChange::Released);
                 change.append(&AuditEvent::StationChanged { station, change: change_of })?;
                 Ok(())

@@ -6,7 +6,10 @@ use signer_pkcs11::IssuanceRecord as _;
 use crate::ledger::{
     CertificateFilter, ChangedPasswords, Delivery, Ledger, LedgerEntry, LedgerError, PasswordAnswer,
     SerialNumberTaken,
-    io::test_database::{TestDatabase, on_both},
+    io::{
+        database::failure::Within as _,
+        test_database::{TestDatabase, on_both},
+    },
 };
 
 fn cs001() -> StationIdentity {
@@ -174,6 +177,34 @@ async fn a01_fr_03_a01_fr_04_a_password_counts_as_the_station_has_answered(datab
     assert_eq!(known().await, pair("", ""));
 }
 
+async fn a_text_of_a_station_fails_no_change_of_others(database: &TestDatabase) {
+    let ledger = database.open().await;
+    for serial_number in ["a1", "a2"] {
+        ledger.issued(&issued(serial_number), 1_000).await.expect("records");
+    }
+    let rejected = Delivery::Rejected { reason: Some("a\0b".to_owned()) };
+    // Both wait at once, so that one commit has them.
+    let (one, other, wrong) = tokio::join!(
+        ledger.answered(serial("a1"), &rejected, at(1_001)),
+        ledger.not_answered(serial("a2"), "c\0d", at(1_001)),
+        ledger.change("break a rule", (), |(), change| {
+            Box::pin(async move {
+                sqlx::query("UPDATE certificate SET state = 'Unknown'")
+                    .execute(change.connection().await?)
+                    .within("break a rule")
+                    .await
+                    .map(drop)
+            })
+        }),
+    );
+    one.expect("records");
+    other.expect("records");
+    wrong.expect_err("the table's CHECK");
+    let states = ledger.certificates(&CertificateFilter::default(), i64::MAX, 10).await.expect("reads");
+    let reasons = states.into_iter().map(|entry| entry.problem.unwrap_or_default()).collect::<Vec<_>>();
+    assert_eq!(reasons, ["c\u{fffd}d", "a\u{fffd}b"]);
+}
+
 #[tokio::test]
 async fn a_folder_that_is_missing_is_a_clear_error() {
     let error = Ledger::open_file(Path::new("/nonexistent/ledger.sqlite")).await.expect_err("no folder");
@@ -181,6 +212,7 @@ async fn a_folder_that_is_missing_is_a_clear_error() {
 }
 
 on_both!(
+    a_text_of_a_station_fails_no_change_of_others,
     what_was_issued_and_not_answered_is_there_after_a_restart,
     a_certificate_that_is_issued_again_is_due_again,
     a02_fr_25_the_id_of_the_newest_request_counts,
