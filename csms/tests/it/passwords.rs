@@ -138,11 +138,11 @@ fn a01_a_password_that_was_not_recorded_is_not_pending() {
     in_runtime(async {
         let (router, mut values) = answering(SetVariableStatusEnumType::Accepted);
         let connection = with_password(&stage, PASSWORD, router).await.expect("connects");
-        stage.limit_files(Some(1));
+        stage.refuse_changes();
         let error =
             stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect_err("not recorded");
         assert!(error.contains("the ledger failed to record a password"), "{error}");
-        stage.limit_files(None);
+        stage.accept_changes();
         assert!(values.try_recv().is_err(), "nothing was sent");
         stage.operate(&["set-password", "CS001", "--file", "new"]).await.expect("changed");
         assert_eq!(values.recv().await.as_deref(), Some(NEW));

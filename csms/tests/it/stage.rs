@@ -147,6 +147,25 @@ impl Stage {
         prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).expect("a limit");
     }
 
+    /// Lets no change of a station's state succeed in the ledger, until [`Stage::accept_changes`].
+    pub(crate) fn refuse_changes(&self) {
+        match &self.postgres {
+            None => self.limit_files(Some(1)),
+            Some(server) => {
+                assert!(server.statement("ledger", "ALTER TABLE station_state RENAME TO moved_away"));
+            }
+        }
+    }
+
+    pub(crate) fn accept_changes(&self) {
+        match &self.postgres {
+            None => self.limit_files(None),
+            Some(server) => {
+                assert!(server.statement("ledger", "ALTER TABLE moved_away RENAME TO station_state"));
+            }
+        }
+    }
+
     /// Starts the program with its own clock, which is this many seconds ahead of the right time
     /// until [`Stage::set_clock`].
     pub(crate) fn launch_with_clock(&mut self, ahead: i64) {
