@@ -42,6 +42,11 @@ pub use crate::{
         certificate_file::{CertificateFileError, certificate_to_install},
         control,
     },
+    stations::registry::{
+        EnrolmentRule, FieldError, FileFormat, FileProblem, FileProblems, Learnt, RegisteredStation,
+        ShownStation, Station, StationChanges, StationFields, StationFile, StationFilter, StationPlace,
+        csv_head as station_file_head, line as station_file_line,
+    },
 };
 
 /// Everything that uses the token, the ledger's file, sockets and the clock.
@@ -61,6 +66,9 @@ pub mod io {
             server_error::ServerError,
         },
         signing::io::own_certificate::issue_server_certificate,
-        stations::io::login::password::{HashPasswordError, hash_password},
+        stations::io::{
+            login::password::{HashPasswordError, hash_password},
+            stations::{Imported, OfflineStations, StationPage, Stations, StationsError},
+        },
     };
 }

@@ -3,12 +3,17 @@
 //! warnings. Any other line is the last one of its reply. Times are in seconds since 1970, serial
 //! numbers in hexadecimal.
 
+use std::path::PathBuf;
+
 use certificates::{SerialNumber, StationIdentity, UnixSeconds};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use signer_pkcs11::RevocationReason;
 
-use crate::ledger::CertificateFilter;
+use crate::{
+    ledger::CertificateFilter,
+    stations::registry::{FileFormat, StationChanges, StationFields, StationFilter},
+};
 
 /// One command for the running service.
 #[derive(Debug, Serialize, Deserialize)]
@@ -94,6 +99,8 @@ pub enum ControlRequest {
     SignLists,
     /// Issue the CSMS's own certificate again.
     IssueServerCertificate,
+    /// Do something with the stations of the ledger.
+    Stations(StationCommand),
     /// List the requests that wait for another authority, or have failed there, newest first.
     /// Returns rows of [`WaitingRequest`], and [`Listed`].
     Requests {
@@ -105,8 +112,63 @@ pub enum ControlRequest {
 impl ControlRequest {
     /// Whether its reply has rows. Such a reply takes as long as there are rows.
     pub(crate) fn is_listing(&self) -> bool {
-        matches!(self, Self::Status | Self::Certificates { .. } | Self::Requests { .. })
+        match self {
+            Self::Stations(command) => matches!(
+                command,
+                StationCommand::List { .. } | StationCommand::Export { .. } | StationCommand::Import { .. }
+            ),
+            _ => matches!(self, Self::Status | Self::Certificates { .. } | Self::Requests { .. }),
+        }
     }
+}
+
+/// A command about the stations of the ledger.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum StationCommand {
+    /// Add a station.
+    Add(StationFields),
+    /// Change a station, and close its connection if it has to prove itself again.
+    Set {
+        /// The station's identity.
+        station: StationIdentity,
+        /// The changes.
+        changes: StationChanges,
+    },
+    /// Remove a station and close its connection.
+    Remove {
+        /// The station's identity.
+        station: StationIdentity,
+        /// Revoke its valid certificates first.
+        revoke: bool,
+    },
+    /// Return a [`ShownStation`](crate::ShownStation).
+    Show {
+        /// The station's identity.
+        station: StationIdentity,
+    },
+    /// Return rows of [`ShownStation`](crate::ShownStation), and [`Listed`].
+    List {
+        /// The stations to list.
+        filter: StationFilter,
+        /// The identity after which the list begins.
+        after: Option<StationIdentity>,
+        /// The largest number of rows; `None`: all.
+        limit: Option<u64>,
+    },
+    /// Return rows of [`StationFields`](crate::StationFields), and [`Listed`].
+    Export {
+        /// With the hashes of the passwords.
+        with_password_hashes: bool,
+    },
+    /// Add all stations of a file.
+    Import {
+        /// The absolute path of the file, which the service reads.
+        file: PathBuf,
+        /// Its format.
+        format: FileFormat,
+    },
 }
 
 /// The end of a listing, after its rows.

@@ -1,7 +1,7 @@
 //! Decides which stations may connect, and on which security profile. Password hashing and the
 //! database are elsewhere.
 
-use crate::config::StationSection;
+use crate::stations::registry::Station;
 
 /// The credentials that a station presents when it connects.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ pub(crate) enum Verdict {
 /// connected with.
 #[must_use]
 pub(crate) fn judge(
-    station: &StationSection,
+    station: &Station,
     reached: Option<u8>,
     passwords: Passwords,
     proof: Proof<'_>,
@@ -58,6 +58,9 @@ pub(crate) fn judge(
             Verdict::BadCredentials("the certificate's CN is not its serial number (A00.FR.405)")
         }
         _ if reached >= Some(3) => Verdict::WrongProfile(LOWER_PROFILE),
+        _ if station.lowest_security_profile >= 3 => {
+            Verdict::WrongProfile("an operator permits security profile 3 only for it (A00.FR.005)")
+        }
         _ if passwords == Passwords::None => {
             Verdict::WrongProfile("it has no password and may use security profile 3 only")
         }
@@ -77,14 +80,24 @@ pub(crate) const LOWER_PROFILE: &str =
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stations::registry::StationFields;
 
-    fn station() -> StationSection {
-        StationSection {
-            identity: "CS001".parse().expect("an identity"),
+    fn station() -> Station {
+        let fields = StationFields {
+            identity: "CS001".to_owned(),
             serial_number: "SN-0001".to_owned(),
-            password_hash: None,
-            expired_certificate_permitted: false,
-        }
+            ..StationFields::default()
+        };
+        fields.check().expect("no rule is broken")
+    }
+
+    #[test]
+    fn a_station_that_may_use_profile_3_only_cannot_use_a_password() {
+        let station = Station { lowest_security_profile: 3, ..station() };
+        let password = Proof::Password { user: b"CS001" };
+        assert!(matches!(judge(&station, None, Passwords::Some, password), Verdict::WrongProfile(_)));
+        let own = Proof::Certificate { common_name: Some("SN-0001") };
+        assert_eq!(judge(&station, None, Passwords::Some, own), Verdict::Admit);
     }
 
     #[test]

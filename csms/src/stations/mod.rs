@@ -5,4 +5,5 @@ pub(crate) mod connection;
 pub(crate) mod io;
 pub(crate) mod login;
 pub(crate) mod password_text;
+pub(crate) mod registry;
 pub(crate) mod words;

@@ -27,6 +27,7 @@ mod reload;
 mod revocation;
 mod rollback;
 mod stage;
+mod stations;
 #[path = "../../src/ledger/io/test_server.rs"]
 mod test_server;
 mod under_load;

@@ -24,6 +24,8 @@ mod reload;
 mod revocation;
 #[path = "../it/stage.rs"]
 mod stage;
+#[path = "../it/stations.rs"]
+mod stations;
 #[path = "../../src/ledger/io/test_server.rs"]
 mod test_server;
 #[path = "../it/versions.rs"]

@@ -70,6 +70,24 @@ pub enum AuditEvent {
         /// The change.
         change: StationChange,
     },
+    /// An operator has added, changed or removed a station.
+    StationEdited {
+        /// Its identity.
+        station: StationIdentity,
+        /// Who changed it, such as `cli`.
+        by: String,
+        /// What was changed: `added`, `removed`, or the names of the changed fields.
+        change: String,
+    },
+    /// An operator has imported stations.
+    StationsImported {
+        /// Who imported them, such as `cli`.
+        by: String,
+        /// The number of stations.
+        count: u64,
+        /// SHA-256 over the file, hexadecimal.
+        file_sha256: String,
+    },
     /// The ledger was replaced by an older one, and an operator accepted the loss. The entries
     /// before this one are those of the older ledger.
     Restored {

@@ -114,6 +114,8 @@ impl AuditIndex {
             AuditEvent::Ledger { .. }
             | AuditEvent::Answered { .. }
             | AuditEvent::StationChanged { .. }
+            | AuditEvent::StationEdited { .. }
+            | AuditEvent::StationsImported { .. }
             | AuditEvent::PasswordsAccepted
             | AuditEvent::Ceremony { .. } => {}
         }

@@ -160,7 +160,7 @@ impl From<State> for CertificateState {
 }
 
 /// A day means midnight UTC at its beginning.
-fn time(text: &str) -> Result<UnixSeconds> {
+pub(crate) fn time(text: &str) -> Result<UnixSeconds> {
     let midnight = if text.contains('T') { "" } else { "T00:00:00Z" };
     let time: Timestamp = format!("{text}{midnight}").parse()?;
     Ok(SystemTime::from(time).into())

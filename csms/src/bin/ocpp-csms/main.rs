@@ -5,6 +5,7 @@ mod backup;
 mod commands;
 mod ledger;
 mod listing;
+mod stations;
 mod text;
 
 use std::{
@@ -67,6 +68,9 @@ enum Command {
     /// The ledger's database
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// The stations that may connect, beside those of the configuration file
+    #[command(subcommand)]
+    Stations(stations::StationsCommand),
     /// Replace the ledger with a backup, while no service runs
     Restore(backup::RestoreArguments),
     #[command(flatten)]
@@ -144,6 +148,10 @@ fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Backup { file } => {
             let config = read_config(&arguments.config)?;
             runtime.block_on(backup::backup(&config, &file, arguments.json))
+        }
+        Command::Stations(command) => {
+            let config = read_config(&arguments.config)?;
+            runtime.block_on(stations::run(config, command, arguments.json))
         }
         Command::Restore(restore) => {
             let config = read_config(&arguments.config)?;

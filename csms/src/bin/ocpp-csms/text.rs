@@ -1,7 +1,11 @@
 //! The result of an operator's command, as text for people.
 
-use certificates::StationIdentity;
-use csms::control::{ConnectedStation, IssuedCertificate, Revoked, Status, WaitingRequest};
+use certificates::{StationIdentity, UnixSeconds};
+use csms::{
+    ShownStation, StationPlace,
+    control::{ConnectedStation, IssuedCertificate, Revoked, Status, WaitingRequest},
+};
+use ocpp_types::Timestamp;
 use program::escaped;
 use serde_json::Value;
 
@@ -115,4 +119,48 @@ pub(crate) fn answer(answer: &Value) -> Vec<String> {
     let reason = text("/statusInfo/reasonCode").map(|code| format!(" ({code})")).unwrap_or_default();
     let info = text("/statusInfo/additionalInfo").map(|info| format!(": {info}")).unwrap_or_default();
     vec![format!("{}{reason}{info}", text("/status").unwrap_or("answered"))]
+}
+
+/// A station of the ledger in a list.
+pub(crate) fn registered(station: &ShownStation) -> String {
+    let seen = station.learnt.last_seen.map_or("never seen".to_owned(), |at| format!("seen {}", when(at)));
+    let fields = &station.fields;
+    let group = fields.group.as_deref().unwrap_or("-");
+    format!("{:<24} {:<25} {:<12} {seen}", fields.identity, fields.serial_number, group)
+}
+
+/// All that is known of a station.
+pub(crate) fn registered_in_full(station: &ShownStation) -> Vec<String> {
+    let ShownStation { fields, learnt, .. } = station;
+    let place = match station.place {
+        StationPlace::File => "the configuration file",
+        _ => "the ledger",
+    };
+    let time = |at: Option<UnixSeconds>| at.map(when);
+    let labels = fields.labels.iter().map(|(name, text)| format!("{name}={text}"));
+    let labels = labels.collect::<Vec<_>>().join(";");
+    let profile = |profile: Option<u8>| profile.map(|profile| profile.to_string());
+    let lines = [
+        ("identity", Some(fields.identity.clone())),
+        ("serial number", Some(fields.serial_number.clone())),
+        ("registered in", Some(place.to_owned())),
+        ("group", fields.group.clone()),
+        ("labels", Some(labels).filter(|labels| !labels.is_empty())),
+        ("password", Some(if station.has_password { "yes" } else { "no" }.to_owned())),
+        ("lowest profile", profile(fields.lowest_security_profile)),
+        ("enrolment", fields.enrolment.clone()),
+        ("first seen", time(learnt.first_seen)),
+        ("last seen", time(learnt.last_seen)),
+        ("version", learnt.ocpp_version.clone()),
+        ("profile", profile(learnt.security_profile)),
+        ("vendor", learnt.vendor.clone()),
+        ("model", learnt.model.clone()),
+        ("firmware", learnt.firmware.clone()),
+    ];
+    let line = |(name, text): (&str, Option<String>)| Some(format!("{name:<15} {}", text?));
+    lines.into_iter().filter_map(line).collect()
+}
+
+fn when(at: UnixSeconds) -> String {
+    Timestamp::from(at.to_system_time()).to_string()
 }

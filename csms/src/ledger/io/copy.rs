@@ -162,6 +162,23 @@ const TABLES: &[Table] = &[
         texts: &["station", "spki_sha256", "certificate_type", "csr", "failure"],
     },
     Table {
+        name: "station",
+        key: "number",
+        numbers: &["number", "lowest_profile", "first_seen", "last_seen", "security_profile"],
+        texts: &[
+            "station",
+            "serial_number",
+            "station_group",
+            "labels",
+            "password_hash",
+            "enrolment",
+            "ocpp_version",
+            "vendor",
+            "model",
+            "firmware",
+        ],
+    },
+    Table {
         name: "station_state",
         key: "rowid",
         numbers: &["security_profile", "accepted_at", "trusted"],
@@ -173,6 +190,7 @@ const TABLES: &[Table] = &[
 const SEQUENCES: &[&str] = &[
     "SELECT setval(pg_get_serial_sequence('certificate', 'number'), greatest(max(number), 1)) FROM certificate",
     "SELECT setval(pg_get_serial_sequence('request', 'id'), greatest(max(id), 1)) FROM request",
+    "SELECT setval(pg_get_serial_sequence('station', 'number'), greatest(max(number), 1)) FROM station",
 ];
 
 const ACTION: &str = "copy its rows";

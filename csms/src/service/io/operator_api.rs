@@ -2,34 +2,36 @@
 
 use std::{sync::Arc, time::Duration};
 
-use certificates::{SerialNumber, StationIdentity};
+use certificates::StationIdentity;
 use ocpp_transport::{CallFailure, Password, Peer};
 use program::in_one_line;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use signer_pkcs11::RevocationReason;
 use tokio::time::timeout;
 
 use crate::{
-    ledger::{Delivery, ForwardedRequest, ListedCertificate, MAX_ATTEMPTS, io::marks::Reach},
+    ledger::{Delivery, ForwardedRequest, ListedCertificate, MAX_ATTEMPTS},
     service::{
         certificate_file::certificate_to_install,
-        control::{ControlReply, ControlRequest, IssuedCertificate, Listed, Revoked, Status, WaitingRequest},
+        control::{ControlReply, ControlRequest, IssuedCertificate, Listed, Status, WaitingRequest},
         io::{
             clock::unix_now,
             control::{Answer, Rows},
             metrics::Metrics,
             reload::Reloader,
+            revoke::revoke,
+            station_commands::carry_out,
         },
     },
     signing::serving::When,
     stations::{
-        connection::{presented_serial_number, version_of},
+        connection::version_of,
         io::{
             by_hand::{self, OperatorCallError},
             login::logins::Logins,
             password_change::{self, ChangePasswordError},
             registry::StationRegistry,
+            stations::Stations,
         },
         words::is_last_csms_root,
     },
@@ -39,6 +41,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct OperatorApi {
     pub(crate) reloader: Reloader,
+    pub(crate) stations: Stations,
     pub(crate) logins: Arc<Logins>,
     pub(crate) metrics: Option<Metrics>,
     pub(crate) url: String,
@@ -78,7 +81,7 @@ async fn answer(
     request: ControlRequest,
     rows: &mut Rows,
 ) -> Result<Box<RawValue>, NotDone> {
-    let OperatorApi { reloader, logins, metrics, url } = api;
+    let OperatorApi { reloader, stations, logins, metrics, url } = api;
     let registry = &reloader.registry;
     let ledger = &registry.ledger;
     match request {
@@ -157,10 +160,10 @@ async fn answer(
         },
         ControlRequest::Reload => done(&reloader.reload().await.map_err(in_one_line)?),
         ControlRequest::Release { station } => {
-            let config = registry.config.get();
-            let record = config.station(station.as_str());
-            let record = record
-                .ok_or_else(|| format!("{station} is not in the configuration; is it spelled right?"))?;
+            let record = registry.stations.station(&station).await.map_err(in_one_line)?;
+            let record = record.ok_or_else(|| {
+                format!("{station} is not in the configuration or the ledger; is it spelled right?")
+            })?;
             ledger.release(&record.identity).await.map_err(in_one_line)?;
             // The admission of this connection depended on the deleted data.
             let is_it = |peer: &Peer| *peer.identity() == record.identity;
@@ -188,6 +191,9 @@ async fn answer(
             let files = reloader.upkeep.issue_own(&config, When::Now).await;
             reloader.serve().await.map_err(in_one_line)?;
             done(&files.map_err(in_one_line)?)
+        }
+        ControlRequest::Stations(command) => {
+            Ok(Box::pin(carry_out(reloader, stations, command, rows)).await?)
         }
         ControlRequest::Requests { limit } => {
             let (mut list, mut before) = (List { rows, limit, sent: 0 }, i64::MAX);
@@ -225,67 +231,6 @@ impl List<'_> {
         }
         Ok(is_last.then_some(Listed { rows: self.sent, whole: true }))
     }
-}
-
-/// Revokes certificates: first in the record, then on the connections and at the same time on the
-/// lists.
-async fn revoke(
-    reloader: &Reloader,
-    serial: Option<SerialNumber>,
-    station: Option<&StationIdentity>,
-    reason: RevocationReason,
-) -> Result<Revoked, String> {
-    let registry = &reloader.registry;
-    let ledger = &registry.ledger;
-    let found = ledger.revocable(serial, station, unix_now()).await.map_err(in_one_line)?;
-    if let (Some(serial), true) = (serial, found.is_empty()) {
-        return Err(format!(
-            "no certificate has the serial number {serial}; `ocpp-csms certificates` lists them"
-        ));
-    }
-    // A station whose connection is closed may also be connected with a certificate that was
-    // revoked before.
-    let mut ended = found.clone();
-    if let Some(station) = station
-        && let Some(serial) = registry.fleet.peer(station).as_ref().and_then(presented_serial_number)
-        && ledger.is_revoked(station, serial).await.map_err(in_one_line)?
-    {
-        ended.push(serial);
-    }
-    let serial_numbers = ledger.revoke(&found, reason).await.map_err(in_one_line)?;
-    tracing::warn!(?serial_numbers, reason = reason.as_str(), "revoked");
-    let revoked = |peer: &Peer| presented_serial_number(peer).is_some_and(|serial| ended.contains(&serial));
-    let config = registry.config.get();
-    let list = async {
-        // The mark is raised before the revocation is confirmed: an older ledger would not contain
-        // it.
-        let marked = ledger.advance_marks(Reach::File).await;
-        let lists = reloader.upkeep.sign_lists(&config, When::Now).await;
-        if !lists.as_ref().is_ok_and(|lists| !lists.is_empty()) {
-            // If lists were signed, their signatures have already raised the marks.
-            ledger.advance_marks(Reach::Everywhere).await.map_err(in_one_line)?;
-        }
-        marked.map_err(in_one_line)?;
-        Ok::<_, String>((lists, reloader.serve().await))
-    };
-    // The revocation is recorded, and admission reads the record. Connections are closed without
-    // waiting for the signatures of the lists.
-    let (mut closed, listed) =
-        tokio::join!(biased; reloader.close(revoked, "its certificate is revoked"), list);
-    let (lists, refreshed) = match listed {
-        Ok(listed) => listed,
-        Err(problem) => {
-            let problem = Some(format!("the ledger's high-water mark is behind: {problem}"));
-            return Ok(Revoked { serial_numbers, closed, lists: Vec::new(), problem });
-        }
-    };
-    for other in refreshed.as_ref().into_iter().flatten() {
-        if !closed.contains(other) {
-            closed.push(other.clone());
-        }
-    }
-    let problem = lists.as_ref().err().map(in_one_line).or(refreshed.as_ref().err().map(in_one_line));
-    Ok(Revoked { serial_numbers, closed, lists: lists.unwrap_or_default(), problem })
 }
 
 /// The connection of a station that an operator names.

@@ -1,6 +1,6 @@
 //! Puts a changed configuration, or changed files that it names, into use while the service runs.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use certificates::StationIdentity;
 use ocpp_transport::{Close, CsmsHandle, Peer};
@@ -14,7 +14,7 @@ use crate::{
     config::{Config, io::read_config},
     service::{control::Reloaded, io::server_error::ServerError},
     signing::io::{ocsp::read_authorities, upkeep::Upkeep},
-    stations::io::registry::StationRegistry,
+    stations::{io::registry::StationRegistry, registry::Station},
 };
 
 /// Puts a changed configuration into use while the service runs.
@@ -48,9 +48,31 @@ impl Reloader {
         };
         let config = spawn_blocking(read).await??;
         let mut closed = self.apply(&config).await?;
-        let unknown = |peer: &Peer| config.station(peer.identity().as_str()).is_none();
-        closed.extend(self.close(unknown, "it is no longer in the configuration").await);
-        let changed = |peer: &Peer| has_to_prove_itself_again(peer, &former, &config);
+        let mut unknown = HashSet::new();
+        let mut others = HashSet::new();
+        for peer in self.registry.fleet.peers() {
+            let identity = peer.identity();
+            let in_file = |config: &Config| config.station(identity.as_str()).map(Station::from);
+            let (before, now) = (in_file(&former), in_file(&config));
+            if before.is_none() && now.is_none() {
+                // It is in the ledger, which has not changed.
+                continue;
+            }
+            let in_ledger = match before.is_some() && now.is_some() {
+                true => None,
+                false => self.registry.ledger.registered_station(identity).await?.map(|found| found.station),
+            };
+            match (before.or_else(|| in_ledger.clone()), now.or(in_ledger)) {
+                (_, None) => _ = unknown.insert(identity.clone()),
+                (Some(before), Some(now)) if has_to_prove_itself_again(&peer, &before, &now) => {
+                    others.insert(identity.clone());
+                }
+                _ => {}
+            }
+        }
+        let is_unknown = |peer: &Peer| unknown.contains(peer.identity());
+        closed.extend(self.close(is_unknown, "it is no longer in the configuration").await);
+        let changed = |peer: &Peer| others.contains(peer.identity());
         closed.extend(self.close(changed, "the credentials of its admission have changed").await);
         tracing::info!(stations = config.stations.len(), "the configuration was read again");
         Ok(Reloaded { closed })
@@ -105,11 +127,7 @@ impl Reloader {
 
 /// Whether a station was admitted by credentials that are no longer in the configuration: the
 /// serial number in its certificate (A00.FR.403), or the password.
-fn has_to_prove_itself_again(peer: &Peer, former: &Config, config: &Config) -> bool {
-    let identity = peer.identity().as_str();
-    let (Some(before), Some(now)) = (former.station(identity), config.station(identity)) else {
-        return false;
-    };
+fn has_to_prove_itself_again(peer: &Peer, before: &Station, now: &Station) -> bool {
     let password_taken_away = before.password_hash.is_some() && now.password_hash.is_none();
     before.serial_number != now.serial_number || password_taken_away && peer.client_certificate().is_none()
 }

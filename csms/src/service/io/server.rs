@@ -41,9 +41,11 @@ use crate::{
     stations::{
         io::{
             admission::AdmissionControl, delivery::Deliveries, enrolment::Enrolment, forward::forward,
-            handlers::router, login::logins::Logins, registry::StationRegistry,
+            handlers::router, login::logins::Logins, lookup::StationLookup, registry::StationRegistry,
+            stations::Stations,
         },
         login::GuessLimits,
+        registry::Station,
     },
 };
 
@@ -140,8 +142,12 @@ impl Server {
         let fleet = Arc::new(Fleet::default());
         let deliveries = Arc::new(Deliveries::new(ledger.clone(), clock.clone()));
         let enrolment = Enrolment::new(authority, ledger.clone(), clock.clone(), Arc::clone(&deliveries));
+        let stations = StationLookup::new(Arc::clone(&config), ledger.clone());
+        name_conflicts(&config.get(), &ledger).await?;
+        let operated = Stations::new(Arc::clone(&config), ledger.clone());
         let registry = Arc::new(StationRegistry {
             config: Arc::clone(&config),
+            stations: stations.clone(),
             ledger: ledger.clone(),
             enrolment: Arc::new(enrolment),
             deliveries,
@@ -155,7 +161,7 @@ impl Server {
             under_way: limits.logins_per_address,
         };
         let logins = Arc::new(Logins::start(guesses).map_err(ServerError::Workers)?);
-        let admission = AdmissionControl::new(config, ledger.clone(), fleet, Arc::clone(&logins));
+        let admission = AdmissionControl::new(stations, ledger.clone(), fleet, Arc::clone(&logins));
         let csms = Csms::bind(transport, router, admission).await?;
         let address = csms.local_addr();
         let host = host.unwrap_or_else(|| address.ip().to_string());
@@ -164,7 +170,7 @@ impl Server {
         Ok(Self {
             csms,
             control,
-            operators: OperatorApi { reloader, logins, metrics: None, url },
+            operators: OperatorApi { reloader, stations: operated, logins, metrics: None, url },
             ledger,
             lock,
         })
@@ -183,6 +189,12 @@ impl Server {
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.operators.metrics = Some(metrics);
         self
+    }
+
+    /// What an operator does with the stations. It may be used as long as the server is served.
+    #[must_use]
+    pub fn stations(&self) -> Stations {
+        self.operators.stations.clone()
     }
 
     /// The URL that stations connect to, without their identity.
@@ -247,6 +259,32 @@ impl Server {
         drop(lock);
         ended
     }
+}
+
+/// Logs each station whose identity or serial number is in the file and in the ledger with other
+/// values.
+async fn name_conflicts(config: &Config, ledger: &Ledger) -> Result<(), ServerError> {
+    let in_file = config.stations.iter().map(Station::from).collect::<Vec<_>>();
+    for other in ledger.taken(&in_file).await? {
+        let same =
+            |one: &&Station| one.identity == other.identity || one.serial_number == other.serial_number;
+        for station in in_file.iter().filter(same) {
+            if station.identity != other.identity
+                || station.serial_number != other.serial_number
+                || station.password_hash != other.password_hash
+            {
+                tracing::warn!(
+                    station = %station.identity,
+                    serial_number = station.serial_number,
+                    station_of_ledger = %other.identity,
+                    serial_number_of_ledger = other.serial_number,
+                    "a station is in the configuration file and in the ledger with other values; the file counts; \
+                     remove it from one of them"
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Ready when the ledger's files are lost. Saves what can be saved.

@@ -11,23 +11,27 @@ use program::causes;
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 
 use crate::{
-    config::{OcppVersion, StationSection, live::LiveConfig},
+    config::OcppVersion,
     fleet::Fleet,
     ledger::{ChangedPasswords, Ledger, LedgerError, PasswordAnswer},
     service::{control::ConnectedStation, io::clock::unix_now},
     stations::{
         admission::{LOWER_PROFILE, Passwords, Proof, Verdict, judge},
         connection::{Terms, presented_serial_number, serial_number},
-        io::login::logins::{Login, Logins, NotVerified},
+        io::{
+            login::logins::{Login, Logins, NotVerified},
+            lookup::StationLookup,
+        },
         login::Guess,
         password_text::spellings,
+        registry::Station,
     },
 };
 
 /// Decides which stations may connect.
 #[derive(Debug)]
 pub(crate) struct AdmissionControl {
-    config: Arc<LiveConfig>,
+    stations: StationLookup,
     ledger: Ledger,
     fleet: Arc<Fleet>,
     logins: Arc<Logins>,
@@ -35,16 +39,37 @@ pub(crate) struct AdmissionControl {
     /// for a connection of the ledger, because that wait has a short deadline and connected
     /// stations need the connections too.
     ledger_turns: Semaphore,
+    /// Look-ups of stations that are not in the file, which any peer can cause. They cannot take
+    /// more of the ledger than this.
+    lookup_turns: Semaphore,
 }
 
 impl AdmissionControl {
     pub(crate) fn new(
-        config: Arc<LiveConfig>,
+        stations: StationLookup,
         ledger: Ledger,
         fleet: Arc<Fleet>,
         logins: Arc<Logins>,
     ) -> Self {
-        Self { config, ledger, fleet, logins, ledger_turns: Semaphore::new(MAX_LEDGER_TURNS) }
+        Self {
+            stations,
+            ledger,
+            fleet,
+            logins,
+            ledger_turns: Semaphore::new(MAX_LEDGER_TURNS),
+            lookup_turns: Semaphore::new(MAX_LOOKUPS),
+        }
+    }
+
+    /// The station of the file or the ledger that wants to connect.
+    async fn station(&self, upgrade: &UpgradeRequest) -> Result<Station, Refusal> {
+        let identity = &upgrade.identity;
+        if let Some(station) = self.stations.in_file(identity) {
+            return Ok(station);
+        }
+        let _turn = self.lookup_turns.acquire().await.map_err(|_| Refusal::Unavailable)?;
+        let found = self.stations.in_ledger(identity).await;
+        found.map_err(|error| unavailable(identity, &error))?.ok_or(Refusal::UnknownStation)
     }
 
     /// Whether a password is the station's. A password that the station has accepted counts instead
@@ -52,7 +77,7 @@ impl AdmissionControl {
     /// answered counts too (A01).
     async fn password_fits(
         &self,
-        station: &StationSection,
+        station: &Station,
         changed: ChangedPasswords,
         login: &mut Login<'_>,
         spellings: Vec<Password>,
@@ -71,7 +96,7 @@ impl AdmissionControl {
     }
 
     /// Whether this service revoked the certificate that a station presents.
-    async fn is_revoked(&self, station: &StationSection, upgrade: &UpgradeRequest) -> Result<bool, Refusal> {
+    async fn is_revoked(&self, station: &Station, upgrade: &UpgradeRequest) -> Result<bool, Refusal> {
         let leaf = upgrade.client_certificate.as_ref().and_then(|chain| chain.first());
         let Some(serial) = leaf.and_then(|leaf| serial_number(leaf)) else { return Ok(false) };
         let revoked = self.ledger.is_revoked(&station.identity, serial).await;
@@ -81,7 +106,7 @@ impl AdmissionControl {
     /// Decides about a station whose turn it is.
     async fn decide(
         &self,
-        station: &StationSection,
+        station: &Station,
         upgrade: &UpgradeRequest,
         login: Option<&mut Login<'_>>,
     ) -> Result<Admitted, Refusal> {
@@ -127,11 +152,7 @@ impl AdmissionControl {
 
     /// Admits a station that has authenticated, and records its profile. Authentication may have
     /// taken a while, so only now is it known whether the station has used a higher profile.
-    async fn admit_proved(
-        &self,
-        station: &StationSection,
-        upgrade: &UpgradeRequest,
-    ) -> Result<Admitted, Refusal> {
+    async fn admit_proved(&self, station: &Station, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
         let (identity, profile) = (&station.identity, upgrade.profile.number());
         let highest = self.ledger.raise_security_profile(identity, profile).await;
         if highest.map_err(|error| unavailable(identity, &error))? > profile {
@@ -185,8 +206,7 @@ impl AdmissionControl {
 
 impl Admission for AdmissionControl {
     async fn admit(&self, upgrade: &UpgradeRequest) -> Result<Admitted, Refusal> {
-        let config = self.config.get();
-        let station = config.station(upgrade.identity.as_str()).ok_or(Refusal::UnknownStation)?;
+        let station = &self.station(upgrade).await?;
         let identity = &station.identity;
         let Some(credentials) = upgrade.basic.as_ref().filter(|_| upgrade.client_certificate.is_none())
         else {
@@ -250,3 +270,6 @@ fn unavailable(station: &StationIdentity, error: &LedgerError) -> Refusal {
 
 /// Half of the ledger's connections.
 const MAX_LEDGER_TURNS: usize = 2;
+
+/// A look-up takes one read by a key.
+const MAX_LOOKUPS: usize = 1;

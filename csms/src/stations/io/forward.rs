@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     ledger::{ForwardedRequest, SerialNumberTaken},
     signing::io::authority::Authority,
-    stations::io::registry::StationRegistry,
+    stations::{io::registry::StationRegistry, registry::Station},
 };
 
 /// Passes the waiting requests of the ledger on to the other authority, also those from before a
@@ -102,11 +102,11 @@ async fn ask(registry: &StationRegistry, request: &ForwardedRequest) -> Result<S
     if compromised.map_err(|error| NotIssued::Later(in_one_line(error)))? {
         return Err(failed("a certificate for this key was revoked because others have the key"));
     }
-    let config = registry.config.get();
-    let record = config.station(request.station.as_str());
-    let record = record.ok_or_else(|| failed("the station is no longer in the configuration"))?;
-    let station =
-        Applicant { identity: record.identity.clone(), serial_number: record.serial_number.clone() };
+    let found = registry.stations.station(&request.station).await;
+    let found = found.map_err(|error| NotIssued::Later(in_one_line(error)))?;
+    let Station { identity, serial_number, .. } =
+        found.ok_or_else(|| failed("the station is no longer in the configuration or the ledger"))?;
+    let station = Applicant { identity, serial_number };
     issue(authority, request, &station).await
 }
 

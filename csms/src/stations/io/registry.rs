@@ -6,7 +6,7 @@ use certificates::{HashData, HashDataError};
 use ocpp_transport::{CallError, Close, Peer, Reply, SecurityProfile};
 use ocpp_types::Timestamp;
 use program::causes;
-use signer_pkcs11::Applicant;
+use signer_pkcs11::{Applicant, ReasonCode, Refused, SignCertificate};
 
 use crate::{
     config::live::LiveConfig,
@@ -19,7 +19,8 @@ use crate::{
     },
     stations::{
         connection::{has_expired_certificate, presented_serial_number},
-        io::{delivery::Deliveries, enrolment::Enrolment, requests::ask_to_renew},
+        io::{delivery::Deliveries, enrolment::Enrolment, lookup::StationLookup, requests::ask_to_renew},
+        registry::{EnrolmentRule, Learnt, Station},
     },
 };
 
@@ -28,11 +29,20 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct StationRegistry {
     pub(crate) config: Arc<LiveConfig>,
+    pub(crate) stations: StationLookup,
     pub(crate) ledger: Ledger,
     pub(crate) enrolment: Arc<Enrolment>,
     pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) inquiries: Inquiries,
+}
+
+/// What a BootNotification reports of a station. The schema bounds the lengths.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Product<'a> {
+    pub(crate) vendor: &'a str,
+    pub(crate) model: &'a str,
+    pub(crate) firmware: Option<&'a str>,
 }
 
 /// The answer to BootNotification, independent of the version.
@@ -57,8 +67,9 @@ impl StationRegistry {
         self: Arc<Self>,
         peer: Peer,
         reported: Option<&str>,
+        product: Product<'_>,
     ) -> Result<Reply<Boot>, CallError> {
-        let station = self.station(&peer)?;
+        let station = self.station(&peer).await?;
         // B01.FR.11, B01.FR.12: under profile 3 the serial number is the certificate's CN, which
         // admission has compared with the configuration. OCPP 1.6 has no such rule, but a different
         // serial number is the same fraud there.
@@ -81,7 +92,13 @@ impl StationRegistry {
             let pending = Boot { status: BootStatus::Pending, interval_s: RENEWAL_INTERVAL_S };
             return Ok(Reply::new(pending).then(async move { self.send_due(&peer).await }));
         }
-        let noted = self.ledger.register(&station.identity, unix_now()).await;
+        let noted = match self.stations.in_file(&station.identity) {
+            Some(_) => self.ledger.register(&station.identity, unix_now()).await,
+            None => {
+                let learnt = product.learnt(&peer);
+                self.ledger.register_boot(&station.identity, unix_now(), learnt).await
+            }
+        };
         if let Err(error) = noted {
             tracing::error!(station = %station.identity, error = %causes(&error), "the registration cannot be recorded");
             return Err(CallError::internal("the registration cannot be recorded"));
@@ -156,13 +173,53 @@ impl StationRegistry {
         }
     }
 
-    /// The configured station at the other end, which admission has found.
-    pub(crate) fn station(&self, peer: &Peer) -> Result<Applicant, CallError> {
-        let config = self.config.get();
-        let record = config.station(peer.identity().as_str());
-        let record = record.ok_or_else(|| CallError::security("the station is not known any more"))?;
-        // In the spelling of the configuration.
-        Ok(Applicant { identity: record.identity.clone(), serial_number: record.serial_number.clone() })
+    /// Answers SignCertificate of any version.
+    pub(crate) async fn sign<R: SignCertificate>(
+        &self,
+        peer: &Peer,
+        request: &R,
+    ) -> Result<Reply<R::Response>, CallError> {
+        let station = self.station(peer).await?;
+        let renews = peer.profile() == SecurityProfile::TlsWithClientCertificate;
+        match station.enrolment {
+            EnrolmentRule::Closed if !renews => {
+                tracing::warn!(
+                    station = %station.identity,
+                    "a certificate request was refused, because the enrolment of the station is closed"
+                );
+                let info = "its enrolment is closed".to_owned();
+                Ok(Reply::new(R::rejected(&Refused::ByPolicy { code: ReasonCode::InternalError, info })))
+            }
+            EnrolmentRule::Open | EnrolmentRule::Closed => {
+                // In the spelling of the configuration or the ledger.
+                let Station { identity, serial_number, .. } = station;
+                let applicant = Applicant { identity, serial_number };
+                Ok(self.enrolment.answer(peer, request, &applicant).await)
+            }
+        }
+    }
+
+    /// The station at the other end, which admission has found.
+    async fn station(&self, peer: &Peer) -> Result<Station, CallError> {
+        let found = self.stations.station(peer.identity()).await.map_err(|error| {
+            tracing::error!(station = %peer.identity(), error = %causes(&error), "the station cannot be looked up");
+            CallError::internal("the station cannot be looked up now; ask again later")
+        })?;
+        found.ok_or_else(|| CallError::security("the station is not known any more"))
+    }
+}
+
+impl Product<'_> {
+    /// What is remembered of the station, except the times.
+    fn learnt(&self, peer: &Peer) -> Learnt {
+        Learnt {
+            ocpp_version: Some(peer.version().subprotocol().to_owned()),
+            security_profile: Some(peer.profile().number()),
+            vendor: Some(self.vendor.to_owned()),
+            model: Some(self.model.to_owned()),
+            firmware: self.firmware.map(str::to_owned),
+            ..Learnt::default()
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod deliveries;
 mod passwords;
 #[cfg(test)]
 mod plans;
+pub(crate) mod registry;
 mod requests;
 mod stations;
 

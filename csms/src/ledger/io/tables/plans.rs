@@ -12,9 +12,12 @@ use sqlx::Row as _;
 use tracing::{Event, Subscriber, field::Visit};
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
 
-use crate::ledger::{
-    CertificateFilter, CertificateState, Delivery, ForwardedRequest, LedgerEntry, PasswordAnswer,
-    io::test_database::TestDatabase,
+use crate::{
+    ledger::{
+        CertificateFilter, CertificateState, Delivery, ForwardedRequest, LedgerEntry, PasswordAnswer,
+        io::test_database::TestDatabase,
+    },
+    stations::registry::{Learnt, StationFields, StationFilter},
 };
 
 /// Collects the text of each statement, as sqlx logs it.
@@ -155,6 +158,35 @@ async fn everything(ledger: &crate::Ledger) {
     ledger.entry_hash(1).await.expect("reads");
     ledger.read_reached(&[]).await.expect("reads");
     ledger.release(&station).await.expect("writes");
+    stations(ledger, &station).await;
+}
+
+/// The calls about registered stations.
+async fn stations(ledger: &crate::Ledger, identity: &StationIdentity) {
+    let fields = StationFields {
+        identity: identity.to_string(),
+        serial_number: "SN-0001".to_owned(),
+        ..StationFields::default()
+    };
+    let station = fields.check().expect("no rule is broken");
+    let event = || AuditEvent::StationEdited {
+        station: identity.clone(),
+        by: "test".to_owned(),
+        change: String::new(),
+    };
+    ledger.add_stations(vec![station.clone()], event()).await.expect("writes");
+    ledger.set_station(station.clone(), event()).await.expect("writes");
+    ledger.taken(std::slice::from_ref(&station)).await.expect("reads");
+    ledger.registered_station(identity).await.expect("reads");
+    ledger.raise_security_profile(identity, 2).await.expect("raises");
+    ledger.register_boot(identity, UnixSeconds::new(1), Learnt::default()).await.expect("writes");
+    for group in [None, Some("north".to_owned())] {
+        for not_seen_since in [None, Some(UnixSeconds::new(9))] {
+            let filter = StationFilter { group: group.clone(), label: None, not_seen_since };
+            ledger.registered_stations(&filter, "", 9).await.expect("reads");
+        }
+    }
+    ledger.remove_station(identity, event()).await.expect("writes");
 }
 
 /// Statements that SQLite calls scans: they stop at the first row, or the rows are few.

@@ -4,12 +4,19 @@ use certificates::{StationIdentity, UnixSeconds};
 use signer_pkcs11::{AuditEvent, StationChange};
 use sqlx::Row as _;
 
-use crate::ledger::{
-    LedgerError,
-    io::database::{
-        failure::{Within as _, failed},
-        ledger::Ledger,
+use crate::{
+    ledger::{
+        LedgerError,
+        io::{
+            database::{
+                change::Change,
+                failure::{Within as _, failed},
+                ledger::Ledger,
+            },
+            tables::registry::note_boot,
+        },
     },
+    stations::registry::Learnt,
 };
 
 impl Ledger {
@@ -115,20 +122,33 @@ impl Ledger {
             return Ok(());
         }
         self.change("record a registration", (station.clone(), now), |(station, now), change| {
+            Box::pin(accept(change, station, *now))
+        })
+        .await
+    }
+
+    /// Records that the BootNotification of a station of the ledger is accepted, and what it has
+    /// reported, before the station learns of it.
+    ///
+    /// # Errors
+    /// As [`Ledger::register`].
+    ///
+    /// # Cancel safety
+    /// The registration may be recorded all the same.
+    pub(crate) async fn register_boot(
+        &self,
+        station: &StationIdentity,
+        now: UnixSeconds,
+        learnt: Learnt,
+    ) -> Result<(), LedgerError> {
+        let is_new = !self.registered(station).await?;
+        let data = (station.clone(), now, learnt, is_new);
+        self.change("record a registration", data, |(station, now, learnt, is_new), change| {
             Box::pin(async move {
-                let action = "record a registration";
-                let done = sqlx::query(
-                    "UPDATE station_state SET accepted_at = $1 WHERE station_key = $2 AND security_profile > 0",
-                )
-                .bind(now.as_i64())
-                .bind(station.key())
-                .execute(change.connection().await?)
-                .within(action)
-.await?;
-                match done.rows_affected() {
-                    0 => Err(failed(action)(sqlx::Error::RowNotFound)),
-                    _ => Ok(()),
+                if *is_new {
+                    accept(change, station, *now).await?;
                 }
+                note_boot(change, station, *now, learnt).await
             })
         })
         .await
@@ -162,5 +182,23 @@ impl Ledger {
             })
         })
         .await
+    }
+}
+
+/// Records that a station's BootNotification is accepted. A station that was released has to be
+/// admitted again first.
+async fn accept(change: &mut Change, station: &StationIdentity, now: UnixSeconds) -> Result<(), LedgerError> {
+    let action = "record a registration";
+    let done = sqlx::query(
+        "UPDATE station_state SET accepted_at = $1 WHERE station_key = $2 AND security_profile > 0",
+    )
+    .bind(now.as_i64())
+    .bind(station.key())
+    .execute(change.connection().await?)
+    .within(action)
+    .await?;
+    match done.rows_affected() {
+        0 => Err(failed(action)(sqlx::Error::RowNotFound)),
+        _ => Ok(()),
     }
 }

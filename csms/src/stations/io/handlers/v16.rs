@@ -9,7 +9,7 @@ use ocpp_types::v16::{
     SignCertificateRequest,
 };
 
-use crate::stations::io::registry::{Boot, BootStatus, StationRegistry, note_security_event, now};
+use crate::stations::io::registry::{Boot, BootStatus, Product, StationRegistry, note_security_event, now};
 
 pub(super) fn handlers(router: Router, registry: &Arc<StationRegistry>) -> Router {
     let [boot, sign] = [registry; 2].map(Arc::clone);
@@ -21,16 +21,18 @@ pub(super) fn handlers(router: Router, registry: &Arc<StationRegistry>) -> Route
                 // charge point's number is missing.
                 let point = request.charge_point_serial_number.as_deref();
                 let reported = point.or(request.charge_box_serial_number.as_deref());
-                Ok::<_, CallError>(registry.boot(peer, reported).await?.map(boot_response))
+                let product = Product {
+                    vendor: &request.charge_point_vendor,
+                    model: &request.charge_point_model,
+                    firmware: request.firmware_version.as_deref(),
+                };
+                Ok::<_, CallError>(registry.boot(peer, reported, product).await?.map(boot_response))
             }
         })
         .handle(|_, _: HeartbeatRequest| async { Ok::<_, CallError>(HeartbeatResponse::new(now())) })
         .handle(move |peer: Peer, request: SignCertificateRequest| {
             let registry = Arc::clone(&sign);
-            async move {
-                let station = registry.station(&peer)?;
-                Ok::<_, CallError>(registry.enrolment.answer(&peer, &request, &station).await)
-            }
+            async move { registry.sign(&peer, &request).await }
         })
         .handle(|peer: Peer, request: SecurityEventNotificationRequest| async move {
             note_security_event(&peer, &request.type_, request.tech_info.as_deref());

@@ -23,7 +23,7 @@ macro_rules! handlers_of_v2 {
 
         use crate::{
             signing::io::ocsp::NoOcsp,
-            stations::io::registry::{Boot, BootStatus, StationRegistry, note_security_event, now},
+            stations::io::registry::{Boot, BootStatus, Product, StationRegistry, note_security_event, now},
         };
 
         /// The handlers that both versions have.
@@ -34,16 +34,19 @@ macro_rules! handlers_of_v2 {
                     let registry = Arc::clone(&boot);
                     async move {
                         let reported = request.charging_station.serial_number.as_deref();
-                        Ok::<_, CallError>(registry.boot(peer, reported).await?.map(boot_response))
+                        let station = &request.charging_station;
+                        let product = Product {
+                            vendor: &station.vendor_name,
+                            model: &station.model,
+                            firmware: station.firmware_version.as_deref(),
+                        };
+                        Ok::<_, CallError>(registry.boot(peer, reported, product).await?.map(boot_response))
                     }
                 })
                 .handle(|_, _: HeartbeatRequest| async { Ok::<_, CallError>(HeartbeatResponse::new(now())) })
                 .handle(move |peer: Peer, request: SignCertificateRequest| {
                     let registry = Arc::clone(&sign);
-                    async move {
-                        let station = registry.station(&peer)?;
-                        Ok::<_, CallError>(registry.enrolment.answer(&peer, &request, &station).await)
-                    }
+                    async move { registry.sign(&peer, &request).await }
                 })
                 .handle(move |peer: Peer, request: GetCertificateStatusRequest| {
                     let registry = Arc::clone(&status);
