@@ -67,7 +67,7 @@ pub mod io {
         },
         signing::io::own_certificate::issue_server_certificate,
         stations::io::{
-            login::password::{HashPasswordError, hash_password},
+            login::password::{GeneratedPassword, HashPasswordError, generate_password, hash_password},
             stations::{Imported, OfflineStations, StationPage, Stations, StationsError},
         },
     };

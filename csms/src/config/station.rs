@@ -26,7 +26,7 @@ pub struct StationSection {
 }
 
 /// The hash of a station's password: Argon2id in the PHC string format, with a bounded cost of one
-/// verification.
+/// verification, or `$sha256$SALT$HASH` of a password of random bytes.
 ///
 /// ```
 /// let hash: csms::PasswordHash = csms::io::hash_password("correct-horse-battery")?.parse()?;

@@ -15,6 +15,9 @@ fn a_ledger_is_copied_from_sqlite_with_its_whole_record() {
     let arguments = ["--serial-number", "SN-0001", "--csr", csr];
     stage.station_with_password("CS001", &arguments).step("certificate signed");
     stage.await_states(&["Accepted"]);
+    let add = ["stations", "add", "CS100", "--serial-number", "SN-0100", "--label", "site=A"];
+    stage.operator(&add).expect("adds");
+    let station = stage.operator(&["stations", "show", "CS100"]).expect("shows");
     stage.kill();
     let before = stage.operator(&["audit", "verify"]).expect("whole");
     stage.use_postgres();
@@ -26,6 +29,8 @@ fn a_ledger_is_copied_from_sqlite_with_its_whole_record() {
     fs::remove_file(stage.path("data/ledger.sqlite")).expect("removes");
     stage.launch();
     stage.await_states(&["Accepted"]);
+    assert_eq!(stage.operator(&["stations", "show", "CS100"]).expect("shows"), station);
+    stage.operator(&["stations", "add", "CS101", "--serial-number", "SN-0101"]).expect("numbers go on");
     let csr = stage.request(SUBJECT, &[]);
     let arguments = ["--serial-number", "SN-0001", "--csr", csr];
     stage.station_with_password("CS001", &arguments).step("certificate signed");

@@ -4,7 +4,10 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::stage::{PASSWORD, Stage};
+use crate::{
+    puppet::{Ocpp, Puppet},
+    stage::{PASSWORD, Stage},
+};
 
 /// A station of the ledger, from its first password to its removal.
 #[test]
@@ -58,7 +61,7 @@ fn a_station_of_the_ledger_enrols_and_is_removed() {
 
 #[test]
 fn the_configuration_file_wins_and_is_read_only() {
-    let stage = Stage::start();
+    let mut stage = Stage::start();
     let error = stage.operator(&["stations", "set", "cs001", "--group", "x"]).expect_err("read-only");
     assert!(error.contains("CS001 is in the configuration file; change it there"), "{error}");
     for (identity, serial_number) in [("cs001", "SN-9"), ("CS009", "SN-0001")] {
@@ -66,6 +69,51 @@ fn the_configuration_file_wins_and_is_read_only() {
         stage.operator(&add).expect_err("taken by the file");
     }
     assert_eq!(stage.operator(&["stations", "show", "CS001"]).expect("shows")["place"], "file");
+
+    // The file is changed so that it has a station of the ledger, too, and a serial number of one.
+    for (identity, serial_number) in [("CS100", "SN-0100"), ("CS101", "SN-0101")] {
+        let hash = csms::io::hash_password(PASSWORD).expect("hashes");
+        let add = ["stations", "add", identity, "--serial-number", serial_number, "--password-hash", &hash];
+        stage.operator(&add).expect("adds");
+    }
+    stage.configure("\"CS001\"", "\"cs100\"");
+    stage.configure("\"SN-0002\"", "\"SN-0101\"");
+    stage.kill();
+    stage.launch();
+    for (station, other) in [("cs100", "CS100"), ("CS002", "CS101")] {
+        let log = stage.log();
+        let named = log.lines().any(|line| {
+            line.contains("in the configuration file and in the ledger")
+                && line.contains(station)
+                && line.contains(other)
+        });
+        assert!(named, "{station}: {log}");
+    }
+    let report = stage.station_with_password("CS100", &["--serial-number", "SN-0001"]);
+    assert_eq!(report.step("boot")["status"], "Accepted");
+    // A00.FR.427: the serial number is that of CS002 now.
+    assert_eq!(*stage.station_with_password("CS101", &["--serial-number", "SN-0101"]).step("refused"), 404);
+}
+
+#[test]
+fn removal_and_new_credentials_close_the_connection() {
+    let stage = Stage::start();
+    let hash = csms::io::hash_password(PASSWORD).expect("hashes");
+    let add = ["stations", "add", "CS100", "--serial-number", "SN-0100", "--password-hash", &hash];
+    stage.operator(&add).expect("adds");
+    let mut station = Puppet::new(&stage, "CS100");
+    station.connect(Ocpp::V201);
+    station.boot(Ocpp::V201, "SN-0100");
+    // What does not concern its admission leaves it connected.
+    stage.operator(&["stations", "set", "CS100", "--group", "north"]).expect("changes");
+    assert_eq!(station.call("Heartbeat", json!({})).as_object().map(|answer| answer.len()), Some(1));
+    stage.operator(&["stations", "set", "CS100", "--serial-number", "SN-0101"]).expect("changes");
+    station.command(json!({ "do": "closed" }));
+    station.connect(Ocpp::V201);
+    station.boot(Ocpp::V201, "SN-0101");
+    stage.operator(&["stations", "remove", "cs100"]).expect("removes");
+    station.command(json!({ "do": "closed" }));
+    assert_eq!(stage.operator(&["stations", "list"]).expect("lists"), json!([]));
 }
 
 #[test]
@@ -129,4 +177,37 @@ fn a_closed_enrolment_permits_no_first_certificate() {
     assert_eq!(report.step("sign certificate")["status"], "Rejected");
     stage.operator(&["stations", "set", "CS100", "--enrolment", "open"]).expect("changes");
     stage.station_with_password("CS100", &arguments).step("certificate signed");
+}
+
+/// A01, A00.FR.205: a password that the service has made.
+#[test]
+fn a_generated_password_is_shown_once_and_kept_as_a_salted_hash() {
+    let stage = Stage::start();
+    let add = ["stations", "add", "CS100", "--serial-number", "SN-0100", "--generate-password"];
+    let first = stage.operator(&add).expect("adds")["password"].as_str().expect("a password").to_owned();
+    assert_eq!(first.len(), 40);
+    let serial = ["--serial-number", "SN-0100"];
+    let login = |password: &str, arguments: &[&str]| {
+        stage.station("CS100", &[&["--password", password], &serial[..], arguments].concat())
+    };
+    assert_eq!(login(&first, &[]).step("boot")["status"], "Accepted");
+    assert_eq!(*login(PASSWORD, &[]).step("refused"), 401);
+    let export = stage.plain_command(&["stations", "export", "--with-password-hashes"]).output();
+    let export = String::from_utf8(export.expect("runs").stdout).expect("text");
+    assert!(export.contains("$sha256$") && !export.contains(&first), "{export}");
+
+    let set = ["stations", "set", "CS100", "--generate-password", "--out", "new-password"];
+    stage.operator(&set).expect("changes");
+    let second = fs::read_to_string(stage.path("new-password")).expect("reads");
+    let mode = fs::metadata(stage.path("new-password")).expect("is there").permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+    stage.operator(&set).expect_err("the file exists");
+    assert_eq!(*login(&first, &[]).step("refused"), 401, "the first one counts no longer");
+    // From the password to the certificate, and on with it.
+    let csr = stage.request("/O=Test CSO/CN=SN-0100", &[]);
+    login(second.trim(), &["--csr", csr, "--chain-out", "chain.pem"]).step("certificate signed");
+    let certificate = [&serial[..], &["--client-chain", "chain.pem", "--client-key", "key.pem"]].concat();
+    assert_eq!(stage.station("CS100", &certificate).step("boot")["status"], "Accepted");
+    assert_eq!(*login(second.trim(), &[]).step("refused"), 403, "A05.FR.07");
+    assert!(!stage.log().contains(&first) && !stage.log().contains(second.trim()));
 }

@@ -37,6 +37,8 @@ fn a_server_that_ends_is_an_error_until_it_is_back() {
     let csr = stage.request(SUBJECT, &[]);
     let arguments = ["--serial-number", "SN-0001", "--csr", csr];
     stage.station_with_password("CS001", &arguments).step("refused");
+    // A station that may be in the ledger is not called unknown.
+    assert_eq!(*stage.station_with_password("CS100", &[]).step("refused"), 503);
     assert!(stage.log().contains("no station is admitted without the ledger"), "{}", stage.log());
     stage.postgres().launch();
     stage.station_with_password("CS001", &arguments).step("certificate signed");

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{IsTerminal as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -16,6 +17,7 @@ use csms::{
 };
 use program::Output;
 use serde_json::value::{RawValue, to_raw_value};
+use zeroize::Zeroizing;
 
 use crate::{commands::time, text};
 
@@ -109,6 +111,13 @@ pub(crate) struct Settings {
     /// The hash of its password, as `hash-password` prints it
     #[arg(long, group = "password", value_name = "HASH")]
     password_hash: Option<String>,
+    /// Make a password of random characters, and print it; it is kept nowhere else
+    #[arg(long, group = "password")]
+    generate_password: bool,
+    /// Write the generated password to this new file, which only its owner can read, and not to
+    /// standard output
+    #[arg(long, value_name = "FILE", requires = "generate_password")]
+    out: Option<PathBuf>,
     /// The lowest security profile that it may connect with: 1, 2 or 3
     #[arg(long)]
     lowest_security_profile: Option<u8>,
@@ -136,7 +145,26 @@ impl From<Format> for FileFormat {
 }
 
 /// Carries out a command about stations.
-pub(crate) async fn run(config: Config, command: StationsCommand, json: bool) -> Result<()> {
+pub(crate) async fn run(config: Config, mut command: StationsCommand, json: bool) -> Result<()> {
+    let generated = match &mut command {
+        StationsCommand::Add { settings, .. } | StationsCommand::Set { settings, .. } => {
+            settings.generate()?
+        }
+        _ => None,
+    };
+    let done = carry_out(config, command, json, generated.as_ref()).await;
+    if let (Err(_), Some(Generated::InFile(path))) = (&done, &generated) {
+        std::fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    done
+}
+
+async fn carry_out(
+    config: Config,
+    command: StationsCommand,
+    json: bool,
+    generated: Option<&Generated>,
+) -> Result<()> {
     let mut printer = Printer { out: Output::new(), list: List::of(&command, json), has_rows: false, json };
     let request = request(&command)?;
     printer.begin()?;
@@ -159,7 +187,11 @@ pub(crate) async fn run(config: Config, command: StationsCommand, json: bool) ->
             }
             Err(error) => return Err(error.into()),
         };
-    printer.end(&command, &value)
+    let shown = match generated {
+        Some(Generated::ToShow(password)) => Some(password.as_str()),
+        Some(Generated::InFile(_)) | None => None,
+    };
+    printer.end(&command, &value, shown)
 }
 
 /// The command in the ledger itself.
@@ -274,8 +306,12 @@ impl Printer {
         Ok(())
     }
 
-    fn end(mut self, command: &StationsCommand, value: &RawValue) -> Result<()> {
+    fn end(mut self, command: &StationsCommand, value: &RawValue, password: Option<&str>) -> Result<()> {
         let read = value.get();
+        if let (Some(password), true) = (password, self.json) {
+            self.out.json(serde_json::json!({ "result": value, "password": password }))?;
+            return Ok(self.out.finish()?);
+        }
         match (self.list, command) {
             (List::Shown, _) if self.json => self.out.json(if self.has_rows { "]" } else { "[]" })?,
             (List::Shown, _) => {
@@ -304,6 +340,9 @@ impl Printer {
                 self.out.line(format!("{station} is removed"))?;
             }
             (List::None, _) => self.out.line("the station is added")?,
+        }
+        if let Some(password) = password {
+            self.out.line(format!("password {password}"))?;
         }
         Ok(self.out.finish()?)
     }
@@ -352,7 +391,33 @@ fn request(command: &StationsCommand) -> Result<StationCommand> {
     })
 }
 
+/// A password that was made.
+enum Generated {
+    /// It is printed when its hash is in the ledger.
+    ToShow(Zeroizing<String>),
+    /// It is in a file already, so that it is not lost.
+    InFile(PathBuf),
+}
+
 impl Settings {
+    /// Makes a password if one is asked for, and takes its hash.
+    fn generate(&mut self) -> Result<Option<Generated>> {
+        if !self.generate_password {
+            return Ok(None);
+        }
+        let made = csms::io::generate_password()?;
+        self.password_hash = Some(made.hash);
+        let Some(path) = self.out.clone() else { return Ok(Some(Generated::ToShow(made.password))) };
+        let write = || {
+            let mut options = std::fs::File::options();
+            let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+            writeln!(file, "{}", made.password.as_str())?;
+            file.sync_all()
+        };
+        write().with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Some(Generated::InFile(path)))
+    }
+
     fn labels(&self) -> BTreeMap<String, String> {
         self.labels.iter().cloned().collect()
     }

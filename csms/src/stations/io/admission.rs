@@ -214,7 +214,10 @@ impl Admission for AdmissionControl {
             return self.decide(station, upgrade, None).await;
         };
         let guess = Guess { network: Network::of(upgrade.remote.ip()), station: identity.clone() };
-        let login = self.logins.begin(&guess, &credentials.password).await;
+        let version = OcppVersion::try_from(upgrade.version).map_err(|_| Refusal::Unavailable)?;
+        let spellings = spellings(&credentials.password, version);
+        let hash = station.password_hash.as_ref().map(|hash| hash.as_str());
+        let login = self.logins.begin(&guess, &spellings, hash).await;
         let mut login = login.map_err(|error| not_verified(identity, error))?;
         self.decide(station, upgrade, Some(&mut login)).await
     }

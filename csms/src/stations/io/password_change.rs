@@ -9,7 +9,10 @@ use crate::{
     stations::{
         connection::{Terms, version_of},
         io::{
-            login::{logins::Logins, password::HashPasswordError},
+            login::{
+                logins::Logins,
+                password::{HashPasswordError, hash_random},
+            },
             requests::send_password,
         },
         password_text::{from_random, to_send},
@@ -54,6 +57,7 @@ pub(crate) async fn change(
     chosen: Option<Password>,
 ) -> Result<&'static str, ChangePasswordError> {
     let version = version_of(peer).map_err(ChangePasswordError::Version)?;
+    let is_random = chosen.is_none();
     let password = match chosen {
         Some(password) => password,
         None => random(version)?,
@@ -69,7 +73,10 @@ pub(crate) async fn change(
     if pending.as_deref() == Some(&true) {
         return Err(ChangePasswordError::Pending);
     }
-    let hash = logins.hash(Zeroizing::new(text.clone())).await?;
+    let hash = match is_random {
+        true => hash_random(&text)?,
+        false => logins.hash(Zeroizing::new(text.clone())).await?,
+    };
     let station = peer.identity();
     // The password is stored before the station receives it. The station can then log in, whatever
     // happens to the answer. If it cannot be stored it is not sent, and another one may be.

@@ -12,6 +12,6 @@ mod simulation;
 pub(crate) use self::{
     fingerprint::Fingerprints,
     queue::{LoginQueue, Overload, OverloadChange, Standing, Ticket},
-    stored_hash::{StoredHash, UnusableHash},
+    stored_hash::{RandomHash, StoredHash, UnusableHash},
     throttle::{Guess, GuessLimits, Throttle},
 };

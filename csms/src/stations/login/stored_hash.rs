@@ -1,24 +1,45 @@
-//! An Argon2id hash of the configuration or the ledger, with a bounded cost.
+//! The hash of a password in the configuration or the ledger: Argon2id with a bounded cost, or a
+//! salted SHA-256 of a password that this program has made of random bytes.
 
 use argon2::{
     Algorithm, Argon2, Block, Params, Version,
     password_hash::phc::{Output, PasswordHash, Salt},
 };
+use base64ct::{Base64Unpadded, Encoding as _};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 
 /// A hash that a password can be verified against, within the bounds of [`HashCost`].
 #[derive(Clone, Debug)]
-pub(crate) struct StoredHash {
+pub(crate) enum StoredHash {
+    /// Of a password that a person may have chosen.
+    Argon2id(Argon2idHash),
+    /// Of a password of at least 128 random bits. Nobody can try that many, so that the hash need
+    /// not be slow.
+    Random(RandomHash),
+}
+
+/// An Argon2id hash.
+#[derive(Clone, Debug)]
+pub(crate) struct Argon2idHash {
     version: Version,
     params: Params,
     salt: Salt,
     output: Output,
 }
 
+/// `$sha256$SALT$HASH`: SHA-256 over 16 bytes of salt and the password, in Base64 without padding.
+#[derive(Clone, Debug)]
+pub(crate) struct RandomHash {
+    salt: [u8; 16],
+    output: [u8; 32],
+}
+
 /// Why a hash cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnusableHash {
     /// Not an Argon2id hash with salt and output.
-    #[error("is not an Argon2id hash; make it with `ocpp-csms hash-password`")]
+    #[error("is not a hash that this service makes; make it with `ocpp-csms hash-password`")]
     Format,
     /// One verification would exceed the bounds of a worker.
     #[error(
@@ -54,6 +75,44 @@ impl StoredHash {
     /// # Errors
     /// [`UnusableHash`].
     pub(crate) fn parse(text: &str) -> Result<Self, UnusableHash> {
+        match text.strip_prefix(RANDOM_PREFIX) {
+            Some(rest) => RandomHash::parse(rest).map(Self::Random).ok_or(UnusableHash::Format),
+            None => Argon2idHash::parse(text).map(Self::Argon2id),
+        }
+    }
+}
+
+impl RandomHash {
+    /// The hash of a password of at least 128 random bits.
+    pub(crate) fn new(salt: [u8; 16], password: &[u8]) -> Self {
+        Self { salt, output: Sha256::new().chain_update(salt).chain_update(password).finalize().into() }
+    }
+
+    fn parse(rest: &str) -> Option<Self> {
+        let (salt, output) = rest.split_once('$')?;
+        let (mut parsed, mut hash) = ([0; 16], [0; 32]);
+        let salt = Base64Unpadded::decode(salt, &mut parsed).ok().map(<[u8]>::len);
+        let output = Base64Unpadded::decode(output, &mut hash).ok().map(<[u8]>::len);
+        (salt == Some(16) && output == Some(32)).then_some(Self { salt: parsed, output: hash })
+    }
+
+    /// Whether a password is the one that was hashed. The comparison takes the same time wherever
+    /// the outputs differ.
+    pub(crate) fn is_of(&self, password: &[u8]) -> bool {
+        Self::new(self.salt, password).output.ct_eq(&self.output).into()
+    }
+}
+
+impl std::fmt::Display for RandomHash {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (salt, output) =
+            (Base64Unpadded::encode_string(&self.salt), Base64Unpadded::encode_string(&self.output));
+        write!(formatter, "{RANDOM_PREFIX}{salt}${output}")
+    }
+}
+
+impl Argon2idHash {
+    fn parse(text: &str) -> Result<Self, UnusableHash> {
         let hash = PasswordHash::new(text).map_err(|_| UnusableHash::Format)?;
         let params = Params::try_from(&hash).map_err(|_| UnusableHash::Format)?;
         let version = match hash.version {
@@ -80,8 +139,8 @@ impl StoredHash {
         self.params.block_count()
     }
 
-    /// Whether a password is the one that was hashed. `memory` has at least [`StoredHash::blocks`].
-    /// The comparison takes the same time wherever the outputs differ.
+    /// Whether a password is the one that was hashed. `memory` has at least
+    /// [`Argon2idHash::blocks`]. The comparison takes the same time wherever the outputs differ.
     pub(crate) fn is_of(&self, password: &[u8], memory: &mut [Block]) -> bool {
         let argon2 = Argon2::new(Algorithm::Argon2id, self.version, self.params.clone());
         let mut buffer = [0; Output::MAX_LENGTH];
@@ -93,9 +152,26 @@ impl StoredHash {
     }
 }
 
+const RANDOM_PREFIX: &str = "$sha256$";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_random_password_has_a_salted_sha_256() {
+        // printf '0123456789abcdefpassword' | openssl dgst -sha256 -binary | base64
+        let hash = RandomHash::new(*b"0123456789abcdef", b"password");
+        let text = hash.to_string();
+        assert_eq!(text, format!("$sha256$MDEyMzQ1Njc4OWFiY2RlZg${VECTOR}"));
+        let Ok(StoredHash::Random(hash)) = StoredHash::parse(&text) else { panic!("{text}") };
+        assert!(hash.is_of(b"password") && !hash.is_of(b"passwore") && !hash.is_of(b""));
+        for wrong in ["$sha256$", "$sha256$MDEy$MDEy", &format!("{text}x"), &text[..text.len() - 1]] {
+            assert_eq!(StoredHash::parse(wrong).err(), Some(UnusableHash::Format), "{wrong}");
+        }
+    }
+
+    const VECTOR: &str = "1L/j/BXOHvOEZozprhC0chInfDclCyDGNazzv/GiZVQ";
 
     const OUTPUT: &str = "c29tZSBzYWx0$dHdlbnR5IGVpZ2h0IGJ5dGVz";
 
@@ -137,7 +213,7 @@ mod tests {
     #[test]
     fn memory_that_was_used_before_changes_no_result() {
         let text = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        let hash = StoredHash::parse(text).expect("a hash");
+        let hash = Argon2idHash::parse(text).expect("a hash");
         let mut memory = vec![Block::new(); hash.blocks() + 7];
         for _ in 0..2 {
             assert!(hash.is_of(b"password", &mut memory));

@@ -113,3 +113,60 @@ fn migrator(kind: Kind) -> Migrator {
         Kind::Postgres => sqlx::migrate!("./migrations/postgres"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::LedgerLocation,
+        ledger::{
+            Ledger,
+            io::{
+                database::connect::{Access, postgres_options, sqlite_options},
+                test_database::TestDatabase,
+            },
+        },
+    };
+
+    /// A ledger of the version before stations were in it, with what it has learnt of one.
+    async fn check_stations(kind: Kind, options: &AnyConnectOptions, location: &LedgerLocation, before: i64) {
+        let mut older = migrator(kind);
+        let known = older.iter().filter(|migration| migration.version <= before).cloned();
+        older.migrations = known.collect::<Vec<_>>().into();
+        let mut connection = options.connect().await.expect("connects");
+        older.run(&mut connection).await.expect("migrates");
+        let insert = "INSERT INTO station_state (station, security_profile) VALUES ('CS001', 3)";
+        sqlx::query(insert).execute(&mut connection).await.expect("inserts");
+        connection.close().await.expect("closes");
+        Ledger::migrate(location).await.expect("migrates");
+        let ledger = Ledger::open(location).await.expect("opens");
+        let identity = "cs001".parse().expect("an identity");
+        assert_eq!(ledger.security_profile(&identity).await.expect("reads"), Some(3));
+        assert_eq!(ledger.registered_station(&identity).await.expect("reads"), None);
+        let oldest: i64 = sqlx::query_scalar("SELECT oldest FROM schema_version")
+            .fetch_one(&ledger.pool)
+            .await
+            .expect("reads");
+        assert!(oldest > before, "an older program would refuse the stations as unknown");
+    }
+
+    #[tokio::test]
+    async fn a_ledger_without_stations_is_migrated_on_sqlite() {
+        let database = TestDatabase::sqlite();
+        let location = database.location();
+        let path = location.file().expect("a file");
+        std::fs::File::create(path).expect("creates");
+        let options = sqlite_options(path, Access::Write).expect("options");
+        check_stations(Kind::Sqlite, &options, &location, 11).await;
+    }
+
+    #[tokio::test]
+    async fn a_ledger_without_stations_is_migrated_on_postgres() {
+        let TestDatabase::Postgres(server) = TestDatabase::postgres().await else { unreachable!("made so") };
+        server.database("older");
+        let location = LedgerLocation::Postgres(server.url("older").parse().expect("the URL of a test"));
+        let LedgerLocation::Postgres(url) = &location else { unreachable!("made so") };
+        let options = postgres_options(url).expect("options");
+        check_stations(Kind::Postgres, &options, &location, 1).await;
+    }
+}

@@ -91,7 +91,10 @@ impl Logins {
         })
     }
 
-    /// Waits for the turn of a login. Until then, nothing is done for it.
+    /// Waits for the turn of a login. Until then, nothing is done for it, except that its password
+    /// is compared with `random`, the hash of a random password: such a login does not wait behind
+    /// those that a worker has to verify. The first of the spellings is the password as it was
+    /// sent.
     ///
     /// # Errors
     /// [`NotVerified::Throttled`] and [`NotVerified::Overloaded`].
@@ -101,14 +104,19 @@ impl Logins {
     pub(crate) async fn begin<'a>(
         &'a self,
         guess: &'a Guess,
-        password: &Password,
+        spellings: &[Password],
+        random: Option<&str>,
     ) -> Result<Login<'a>, NotVerified> {
-        let known = lock(&self.fingerprints).find(Instant::now(), &guess.station, password);
-        let (standing, judging) = match known {
-            Some(_) => (Standing::Known, None),
+        let sent = spellings.first();
+        let known = sent.and_then(|sent| lock(&self.fingerprints).find(Instant::now(), &guess.station, sent));
+        let (standing, judging, known) = match known {
+            Some(known) => (Standing::Known, None, Some(known)),
             None => {
                 let (standing, judging) = self.guess(guess)?;
-                (standing, Some(judging))
+                match random.filter(|hash| is_of_random(hash, spellings)) {
+                    Some(hash) => (Standing::Known, Some(judging), Some(hash.to_owned())),
+                    None => (standing, Some(judging), None),
+                }
             }
         };
         let pass = self.gate.pass(standing).await.map_err(|QueueFull { retry_after }| {
@@ -178,7 +186,13 @@ impl Login<'_> {
         if let Some(known) = &self.known
             && let Some(number) = hashes.iter().position(|hash| hash == known)
         {
-            count("known");
+            match self.judging.take() {
+                Some(mut judging) => {
+                    judging.judged = true;
+                    self.handle_right(&sent, known);
+                }
+                None => count("known"),
+            }
             return Ok(Some(number));
         }
         let parsed = hashes.iter().map(|hash| StoredHash::parse(hash)).collect::<Result<Vec<_>, _>>();
@@ -188,25 +202,34 @@ impl Login<'_> {
             Some(judging) => judging,
             None => self.logins.guess(self.guess)?.1,
         };
-        let verified = self.logins.hashing.run(move |memory| {
-            parsed.iter().position(|hash| {
-                let blocks = memory.blocks(hash.blocks());
-                spellings.iter().any(|spelling| hash.is_of(spelling.expose(), blocks))
-            })
-        });
-        let fitting = verified.await.map_err(NotVerified::Ended)?;
-        judging.judged = true;
-        let Logins { throttle, fingerprints, .. } = self.logins;
-        let now = Instant::now();
-        match fitting.and_then(|number| hashes.get(number)) {
-            Some(hash) => {
-                count("right");
-                lock(throttle).handle_right(self.guess);
-                lock(fingerprints).insert(now, &self.guess.station, &sent, hash);
+        // The hash of a random password is compared here; only Argon2 needs a worker.
+        let mut slow = Vec::new();
+        let mut fitting = None;
+        for (number, hash) in parsed.into_iter().enumerate() {
+            match hash {
+                StoredHash::Random(hash) => {
+                    let fits = spellings.iter().any(|spelling| hash.is_of(spelling.expose()));
+                    fitting = fitting.or(fits.then_some(number));
+                }
+                StoredHash::Argon2id(hash) => slow.push((number, hash)),
             }
+        }
+        if fitting.is_none() && !slow.is_empty() {
+            let verified = self.logins.hashing.run(move |memory| {
+                let found = slow.iter().find(|(_, hash)| {
+                    let blocks = memory.blocks(hash.blocks());
+                    spellings.iter().any(|spelling| hash.is_of(spelling.expose(), blocks))
+                });
+                found.map(|(number, _)| *number)
+            });
+            fitting = verified.await.map_err(NotVerified::Ended)?;
+        }
+        judging.judged = true;
+        match fitting.and_then(|number| hashes.get(number)) {
+            Some(hash) => self.handle_right(&sent, hash),
             None => {
                 count("wrong");
-                if lock(throttle).handle_wrong(now, self.guess) {
+                if lock(&self.logins.throttle).handle_wrong(Instant::now(), self.guess) {
                     tracing::warn!(
                         station = %self.guess.station, network = %self.guess.network,
                         "too many wrong passwords; further ones from there are refused for a while"
@@ -215,6 +238,20 @@ impl Login<'_> {
             }
         }
         Ok(fitting)
+    }
+
+    fn handle_right(&self, sent: &Password, hash: &str) {
+        count("right");
+        lock(&self.logins.throttle).handle_right(self.guess);
+        lock(&self.logins.fingerprints).insert(Instant::now(), &self.guess.station, sent, hash);
+    }
+}
+
+/// Whether a hash is that of a random password, and one of the spellings is this password.
+fn is_of_random(hash: &str, spellings: &[Password]) -> bool {
+    match StoredHash::parse(hash) {
+        Ok(StoredHash::Random(hash)) => spellings.iter().any(|spelling| hash.is_of(spelling.expose())),
+        Ok(StoredHash::Argon2id(_)) | Err(_) => false,
     }
 }
 

@@ -1,11 +1,13 @@
-//! Passwords, kept as Argon2id hashes only (A01.FR.08).
+//! Passwords, kept as hashes only (A01.FR.08): Argon2id, or salted SHA-256 of random ones.
 
 use argon2::{
     ARGON2ID_IDENT, Algorithm, Argon2, Params, Version,
     password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 
-use crate::stations::io::login::hashing::HashMemory;
+use zeroize::Zeroizing;
+
+use crate::stations::{io::login::hashing::HashMemory, login::RandomHash};
 
 /// Why a password cannot be hashed.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,41 @@ pub(crate) fn hash_within(password: &str, memory: &mut HashMemory) -> Result<Str
     Ok(hash.to_string())
 }
 
+/// A password of 160 random bits: 40 hexadecimal digits, which each version of OCPP can carry
+/// (A00.FR.205).
+pub struct GeneratedPassword {
+    /// The password. It is kept nowhere else.
+    pub password: Zeroizing<String>,
+    /// Its hash, in the format of the configuration.
+    pub hash: String,
+}
+
+/// Omits the password.
+impl std::fmt::Debug for GeneratedPassword {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("GeneratedPassword").finish_non_exhaustive()
+    }
+}
+
+/// Makes a password of random bytes of the operating system.
+///
+/// # Errors
+/// [`HashPasswordError::Hash`] if the operating system provides no random numbers.
+pub fn generate_password() -> Result<GeneratedPassword, HashPasswordError> {
+    let mut bytes = Zeroizing::new([0; 20]);
+    getrandom::fill(bytes.as_mut()).map_err(|error| HashPasswordError::Hash(error.to_string()))?;
+    let password = Zeroizing::new(hex::encode_upper(bytes.as_ref()));
+    let hash = hash_random(&password)?;
+    Ok(GeneratedPassword { password, hash })
+}
+
+/// The hash of a password of at least 128 random bits.
+pub(crate) fn hash_random(password: &str) -> Result<String, HashPasswordError> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(|error| HashPasswordError::Hash(error.to_string()))?;
+    Ok(RandomHash::new(salt, password.as_bytes()).to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use argon2::password_hash::PasswordVerifier as _;
@@ -63,7 +100,7 @@ mod tests {
     fn tc_a_03_only_the_right_password_fits() {
         let text = hash_password("0123456789abcdef").expect("hashes");
         assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{text}");
-        let hash = StoredHash::parse(&text).expect("within its own bounds");
+        let Ok(StoredHash::Argon2id(hash)) = StoredHash::parse(&text) else { panic!("within its bounds") };
         let mut memory = HashMemory::default();
         for (password, fits) in [("0123456789abcdef", true), ("0123456789abcdeF", false), ("", false)] {
             assert_eq!(hash.is_of(password.as_bytes(), memory.blocks(hash.blocks())), fits, "{password}");
