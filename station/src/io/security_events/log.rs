@@ -44,49 +44,15 @@ struct Unwritten {
     lines: VecDeque<String>,
 }
 
-/// An event of the security log, and its state.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct LoggedEvent {
-    /// When it happened.
-    pub time: Timestamp,
-    /// Its name in OCPP's list.
-    pub event: String,
-    /// Whether it is to be reported to the CSMS.
-    pub critical: bool,
-    /// What happened, for people.
-    pub info: String,
-    /// Whether it was reported to the CSMS.
-    pub state: EventState,
-    /// The reason, if it will never be reported.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_reported: Option<String>,
-}
-
-/// Whether an event was reported to the CSMS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum EventState {
-    /// It is only in the log (A04.FR.04).
-    Logged,
-    /// It waits to be reported.
-    Waiting,
-    /// The CSMS has confirmed it.
-    Reported,
-    /// It was not reported, and will not be.
-    NotReported,
-}
-
 /// A line of the security log: an event, or a note that an earlier event was not reported.
 #[derive(Debug, Deserialize, Serialize)]
-struct Line {
-    time: Timestamp,
-    event: String,
-    critical: bool,
-    info: String,
+pub(super) struct Line {
+    pub(super) time: Timestamp,
+    pub(super) event: String,
+    pub(super) critical: bool,
+    pub(super) info: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    not_reported: Option<String>,
+    pub(super) not_reported: Option<String>,
 }
 
 impl SecurityLog {
@@ -264,7 +230,7 @@ impl SecurityLog {
     }
 }
 
-fn read_queue(bytes: Vec<u8>) -> Result<SecurityEventQueue, String> {
+pub(super) fn read_queue(bytes: Vec<u8>) -> Result<SecurityEventQueue, String> {
     let text = String::from_utf8(bytes).map_err(|error| error.utf8_error().to_string())?;
     SecurityEventQueue::from_json_lines(&text).map_err(|error| error.to_string())
 }
@@ -295,7 +261,7 @@ impl Unwritten {
 
 impl Line {
     /// Whether the line describes this event; the information may be cut off.
-    fn is(&self, event: &str, time: Timestamp, info: &str) -> bool {
+    pub(super) fn is(&self, event: &str, time: Timestamp, info: &str) -> bool {
         self.event == event && self.time == time && self.info.chars().take(MAX_INFO).eq(info.chars())
     }
 }
@@ -311,53 +277,8 @@ fn ends_a_line(file: &mut File, length: u64) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// The security log in a station's folder, oldest first. Blocks.
-///
-/// # Errors
-/// If a file cannot be read. A line that is damaged, or was cut off by a crash, is left out.
-pub fn security_log(folder: &Path) -> io::Result<Vec<LoggedEvent>> {
-    let read = |name: &str| match fs::read(folder.join(name)) {
-        Ok(bytes) => Ok(bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    };
-    // The queue is read before the log: an event that is reported meanwhile is shown as waiting.
-    // In the reverse order, an event that is given up meanwhile would be shown as reported.
-    let queue = read_queue(read(QUEUE)?).map_err(|error| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{QUEUE} is damaged: {error}"))
-    })?;
-    let mut lines = Vec::<Line>::new();
-    for name in [OLDER_LOG, LOG] {
-        for line in read(name)?.split(|byte| *byte == b'\n') {
-            let Ok(line) = serde_json::from_slice::<Line>(line) else { continue };
-            let is_note = line.not_reported.is_some();
-            let before =
-                lines.iter_mut().rev().find(|event| is_note && event.is(&line.event, line.time, &line.info));
-            match before {
-                Some(event) => event.not_reported = line.not_reported,
-                None => lines.push(line),
-            }
-        }
-    }
-    let waits = |line: &Line| {
-        let info = |event: &QueuedEvent| event.info.clone().unwrap_or_default();
-        queue.waiting().any(|event| line.is(event.event.name(), event.time, &info(event)))
-    };
-    let logged = lines.into_iter().map(|line| {
-        let state = match &line.not_reported {
-            Some(_) => EventState::NotReported,
-            None if !line.critical => EventState::Logged,
-            None if waits(&line) => EventState::Waiting,
-            None => EventState::Reported,
-        };
-        let Line { time, event, critical, info, not_reported } = line;
-        LoggedEvent { time, event, critical, info, state, not_reported }
-    });
-    Ok(logged.collect())
-}
-
 /// The events to be reported, one per line.
-const QUEUE: &str = "security-events.jsonl";
+pub(super) const QUEUE: &str = "security-events.jsonl";
 
 /// Reserved room for the queue, released if the disk is full otherwise.
 const RESERVE: &str = "security-events.reserve";
@@ -366,11 +287,11 @@ const RESERVE: &str = "security-events.reserve";
 const RESERVE_BYTES: usize = 64 * 1024;
 
 /// The log, and the one before it: a rolling log of at most twice [`MAX_LOG_BYTES`] (A04.FR.04).
-const LOG: &str = "security.log";
-const OLDER_LOG: &str = "security.log.1";
+pub(super) const LOG: &str = "security.log";
+pub(super) const OLDER_LOG: &str = "security.log.1";
 
 /// The size in bytes at which the log is rotated; about 1,500 events.
-const MAX_LOG_BYTES: u64 = 256 * 1024;
+pub(super) const MAX_LOG_BYTES: u64 = 256 * 1024;
 
 /// The most lines that wait for the disk: about 100 KiB.
 const MAX_UNWRITTEN_LINES: usize = 512;

@@ -3,4 +3,6 @@
 pub(crate) mod log;
 pub(crate) mod recorder;
 
-pub use self::log::{EventState, LoggedEvent, security_log};
+mod reading;
+
+pub use self::reading::{EventState, LoggedEvent, security_log};
