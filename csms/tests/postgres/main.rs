@@ -28,6 +28,7 @@ mod stage;
 mod stations;
 #[path = "../../src/ledger/io/test_server.rs"]
 mod test_server;
+mod tls;
 #[path = "../it/versions.rs"]
 mod versions;
 

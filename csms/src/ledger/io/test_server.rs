@@ -163,6 +163,6 @@ fn programs() -> PathBuf {
 }
 
 /// Debian's user `nobody`.
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 
 const LONGEST_START: Duration = Duration::from_secs(30);
