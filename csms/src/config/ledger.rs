@@ -59,7 +59,10 @@ pub struct PostgresUrl {
 #[non_exhaustive]
 pub enum PostgresUrlError {
     /// It has another shape.
-    #[error("has to be postgres://USER@HOST/DATABASE, or postgres:///DATABASE?host=FOLDER&user=USER")]
+    #[error(
+        "has to be postgres://USER@HOST/DATABASE, or postgres:///DATABASE?host=FOLDER&user=USER; \
+         write / ? # @ as %2F %3F %23 %40 in a user or a password"
+    )]
     Shape,
     /// It sets something that is not known, which sqlx would ignore.
     #[error("does not know the parameter {name:?}; known are {}", PARAMETERS.join(", "))]
@@ -132,6 +135,11 @@ impl FromStr for PostgresUrl {
         let rest = rest.ok_or(PostgresUrlError::Shape)?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = place.split_once('/').ok_or(PostgresUrlError::Shape)?;
+        // What follows would be read as a part of it: a password with a `/`, and then a host; or a
+        // mode of TLS behind a `#`, which would not count.
+        if text.contains('#') || database.contains('@') || query.contains('@') {
+            return Err(PostgresUrlError::Shape);
+        }
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let (mut mode, mut socket) = (None, None);
         for (name, value) in
@@ -226,8 +234,13 @@ mod tests {
             "postgres://db/l?sslmode=allow",
             "postgres://db/l?keepalives=1",
             "postgres://db/l?sslmode",
+            // What is in front of the `/` would be the host, and the password would be shown.
+            "postgres://csms:hunter/2@db/l",
+            "postgres://csms:hunter/2?x@db/l",
+            "postgres://db/l#?sslmode=verify-full",
         ] {
-            wrong.parse::<PostgresUrl>().expect_err(wrong);
+            let error = wrong.parse::<PostgresUrl>().expect_err(wrong);
+            assert!(!error.to_string().contains("hunter"), "{error}");
         }
     }
 }
