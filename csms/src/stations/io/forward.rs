@@ -75,7 +75,7 @@ async fn complete(registry: &StationRegistry, request: ForwardedRequest) {
         }
         Err(NotIssued::Failed(reason)) => {
             tracing::error!(%station, reason, "the other authority has issued no certificate");
-            if let Err(error) = registry.ledger.request_failed(request.id, &reason).await {
+            if let Err(error) = registry.ledger.request_failed(&request, &reason).await {
                 tracing::error!(%station, error = %causes(&error), "the failure cannot be recorded");
                 sleep(LOOK).await;
             }

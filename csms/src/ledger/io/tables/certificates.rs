@@ -38,7 +38,7 @@ impl Ledger {
                 .bind(serial_number.to_string())
                 .execute(change.connection().await?)
                 .within("record a repeated request")
-.await
+                .await
                 .map(drop)
             })
         })

@@ -85,7 +85,7 @@ impl Ledger {
         .bind(now.as_i64())
         .fetch_all(&self.pool)
         .within("read undelivered certificates")
-.await?;
+        .await?;
         // A row that cannot be read does not delay the others.
         let station = |row| match meant(row, "station", str::parse) {
             Ok(station) => Some(station),
@@ -239,7 +239,7 @@ impl Ledger {
         .bind(now.as_i64())
         .fetch_one(&self.pool)
         .within("count undelivered certificates")
-.await?;
+        .await?;
         Ok(given_up.unsigned_abs())
     }
 }

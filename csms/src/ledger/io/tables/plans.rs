@@ -148,7 +148,7 @@ async fn everything(ledger: &crate::Ledger) {
     ledger.ask(&request).await.expect("writes");
     ledger.waiting().await.expect("reads");
     ledger.requests(i64::MAX, 9).await.expect("reads");
-    ledger.request_failed(1, "no").await.expect("writes");
+    ledger.request_failed(&ForwardedRequest { id: 1, ..request.clone() }, "no").await.expect("writes");
     let found = ledger.revocable(None, Some(&station), at(1)).await.expect("reads");
     ledger.revoke(&found, RevocationReason::Superseded).await.expect("writes");
     ledger.revocable(Some(serial), None, at(1)).await.expect("reads");

@@ -77,25 +77,34 @@ impl Ledger {
         rows.iter().map(forwarded).collect()
     }
 
-    /// Records why a request led to no certificate. It waits no longer.
+    /// Records why a request led to no certificate. It waits no longer. A repetition that came
+    /// meanwhile still waits, and so does another request that has its number.
     ///
     /// # Errors
     /// [`LedgerError`]
     ///
     /// # Cancel safety
     /// The failure is recorded all the same.
-    pub async fn request_failed(&self, id: i64, reason: &str) -> Result<(), LedgerError> {
-        self.change("record a request's failure", (id, storable(reason)), |(id, reason), change| {
-            Box::pin(async move {
-                sqlx::query("UPDATE request SET failure = $1 WHERE id = $2")
+    pub async fn request_failed(&self, request: &ForwardedRequest, reason: &str) -> Result<(), LedgerError> {
+        self.change(
+            "record a request's failure",
+            (request.clone(), storable(reason)),
+            |(request, reason), change| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "UPDATE request SET failure = $1 WHERE id = $2 AND csr = $3 AND asked_at = $4",
+                    )
                     .bind(reason.as_str())
-                    .bind(*id)
+                    .bind(request.id)
+                    .bind(request.csr.as_str())
+                    .bind(request.asked_at.as_i64())
                     .execute(change.connection().await?)
                     .within("record a request's failure")
                     .await
                     .map(drop)
-            })
-        })
+                })
+            },
+        )
         .await
     }
 }

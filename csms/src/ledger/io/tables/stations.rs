@@ -78,7 +78,7 @@ impl Ledger {
                 .bind(i64::from(*profile))
                 .fetch_one(change.connection().await?)
                 .within("raise a security profile")
-.await?;
+                .await?;
                 // On record, so that a ledger from before it is noticed: the password would be
                 // accepted again (A05.FR.07).
                 if *profile >= 3 {
