@@ -117,9 +117,12 @@ impl Ledger {
         let mut reached = Reached::default();
         let last = entries::last_entry(&mut connection).await?;
         let mut end: Option<ChainEnd> = None;
-        lines(&mut connection, last.entries().saturating_sub(CHECKED_ENTRIES), async |number, line| {
+        let before = last.entries().saturating_sub(CHECKED_ENTRIES);
+        lines(&mut connection, before, async |number, line| {
             match &mut end {
                 Some(end) => drop(end.follow(&line).map_err(broken)?),
+                // The entries before it are not there.
+                None if number != before + 1 => return Err(broken(AuditError::Broken { line: before + 1 })),
                 None => end = Some(ChainEnd::at(&line, number).map_err(broken)?.0),
             }
             Ok(())
@@ -135,7 +138,7 @@ impl Ledger {
         )
         .fetch_all(&mut *connection)
         .within(action)
-.await?;
+        .await?;
         for row in &rows {
             reached.add(&entries::entry(row)?.1);
         }

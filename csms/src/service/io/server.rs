@@ -294,7 +294,7 @@ async fn watch(ledger: &Ledger) -> LedgerLost {
         if let Err(lost) = ledger.state.check_files() {
             let saved = ledger.rescue().await;
             // The database lacks what was promised, and the next start has to notice it, too.
-            if matches!(lost, LedgerLost::WentBack { .. })
+            if matches!(lost, LedgerLost::WentBack { .. } | LedgerLost::Forked { .. })
                 && let Err(error) = ledger.advance_marks(Reach::Everywhere).await
             {
                 tracing::error!(error = %causes(&error), "the high-water mark was not advanced");

@@ -13,7 +13,8 @@ use crate::ledger::{
             state::State,
             statement::Statement,
         },
-        record::entries::last_entry,
+        record::entries::{entry_at, last_entry},
+        sqlite::guard::LedgerLost,
     },
 };
 
@@ -56,17 +57,35 @@ impl Change {
         match state.kind {
             Kind::Sqlite => execute(&mut change.connection, "BEGIN IMMEDIATE").await?,
             Kind::Postgres => {
-                execute(&mut change.connection, "BEGIN").await?;
+                execute(&mut change.connection, BEGIN).await?;
                 execute(&mut change.connection, TAKE_TURN).await?;
             }
         }
         change.end = last_entry(&mut change.connection).await?;
-        // A file that was overwritten in its place has the same inode, and another content.
-        let (reached, entries) = (state.reached().entries, change.end.entries());
-        if entries < reached {
-            return Err(state.went_back(action, reached, entries));
-        }
+        change.check_end(action, state).await?;
         Ok(change)
+    }
+
+    /// Checks that the record has the entry that was the last one. A file that was overwritten in
+    /// its place has the same inode, and another content; a standby that was promoted may lack
+    /// entries, and have others.
+    async fn check_end(&mut self, action: &'static str, state: &State) -> Result<(), LedgerError> {
+        let (mark, end) = (state.reached(), self.end);
+        if end.entries() < mark.entries {
+            let lost = LedgerLost::WentBack { reached: mark.entries, entries: end.entries() };
+            return Err(state.lost(action, lost));
+        }
+        if mark.head.is_empty() {
+            return Ok(());
+        }
+        let there = match end.entries() == mark.entries {
+            true => Some(end),
+            false => entry_at(&mut self.connection, mark.entries).await?,
+        };
+        match there.is_some_and(|there| there.head().to_string() == mark.head) {
+            true => Ok(()),
+            false => Err(state.lost(action, LedgerLost::Forked { entry: mark.entries })),
+        }
     }
 
     /// Appends an entry to the record and returns its number.
@@ -141,6 +160,10 @@ impl Drop for Change {
 async fn execute(connection: &mut AnyConnection, statement: &'static str) -> Result<(), LedgerError> {
     sqlx::query(statement).execute(connection).within("commit a change").await.map(drop)
 }
+
+/// Whatever the database's default is: another level would read the end of the record as it was
+/// before the wait for the lock.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// Writers of all nodes append to one record. The lock ends with the transaction.
 const TAKE_TURN: &str = "SELECT count(*) FROM pg_advisory_xact_lock(7301870402)";

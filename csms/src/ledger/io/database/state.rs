@@ -89,9 +89,8 @@ impl State {
         self.guard.as_ref().map_or(Ok(()), Guard::check)
     }
 
-    /// The record ends earlier than it did: the ledger is lost.
-    pub(crate) fn went_back(&self, action: &'static str, reached: u64, entries: u64) -> LedgerError {
-        let lost = LedgerLost::WentBack { reached, entries };
+    /// The record is not the one that was written: the ledger is lost.
+    pub(crate) fn lost(&self, action: &'static str, lost: LedgerLost) -> LedgerError {
         let lost = self.went_back.get_or_init(|| lost);
         LedgerError { action, source: Box::new(lost.clone()) }
     }

@@ -127,6 +127,7 @@ impl Writer {
 /// Commits what waits, as much as there is at once, until the queue is closed.
 async fn write(pool: AnyPool, state: Arc<State>, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
     let mut jobs = Vec::with_capacity(MAX_CHANGES_PER_COMMIT);
+    let mut ended = EndedEarly(Some(&state));
     while waiting.recv_many(&mut jobs, MAX_CHANGES_PER_COMMIT).await > 0 {
         histogram!(names::CHANGES_PER_COMMIT).record(jobs.len() as f64);
         let outcome = commit(&pool, &state, &mut jobs).await;
@@ -148,6 +149,21 @@ async fn write(pool: AnyPool, state: Arc<State>, mut waiting: mpsc::Receiver<Box
                     fail(&state, job, LedgerError { action, source: Box::new(failed.clone()) });
                 }
             }
+        }
+    }
+    ended.0 = None;
+}
+
+/// Shows that nothing can be written any more, if a writer ends by a panic.
+struct EndedEarly<'a>(Option<&'a State>);
+
+impl Drop for EndedEarly<'_> {
+    fn drop(&mut self) {
+        if let Some(state) = self.0 {
+            tracing::error!(
+                "the writer of the ledger has failed; nothing is recorded until the service is restarted"
+            );
+            state.note_change(Some("write"));
         }
     }
 }

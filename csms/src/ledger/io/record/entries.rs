@@ -45,6 +45,19 @@ pub(crate) async fn last_entry(connection: &mut AnyConnection) -> Result<ChainEn
     })
 }
 
+/// The end of the record after an entry, if there is this entry.
+pub(crate) async fn entry_at(
+    connection: &mut AnyConnection,
+    number: u64,
+) -> Result<Option<ChainEnd>, LedgerError> {
+    let row = sqlx::query("SELECT number, line FROM record WHERE number = $1")
+        .bind(i64::try_from(number).unwrap_or(i64::MAX))
+        .fetch_optional(connection)
+        .within("read its record")
+        .await?;
+    Ok(row.map(|row| entry(&row)).transpose()?.map(|(end, _)| end))
+}
+
 /// The last restoration, or the decision of an operator that followed it.
 pub(crate) async fn last_of_restorations(pool: &AnyPool) -> Result<Option<AuditEvent>, LedgerError> {
     let row = sqlx::query(

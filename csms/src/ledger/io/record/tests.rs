@@ -2,7 +2,7 @@ use certificates::{KeyHash, SerialNumber, StationIdentity, UnixSeconds};
 use signer_pkcs11::{AuditChain, AuditError, AuditEvent, EntryHash, IssuanceRecord as _, RevocationReason};
 
 use crate::ledger::{
-    Delivery, Ledger, LedgerEntry,
+    Delivery, Ledger, LedgerEntry, Mark,
     io::test_database::{TestDatabase, on_both},
 };
 
@@ -201,7 +201,27 @@ async fn a_revocation_is_on_record_once(database: &TestDatabase) {
     assert_eq!(serials_of("bb"), ["50"], "what is not on record may be anybody's");
 }
 
+/// As after an older copy was put in its place, or a standby promoted, and entries were appended.
+async fn rollback_a_record_with_other_entries_is_refused(database: &TestDatabase) {
+    let ledger = database.open().await;
+    let append = || ledger.append(&AuditEvent::PasswordsAccepted);
+    append().await.expect("writes");
+    let first = ledger.state.reached();
+    append().await.expect("writes");
+    let second = ledger.state.reached();
+    let reach = |mark| *ledger.state.reached.lock().expect("not poisoned") = mark;
+    // Another node has appended the second entry.
+    reach(first.clone());
+    append().await.expect("writes");
+    reach(Mark { head: second.head, ..first });
+    let error = program::causes(&append().await.expect_err("another first entry")).to_string();
+    assert!(error.contains("entry 1 of the ledger is not the one that was written"), "{error}");
+    append().await.expect_err("final");
+    assert_eq!(ledger.verify_record(None).await.expect("whole").entries(), 3);
+}
+
 on_both!(
+    rollback_a_record_with_other_entries_is_refused,
     what_is_written_is_a_chain_that_others_verify,
     sixteen_writers_make_one_chain,
     what_is_revoked_is_not_delivered,

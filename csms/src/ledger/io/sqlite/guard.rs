@@ -61,6 +61,12 @@ pub enum LedgerLost {
         /// The last entry that is there.
         entries: u64,
     },
+    /// The content is another one than it was.
+    #[error("entry {entry} of the ledger is not the one that was written while the service runs; {AFTER}")]
+    Forked {
+        /// The last entry that was written.
+        entry: u64,
+    },
 }
 
 impl Guard {
